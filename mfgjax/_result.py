@@ -1,0 +1,102 @@
+"""How a computation ended: a code with a sentence."""
+
+import enum
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+
+from ._typing import Array, ArrayLike, Int
+
+
+class RESULTS(enum.IntEnum):
+    """The ways a solve can end. `Result.message` says in a sentence what to do about each."""
+
+    converged = 0
+    max_steps = 1
+    cycle = 2
+    non_finite = 3
+    stalled = 4
+    precision = 5
+    not_stochastic = 6
+
+
+_MESSAGES = {
+    RESULTS.converged: "The equilibrium was found to the tolerance asked for.",
+    RESULTS.max_steps: (
+        "The iteration did not settle within `max_steps`. Give more steps, or leave the choice of method to the "
+        "default solver, `Auto()`; if the residual oscillates, lower `beta` or `damping`."
+    ),
+    RESULTS.cycle: (
+        "The iteration entered a cycle of period {period}: it visits the same mean fields in turn and will not "
+        "settle. Use the default solver `Auto()`, damping below 1, or averaging."
+    ),
+    RESULTS.non_finite: (
+        "A number that is not finite came up in the iteration. Check that rewards and kernels stay finite for "
+        "every mean field, and that traced inputs are valid."
+    ),
+    RESULTS.stalled: (
+        "The iteration stopped making progress before it reached the tolerance. Use the default solver `Auto()`, or "
+        "follow the path of equilibria with `branch`."
+    ),
+    RESULTS.precision: (
+        "The residual is at the rounding level of this precision, which beta times the span of the action values "
+        "raises above any useful tolerance. Enable x64 before creating the game, or lower `beta`."
+    ),
+    RESULTS.not_stochastic: (
+        "At the mean field reached, the rows of the kernel are no probabilities (negative, or not summing to 1). "
+        "Check the callable given as `kernel`."
+    ),
+}
+
+
+class Result(eqx.Module):
+    """How a solve ended.
+
+    Attributes:
+      code: an entry of `RESULTS` as an array, so that it can be computed inside `jit` and `vmap`.
+      period: of the cycle, 0 if there is none.
+    """
+
+    code: Int[Array, "*batch"]
+    period: Int[Array, "*batch"]
+
+    def __init__(self, code: ArrayLike = RESULTS.converged, period: ArrayLike = 0):
+        self.code = jnp.asarray(code, dtype=jnp.int32)
+        self.period = jnp.asarray(period, dtype=jnp.int32)
+
+    @property
+    def name(self) -> str:
+        """Name of a single, concrete result."""
+        return RESULTS(int(self.code)).name
+
+    @property
+    def message(self) -> str:
+        """What happened and what to do about it, for a single, concrete result."""
+        return _MESSAGES[RESULTS(int(self.code))].format(period=int(self.period))
+
+    def __eq__(self, other: object) -> Any:
+        if isinstance(other, Result):
+            return self.code == other.code
+        return self.code == other
+
+    def __hash__(self) -> int:
+        return id(self)
+
+    def __repr__(self) -> str:
+        if isinstance(self.code, jax.core.Tracer) or self.code.ndim:
+            return f"Result(code={self.code})"
+        return f"<{self.name}: {self.message}>"
+
+
+class ConvergenceError(RuntimeError):
+    """Raised by `solve(..., throw=True)` when no equilibrium was found.
+
+    Attributes:
+      equilibrium: the best iterate, with its residual and history.
+    """
+
+    def __init__(self, message: str, equilibrium: Any):
+        super().__init__(message)
+        self.equilibrium = equilibrium

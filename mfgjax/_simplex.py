@@ -1,0 +1,48 @@
+"""Probabilities in log space, and distances between them."""
+
+import jax
+import jax.numpy as jnp
+
+from ._typing import Array
+
+
+def safe_log(probabilities: Array) -> Array:
+    """Return log p, −inf where p is 0, with a zero derivative there."""
+    positive = probabilities > 0
+    return jnp.where(positive, jnp.log(jnp.where(positive, probabilities, 1)), -jnp.inf)
+
+
+def log_normalize(logits: Array, axis: int) -> Array:
+    """Return logits − log Σ exp(logits); −inf entries stay −inf. Each row needs one finite entry."""
+    return logits - jax.nn.logsumexp(logits, axis=axis, keepdims=True)
+
+
+def log_ratio(log_p: Array, log_q: Array) -> Array:
+    """Return log(p/q) where p > 0 and 0 elsewhere (the weight p·log(p/q) is 0 there)."""
+    positive = log_p > -jnp.inf
+    return jnp.where(positive, jnp.where(positive, log_p, 0) - jnp.where(positive, log_q, 0), 0)
+
+
+def total_variation(p: Array, q: Array, axis: int | tuple[int, ...] = -1) -> Array:
+    """Return the total variation distance of two distributions.
+
+        d_TV(p, q) = ½ Σ_x |p(x) − q(x)|
+
+    Args:
+      p: a distribution over `axis`; other axes broadcast.
+      q: another one.
+      axis: the axis (or axes) of x.
+
+    Returns:
+      The distance, between 0 and 1, for every entry of the other axes.
+
+    Source: Guan et al. (2021), arXiv:2110.07469, section II-d.
+    """
+    return jnp.abs(p - q).sum(axis=axis) / 2
+
+
+def onto_simplex(mass: Array, num_axes: int) -> Array:
+    """Clip negative entries to zero and rescale the last `num_axes` axes to sum to 1."""
+    axes = tuple(range(-num_axes, 0))
+    clipped = jnp.maximum(mass, 0)
+    return clipped / clipped.sum(axis=axes, keepdims=True)

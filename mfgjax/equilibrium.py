@@ -1,0 +1,69 @@
+"""What a solve returns."""
+
+import equinox as eqx
+import jax
+import numpy as np
+
+from ._result import RESULTS, Result
+from ._typing import Array, Bool, Float, Int, Scalar
+
+
+class Equilibrium(eqx.Module):
+    """A mean field, the policy that answers it and generates it, and how well they agree.
+
+    Attributes:
+      mean_field: what payoffs see, `[H+1, S]` (or `[H+1, S, A]` where the game observes the joint law).
+      policy: π_t(a|s), `[H+1, S, A]`; for smooth responses exactly the response to `mean_field`.
+      log_policy: its log, −inf where it is 0.
+      values: V_t(s) of the response to `mean_field`, in units of reward.
+      q: Q_t(s,a), likewise.
+      residual: max_t d_TV(μ_t, Γ(μ)_t) for smooth responses; the exploitability for others.
+      exploitability: gain from leaving `policy` in the population that follows it, in units of reward, in
+        the criterion of the response: with KL terms for `EntropyRegularized`, without for others.
+      tolerance: what `residual` was compared with; above the `atol` asked for only where rounding is.
+      num_steps: steps taken, over all methods tried.
+      residual_history: the criterion at every step, NaN where a step measured none or none was taken.
+      result: code and sentence of how the solve ended.
+      criterion: "residual" or "exploitability": what `residual` is.
+      observes: what `mean_field` is, as in the game.
+    """
+
+    mean_field: Array
+    policy: Float[Array, "T S A"]
+    log_policy: Float[Array, "T S A"]
+    values: Float[Array, "T S"]
+    q: Float[Array, "T S A"]
+    residual: Scalar
+    exploitability: Scalar
+    tolerance: Scalar
+    num_steps: Int[Array, ""]
+    residual_history: Float[Array, " steps"]
+    result: Result
+    criterion: str = eqx.field(static=True)
+    observes: str = eqx.field(static=True)
+
+    @property
+    def converged(self) -> Bool[Array, ""]:
+        """Whether the criterion reached the tolerance."""
+        return self.result.code == RESULTS.converged
+
+    @property
+    def state_law(self) -> Float[Array, "T S"]:
+        """The law of the states at every time, whatever payoffs see."""
+        return self.mean_field if self.observes == "states" else self.mean_field.sum(axis=-1)
+
+    @property
+    def history(self) -> Array:
+        """The criterion at the steps that measured one; all of `residual_history` while traced."""
+        if isinstance(self.residual_history, jax.core.Tracer) or self.residual_history.ndim > 1:
+            return self.residual_history
+        values = np.asarray(self.residual_history)
+        return jax.numpy.asarray(values[np.isfinite(values)])
+
+    def __repr__(self) -> str:
+        if isinstance(self.residual, jax.core.Tracer) or self.residual.ndim:
+            return f"Equilibrium(mean_field={self.mean_field.shape}, policy={self.policy.shape})"
+        return (
+            f"Equilibrium({self.result.name} in {int(self.num_steps)} steps: residual={float(self.residual):.2e}, "
+            f"exploitability={float(self.exploitability):.2e}, mean_field={self.mean_field.shape})"
+        )

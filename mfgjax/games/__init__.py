@@ -1,0 +1,12 @@
+"""Ready-made games, each citing its source, and builders for one's own."""
+
+from .graph import NodeReward as NodeReward
+from .graph import graph_game as graph_game
+from .graph import moves as moves
+from .graph import policy_on_edges as policy_on_edges
+from .random_dense import random_dense as random_dense
+from .resource_allocation import resource_allocation as resource_allocation
+from .resource_allocation import resource_allocation_reference as resource_allocation_reference
+from .ring_crowd import ring_crowd as ring_crowd
+from .small import coordination as coordination
+from .small import left_right as left_right

@@ -1,0 +1,191 @@
+"""Games of a crowd that moves along the edges of a graph."""
+
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from typing import Any
+
+import equinox as eqx
+import numpy as np
+
+from .. import _checks
+from .._typing import Array, ArrayLike, Float
+from ..kernels import MovesKernel
+from ..model import FiniteHorizonGame, OwnStateInteraction, PairwiseReward, Power, Staged
+
+
+class NodeReward(eqx.Module):
+    """What a node pays: scale · (value(s) − congestion(s) · μ(s))^exponent.
+
+    Args:
+      value: per node, as a mapping from names (others 0), an array, or one number for all.
+      congestion: the same; positive repels.
+      scale: a number.
+      exponent: a whole number ≥ 1.
+    """
+
+    value: Any
+    congestion: Any
+    theta: Power
+
+    def __init__(self, value: Any = 0.0, congestion: Any = 0.0, scale: ArrayLike = 1.0, exponent: int = 1):
+        self.value, self.congestion = value, congestion
+        self.theta = Power(scale, exponent)
+
+
+def graph_game(
+    edges: Any,
+    *,
+    horizon: int,
+    initial: Any,
+    running: NodeReward | None = None,
+    terminal: NodeReward | None = None,
+    nodes: Sequence[Hashable] | None = None,
+    discount: ArrayLike = 1.0,
+) -> FiniteHorizonGame:
+    """Build the game of a crowd that moves along the edges of a directed graph.
+
+    Action k at a node is its k-th outgoing edge, in the order given; `moves(game)` names them. A self-loop
+    is an edge like any other: without one nobody can stay.
+
+    Args:
+      edges: pairs (from, to), or a networkx graph (undirected edges lead both ways).
+      horizon: H ≥ 1, the number of moves.
+      initial: law of the nodes at time 0: a mapping from names (others 0) or an array in the order of nodes.
+      running: what nodes pay at t < H.
+      terminal: what they pay at H.
+      nodes: names in order; None: those of the graph, or as they first appear in `edges`.
+      discount: γ in (0, 1].
+
+    Returns:
+      A `FiniteHorizonGame` with `MovesKernel` and `PairwiseReward`.
+
+    Raises:
+      ValueError: naming the edge or the node that does not fit.
+    """
+    if hasattr(edges, "edges") and hasattr(edges, "nodes"):
+        graph = edges if edges.is_directed() else edges.to_directed()
+        nodes, edges = list(graph.nodes) if nodes is None else nodes, list(graph.edges())
+    pairs = _pairs(edges)
+    names = list(dict.fromkeys(node for pair in pairs for node in pair)) if nodes is None else list(nodes)
+    place = {name: i for i, name in enumerate(names)}
+    if len(place) != len(names):
+        raise ValueError(
+            f"`nodes` must be different names; got {len(names)} of them, {len(place)} different."
+        )
+    successors: list[list[int]] = [[] for _ in names]
+    for i, (start, end) in enumerate(pairs):
+        for node in (start, end):
+            if node not in place:
+                raise ValueError(f"`edges[{i}]` is ({start!r}, {end!r}), but there is no node {node!r}.")
+        if place[end] in successors[place[start]]:
+            raise ValueError(f"`edges[{i}]` is ({start!r}, {end!r}), which is there twice.")
+        successors[place[start]].append(place[end])
+    for name, nexts in zip(names, successors, strict=True):
+        if not nexts:
+            raise ValueError(
+                f"`edges` has no edge that leaves node {name!r}; a node to stay at needs a self-loop."
+            )
+    table = np.full((len(names), max(map(len, successors))), -1)
+    for s, nexts in enumerate(successors):
+        table[s, : len(nexts)] = nexts
+
+    horizon = _checks.integer_at_least("horizon", horizon, 1)
+    running, terminal = running or NodeReward(), terminal or NodeReward()
+    value = [per_node("reward.value", r.value, place) for r in (running, terminal)]
+    weight = [-per_node("reward.congestion", r.congestion, place) for r in (running, terminal)]
+    stages = np.minimum(np.arange(horizon + 1) // horizon, 1)  # 0 before the end, 1 at the end
+    interaction = OwnStateInteraction(np.stack(value)[stages][..., None], np.stack(weight)[stages][..., None])
+    return FiniteHorizonGame(
+        MovesKernel(table),
+        PairwiseReward(interaction, Staged(running.theta, terminal.theta, horizon)),
+        per_node("initial", initial, place),
+        horizon,
+        available=table >= 0,
+        discount=discount,
+        state_labels=[str(name) for name in names],
+        action_labels=[f"edge {k}" for k in range(table.shape[1])],
+    )
+
+
+def _pairs(edges: Iterable) -> list[tuple[Hashable, Hashable]]:
+    try:
+        pairs = [tuple(edge) for edge in edges]
+    except TypeError as error:
+        raise ValueError(f"`edges` must be pairs of nodes or a networkx graph; got {edges!r}.") from error
+    if not pairs:
+        raise ValueError("`edges` is empty; a graph needs an edge.")
+    for i, pair in enumerate(pairs):
+        if len(pair) != 2:
+            raise ValueError(f"`edges[{i}]` is {pair!r}, but an edge is a pair of nodes.")
+    return pairs
+
+
+def per_node(name: str, values: Any, place: Mapping[Hashable, int]) -> np.ndarray:
+    """Return one number per node from a mapping (others 0), an array, or a number."""
+    if isinstance(values, Mapping):
+        array = np.zeros(len(place))
+        for node, value in values.items():
+            if node not in place:
+                raise ValueError(f"`{name}` has the key {node!r}, but there is no such node.")
+            number = _checks.as_numbers(f"{name}[{node!r}]", value, "a real number")
+            if number.shape != ():
+                raise ValueError(
+                    f"`{name}[{node!r}]` must be one number; got an array of shape {number.shape}."
+                )
+            array[place[node]] = float(number)
+    else:
+        numbers = np.asarray(_checks.as_numbers(name, values))
+        _checks.shape_is(name, numbers, [(), (len(place),)], "one number, or one for each node")
+        array = np.broadcast_to(numbers, (len(place),))
+    _checks.finite(name, array)
+    return array
+
+
+def moves(game: FiniteHorizonGame) -> list[list[str]]:
+    """Return for every state the names of the states its available actions lead to, in order of actions.
+
+    Args:
+      game: one with a `MovesKernel`, such as `graph_game` builds.
+    """
+    if not isinstance(game.kernel, MovesKernel):
+        raise ValueError(f"`game.kernel` must be a `MovesKernel`; got {type(game.kernel).__name__}.")
+    table = np.asarray(game.kernel.next_state)
+    available = np.asarray(game.available).any(axis=0)
+    return [
+        [game.state_labels[n] for n, ok in zip(row, mask, strict=True) if ok]
+        for row, mask in zip(table, available, strict=True)
+    ]
+
+
+def policy_on_edges(
+    game: FiniteHorizonGame, weights: Mapping[str, Mapping[str, float]]
+) -> Float[Array, "S A"]:
+    """Build a policy from the probabilities of the moves, node by node.
+
+    Args:
+      game: a graph game.
+      weights: for each node, probabilities of the nodes it leads to; a node left out moves uniformly.
+
+    Returns:
+      The policy `[S, A]`, the same at all times.
+
+    Raises:
+      ValueError: naming the node or the move that does not exist.
+    """
+    table = np.where(np.asarray(game.available[0]), np.asarray(game.kernel.next_state), -1)  # pyright: ignore
+    place = {name: i for i, name in enumerate(game.state_labels)}
+    policy = (table >= 0) / (table >= 0).sum(axis=1, keepdims=True)
+    for node, row in weights.items():
+        if node not in place:
+            raise ValueError(f"`reference` has the key {node!r}, but there is no such node.")
+        s = place[node]
+        policy[s] = 0
+        for target, weight in row.items():
+            actions = np.flatnonzero(table[s] == place.get(target, -2))
+            if not len(actions):
+                raise ValueError(
+                    f"`reference[{node!r}]` has the key {target!r}, but no edge leads there from {node!r}."
+                )
+            number = _checks.as_numbers(f"reference[{node!r}][{target!r}]", weight, "a real number")
+            policy[s, actions[0]] = float(number)
+    _checks.distribution("reference", policy, leading=1)
+    return _checks.as_numbers("reference", policy)

@@ -1,0 +1,45 @@
+"""Random games without any structure."""
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+
+from .. import _checks
+from .._typing import Array, Scalar
+from ..model import FiniteHorizonGame, PairwiseReward
+
+
+class SquashedLinear(eqx.Module):
+    """Θ(x) = tanh(c x)."""
+
+    steepness: Scalar
+
+    def __call__(self, t: Scalar, x: Array) -> Array:
+        return jnp.tanh(self.steepness * x)
+
+
+def random_dense(
+    seed: int = 0, num_states: int = 10, num_actions: int = 4, horizon: int = 20, steepness: float = 1.0
+) -> FiniteHorizonGame:
+    """Build a random game in which every state interacts with every other, attracting or repelling.
+
+    Rewards tanh(c Σ_s' L(s,a,s') μ_t(s')) with L standard normal; kernel rows and initial law uniform on the
+    simplex. It is not monotone: with large c and β there may be several equilibria.
+
+    Args:
+      seed: of NumPy's generator.
+      num_states: S ≥ 1.
+      num_actions: A ≥ 1.
+      horizon: H ≥ 1.
+      steepness: c.
+    """
+    S = _checks.integer_at_least("num_states", num_states, 1)
+    A = _checks.integer_at_least("num_actions", num_actions, 1)
+    generator = np.random.default_rng(_checks.integer_at_least("seed", seed, 0))
+    kernel = generator.dirichlet(np.ones(S), size=(S, A))
+    interaction = generator.standard_normal((S, A, S))
+    initial = generator.dirichlet(np.ones(S))
+    theta = SquashedLinear(
+        _checks.scalar_in("steepness", steepness, -float("inf"), float("inf"), "(-inf, inf)")
+    )
+    return FiniteHorizonGame(kernel, PairwiseReward(interaction, theta), initial, horizon)

@@ -1,0 +1,56 @@
+"""Two-state games small enough to be solved by hand."""
+
+import numpy as np
+
+from .._typing import Array
+from ..kernels import MovesKernel
+from ..model import FiniteHorizonGame, OwnStateInteraction, PairwiseReward
+
+
+def coordination(field: float | Array = 0.0, strength: float | Array = 1.0) -> FiniteHorizonGame:
+    """Build the game of two places of which everybody wants the fuller one.
+
+    States 0 and 1; the action at time 0 is the place at time 1, the horizon is 1, and only time 1 pays:
+    strength · μ(s) + field · 1{s = 1}. With a uniform reference its regularised equilibria are the
+    solutions of x = 1/(1 + exp(−β (strength (2x − 1) + field))), x the law of state 1 at time 1. For
+    β · strength > 2 and a small field there are three of them; as the field varies they form an S.
+
+    Args:
+      field: what state 1 pays beyond state 0.
+      strength: of the wish to be together.
+
+    Source: the mean-field Ising model with logit choice: Brock and Durlauf (2001), Review of Economic
+    Studies 68.
+    """
+    base = np.zeros((2, 2, 2))
+    bonus = np.zeros((2, 2, 2))
+    bonus[1, 1] = 1
+    together = np.zeros((2, 2, 2))
+    together[1] = 1
+    return FiniteHorizonGame(
+        MovesKernel([[0, 1], [0, 1]]),
+        PairwiseReward(OwnStateInteraction(base + field * bonus, strength * together)),
+        [0.5, 0.5],
+        1,
+        action_labels=["to 0", "to 1"],
+    )
+
+
+def left_right() -> FiniteHorizonGame:
+    """Build the left-right game: from the centre go left or right, and be alone there.
+
+    States centre, left, right; the action at time 0 chooses the side, and only time 1 pays: −μ(left) on the
+    left, −2 μ(right) on the right. Without regularisation 2/3 go left, where both sides pay −2/3.
+
+    Source: Cui and Koeppl (2021), arXiv:2102.01585, section 5.
+    """
+    weight = np.zeros((2, 3, 2))
+    weight[1, 1], weight[1, 2] = -1, -2
+    return FiniteHorizonGame(
+        MovesKernel([[1, 2], [1, 2], [1, 2]]),
+        PairwiseReward(OwnStateInteraction(np.zeros((3, 2)), weight)),
+        [1.0, 0.0, 0.0],
+        1,
+        state_labels=["centre", "left", "right"],
+        action_labels=["left", "right"],
+    )

@@ -1,0 +1,65 @@
+"""The derivative of a fixed point, from its equation alone."""
+
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+
+from ._typing import Array, Bool
+from .model import FiniteHorizonGame, mean_field_map
+from .responses import AbstractResponse
+from .solvers.linear import solve_linear
+
+
+@eqx.filter_custom_jvp
+def fixed_point(
+    problem: tuple[FiniteHorizonGame, AbstractResponse], mean_field: Array, found: Bool[Array, ""]
+) -> Array:
+    """Return the given fixed point μ* of Γ, as a differentiable function of game and response.
+
+        dμ* = (I − D_μ Γ)^{-1} ∂_θ Γ dθ
+
+    whatever method found μ*, and wherever 1 is no eigenvalue of D_μ Γ: also where iterating Γ diverges. The
+    derivative of a point that was not found is NaN, never plausible; that of a quantity which does not
+    depend on any parameter stays zero, so that masked losses over several problems remain finite.
+    """
+    return mean_field
+
+
+@fixed_point.def_jvp
+def _fixed_point_jvp(primals: Any, tangents: Any) -> tuple[Array, Array]:
+    problem, mean_field, found = primals
+    problem_dot, _, _ = tangents
+    # as the output of the function itself, so that second derivatives see how it moves
+    point = fixed_point(problem, mean_field, found)
+
+    def image(problem: Any) -> Array:
+        return mean_field_map(*problem)(jax.lax.stop_gradient(point))
+
+    _, pushed = eqx.filter_jvp(image, (problem,), (problem_dot,))
+    _, jvp = jax.linearize(mean_field_map(*problem), point)
+
+    def matvec(v: Array) -> Array:
+        return v - jvp(v.reshape(point.shape)).reshape(-1)
+
+    # poisoned before the solve: its transpose then poisons the parameters' cotangents, and only them
+    right = jnp.where(found, pushed, jnp.where(pushed == 0, 0, jnp.nan))
+    return point, solve_linear(matvec, right.reshape(-1)).reshape(point.shape)
+
+
+@eqx.filter_custom_jvp
+def refuse_derivative(mean_field: Array, problem: tuple[FiniteHorizonGame, AbstractResponse]) -> Array:
+    """Return the mean field; asked for its derivative, say why there is none."""
+    return mean_field
+
+
+@refuse_derivative.def_jvp
+def _refuse_derivative_jvp(primals: Any, tangents: Any) -> tuple[Array, Array]:
+    if any(tangent is not None for tangent in jax.tree.leaves(tangents)):
+        name = type(primals[1][1]).__name__
+        raise ValueError(
+            f"An equilibrium of the `{name}` response has no derivative: its policy jumps where two actions are "
+            "equally good. Use `EntropyRegularized` with a large `beta`, whose equilibrium is smooth."
+        )
+    return primals[0], jnp.zeros_like(primals[0])

@@ -1,0 +1,48 @@
+"""What a transition kernel must be able to do."""
+
+from abc import abstractmethod
+from typing import Self
+
+import equinox as eqx
+
+from .._typing import Array, Float
+
+
+class AbstractKernel(eqx.Module):
+    """A transition law P(s'|s,a), known through its two actions on vectors.
+
+    `expect` and `push` are transposes of each other: ⟨push(m), v⟩ = ⟨m, expect(v)⟩. Both work with any
+    number of trailing batch axes. `probabilities` has a leading time axis of length H, or 1 when the law
+    is the same at all times; `expect` and `push` use its first entry, so take `at(t)` first.
+    """
+
+    probabilities: eqx.AbstractVar[Array]
+
+    @abstractmethod
+    def at(self, t: Array) -> Self:
+        """Return the kernel of the move from time t to t+1."""
+
+    @abstractmethod
+    def expect(self, values: Float[Array, "S *batch"]) -> Float[Array, "S A *batch"]:
+        """Return Σ_s' P(s'|s,a) v(s')."""
+
+    @abstractmethod
+    def push(self, mass: Float[Array, "S A *batch"]) -> Float[Array, "S *batch"]:
+        """Return Σ_{s,a} m(s,a) P(s'|s,a)."""
+
+    @property
+    @abstractmethod
+    def num_states(self) -> int: ...
+
+    @property
+    @abstractmethod
+    def num_actions(self) -> int: ...
+
+    @property
+    def num_times(self) -> int:
+        return self.probabilities.shape[0]
+
+
+def time_slice(table: Array, t: Array) -> Array:
+    """Return `table[t]`, or `table[0]` of a table that is the same at all times."""
+    return table[0] if table.shape[0] == 1 else table[t]

@@ -1,0 +1,48 @@
+"""The kernel as a full table."""
+
+from typing import Self
+
+import jax
+import jax.numpy as jnp
+
+from .. import _checks
+from .._typing import Array, ArrayLike, Float
+from .base import AbstractKernel, time_slice
+
+
+class DenseKernel(AbstractKernel):
+    """A kernel stored as the table P[t, s, a, s'].
+
+    Args:
+      probabilities: P(s'|s,a) as `[S, A, S]`, or `[H, S, A, S]` when it changes with time.
+    """
+
+    probabilities: Float[Array, "#T S A S"]
+
+    def __init__(self, probabilities: ArrayLike):
+        p = _checks.as_numbers("kernel", probabilities)
+        _checks.shape_is("kernel", p, [(None,) * 3, (None,) * 4], "states, actions, next states; or per time")
+        if p.shape[-3] != p.shape[-1]:
+            raise ValueError(
+                f"`kernel` leads from {p.shape[-3]} states to {p.shape[-1]}; got shape {p.shape}."
+            )
+        self.probabilities = p[None] if p.ndim == 3 else p
+
+    def at(self, t: Array) -> Self:
+        return type(self)(time_slice(self.probabilities, t))
+
+    def expect(self, values: Float[Array, "S *batch"]) -> Float[Array, "S A *batch"]:
+        # full precision: accelerators would round the products to 10 bits by default
+        return jnp.tensordot(self.probabilities[0], values, axes=1, precision=jax.lax.Precision.HIGHEST)
+
+    def push(self, mass: Float[Array, "S A *batch"]) -> Float[Array, "S *batch"]:
+        axes = ((0, 1), (0, 1))
+        return jnp.tensordot(self.probabilities[0], mass, axes=axes, precision=jax.lax.Precision.HIGHEST)
+
+    @property
+    def num_states(self) -> int:
+        return self.probabilities.shape[1]
+
+    @property
+    def num_actions(self) -> int:
+        return self.probabilities.shape[2]

@@ -1,0 +1,52 @@
+"""Deterministic moves: every action leads to one state."""
+
+from typing import Self
+
+import jax.numpy as jnp
+import numpy as np
+
+from .._typing import Array, ArrayLike, Bool, Float, Int
+from .base import AbstractKernel
+from .predecessors import Predecessors, as_table
+
+
+class MovesKernel(AbstractKernel):
+    """A kernel under which action a in state s leads to `next_state[s, a]`. Memory and work O(S·A).
+
+    Args:
+      next_state: integers `[S, A]`; −1 marks an action that leads nowhere and must be unavailable.
+    """
+
+    next_state: Int[Array, "S A"]
+    leads: Bool[Array, "S A"]
+    predecessors: Predecessors
+
+    def __init__(self, next_state: ArrayLike):
+        table = as_table("next_state", next_state, 2, "states, actions")
+        self.predecessors = Predecessors(table, table.shape[0])
+        self.leads = jnp.asarray(table >= 0)
+        # an action that leads nowhere reads its own state's value, so that Q stays finite there
+        own = np.arange(table.shape[0])[:, None]
+        self.next_state = jnp.asarray(np.where(table < 0, own, table), dtype=jnp.int32)
+
+    @property
+    def probabilities(self) -> Array:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """One for the one successor of each pair, `[1, S, A, 1]`; zero where an action leads nowhere."""
+        return self.leads[None, ..., None].astype(jnp.zeros(()).dtype)
+
+    def at(self, t: Array) -> Self:
+        return self
+
+    def expect(self, values: Float[Array, "S *batch"]) -> Float[Array, "S A *batch"]:
+        return values[self.next_state]
+
+    def push(self, mass: Float[Array, "S A *batch"]) -> Float[Array, "S *batch"]:
+        return self.predecessors.sum(mass.reshape((-1, *mass.shape[2:])))
+
+    @property
+    def num_states(self) -> int:
+        return self.next_state.shape[0]
+
+    @property
+    def num_actions(self) -> int:
+        return self.next_state.shape[1]

@@ -1,0 +1,64 @@
+"""The transpose of a successor table, as a sum of gathers."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from .. import _checks
+from .._typing import Array, Int
+
+
+class Predecessors(eqx.Module):
+    """For every state the places of a flat table that lead to it.
+
+    A scatter-add is slow on a CPU and one table padded to the largest in-degree explodes at a hub. So the
+    states are sorted by in-degree into buckets, each padded to a power of two: at most twice the entries.
+    """
+
+    buckets: tuple[Int[Array, "members width"], ...]
+    position: Int[Array, " S"]
+
+    def __init__(self, successors: np.ndarray, num_states: int):
+        """Args: successors: next states of any shape; −1 leads nowhere. num_states: S."""
+        flat = np.asarray(successors).ravel()
+        entries = np.flatnonzero(flat >= 0)
+        order = entries[np.argsort(flat[entries], kind="stable")]
+        degree = np.bincount(flat[entries], minlength=num_states)
+        start = np.concatenate([[0], np.cumsum(degree)[:-1]])
+        width = np.where(degree > 0, 1 << np.ceil(np.log2(np.maximum(degree, 1))).astype(int), 0)
+        buckets, members = [], []
+        for w in np.unique(width):
+            states = np.flatnonzero(width == w)
+            column = np.arange(w)[None, :]
+            index = np.minimum(start[states, None] + column, max(len(order) - 1, 0))
+            table = np.where(column < degree[states, None], order[index] if len(order) else 0, flat.size)
+            buckets.append(jnp.asarray(table.reshape(len(states), w), dtype=jnp.int32))
+            members.append(states)
+        position = np.empty(num_states, dtype=np.int32)
+        position[np.concatenate(members)] = np.arange(num_states)
+        self.buckets = tuple(buckets)
+        self.position = jnp.asarray(position)
+
+    def sum(self, flat: Array) -> Array:
+        """Return for every state the sum of `flat` over the places that lead to it."""
+        # a padding place lies past the end and reads as zero
+        sums = [flat.at[table].get(mode="fill", fill_value=0).sum(axis=1) for table in self.buckets]
+        return jnp.concatenate(sums)[self.position]
+
+
+def as_table(name: str, successors: object, ndim: int, meaning: str) -> np.ndarray:
+    """Return a table of next states as NumPy integers, refused with a sentence if it is none."""
+    if isinstance(successors, jax.core.Tracer):
+        raise ValueError(
+            f"`{name}` is traced, but the tables of a kernel are built from its values. Build the kernel "
+            "outside `jit`; for probabilities that vary use `kernel.with_probabilities(p)` inside."
+        )
+    table = np.asarray(_checks.as_numbers(name, successors, "whole numbers"))
+    _checks.shape_is(name, table, [(None,) * ndim], meaning)
+    _checks.finite(name, table)
+    _checks.all_true(name, table, table == np.round(table), "a next state is a whole number")
+    last = table.shape[0] - 1
+    inside = (table >= -1) & (table <= last)
+    _checks.all_true(name, table, inside, f"a next state lies between 0 and {last} (-1: none)")
+    return table.astype(np.int64)

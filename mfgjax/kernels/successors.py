@@ -1,0 +1,67 @@
+"""Kernels with few successors per state and action."""
+
+from typing import Self
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+
+from .. import _checks
+from .._typing import Array, ArrayLike, Float, Int
+from .base import AbstractKernel, time_slice
+from .predecessors import Predecessors, as_table
+
+
+class SuccessorKernel(AbstractKernel):
+    """A kernel stored as lists of K successors and their probabilities. Memory and work O(S·A·K).
+
+    Args:
+      successors: next states `[S, A, K]`, integers; −1 marks an unused place, whose probability must be 0.
+      probabilities: their probabilities, `[S, A, K]`, or `[H, S, A, K]` when they change with time.
+    """
+
+    successors: Int[Array, "S A K"]
+    probabilities: Float[Array, "#T S A K"]
+    predecessors: Predecessors
+
+    def __init__(self, successors: ArrayLike, probabilities: ArrayLike):
+        table = as_table("successors", successors, 3, "states, actions, successors")
+        p = _checks.as_numbers("probabilities", probabilities)
+        _checks.shape_is(
+            "probabilities", p, [table.shape, (None, *table.shape)], "as `successors`, perhaps per time"
+        )
+        if not _checks.is_traced(p):
+            empty = np.broadcast_to(table < 0, p.shape)
+            _checks.all_true(
+                "probabilities", p, ~empty | (np.asarray(p) == 0), "its place in `successors` is unused"
+            )
+        self.probabilities = p[None] if p.ndim == 3 else p
+        self.predecessors = Predecessors(table, table.shape[0])
+        self.successors = jnp.asarray(np.maximum(table, 0), dtype=jnp.int32)
+
+    def with_probabilities(self, probabilities: Float[Array, "*#T S A K"]) -> Self:
+        """Return the kernel with the same successors and other probabilities (they may be traced)."""
+        p = probabilities[None] if probabilities.ndim == 3 else probabilities
+        return eqx.tree_at(lambda k: k.probabilities, self, p)
+
+    def at(self, t: Array) -> Self:
+        return self.with_probabilities(time_slice(self.probabilities, t))
+
+    def _weights(self, num_batch_axes: int) -> Array:
+        p = self.probabilities[0]
+        return p.reshape(p.shape + (1,) * num_batch_axes)
+
+    def expect(self, values: Float[Array, "S *batch"]) -> Float[Array, "S A *batch"]:
+        return (self._weights(values.ndim - 1) * values[self.successors]).sum(axis=2)
+
+    def push(self, mass: Float[Array, "S A *batch"]) -> Float[Array, "S *batch"]:
+        flows = self._weights(mass.ndim - 2) * mass[:, :, None]
+        return self.predecessors.sum(flows.reshape((-1, *mass.shape[2:])))
+
+    @property
+    def num_states(self) -> int:
+        return self.successors.shape[0]
+
+    @property
+    def num_actions(self) -> int:
+        return self.successors.shape[1]

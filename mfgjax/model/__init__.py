@@ -1,0 +1,19 @@
+"""Games, their rewards, and the maps that an equilibrium is a fixed point of."""
+
+from .finite_horizon import FiniteHorizonGame as FiniteHorizonGame
+from .finite_horizon import validate as validate
+from .maps import BestResponse as BestResponse
+from .maps import exploitability as exploitability
+from .maps import flow_distance as flow_distance
+from .maps import mean_field_map as mean_field_map
+from .maps import policy_distance as policy_distance
+from .maps import policy_value as policy_value
+from .maps import propagate as propagate
+from .maps import respond as respond
+from .maps import state_law as state_law
+from .rewards import DenseInteraction as DenseInteraction
+from .rewards import OwnStateInteraction as OwnStateInteraction
+from .rewards import PairwiseReward as PairwiseReward
+from .rewards import Power as Power
+from .rewards import Staged as Staged
+from .rewards import SuccessorInteraction as SuccessorInteraction

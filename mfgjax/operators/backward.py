@@ -1,0 +1,42 @@
+"""Backward induction against a given mean field."""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+
+from .._typing import Array, Scalar
+from ..kernels import AbstractKernel
+from ..responses import AbstractResponse
+
+
+def backward(
+    kernel_at: Callable[[Scalar, Array], AbstractKernel],
+    reward_at: Callable[[Scalar, Array], Array],
+    available_at: Callable[[Scalar], Array],
+    response: AbstractResponse,
+    mean_field: Array,
+    discount: Array,
+    terminal: Array,
+) -> tuple[Array, Array, Array]:
+    """Return `(values [T,S], log_policy [T,S,A], q [T,S,A])` of the response to a mean field.
+
+        Q_t(s,a) = R_t(s,a,μ_t) + γ Σ_s' P_t(s'|s,a,μ_t) V_{t+1}(s'),   V_{H+1} = 0
+        (V_t, π_t) = response(Q_t)
+
+    `terminal` is V_{H+1}: zeros, in the shape of the values of one time (batch axes included).
+    """
+    horizon = mean_field.shape[0] - 1
+
+    def step(next_values, xs):
+        t, seen = xs
+        # nothing follows H: its values are zero, so any kernel will do there
+        move = jnp.minimum(t, horizon - 1)
+        kernel = kernel_at(move, mean_field[move])
+        q = reward_at(t, seen) + discount * kernel.expect(next_values)
+        values, log_policy = response.backup(t, q, available_at(t))
+        return values, (values, log_policy, q)
+
+    times = jnp.arange(horizon + 1, dtype=jnp.int32)
+    _, outputs = jax.lax.scan(step, terminal, (times, mean_field), reverse=True)
+    return outputs

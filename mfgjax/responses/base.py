@@ -1,0 +1,97 @@
+"""What a response must be able to do."""
+
+from abc import abstractmethod
+from functools import partial
+from typing import ClassVar, Self
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from .. import _checks
+from .._simplex import log_normalize, safe_log
+from .._typing import Array, Bool, Float
+
+
+class AbstractResponse(eqx.Module):
+    """How an agent acts on its action values: one step of the backward induction.
+
+    `is_smooth` tells whether the policy is a differentiable function of the values (then Γ is smooth, and
+    Newton's method and gradients exist).
+    """
+
+    is_smooth: eqx.AbstractClassVar[bool]
+
+    @abstractmethod
+    def backup(
+        self, t: Array, q: Float[Array, "S A *batch"], available: Bool[Array, "S A"]
+    ) -> tuple[Float[Array, "S *batch"], Float[Array, "S A *batch"]]:
+        """Return the values of the states at time t and the log policy, given the action values."""
+
+    @abstractmethod
+    def prior_table(self) -> Float[Array, "#T S A"] | None:
+        """Return the log prior that was given; None stands for the uniform one."""
+
+    def log_prior(self, available: Bool[Array, "#T S A"], dtype: jnp.dtype) -> Float[Array, "#T S A"]:
+        """Return the log of the policy played when payoffs do not matter."""
+        table = self.prior_table()
+        return log_uniform(available, dtype) if table is None else table.astype(dtype)
+
+
+class AbstractTempered(AbstractResponse):
+    """A smooth response with an inverse temperature, on which solvers may continue."""
+
+    beta: eqx.AbstractVar[Array]
+    is_smooth: ClassVar[bool] = True
+
+    def with_beta(self, beta: Array) -> Self:
+        """Return the same response at another inverse temperature."""
+        return eqx.tree_at(lambda r: r.beta, self, beta)
+
+
+def log_uniform(available: Bool[Array, "*#T S A"], dtype: jnp.dtype) -> Array:
+    """Return the log of the uniform policy over the available actions."""
+    count = available.sum(axis=-1, keepdims=True).astype(dtype)
+    return jnp.where(available, -jnp.log(count), -jnp.inf)
+
+
+def align(table: Array, values: Array) -> Array:
+    """Append axes to an unbatched table `[S, A]` so that it broadcasts against `[S, A, *batch]`."""
+    return table.reshape(table.shape + (1,) * max(values.ndim - table.ndim, 0))
+
+
+def greedy_values(q: Array, available: Array) -> Array:
+    """Return max_a Q(s,a) over the available actions."""
+    return jnp.max(jnp.where(align(available, q), q, -jnp.inf), axis=1)
+
+
+def canonical_policy(policy: object, log_policy: object, name: str) -> Array | None:
+    """Return a prior as normalised logs `[#T, S, A]`; its gradient is that of the normalised policy.
+
+    Raises:
+      ValueError: if the rows of `policy` are no distributions, or a row of `log_policy` is all −inf.
+    """
+    if policy is None and log_policy is None:
+        return None
+    if policy is not None and log_policy is not None:
+        raise ValueError(f"`{name}` and `log_{name}` are both given; give one of them.")
+    if policy is not None:
+        given, table = name, _checks.as_numbers(name, policy)
+    else:
+        given, table = f"log_{name}", _checks.as_numbers(f"log_{name}", log_policy)
+    _checks.shape_is(given, table, [(None,) * 2, (None,) * 3], "states, actions; or times, states, actions")
+    if not _checks.is_traced(table):
+        values = np.asarray(table)
+        if policy is not None:
+            _checks.distribution(given, values, leading=values.ndim - 1)
+        else:
+            _checks.all_true(given, values, values < np.inf, "a log probability is a number or -inf")
+            _checks.all_true(given, values.max(-1), values.max(-1) > -np.inf, "a row needs a finite entry")
+    return _normalised_logs(table, policy is None)
+
+
+@partial(jax.jit, static_argnums=1)
+def _normalised_logs(table: Array, is_log: bool) -> Array:
+    logs = log_normalize(table if is_log else safe_log(table), axis=-1)
+    return logs[None] if logs.ndim == 2 else logs

@@ -1,0 +1,53 @@
+"""The softmax of the greedy action values."""
+
+import jax.numpy as jnp
+
+from .. import _checks
+from .._simplex import log_normalize
+from .._typing import Array, ArrayLike, Bool, Float, Scalar
+from ..kernels.base import time_slice
+from .base import AbstractTempered, align, canonical_policy, greedy_values, log_uniform
+
+
+class Boltzmann(AbstractTempered):
+    """The softmax of the *greedy* action values, which other codes call Boltzmann policies.
+
+        V(s)   = max_a Q(s,a)
+        π(a|s) ∝ prior(a|s) exp(β Q(s,a))
+
+    It differs from `EntropyRegularized`: here the values that are backed up ignore the temperature, so the
+    policy maximises no regularised criterion, and there is no regularised exploitability for it.
+
+    Args:
+      beta: inverse temperature β > 0, in 1/reward.
+      prior: as `[S, A]` or `[H+1, S, A]`, positive exactly on the available actions, rows summing to 1.
+        None: uniform over the available actions.
+      log_prior: its log in its place, up to a constant in each row.
+
+    Raises:
+      ValueError: naming the entry that is out of range.
+
+    Source: Cui and Koeppl (2021), arXiv:2102.01585, section 4 ("Boltzmann" there); MFGLib.
+    """
+
+    beta: Float[Array, "*batch"]
+    log_weights: Float[Array, "#T S A *batch"] | None
+
+    def __init__(
+        self, beta: ArrayLike, prior: ArrayLike | None = None, *, log_prior: ArrayLike | None = None
+    ):
+        self.beta = _checks.scalar_in("beta", beta, 0, float("inf"), "(0, inf)")
+        self.log_weights = canonical_policy(prior, log_prior, "prior")
+
+    def prior_table(self) -> Float[Array, "#T S A"] | None:
+        return self.log_weights
+
+    def backup(
+        self, t: Scalar, q: Float[Array, "S A *batch"], available: Bool[Array, "S A"]
+    ) -> tuple[Float[Array, "S *batch"], Float[Array, "S A *batch"]]:
+        values = greedy_values(q, available)
+        advantage = self.beta * jnp.where(align(available, q), q - values[:, None], 0)
+        log_prior = (
+            log_uniform(available, q.dtype) if self.log_weights is None else time_slice(self.log_weights, t)
+        )
+        return values, log_normalize(align(log_prior, q) + advantage, axis=1)

@@ -1,0 +1,79 @@
+"""The best response under a KL penalty towards a reference policy."""
+
+import jax
+import jax.numpy as jnp
+
+from .. import _checks
+from .._typing import Array, ArrayLike, Bool, Float, Scalar
+from ..kernels.base import time_slice
+from .base import AbstractTempered, align, canonical_policy, greedy_values, log_uniform
+
+
+def soft_backup(
+    q: Float[Array, "S A *batch"],
+    log_reference: Float[Array, "S A *#batch"],
+    beta: Float[Array, "*#batch"],
+) -> tuple[Float[Array, "S *batch"], Float[Array, "S A *batch"]]:
+    """Back up action values under a KL penalty towards a reference policy.
+
+        V(s)   = (1/β) log Σ_a ρ(a|s) exp(β Q(s,a))
+        π(a|s) = ρ(a|s) exp(β (Q(s,a) − V(s)))
+
+    Args:
+      q: action values, in units of reward; entries of unavailable actions are ignored.
+      log_reference: log ρ, normalised; −inf marks an unavailable action. Each row has a finite entry.
+      beta: inverse temperature β > 0, in 1/reward. Large β is close to greedy.
+
+    Returns:
+      `(values, log_policy)`; `log_policy` is −inf exactly where `log_reference` is.
+
+    Source: Guan et al. (2021), arXiv:2110.07469, eq. (15) and the recursion below it.
+    """
+    available = log_reference > -jnp.inf
+    best = jax.lax.stop_gradient(greedy_values(q, available))
+    advantage = beta * jnp.where(available, q - best[:, None], 0)  # ≤ 0, largest entry 0
+    logits = log_reference + advantage
+    log_normaliser = jax.nn.logsumexp(logits, axis=1)
+    # log1p keeps the digits that dividing by a small β would lose; for far advantages it would cancel
+    excess = (jnp.exp(log_reference) * jnp.expm1(advantage)).sum(axis=1)
+    near = excess > -0.5
+    log_mean = jnp.where(near, jnp.log1p(jnp.where(near, excess, 0)), log_normaliser)
+    return best + log_mean / beta, logits - log_normaliser[:, None]
+
+
+class EntropyRegularized(AbstractTempered):
+    """The soft best response: maximise rewards less KL(π‖ρ)/β.
+
+    Args:
+      beta: inverse temperature β > 0, in 1/reward. β → 0 plays the reference, β → ∞ a greedy policy.
+      reference: ρ(a|s) as `[S, A]` or `[H+1, S, A]`, positive exactly on the available actions, rows
+        summing to 1. None: uniform over the available actions. A gradient with respect to it is that
+        of the normalised rows.
+      log_reference: log ρ in its place, up to a constant in each row; −inf marks an unavailable action.
+
+    Raises:
+      ValueError: naming the entry that is out of range.
+
+    Source: Guan et al. (2021), arXiv:2110.07469, eq. (15).
+    """
+
+    beta: Float[Array, "*batch"]
+    log_reference: Float[Array, "#T S A *batch"] | None
+
+    def __init__(
+        self, beta: ArrayLike, reference: ArrayLike | None = None, *, log_reference: ArrayLike | None = None
+    ):
+        self.beta = _checks.scalar_in("beta", beta, 0, float("inf"), "(0, inf)")
+        self.log_reference = canonical_policy(reference, log_reference, "reference")
+
+    def prior_table(self) -> Float[Array, "#T S A"] | None:
+        return self.log_reference
+
+    def backup(
+        self, t: Scalar, q: Float[Array, "S A *batch"], available: Bool[Array, "S A"]
+    ) -> tuple[Float[Array, "S *batch"], Float[Array, "S A *batch"]]:
+        if self.log_reference is None:
+            log_reference = log_uniform(available, q.dtype)
+        else:
+            log_reference = time_slice(self.log_reference, t)
+        return soft_backup(q, align(log_reference, q), self.beta)

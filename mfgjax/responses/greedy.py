@@ -1,0 +1,44 @@
+"""The hard best response."""
+
+from typing import ClassVar
+
+import equinox as eqx
+import jax.numpy as jnp
+
+from .. import _checks
+from .._typing import Array, Bool, Float, Scalar
+from .base import AbstractResponse, align
+
+
+class Greedy(AbstractResponse):
+    """The best response without regularisation: all weight on one best action.
+
+        V(s) = max_a Q(s,a),   π(·|s) = 1 at the first (or last) maximiser
+
+    Args:
+      tie: which maximiser is taken, "smallest" or "largest" index.
+
+    Source: Guan et al. (2021), arXiv:2110.07469, eq. (12), which leaves the choice at ties open.
+    """
+
+    tie: str = eqx.field(static=True, default="smallest")
+    is_smooth: ClassVar[bool] = False
+
+    def __check_init__(self):
+        _checks.one_of("tie", self.tie, ("smallest", "largest"))
+
+    def prior_table(self) -> Float[Array, "#T S A"] | None:
+        return None
+
+    def backup(
+        self, t: Scalar, q: Float[Array, "S A *batch"], available: Bool[Array, "S A"]
+    ) -> tuple[Float[Array, "S *batch"], Float[Array, "S A *batch"]]:
+        masked = jnp.where(align(available, q), q, -jnp.inf)
+        num_actions = q.shape[1]
+        if self.tie == "smallest":
+            choice = jnp.argmax(masked, axis=1)
+        else:
+            choice = num_actions - 1 - jnp.argmax(masked[:, ::-1], axis=1)
+        actions = align(jnp.arange(num_actions)[None], q)
+        log_policy = jnp.where(actions == choice[:, None], jnp.zeros((), q.dtype), -jnp.inf)
+        return masked.max(axis=1), log_policy

@@ -1,0 +1,280 @@
+"""The entry point: find an equilibrium, with its derivative."""
+
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from . import _checks
+from ._result import RESULTS, ConvergenceError, Result
+from ._simplex import log_normalize
+from ._typing import Array, ArrayLike, Scalar
+from .equilibrium import Equilibrium
+from .implicit import fixed_point, refuse_derivative
+from .kernels import AbstractKernel
+from .model import FiniteHorizonGame, flow_distance, respond, state_law
+from .model.maps import gain
+from .responses import AbstractResponse, EntropyRegularized, Greedy
+from .solvers import AbstractSolver, Auto, Problem
+from .solvers.base import Candidate, rounding
+from .solvers.loop import Outcome, default_tolerance, iterate, reachable
+
+
+def solve(
+    game: FiniteHorizonGame,
+    response: AbstractResponse,
+    solver: AbstractSolver | Auto | None = None,
+    *,
+    guess: ArrayLike | Equilibrium | None = None,
+    max_steps: int | None = None,
+    throw: bool = True,
+) -> Equilibrium:
+    """Find an equilibrium: a mean field μ = Γ(μ) that the response to it generates.
+
+    Works alike eagerly, inside `jit` and under `vmap`. Its derivatives with respect to every array in game
+    and response are those of the equation (implicit), forward and reverse, of any order; they hold also
+    where iterating Γ diverges, and are NaN where no equilibrium was found.
+
+    Args:
+      game: the physics.
+      response: how agents act: `EntropyRegularized`, `Boltzmann` or `Greedy`.
+      solver: the method; None for `Auto()`, which needs no tuning.
+      guess: a mean field to start from, or an `Equilibrium`; None: the flow of the reference policy.
+      max_steps: most steps of the solver; None for its default.
+      throw: raise if no equilibrium was found. Inside `jit` and `vmap` nothing is raised: look at `result`.
+
+    Returns:
+      An `Equilibrium`: the best iterate, with its residual, exploitability and how the solve ended.
+
+    Raises:
+      ValueError: if an argument is invalid: the field, the place and the value are named.
+      ConvergenceError: if none was found and `throw` holds; its `equilibrium` is the best iterate.
+
+    Source: Guan et al. (2021), arXiv:2110.07469, eqs. (14), (16), definition 3.
+    """
+    solver = Auto() if solver is None else solver
+    if not isinstance(game, FiniteHorizonGame):
+        raise ValueError(f"`game` must be a `FiniteHorizonGame`; got {type(game).__name__}.")
+    if not isinstance(response, AbstractResponse):
+        raise ValueError(
+            f"`response` must be a response such as `EntropyRegularized(beta)`; got {response!r}."
+        )
+    if not isinstance(solver, AbstractSolver | Auto):
+        raise ValueError(f"`solver` must be a solver such as `Auto()`; got {solver!r}.")
+    solver.check(response)
+    steps = (
+        solver.default_max_steps if max_steps is None else _checks.integer_at_least("max_steps", max_steps, 1)
+    )
+    response = fit_response(game, response)
+    tolerance = jnp.asarray(_tolerance(game, response, solver), game.dtype)
+    inputs = (game, response, _guess(game, guess))
+    if _checks.is_traced(inputs):
+        inputs = jax.lax.stop_gradient(inputs)  # concrete again under an eager `grad`
+    outcome = _run(solver, steps, *inputs, tolerance, _checks.is_traced(inputs))
+    equilibrium = _finish_jit(game, response, outcome, tolerance)
+    if throw and not _checks.is_traced(equilibrium.result):
+        code = np.asarray(equilibrium.result.code)
+        if code.ndim == 0 and code != RESULTS.converged:
+            residual = float(jax.lax.stop_gradient(outcome.residual))
+            raise ConvergenceError(
+                f"{equilibrium.result.message} Best {equilibrium.criterion}: {residual:.2e} after "
+                f"{int(equilibrium.num_steps)} steps (tolerance {float(tolerance):.1e}). `throw=False` returns it.",
+                equilibrium,
+            )
+    return equilibrium
+
+
+def fit_response(game: FiniteHorizonGame, response: AbstractResponse) -> AbstractResponse:
+    """Return the response in the game's precision, refused if it does not fit the game's shapes or masks."""
+    if any(leaf.dtype != game.dtype for leaf in jax.tree.leaves(response)):
+        response = jax.tree.map(lambda x: x.astype(game.dtype) if eqx.is_inexact_array(x) else x, response)
+    beta = getattr(response, "beta", None)
+    if beta is not None and beta.ndim:
+        raise ValueError(
+            f"`beta` must be one number; got an array of shape {beta.shape}: use `jax.vmap` over it."
+        )
+    prior = response.prior_table()
+    if prior is None:
+        return response
+    name = "reference" if isinstance(response, EntropyRegularized) else "prior"
+    S, A, T = game.num_states, game.num_actions, game.horizon + 1
+    _checks.shape_is(name, prior, [(1, S, A), (T, S, A)], "times (or 1), states, actions")
+    if _checks.is_traced(prior):
+        prior = jax.lax.stop_gradient(prior)
+    if not _checks.is_traced((prior, game.available)):
+        logs, available = np.broadcast_arrays(np.asarray(prior), np.asarray(game.available))
+        missing, extra = (
+            np.argwhere(available & (logs == -np.inf)),
+            np.argwhere(~available & (logs > -np.inf)),
+        )
+        if len(missing):
+            raise ValueError(
+                f"`{name}` is 0 at (time, state, action) = {_triple(missing[0])}, an available action; there it must "
+                "be positive. To forbid the action, mark it in the game's `available`."
+            )
+        if len(extra):
+            raise ValueError(
+                f"`{name}` is {np.exp(logs[tuple(extra[0])]):.3g} at (time, state, action) = {_triple(extra[0])}, an "
+                "action that is not available; there it must be 0."
+            )
+    return response
+
+
+def _triple(index: np.ndarray) -> str:
+    return "(" + ", ".join(str(int(i)) for i in index) + ")"
+
+
+def _tolerance(game: FiniteHorizonGame, response: AbstractResponse, solver: AbstractSolver | Auto) -> float:
+    atol = default_tolerance(game.dtype, response.is_smooth) if solver.atol is None else solver.atol
+    least = 8 * float(jnp.finfo(game.dtype).eps)
+    if 0 < atol < least:
+        raise ValueError(
+            f"`atol` is {atol:.1e}, which {game.dtype} cannot reach: residuals are rounded at {least:.1e}. Use "
+            "a larger `atol`, or enable x64 before creating the game."
+        )
+    return atol
+
+
+def _guess(game: FiniteHorizonGame, guess: Any) -> Array | None:
+    if guess is None:
+        return None
+    T, S, A = game.horizon + 1, game.num_states, game.num_actions
+    if isinstance(guess, Equilibrium):
+        guess = guess.mean_field
+    flow = _checks.as_numbers("guess", guess)
+    shape = (T, S) if game.observes == "states" else (T, S, A)
+    _checks.shape_is("guess", flow, [shape], "times, states" if len(shape) == 2 else "times, states, actions")
+    if not _checks.is_traced(flow):
+        _checks.distribution("guess", flow, leading=1)
+    return flow.astype(game.dtype)
+
+
+def _run(
+    solver: AbstractSolver | Auto,
+    max_steps: int,
+    game: FiniteHorizonGame,
+    response: AbstractResponse,
+    guess: Array | None,
+    tolerance: Scalar,
+    traced: bool,
+) -> Outcome:
+    """Run the solver's stages: eagerly each is compiled only if it is needed, traced all are in the program."""
+    stages = solver.stages(response, max_steps) if isinstance(solver, Auto) else iter([(solver, max_steps)])
+    problem = Problem(game, response, tolerance)
+    outcome = None
+    for stage, steps in stages:
+        if outcome is None:
+            outcome = _iterate_jit(problem, stage, guess, steps)
+        elif traced:
+            first = outcome
+            outcome = jax.lax.cond(
+                first.code == RESULTS.converged,
+                lambda first=first, steps=steps: _pad(first, steps),
+                lambda first=first, stage=stage, steps=steps: _join(
+                    first, iterate(problem, stage, guess, steps)
+                ),
+            )
+        else:
+            outcome = _join(outcome, _iterate_jit(problem, stage, guess, steps))
+        if not traced and int(outcome.code) == RESULTS.converged:
+            break
+    assert outcome is not None
+    return outcome
+
+
+_iterate_jit = eqx.filter_jit(iterate)
+
+
+def _pad(first: Outcome, steps: int) -> Outcome:
+    nothing = jnp.full((steps,), jnp.nan, first.history.dtype)
+    return first._replace(history=jnp.concatenate([first.history, nothing]))
+
+
+def _join(first: Outcome, second: Outcome) -> Outcome:
+    """Return the better candidate of two runs, with the verdict of the second."""
+    keep = (first.residual < second.residual) & (second.code != RESULTS.converged)
+    candidate, residual, floor = jax.tree.map(
+        lambda a, b: jnp.where(keep, a, b),
+        (first.candidate, first.residual, first.floor),
+        (second.candidate, second.residual, second.floor),
+    )
+    return Outcome(
+        candidate,
+        residual,
+        floor,
+        second.code,
+        second.period,
+        first.num_steps + second.num_steps,
+        jnp.concatenate([first.history, second.history]),
+    )
+
+
+def _finish(
+    game: FiniteHorizonGame, response: AbstractResponse, outcome: Outcome, tolerance: Scalar
+) -> Equilibrium:
+    """Attach the derivative, and everything that follows from the mean field."""
+    problem = Problem(game, response, tolerance)
+    candidate: Candidate = outcome.candidate
+    if response.is_smooth:
+        found = outcome.code == RESULTS.converged
+        mean_field = fixed_point((game, response), candidate.mean_field, found)
+        best = respond(game, mean_field, response)
+        log_policy = best.log_policy
+        mu, image = state_law(game, best.policy)
+        answer = respond(game, image, response)
+        residual = flow_distance(mean_field, image)
+        target = reachable(problem, rounding(game, response, best.q))
+    else:
+        mean_field, log_policy = (
+            refuse_derivative(candidate.mean_field, (game, response)),
+            candidate.log_policy,
+        )
+        assert log_policy is not None
+        # averaged weights are re-normalised after rounding
+        log_policy = log_normalize(log_policy, axis=-1)
+        best = respond(game, mean_field, response)
+        mu, image = state_law(game, jnp.exp(log_policy))
+        answer = respond(game, image, response)
+        residual, target = outcome.residual, tolerance
+    penalty = None
+    if isinstance(response, EntropyRegularized):
+        penalty = (response.beta, response.log_prior(game.available, game.dtype))
+    elif response.is_smooth:
+        answer = respond(game, image, Greedy())
+    code = jnp.where(_stochastic(game, image, mu), outcome.code, RESULTS.not_stochastic)
+    return Equilibrium(
+        mean_field=mean_field,
+        policy=jnp.exp(log_policy),
+        log_policy=log_policy,
+        values=best.values,
+        q=best.q,
+        residual=residual,
+        exploitability=gain(game, mu, log_policy, answer, penalty),
+        tolerance=target,
+        num_steps=outcome.num_steps,
+        residual_history=jnp.where(jnp.isfinite(outcome.history), outcome.history, jnp.nan),
+        result=Result(code, outcome.period),
+        criterion="residual" if response.is_smooth else "exploitability",
+        observes=game.observes,
+    )
+
+
+def _stochastic(game: FiniteHorizonGame, mean_field: Array, mu: Array) -> Array:
+    """Tell whether the laws are laws and, for a kernel given as a callable, its rows at the flow reached."""
+    slack = float(jnp.finfo(game.dtype).eps) ** 0.5
+    sound = (jnp.abs(mu.sum(axis=1) - 1).max() <= slack) & (mu.min() >= -slack)
+    if isinstance(game.kernel, AbstractKernel):
+        return sound
+
+    def defect(t: Array) -> Array:
+        kernel, available = game.kernel_at(t, mean_field[t]), game.available_at(t)
+        missing = jnp.abs(kernel.expect(jnp.ones_like(game.initial)) - 1)
+        negative = -kernel.probabilities[0].min(axis=-1)
+        return jnp.where(available, jnp.maximum(missing, negative), 0).max()
+
+    return sound & (jax.lax.map(defect, jnp.arange(game.horizon, dtype=jnp.int32)).max() <= slack)
+
+
+_finish_jit = eqx.filter_jit(_finish)

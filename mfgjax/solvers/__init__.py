@@ -1,0 +1,10 @@
+"""Methods for the fixed-point equation of an equilibrium."""
+
+from .anderson import Anderson as Anderson
+from .auto import Auto as Auto
+from .base import AbstractSolver as AbstractSolver
+from .base import Problem as Problem
+from .continuation import Continuation as Continuation
+from .mirror_descent import MirrorDescent as MirrorDescent
+from .newton import Newton as Newton
+from .picard import Picard as Picard

@@ -1,0 +1,115 @@
+"""What a solver is, and the equation it is given."""
+
+from abc import abstractmethod
+from typing import Any, ClassVar, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+
+from .._simplex import onto_simplex
+from .._typing import Array, Bool, Scalar
+from ..model import FiniteHorizonGame, flow_distance, propagate, respond
+from ..responses import AbstractResponse, EntropyRegularized
+
+
+class Candidate(NamedTuple):
+    """What may become the equilibrium: a mean field, and the policy where the mean field does not fix it."""
+
+    mean_field: Array
+    log_policy: Array | None
+
+
+class Progress(NamedTuple):
+    """What a step reports: a candidate, how far off it is, and whether the method is at its end.
+
+    `residual` is in the unit of the criterion, infinite where a step measured none. `floor` is the part of
+    it that rounding explains.
+    """
+
+    candidate: Candidate
+    residual: Scalar
+    floor: Scalar
+    failed: Bool[Array, ""]
+
+
+class Problem(eqx.Module):
+    """The fixed-point equation μ = Γ(μ) of a game and a response, and the tolerance it is wanted to."""
+
+    game: FiniteHorizonGame
+    response: AbstractResponse
+    tolerance: Scalar
+
+    def image(self, mean_field: Array) -> tuple[Array, Scalar]:
+        """Return Γ(μ) and the rounding level of its computation, 8 ε β span(Q)."""
+        best = respond(self.game, mean_field, self.response)
+        return propagate(self.game, best.policy), rounding(self.game, self.response, best.q)
+
+    def project(self, mean_field: Array) -> Array:
+        """Return the nearest flow of distributions, up to a constant: clipped at 0 and rescaled."""
+        return onto_simplex(mean_field, self.game.num_seen_axes)
+
+    def prior_policy(self) -> Array:
+        """Return the log of the policy that is played when payoffs do not matter, `[T, S, A]`."""
+        shape = (self.game.horizon + 1, self.game.num_states, self.game.num_actions)
+        prior = self.response.log_prior(self.game.available, self.game.dtype)
+        return jnp.broadcast_to(prior, shape)
+
+
+def rounding(game: FiniteHorizonGame, response: AbstractResponse, q: Array) -> Scalar:
+    """Return 8 ε β span(Q): what rounding of the action values does to the policy, in total variation."""
+    beta = getattr(response, "beta", jnp.zeros((), q.dtype))
+    high = jnp.where(game.available, q, -jnp.inf).max(axis=(1, 2))
+    low = jnp.where(game.available, q, jnp.inf).min(axis=(1, 2))
+    return jax.lax.stop_gradient(8 * jnp.finfo(q.dtype).eps * beta * (high - low).max())
+
+
+class AbstractSolver(eqx.Module):
+    """A method for μ = Γ(μ), as pure `init` and `step` functions that the one loop drives.
+
+    `atol` is the tolerance on the criterion: the residual max_t d_TV(μ_t, Γ(μ)_t) for smooth responses, the
+    exploitability for others. None stands for the default of the precision, 0 for "run `max_steps`".
+    """
+
+    atol: eqx.AbstractVar[float | None]
+    default_max_steps: eqx.AbstractClassVar[int]
+    patience: ClassVar[int | None] = None  # steps without any progress after which the loop gives up
+    may_cycle: ClassVar[bool] = False
+
+    @abstractmethod
+    def check(self, response: AbstractResponse) -> None:
+        """Raise `ValueError` with a sentence if the method does not apply to a response."""
+
+    @abstractmethod
+    def init(self, problem: Problem, guess: Array) -> Any:
+        """Return the state before the first step."""
+
+    @abstractmethod
+    def step(self, problem: Problem, state: Any) -> tuple[Any, Progress]:
+        """Evaluate the current iterate and move to the next."""
+
+
+def needs_smooth(solver: AbstractSolver, response: AbstractResponse) -> None:
+    """Refuse responses whose policy is not a differentiable function of the mean field."""
+    if not response.is_smooth:
+        raise ValueError(
+            f"`solver={type(solver).__name__}(...)` needs a smooth response, but `{type(response).__name__}` jumps. Use "
+            "`EntropyRegularized`, or one of the solvers `Auto`, `Continuation`, `Picard(averaging=...)`, `MirrorDescent`."
+        )
+
+
+def uniform_regularisation(response: AbstractResponse, beta: Array) -> EntropyRegularized:
+    """Return the regularised response that a greedy one is the limit of."""
+    return eqx.tree_at(lambda r: r.beta, EntropyRegularized(1.0), beta)
+
+
+__all__ = [
+    "AbstractSolver",
+    "Candidate",
+    "Problem",
+    "Progress",
+    "flow_distance",
+    "needs_smooth",
+    "rounding",
+    "uniform_regularisation",
+]

@@ -1,0 +1,123 @@
+"""Continuation in the inverse temperature."""
+
+from typing import Any, ClassVar
+
+import equinox as eqx
+import jax.numpy as jnp
+
+from .. import _checks
+from .._typing import Array, ArrayLike, Scalar
+from ..model import respond, state_law
+from ..model.maps import gain
+from ..responses import AbstractResponse, AbstractTempered, Greedy
+from .base import AbstractSolver, Candidate, Problem, Progress, uniform_regularisation
+from .path import START, PathState, path_start, path_step
+
+
+class Continuation(AbstractSolver):
+    """Follow the equilibrium from small β, where it is unique, up to the β wanted.
+
+    At β → 0 agents play the reference, so the equilibrium there is known; from it a path of equilibria
+    leads upwards in log β. It is followed with a tangent predictor and a Newton corrector, in its
+    arclength, so that it may turn at folds (`through_folds=True`), or in log β alone, which is quicker but
+    ends at a fold. For `Greedy` responses the path of regularised equilibria with uniform reference is
+    followed until their policy is not exploitable to the tolerance.
+
+    Args:
+      through_folds: follow the arclength.
+      start: β at which to start; None: where β times the span of the action values is 1.
+      largest_step: of one step along the path; log β and the flow both count.
+      atol: tolerance on the criterion; None for the default of the precision.
+    """
+
+    through_folds: bool = eqx.field(static=True)
+    start: Scalar | None
+    largest_step: float = eqx.field(static=True)
+    atol: float | None = eqx.field(static=True)
+    default_max_steps: ClassVar[int] = 3_000
+
+    def __init__(
+        self,
+        through_folds: bool = True,
+        *,
+        start: ArrayLike | None = None,
+        largest_step: float = 2.0,
+        atol: float | None = None,
+    ):
+        _checks.one_of("through_folds", through_folds, (True, False))
+        self.through_folds = bool(through_folds)
+        self.start = None if start is None else _checks.scalar_in("start", start, 0, float("inf"), "(0, inf)")
+        self.largest_step = float(
+            _checks.scalar_in("largest_step", largest_step, 0, float("inf"), "(0, inf)")
+        )
+        self.atol = _checks.tolerance(atol)
+
+    def check(self, response: AbstractResponse) -> None:
+        if not isinstance(response, AbstractTempered | Greedy):
+            raise ValueError(
+                f"`solver=Continuation(...)` moves along `beta`, which `{type(response).__name__}` does not have. Use "
+                "`EntropyRegularized`, `Boltzmann` or `Greedy`."
+            )
+
+    def _target(self, problem: Problem) -> Array:
+        if isinstance(problem.response, AbstractTempered):
+            return jnp.log(problem.response.beta.astype(problem.game.dtype))
+        # at this β the KL terms, at most log A each, are worth less than the tolerance
+        game = problem.game
+        worth = (game.horizon + 1) * jnp.log(jnp.asarray(max(game.num_actions, 2), game.dtype))
+        return jnp.log(2 * worth / jnp.maximum(problem.tolerance, jnp.finfo(game.dtype).eps))
+
+    def _response(self, problem: Problem, log_beta: Scalar) -> AbstractTempered:
+        beta = jnp.exp(log_beta)
+        if isinstance(problem.response, AbstractTempered):
+            return problem.response.with_beta(beta)
+        return uniform_regularisation(problem.response, beta)
+
+    def init(self, problem: Problem, guess: Array) -> Any:
+        target = self._target(problem)
+        start = target if self.start is None else jnp.minimum(jnp.log(self.start.astype(guess.dtype)), target)
+        return path_start(guess, start, 0.25), jnp.array(self.start is None)
+
+    def step(self, problem: Problem, state: tuple[PathState, Array]) -> tuple[Any, Progress]:
+        path, cool_first = state
+        dtype = problem.game.dtype
+        eps = float(jnp.finfo(dtype).eps)
+
+        def evaluate(x: Array, log_beta: Scalar) -> tuple[Array, Scalar]:
+            response = self._response(problem, log_beta)
+            return Problem(problem.game, response, problem.tolerance).image(x)
+
+        smooth = problem.response.is_smooth
+        on_the_way = jnp.asarray(eps**0.4, dtype)  # 5e-7 in double, 2e-3 in single precision
+        following, report = path_step(
+            evaluate,
+            problem.project,
+            path,
+            target=self._target(problem),
+            tolerance=problem.tolerance if smooth else on_the_way,
+            path_tolerance=on_the_way,
+            through_folds=self.through_folds,
+            largest_step=self.largest_step,
+            smallest_step=1e-6 if eps < 1e-12 else 1e-4,
+            retreat=1.5,
+        )
+        # the first look tells β·span(Q): start where it is 1
+        heat = jnp.log(jnp.maximum(report.floor / (8 * eps), 1e-30)).astype(dtype)
+        cool = cool_first & (path.mode == START) & (heat > 0)
+        cooler = path._replace(parameter=path.parameter - heat, base_parameter=path.parameter - heat)
+        following = type(path)(*(jnp.where(cool, a, b) for a, b in zip(cooler, following, strict=True)))
+        failed = report.failed & ~cool
+        if smooth:
+            here = (path.mode != START) & (path.parameter == self._target(problem))
+            residual = jnp.where(here, report.residual, jnp.inf)
+            progress = Progress(Candidate(path.x, None), residual, report.floor, failed)
+        else:
+            game = problem.game
+            log_policy = respond(game, path.x, self._response(problem, path.parameter)).log_policy
+            mu, seen = state_law(game, jnp.exp(log_policy))
+            found = gain(game, mu, log_policy, respond(game, seen, problem.response), None)
+            residual = jnp.where(report.accepted | report.finished, found, jnp.inf)
+            progress = Progress(
+                Candidate(seen, log_policy), residual, jnp.zeros_like(found), failed | report.finished
+            )
+        return (following, jnp.array(False)), progress

@@ -1,0 +1,121 @@
+"""Mirror descent on policies."""
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import equinox as eqx
+import jax.numpy as jnp
+
+from .. import _checks
+from .._simplex import log_normalize
+from .._typing import Array, ArrayLike, Scalar
+from ..model import respond, state_law
+from ..model.maps import gain
+from ..operators import evaluate
+from ..responses import AbstractResponse, EntropyRegularized, Greedy
+from .base import AbstractSolver, Candidate, Problem, Progress, flow_distance
+
+
+class MirrorDescent(AbstractSolver):
+    """Move log policies along the action values of the current policy.
+
+        log π ← (1 − c) log π + c log ρ + η Q^π,   c = min(η/β, 1), normalised
+
+    where Q^π is the regularised evaluation of π in its own flow. It converges exponentially under
+    monotonicity for small η. For `Greedy` responses c = 0 and Q^π is unregularised (online mirror
+    descent), judged by exploitability; with `prior_steps` it is the proximal method there: the problem is
+    regularised towards a prior with inverse temperature `prior_beta`, and every so many steps the prior
+    becomes the current policy.
+
+    Args:
+      learning_rate: η > 0 in 1/reward, or an optax schedule (a callable from the step to η).
+      prior_steps: for `Greedy`: steps between two changes of the prior; None for plain mirror descent.
+      prior_beta: for `Greedy` with `prior_steps`: inverse temperature of the regularisation.
+      atol: tolerance on the criterion; None for the default of the precision, 0 to run `max_steps`.
+
+    Source: Pérolat et al. (2021), arXiv:2103.00623; Isobe, Abe and Ariu, NeurIPS 2025 (regularised and
+    proximal form); prior descent: Cui and Koeppl (2021), arXiv:2102.01585.
+    """
+
+    learning_rate: Scalar | Callable[[Array], Any]
+    prior_beta: Scalar
+    prior_steps: int | None = eqx.field(static=True)
+    atol: float | None = eqx.field(static=True)
+    default_max_steps: ClassVar[int] = 20_000
+
+    def __init__(
+        self,
+        learning_rate: ArrayLike | Callable[[Array], Any] = 0.5,
+        *,
+        prior_steps: int | None = None,
+        prior_beta: ArrayLike = 1.0,
+        atol: float | None = None,
+    ):
+        if callable(learning_rate):
+            self.learning_rate = learning_rate
+        else:
+            self.learning_rate = _checks.scalar_in(
+                "learning_rate", learning_rate, 0, float("inf"), "(0, inf)"
+            )
+        self.prior_steps = (
+            None if prior_steps is None else _checks.integer_at_least("prior_steps", prior_steps, 1)
+        )
+        self.prior_beta = _checks.scalar_in("prior_beta", prior_beta, 0, float("inf"), "(0, inf)")
+        self.atol = _checks.tolerance(atol)
+
+    def check(self, response: AbstractResponse) -> None:
+        if not isinstance(response, EntropyRegularized | Greedy):
+            raise ValueError(
+                f"`solver=MirrorDescent(...)` follows a criterion, and `{type(response).__name__}` policies maximise "
+                "none. Use `EntropyRegularized` or `Greedy`, or the default solver."
+            )
+        if self.prior_steps is not None and not isinstance(response, Greedy):
+            raise ValueError(
+                f"`prior_steps={self.prior_steps}` moves the prior towards an unregularised equilibrium; it goes with the "
+                "`Greedy` response only."
+            )
+
+    def init(self, problem: Problem, guess: Array) -> Any:
+        prior = problem.prior_policy()
+        log_policy = prior
+        if problem.response.is_smooth:
+            log_policy = respond(problem.game, guess, problem.response).log_policy
+        return jnp.int32(0), log_policy, prior
+
+    def step(self, problem: Problem, state: Any) -> tuple[Any, Progress]:
+        count, log_policy, prior = state
+        game, response = problem.game, problem.response
+        mu, seen = state_law(game, jnp.exp(log_policy))
+        never = jnp.array(False)
+        if response.is_smooth:
+            image, floor = problem.image(seen)
+            progress = Progress(Candidate(seen, None), flow_distance(seen, image), floor, never)
+            beta = getattr(response, "beta", self.prior_beta).astype(game.dtype)
+        else:
+            found = gain(game, mu, log_policy, respond(game, seen, response), None)
+            progress = Progress(Candidate(seen, log_policy), found, jnp.zeros_like(found), never)
+            beta = self.prior_beta.astype(game.dtype)
+        regularised = response.is_smooth or self.prior_steps is not None
+        _, q = evaluate(
+            game.kernel_at,
+            game.reward_at,
+            seen,
+            log_policy,
+            game.discount,
+            jnp.zeros_like(game.initial),
+            (beta, prior) if regularised else None,
+        )
+        eta = self.learning_rate(count) if callable(self.learning_rate) else self.learning_rate
+        eta = jnp.asarray(eta, game.dtype)
+        pull = jnp.minimum(eta / beta, 1) if regularised else jnp.zeros_like(eta)
+        rate = jnp.minimum(eta, beta) if regularised else eta
+        available = jnp.broadcast_to(game.available, log_policy.shape)
+        logits = (
+            (1 - pull) * jnp.where(available, log_policy, 0)
+            + pull * jnp.where(available, prior, 0)
+            + rate * q
+        )
+        following = log_normalize(jnp.where(available, logits, -jnp.inf), axis=-1)
+        if self.prior_steps is not None:
+            prior = jnp.where((count + 1) % self.prior_steps == 0, following, prior)
+        return (count + 1, following, prior), progress

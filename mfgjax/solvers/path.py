@@ -1,0 +1,183 @@
+"""One step along a path of equilibria (x(s), λ(s)) of x = Γ(x; λ), turning at folds.
+
+The path is followed in its arclength s, so that a fold, where x as a function of λ turns back, is an ordinary
+point. From an accepted point with unit tangent τ the next one is predicted at distance h along τ and corrected
+by Newton's method on the bordered system
+
+    x − Γ(x; λ) = 0,    ⟨τ, (x, λ) − (x₀, λ₀)⟩ = h
+
+whose matrix is regular also at folds. The same matrix gives the next tangent. Near the wanted λ the second
+equation becomes λ = λ_target. With `through_folds=False` it always fixes λ: natural continuation.
+
+Every call of `path_step` evaluates Γ once and solves one linear system, so that a path is one flat loop.
+
+Source: Keller (1977), "Numerical solution of bifurcation and nonlinear eigenvalue problems"; for logit
+equilibria of finite games: Turocy (2005), Games and Economic Behavior 51.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from .._typing import Array, Bool, Int, Scalar
+from ..model import flow_distance
+from .linear import solve_linear
+
+START, TRACK, FINISH = 0, 1, 2
+_MOST_CORRECTIONS = 8
+_MOST_POLISHES = 14
+
+
+class PathState(NamedTuple):
+    """The point under correction, the last accepted point with its tangent, and the step length."""
+
+    x: Array
+    parameter: Scalar
+    base_x: Array
+    base_parameter: Scalar
+    tangent_x: Array
+    tangent_parameter: Scalar
+    step: Scalar
+    mode: Int[Array, ""]
+    corrections: Int[Array, ""]
+
+
+class PathReport(NamedTuple):
+    """What a step found out: residual and rounding level at the point it looked at."""
+
+    residual: Scalar
+    floor: Scalar
+    accepted: Bool[Array, ""]  # the point is an equilibrium to the tolerance of the path
+    finished: Bool[Array, ""]  # and lies at the target
+    failed: Bool[Array, ""]
+
+
+def path_start(x: Array, parameter: Scalar, first_step: float) -> PathState:
+    """Return the state before the first correction, at a fixed parameter."""
+    one = jnp.ones((), x.dtype)
+    return PathState(
+        x, parameter, x, parameter, jnp.zeros_like(x), one, first_step * one, jnp.int32(START), jnp.int32(0)
+    )
+
+
+def path_step(
+    evaluate: Callable[[Array, Scalar], tuple[Array, Scalar]],
+    project: Callable[[Array], Array],
+    state: PathState,
+    *,
+    target: Scalar,
+    tolerance: Scalar,
+    path_tolerance: Scalar,
+    through_folds: bool,
+    largest_step: float,
+    smallest_step: float,
+    retreat: float,
+) -> tuple[PathState, PathReport]:
+    """Correct the current point once, or accept it and predict the next.
+
+    Args:
+      evaluate: `(x, λ) -> (Γ(x; λ), rounding level)`.
+      project: onto the flows of distributions.
+      state: where the path is.
+      target: the wanted λ; the path starts below it.
+      tolerance: residual at the target.
+      path_tolerance: residual on the way.
+      through_folds: follow the arclength; else λ, which fails at a fold.
+      largest_step: of the arclength, in units of λ.
+      smallest_step: below which the path is given up.
+      retreat: by how much λ is lowered when the first point cannot be corrected; 0 gives up.
+    """
+    x, lam, mode = state.x, state.parameter, state.mode
+    shape, n, weight = x.shape, x.size, 1 / x.shape[0]
+    cap = jnp.sqrt(jnp.finfo(x.dtype).eps)
+
+    image, jvp, floor = jax.linearize(evaluate, x, lam, has_aux=True)
+    residual = flow_distance(x, image)
+    wanted = jnp.where(mode == FINISH, tolerance, path_tolerance)
+    settled = residual <= jnp.maximum(wanted, jnp.minimum(floor, cap))
+    off = jnp.sqrt(
+        weight * ((x - state.base_x - state.step * state.tangent_x) ** 2).sum()
+        + (lam - state.base_parameter - state.step * state.tangent_parameter) ** 2
+    )
+    # a correction longer than the step may have landed on another branch
+    strayed = (mode == TRACK) & (off > jnp.maximum(state.step, 1e-3)) & through_folds
+    accepted = settled & (mode != FINISH) & ~strayed
+    finished = settled & (mode == FINISH)
+    most = jnp.where(mode == FINISH, _MOST_POLISHES, _MOST_CORRECTIONS)
+    lost = ~accepted & ~finished & ((state.corrections >= most) | ~jnp.isfinite(residual) | strayed)
+
+    # the bordered system, for a Newton correction or, at an accepted point, for the next tangent
+    if through_folds:
+        tracking = mode == TRACK
+        border_x = jnp.where(tracking, weight * state.tangent_x, 0).reshape(-1)
+        border_lam = jnp.where(tracking, state.tangent_parameter, 1)
+        ahead = jnp.where(tracking, state.step, 0)
+        gap = border_x @ (x - state.base_x).reshape(-1) + border_lam * (lam - state.base_parameter) - ahead
+        gap = jnp.where(tracking, gap, 0)  # the other modes correct at the λ they are at
+    else:
+        border_x, border_lam, gap = (
+            jnp.zeros_like(x.reshape(-1)),
+            jnp.ones((), x.dtype),
+            jnp.zeros((), x.dtype),
+        )
+
+    def matvec(v: Array) -> Array:
+        dx, dlam = v[:-1].reshape(shape), v[-1]
+        top = dx - jvp(dx, dlam)
+        return jnp.concatenate([top.reshape(-1), (border_x @ v[:-1] + border_lam * dlam)[None]])
+
+    right = jnp.concatenate([(image - x).reshape(-1), -gap[None]])
+    along = jnp.zeros_like(right).at[-1].set(1)
+    solution = solve_linear(matvec, jnp.where(accepted, along, right))
+    dx, dlam = solution[:-1].reshape(shape), solution[-1]
+
+    # accepted: new base, tangent and step length
+    norm = jnp.sqrt(weight * (dx**2).sum() + dlam**2)
+    tangent_x = jnp.where(accepted, dx / norm, state.tangent_x)
+    tangent_lam = jnp.where(accepted, dlam / norm, state.tangent_parameter)
+    old_x, old_lam = state.base_x, state.base_parameter
+    base_x, base_lam = jnp.where(accepted, x, old_x), jnp.where(accepted, lam, old_lam)
+    growth = jnp.where(state.corrections <= 3, 2.0, jnp.where(state.corrections <= 5, 1.0, 0.5)).astype(
+        x.dtype
+    )
+    step = jnp.where(accepted & (mode == TRACK), state.step * growth, state.step)
+    step = jnp.where(lost, step / 4, step)
+    step = jnp.minimum(step, largest_step)
+
+    # predict along the tangent, up to the target; a path that went past it is met by interpolation
+    to_target = (target - base_lam) / jnp.where(tangent_lam > 0, tangent_lam, 1)
+    reaches = (tangent_lam > 0) & (base_lam <= target) & (step >= to_target)
+    length = jnp.where(reaches, to_target, step)
+    passed = accepted & (mode == TRACK) & (lam > target) & (old_lam < target)
+    share = (target - old_lam) / jnp.where(passed, lam - old_lam, 1)
+    ahead_x = jnp.where(passed, old_x + share * (x - old_x), base_x + length * tangent_x)
+    ahead_lam = jnp.where(passed | reaches, target, base_lam + length * tangent_lam)
+    base_x, base_lam = jnp.where(passed, old_x, base_x), jnp.where(passed, old_lam, base_lam)
+    tangent_x = jnp.where(passed, state.tangent_x, tangent_x)
+    tangent_lam = jnp.where(passed, state.tangent_parameter, tangent_lam)
+    # what a failed attempt at the target shortens is the step that led there
+    step = jnp.where(passed, jnp.minimum(step, state.step), length)
+
+    # a first point that cannot be corrected is sought at a lower parameter
+    restart = lost & (mode == START)
+    moves = accepted | (lost & ~restart)
+    next_x = jnp.where(moves, ahead_x, jnp.where(restart, old_x, x + dx))
+    next_lam = jnp.where(moves, ahead_lam, jnp.where(restart, lam - retreat, lam + dlam))
+    next_mode = jnp.where(moves, jnp.where(passed | reaches, FINISH, TRACK), mode)
+    usable = jnp.isfinite(next_x).all() & jnp.isfinite(next_lam)
+    failed = (lost & (step < smallest_step)) | (restart & (retreat == 0)) | (moves & ~usable)
+    # a singular correction is treated as a lost one at the next step, whose residual is not finite
+    following = PathState(
+        jnp.where(usable, project(next_x), next_x),
+        next_lam,
+        jnp.where(restart, old_x, base_x),
+        jnp.where(restart, next_lam, base_lam),
+        tangent_x,
+        tangent_lam,
+        step,
+        next_mode.astype(jnp.int32),
+        jnp.where(moves | restart, 0, state.corrections + 1).astype(jnp.int32),
+    )
+    return following, PathReport(residual, floor, accepted, finished, failed)

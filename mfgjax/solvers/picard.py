@@ -1,0 +1,88 @@
+"""Plain, damped and averaged iteration of Γ."""
+
+from typing import Any, ClassVar
+
+import equinox as eqx
+import jax.numpy as jnp
+
+from .. import _checks
+from .._simplex import safe_log
+from .._typing import Array, ArrayLike, Scalar
+from ..model import flow_distance, respond, state_law
+from ..model.maps import gain
+from ..responses import AbstractResponse
+from .base import AbstractSolver, Candidate, Problem, Progress
+
+
+class Picard(AbstractSolver):
+    """Iterate μ ← (1 − α) μ + α Γ(μ): the paper's method, damped, or averaged over all steps.
+
+    With α = 1 it converges where Γ contracts; elsewhere it may cycle, and then says with which period. With
+    averaging it is fictitious play, which also serves `Greedy` responses: there the joint laws of states and
+    actions are averaged, and the policy that generates the average is judged by its exploitability.
+
+    Args:
+      damping: α in (0, 1].
+      averaging: None; "uniform", α_k = 1/(k+1), the mean of all best responses; "linear", α_k = 2/(k+2),
+        later ones weighing more.
+      atol: tolerance on the criterion; None for the default of the precision, 0 to run `max_steps`.
+
+    Source: Guan et al. (2021), arXiv:2110.07469, eq. (16) iterated; averaging: Perrin et al. (2020),
+    arXiv:2007.03458.
+    """
+
+    damping: Scalar
+    averaging: str | None = eqx.field(static=True)
+    atol: float | None = eqx.field(static=True)
+    default_max_steps: ClassVar[int] = 20_000
+    patience: ClassVar[int | None] = 2_000
+    may_cycle: ClassVar[bool] = True
+
+    def __init__(self, damping: ArrayLike = 1.0, averaging: str | None = None, *, atol: float | None = None):
+        self.damping = _checks.scalar_in("damping", damping, 0, 1, "(0, 1]")
+        _checks.one_of("averaging", averaging, (None, "uniform", "linear"))
+        if averaging is not None and not _checks.is_traced(self.damping) and float(self.damping) != 1:
+            raise ValueError(
+                f"`damping` must be 1 when `averaging={averaging!r}` sets the weights; got {self.damping}."
+            )
+        self.averaging = averaging
+        self.atol = _checks.tolerance(atol)
+
+    def check(self, response: AbstractResponse) -> None:
+        pass
+
+    def _weight(self, step: Array, dtype: Any) -> Array:
+        if self.averaging == "uniform":
+            return 1 / (step + 1).astype(dtype)
+        if self.averaging == "linear":
+            return 2 / (step + 2).astype(dtype)
+        return self.damping.astype(dtype)
+
+    def init(self, problem: Problem, guess: Array) -> Any:
+        start = jnp.int32(0)
+        if problem.response.is_smooth:
+            return start, guess
+        return start, respond(problem.game, guess, problem.response).policy
+
+    def step(self, problem: Problem, state: Any) -> tuple[Any, Progress]:
+        step, iterate = state
+        weight = self._weight(step, problem.game.dtype)
+        if problem.response.is_smooth:
+            image, floor = problem.image(iterate)
+            progress = Progress(
+                Candidate(iterate, None), flow_distance(iterate, image), floor, jnp.array(False)
+            )
+            return (step + 1, iterate + weight * (image - iterate)), progress
+
+        game = problem.game
+        mu, seen = state_law(game, iterate)
+        log_policy = safe_log(iterate)
+        best = respond(game, seen, problem.response)
+        found = gain(game, mu, log_policy, best, None)
+        best_mu, _ = state_law(game, best.policy)
+        # policies are averaged with the mass that plays them; where there is none, the best response
+        mass = (1 - weight) * mu[..., None] * iterate + weight * best_mu[..., None] * best.policy
+        total = mass.sum(axis=-1, keepdims=True)
+        policy = jnp.where(total > 0, mass / jnp.where(total > 0, total, 1), best.policy)
+        progress = Progress(Candidate(seen, log_policy), found, jnp.zeros_like(found), jnp.array(False))
+        return (step + 1, policy), progress
