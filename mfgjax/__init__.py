@@ -6,6 +6,8 @@ from ._result import ConvergenceError as ConvergenceError
 from ._result import Result as Result
 from ._simplex import total_variation as total_variation
 from ._version import __version__ as __version__
+from .branch import Branch as Branch
+from .branch import branch as branch
 from .equilibrium import Equilibrium as Equilibrium
 from .kernels import AbstractKernel as AbstractKernel
 from .kernels import DenseKernel as DenseKernel

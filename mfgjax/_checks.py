@@ -1,62 +1,117 @@
 """Checks of concrete values, in NumPy. Each raises one sentence naming the field, the place and the value."""
 
-from collections.abc import Sequence
+import inspect
+import operator
+from collections.abc import Callable, Mapping, Sequence
+from numbers import Real
+from typing import Any, NoReturn
 
+import equinox as eqx
 import jax
 import numpy as np
+from jax.core import Tracer
 
 from ._typing import Array
 
 
 def is_traced(tree: object) -> bool:
     """Tell whether any leaf is a tracer, whose values cannot be looked at."""
-    return any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(tree))
+    return any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(tree))
 
 
-def as_numbers(name: str, value: object, kind: str = "real numbers") -> Array:
-    """Return `value` as a floating array, or say that it does not hold numbers."""
-    if isinstance(value, jax.core.Tracer):
-        return value.astype(jax.numpy.result_type(value.dtype, jax.numpy.float32))
+def as_numbers(name: str, value: object, kind: str = "real numbers") -> Any:
+    """Return `value` as a floating array, or say where it does not hold numbers.
+
+    What is known stays a NumPy array: nothing is compiled, and it stays known inside `jit`.
+    """
     try:
-        array = np.asarray(value)
-    except ValueError as error:
-        raise ValueError(
-            f"`{name}` must hold {kind} in a rectangular array; got {_shorten(value)}."
-        ) from error
-    if array.dtype.kind not in "fiu" and array.dtype.name != "bfloat16":
-        raise ValueError(f"`{name}` must hold {kind}; got {_shorten(value)} of kind {array.dtype}.")
-    if array.dtype.kind in "iu":
+        array = value if isinstance(value, Tracer) else np.asarray(value)
+    except jax.errors.TracerArrayConversionError:  # a list that holds traced numbers
+        array = _stack(name, value, kind)
+    except (ValueError, TypeError) as error:
+        message = f"`{name}` {_must(kind)} (in a rectangular array); got {shorten(value)}."
+        raise ValueError(message) from error
+    if not (jax.numpy.issubdtype(array.dtype, np.floating) or array.dtype.kind in "iu"):
+        _refuse_kind(name, value, array, kind)
+    if isinstance(array, Tracer):
+        return array.astype(jax.numpy.result_type(array.dtype, np.float32))
+    if array.dtype.kind in "iu" or array.dtype.itemsize > 8:
         array = array.astype(float)
-    return jax.numpy.asarray(value if isinstance(value, jax.Array) and array.dtype.kind == "f" else array)
+    if isinstance(value, jax.Array) and array.dtype == value.dtype and not value.weak_type:
+        return value
+    with np.errstate(over="ignore"):  # what float32 cannot hold is found as inf later
+        return array.astype(jax.dtypes.canonicalize_dtype(array.dtype))
 
 
-def _shorten(value: object) -> str:
-    text = repr(value).replace("\n", " ")
-    return text if len(text) <= 60 else text[:57] + "..."
+def on_device(leaf: Any, dtype: Any) -> Any:
+    """Return an array as a JAX array, a floating one in the given precision; anything else as it is."""
+    if eqx.is_inexact_array(leaf) and leaf.dtype != dtype:
+        leaf = leaf.astype(dtype)
+    if not isinstance(leaf, np.ndarray):
+        return leaf
+    with jax.ensure_compile_time_eval():  # known inside `jit`, too
+        return jax.device_put(leaf)
 
 
-def shape_is(name: str, array: object, allowed: Sequence[tuple], meaning: str) -> None:
-    """Refuse shapes that match none of `allowed` (None stands for any length)."""
-    shape = tuple(np.shape(array))  # pyright: ignore[reportArgumentType]
+def _must(kind: str) -> str:
+    return f"must {'be' if kind.startswith('a ') else 'hold'} {kind}"
+
+
+def _stack(name: str, value: object, kind: str) -> Array:
+    try:
+        return jax.numpy.asarray(value)
+    except (ValueError, TypeError) as error:
+        message = f"`{name}` {_must(kind)} (in a rectangular array); got {shorten(value)}."
+        raise ValueError(message) from error
+
+
+def _refuse_kind(name: str, value: object, array: Any, kind: str) -> NoReturn:
+    if isinstance(array, Tracer):
+        raise ValueError(f"`{name}` {_must(kind)}; got a traced array of kind {array.dtype}.")
+    if array.dtype.kind in "OUS" and array.shape:
+        entries = np.asarray(value, dtype=object)
+        for index in np.ndindex(entries.shape):
+            entry = entries[index]
+            if isinstance(entry, bool | np.bool_) or not isinstance(entry, Real):
+                raise ValueError(f"{_place(name, index)} is {shorten(entry)}, but it must be a real number.")
+    of_kind = f" of kind {array.dtype}" if array.dtype.kind in "bc" and array.shape else ""
+    raise ValueError(f"`{name}` {_must(kind)}; got {shorten(value)}{of_kind}.")
+
+
+def shorten(value: object) -> str:
+    """Return what `value` looks like in at most 60 characters of one line."""
+    if is_traced(value):
+        return f"traced values in a {type(value).__name__}" if isinstance(value, list | tuple) else "a traced array"
+    return _cut(repr(value), 60)
+
+
+def _cut(text: str, length: int) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= length else line[: length - 3] + "..."
+
+
+def shape_is(name: str, array: Any, allowed: Sequence[tuple], meaning: str) -> None:
+    """Refuse shapes that match none of `allowed` (None stands for any length but 0)."""
+    shape = tuple(np.shape(array))
     for pattern in allowed:
         if len(pattern) == len(shape) and all(
-            p is None or p == n for p, n in zip(pattern, shape, strict=True)
+            n > 0 if p is None else p == n for p, n in zip(pattern, shape, strict=True)
         ):
             return
-    wanted = " or ".join(str(tuple("any" if p is None else p for p in pattern)) for pattern in allowed)
+    wanted = " or ".join(str(pattern).replace("None", "any") for pattern in dict.fromkeys(allowed))
     raise ValueError(f"`{name}` must have shape {wanted} ({meaning}); got {shape}.")
 
 
-def _place(name: str, index: Sequence[np.integer]) -> str:
+def _place(name: str, index: Sequence[int | np.integer]) -> str:
     return f"`{name}[{', '.join(str(int(i)) for i in index)}]`" if len(index) else f"`{name}`"
 
 
-def all_true(name: str, array: object, good: np.ndarray, must: str) -> None:
-    """Refuse `array` at the first place where `good` is false."""
-    bad = np.argwhere(~good)
-    if len(bad):
-        value = np.asarray(array)[tuple(bad[0])]
-        raise ValueError(f"{_place(name, bad[0])} is {value}, but {must}.")
+def all_true(name: str, array: object, good: np.ndarray, must: str, when: str = "") -> None:
+    """Refuse `array` at the first place where `good` is false; `when` follows the place in the sentence."""
+    if good.all():
+        return
+    first = np.unravel_index(np.argmin(good), good.shape)
+    raise ValueError(f"{_place(name, first)}{when} is {np.asarray(array)[first]}, but {must}.")
 
 
 def finite(name: str, array: object) -> None:
@@ -64,40 +119,45 @@ def finite(name: str, array: object) -> None:
     all_true(name, values, np.isfinite(values), "it must be a finite number")
 
 
-def distribution(name: str, array: object, where: np.ndarray | None = None, leading: int = 0) -> None:
+def distribution(name: str, array: object, where: np.ndarray | None = None, leading: int = 0, when: str = "") -> None:
     """Refuse rows (last axis, or the last two if `leading` leaves two) that are no distributions.
 
     Args:
       name: of the field.
       array: non-negative numbers.
-      where: rows that count; all when None.
+      where: rows that count; all when None. Also elsewhere numbers are finite: 0 · NaN would spread.
       leading: number of axes that index rows; the others are summed.
+      when: what follows the place in the sentence.
     """
     values = np.asarray(array)
-    where = (
-        np.ones(values.shape[:leading], bool)
-        if where is None
-        else np.broadcast_to(where, values.shape[:leading])
-    )
+    where = np.ones(values.shape[:leading], bool) if where is None else np.broadcast_to(where, values.shape[:leading])
     rows = where.reshape(where.shape + (1,) * (values.ndim - leading))
-    all_true(name, values, np.isfinite(values) | ~rows, "it must be a finite number")
-    all_true(name, values, (values >= 0) | ~rows, "a probability must not be negative")
+    all_true(name, values, np.isfinite(values), "it must be a finite number", when)
+    all_true(name, values, (values >= 0) | ~rows, "a probability must not be negative", when)
     sums = values.sum(axis=tuple(range(leading, values.ndim)), dtype=np.float64)
     # rounding of the inputs: float32 tables of thousands of entries are off by some 1e-6
-    precision = 1e-5 if values.dtype.itemsize <= 4 else 1e-8
+    size = values.dtype.itemsize if jax.config.jax_enable_x64 else min(values.dtype.itemsize, 4)  # pyright: ignore
+    precision = {2: 1e-2, 4: 1e-5}.get(size, 1e-8)
     bad = np.argwhere((np.abs(sums - 1) > precision) & where)
     if len(bad):
         place = _place(name, bad[0])
-        raise ValueError(f"{place} sums to {sums[tuple(bad[0])]:.8g}, but probabilities must sum to 1.")
+        total = sums[tuple(bad[0])]
+        raise ValueError(f"{place}{when} sums to {total:.10g}, but probabilities must sum to 1.")
 
 
 def integer_at_least(name: str, value: object, least: int) -> int:
     """Return `value` as an int, or say that it is no whole number of at least `least`."""
-    if isinstance(value, bool) or not isinstance(value, int | np.integer):
-        raise ValueError(f"`{name}` must be a whole number of at least {least}; got {_shorten(value)}.")
-    if value < least:
-        raise ValueError(f"`{name}` must be at least {least}; got {value}.")
-    return int(value)
+    if isinstance(value, Tracer):
+        raise ValueError(f"`{name}` is traced, but it must be known: it is no array that varies inside `jit`.")
+    try:
+        number = None if isinstance(value, bool) else operator.index(value)  # pyright: ignore[reportArgumentType]
+    except TypeError:
+        number = None
+    if number is None:
+        raise ValueError(f"`{name}` must be a whole number of at least {least}; got {shorten(value)}.")
+    if number < least:
+        raise ValueError(f"`{name}` must be at least {least}; got {number}.")
+    return number
 
 
 def scalar_in(name: str, value: object, low: float, high: float, interval: str) -> Array:
@@ -111,17 +171,81 @@ def scalar_in(name: str, value: object, low: float, high: float, interval: str) 
             number < high if interval[-1] == ")" else number <= high
         )
         if not inside:  # also for NaN
-            raise ValueError(f"`{name}` is {number}, but it must lie in {interval}.")
+            raise ValueError(f"`{name}` is {np.asarray(array)}, but it must lie in {interval}.")
     return array
 
 
+def number_in(name: str, value: object, low: float, high: float, interval: str) -> float:
+    """Return `value` as a Python number, refused outside `interval`, or if it is traced."""
+    array = scalar_in(name, value, low, high, interval)
+    if is_traced(array):
+        raise ValueError(f"`{name}` is traced, but it must be known: it is no array that varies inside `jit`.")
+    return float(array)
+
+
 def one_of(name: str, value: object, allowed: Sequence[object]) -> None:
-    if value not in allowed:
-        raise ValueError(f"`{name}` must be one of {', '.join(map(repr, allowed))}; got {value!r}.")
+    """Refuse what is none of the words (or None) in `allowed`."""
+    if not any(value is choice or (isinstance(value, str) and value == choice) for choice in allowed):
+        raise ValueError(f"`{name}` must be one of {', '.join(map(repr, allowed))}; got {shorten(value)}.")
+
+
+def boolean(name: str, value: object) -> bool:
+    """Return `value` as a bool, or say that it is none."""
+    if not isinstance(value, bool | np.bool_):
+        raise ValueError(f"`{name}` must be True or False; got {shorten(value)}.")
+    return bool(value)
 
 
 def tolerance(atol: object) -> float | None:
     """Return a solver's `atol`, refused unless it is None or a number ≥ 0."""
-    if atol is None:
-        return None
-    return float(scalar_in("atol", atol, 0, float("inf"), "[0, inf)"))
+    return None if atol is None else number_in("atol", atol, 0, float("inf"), "[0, inf)")
+
+
+def returned(
+    name: str, function: Callable, arguments: Mapping[str, Any], at: str, view: Callable[[Any], Any] | None = None
+) -> Any:
+    """Return what a user's callable returns, with arrays as shapes, or say why it returns nothing.
+
+    Args:
+      name: of the field.
+      function: called by position.
+      arguments: their names and values.
+      at: where, as it stands in the sentence: "at t = 0".
+      view: applied to what the callable returns, while it is still an array.
+    """
+    names = ", ".join(arguments)
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):  # some compiled callables have none: then the call itself will tell
+        signature = None
+    if signature is not None:
+        try:
+            signature.bind(*arguments.values())
+        except TypeError as error:
+            raise ValueError(f"`{name}` must be a callable ({names}), but its arguments are {signature}.") from error
+
+    def seen(function: Callable, *values: Any) -> Any:
+        result = function(*values)
+        return result if view is None else view(result)
+
+    try:
+        return eqx.filter_eval_shape(seen, function, *arguments.values())
+    except jax.errors.ConcretizationTypeError as error:
+        remedy = f"{names} are traced: use `jax.numpy.where` in place of `if`"
+        raise ValueError(f"`{name}` decides by the value of an argument, but {remedy}.") from error
+    except (jax.errors.TracerArrayConversionError, jax.errors.TracerIntegerConversionError) as error:
+        remedy = f"{names} are traced: use `jax.numpy`"
+        raise ValueError(f"`{name}` calls NumPy, or indexes its arrays, with an argument, but {remedy}.") from error
+    except Exception as error:
+        said = _cut(str(error), 120).rstrip(".")
+        raise ValueError(f"`{name}` fails {at} with {type(error).__name__}: {said}.") from error
+
+
+def shape_returned(name: str, result: Any, allowed: Sequence[tuple], meaning: str) -> None:
+    """Refuse what a callable returned unless it is one array of real numbers of an allowed shape."""
+    kind = getattr(result, "dtype", None)
+    if kind is None or not hasattr(result, "shape"):
+        raise ValueError(f"`{name}` must return an array ({meaning}); got {shorten(result)}.")
+    if not (jax.numpy.issubdtype(kind, np.floating) or jax.numpy.issubdtype(kind, np.integer)):
+        raise ValueError(f"`{name}` must return real numbers; got an array of kind {kind}.")
+    shape_is(name, result, allowed, meaning)

@@ -4,8 +4,8 @@ import enum
 from typing import Any
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
+from jax.core import Tracer
 
 from ._typing import Array, ArrayLike, Int
 
@@ -85,7 +85,7 @@ class Result(eqx.Module):
         return id(self)
 
     def __repr__(self) -> str:
-        if isinstance(self.code, jax.core.Tracer) or self.code.ndim:
+        if isinstance(self.code, Tracer) or self.code.ndim:
             return f"Result(code={self.code})"
         return f"<{self.name}: {self.message}>"
 

@@ -8,6 +8,13 @@
 The order is always time, state, action, then any batch axes; `#T` is T or 1 (the same at all times).
 """
 
-from jaxtyping import Array, ArrayLike, Bool, Float, Int, Scalar
+from typing import TYPE_CHECKING, Any
+
+from jaxtyping import Array, Bool, Float, Int, Scalar
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+else:
+    ArrayLike = Any  # numbers, nested lists, NumPy and JAX arrays: the constructors check them
 
 __all__ = ["Array", "ArrayLike", "Bool", "Float", "Int", "Scalar"]

@@ -3,6 +3,7 @@
 import equinox as eqx
 import jax
 import numpy as np
+from jax.core import Tracer
 
 from ._result import RESULTS, Result
 from ._typing import Array, Bool, Float, Int, Scalar
@@ -55,13 +56,13 @@ class Equilibrium(eqx.Module):
     @property
     def history(self) -> Array:
         """The criterion at the steps that measured one; all of `residual_history` while traced."""
-        if isinstance(self.residual_history, jax.core.Tracer) or self.residual_history.ndim > 1:
+        if isinstance(self.residual_history, Tracer) or self.residual_history.ndim > 1:
             return self.residual_history
         values = np.asarray(self.residual_history)
         return jax.numpy.asarray(values[np.isfinite(values)])
 
     def __repr__(self) -> str:
-        if isinstance(self.residual, jax.core.Tracer) or self.residual.ndim:
+        if isinstance(self.residual, Tracer) or self.residual.ndim:
             return f"Equilibrium(mean_field={self.mean_field.shape}, policy={self.policy.shape})"
         return (
             f"Equilibrium({self.result.name} in {int(self.num_steps)} steps: residual={float(self.residual):.2e}, "

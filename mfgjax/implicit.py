@@ -35,7 +35,7 @@ def _fixed_point_jvp(primals: Any, tangents: Any) -> tuple[Array, Array]:
     point = fixed_point(problem, mean_field, found)
 
     def image(problem: Any) -> Array:
-        return mean_field_map(*problem)(jax.lax.stop_gradient(point))
+        return mean_field_map(*problem)(point)
 
     _, pushed = eqx.filter_jvp(image, (problem,), (problem_dot,))
     _, jvp = jax.linearize(mean_field_map(*problem), point)
@@ -43,9 +43,13 @@ def _fixed_point_jvp(primals: Any, tangents: Any) -> tuple[Array, Array]:
     def matvec(v: Array) -> Array:
         return v - jvp(v.reshape(point.shape)).reshape(-1)
 
-    # poisoned before the solve: its transpose then poisons the parameters' cotangents, and only them
-    right = jnp.where(found, pushed, jnp.where(pushed == 0, 0, jnp.nan))
-    return point, solve_linear(matvec, right.reshape(-1)).reshape(point.shape)
+    def solve(matvec: Any, b: Array) -> Array:
+        # inside the solve, whose transpose then poisons the cotangents too, and only those that matter
+        return jnp.where(found, solve_linear(matvec, b), jnp.where((b == 0).all(), 0, jnp.nan))
+
+    right = pushed.reshape(-1)
+    moved = jax.lax.custom_linear_solve(matvec, right, solve, transpose_solve=solve)
+    return point, moved.reshape(point.shape)
 
 
 @eqx.filter_custom_jvp

@@ -6,6 +6,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 from . import _checks
 from ._result import RESULTS, ConvergenceError, Result
@@ -20,6 +21,8 @@ from .responses import AbstractResponse, EntropyRegularized, Greedy
 from .solvers import AbstractSolver, Auto, Problem
 from .solvers.base import Candidate, rounding
 from .solvers.loop import Outcome, default_tolerance, iterate, reachable
+
+_DEFAULT = Auto()
 
 
 def solve(
@@ -54,27 +57,25 @@ def solve(
 
     Source: Guan et al. (2021), arXiv:2110.07469, eqs. (14), (16), definition 3.
     """
-    solver = Auto() if solver is None else solver
+    solver = _DEFAULT if solver is None else solver
     if not isinstance(game, FiniteHorizonGame):
         raise ValueError(f"`game` must be a `FiniteHorizonGame`; got {type(game).__name__}.")
     if not isinstance(response, AbstractResponse):
-        raise ValueError(
-            f"`response` must be a response such as `EntropyRegularized(beta)`; got {response!r}."
-        )
+        got = _checks.shorten(response)
+        raise ValueError(f"`response` must be a response such as `EntropyRegularized(beta)`; got {got}.")
     if not isinstance(solver, AbstractSolver | Auto):
-        raise ValueError(f"`solver` must be a solver such as `Auto()`; got {solver!r}.")
+        raise ValueError(f"`solver` must be a solver such as `Auto()`; got {_checks.shorten(solver)}.")
     solver.check(response)
-    steps = (
-        solver.default_max_steps if max_steps is None else _checks.integer_at_least("max_steps", max_steps, 1)
-    )
+    throw = _checks.boolean("throw", throw)
+    steps = solver.default_max_steps if max_steps is None else _checks.integer_at_least("max_steps", max_steps, 1)
     response = fit_response(game, response)
-    tolerance = jnp.asarray(_tolerance(game, response, solver), game.dtype)
+    tolerance = np.asarray(_tolerance(game, response, solver), game.dtype)
     inputs = (game, response, _guess(game, guess))
     if _checks.is_traced(inputs):
         inputs = jax.lax.stop_gradient(inputs)  # concrete again under an eager `grad`
-    outcome = _run(solver, steps, *inputs, tolerance, _checks.is_traced(inputs))
+    outcome = _run(solver, steps, *inputs, tolerance)
     equilibrium = _finish_jit(game, response, outcome, tolerance)
-    if throw and not _checks.is_traced(equilibrium.result):
+    if throw and not isinstance(equilibrium.result.code, Tracer):
         code = np.asarray(equilibrium.result.code)
         if code.ndim == 0 and code != RESULTS.converged:
             residual = float(jax.lax.stop_gradient(outcome.residual))
@@ -88,13 +89,13 @@ def solve(
 
 def fit_response(game: FiniteHorizonGame, response: AbstractResponse) -> AbstractResponse:
     """Return the response in the game's precision, refused if it does not fit the game's shapes or masks."""
-    if any(leaf.dtype != game.dtype for leaf in jax.tree.leaves(response)):
+    if any(eqx.is_inexact_array(leaf) and leaf.dtype != game.dtype for leaf in jax.tree.leaves(response)):
         response = jax.tree.map(lambda x: x.astype(game.dtype) if eqx.is_inexact_array(x) else x, response)
     beta = getattr(response, "beta", None)
     if beta is not None and beta.ndim:
-        raise ValueError(
-            f"`beta` must be one number; got an array of shape {beta.shape}: use `jax.vmap` over it."
-        )
+        raise ValueError(f"`beta` must be one number; got an array of shape {beta.shape}: use `jax.vmap` over it.")
+    if beta is not None and not _checks.is_traced(beta) and not 0 < float(beta) < np.inf:
+        raise ValueError(f"`beta` is {beta} in {game.dtype}, but it must lie in (0, inf).")
     prior = response.prior_table()
     if prior is None:
         return response
@@ -157,28 +158,25 @@ def _run(
     game: FiniteHorizonGame,
     response: AbstractResponse,
     guess: Array | None,
-    tolerance: Scalar,
-    traced: bool,
+    tolerance: Scalar | np.ndarray,
 ) -> Outcome:
     """Run the solver's stages: eagerly each is compiled only if it is needed, traced all are in the program."""
-    stages = solver.stages(response, max_steps) if isinstance(solver, Auto) else iter([(solver, max_steps)])
+    stages = solver.stages(response, max_steps) if isinstance(solver, Auto) else [(solver, max_steps)]
     problem = Problem(game, response, tolerance)
     outcome = None
     for stage, steps in stages:
         if outcome is None:
             outcome = _iterate_jit(problem, stage, guess, steps)
-        elif traced:
+        elif isinstance(outcome.code, Tracer):
             first = outcome
             outcome = jax.lax.cond(
                 first.code == RESULTS.converged,
                 lambda first=first, steps=steps: _pad(first, steps),
-                lambda first=first, stage=stage, steps=steps: _join(
-                    first, iterate(problem, stage, guess, steps)
-                ),
+                lambda first=first, stage=stage, steps=steps: _join(first, iterate(problem, stage, guess, steps)),
             )
         else:
             outcome = _join(outcome, _iterate_jit(problem, stage, guess, steps))
-        if not traced and int(outcome.code) == RESULTS.converged:
+        if not isinstance(outcome.code, Tracer) and int(outcome.code) == RESULTS.converged:
             break
     assert outcome is not None
     return outcome
@@ -211,9 +209,7 @@ def _join(first: Outcome, second: Outcome) -> Outcome:
     )
 
 
-def _finish(
-    game: FiniteHorizonGame, response: AbstractResponse, outcome: Outcome, tolerance: Scalar
-) -> Equilibrium:
+def _finish(game: FiniteHorizonGame, response: AbstractResponse, outcome: Outcome, tolerance: Any) -> Equilibrium:
     """Attach the derivative, and everything that follows from the mean field."""
     problem = Problem(game, response, tolerance)
     candidate: Candidate = outcome.candidate
@@ -243,7 +239,7 @@ def _finish(
         penalty = (response.beta, response.log_prior(game.available, game.dtype))
     elif response.is_smooth:
         answer = respond(game, image, Greedy())
-    code = jnp.where(_stochastic(game, image, mu), outcome.code, RESULTS.not_stochastic)
+    code = jnp.where(_unsound(game, image, mu), RESULTS.not_stochastic, outcome.code)
     return Equilibrium(
         mean_field=mean_field,
         policy=jnp.exp(log_policy),
@@ -261,20 +257,21 @@ def _finish(
     )
 
 
-def _stochastic(game: FiniteHorizonGame, mean_field: Array, mu: Array) -> Array:
-    """Tell whether the laws are laws and, for a kernel given as a callable, its rows at the flow reached."""
+def _unsound(game: FiniteHorizonGame, mean_field: Array, mu: Array) -> Array:
+    """Tell whether the law of states is none or, for a kernel given as a callable, its rows at the flow reached."""
     slack = float(jnp.finfo(game.dtype).eps) ** 0.5
-    sound = (jnp.abs(mu.sum(axis=1) - 1).max() <= slack) & (mu.min() >= -slack)
+    # comparisons with NaN are false: what is not finite has a code of its own
+    unsound = (jnp.abs(mu.sum(axis=1) - 1) > slack).any() | (mu < -slack).any()
     if isinstance(game.kernel, AbstractKernel):
-        return sound
+        return unsound
 
     def defect(t: Array) -> Array:
         kernel, available = game.kernel_at(t, mean_field[t]), game.available_at(t)
-        missing = jnp.abs(kernel.expect(jnp.ones_like(game.initial)) - 1)
-        negative = -kernel.probabilities[0].min(axis=-1)
-        return jnp.where(available, jnp.maximum(missing, negative), 0).max()
+        missing = jnp.abs(kernel.expect(jnp.ones_like(game.initial)) - 1) > slack
+        negative = kernel.probabilities[0].min(axis=-1) < -slack
+        return (available & (missing | negative)).any()
 
-    return sound & (jax.lax.map(defect, jnp.arange(game.horizon, dtype=jnp.int32)).max() <= slack)
+    return unsound | jax.lax.map(defect, jnp.arange(game.horizon, dtype=jnp.int32)).any()
 
 
 _finish_jit = eqx.filter_jit(_finish)

@@ -1,5 +1,7 @@
 """Ready-made games, each citing its source, and builders for one's own."""
 
+from .file import GameFile as GameFile
+from .file import load_game as load_game
 from .graph import NodeReward as NodeReward
 from .graph import graph_game as graph_game
 from .graph import moves as moves

@@ -65,12 +65,10 @@ def graph_game(
         graph = edges if edges.is_directed() else edges.to_directed()
         nodes, edges = list(graph.nodes) if nodes is None else nodes, list(graph.edges())
     pairs = _pairs(edges)
-    names = list(dict.fromkeys(node for pair in pairs for node in pair)) if nodes is None else list(nodes)
+    names = list(dict.fromkeys(node for pair in pairs for node in pair)) if nodes is None else _nodes(nodes)
     place = {name: i for i, name in enumerate(names)}
     if len(place) != len(names):
-        raise ValueError(
-            f"`nodes` must be different names; got {len(names)} of them, {len(place)} different."
-        )
+        raise ValueError(f"`nodes` must be different names; got {len(names)} of them, {len(place)} different.")
     successors: list[list[int]] = [[] for _ in names]
     for i, (start, end) in enumerate(pairs):
         for node in (start, end):
@@ -81,14 +79,15 @@ def graph_game(
         successors[place[start]].append(place[end])
     for name, nexts in zip(names, successors, strict=True):
         if not nexts:
-            raise ValueError(
-                f"`edges` has no edge that leaves node {name!r}; a node to stay at needs a self-loop."
-            )
+            raise ValueError(f"`edges` has no edge that leaves node {name!r}; a node to stay at needs a self-loop.")
     table = np.full((len(names), max(map(len, successors))), -1)
     for s, nexts in enumerate(successors):
         table[s, : len(nexts)] = nexts
 
     horizon = _checks.integer_at_least("horizon", horizon, 1)
+    for name, reward in (("running", running), ("terminal", terminal)):
+        if reward is not None and not isinstance(reward, NodeReward):
+            raise ValueError(f"`{name}` must be a `NodeReward`, or None; got {_checks.shorten(reward)}.")
     running, terminal = running or NodeReward(), terminal or NodeReward()
     value = [per_node("reward.value", r.value, place) for r in (running, terminal)]
     weight = [-per_node("reward.congestion", r.congestion, place) for r in (running, terminal)]
@@ -110,13 +109,32 @@ def _pairs(edges: Iterable) -> list[tuple[Hashable, Hashable]]:
     try:
         pairs = [tuple(edge) for edge in edges]
     except TypeError as error:
-        raise ValueError(f"`edges` must be pairs of nodes or a networkx graph; got {edges!r}.") from error
+        got = _checks.shorten(edges)
+        raise ValueError(f"`edges` must be pairs of nodes or a networkx graph; got {got}.") from error
     if not pairs:
         raise ValueError("`edges` is empty; a graph needs an edge.")
     for i, pair in enumerate(pairs):
         if len(pair) != 2:
-            raise ValueError(f"`edges[{i}]` is {pair!r}, but an edge is a pair of nodes.")
+            raise ValueError(f"`edges[{i}]` is {_checks.shorten(pair)}, but an edge is a pair of nodes.")
+        _hashable(f"edges[{i}]", pair)
     return pairs
+
+
+def _nodes(nodes: Any) -> list[Hashable]:
+    if isinstance(nodes, str) or not isinstance(nodes, Iterable):
+        raise ValueError(f"`nodes` must be a list of names; got {_checks.shorten(nodes)}.")
+    names = list(nodes)
+    for i, name in enumerate(names):
+        _hashable(f"nodes[{i}]", name)
+    return names
+
+
+def _hashable(name: str, value: Any) -> None:
+    try:
+        hash(value)
+    except TypeError as error:
+        got = _checks.shorten(value)
+        raise ValueError(f"`{name}` is {got}, but names are strings, numbers or tuples of them.") from error
 
 
 def per_node(name: str, values: Any, place: Mapping[Hashable, int]) -> np.ndarray:
@@ -128,16 +146,29 @@ def per_node(name: str, values: Any, place: Mapping[Hashable, int]) -> np.ndarra
                 raise ValueError(f"`{name}` has the key {node!r}, but there is no such node.")
             number = _checks.as_numbers(f"{name}[{node!r}]", value, "a real number")
             if number.shape != ():
-                raise ValueError(
-                    f"`{name}[{node!r}]` must be one number; got an array of shape {number.shape}."
-                )
+                raise ValueError(f"`{name}[{node!r}]` must be one number; got an array of shape {number.shape}.")
+            _known(f"{name}[{node!r}]", number)
             array[place[node]] = float(number)
     else:
-        numbers = np.asarray(_checks.as_numbers(name, values))
+        numbers = np.asarray(_known(name, _checks.as_numbers(name, values)))
         _checks.shape_is(name, numbers, [(), (len(place),)], "one number, or one for each node")
         array = np.broadcast_to(numbers, (len(place),))
     _checks.finite(name, array)
     return array
+
+
+def _known(name: str, number: Array) -> Array:
+    if _checks.is_traced(number):
+        raise ValueError(f"`{name}` is traced, but a graph game is built of known numbers: build it outside `jit`.")
+    return number
+
+
+def _moves_kernel(game: FiniteHorizonGame) -> MovesKernel:
+    if not isinstance(game, FiniteHorizonGame):
+        raise ValueError(f"`game` must be a `FiniteHorizonGame`; got {_checks.shorten(game)}.")
+    if not isinstance(game.kernel, MovesKernel):
+        raise ValueError(f"`game.kernel` must be a `MovesKernel`; got {type(game.kernel).__name__}.")
+    return game.kernel
 
 
 def moves(game: FiniteHorizonGame) -> list[list[str]]:
@@ -146,19 +177,15 @@ def moves(game: FiniteHorizonGame) -> list[list[str]]:
     Args:
       game: one with a `MovesKernel`, such as `graph_game` builds.
     """
-    if not isinstance(game.kernel, MovesKernel):
-        raise ValueError(f"`game.kernel` must be a `MovesKernel`; got {type(game.kernel).__name__}.")
-    table = np.asarray(game.kernel.next_state)
-    available = np.asarray(game.available).any(axis=0)
+    table = np.asarray(_moves_kernel(game).next_state)
+    available = np.atleast_2d(np.asarray(game.available).any(axis=0))
     return [
         [game.state_labels[n] for n, ok in zip(row, mask, strict=True) if ok]
         for row, mask in zip(table, available, strict=True)
     ]
 
 
-def policy_on_edges(
-    game: FiniteHorizonGame, weights: Mapping[str, Mapping[str, float]]
-) -> Float[Array, "S A"]:
+def policy_on_edges(game: FiniteHorizonGame, weights: Mapping[str, Mapping[str, float]]) -> Float[Array, "S A"]:
     """Build a policy from the probabilities of the moves, node by node.
 
     Args:
@@ -171,12 +198,16 @@ def policy_on_edges(
     Raises:
       ValueError: naming the node or the move that does not exist.
     """
-    table = np.where(np.asarray(game.available[0]), np.asarray(game.kernel.next_state), -1)  # pyright: ignore
+    table = np.where(np.asarray(game.available[0]), np.asarray(_moves_kernel(game).next_state), -1)
+    if not isinstance(weights, Mapping):
+        raise ValueError(f"`reference` must map nodes to the weights of their moves; got {_checks.shorten(weights)}.")
     place = {name: i for i, name in enumerate(game.state_labels)}
     policy = (table >= 0) / (table >= 0).sum(axis=1, keepdims=True)
     for node, row in weights.items():
         if node not in place:
             raise ValueError(f"`reference` has the key {node!r}, but there is no such node.")
+        if not isinstance(row, Mapping):
+            raise ValueError(f"`reference[{node!r}]` must map nodes to weights; got {_checks.shorten(row)}.")
         s = place[node]
         policy[s] = 0
         for target, weight in row.items():
@@ -185,7 +216,7 @@ def policy_on_edges(
                 raise ValueError(
                     f"`reference[{node!r}]` has the key {target!r}, but no edge leads there from {node!r}."
                 )
-            number = _checks.as_numbers(f"reference[{node!r}][{target!r}]", weight, "a real number")
-            policy[s, actions[0]] = float(number)
+            anything = (-float("inf"), float("inf"), "[-inf, inf]")
+            policy[s, actions[0]] = _checks.number_in(f"reference[{node!r}][{target!r}]", weight, *anything)
     _checks.distribution("reference", policy, leading=1)
     return _checks.as_numbers("reference", policy)

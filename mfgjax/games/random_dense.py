@@ -39,7 +39,5 @@ def random_dense(
     kernel = generator.dirichlet(np.ones(S), size=(S, A))
     interaction = generator.standard_normal((S, A, S))
     initial = generator.dirichlet(np.ones(S))
-    theta = SquashedLinear(
-        _checks.scalar_in("steepness", steepness, -float("inf"), float("inf"), "(-inf, inf)")
-    )
+    theta = SquashedLinear(_checks.scalar_in("steepness", steepness, -float("inf"), float("inf"), "(-inf, inf)"))
     return FiniteHorizonGame(kernel, PairwiseReward(interaction, theta), initial, horizon)

@@ -1,5 +1,7 @@
 """The resource-allocation game of Guan et al."""
 
+import numpy as np
+
 from .. import _checks
 from .._typing import Array, Float
 from ..model import FiniteHorizonGame
@@ -27,6 +29,7 @@ def resource_allocation(preset: str = "paper", *, self_loop_at_2: bool = True) -
     reference policy) is as in the first author's published code.
     """
     _checks.one_of("preset", preset, ("paper", "author-code"))
+    self_loop_at_2 = _checks.boolean("self_loop_at_2", self_loop_at_2)
     scale, discount = (1.0, 1.0) if preset == "paper" else (0.6, 0.9)
     edges = [(s, n) for s, nexts in _MOVES.items() for n in nexts if self_loop_at_2 or (s, n) != ("2", "2")]
     return graph_game(
@@ -51,7 +54,7 @@ def resource_allocation_reference(game: FiniteHorizonGame) -> Float[Array, "S A"
     Source: Guan et al. (2021), arXiv:2110.07469, section V with footnote 5; numbers as in the first
     author's published code.
     """
-    at_2 = {"2": 0.02, "3": 0.49, "4": 0.49} if bool(game.available[0, 1].all()) else {"3": 0.5, "4": 0.5}
+    at_2 = {"2": 0.02, "3": 0.49, "4": 0.49} if bool(np.asarray(game.available)[0, 1].all()) else {"3": 0.5, "4": 0.5}
     weights = {
         "1": {"1": 0.01, "2": 0.98, "5": 0.01},
         "2": at_2,

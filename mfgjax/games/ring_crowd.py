@@ -22,6 +22,7 @@ def ring_crowd(num_states: int = 20, horizon: int = 20, congestion: float = 1.0)
     Source: the ring games of Pérolat et al. (2021), arXiv:2103.00623, with a linear crowd term.
     """
     n = _checks.integer_at_least("num_states", num_states, 3)
+    _checks.scalar_in("congestion", congestion, -float("inf"), float("inf"), "(-inf, inf)")
     place = np.arange(n)
     attraction = np.cos(2 * np.pi * place / n)[:, None]
     cost = np.array([0.05, 0.0, 0.05])[None, :]

@@ -1,13 +1,27 @@
 """Two-state games small enough to be solved by hand."""
 
+import equinox as eqx
+import jax.numpy as jnp
 import numpy as np
 
-from .._typing import Array
+from .. import _checks
+from .._typing import Array, Scalar
 from ..kernels import MovesKernel
 from ..model import FiniteHorizonGame, OwnStateInteraction, PairwiseReward
 
 
-def coordination(field: float | Array = 0.0, strength: float | Array = 1.0) -> FiniteHorizonGame:
+class Together(eqx.Module):
+    """L_1(s,a,s') = strength · 1{s' = s} + field · 1{s = 1} at time 1, and 0 at time 0."""
+
+    field: Scalar
+    strength: Scalar
+
+    def __call__(self, t: Scalar, mean_field: Array) -> Array:
+        pay = self.strength * mean_field + self.field * jnp.arange(2)
+        return jnp.where(t == 1, pay, 0)[:, None]
+
+
+def coordination(field: float = 0.0, strength: float = 1.0) -> FiniteHorizonGame:
     """Build the game of two places of which everybody wants the fuller one.
 
     States 0 and 1; the action at time 0 is the place at time 1, the horizon is 1, and only time 1 pays:
@@ -16,23 +30,16 @@ def coordination(field: float | Array = 0.0, strength: float | Array = 1.0) -> F
     β · strength > 2 and a small field there are three of them; as the field varies they form an S.
 
     Args:
-      field: what state 1 pays beyond state 0.
-      strength: of the wish to be together.
+      field: what state 1 pays beyond state 0; `game.reward.L.field`.
+      strength: of the wish to be together; `game.reward.L.strength`.
 
     Source: the mean-field Ising model with logit choice: Brock and Durlauf (2001), Review of Economic
     Studies 68.
     """
-    base = np.zeros((2, 2, 2))
-    bonus = np.zeros((2, 2, 2))
-    bonus[1, 1] = 1
-    together = np.zeros((2, 2, 2))
-    together[1] = 1
+    anything = (-float("inf"), float("inf"), "(-inf, inf)")
+    pay = Together(_checks.scalar_in("field", field, *anything), _checks.scalar_in("strength", strength, *anything))
     return FiniteHorizonGame(
-        MovesKernel([[0, 1], [0, 1]]),
-        PairwiseReward(OwnStateInteraction(base + field * bonus, strength * together)),
-        [0.5, 0.5],
-        1,
-        action_labels=["to 0", "to 1"],
+        MovesKernel([[0, 1], [0, 1]]), PairwiseReward(pay), [0.5, 0.5], 1, action_labels=["to 0", "to 1"]
     )
 
 

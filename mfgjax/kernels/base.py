@@ -4,6 +4,7 @@ from abc import abstractmethod
 from typing import Self
 
 import equinox as eqx
+import jax.numpy as jnp
 
 from .._typing import Array, Float
 
@@ -45,4 +46,4 @@ class AbstractKernel(eqx.Module):
 
 def time_slice(table: Array, t: Array) -> Array:
     """Return `table[t]`, or `table[0]` of a table that is the same at all times."""
-    return table[0] if table.shape[0] == 1 else table[t]
+    return table[0] if table.shape[0] == 1 else jnp.asarray(table)[t]

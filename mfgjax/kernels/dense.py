@@ -23,9 +23,7 @@ class DenseKernel(AbstractKernel):
         p = _checks.as_numbers("kernel", probabilities)
         _checks.shape_is("kernel", p, [(None,) * 3, (None,) * 4], "states, actions, next states; or per time")
         if p.shape[-3] != p.shape[-1]:
-            raise ValueError(
-                f"`kernel` leads from {p.shape[-3]} states to {p.shape[-1]}; got shape {p.shape}."
-            )
+            raise ValueError(f"`kernel` leads from {p.shape[-3]} states to {p.shape[-1]}; got shape {p.shape}.")
         self.probabilities = p[None] if p.ndim == 3 else p
 
     def at(self, t: Array) -> Self:

@@ -4,6 +4,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 from .. import _checks
 from .._typing import Array, Int
@@ -33,12 +34,12 @@ class Predecessors(eqx.Module):
             column = np.arange(w)[None, :]
             index = np.minimum(start[states, None] + column, max(len(order) - 1, 0))
             table = np.where(column < degree[states, None], order[index] if len(order) else 0, flat.size)
-            buckets.append(jnp.asarray(table.reshape(len(states), w), dtype=jnp.int32))
+            buckets.append(table.reshape(len(states), w).astype(np.int32))
             members.append(states)
         position = np.empty(num_states, dtype=np.int32)
         position[np.concatenate(members)] = np.arange(num_states)
         self.buckets = tuple(buckets)
-        self.position = jnp.asarray(position)
+        self.position = position
 
     def sum(self, flat: Array) -> Array:
         """Return for every state the sum of `flat` over the places that lead to it."""
@@ -49,15 +50,18 @@ class Predecessors(eqx.Module):
 
 def as_table(name: str, successors: object, ndim: int, meaning: str) -> np.ndarray:
     """Return a table of next states as NumPy integers, refused with a sentence if it is none."""
-    if isinstance(successors, jax.core.Tracer):
+    if isinstance(successors, Tracer):
         raise ValueError(
-            f"`{name}` is traced, but the tables of a kernel are built from its values. Build the kernel "
-            "outside `jit`; for probabilities that vary use `kernel.with_probabilities(p)` inside."
+            f"`{name}` is traced, but tables of next states must be known. Build it outside `jit`; for "
+            "probabilities that vary use `kernel.with_probabilities(p)` inside."
         )
-    table = np.asarray(_checks.as_numbers(name, successors, "whole numbers"))
+    # integers stay integers: single precision would round those beyond 2^24
+    whole = isinstance(successors, np.ndarray | jax.Array) and successors.dtype.kind in "iu"
+    table = np.asarray(successors if whole else _checks.as_numbers(name, successors, "whole numbers"))
     _checks.shape_is(name, table, [(None,) * ndim], meaning)
-    _checks.finite(name, table)
-    _checks.all_true(name, table, table == np.round(table), "a next state is a whole number")
+    if not whole:
+        _checks.finite(name, table)
+        _checks.all_true(name, table, table == np.round(table), "a next state is a whole number")
     last = table.shape[0] - 1
     inside = (table >= -1) & (table <= last)
     _checks.all_true(name, table, inside, f"a next state lies between 0 and {last} (-1: none)")

@@ -3,7 +3,6 @@
 from typing import Self
 
 import equinox as eqx
-import jax.numpy as jnp
 import numpy as np
 
 from .. import _checks
@@ -27,20 +26,20 @@ class SuccessorKernel(AbstractKernel):
     def __init__(self, successors: ArrayLike, probabilities: ArrayLike):
         table = as_table("successors", successors, 3, "states, actions, successors")
         p = _checks.as_numbers("probabilities", probabilities)
-        _checks.shape_is(
-            "probabilities", p, [table.shape, (None, *table.shape)], "as `successors`, perhaps per time"
-        )
+        _checks.shape_is("probabilities", p, [table.shape, (None, *table.shape)], "as `successors`, perhaps per time")
         if not _checks.is_traced(p):
             empty = np.broadcast_to(table < 0, p.shape)
             _checks.all_true(
-                "probabilities", p, ~empty | (np.asarray(p) == 0), "its place in `successors` is unused"
+                "probabilities", p, ~empty | (np.asarray(p) == 0), "its place in `successors` is -1, so it must be 0"
             )
         self.probabilities = p[None] if p.ndim == 3 else p
         self.predecessors = Predecessors(table, table.shape[0])
-        self.successors = jnp.asarray(np.maximum(table, 0), dtype=jnp.int32)
+        self.successors = np.maximum(table, 0).astype(np.int32)
 
     def with_probabilities(self, probabilities: Float[Array, "*#T S A K"]) -> Self:
         """Return the kernel with the same successors and other probabilities (they may be traced)."""
+        table = self.successors.shape
+        _checks.shape_is("probabilities", probabilities, [table, (None, *table)], "as `successors`, perhaps per time")
         p = probabilities[None] if probabilities.ndim == 3 else probabilities
         return eqx.tree_at(lambda k: k.probabilities, self, p)
 

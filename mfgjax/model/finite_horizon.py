@@ -1,18 +1,19 @@
 """Games with a finite horizon."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 from .. import _checks
 from .._typing import Array, ArrayLike, Bool, Float, Scalar
-from ..kernels import AbstractKernel, DenseKernel
+from ..kernels import AbstractKernel, DenseKernel, MovesKernel
 from ..kernels.base import time_slice
-from .rewards import PairwiseReward, TableReward
+from .rewards import PairwiseReward, TableReward, check_interaction
 
 
 class FiniteHorizonGame(eqx.Module):
@@ -70,7 +71,7 @@ class FiniteHorizonGame(eqx.Module):
     ):
         self.horizon = _checks.integer_at_least("horizon", horizon, 1)
         _checks.one_of("observes", observes, ("states", "state_actions"))
-        self.observes = observes
+        self.observes = str(observes)
         initial = _checks.as_numbers("initial", initial)
         _checks.shape_is("initial", initial, [(None,)], "states")
         discount = _checks.scalar_in("discount", discount, 0, 1, "(0, 1]")
@@ -78,20 +79,18 @@ class FiniteHorizonGame(eqx.Module):
             kernel = DenseKernel(kernel)
         if not callable(reward):
             table = _checks.as_numbers("reward", reward)
-            _checks.shape_is(
-                "reward", table, [(None,) * 2, (None,) * 3], "states, actions; or times, states, actions"
-            )
+            _checks.shape_is("reward", table, [(None,) * 2, (None,) * 3], "states, actions; or times, states, actions")
             reward = TableReward(table[None] if table.ndim == 2 else table)
         num_states = initial.shape[0]
+        available = _booleans("available", available)
         num_actions = _num_actions(kernel, reward, available, initial, observes)
         dtype = jnp.result_type(
             *(leaf.dtype for leaf in jax.tree.leaves((kernel, reward, initial)) if eqx.is_inexact_array(leaf))
         )
-        self.kernel, self.reward, self.initial, self.discount = jax.tree.map(
-            lambda leaf: leaf.astype(dtype) if eqx.is_inexact_array(leaf) and leaf.dtype != dtype else leaf,
-            (kernel, reward, initial, discount),
+        available = _available(available, num_states, num_actions, self.horizon)
+        self.kernel, self.reward, self.initial, self.discount, self.available = jax.tree.map(
+            lambda leaf: _checks.on_device(leaf, dtype), (kernel, reward, initial, discount, available)
         )
-        self.available = _available(available, num_states, num_actions, self.horizon)
         self.state_labels = _labels("state_labels", state_labels, num_states)
         self.action_labels = _labels("action_labels", action_labels, num_actions)
         _check_kernel_shape(self)
@@ -115,7 +114,7 @@ class FiniteHorizonGame(eqx.Module):
         if isinstance(self.kernel, AbstractKernel):
             return self.kernel.at(t)
         kernel = self.kernel(t, mean_field)
-        return (kernel if isinstance(kernel, AbstractKernel) else DenseKernel(kernel)).at(jnp.int32(0))
+        return (kernel if isinstance(kernel, AbstractKernel) else DenseKernel(kernel)).at(np.int32(0))
 
     def reward_at(self, t: Scalar, mean_field: Array) -> Array:
         """Return R_t(s,a,mean_field) as `[S, A]`."""
@@ -137,11 +136,19 @@ class FiniteHorizonGame(eqx.Module):
 
 
 def _labels(name: str, labels: Sequence[str] | None, count: int) -> tuple[str, ...]:
-    names = tuple(map(str, range(count) if labels is None else labels))
-    if len(names) != count or len(set(names)) != count:
-        raise ValueError(
-            f"`{name}` must be {count} different names; got {len(names)}: {', '.join(names)[:60]}."
-        )
+    if labels is None:
+        return tuple(map(str, range(count)))
+    if not isinstance(labels, list | tuple | np.ndarray):
+        raise ValueError(f"`{name}` must be a list of {count} names; got {_checks.shorten(labels)}.")
+    for i, label in enumerate(labels):
+        if isinstance(label, bool) or not isinstance(label, str | int | np.integer):
+            raise ValueError(f"`{name}[{i}]` is {_checks.shorten(label)}, but a name is a string.")
+    names = tuple(map(str, labels))
+    if len(names) != count:
+        raise ValueError(f"`{name}` must be {count} names; got {len(names)}: {', '.join(names)[:60]}.")
+    if len(set(names)) < count:
+        i = next(i for i, label in enumerate(names) if label in names[:i])
+        raise ValueError(f"`{name}[{i}]` is {names[i]!r}, which is also the name at {names.index(names[i])}.")
     return names
 
 
@@ -149,48 +156,53 @@ def _num_actions(kernel: Any, reward: Any, available: Any, initial: Array, obser
     if isinstance(kernel, AbstractKernel):
         return kernel.num_actions
     if available is not None:
-        shape = np.shape(available)
-        if len(shape) in (2, 3):
-            return shape[-1]
+        return available.shape[-1]
     shape = ()
     if isinstance(reward, TableReward):
         shape = reward.table.shape[1:]
     elif observes == "states":
-        shape = jax.eval_shape(reward, jnp.int32(0), initial).shape
+        result = _checks.returned("reward", reward, {"t": jnp.int32(0), "mean_field": initial}, "at t = 0")
+        shape = getattr(result, "shape", ())
     if len(shape) == 2 and shape[1] > 1:
         return shape[1]
-    raise ValueError(
-        "The number of actions is not known from callables alone: give `available`, booleans [S, A]."
-    )
+    raise ValueError("`available` must be given, booleans [S, A]: callables alone do not tell the number of actions.")
+
+
+def _booleans(name: str, value: Any) -> Any:
+    """Return `value` as an array of booleans `[S, A]` or `[#T, S, A]`, or None."""
+    if value is None:
+        return None
+    array = value
+    if not isinstance(value, Tracer):
+        try:
+            array = np.asarray(value)
+        except (ValueError, TypeError) as error:
+            message = f"`{name}` must hold booleans in a rectangular array; got {_checks.shorten(value)}."
+            raise ValueError(message) from error
+    if array.dtype != bool:
+        raise ValueError(f"`{name}` must hold booleans; got {_checks.shorten(value)} of kind {array.dtype}.")
+    _checks.shape_is(name, array, [(None,) * 2, (None,) * 3], "states, actions; or times, states, actions")
+    return array
 
 
 def _available(available: Any, num_states: int, num_actions: int, horizon: int) -> Array:
     if available is None:
-        return jnp.ones((1, num_states, num_actions), dtype=bool)
-    if not isinstance(available, jax.core.Tracer):
-        array = np.asarray(available)
-        if array.dtype != bool:
-            raise ValueError(
-                f"`available` must hold booleans; got {array.dtype}: {str(array.ravel()[:3])[:40]}."
-            )
-        shapes = [
-            (num_states, num_actions),
-            (1, num_states, num_actions),
-            (horizon + 1, num_states, num_actions),
-        ]
-        _checks.shape_is("available", array, shapes, "states, actions; or times, states, actions")
-        rows = array.any(axis=-1)
+        return np.ones((1, num_states, num_actions), dtype=bool)
+    S, A = num_states, num_actions
+    shapes = [(S, A), (1, S, A), (horizon + 1, S, A)]
+    _checks.shape_is("available", available, shapes, "states, actions; or times, states, actions")
+    if not _checks.is_traced(available):
+        rows = available.any(axis=-1)
         _checks.all_true("available", rows, rows, "every state needs an available action")
-    array = jnp.asarray(available)
-    return array[None] if array.ndim == 2 else array
+    return available[None] if available.ndim == 2 else available
 
 
 def _probe(game: FiniteHorizonGame, t: int) -> tuple[Scalar, Array]:
     """Return a time and a mean field at which callables are tried: the initial law, uniform actions."""
     if game.observes == "states":
-        return jnp.int32(t), game.initial
-    uniform = game.available_at(jnp.int32(t)).astype(game.dtype)
-    return jnp.int32(t), game.initial[:, None] * uniform / uniform.sum(axis=1, keepdims=True)
+        return np.int32(t), game.initial
+    uniform = game.available_at(np.int32(t)).astype(game.dtype)
+    return np.int32(t), game.initial[:, None] * uniform / uniform.sum(axis=1, keepdims=True)
 
 
 def _check_kernel_shape(game: FiniteHorizonGame) -> None:
@@ -202,53 +214,54 @@ def _check_kernel_shape(game: FiniteHorizonGame) -> None:
                 f"`initial` has {S} states and there are {A} actions."
             )
         if game.kernel.num_times not in (1, H):
-            raise ValueError(
-                f"`kernel` has {game.kernel.num_times} times; it needs horizon = {H} of them, or one."
-            )
+            raise ValueError(f"`kernel` has {game.kernel.num_times} times; it needs horizon = {H} of them, or one.")
         return
-    shape = jax.eval_shape(game.kernel, *_probe(game, 0))
-    if isinstance(shape, AbstractKernel):
-        if (shape.num_states, shape.num_actions) != (S, A):
-            raise ValueError(
-                f"`kernel` returned {shape.num_states} states, {shape.num_actions} actions; need {S}, {A}."
-            )
-    else:
-        _checks.shape_is(
-            "kernel", shape, [(S, A, S)], "states, actions, next states, returned by the callable"
+    S, A = game.num_states, game.num_actions
+    result = _checks.returned("kernel", game.kernel, _arguments(game), "at t = 0", _kernel_axes)
+    if not isinstance(result, _Axes):
+        _checks.shape_returned("kernel", result, [(S, A, S)], "states, actions, next states, by the callable")
+    elif result != _Axes(1, S, A):
+        raise ValueError(
+            f"`kernel` must return the kernel of one time, {S} states and {A} actions; got (times, states, "
+            f"actions) = {tuple(result)}."
         )
+
+
+class _Axes(NamedTuple):
+    times: int
+    states: int
+    actions: int
+
+
+def _kernel_axes(result: Any) -> Any:
+    """Return the lengths of a kernel object's axes, and anything else as it is."""
+    if isinstance(result, AbstractKernel):
+        return _Axes(result.num_times, result.num_states, result.num_actions)
+    return result
+
+
+def _arguments(game: FiniteHorizonGame) -> dict[str, Any]:
+    return dict(zip(("t", "mean_field"), _probe(game, 0), strict=True))
 
 
 def _check_reward_shape(game: FiniteHorizonGame) -> None:
     S, A, T = game.num_states, game.num_actions, game.horizon + 1
-    for name, times in _time_tables(game.reward):
-        if times not in (1, T):
-            raise ValueError(f"`{name}` has {times} times; it needs horizon + 1 = {T} of them, or one.")
-    try:
-        shape = jax.eval_shape(game.reward, *_probe(game, 0))
-    except TypeError as error:
-        if not isinstance(game.reward, PairwiseReward):
-            raise
-        raise ValueError(
-            f"`reward.L` does not fit a mean field of {S} states: {str(error).splitlines()[0]}"
-        ) from error
-    if isinstance(game.reward, TableReward):
-        _checks.shape_is(
-            "reward",
-            game.reward.table,
-            [(1, S, A), (T, S, A), (1, S, 1), (T, S, 1)],
-            "times, states, actions",
-        )
-    _checks.shape_is("reward", shape, [(S, A), (S, 1)], "states, actions, returned at one time")
-
-
-def _time_tables(reward: Any) -> list[tuple[str, int]]:
-    """Return name and number of times of the tables of the library's own rewards."""
+    reward, one_time = game.reward, [(S, A), (S, 1)]
     if isinstance(reward, TableReward):
-        return [("reward", reward.table.shape[0])]
-    if isinstance(reward, PairwiseReward):
-        fields = ((name, getattr(reward.L, name, None)) for name in ("table", "base", "weight"))
-        return [(f"reward.L.{name}", table.shape[0]) for name, table in fields if table is not None]
-    return []
+        times = [(1, S, A), (T, S, A), (1, S, 1), (T, S, 1)]
+        _checks.shape_is("reward", reward.table, times, "times (or 1), states, actions (or 1)")
+        return
+    meaning = "states, actions (or 1), at one time"
+    arguments = _arguments(game)
+    if not isinstance(reward, PairwiseReward):
+        _checks.shape_returned("reward", _checks.returned("reward", reward, arguments, "at t = 0"), one_time, meaning)
+        return
+    check_interaction(reward.L, arguments["mean_field"].shape, A, T)
+    x = _checks.returned("reward.L", reward.L, arguments, "at t = 0")
+    _checks.shape_returned("reward.L", x, one_time, meaning)
+    if reward.theta is not None:
+        result = _checks.returned("reward.theta", reward.theta, {"t": arguments["t"], "x": x}, "at t = 0")
+        _checks.shape_returned("reward.theta", result, [x.shape], "the shape of x")
 
 
 def validate(game: FiniteHorizonGame) -> None:
@@ -273,16 +286,21 @@ def validate(game: FiniteHorizonGame) -> None:
         _check_kernel_values(game.kernel, masks)
     else:
         for t in sorted({0, H - 1}):
-            kernel = _probe_kernel(game, t)
-            _check_kernel_values(kernel, masks[min(t, len(masks) - 1)][None])
-    for t, rewards in zip((0, H), _probe_rewards(game), strict=True):
-        rewards = np.asarray(rewards)
-        mask = available[min(t, len(available) - 1)]
-        name = "reward" if isinstance(game.reward, TableReward) else f"reward at t = {t}"
-        _checks.all_true(name, rewards, np.isfinite(rewards) | ~mask, "it must be a finite number")
+            with jax.ensure_compile_time_eval():
+                kernel = _probe_kernel(game, t)
+            _check_kernel_values(kernel, masks[min(t, len(masks) - 1)][None], f" at t = {t}")
+    must = "it must be a finite number"
     if isinstance(game.reward, TableReward):
-        table = np.asarray(game.reward.table)
-        _checks.all_true("reward", table, np.isfinite(table) | ~available, "it must be a finite number")
+        table, mask = np.broadcast_arrays(np.asarray(game.reward.table), available)
+        if len(table) == 1:
+            table, mask = table[0], mask[0]
+        _checks.all_true("reward", table, np.isfinite(table) | ~mask, must)
+        return
+    with jax.ensure_compile_time_eval():  # a game that is known may be built inside `jit`
+        probes = _probe_rewards(game)
+    for t, rewards in zip((0, H), probes, strict=True):
+        rewards, mask = np.asarray(rewards), available[min(t, len(available) - 1)]
+        _checks.all_true("reward", rewards, np.isfinite(rewards) | ~mask, must, f" at t = {t}")
 
 
 @eqx.filter_jit  # one small program instead of dozens of operations
@@ -295,11 +313,17 @@ def _probe_kernel(game: FiniteHorizonGame, t: int) -> AbstractKernel:
     return game.kernel_at(*_probe(game, t))
 
 
-def _check_kernel_values(kernel: AbstractKernel, masks: np.ndarray) -> None:
+def _check_kernel_values(kernel: AbstractKernel, masks: np.ndarray, when: str = "") -> None:
+    if isinstance(kernel, MovesKernel):
+        stuck = np.argwhere(masks & ~np.asarray(kernel.leads))
+        if len(stuck):
+            _, s, a = stuck[0]
+            raise ValueError(f"`next_state[{s}, {a}]`{when} is -1, but the action is available.")
+        return
     table = np.asarray(kernel.probabilities)
     times = max(len(table), len(masks))
     shown = np.broadcast_to(table, (times, *table.shape[1:]))
     where = np.broadcast_to(masks, (times, *masks.shape[1:]))
     if times == 1:
         shown, where = shown[0], where[0]
-    _checks.distribution("kernel", shown, where, leading=where.ndim)
+    _checks.distribution("kernel", shown, where, leading=where.ndim, when=when)

@@ -88,9 +88,7 @@ def mean_field_map(game: FiniteHorizonGame, response: AbstractResponse):
     return gamma
 
 
-def _penalty(
-    game: FiniteHorizonGame, response: AbstractResponse | None, name: str
-) -> tuple[Array, Array] | None:
+def _penalty(game: FiniteHorizonGame, response: AbstractResponse | None, name: str) -> tuple[Array, Array] | None:
     """Return what the KL criterion of a response needs; None for an unregularised one."""
     if response is None or isinstance(response, Greedy):
         return None
@@ -138,9 +136,7 @@ def policy_value(
     return (game.initial * values[0]).sum()
 
 
-def exploitability(
-    game: FiniteHorizonGame, policy: Array, response: AbstractResponse | None = None
-) -> Scalar:
+def exploitability(game: FiniteHorizonGame, policy: Array, response: AbstractResponse | None = None) -> Scalar:
     """Compute how much one agent gains by leaving a policy that all others follow.
 
         E(π) = max_π' J_μ(π') − J_μ(π),   μ = B_prop(π)

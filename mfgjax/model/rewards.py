@@ -5,10 +5,12 @@ from collections.abc import Callable
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from .. import _checks
 from .._typing import Array, ArrayLike, Float, Int, Scalar
 from ..kernels.base import time_slice
+from ..kernels.predecessors import as_table
 
 
 class TableReward(eqx.Module):
@@ -28,7 +30,7 @@ class DenseInteraction(eqx.Module):
 
     def __init__(self, table: ArrayLike, num_seen_axes: int = 1):
         L = _checks.as_numbers("reward.L", table)
-        one_time = 2 + num_seen_axes
+        one_time = 2 + _checks.integer_at_least("num_seen_axes", num_seen_axes, 1)
         _checks.shape_is(
             "reward.L",
             L,
@@ -42,9 +44,7 @@ class DenseInteraction(eqx.Module):
 
     def __call__(self, t: Scalar, mean_field: Array) -> Array:
         precision = jax.lax.Precision.HIGHEST
-        return jnp.tensordot(
-            time_slice(self.table, t), mean_field, axes=self.num_seen_axes, precision=precision
-        )
+        return jnp.tensordot(time_slice(self.table, t), mean_field, axes=self.num_seen_axes, precision=precision)
 
 
 class OwnStateInteraction(eqx.Module):
@@ -80,7 +80,8 @@ class SuccessorInteraction(eqx.Module):
 
     def __init__(self, base: ArrayLike, weight: ArrayLike, next_state: ArrayLike):
         self.base, self.weight = _time_table("base", base), _time_table("weight", weight)
-        self.next_state = jnp.maximum(jnp.asarray(next_state, dtype=jnp.int32), 0)
+        table = as_table("reward.L.next_state", next_state, 2, "states, actions")
+        self.next_state = np.maximum(table, 0).astype(np.int32)
 
     def __call__(self, t: Scalar, mean_field: Array) -> Array:
         return time_slice(self.base, t) + time_slice(self.weight, t) * mean_field[self.next_state]
@@ -106,7 +107,7 @@ class PairwiseReward(eqx.Module):
 
     def __init__(self, L: ArrayLike | Callable, theta: Callable | None = None):
         if theta is not None and not callable(theta):
-            raise ValueError(f"`reward.theta` must be a callable (t, x) -> array, or None; got {theta!r}.")
+            raise ValueError(f"`reward.theta` must be a callable (t, x), or None; got {_checks.shorten(theta)}.")
         self.L = L if callable(L) else DenseInteraction(L)
         self.theta = theta
 
@@ -147,6 +148,12 @@ class Staged(eqx.Module):
     terminal: Callable[[Scalar, Array], Array]
     horizon: int = eqx.field(static=True)
 
+    def __check_init__(self):
+        for name, function in (("running", self.running), ("terminal", self.terminal)):
+            if not callable(function):
+                raise ValueError(f"`theta.{name}` must be a callable (t, x); got {_checks.shorten(function)}.")
+        _checks.integer_at_least("theta.horizon", self.horizon, 1)
+
     def __call__(self, t: Scalar, x: Array) -> Array:
         return jnp.where(t < self.horizon, self.running(t, x), self.terminal(t, x))
 
@@ -157,3 +164,33 @@ def _time_table(name: str, table: ArrayLike) -> Array:
     if not _checks.is_traced(array):
         _checks.finite(f"reward.L.{name}", array)
     return array[None] if array.ndim == 2 else array
+
+
+def check_interaction(L: object, seen: tuple[int, ...], num_actions: int, num_times: int) -> None:
+    """Refuse the library's own interactions if their tables do not fit what payoffs see.
+
+    Args:
+      L: an interaction; those of users are left to their own calls.
+      seen: shape of the mean field of one time.
+      num_actions: A.
+      num_times: H + 1.
+    """
+    S, A, T = seen[0], num_actions, num_times
+    rows = [(1, S, A), (T, S, A), (1, S, 1), (T, S, 1)]
+    if isinstance(L, DenseInteraction):
+        if L.num_seen_axes != len(seen):
+            kind = "states" if len(seen) == 1 else "states and actions"
+            raise ValueError(
+                f"`reward.L` sums over {L.num_seen_axes} axes, but the game observes {kind}: use "
+                f"`DenseInteraction(table, num_seen_axes={len(seen)})`."
+            )
+        allowed = [(*row, *seen) for row in rows]
+        _checks.shape_is("reward.L", L.table, allowed, "times (or 1), states, actions (or 1), seen")
+    elif isinstance(L, OwnStateInteraction | SuccessorInteraction):
+        if len(seen) != 1:
+            raise ValueError(f"`reward.L` is a {type(L).__name__}, which needs a game that observes states.")
+        meaning = "times (or 1), states, actions (or 1)"
+        _checks.shape_is("reward.L.base", L.base, rows, meaning)
+        _checks.shape_is("reward.L.weight", L.weight, rows, meaning)
+        if isinstance(L, SuccessorInteraction):
+            _checks.shape_is("reward.L.next_state", L.next_state, [(S, A)], "states, actions")

@@ -26,6 +26,7 @@ def backward(
 
     `terminal` is V_{H+1}: zeros, in the shape of the values of one time (batch axes included).
     """
+    mean_field = jnp.asarray(mean_field)  # a NumPy array cannot be indexed by a traced time
     horizon = mean_field.shape[0] - 1
 
     def step(next_values, xs):

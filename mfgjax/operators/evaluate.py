@@ -26,6 +26,7 @@ def evaluate(
 
     `penalty` is `(beta, log_reference [T,S,A])`; None leaves the KL term out.
     """
+    mean_field = jnp.asarray(mean_field)  # a NumPy array cannot be indexed by a traced time
     horizon = mean_field.shape[0] - 1
 
     def step(next_values, xs):

@@ -21,7 +21,7 @@ class AbstractResponse(eqx.Module):
     Newton's method and gradients exist).
     """
 
-    is_smooth: eqx.AbstractClassVar[bool]
+    is_smooth: ClassVar[bool]
 
     @abstractmethod
     def backup(

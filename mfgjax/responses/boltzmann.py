@@ -33,9 +33,7 @@ class Boltzmann(AbstractTempered):
     beta: Float[Array, "*batch"]
     log_weights: Float[Array, "#T S A *batch"] | None
 
-    def __init__(
-        self, beta: ArrayLike, prior: ArrayLike | None = None, *, log_prior: ArrayLike | None = None
-    ):
+    def __init__(self, beta: ArrayLike, prior: ArrayLike | None = None, *, log_prior: ArrayLike | None = None):
         self.beta = _checks.scalar_in("beta", beta, 0, float("inf"), "(0, inf)")
         self.log_weights = canonical_policy(prior, log_prior, "prior")
 
@@ -47,7 +45,5 @@ class Boltzmann(AbstractTempered):
     ) -> tuple[Float[Array, "S *batch"], Float[Array, "S A *batch"]]:
         values = greedy_values(q, available)
         advantage = self.beta * jnp.where(align(available, q), q - values[:, None], 0)
-        log_prior = (
-            log_uniform(available, q.dtype) if self.log_weights is None else time_slice(self.log_weights, t)
-        )
+        log_prior = log_uniform(available, q.dtype) if self.log_weights is None else time_slice(self.log_weights, t)
         return values, log_normalize(align(log_prior, q) + advantage, axis=1)

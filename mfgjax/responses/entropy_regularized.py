@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from .. import _checks
 from .._typing import Array, ArrayLike, Bool, Float, Scalar
 from ..kernels.base import time_slice
-from .base import AbstractTempered, align, canonical_policy, greedy_values, log_uniform
+from .base import AbstractTempered, align, canonical_policy, log_uniform
 
 
 def soft_backup(
@@ -30,15 +30,30 @@ def soft_backup(
     Source: Guan et al. (2021), arXiv:2110.07469, eq. (15) and the recursion below it.
     """
     available = log_reference > -jnp.inf
-    best = jax.lax.stop_gradient(greedy_values(q, available))
-    advantage = beta * jnp.where(available, q - best[:, None], 0)  # ≤ 0, largest entry 0
-    logits = log_reference + advantage
-    log_normaliser = jax.nn.logsumexp(logits, axis=1)
-    # log1p keeps the digits that dividing by a small β would lose; for far advantages it would cancel
-    excess = (jnp.exp(log_reference) * jnp.expm1(advantage)).sum(axis=1)
-    near = excess > -0.5
-    log_mean = jnp.where(near, jnp.log1p(jnp.where(near, excess, 0)), log_normaliser)
-    return best + log_mean / beta, logits - log_normaliser[:, None]
+    q = jnp.where(available, q, 0)
+    logits = log_reference + beta * q
+    shift = jax.lax.stop_gradient(logits.max(axis=1))
+    weights = jnp.exp(logits - shift[:, None])
+    total = weights.sum(axis=1)
+    log_normaliser = shift + jnp.log(total)
+    rough = log_normaliser / beta
+    # For small β that division leaves no digit of V. For every c, V = c + log(1 + δ)/β with
+    # δ = Σ ρ expm1(β(Q − c)) = −Σ π expm1(−β(Q − c)); at c = the rough V, δ is of the size of ε
+    advantage = jnp.where(available, beta * (q - rough[:, None]), 0)
+    near = jnp.abs(advantage).max(axis=1) < _NEAR
+    excess = -(weights * _small_expm1(-jnp.where(near[:, None], advantage, 0))).sum(axis=1) / total
+    return rough + excess / beta, logits - log_normaliser[:, None]
+
+
+_NEAR = 0.5
+
+
+def _small_expm1(x: Array) -> Array:
+    """Return exp(x) − 1 for |x| < 1/2 to full precision, at the cost of a polynomial."""
+    series = jnp.ones_like(x)
+    for k in range(14, 1, -1):
+        series = 1 + x * series * (1 / k)
+    return x * series
 
 
 class EntropyRegularized(AbstractTempered):
@@ -60,9 +75,7 @@ class EntropyRegularized(AbstractTempered):
     beta: Float[Array, "*batch"]
     log_reference: Float[Array, "#T S A *batch"] | None
 
-    def __init__(
-        self, beta: ArrayLike, reference: ArrayLike | None = None, *, log_reference: ArrayLike | None = None
-    ):
+    def __init__(self, beta: ArrayLike, reference: ArrayLike | None = None, *, log_reference: ArrayLike | None = None):
         self.beta = _checks.scalar_in("beta", beta, 0, float("inf"), "(0, inf)")
         self.log_reference = canonical_policy(reference, log_reference, "reference")
 

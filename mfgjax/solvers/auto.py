@@ -1,7 +1,6 @@
 """The default: a fast method first, then one that cannot be led astray."""
 
-from collections.abc import Iterator
-from functools import partial
+from functools import cache, partial
 from typing import ClassVar
 
 import equinox as eqx
@@ -37,20 +36,34 @@ class Auto(eqx.Module):
     def check(self, response: AbstractResponse) -> None:
         """Accept every response."""
 
-    def stages(self, response: AbstractResponse, max_steps: int) -> Iterator[tuple[AbstractSolver, int]]:
-        """Yield the methods in turn, each with its share of the steps."""
+    def stages(self, response: AbstractResponse, max_steps: int) -> list[tuple[AbstractSolver, int]]:
+        """Return the methods in turn, each with its share of the steps."""
         if isinstance(response, AbstractTempered):
-            methods = ((Anderson, min(60, max_steps)), (Continuation, max_steps - 60))
+            methods, shares = _TEMPERED, (60, max_steps)
         elif response.is_smooth:
-            methods = ((Anderson, min(200, max_steps)), (Newton, max_steps - 200))
+            methods, shares = _SMOOTH, (200, max_steps)
         else:
-            fictitious, proximal = (
-                partial(Picard, averaging="uniform"),
-                partial(MirrorDescent, 0.1, prior_steps=50),
-            )
-            methods = (
-                (Continuation, min(1_000, max_steps)),
-                (fictitious, max_steps // 2),
-                (proximal, max_steps // 2),
-            )
-        return ((method(), steps) for method, steps in methods if steps > 0)
+            methods, shares = _JUMPING, (1_000, max_steps // 2, max_steps // 2)
+        stages, left = [], max_steps
+        for name, share in zip(methods, shares, strict=True):
+            if left > 0:
+                stages.append((_method(name), min(share, left)))
+                left -= share
+        return stages
+
+
+_TEMPERED = ("anderson", "continuation")
+_SMOOTH = ("anderson", "newton")
+_JUMPING = ("continuation", "fictitious play", "proximal mirror descent")
+
+
+@cache
+def _method(name: str) -> AbstractSolver:
+    methods = {
+        "anderson": Anderson,
+        "continuation": Continuation,
+        "newton": Newton,
+        "fictitious play": partial(Picard, averaging="uniform"),
+        "proximal mirror descent": partial(MirrorDescent, 0.1, prior_steps=50),
+    }
+    return methods[name]()

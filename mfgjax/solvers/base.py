@@ -6,6 +6,7 @@ from typing import Any, ClassVar, NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from .._simplex import onto_simplex
 from .._typing import Array, Bool, Scalar
@@ -33,12 +34,12 @@ class Progress(NamedTuple):
     failed: Bool[Array, ""]
 
 
-class Problem(eqx.Module):
+class Problem(NamedTuple):
     """The fixed-point equation μ = Γ(μ) of a game and a response, and the tolerance it is wanted to."""
 
     game: FiniteHorizonGame
     response: AbstractResponse
-    tolerance: Scalar
+    tolerance: Scalar | np.ndarray
 
     def image(self, mean_field: Array) -> tuple[Array, Scalar]:
         """Return Γ(μ) and the rounding level of its computation, 8 ε β span(Q)."""
@@ -72,7 +73,7 @@ class AbstractSolver(eqx.Module):
     """
 
     atol: eqx.AbstractVar[float | None]
-    default_max_steps: eqx.AbstractClassVar[int]
+    default_max_steps: ClassVar[int]
     patience: ClassVar[int | None] = None  # steps without any progress after which the loop gives up
     may_cycle: ClassVar[bool] = False
 
@@ -93,8 +94,8 @@ def needs_smooth(solver: AbstractSolver, response: AbstractResponse) -> None:
     """Refuse responses whose policy is not a differentiable function of the mean field."""
     if not response.is_smooth:
         raise ValueError(
-            f"`solver={type(solver).__name__}(...)` needs a smooth response, but `{type(response).__name__}` jumps. Use "
-            "`EntropyRegularized`, or one of the solvers `Auto`, `Continuation`, `Picard(averaging=...)`, `MirrorDescent`."
+            f"`solver={type(solver).__name__}(...)` needs a smooth response, but `{type(response).__name__}` jumps. "
+            "Use `EntropyRegularized`, or a solver such as `Auto`, `Continuation`, `Picard(averaging=...)`."
         )
 
 

@@ -44,12 +44,9 @@ class Continuation(AbstractSolver):
         largest_step: float = 2.0,
         atol: float | None = None,
     ):
-        _checks.one_of("through_folds", through_folds, (True, False))
-        self.through_folds = bool(through_folds)
+        self.through_folds = _checks.boolean("through_folds", through_folds)
         self.start = None if start is None else _checks.scalar_in("start", start, 0, float("inf"), "(0, inf)")
-        self.largest_step = float(
-            _checks.scalar_in("largest_step", largest_step, 0, float("inf"), "(0, inf)")
-        )
+        self.largest_step = _checks.number_in("largest_step", largest_step, 0, float("inf"), "(0, inf)")
         self.atol = _checks.tolerance(atol)
 
     def check(self, response: AbstractResponse) -> None:
@@ -117,7 +114,5 @@ class Continuation(AbstractSolver):
             mu, seen = state_law(game, jnp.exp(log_policy))
             found = gain(game, mu, log_policy, respond(game, seen, problem.response), None)
             residual = jnp.where(report.accepted | report.finished, found, jnp.inf)
-            progress = Progress(
-                Candidate(seen, log_policy), residual, jnp.zeros_like(found), failed | report.finished
-            )
+            progress = Progress(Candidate(seen, log_policy), residual, jnp.zeros_like(found), failed | report.finished)
         return (following, jnp.array(False)), progress

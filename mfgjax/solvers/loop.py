@@ -32,7 +32,7 @@ class _Carry(NamedTuple):
     anchor: tuple[Array, Int[Array, ""]]
     code: Int[Array, ""]
     period: Int[Array, ""]
-    count: Int[Array, ""]
+    steps: Int[Array, ""]
     history: Array
 
 
@@ -46,9 +46,9 @@ def reachable(problem: Problem, floor: Scalar) -> Scalar:
 
 
 def iterate(problem: Problem, solver: AbstractSolver, guess: Array | None, max_steps: int) -> Outcome:
-    """Drive a solver from a guess (None: the flow of the prior) until it converges, fails, cycles, stalls or uses up its steps.
+    """Drive a solver until it converges, fails, cycles, stalls or uses up its steps.
 
-    A cycle is found by Brent's method: one earlier iterate is kept, replaced after 1, 2, 4, ... steps, and an
+    It starts from `guess`; None stands for the flow of the prior policy. A cycle is found by Brent's method: one earlier iterate is kept, replaced after 1, 2, 4, ... steps, and an
     iterate that repeats it to rounding p ≥ 2 steps later, far from converged, closes a cycle of period p.
     """
     eps = float(jnp.finfo(problem.game.dtype).eps)
@@ -57,7 +57,7 @@ def iterate(problem: Problem, solver: AbstractSolver, guess: Array | None, max_s
 
     def step(carry: _Carry) -> _Carry:
         state, progress = solver.step(problem, carry.state)
-        residual, count = progress.residual, carry.count
+        residual, count = progress.residual, carry.steps
         target = reachable(problem, progress.floor)
         # also with a tolerance of 0 ("run all steps") the best iterate is kept
         better = residual < carry.best.residual
@@ -70,9 +70,7 @@ def iterate(problem: Problem, solver: AbstractSolver, guess: Array | None, max_s
         improves = residual < 0.999 * lowest
         lowest, since = jnp.where(improves, residual, lowest), jnp.where(improves, count, since)
         if solver.patience is not None and getattr(solver, "averaging", None) is None:
-            code = jnp.where(
-                (count - since >= solver.patience) & (problem.tolerance > 0), RESULTS.stalled, code
-            )
+            code = jnp.where((count - since >= solver.patience) & (problem.tolerance > 0), RESULTS.stalled, code)
 
         anchor, period = carry.anchor, carry.period
         if solver.may_cycle and getattr(solver, "averaging", None) is None:
@@ -88,12 +86,10 @@ def iterate(problem: Problem, solver: AbstractSolver, guess: Array | None, max_s
         done = (residual <= target) & (target > 0)
         code = jnp.where(done, RESULTS.converged, code)
         history = carry.history.at[count].set(residual)
-        return _Carry(
-            state, best, (lowest, since), anchor, code.astype(jnp.int32), period, count + 1, history
-        )
+        return _Carry(state, best, (lowest, since), anchor, code.astype(jnp.int32), period, count + 1, history)
 
     def running(carry: _Carry) -> Bool[Array, ""]:
-        return (carry.code == _RUNNING) & (carry.count < max_steps)
+        return (carry.code == _RUNNING) & (carry.steps < max_steps)
 
     state = solver.init(problem, guess)
     start = _empty(problem, guess)
@@ -116,7 +112,7 @@ def iterate(problem: Problem, solver: AbstractSolver, guess: Array | None, max_s
         best.floor,
         code.astype(jnp.int32),
         carry.period,
-        carry.count,
+        carry.steps,
         carry.history,
     )
 

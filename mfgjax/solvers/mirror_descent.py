@@ -52,14 +52,13 @@ class MirrorDescent(AbstractSolver):
         atol: float | None = None,
     ):
         if callable(learning_rate):
+            result = _checks.returned("learning_rate", learning_rate, {"step": jnp.int32(0)}, "at step 0")
+            if not isinstance(result, float | int):
+                _checks.shape_returned("learning_rate", result, [()], "one number")
             self.learning_rate = learning_rate
         else:
-            self.learning_rate = _checks.scalar_in(
-                "learning_rate", learning_rate, 0, float("inf"), "(0, inf)"
-            )
-        self.prior_steps = (
-            None if prior_steps is None else _checks.integer_at_least("prior_steps", prior_steps, 1)
-        )
+            self.learning_rate = _checks.scalar_in("learning_rate", learning_rate, 0, float("inf"), "(0, inf)")
+        self.prior_steps = None if prior_steps is None else _checks.integer_at_least("prior_steps", prior_steps, 1)
         self.prior_beta = _checks.scalar_in("prior_beta", prior_beta, 0, float("inf"), "(0, inf)")
         self.atol = _checks.tolerance(atol)
 
@@ -71,8 +70,8 @@ class MirrorDescent(AbstractSolver):
             )
         if self.prior_steps is not None and not isinstance(response, Greedy):
             raise ValueError(
-                f"`prior_steps={self.prior_steps}` moves the prior towards an unregularised equilibrium; it goes with the "
-                "`Greedy` response only."
+                f"`prior_steps={self.prior_steps}` moves the prior towards an unregularised equilibrium; it goes "
+                "with the `Greedy` response only."
             )
 
     def init(self, problem: Problem, guess: Array) -> Any:
@@ -110,11 +109,7 @@ class MirrorDescent(AbstractSolver):
         pull = jnp.minimum(eta / beta, 1) if regularised else jnp.zeros_like(eta)
         rate = jnp.minimum(eta, beta) if regularised else eta
         available = jnp.broadcast_to(game.available, log_policy.shape)
-        logits = (
-            (1 - pull) * jnp.where(available, log_policy, 0)
-            + pull * jnp.where(available, prior, 0)
-            + rate * q
-        )
+        logits = (1 - pull) * jnp.where(available, log_policy, 0) + pull * jnp.where(available, prior, 0) + rate * q
         following = log_normalize(jnp.where(available, logits, -jnp.inf), axis=-1)
         if self.prior_steps is not None:
             prior = jnp.where((count + 1) % self.prior_steps == 0, following, prior)

@@ -20,6 +20,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from .._typing import Array, Bool, Int, Scalar
 from ..model import flow_distance
@@ -68,7 +69,7 @@ def path_step(
     state: PathState,
     *,
     target: Scalar,
-    tolerance: Scalar,
+    tolerance: Scalar | np.ndarray,
     path_tolerance: Scalar,
     through_folds: bool,
     largest_step: float,
@@ -90,7 +91,7 @@ def path_step(
       retreat: by how much λ is lowered when the first point cannot be corrected; 0 gives up.
     """
     x, lam, mode = state.x, state.parameter, state.mode
-    shape, n, weight = x.shape, x.size, 1 / x.shape[0]
+    shape, weight = x.shape, 1 / x.shape[0]
     cap = jnp.sqrt(jnp.finfo(x.dtype).eps)
 
     image, jvp, floor = jax.linearize(evaluate, x, lam, has_aux=True)
@@ -139,9 +140,7 @@ def path_step(
     tangent_lam = jnp.where(accepted, dlam / norm, state.tangent_parameter)
     old_x, old_lam = state.base_x, state.base_parameter
     base_x, base_lam = jnp.where(accepted, x, old_x), jnp.where(accepted, lam, old_lam)
-    growth = jnp.where(state.corrections <= 3, 2.0, jnp.where(state.corrections <= 5, 1.0, 0.5)).astype(
-        x.dtype
-    )
+    growth = jnp.where(state.corrections <= 3, 2.0, jnp.where(state.corrections <= 5, 1.0, 0.5)).astype(x.dtype)
     step = jnp.where(accepted & (mode == TRACK), state.step * growth, state.step)
     step = jnp.where(lost, step / 4, step)
     step = jnp.minimum(step, largest_step)

@@ -45,7 +45,7 @@ class Picard(AbstractSolver):
             raise ValueError(
                 f"`damping` must be 1 when `averaging={averaging!r}` sets the weights; got {self.damping}."
             )
-        self.averaging = averaging
+        self.averaging = None if averaging is None else str(averaging)
         self.atol = _checks.tolerance(atol)
 
     def check(self, response: AbstractResponse) -> None:
@@ -69,9 +69,7 @@ class Picard(AbstractSolver):
         weight = self._weight(step, problem.game.dtype)
         if problem.response.is_smooth:
             image, floor = problem.image(iterate)
-            progress = Progress(
-                Candidate(iterate, None), flow_distance(iterate, image), floor, jnp.array(False)
-            )
+            progress = Progress(Candidate(iterate, None), flow_distance(iterate, image), floor, jnp.array(False))
             return (step + 1, iterate + weight * (image - iterate)), progress
 
         game = problem.game

@@ -1,0 +1,33 @@
+"""A progress line on stderr that leaves no trace, and is not there at all without a terminal."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+
+@contextmanager
+def progress_line(total: int | None = None) -> Iterator[Callable[[str], None]]:
+    """Show what is being done; yields a function to call with the name of the task that begins.
+
+    Tasks are announced from the host, between compiled calls: nothing is called back from inside them.
+
+    Args:
+      total: number of tasks; None: no bar, only a spinner.
+    """
+    console = Console(stderr=True)
+    columns = [SpinnerColumn(), TextColumn("{task.description}", markup=False)]
+    if total is not None:
+        columns += [BarColumn(bar_width=24), MofNCompleteColumn()]
+    columns += [TimeElapsedColumn()]
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task("starting", total=total)
+        begun = 0
+
+        def begin(description: str) -> None:
+            nonlocal begun
+            progress.update(task, description=description, completed=begun)
+            begun += 1
+
+        yield begin

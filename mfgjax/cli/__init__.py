@@ -1,0 +1,3 @@
+"""The command `mfgjax`."""
+
+from .app import main as main

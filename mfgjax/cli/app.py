@@ -1,0 +1,234 @@
+"""Commands and options; what they do is imported only when they run, so that `--help` is quick."""
+
+import os
+import sys
+from collections.abc import Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .._version import __version__
+
+STATUS = (
+    "Exit status: 0 done; 1 no equilibrium was found (what was found is printed and saved all the same); "
+    "2 bad input, said in one sentence on stderr, with nothing written; 130 interrupted."
+)
+
+# typer's own copy of click is private to it, but its public errors derive from the class wanted here
+_UsageError: type[Exception] = typer.BadParameter.__mro__[2]
+
+app = typer.Typer(
+    help="Mean-field games with finite states and actions: equilibria at every temperature.",
+    epilog=STATUS,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+class Response(StrEnum):
+    """Values of `--response`."""
+
+    entropy = "entropy"
+    boltzmann = "boltzmann"
+    greedy = "greedy"
+
+
+class Solver(StrEnum):
+    """Values of `--solver`."""
+
+    auto = "auto"
+    picard = "picard"
+    anderson = "anderson"
+    newton = "newton"
+    mirror_descent = "mirror-descent"
+    continuation = "continuation"
+
+
+class Averaging(StrEnum):
+    """Values of `--averaging`."""
+
+    uniform = "uniform"
+    linear = "linear"
+
+
+class Preset(StrEnum):
+    """Values of `--preset`."""
+
+    paper = "paper"
+    author_code = "author-code"
+
+
+class Example(StrEnum):
+    """What can be reproduced."""
+
+    resource_allocation = "resource-allocation"
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"mfgjax {__version__}")
+        raise typer.Exit()
+
+
+@app.callback(invoke_without_command=True)
+def _begin(
+    context: typer.Context,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    if context.invoked_subcommand is None:
+        print(context.get_help())
+
+
+@app.command("list", epilog=STATUS)
+def list_games() -> None:
+    """List the ready-made games, with the parameters that [b]--set[/b] changes and their defaults."""
+    from .catalogue import print_catalogue
+
+    print_catalogue()
+
+
+@app.command(epilog=STATUS)
+def solve(
+    game: Annotated[
+        str, typer.Argument(help="Name of a ready-made game ([b]mfgjax list[/b]), or a TOML file.", show_default=False)
+    ],
+    beta: Annotated[
+        float | None,
+        typer.Option(help="Inverse temperature, > 0, in 1/reward: small plays the reference, large is near greedy."),
+    ] = None,
+    reference: Annotated[
+        str | None,
+        typer.Option(
+            metavar="uniform|paper|file|PATH",
+            help="Policy that agents are drawn to: uniform; the paper's (of its example); that in the game's file; or "
+            "a JSON file, either {node: {next node: probability}} or one row of probabilities for each state. "
+            "[dim]Default: the game's own if it has one, else uniform.[/dim]",
+        ),
+    ] = None,
+    response: Annotated[Response, typer.Option(help="How agents act.")] = Response.entropy,
+    solver: Annotated[Solver, typer.Option(help="The method; auto needs no tuning.")] = Solver.auto,
+    damping: Annotated[
+        float | None, typer.Option(help="Share of each step that is taken, in (0, 1]; for picard only.")
+    ] = None,
+    averaging: Annotated[
+        Averaging | None, typer.Option(help="Average all steps (fictitious play); for picard only.")
+    ] = None,
+    atol: Annotated[
+        float | None, typer.Option(help="Tolerance on the residual, for greedy on the exploitability.")
+    ] = None,
+    max_steps: Annotated[int | None, typer.Option(help="Most steps of the method.")] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Parameter of a ready-made game; may be repeated."),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Save equilibrium.nc, flow.png and, for a graph, graph.png there."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
+    float32: Annotated[bool, typer.Option("--float32", help="Compute in single precision.")] = False,
+) -> int:
+    """Solve one game: print the law at the end, the values and how far from an equilibrium it is.
+
+    [b]Examples[/b]
+
+      mfgjax solve resource-allocation --beta 3
+
+      mfgjax solve resource-allocation --beta 3 --solver picard  [dim]# it cycles[/dim]
+
+      mfgjax solve ring-crowd --beta 20 --set num_states=50 --out results
+
+      mfgjax solve left-right --response greedy --solver picard --averaging uniform
+
+      mfgjax solve my_game.toml --beta 1 --reference uniform --json
+    """
+    from .solving import Request, run
+
+    return run(
+        Request(
+            game=game,
+            beta=beta,
+            reference=reference,
+            response=response.value,
+            solver=solver.value,
+            damping=damping,
+            averaging=None if averaging is None else averaging.value,
+            atol=atol,
+            max_steps=max_steps,
+            settings=tuple(settings or ()),
+        ),
+        out,
+        as_json=as_json,
+        float32=float32,
+    )
+
+
+@app.command(epilog=STATUS)
+def reproduce(
+    example: Annotated[Example, typer.Argument(help="What to reproduce.", show_default=False)],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for figures, equilibria and the table.")],
+    preset: Annotated[
+        Preset, typer.Option(help="Numbers as printed, or as in the first author's published code.")
+    ] = Preset.paper,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the table as JSON and nothing else.")] = False,
+) -> int:
+    """Reproduce the example of the paper (Guan et al. 2021, section V): its oscillation, equilibria and figures.
+
+    [b]Examples[/b]
+
+      mfgjax reproduce resource-allocation --out results
+
+      mfgjax reproduce resource-allocation --preset author-code --out results
+    """
+    from .reproducing import run
+
+    return run(preset.value, out, as_json=as_json)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Args:
+      arguments: in place of those of the process.
+
+    Returns:
+      The exit status: 0 done, 1 no equilibrium found, 2 bad input, 130 interrupted.
+    """
+    try:
+        return _run(None if arguments is None else list(arguments))
+    except BrokenPipeError:  # whoever read stdout has gone: `mfgjax list | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+
+
+def _run(arguments: list[str] | None) -> int:
+    try:
+        status = app(args=arguments, prog_name="mfgjax", standalone_mode=False)
+        sys.stdout.flush()
+        if status == 130:
+            _say("interrupted.")
+        return status if isinstance(status, int) else 0
+    except BrokenPipeError:
+        raise
+    except _UsageError as error:
+        problem = error.format_message()  # pyright: ignore[reportAttributeAccessIssue]
+    except (KeyboardInterrupt, typer.Abort):
+        _say("interrupted.")
+        return 130
+    except ValueError as error:
+        problem = str(error)
+    except MemoryError as error:
+        problem = f"there is not enough memory for this ({error})."
+    except OSError as error:
+        problem = f"`{error.filename}`: {error.strerror}." if error.filename else f"{error}."
+    _say(problem)
+    return 2
+
+
+def _say(sentence: str) -> None:
+    print("mfgjax: " + " ".join(sentence.split()), file=sys.stderr)

@@ -1,0 +1,241 @@
+"""The command `solve`."""
+
+import dataclasses
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jax
+from rich.table import Table
+
+from .. import games
+from .._progress import progress_line
+from ..equilibrium import Equilibrium
+from ..games import GameFile
+from ..kernels import MovesKernel
+from ..model import FiniteHorizonGame, exploitability
+from ..responses import AbstractResponse, Boltzmann, EntropyRegularized, Greedy
+from ..solve import fit_response, solve
+from ..solvers import AbstractSolver, Anderson, Auto, Continuation, MirrorDescent, Newton, Picard
+from . import catalogue
+from .output import console, finite, print_json, staged
+
+_METHODS = {
+    "auto": Auto,
+    "anderson": Anderson,
+    "newton": Newton,
+    "mirror-descent": MirrorDescent,
+    "continuation": Continuation,
+}
+_MOST_ROWS = 40
+_MOST_NODES = 40  # more do not fit on a picture
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is to be solved and how, as on the command line."""
+
+    game: str
+    beta: float | None
+    reference: str | None
+    response: str
+    solver: str
+    damping: float | None
+    averaging: str | None
+    atol: float | None
+    max_steps: int | None
+    settings: tuple[str, ...]
+
+
+def run(request: Request, out: Path | None, *, as_json: bool, float32: bool) -> int:
+    """Solve, save and print.
+
+    Args:
+      request: what to solve.
+      out: folder to save to, or None.
+      as_json: print JSON in place of a table.
+      float32: compute in single precision.
+
+    Returns:
+      The exit status.
+    """
+    with jax.enable_x64(not float32):
+        method = _solver(request)
+        loaded = catalogue.load(request.game, request.settings)
+        response = fit_response(loaded.game, _response(request, loaded))
+        with staged(out) as folder, progress_line() as begin:
+            begin(f"solving {loaded.name}")
+            found = solve(loaded.game, response, method, max_steps=request.max_steps, throw=False)
+            gain = float(exploitability(loaded.game, found.policy))
+            files = [] if folder is None else _save(folder, request, loaded, response, method, found)
+        if as_json:
+            print_json(_report(request, loaded, method, found, gain, out, files))
+        else:
+            _print(request, loaded.game, loaded.name, found, gain, out, files)
+    if not bool(found.converged):
+        print(f"mfgjax: {found.result.message}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _solver(request: Request) -> AbstractSolver | Auto:
+    if request.solver == "picard":
+        damping = 1.0 if request.damping is None else request.damping
+        return Picard(damping, request.averaging, atol=request.atol)
+    for option in ("damping", "averaging"):
+        if getattr(request, option) is not None:
+            raise ValueError(
+                f"`--{option} {getattr(request, option)}` applies to `--solver picard` only, not to "
+                f"`--solver {request.solver}`."
+            )
+    return _METHODS[request.solver](atol=request.atol)
+
+
+def _response(request: Request, loaded: GameFile) -> AbstractResponse:
+    if request.response == "greedy":
+        for option in ("beta", "reference"):
+            if getattr(request, option) is not None:
+                raise ValueError(
+                    f"`--{option} {getattr(request, option)}` does not apply to `--response greedy`, which is "
+                    "not regularised."
+                )
+        return Greedy()
+    if request.beta is None:
+        raise ValueError(f"`--response {request.response}` needs `--beta`, a number > 0.")
+    kind = EntropyRegularized if request.response == "entropy" else Boltzmann
+    return kind(request.beta, _reference(request, loaded))
+
+
+def _reference(request: Request, loaded: GameFile) -> Any:
+    wanted, named = request.reference, request.game.replace("-", "_") in catalogue.NAMES
+    if wanted is None:
+        return loaded.reference
+    if wanted == "uniform":
+        return None
+    if wanted in ("paper", "file"):
+        if loaded.reference is None or named != (wanted == "paper"):
+            raise ValueError(f"`--reference {wanted}`: {request.game} has no such reference policy.")
+        return loaded.reference
+    try:
+        content = json.loads(Path(wanted).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ValueError(
+            f"`--reference` must be uniform, paper, file or the path of a JSON file; got {wanted!r}, and there is no "
+            "such file."
+        ) from None
+    except OSError as error:
+        raise ValueError(f"`--reference {wanted}` cannot be read: {error.strerror}.") from error
+    except ValueError as error:  # no JSON, or no UTF-8
+        raise ValueError(f"`--reference {wanted}` is no valid JSON: {error}.") from error
+    if not isinstance(content, dict):
+        return content
+    for node, row in content.items():
+        if not isinstance(row, dict):
+            raise ValueError(f"`reference[{node!r}]` must be probabilities by node; got {json.dumps(row)[:40]}.")
+    if not isinstance(loaded.game.kernel, MovesKernel):
+        raise ValueError(f"`--reference {wanted}` names nodes, but {request.game} is no game on a graph.")
+    return games.policy_on_edges(loaded.game, content)
+
+
+def _save(
+    folder: Path,
+    request: Request,
+    loaded: GameFile,
+    response: AbstractResponse,
+    method: AbstractSolver | Auto,
+    found: Equilibrium,
+) -> list[str]:
+    """Write the files and return their names."""
+    from .. import io, plot  # slow to import, and often not needed
+
+    game = loaded.game
+    note = {"game": loaded.name, "description": loaded.description, "request": dataclasses.asdict(request)}
+    path = folder / "equilibrium.nc"
+    io.save_equilibrium(path, game, found, response=response, solver=method, attrs=note)
+    title = f"{loaded.name}, " + (f"β = {request.beta:g}" if request.beta is not None else "greedy")
+    flow = plot.plot_flow(game, found, title=title)
+    flow.figure.savefig(folder / "flow.png", dpi=150)  # pyright: ignore[reportAttributeAccessIssue]
+    names = ["equilibrium.nc", "flow.png"]
+    if isinstance(game.kernel, MovesKernel) and game.num_states <= _MOST_NODES:
+        last = found.state_law[-1]
+        graph = plot.plot_graph(game, last, positions=loaded.positions, title=f"{title}, t = {game.horizon}")
+        graph.figure.savefig(folder / "graph.png", dpi=150)  # pyright: ignore[reportAttributeAccessIssue]
+        names.append("graph.png")
+    return names
+
+
+def _report(
+    request: Request,
+    loaded: GameFile,
+    method: AbstractSolver | Auto,
+    found: Equilibrium,
+    gain: float,
+    out: Path | None,
+    files: list[str],
+) -> dict[str, Any]:
+    game = loaded.game
+    by_state = zip(game.state_labels, found.state_law[-1], found.values[0], strict=True)
+    rows = [(label, finite(mass), finite(value)) for label, mass, value in by_state]
+    regularised = isinstance(request.beta, float) and request.response == "entropy"
+    return {
+        "game": loaded.name,
+        "horizon": game.horizon,
+        "dtype": str(game.dtype),
+        "request": dataclasses.asdict(request),
+        "solver": type(method).__name__,
+        "converged": bool(found.converged),
+        "result": found.result.name,
+        "message": found.result.message,
+        "criterion": found.criterion,
+        "residual": finite(found.residual),
+        "tolerance": finite(found.tolerance),
+        "exploitability": finite(gain),
+        "exploitability_regularised": finite(found.exploitability) if regularised else None,
+        "num_steps": int(found.num_steps),
+        "terminal_law": {label: mass for label, mass, _ in rows},
+        "initial_values": {label: value for label, _, value in rows},
+        "value": finite((game.initial * found.values[0]).sum()),
+        "files": [str(Path(out, name)) for name in files] if out else [],
+    }
+
+
+def _print(
+    request: Request,
+    game: FiniteHorizonGame,
+    name: str,
+    found: Equilibrium,
+    gain: float,
+    out: Path | None,
+    files: list[str],
+) -> None:
+    behaviour = request.response if request.beta is None else f"{request.response}, β = {request.beta:g}"
+    table = Table(title=f"{name} ({behaviour}, solver {request.solver})", title_justify="left")
+    table.add_column("state")
+    for heading in ("share at t = 0", f"share at t = {game.horizon}", "value at t = 0"):
+        table.add_column(heading, justify="right")
+    law, values = found.state_law, found.values[0]
+    # the states with most mass at the end, in their own order
+    shown = sorted(jax.numpy.argsort(-law[-1])[:_MOST_ROWS].tolist())
+    for s in shown:
+        numbers = (law[0, s], law[-1, s], values[s])
+        table.add_row(game.state_labels[s], *(f"{float(x):.6f}" for x in numbers))
+    screen = console()
+    screen.print(table, markup=False)
+    if len(shown) < game.num_states:
+        screen.print(f"{game.num_states - len(shown)} states with less mass at the end are not shown.")
+    lines = [
+        f"result          {found.result.name} in {int(found.num_steps)} steps",
+        f"value           {float((game.initial * values).sum()):.6f} (of an agent at the start, in units of reward)",
+        f"exploitability  {gain:.2e} without regularisation (in units of reward)",
+    ]
+    if found.criterion == "residual":
+        lines.insert(1, f"residual        {float(found.residual):.2e} (tolerance {float(found.tolerance):.0e})")
+    if request.response == "entropy":
+        lines.append(f"                {float(found.exploitability):.2e} with it")
+    lines += [f"saved           {Path(out, file)}" for file in files if out]
+    if out and "graph.png" not in files and isinstance(game.kernel, MovesKernel):
+        lines.append(f"not drawn       the graph: {game.num_states} nodes are more than {_MOST_NODES}")
+    for line in lines:
+        screen.print(line, markup=False, soft_wrap=True)

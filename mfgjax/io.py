@@ -1,0 +1,248 @@
+"""Equilibria as labelled data, in an open format (netCDF)."""
+
+import dataclasses
+import hashlib
+import json
+import math
+import os
+import secrets
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import xarray as xr
+
+from ._checks import is_traced
+from ._version import __version__
+from .equilibrium import Equilibrium
+from .games import moves
+from .kernels import MovesKernel
+from .model import FiniteHorizonGame
+from .responses import AbstractResponse
+from .solvers import AbstractSolver, Auto
+
+FORMAT = "mfgjax-equilibrium/1"
+
+# HDF5 ignores what stands behind its own end. It is no match for damage: some of it goes unnoticed, some ends
+# in a segmentation fault, so files are sealed with a checksum that is looked at first.
+_SEAL = b"\nmfgjax-sha256:"
+
+_STATES, _PAIRS = ("time", "state"), ("time", "state", "action")
+_DIMS = {
+    "state_law": _STATES,
+    "policy": _PAIRS,
+    "values": _STATES,
+    "q": _PAIRS,
+    "residual_history": ("step",),
+    "residual": (),
+    "tolerance": (),
+    "exploitability": (),
+    "num_steps": (),
+    "result_code": (),
+    "result_period": (),
+}
+
+
+def describe(thing: object) -> Any:
+    """Return a response, a solver or a number as what JSON can hold; arrays are named by their shape.
+
+    Args:
+      thing: a dataclass (every module is one), a number, an array, or None.
+    """
+    if dataclasses.is_dataclass(thing) and not isinstance(thing, type):
+        fields = {f.name: describe(getattr(thing, f.name)) for f in dataclasses.fields(thing)}
+        return {"kind": type(thing).__name__, **fields}
+    if isinstance(thing, Mapping):
+        return {str(key): describe(value) for key, value in thing.items()}
+    if isinstance(thing, list | tuple):
+        return [describe(value) for value in thing]
+    if isinstance(thing, jax.Array | np.ndarray | np.generic):
+        if thing.ndim:
+            return f"array of shape {thing.shape}"
+        thing = thing.item()
+    if thing is None or isinstance(thing, bool | int | str):
+        return thing
+    if isinstance(thing, float):
+        return thing if math.isfinite(thing) else None  # JSON has no other word for it
+    return getattr(thing, "__qualname__", None) or str(thing)
+
+
+def to_dataset(
+    game: FiniteHorizonGame,
+    equilibrium: Equilibrium,
+    *,
+    response: AbstractResponse | None = None,
+    solver: AbstractSolver | Auto | None = None,
+    attrs: Mapping[str, Any] | None = None,
+) -> xr.Dataset:
+    """Label the arrays of an equilibrium with times, states and actions.
+
+    `q` is NaN where an action is not available. `residual_history` has only the steps that measured the
+    criterion. In a game on a graph `leads_to` names the state at the end of each edge; where a reference
+    policy (or prior) was given, it is there as `reference`.
+
+    Args:
+      game: the game, for labels and masks.
+      equilibrium: one concrete result of `solve`.
+      response: what it was solved with, to be recorded.
+      solver: the method, to be recorded.
+      attrs: more to be recorded; what is no string is kept as JSON.
+
+    Returns:
+      A dataset with dims time, state, action, step.
+
+    Raises:
+      ValueError: for a batch of equilibria, or attributes whose names are taken.
+    """
+    if is_traced(equilibrium) or equilibrium.residual.ndim:
+        raise ValueError("`equilibrium` must be a single concrete one; got a batch of them, or a traced one.")
+    seen = _STATES if equilibrium.observes == "states" else _PAIRS
+    available = np.broadcast_to(np.asarray(game.available), equilibrium.q.shape)
+    data: dict[str, tuple[tuple[str, ...], Any]] = {
+        "mean_field": (seen, np.asarray(equilibrium.mean_field)),
+        "state_law": (_STATES, np.asarray(equilibrium.state_law)),
+        "policy": (_PAIRS, np.asarray(equilibrium.policy)),
+        "values": (_STATES, np.asarray(equilibrium.values)),
+        "q": (_PAIRS, np.where(available, np.asarray(equilibrium.q), np.nan)),
+        "residual_history": (("step",), np.asarray(equilibrium.history)),
+        "residual": ((), np.asarray(equilibrium.residual)),
+        "tolerance": ((), np.asarray(equilibrium.tolerance)),
+        "exploitability": ((), np.asarray(equilibrium.exploitability)),
+        "num_steps": ((), np.asarray(equilibrium.num_steps)),
+        "result_code": ((), np.asarray(equilibrium.result.code)),
+        "result_period": ((), np.asarray(equilibrium.result.period)),
+    }
+    prior = None if response is None else response.prior_table()
+    if prior is not None:
+        table = np.exp(np.asarray(prior))
+        data["reference"] = (_PAIRS[1:], table[0]) if len(table) == 1 else (_PAIRS, table)
+    if isinstance(game.kernel, MovesKernel):
+        data["leads_to"] = (_PAIRS[1:], _leads_to(game))
+    recorded = {
+        "format": FORMAT,
+        "mfgjax_version": __version__,
+        "jax_version": jax.__version__,
+        "dtype": str(game.dtype),
+        "response": json.dumps(describe(response)),
+        "solver": json.dumps(describe(solver)),
+        "criterion": equilibrium.criterion,
+        "result": equilibrium.result.name,
+        "message": equilibrium.result.message,
+        "observes": equilibrium.observes,
+    }
+    for key, value in ({} if attrs is None else attrs).items():
+        if key in recorded:
+            raise ValueError(f"`attrs` has the key {key!r}, which this format writes itself.")
+        recorded[key] = value if isinstance(value, str) else json.dumps(describe(value))
+    coords = {
+        "time": np.arange(game.horizon + 1),
+        "state": np.array(game.state_labels, dtype=object),
+        "action": np.array(game.action_labels, dtype=object),
+        "step": np.arange(1, len(data["residual_history"][1]) + 1),
+    }
+    return xr.Dataset(data, coords, recorded)
+
+
+def _leads_to(game: FiniteHorizonGame) -> np.ndarray:
+    """Return for every state and action the name of the state it leads to, "" where there is none."""
+    table = np.full((game.num_states, game.num_actions), "", dtype=object)
+    available = np.asarray(game.available.any(axis=0))
+    for s, names in enumerate(moves(game)):
+        table[s, available[s]] = names
+    return table
+
+
+def save_equilibrium(
+    path: str | os.PathLike,
+    game: FiniteHorizonGame,
+    equilibrium: Equilibrium,
+    *,
+    response: AbstractResponse | None = None,
+    solver: AbstractSolver | Auto | None = None,
+    attrs: Mapping[str, Any] | None = None,
+) -> Path:
+    """Write an equilibrium as netCDF; the file is there whole, or not at all.
+
+    Args:
+      path: of the file, which is replaced if it exists; its folder must exist.
+      game: as for `to_dataset`.
+      equilibrium: likewise.
+      response: likewise.
+      solver: likewise.
+      attrs: likewise.
+
+    Returns:
+      The path.
+
+    Raises:
+      ValueError: as `to_dataset`.
+      OSError: if the file cannot be written.
+    """
+    path = Path(path)
+    dataset = to_dataset(game, equilibrium, response=response, solver=solver, attrs=attrs)
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"`path` is {path}, but there is no folder {path.parent}.")
+    with _whole(path) as partial:
+        dataset.to_netcdf(partial, engine="netcdf4", format="NETCDF4")
+        with partial.open("rb+") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+            file.write(_SEAL + digest.encode())
+    return path
+
+
+def _seal_holds(path: Path) -> bool:
+    """Tell whether a file is as it was written; one without a seal (another tool copied it) may be."""
+    content = path.read_bytes()
+    length = len(_SEAL) + 64
+    body, seal = content[:-length], content[-length:]
+    return not seal.startswith(_SEAL) or seal[len(_SEAL) :] == hashlib.sha256(body).hexdigest().encode()
+
+
+@contextmanager
+def _whole(path: Path) -> Iterator[Path]:
+    """Yield a name in the same folder; what is written there takes the name `path`, or goes on failure."""
+    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    try:
+        yield partial
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def load_equilibrium(path: str | os.PathLike) -> xr.Dataset:
+    """Read what `save_equilibrium` wrote, as `to_dataset` returned it.
+
+    Args:
+      path: of the file.
+
+    Returns:
+      The dataset, in memory; its `mean_field` can be a `guess` of `solve`.
+
+    Raises:
+      ValueError: if there is no such file, or it is damaged, of another program, or of another version of
+        the format.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise ValueError(f"`path` is {path}, but there is no such file.")
+    try:
+        if not _seal_holds(path):
+            raise OSError("the checksum at its end does not fit")
+        dataset = xr.load_dataset(path, engine="netcdf4")
+    except Exception as error:  # the libraries below raise all kinds
+        raise ValueError(f"{path} cannot be read as netCDF: it is damaged, or something else.") from error
+    found = dataset.attrs.get("format")
+    if found is None:
+        raise ValueError(f"{path} is no equilibrium of mfgjax: it has no attribute `format`.")
+    if found != FORMAT:
+        raise ValueError(f"{path} has the format {str(found)!r}, but this version of mfgjax reads {FORMAT!r}.")
+    seen = _STATES if dataset.attrs.get("observes") == "states" else _PAIRS
+    for name, dims in {"mean_field": seen, **_DIMS}.items():
+        if name not in dataset:
+            raise ValueError(f"{path} is damaged: the variable `{name}` is missing.")
+        if dataset[name].dims != dims:
+            raise ValueError(f"{path} is damaged: `{name}` has dims {dataset[name].dims}, but they must be {dims}.")
+    return dataset

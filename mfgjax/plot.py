@@ -1,0 +1,310 @@
+"""Pictures of a crowd: on its graph, over time, and on its way to an equilibrium."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Circle, FancyArrowPatch, Patch
+from matplotlib.path import Path
+from matplotlib.ticker import MaxNLocator
+
+from ._typing import Array, Float
+from .equilibrium import Equilibrium
+from .games import moves
+from .model import FiniteHorizonGame
+
+_MASS_COLOURS = colormaps["Blues"]
+_HATCHES = ("", "//", "..", "\\\\", "xx", "--", "++", "oo", "||", "**")
+_MOST_BARS = 12  # states that still can be told apart in a stack
+_LINES = ("-", "--", "-.", ":")
+
+
+def _axes(ax: Axes | None, size: tuple[float, float]) -> Axes:
+    return Figure(figsize=size, layout="constrained").add_subplot() if ax is None else ax
+
+
+def _short(label: str, length: int = 14) -> str:
+    return label if len(label) <= length else label[: length - 1] + "…"
+
+
+def _flow(equilibrium_or_flow: Equilibrium | Float[Array, "T S"]) -> np.ndarray:
+    if isinstance(equilibrium_or_flow, Equilibrium):
+        return np.asarray(equilibrium_or_flow.state_law)
+    return np.asarray(equilibrium_or_flow)
+
+
+def circle_positions(labels: Sequence[str]) -> dict[str, tuple[float, float]]:
+    """Place states on the unit circle, clockwise from the top: five of them make a pentagon.
+
+    Args:
+      labels: names in order.
+    """
+    angles = np.pi / 2 - 2 * np.pi * np.arange(len(labels)) / len(labels)
+    return {label: (float(np.cos(a)), float(np.sin(a))) for label, a in zip(labels, angles, strict=True)}
+
+
+def plot_graph(
+    game: FiniteHorizonGame,
+    law: Float[Array, " S"],
+    *,
+    policy: Float[Array, "S A"] | None = None,
+    positions: Mapping[str, tuple[float, float]] | None = None,
+    title: str | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw the crowd on its graph: area and shade of a node grow with its mass, which is printed too.
+
+    Args:
+      game: one with a `MovesKernel`, such as `graph_game` builds.
+      law: of the nodes, at one time.
+      policy: at that time; arrows then widen with the flow μ(s)π(a|s), and edges nobody takes are dotted.
+      positions: of the nodes by name; None: on a circle.
+      title: of the picture.
+      ax: where to draw; None: on a new figure, which is `returned.figure`.
+
+    Returns:
+      The axes.
+
+    Raises:
+      ValueError: if the game is no graph, or a position is missing.
+    """
+    targets = moves(game)
+    labels = game.state_labels
+    places = _places(labels, positions)
+    ax = _axes(ax, (5.2, 5.2))
+    mass = np.asarray(law)
+    unit = min(_least_distance(places), 1.2)
+    least, most = 0.2 * unit, 0.3 * unit
+    radius = np.sqrt(least**2 + (most**2 - least**2) * np.clip(mass, 0, 1))
+    outward = places - places.mean(axis=0)
+    lengths = np.linalg.norm(outward, axis=1, keepdims=True)
+    outward = np.where(lengths > 1e-9, outward / np.maximum(lengths, 1e-9), np.array([0.0, 1.0]))
+    loop = 1.6 * least  # of the handles of a loop, which itself reaches 3/4 as far
+    low, high = places.min(axis=0) - most - 1.15 * loop, places.max(axis=0) + most + 1.15 * loop
+    ax.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), aspect="equal")
+    ax.set_axis_off()
+    if title is not None:
+        ax.set_title(title)
+
+    weight = None if policy is None else mass[:, None] * np.asarray(policy)
+    index = {label: i for i, label in enumerate(labels)}
+    available = np.asarray(game.available.any(axis=0))
+    pairs = {(s, index[name]) for s, names in enumerate(targets) for name in names}
+    for s, names in enumerate(targets):
+        for name, action in zip(names, np.flatnonzero(available[s]), strict=True):
+            end = index[name]
+            path = (
+                _loop(places[s], radius[s], outward[s], loop)
+                if end == s
+                else _edge(places[s], places[end], radius[s], radius[end], 0.16 if (end, s) in pairs else 0.0)
+            )
+            _arrow(ax, path, None if weight is None else float(weight[s, action]))
+    _nodes(ax, labels, places, mass, radius, outward, loop)
+    return ax
+
+
+def _places(labels: Sequence[str], positions: Mapping[str, tuple[float, float]] | None) -> np.ndarray:
+    positions = circle_positions(labels) if positions is None else positions
+    for label in labels:
+        if label not in positions:
+            raise ValueError(f"`positions` has no entry for the node {label!r}.")
+    return np.array([positions[label] for label in labels], dtype=float)
+
+
+def _least_distance(places: np.ndarray) -> float:
+    apart = np.linalg.norm(places[:, None] - places[None], axis=-1)
+    others = apart[~np.eye(len(places), dtype=bool)]
+    return float(others.min()) if others.size else 1.2
+
+
+def _edge(start: np.ndarray, end: np.ndarray, r_start: float, r_end: float, bend: float) -> Path:
+    """Return the way between two circles, bent to its right so that there and back do not coincide."""
+    across = end - start
+    control = (start + end) / 2 + bend * np.array([across[1], -across[0]])
+    away, back = control - start, control - end
+    return Path(
+        [
+            start + away * r_start / np.linalg.norm(away),
+            control,
+            end + back * (1.06 * r_end) / np.linalg.norm(back),
+        ],
+        [Path.MOVETO, Path.CURVE3, Path.CURVE3],
+    )
+
+
+def _loop(centre: np.ndarray, radius: float, outward: np.ndarray, size: float) -> Path:
+    """Return a loop on the outer side of a circle."""
+
+    def turned(angle: float) -> np.ndarray:
+        c, s = np.cos(angle), np.sin(angle)
+        return np.array([[c, -s], [s, c]]) @ outward
+
+    leave, enter = turned(0.5), turned(-0.5)
+    far_leave, far_enter = turned(0.6), turned(-0.6)
+    return Path(
+        [
+            centre + radius * leave,
+            centre + radius * leave + size * far_leave,
+            centre + radius * enter + size * far_enter,
+            centre + 1.06 * radius * enter,
+        ],
+        [Path.MOVETO, Path.CURVE4, Path.CURVE4, Path.CURVE4],
+    )
+
+
+def _arrow(ax: Axes, path: Path, flow: float | None) -> None:
+    nobody = flow is not None and flow < 5e-4
+    width = 1.2 if flow is None else 0.8 + 5 * flow
+    ax.add_patch(
+        FancyArrowPatch(
+            path=path,
+            arrowstyle="-|>",
+            mutation_scale=10 + 1.8 * width,
+            linewidth=width,
+            linestyle=":" if nobody else "-",
+            color="0.55" if nobody else "0.2",
+            joinstyle="miter",
+            capstyle="butt",
+            zorder=1,
+        )
+    )
+
+
+def _nodes(
+    ax: Axes,
+    labels: Sequence[str],
+    places: np.ndarray,
+    mass: np.ndarray,
+    radius: np.ndarray,
+    outward: np.ndarray,
+    loop: float,
+) -> None:
+    box = ax.get_window_extent()
+    x_low, x_high = ax.get_xlim()
+    y_low, y_high = ax.get_ylim()
+    scale = min(box.width / (x_high - x_low), box.height / (y_high - y_low))
+    scale *= 72 / ax.get_figure(root=True).dpi  # pyright: ignore
+    least = float(radius.min()) * scale  # in points
+    inside = least >= 15
+    for label, (x, y), m, r, out in zip(labels, places, mass, radius, outward, strict=True):
+        shade = _MASS_COLOURS(0.08 + 0.85 * float(np.clip(m, 0, 1)))
+        ax.add_patch(Circle((x, y), r, facecolor=shade, edgecolor="0.1", linewidth=1.2, zorder=2))
+        ink = "white" if np.dot(shade[:3], (0.299, 0.587, 0.114)) < 0.55 else "black"
+        text: dict[str, Any] = dict(ha="center", va="center", zorder=3, parse_math=False)
+        # a letter is some 0.65 of its size wide, and 1.7 radii of a circle hold a line
+        size = min(11.0, (0.6 if inside else 0.95) * least)
+        width = 1.7 * r * scale / 0.65
+        size_name = max(min(size, width / len(label)), 6.0 if inside else 4.0)
+        name = _short(label, max(int(width / size_name), 2))
+        name_at = y + 0.4 * r if inside else y
+        ax.text(x, name_at, name, color=ink, fontsize=size_name, weight="bold", **text)
+        if inside:
+            ax.text(x, y - 0.25 * r, f"{m:.3f}", color=ink, fontsize=min(size, width / 5), **text)
+        else:
+            beyond = np.array([x, y]) + (r + loop) * out
+            text["ha"] = "left" if out[0] > 0.4 else "right" if out[0] < -0.4 else "center"
+            ax.text(beyond[0], beyond[1], f"{m:.3f}", fontsize=min(8.0, 1.1 * size), **text)
+
+
+def plot_flow(
+    game: FiniteHorizonGame,
+    equilibrium_or_flow: Equilibrium | Float[Array, "T S"],
+    *,
+    title: str | None = None,
+    legend: bool = True,
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw the population over time: a stack of bars per time, or a map of shades where states are many.
+
+    Shades grow with the index of the state and differ in hatching, so that the picture prints in grey.
+
+    Args:
+      game: for the names of the states.
+      equilibrium_or_flow: an `Equilibrium`, or a law of the states for every time, `[H+1, S]`.
+      title: of the picture.
+      legend: say which hatching is which state.
+      ax: where to draw; None: on a new figure, which is `returned.figure`.
+
+    Returns:
+      The axes.
+
+    Source: the form of Guan et al. (2021), arXiv:2110.07469, Fig. 2.
+    """
+    flow = _flow(equilibrium_or_flow)
+    ax = _axes(ax, (6.4, 4.2))
+    if title is not None:
+        ax.set_title(title)
+    ax.set_xlabel("time t (steps)")
+    times, num_states = np.arange(len(flow)), flow.shape[1]
+    names = [_short(label) for label in game.state_labels]
+    if num_states > _MOST_BARS:
+        image = ax.imshow(flow.T, aspect="auto", origin="lower", cmap="Greys", vmin=0, interpolation="nearest")
+        ax.figure.colorbar(image, ax=ax, label="share of the population")  # pyright: ignore
+        ax.set_ylabel("state")
+        shown = range(0, num_states, -(-num_states // 12))
+        ax.set_yticks(shown, [names[i] for i in shown], parse_math=False)
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+        return ax
+    base = np.zeros(len(flow))
+    shades = colormaps["cividis"](np.linspace(0.95, 0.3, num_states))
+    handles = []
+    for s in range(num_states):
+        style: dict[str, Any] = dict(facecolor=shades[s], edgecolor="0.1", hatch=_HATCHES[s % len(_HATCHES)])
+        ax.bar(times, flow[:, s], bottom=base, width=0.8, linewidth=0.6, **style)
+        handles.append(Patch(**style))
+        for t in range(len(flow)):
+            if flow[t, s] >= 0.06 and len(flow) <= 12:
+                box = dict(boxstyle="round,pad=0.15", facecolor="white", edgecolor="none", alpha=0.85)
+                middle = base[t] + flow[t, s] / 2
+                text = f"{flow[t, s]:.2f}"
+                ax.text(t, middle, text, ha="center", va="center", fontsize=7, bbox=box, color="black")
+        base = base + flow[:, s]
+    ax.set_ylim(0, 1)
+    ax.set_ylabel("share of the population")
+    if len(flow) <= 21:
+        ax.set_xticks(times)
+    if legend:
+        # top of the legend is top of the stack; texts are set afterwards as "_a" and "$a$" are names too
+        box = ax.legend(handles[::-1], [" "] * num_states, title="state", loc="center left", bbox_to_anchor=(1.0, 0.5))
+        for entry, name in zip(box.get_texts(), reversed(names), strict=True):
+            entry.set_parse_math(False)
+            entry.set_text(name)
+    return ax
+
+
+def plot_residuals(equilibria: Mapping[str, Equilibrium], *, title: str | None = None, ax: Axes | None = None) -> Axes:
+    """Draw how the criterion of some solves went down, step by step, on a log scale.
+
+    Args:
+      equilibria: what `solve` returned, by the name to print; steps that measured no criterion are left out.
+      title: of the picture.
+      ax: where to draw; None: on a new figure, which is `returned.figure`.
+
+    Returns:
+      The axes.
+    """
+    ax = _axes(ax, (6.4, 4.2))
+    if title is not None:
+        ax.set_title(title)
+    for i, (name, equilibrium) in enumerate(equilibria.items()):
+        history = np.asarray(equilibrium.history)
+        (line,) = ax.plot(
+            np.arange(1, len(history) + 1),
+            np.where(history > 0, history, np.nan),
+            linestyle=_LINES[i % len(_LINES)],
+            marker="os^Dv"[i % 5],
+            markersize=3.5,
+        )
+        line.set_label(f"{name.replace('$', chr(92) + '$')} ({equilibrium.result.name})")
+    ax.set_yscale("log")
+    ax.set_xlabel("step (of those that measured it)")
+    kinds = sorted({e.criterion for e in equilibria.values()})
+    units = {"residual": "residual (total variation)", "exploitability": "exploitability (units of reward)"}
+    ax.set_ylabel(" or ".join(units[kind] for kind in kinds))
+    ax.grid(True, which="major", alpha=0.3)
+    if equilibria:
+        ax.legend()
+    return ax
