@@ -15,10 +15,6 @@ import platform
 import time
 
 import jax
-
-jax.config.update("jax_enable_x64", True)
-
-import jax.numpy as jnp
 import numpy as np
 
 import mfgjax as mfg
@@ -100,5 +96,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    jnp.zeros(()).block_until_ready()
+    jax.config.update("jax_enable_x64", True)
     main()

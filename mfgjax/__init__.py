@@ -1,5 +1,8 @@
 """Mean-field games with finite states and actions, in JAX."""
 
+import importlib
+from types import ModuleType
+
 from . import games as games
 from ._result import RESULTS as RESULTS
 from ._result import ConvergenceError as ConvergenceError
@@ -40,3 +43,10 @@ from .solvers import Continuation as Continuation
 from .solvers import MirrorDescent as MirrorDescent
 from .solvers import Newton as Newton
 from .solvers import Picard as Picard
+
+
+def __getattr__(name: str) -> ModuleType:
+    """Import `mfgjax.io` and `mfgjax.plot` when they are first used: xarray and matplotlib take seconds."""
+    if name in ("io", "plot"):
+        return importlib.import_module(f".{name}", __name__)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -115,7 +115,7 @@ def to_dataset(
         "result_code": ((), np.asarray(equilibrium.result.code)),
         "result_period": ((), np.asarray(equilibrium.result.period)),
     }
-    prior = None if response is None else response.prior_table()
+    prior = None if response is None else response.prior_table
     if prior is not None:
         table = np.exp(np.asarray(prior))
         data["reference"] = (_PAIRS[1:], table[0]) if len(table) == 1 else (_PAIRS, table)

@@ -74,25 +74,23 @@ def plot_graph(
     targets = moves(game)
     labels = game.state_labels
     places = _places(labels, positions)
-    ax = _axes(ax, (5.2, 5.2))
+    ax = _axes(ax, _size(places))
     mass = np.asarray(law)
-    unit = min(_least_distance(places), 1.2)
+    unit = _unit(places)
     least, most = 0.2 * unit, 0.3 * unit
     radius = np.sqrt(least**2 + (most**2 - least**2) * np.clip(mass, 0, 1))
-    outward = places - places.mean(axis=0)
-    lengths = np.linalg.norm(outward, axis=1, keepdims=True)
-    outward = np.where(lengths > 1e-9, outward / np.maximum(lengths, 1e-9), np.array([0.0, 1.0]))
+    index = {label: i for i, label in enumerate(labels)}
+    pairs = {(s, index[name]) for s, names in enumerate(targets) for name in names}
+    outward = np.array([_free_side(s, places, pairs) for s in range(len(places))])
     loop = 1.6 * least  # of the handles of a loop, which itself reaches 3/4 as far
-    low, high = places.min(axis=0) - most - 1.15 * loop, places.max(axis=0) + most + 1.15 * loop
+    tips = places + (most + 0.85 * loop) * outward  # of the loops
+    low = np.minimum(places - 1.15 * most, tips - 0.2 * loop).min(axis=0)
+    high = np.maximum(places + 1.15 * most, tips + 0.2 * loop).max(axis=0)
     ax.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), aspect="equal")
     ax.set_axis_off()
-    if title is not None:
-        ax.set_title(title)
 
     weight = None if policy is None else mass[:, None] * np.asarray(policy)
-    index = {label: i for i, label in enumerate(labels)}
     available = np.asarray(game.available.any(axis=0))
-    pairs = {(s, index[name]) for s, names in enumerate(targets) for name in names}
     for s, names in enumerate(targets):
         for name, action in zip(names, np.flatnonzero(available[s]), strict=True):
             end = index[name]
@@ -102,7 +100,10 @@ def plot_graph(
                 else _edge(places[s], places[end], radius[s], radius[end], 0.16 if (end, s) in pairs else 0.0)
             )
             _arrow(ax, path, None if weight is None else float(weight[s, action]))
-    _nodes(ax, labels, places, mass, radius, outward, loop)
+    reach = np.array([loop if (s, s) in pairs else 0.3 * loop for s in range(len(places))])
+    texts_outside = _nodes(ax, labels, places, mass, radius, (radius + reach)[:, None] * outward)
+    if title is not None:
+        ax.set_title(title, fontsize=11, pad=24 if texts_outside else 6)
     return ax
 
 
@@ -114,10 +115,32 @@ def _places(labels: Sequence[str], positions: Mapping[str, tuple[float, float]] 
     return np.array([positions[label] for label in labels], dtype=float)
 
 
-def _least_distance(places: np.ndarray) -> float:
+def _unit(places: np.ndarray) -> float:
+    """Return the least distance of two nodes, or somewhat less than the picture where they are few."""
     apart = np.linalg.norm(places[:, None] - places[None], axis=-1)
     others = apart[~np.eye(len(places), dtype=bool)]
-    return float(others.min()) if others.size else 1.2
+    return float(min(others.min(), 0.62 * others.max())) or 1.0 if others.size else 1.0
+
+
+def _size(places: np.ndarray) -> tuple[float, float]:
+    """Return a size in inches with room for all nodes, in the proportion of their positions."""
+    extent = np.ptp(places, axis=0) + 1.2 * _unit(places)
+    long = float(np.clip(1.9 * len(places) ** 0.5, 5.2, 12.0))
+    width, height = np.maximum(long * extent / extent.max(), 2.5)
+    return float(width), float(height)
+
+
+def _free_side(node: int, places: np.ndarray, pairs: set[tuple[int, int]]) -> np.ndarray:
+    """Return the direction in the middle of the widest gap between the edges of a node."""
+    others = {a if b == node else b for a, b in pairs if a != b and node in (a, b)}
+    ways = [places[other] - places[node] for other in sorted(others)]
+    if not ways:
+        return np.array([0.0, 1.0])
+    angles = np.sort([np.arctan2(way[1], way[0]) for way in ways])
+    gaps = np.diff(angles, append=angles[0] + 2 * np.pi)
+    k = int(np.argmax(np.round(gaps, 6)))
+    middle = angles[k] + gaps[k] / 2
+    return np.array([np.cos(middle), np.sin(middle)])
 
 
 def _edge(start: np.ndarray, end: np.ndarray, r_start: float, r_end: float, bend: float) -> Path:
@@ -179,9 +202,10 @@ def _nodes(
     places: np.ndarray,
     mass: np.ndarray,
     radius: np.ndarray,
-    outward: np.ndarray,
-    loop: float,
-) -> None:
+    beyond: np.ndarray,
+) -> bool:
+    """Draw circles with names and masses, inside where there is room; return whether some are outside."""
+    any_outside = False
     box = ax.get_window_extent()
     x_low, x_high = ax.get_xlim()
     y_low, y_high = ax.get_ylim()
@@ -189,24 +213,31 @@ def _nodes(
     scale *= 72 / ax.get_figure(root=True).dpi  # pyright: ignore
     least = float(radius.min()) * scale  # in points
     inside = least >= 15
-    for label, (x, y), m, r, out in zip(labels, places, mass, radius, outward, strict=True):
+    for label, (x, y), m, r, away in zip(labels, places, mass, radius, beyond, strict=True):
         shade = _MASS_COLOURS(0.08 + 0.85 * float(np.clip(m, 0, 1)))
         ax.add_patch(Circle((x, y), r, facecolor=shade, edgecolor="0.1", linewidth=1.2, zorder=2))
         ink = "white" if np.dot(shade[:3], (0.299, 0.587, 0.114)) < 0.55 else "black"
-        text: dict[str, Any] = dict(ha="center", va="center", zorder=3, parse_math=False)
+        text: dict[str, Any] = dict(va="center", zorder=3, parse_math=False)
         # a letter is some 0.65 of its size wide, and 1.7 radii of a circle hold a line
-        size = min(11.0, (0.6 if inside else 0.95) * least)
-        width = 1.7 * r * scale / 0.65
-        size_name = max(min(size, width / len(label)), 6.0 if inside else 4.0)
-        name = _short(label, max(int(width / size_name), 2))
-        name_at = y + 0.4 * r if inside else y
-        ax.text(x, name_at, name, color=ink, fontsize=size_name, weight="bold", **text)
+        size, width = min(11.0, (0.6 if inside else 0.95) * least), 1.7 * r * scale / 0.65
+        fitting = min(size, width / len(label))
+        name, fits = _short(label, 20), fitting >= 5.5
+        if fits:
+            style: dict[str, Any] = dict(color=ink, ha="center", weight="bold")
+            ax.text(x, y + 0.4 * r if inside else y, label, fontsize=fitting, **style, **text)
         if inside:
-            ax.text(x, y - 0.25 * r, f"{m:.3f}", color=ink, fontsize=min(size, width / 5), **text)
-        else:
-            beyond = np.array([x, y]) + (r + loop) * out
-            text["ha"] = "left" if out[0] > 0.4 else "right" if out[0] < -0.4 else "center"
-            ax.text(beyond[0], beyond[1], f"{m:.3f}", fontsize=min(8.0, 1.1 * size), **text)
+            height = y - 0.25 * r if fits else y
+            ax.text(x, height, f"{m:.3f}", color=ink, ha="center", fontsize=min(size, width / 5), **text)
+        outside = [] if fits else [name]
+        outside += [] if inside else [f"{m:.3f}"]
+        if outside:
+            any_outside = True
+            right, up = away / np.linalg.norm(away)
+            text["ha"] = "left" if right > 0.4 else "right" if right < -0.4 else "center"
+            text["va"] = "bottom" if up > 0.8 else "top" if up < -0.8 else "center"
+            text["bbox"] = dict(boxstyle="round,pad=0.1", facecolor="white", edgecolor="none", alpha=0.7)
+            ax.text(x + away[0], y + away[1], "\n".join(outside), fontsize=7.5, **text)
+    return any_outside
 
 
 def plot_flow(
@@ -244,7 +275,7 @@ def plot_flow(
         image = ax.imshow(flow.T, aspect="auto", origin="lower", cmap="Greys", vmin=0, interpolation="nearest")
         ax.figure.colorbar(image, ax=ax, label="share of the population")  # pyright: ignore
         ax.set_ylabel("state")
-        shown = range(0, num_states, -(-num_states // 12))
+        shown = range(0, num_states, -(-num_states // 20))
         ax.set_yticks(shown, [names[i] for i in shown], parse_math=False)
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
         return ax

@@ -96,7 +96,7 @@ def fit_response(game: FiniteHorizonGame, response: AbstractResponse) -> Abstrac
         raise ValueError(f"`beta` must be one number; got an array of shape {beta.shape}: use `jax.vmap` over it.")
     if beta is not None and not _checks.is_traced(beta) and not 0 < float(beta) < np.inf:
         raise ValueError(f"`beta` is {beta} in {game.dtype}, but it must lie in (0, inf).")
-    prior = response.prior_table()
+    prior = response.prior_table
     if prior is None:
         return response
     name = "reference" if isinstance(response, EntropyRegularized) else "prior"

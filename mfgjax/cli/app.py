@@ -67,6 +67,20 @@ class Example(StrEnum):
     resource_allocation = "resource-allocation"
 
 
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is not a number.") from None
+
+
+def _whole_number(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is not a whole number.") from None
+
+
 def _print_version(wanted: bool) -> None:
     if wanted:
         print(f"mfgjax {__version__}")
@@ -99,7 +113,11 @@ def solve(
     ],
     beta: Annotated[
         float | None,
-        typer.Option(help="Inverse temperature, > 0, in 1/reward: small plays the reference, large is near greedy."),
+        typer.Option(
+            parser=_number,
+            metavar="NUMBER",
+            help="Inverse temperature, > 0, in 1/reward: small plays the reference, large is near greedy.",
+        ),
     ] = None,
     reference: Annotated[
         str | None,
@@ -113,15 +131,23 @@ def solve(
     response: Annotated[Response, typer.Option(help="How agents act.")] = Response.entropy,
     solver: Annotated[Solver, typer.Option(help="The method; auto needs no tuning.")] = Solver.auto,
     damping: Annotated[
-        float | None, typer.Option(help="Share of each step that is taken, in (0, 1]; for picard only.")
+        float | None,
+        typer.Option(
+            parser=_number, metavar="NUMBER", help="Share of each step that is taken, in (0, 1]; for picard only."
+        ),
     ] = None,
     averaging: Annotated[
         Averaging | None, typer.Option(help="Average all steps (fictitious play); for picard only.")
     ] = None,
     atol: Annotated[
-        float | None, typer.Option(help="Tolerance on the residual, for greedy on the exploitability.")
+        float | None,
+        typer.Option(
+            parser=_number, metavar="NUMBER", help="Tolerance on the residual, for greedy on the exploitability."
+        ),
     ] = None,
-    max_steps: Annotated[int | None, typer.Option(help="Most steps of the method.")] = None,
+    max_steps: Annotated[
+        int | None, typer.Option(parser=_whole_number, metavar="NUMBER", help="Most steps of the method.")
+    ] = None,
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Parameter of a ready-made game; may be repeated."),
@@ -216,7 +242,7 @@ def _run(arguments: list[str] | None) -> int:
     except BrokenPipeError:
         raise
     except _UsageError as error:
-        problem = error.format_message()  # pyright: ignore[reportAttributeAccessIssue]
+        problem = error.format_message().replace("Value error, ", "")  # pyright: ignore[reportAttributeAccessIssue]
     except (KeyboardInterrupt, typer.Abort):
         _say("interrupted.")
         return 130
@@ -224,6 +250,12 @@ def _run(arguments: list[str] | None) -> int:
         problem = str(error)
     except MemoryError as error:
         problem = f"there is not enough memory for this ({error})."
+    except OverflowError as error:
+        problem = f"a number is too large for this ({error})."
+    except RuntimeError as error:
+        if "RESOURCE_EXHAUSTED" not in str(error):
+            raise
+        problem = "there is not enough memory for this."
     except OSError as error:
         problem = f"`{error.filename}`: {error.strerror}." if error.filename else f"{error}."
     _say(problem)
@@ -231,4 +263,5 @@ def _run(arguments: list[str] | None) -> int:
 
 
 def _say(sentence: str) -> None:
-    print("mfgjax: " + " ".join(sentence.split()), file=sys.stderr)
+    line = " ".join(sentence.split())
+    print(f"mfgjax: {line}" + ("" if line.endswith((".", ")")) else "."), file=sys.stderr)

@@ -72,9 +72,8 @@ def _refusal(out: Path, error: Exception) -> ValueError:
 
 
 def console() -> Console:
-    """Return a console on stdout, wide enough for the tables where there is no terminal to ask."""
-    found = Console(highlight=False)
-    return found if found.is_terminal else Console(highlight=False, width=132)
+    """Return a console on stdout in which no table is cut: a narrow terminal wraps lines instead."""
+    return Console(highlight=False, width=max(Console().width, 124))
 
 
 def print_json(content: Mapping[str, Any]) -> None:

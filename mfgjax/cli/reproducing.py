@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from .. import reproduce
@@ -42,15 +43,15 @@ def _number(value: float | None, text: str = "{:.1e}") -> str:
 
 def _print(preset: str, rows: list[dict[str, Any]], out: Path, names: list[str]) -> None:
     nodes = list(rows[0]["terminal_law"])
-    table = Table(title=f"Resource allocation, section V ({preset}): the law at time 5", title_justify="left")
+    title = f"Resource allocation, section V ({preset}): shares of the population at time 5, by node"
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
     table.add_column("")
     for node in nodes:
-        table.add_column(f"node {node}", justify="right", no_wrap=True)
+        table.add_column(node, justify="right")
     for heading in ("result", "steps", "residual", "expl. KL", "expl.", "solver"):
-        left = heading in ("result", "solver")
-        table.add_column(heading, justify="left" if left else "right", no_wrap=True)
+        table.add_column(heading, justify="left" if heading in ("result", "solver") else "right")
     for row in rows:
-        result = f"cycle of period {row['period']}" if row["result"] == "cycle" else row["result"] or "–"
+        result = f"cycle of {row['period']}" if row["result"] == "cycle" else row["result"] or "–"
         residual = row["residual"] if row["criterion"] == "residual" else None
         ending = (
             result,
@@ -64,7 +65,7 @@ def _print(preset: str, rows: list[dict[str, Any]], out: Path, names: list[str])
         first, *others = row["cycle"] or [row["terminal_law"]]
         table.add_row(row["label"], *(f"{first[node]:.4f}" for node in nodes), *ending)
         for law in others:
-            table.add_row("    and in turn", *(f"{law[node]:.4f}" for node in nodes))
+            table.add_row("  and in turn", *(f"{law[node]:.4f}" for node in nodes))
     screen = console()
     screen.print(table, markup=False)
     for line in (

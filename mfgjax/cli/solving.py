@@ -64,6 +64,7 @@ def run(request: Request, out: Path | None, *, as_json: bool, float32: bool) -> 
     with jax.enable_x64(not float32):
         method = _solver(request)
         loaded = catalogue.load(request.game, request.settings)
+        _check_size(loaded)
         response = fit_response(loaded.game, _response(request, loaded))
         with staged(out) as folder, progress_line() as begin:
             begin(f"solving {loaded.name}")
@@ -78,6 +79,16 @@ def run(request: Request, out: Path | None, *, as_json: bool, float32: bool) -> 
         print(f"mfgjax: {found.result.message}", file=sys.stderr)
         return 1
     return 0
+
+
+def _check_size(loaded: GameFile) -> None:
+    game = loaded.game
+    size = (game.horizon + 1) * game.num_states * game.num_actions
+    if size >= 2**31:  # beyond it the compiler aborts the process
+        raise ValueError(
+            f"{loaded.name} has {game.horizon + 1:,} times, {game.num_states:,} states and {game.num_actions:,} "
+            f"actions: a policy of {size:,} numbers, which is more than can be solved."
+        )
 
 
 def _solver(request: Request) -> AbstractSolver | Auto:

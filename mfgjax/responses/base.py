@@ -29,13 +29,14 @@ class AbstractResponse(eqx.Module):
     ) -> tuple[Float[Array, "S *batch"], Float[Array, "S A *batch"]]:
         """Return the values of the states at time t and the log policy, given the action values."""
 
+    @property
     @abstractmethod
     def prior_table(self) -> Float[Array, "#T S A"] | None:
         """Return the log prior that was given; None stands for the uniform one."""
 
     def log_prior(self, available: Bool[Array, "#T S A"], dtype: jnp.dtype) -> Float[Array, "#T S A"]:
         """Return the log of the policy played when payoffs do not matter."""
-        table = self.prior_table()
+        table = self.prior_table
         return log_uniform(available, dtype) if table is None else table.astype(dtype)
 
 

@@ -37,6 +37,7 @@ class Boltzmann(AbstractTempered):
         self.beta = _checks.scalar_in("beta", beta, 0, float("inf"), "(0, inf)")
         self.log_weights = canonical_policy(prior, log_prior, "prior")
 
+    @property
     def prior_table(self) -> Float[Array, "#T S A"] | None:
         return self.log_weights
 

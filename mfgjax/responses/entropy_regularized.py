@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from .. import _checks
 from .._typing import Array, ArrayLike, Bool, Float, Scalar
 from ..kernels.base import time_slice
-from .base import AbstractTempered, align, canonical_policy, log_uniform
+from .base import AbstractTempered, align, canonical_policy, greedy_values, log_uniform
 
 
 def soft_backup(
@@ -30,7 +30,9 @@ def soft_backup(
     Source: Guan et al. (2021), arXiv:2110.07469, eq. (15) and the recursion below it.
     """
     available = log_reference > -jnp.inf
-    q = jnp.where(available, q, 0)
+    # only differences count: β times Q itself would be rounded at ε β |Q| instead of ε β span(Q)
+    best = jax.lax.stop_gradient(greedy_values(q, available))
+    q = jnp.where(available, q - best[:, None], 0)
     logits = log_reference + beta * q
     shift = jax.lax.stop_gradient(logits.max(axis=1))
     weights = jnp.exp(logits - shift[:, None])
@@ -42,7 +44,7 @@ def soft_backup(
     advantage = jnp.where(available, beta * (q - rough[:, None]), 0)
     near = jnp.abs(advantage).max(axis=1) < _NEAR
     excess = -(weights * _small_expm1(-jnp.where(near[:, None], advantage, 0))).sum(axis=1) / total
-    return rough + excess / beta, logits - log_normaliser[:, None]
+    return best + (rough + excess / beta), logits - log_normaliser[:, None]
 
 
 _NEAR = 0.5
@@ -79,6 +81,7 @@ class EntropyRegularized(AbstractTempered):
         self.beta = _checks.scalar_in("beta", beta, 0, float("inf"), "(0, inf)")
         self.log_reference = canonical_policy(reference, log_reference, "reference")
 
+    @property
     def prior_table(self) -> Float[Array, "#T S A"] | None:
         return self.log_reference
 

@@ -27,6 +27,7 @@ class Greedy(AbstractResponse):
     def __check_init__(self):
         _checks.one_of("tie", self.tie, ("smallest", "largest"))
 
+    @property
     def prior_table(self) -> Float[Array, "#T S A"] | None:
         return None
 

@@ -1,9 +1,8 @@
 """The default: a fast method first, then one that cannot be led astray."""
 
+import dataclasses
 from functools import cache, partial
 from typing import ClassVar
-
-import equinox as eqx
 
 from .. import _checks
 from ..responses import AbstractResponse, AbstractTempered
@@ -15,7 +14,8 @@ from .newton import Newton
 from .picard import Picard
 
 
-class Auto(eqx.Module):
+@dataclasses.dataclass(frozen=True)
+class Auto:
     """Try several methods in turn, each from the guess, until one converges. Needs no tuning.
 
     Smooth responses with a temperature: Anderson for a few steps, which settles mild games at once; then
@@ -27,11 +27,11 @@ class Auto(eqx.Module):
       atol: tolerance on the criterion; None for the default of the precision.
     """
 
-    atol: float | None = eqx.field(static=True)
+    atol: float | None = None
     default_max_steps: ClassVar[int] = 5_000
 
-    def __init__(self, *, atol: float | None = None):
-        self.atol = _checks.tolerance(atol)
+    def __post_init__(self):
+        object.__setattr__(self, "atol", _checks.tolerance(self.atol))
 
     def check(self, response: AbstractResponse) -> None:
         """Accept every response."""

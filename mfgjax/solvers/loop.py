@@ -48,8 +48,9 @@ def reachable(problem: Problem, floor: Scalar) -> Scalar:
 def iterate(problem: Problem, solver: AbstractSolver, guess: Array | None, max_steps: int) -> Outcome:
     """Drive a solver until it converges, fails, cycles, stalls or uses up its steps.
 
-    It starts from `guess`; None stands for the flow of the prior policy. A cycle is found by Brent's method: one earlier iterate is kept, replaced after 1, 2, 4, ... steps, and an
-    iterate that repeats it to rounding p ≥ 2 steps later, far from converged, closes a cycle of period p.
+    It starts from `guess`; None stands for the flow of the prior policy. A cycle is found by Brent's method:
+    one earlier iterate is kept, replaced after 1, 2, 4, ... steps, and an iterate that repeats it to rounding
+    p ≥ 2 steps later, far from converged, closes a cycle of period p.
     """
     eps = float(jnp.finfo(problem.game.dtype).eps)
     if guess is None:

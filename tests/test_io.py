@@ -1,0 +1,146 @@
+"""Equilibria as files: what was written is read, whole or not at all, and nothing else is taken for it."""
+
+import json
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import xarray as xr
+
+import mfgjax as mfg
+from mfgjax import io
+
+
+@pytest.fixture(scope="module")
+def solved():
+    game = mfg.games.resource_allocation()
+    response = mfg.EntropyRegularized(3.0, mfg.games.resource_allocation_reference(game))
+    return game, response, mfg.solve(game, response)
+
+
+@pytest.fixture(scope="module")
+def content(solved, tmp_path_factory) -> bytes:
+    game, response, found = solved
+    path = tmp_path_factory.mktemp("io") / "equilibrium.nc"
+    return io.save_equilibrium(path, game, found, response=response).read_bytes()
+
+
+def test_what_is_loaded_is_what_was_solved(solved, tmp_path):
+    game, response, found = solved
+    options = dict(response=response, solver=mfg.Auto(), attrs={"note": "ü", "numbers": [1, 2.5, None, float("nan")]})
+    loaded = io.load_equilibrium(io.save_equilibrium(tmp_path / "a.nc", game, found, **options))
+    xr.testing.assert_identical(loaded, io.to_dataset(game, found, **options))
+    for name in ("mean_field", "state_law", "policy", "values", "residual", "tolerance", "exploitability", "num_steps"):
+        np.testing.assert_array_equal(loaded[name], getattr(found, name))
+    np.testing.assert_array_equal(loaded.residual_history, found.history)
+    np.testing.assert_allclose(loaded.reference, mfg.games.resource_allocation_reference(game), rtol=1e-14)
+    assert loaded.policy.dims == ("time", "state", "action")
+    assert loaded.state.values.tolist() == list(game.state_labels)
+    assert loaded.leads_to.sel(state="4").values.tolist() == ["3", "4", "5"]
+    assert loaded.leads_to.sel(state="3").values.tolist() == ["3", "4", ""]
+    assert loaded.attrs["format"] == "mfgjax-equilibrium/1"
+    assert json.loads(loaded.attrs["numbers"]) == [1, 2.5, None, None]
+    assert json.loads(loaded.attrs["response"])["beta"] == 3.0
+    assert json.loads(loaded.attrs["solver"]) == {"kind": "Auto", "atol": None}
+
+
+def test_any_netcdf_reader_can_open_the_file(content, solved, tmp_path):
+    path = tmp_path / "a.nc"
+    path.write_bytes(content)
+    with xr.open_dataset(path) as dataset:
+        np.testing.assert_array_equal(dataset.mean_field, solved[2].mean_field)
+
+
+def test_a_loaded_mean_field_is_a_guess(content, solved, tmp_path):
+    game, response, _ = solved
+    path = tmp_path / "a.nc"
+    path.write_bytes(content)
+    again = mfg.solve(game, response, guess=io.load_equilibrium(path).mean_field.values)
+    assert int(again.num_steps) == 1
+
+
+def test_q_is_nan_exactly_at_unavailable_actions(solved):
+    game, _, found = solved
+    missing = np.isnan(io.to_dataset(game, found).q.values)
+    np.testing.assert_array_equal(missing, np.broadcast_to(~np.asarray(game.available), missing.shape))
+
+
+def test_joint_laws_have_an_action_axis(tmp_path):
+    game = mfg.FiniteHorizonGame(
+        np.full((2, 2, 2), 0.5), lambda t, mass: -mass, [0.5, 0.5], 1, observes="state_actions"
+    )
+    found = mfg.solve(game, mfg.EntropyRegularized(1.0))
+    loaded = io.load_equilibrium(io.save_equilibrium(tmp_path / "a.nc", game, found))
+    assert loaded.mean_field.dims == ("time", "state", "action")
+    np.testing.assert_allclose(loaded.mean_field.sum("action"), loaded.state_law, atol=1e-15)
+    assert "leads_to" not in loaded and "reference" not in loaded
+
+
+def damaged(content: bytes, place: int) -> bytes:
+    changed = bytearray(content)
+    changed[place] ^= 255
+    return bytes(changed)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [lambda c: b"", lambda c: b"no netCDF", lambda c: c[: len(c) // 2], lambda c: c[:-200]]
+    + [lambda c, k=k: damaged(c, k * len(c) // 40) for k in range(40)],
+)
+def test_a_damaged_file_is_refused(content, tmp_path, change):
+    path = tmp_path / "a.nc"
+    path.write_bytes(change(content))
+    with pytest.raises(ValueError, match="cannot be read as netCDF") as caught:
+        io.load_equilibrium(path)
+    assert str(path) in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (lambda ds: ds.drop_attrs(), "it has no attribute `format`"),
+        (lambda ds: ds.assign_attrs(format="mfgjax-equilibrium/0"), "has the format 'mfgjax-equilibrium/0'"),
+        (lambda ds: ds.drop_vars("policy"), "`policy` is missing"),
+        (lambda ds: ds.rename_dims(step="n"), "`residual_history` has dims"),
+    ],
+)
+def test_a_file_of_something_else_is_refused(solved, tmp_path, change, sentence):
+    change(io.to_dataset(solved[0], solved[2])).to_netcdf(tmp_path / "a.nc")
+    with pytest.raises(ValueError, match=sentence):
+        io.load_equilibrium(tmp_path / "a.nc")
+
+
+def test_a_missing_file_is_said_to_be_missing(tmp_path):
+    with pytest.raises(ValueError, match="there is no such file"):
+        io.load_equilibrium(tmp_path / "a.nc")
+
+
+@pytest.mark.parametrize("error", [OSError("disk full"), KeyboardInterrupt()])
+def test_a_failed_write_leaves_the_folder_as_it_was(solved, tmp_path, monkeypatch, error):
+    def half(self, path, **options):
+        path.write_bytes(b"half")
+        raise error
+
+    (tmp_path / "a.nc").write_bytes(b"earlier")
+    monkeypatch.setattr(xr.Dataset, "to_netcdf", half)
+    with pytest.raises(type(error)):
+        io.save_equilibrium(tmp_path / "a.nc", solved[0], solved[2])
+    assert [path.name for path in tmp_path.iterdir()] == ["a.nc"]
+    assert (tmp_path / "a.nc").read_bytes() == b"earlier"
+
+
+def test_a_missing_folder_is_named(solved, tmp_path):
+    with pytest.raises(FileNotFoundError, match="there is no folder"):
+        io.save_equilibrium(tmp_path / "no" / "a.nc", solved[0], solved[2])
+
+
+def test_attributes_of_the_format_are_not_overwritten(solved):
+    with pytest.raises(ValueError, match="'format', which this format writes itself"):
+        io.to_dataset(solved[0], solved[2], attrs={"format": "mine"})
+
+
+def test_a_batch_is_refused(solved):
+    batch = jax.tree.map(lambda leaf: jnp.stack([leaf, leaf]), solved[2])
+    with pytest.raises(ValueError, match="a single concrete one"):
+        io.to_dataset(solved[0], batch)
