@@ -24,7 +24,7 @@ from .responses import AbstractResponse, EntropyRegularized, Greedy
 from .solve import solve
 from .solvers import AbstractSolver, Auto, Picard
 
-NUM_RUNS = 8
+NUM_RUNS = 7
 
 
 class Run(NamedTuple):
@@ -118,8 +118,7 @@ def runs(reference: Float[Array, "S A"]) -> list[Run]:
     return [
         Run("reference", "reference policy alone", None, None),
         Run("greedy_plain", "β = ∞, plain iteration", Greedy(), Picard()),
-        Run("greedy_fictitious_play", "β = ∞, fictitious play", Greedy(), Picard(averaging="uniform")),
-        Run("greedy", "β = ∞", Greedy(), Auto()),
+        Run("greedy", "β = ∞, fictitious play", Greedy(), Picard(averaging="uniform")),
         Run("beta_3_plain", "β = 3, plain iteration", soft(3.0), Picard()),
         Run("beta_3", "β = 3", soft(3.0), Auto()),
         Run("beta_1", "β = 1", soft(1.0), Auto()),

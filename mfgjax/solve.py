@@ -191,22 +191,11 @@ def _pad(first: Outcome, steps: int) -> Outcome:
 
 
 def _join(first: Outcome, second: Outcome) -> Outcome:
-    """Return the better candidate of two runs, with the verdict of the second."""
+    """Return the better candidate of two runs, with its own verdict, and the steps of both."""
     keep = (first.residual < second.residual) & (second.code != RESULTS.converged)
-    candidate, residual, floor = jax.tree.map(
-        lambda a, b: jnp.where(keep, a, b),
-        (first.candidate, first.residual, first.floor),
-        (second.candidate, second.residual, second.floor),
-    )
-    return Outcome(
-        candidate,
-        residual,
-        floor,
-        second.code,
-        second.period,
-        first.num_steps + second.num_steps,
-        jnp.concatenate([first.history, second.history]),
-    )
+    steps, history = first.num_steps + second.num_steps, jnp.concatenate([first.history, second.history])
+    kept, other = (run._replace(num_steps=steps, history=history) for run in (first, second))
+    return jax.tree.map(lambda a, b: jnp.where(keep, a, b), kept, other)
 
 
 def _finish(game: FiniteHorizonGame, response: AbstractResponse, outcome: Outcome, tolerance: Any) -> Equilibrium:

@@ -56,9 +56,19 @@ def test_soft_backup_matches_the_definition_from_beta_1e_minus_4_to_1e6(dtype, s
         # β, β·span > 1/16 turns ε·depth/β into at most 16 ε·depth·span.
         bound = 4 * eps * (np.abs(q).max() + 16 * depth * span)
         assert (np.abs(values - expected_values) <= bound).all()
-        # exponents log ρ + βQ are rounded at ε of their size and Q itself at ε|Q|; π changes by that factor
-        bound = 8 * eps * (depth + beta * np.abs(q).max())
+        # exponents up to `depth` + β·span, each rounded at ε of itself, change π by that factor
+        bound = 8 * eps * (depth + beta * span[:, None])
         assert (np.abs(np.exp(log_policy) - expected_policy) <= bound).all()
+
+
+def test_a_constant_in_all_action_values_costs_no_digits(rng):
+    """π depends on differences alone: beside Q = 1e4, β = 1e4 would round βQ at 1e-8."""
+    q, log_reference, _ = random_problem(rng)
+    q = np.round(q * 2**10) / 2**10  # so that adding the constant is exact
+    values, log_policy = backup(q, log_reference, 1e4)
+    shifted_values, shifted_policy = backup(q + 2.0**14, log_reference, 1e4)
+    assert_close(np.exp(shifted_policy), np.exp(log_policy), atol=1e-14)
+    assert_close(shifted_values - 2.0**14, values, atol=4e-12)  # ε · 2^14
 
 
 def test_log_policies_are_minus_infinity_exactly_at_unavailable_actions_and_normalised(rng):

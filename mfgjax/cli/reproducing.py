@@ -44,8 +44,8 @@ def _number(value: float | None, text: str = "{:.1e}") -> str:
 def _print(preset: str, rows: list[dict[str, Any]], out: Path, names: list[str]) -> None:
     nodes = list(rows[0]["terminal_law"])
     title = f"Resource allocation, section V ({preset}): shares of the population at time 5, by node"
-    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
-    table.add_column("")
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, collapse_padding=True, pad_edge=False)
+    table.add_column("", no_wrap=True)
     for node in nodes:
         table.add_column(node, justify="right")
     for heading in ("result", "steps", "residual", "expl. KL", "expl.", "solver"):

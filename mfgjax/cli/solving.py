@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import equinox as eqx
 import jax
 from rich.table import Table
 
@@ -21,6 +22,8 @@ from ..solve import fit_response, solve
 from ..solvers import AbstractSolver, Anderson, Auto, Continuation, MirrorDescent, Newton, Picard
 from . import catalogue
 from .output import console, finite, print_json, staged
+
+_gain = eqx.filter_jit(exploitability)
 
 _METHODS = {
     "auto": Auto,
@@ -69,7 +72,7 @@ def run(request: Request, out: Path | None, *, as_json: bool, float32: bool) -> 
         with staged(out) as folder, progress_line() as begin:
             begin(f"solving {loaded.name}")
             found = solve(loaded.game, response, method, max_steps=request.max_steps, throw=False)
-            gain = float(exploitability(loaded.game, found.policy))
+            gain = float(_gain(loaded.game, found.policy))
             files = [] if folder is None else _save(folder, request, loaded, response, method, found)
         if as_json:
             print_json(_report(request, loaded, method, found, gain, out, files))

@@ -14,14 +14,15 @@ from .newton import Newton
 from .picard import Picard
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Auto:
     """Try several methods in turn, each from the guess, until one converges. Needs no tuning.
 
-    Smooth responses with a temperature: Anderson for a few steps, which settles mild games at once; then
-    continuation in β along the path of equilibria, through folds. `Greedy`: the path of regularised
-    equilibria as β → ∞, then fictitious play, then proximal mirror descent. Outside `jit` the later methods
-    are compiled only when they are needed.
+    Smooth responses with a temperature: Anderson for a few steps, which settles mild games at once; strongly
+    damped iteration, which is cheap and settles many games that are not monotone; then continuation in β
+    along the path of equilibria, through folds, which costs more a step and settles the rest. `Greedy`: the
+    path of regularised equilibria as β → ∞, then fictitious play, then proximal mirror descent. Outside
+    `jit` the later methods are compiled only when they are needed.
 
     Args:
       atol: tolerance on the criterion; None for the default of the precision.
@@ -39,7 +40,7 @@ class Auto:
     def stages(self, response: AbstractResponse, max_steps: int) -> list[tuple[AbstractSolver, int]]:
         """Return the methods in turn, each with its share of the steps."""
         if isinstance(response, AbstractTempered):
-            methods, shares = _TEMPERED, (60, max_steps)
+            methods, shares = _TEMPERED, (60, 600, max_steps)
         elif response.is_smooth:
             methods, shares = _SMOOTH, (200, max_steps)
         else:
@@ -52,7 +53,7 @@ class Auto:
         return stages
 
 
-_TEMPERED = ("anderson", "continuation")
+_TEMPERED = ("anderson", "damped", "continuation")
 _SMOOTH = ("anderson", "newton")
 _JUMPING = ("continuation", "fictitious play", "proximal mirror descent")
 
@@ -62,6 +63,7 @@ def _method(name: str) -> AbstractSolver:
     methods = {
         "anderson": Anderson,
         "continuation": Continuation,
+        "damped": partial(Picard, 0.1),
         "newton": Newton,
         "fictitious play": partial(Picard, averaging="uniform"),
         "proximal mirror descent": partial(MirrorDescent, 0.1, prior_steps=50),
