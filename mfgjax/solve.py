@@ -17,7 +17,7 @@ from .implicit import fixed_point, refuse_derivative
 from .kernels import AbstractKernel
 from .model import FiniteHorizonGame, flow_distance, respond, state_law
 from .model.maps import gain
-from .responses import AbstractResponse, EntropyRegularized, Greedy
+from .responses import AbstractResponse, Boltzmann, EntropyRegularized, Greedy
 from .solvers import AbstractSolver, Auto, Problem
 from .solvers.base import Candidate, rounding
 from .solvers.loop import Outcome, default_tolerance, iterate, reachable
@@ -200,50 +200,54 @@ def _join(first: Outcome, second: Outcome) -> Outcome:
 
 def _finish(game: FiniteHorizonGame, response: AbstractResponse, outcome: Outcome, tolerance: Any) -> Equilibrium:
     """Attach the derivative, and everything that follows from the mean field."""
-    problem = Problem(game, response, tolerance)
     candidate: Candidate = outcome.candidate
     if response.is_smooth:
-        found = outcome.code == RESULTS.converged
-        mean_field = fixed_point((game, response), candidate.mean_field, found)
+        mean_field = fixed_point((game, response), candidate.mean_field, outcome.code == RESULTS.converged)
         best = respond(game, mean_field, response)
         log_policy = best.log_policy
-        mu, image = state_law(game, best.policy)
-        answer = respond(game, image, response)
-        residual = flow_distance(mean_field, image)
-        target = reachable(problem, rounding(game, response, best.q))
     else:
-        mean_field, log_policy = (
-            refuse_derivative(candidate.mean_field, (game, response)),
-            candidate.log_policy,
-        )
-        assert log_policy is not None
-        # averaged weights are re-normalised after rounding
-        log_policy = log_normalize(log_policy, axis=-1)
+        assert candidate.log_policy is not None
+        mean_field = refuse_derivative(candidate.mean_field, (game, response))
         best = respond(game, mean_field, response)
-        mu, image = state_law(game, jnp.exp(log_policy))
-        answer = respond(game, image, response)
-        residual, target = outcome.residual, tolerance
-    penalty = None
-    if isinstance(response, EntropyRegularized):
-        penalty = (response.beta, response.log_prior(game.available, game.dtype))
-    elif response.is_smooth:
-        answer = respond(game, image, Greedy())
-    code = jnp.where(_unsound(game, image, mu), RESULTS.not_stochastic, outcome.code)
+        log_policy = log_normalize(candidate.log_policy, axis=-1)  # averaged weights are rounded
+
+    judged = game, response, log_policy
+    if not isinstance(response, Boltzmann):
+        # residual and gain are zero at every equilibrium, hence so are their derivatives (not those of the
+        # unregularised gain from leaving a Boltzmann policy)
+        judged = jax.lax.stop_gradient(judged)
+    mu, image, gained = _judge(*judged)
+    residual, target = outcome.residual, tolerance
+    if response.is_smooth:
+        residual = flow_distance(candidate.mean_field, image)
+        target = reachable(Problem(game, response, tolerance), rounding(game, response, best.q))
+    # adds nothing, but the derivative of what was not found is NaN here, too
+    nothing = 0 * mean_field.sum()
     return Equilibrium(
         mean_field=mean_field,
         policy=jnp.exp(log_policy),
         log_policy=log_policy,
         values=best.values,
         q=best.q,
-        residual=residual,
-        exploitability=gain(game, mu, log_policy, answer, penalty),
+        residual=residual + nothing,
+        exploitability=gained + nothing,
         tolerance=target,
         num_steps=outcome.num_steps,
         residual_history=jnp.where(jnp.isfinite(outcome.history), outcome.history, jnp.nan),
-        result=Result(code, outcome.period),
+        result=Result(jnp.where(_unsound(game, image, mu), RESULTS.not_stochastic, outcome.code), outcome.period),
         criterion="residual" if response.is_smooth else "exploitability",
         observes=game.observes,
     )
+
+
+def _judge(game: FiniteHorizonGame, response: AbstractResponse, log_policy: Array) -> tuple[Array, Array, Scalar]:
+    """Return the law of states under a policy, what payoffs see of it, and the gain from leaving the policy."""
+    mu, image = state_law(game, jnp.exp(log_policy))
+    criterion = response if isinstance(response, EntropyRegularized) else Greedy()
+    penalty = None
+    if isinstance(response, EntropyRegularized):
+        penalty = (response.beta, response.log_prior(game.available, game.dtype))
+    return mu, image, gain(game, mu, log_policy, respond(game, image, criterion), penalty)
 
 
 def _unsound(game: FiniteHorizonGame, mean_field: Array, mu: Array) -> Array:

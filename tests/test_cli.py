@@ -339,6 +339,13 @@ def test_there_is_no_progress_line_without_a_terminal(capsys):
     assert capsys.readouterr() == ("", "")
 
 
+HELP_WITHOUT_JAX = """
+from mfgjax.cli import main
+main(["solve", "--help"])
+print({"jax", "numpy", "xarray", "matplotlib"} & set(sys.modules))
+"""
+
+
 def process(*command: str, **environment: str) -> subprocess.CompletedProcess:
     settings = {**os.environ, "PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cpu", **environment}
     return subprocess.run([sys.executable, *command], capture_output=True, text=True, env=settings, timeout=120)
@@ -348,6 +355,12 @@ def test_the_library_does_not_import_what_only_commands_need():
     heavy = "{'xarray', 'matplotlib', 'typer', 'rich'}"
     found = process("-c", f"import sys, mfgjax; print({heavy} & set(sys.modules), mfgjax.__version__)")
     assert found.stdout == f"set() {mfg.__version__}\n"
+
+
+def test_help_by_itself_does_not_import_jax():
+    package = f"import sys, types; package = types.ModuleType('mfgjax'); package.__path__ = [{str(ROOT / 'mfgjax')!r}]"
+    found = process("-c", f"{package}; sys.modules['mfgjax'] = package\n{HELP_WITHOUT_JAX}")
+    assert found.stdout.endswith("set()\n") and "Exit status" in found.stdout
 
 
 def test_the_process_ends_with_the_status():

@@ -16,6 +16,8 @@ STATUS = (
     "2 bad input, said in one sentence on stderr, with nothing written; 130 interrupted."
 )
 
+INTERRUPTED = 130
+
 # typer's own copy of click is private to it, but its public errors derive from the class wanted here
 _UsageError: type[Exception] = typer.BadParameter.__mro__[2]
 
@@ -226,7 +228,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
       The exit status: 0 done, 1 no equilibrium found, 2 bad input, 130 interrupted.
     """
     try:
-        return _run(None if arguments is None else list(arguments))
+        status = _run(None if arguments is None else list(arguments))
+        if status == INTERRUPTED and arguments is None:
+            os._exit(status)  # the compiler's threads still run; an ordinary end would crash on them
+        return status
     except BrokenPipeError:  # whoever read stdout has gone: `mfgjax list | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
@@ -235,9 +240,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(arguments: list[str] | None) -> int:
     try:
         status = app(args=arguments, prog_name="mfgjax", standalone_mode=False)
-        sys.stdout.flush()
-        if status == 130:
-            _say("interrupted.")
+        if sys.stdout is not None:
+            sys.stdout.flush()  # here, where a reader that has gone is dealt with
+        if status == INTERRUPTED:  # typer has caught it
+            raise KeyboardInterrupt
         return status if isinstance(status, int) else 0
     except BrokenPipeError:
         raise
@@ -245,7 +251,7 @@ def _run(arguments: list[str] | None) -> int:
         problem = error.format_message().replace("Value error, ", "")  # pyright: ignore[reportAttributeAccessIssue]
     except (KeyboardInterrupt, typer.Abort):
         _say("interrupted.")
-        return 130
+        return INTERRUPTED
     except ValueError as error:
         problem = str(error)
     except MemoryError as error:
@@ -264,4 +270,4 @@ def _run(arguments: list[str] | None) -> int:
 
 def _say(sentence: str) -> None:
     line = " ".join(sentence.split())
-    print(f"mfgjax: {line}" + ("" if line.endswith((".", ")")) else "."), file=sys.stderr)
+    print(f"mfgjax: {line}" + ("" if line.endswith((".", ")")) else "."), file=sys.stderr, flush=True)
