@@ -70,10 +70,11 @@ def solve(
     steps = solver.default_max_steps if max_steps is None else _checks.integer_at_least("max_steps", max_steps, 1)
     response = fit_response(game, response)
     tolerance = np.asarray(_tolerance(game, response, solver), game.dtype)
-    inputs = (game, response, _guess(game, guess))
-    if _checks.is_traced(inputs):
-        inputs = jax.lax.stop_gradient(inputs)  # concrete again under an eager `grad`
-    outcome = _run(solver, steps, *inputs, tolerance)
+    start = _guess(game, guess)
+    # constants to differentiation, and concrete again under an eager `grad`
+    traced = _checks.is_traced((game, response, start))
+    fixed: Any = _held((game, response, start)) if traced else (game, response, start)
+    outcome = _run(solver, steps, fixed[0], fixed[1], fixed[2], tolerance)
     equilibrium = _finish_jit(game, response, outcome, tolerance)
     if throw and not isinstance(equilibrium.result.code, Tracer):
         code = np.asarray(equilibrium.result.code)
@@ -211,11 +212,11 @@ def _finish(game: FiniteHorizonGame, response: AbstractResponse, outcome: Outcom
         best = respond(game, mean_field, response)
         log_policy = log_normalize(candidate.log_policy, axis=-1)  # averaged weights are rounded
 
-    judged = game, response, log_policy
+    judged: Any = (game, response, log_policy)
     if not isinstance(response, Boltzmann):
         # residual and gain are zero at every equilibrium, hence so are their derivatives (not those of the
         # unregularised gain from leaving a Boltzmann policy)
-        judged = jax.lax.stop_gradient(judged)
+        judged = _held(judged)
     mu, image, gained = _judge(*judged)
     residual, target = outcome.residual, tolerance
     if response.is_smooth:
@@ -238,6 +239,11 @@ def _finish(game: FiniteHorizonGame, response: AbstractResponse, outcome: Outcom
         criterion="residual" if response.is_smooth else "exploitability",
         observes=game.observes,
     )
+
+
+def _held(tree: Any) -> Any:
+    """Return a tree whose arrays are constants to differentiation; callables in it stay as they are."""
+    return jax.tree.map(lambda leaf: jax.lax.stop_gradient(leaf) if eqx.is_inexact_array(leaf) else leaf, tree)
 
 
 def _judge(game: FiniteHorizonGame, response: AbstractResponse, log_policy: Array) -> tuple[Array, Array, Scalar]:

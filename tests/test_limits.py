@@ -54,7 +54,6 @@ def test_no_field_of_an_equilibrium_is_ever_nan(beta, dtype):
     assert eq.exploitability >= 0
     few = 64 * np.finfo(dtype).eps
     assert_close(eq.mean_field.sum(axis=-1), 1, atol=few)
-    # log π is rounded at ε times its size, which is at most some β where it matters for the sum
     assert_close(eq.policy.sum(axis=-1), 1, atol=few)
 
 

@@ -411,6 +411,15 @@ def test_a_jitted_solve_equals_an_eager_one():
         assert int(eq.num_steps) == int(eager.num_steps)
 
 
+def test_a_whole_problem_may_be_built_inside_jit():
+    def share(beta):
+        game = mfg.games.resource_allocation()
+        response = mfg.EntropyRegularized(beta, mfg.games.resource_allocation_reference(game))
+        return mfg.solve(game, response, mfg.Picard(0.3, atol=1e-9)).mean_field[-1, 2]
+
+    assert_close(jax.jit(share)(3.0), flow_by_hand(3.0)[-1, 2], atol=2e-9)
+
+
 def test_lanes_of_a_vmapped_solve_equal_single_solves_and_fail_alone():
     game, rho = example()
 

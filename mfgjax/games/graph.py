@@ -198,7 +198,7 @@ def policy_on_edges(game: FiniteHorizonGame, weights: Mapping[str, Mapping[str, 
     Raises:
       ValueError: naming the node or the move that does not exist.
     """
-    table = np.where(np.asarray(game.available[0]), np.asarray(_moves_kernel(game).next_state), -1)
+    table = np.where(np.asarray(game.available)[0], np.asarray(_moves_kernel(game).next_state), -1)
     if not isinstance(weights, Mapping):
         raise ValueError(f"`reference` must map nodes to the weights of their moves; got {_checks.shorten(weights)}.")
     place = {name: i for i, name in enumerate(game.state_labels)}

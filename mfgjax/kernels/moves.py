@@ -24,10 +24,10 @@ class MovesKernel(AbstractKernel):
     def __init__(self, next_state: ArrayLike):
         table = as_table("next_state", next_state, 2, "states, actions")
         self.predecessors = Predecessors(table, table.shape[0])
-        self.leads = table >= 0
+        self.leads = table >= 0  # pyright: ignore[reportAttributeAccessIssue]
         # an action that leads nowhere reads its own state's value, so that Q stays finite there
         own = np.arange(table.shape[0])[:, None]
-        self.next_state = np.where(table < 0, own, table).astype(np.int32)
+        self.next_state = np.where(table < 0, own, table).astype(np.int32)  # pyright: ignore[reportAttributeAccessIssue]
 
     @property
     def probabilities(self) -> Array:  # pyright: ignore[reportIncompatibleVariableOverride]

@@ -39,7 +39,7 @@ class Predecessors(eqx.Module):
         position = np.empty(num_states, dtype=np.int32)
         position[np.concatenate(members)] = np.arange(num_states)
         self.buckets = tuple(buckets)
-        self.position = position
+        self.position = position  # pyright: ignore[reportAttributeAccessIssue]
 
     def sum(self, flat: Array) -> Array:
         """Return for every state the sum of `flat` over the places that lead to it."""

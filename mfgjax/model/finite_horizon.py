@@ -72,8 +72,8 @@ class FiniteHorizonGame(eqx.Module):
         self.horizon = _checks.integer_at_least("horizon", horizon, 1)
         _checks.one_of("observes", observes, ("states", "state_actions"))
         self.observes = str(observes)
-        initial = _checks.as_numbers("initial", initial)
-        _checks.shape_is("initial", initial, [(None,)], "states")
+        law = _checks.as_numbers("initial", initial)
+        _checks.shape_is("initial", law, [(None,)], "states")
         discount = _checks.scalar_in("discount", discount, 0, 1, "(0, 1]")
         if not isinstance(kernel, AbstractKernel) and not callable(kernel):
             kernel = DenseKernel(kernel)
@@ -81,15 +81,15 @@ class FiniteHorizonGame(eqx.Module):
             table = _checks.as_numbers("reward", reward)
             _checks.shape_is("reward", table, [(None,) * 2, (None,) * 3], "states, actions; or times, states, actions")
             reward = TableReward(table[None] if table.ndim == 2 else table)
-        num_states = initial.shape[0]
+        num_states = law.shape[0]
         available = _booleans("available", available)
-        num_actions = _num_actions(kernel, reward, available, initial, observes)
+        num_actions = _num_actions(kernel, reward, available, law, observes)
         dtype = jnp.result_type(
-            *(leaf.dtype for leaf in jax.tree.leaves((kernel, reward, initial)) if eqx.is_inexact_array(leaf))
+            *(leaf.dtype for leaf in jax.tree.leaves((kernel, reward, law)) if eqx.is_inexact_array(leaf))
         )
         available = _available(available, num_states, num_actions, self.horizon)
         self.kernel, self.reward, self.initial, self.discount, self.available = jax.tree.map(
-            lambda leaf: _checks.on_device(leaf, dtype), (kernel, reward, initial, discount, available)
+            lambda leaf: _checks.on_device(leaf, dtype), (kernel, reward, law, discount, available)
         )
         self.state_labels = _labels("state_labels", state_labels, num_states)
         self.action_labels = _labels("action_labels", action_labels, num_actions)
@@ -114,7 +114,7 @@ class FiniteHorizonGame(eqx.Module):
         if isinstance(self.kernel, AbstractKernel):
             return self.kernel.at(t)
         kernel = self.kernel(t, mean_field)
-        return (kernel if isinstance(kernel, AbstractKernel) else DenseKernel(kernel)).at(np.int32(0))
+        return (kernel if isinstance(kernel, AbstractKernel) else DenseKernel(kernel)).at(jnp.int32(0))
 
     def reward_at(self, t: Scalar, mean_field: Array) -> Array:
         """Return R_t(s,a,mean_field) as `[S, A]`."""
@@ -185,7 +185,7 @@ def _booleans(name: str, value: Any) -> Any:
     return array
 
 
-def _available(available: Any, num_states: int, num_actions: int, horizon: int) -> Array:
+def _available(available: Any, num_states: int, num_actions: int, horizon: int) -> Any:
     if available is None:
         return np.ones((1, num_states, num_actions), dtype=bool)
     S, A = num_states, num_actions
@@ -197,12 +197,13 @@ def _available(available: Any, num_states: int, num_actions: int, horizon: int) 
     return available[None] if available.ndim == 2 else available
 
 
-def _probe(game: FiniteHorizonGame, t: int) -> tuple[Scalar, Array]:
+def _probe(game: FiniteHorizonGame, t: int) -> tuple[Any, Array]:
     """Return a time and a mean field at which callables are tried: the initial law, uniform actions."""
+    time: Any = np.int32(t)
     if game.observes == "states":
-        return np.int32(t), game.initial
-    uniform = game.available_at(np.int32(t)).astype(game.dtype)
-    return np.int32(t), game.initial[:, None] * uniform / uniform.sum(axis=1, keepdims=True)
+        return time, game.initial
+    uniform = game.available_at(time).astype(game.dtype)
+    return time, game.initial[:, None] * uniform / uniform.sum(axis=1, keepdims=True)
 
 
 def _check_kernel_shape(game: FiniteHorizonGame) -> None:

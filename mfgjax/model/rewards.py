@@ -81,7 +81,7 @@ class SuccessorInteraction(eqx.Module):
     def __init__(self, base: ArrayLike, weight: ArrayLike, next_state: ArrayLike):
         self.base, self.weight = _time_table("base", base), _time_table("weight", weight)
         table = as_table("reward.L.next_state", next_state, 2, "states, actions")
-        self.next_state = np.maximum(table, 0).astype(np.int32)
+        self.next_state = np.maximum(table, 0).astype(np.int32)  # pyright: ignore[reportAttributeAccessIssue]
 
     def __call__(self, t: Scalar, mean_field: Array) -> Array:
         return time_slice(self.base, t) + time_slice(self.weight, t) * mean_field[self.next_state]
