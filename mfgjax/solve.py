@@ -1,5 +1,6 @@
 """The entry point: find an equilibrium, with its derivative."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import equinox as eqx
@@ -71,11 +72,20 @@ def solve(
     response = fit_response(game, response)
     tolerance = np.asarray(_tolerance(game, response, solver), game.dtype)
     start = _guess(game, guess)
-    # constants to differentiation, and concrete again under an eager `grad`
-    traced = _checks.is_traced((game, response, start))
-    fixed: Any = _held((game, response, start)) if traced else (game, response, start)
-    outcome = _run(solver, steps, fixed[0], fixed[1], fixed[2], tolerance)
-    equilibrium = _finish_jit(game, response, outcome, tolerance)
+    stages = solver.stages(response, steps) if isinstance(solver, Auto) else [(solver, steps)]
+    if _checks.is_traced((game, response, start)):
+        # constants to differentiation, and concrete again under an eager `grad`
+        held: Any = _held((game, response, start))
+        problem, start = Problem(held[0], held[1], tolerance), held[2]
+        outcome = _iterate_jit(problem, stages[0][0], start, stages[0][1])
+        outcome = _run_on(outcome, problem, stages[1:], start)
+        equilibrium = _finish_jit(game, response, outcome, tolerance)
+    else:
+        problem = Problem(game, response, tolerance)
+        first, equilibrium = _iterate_and_finish(problem, stages[0][0], start, stages[0][1])
+        outcome = _run_on(first, problem, stages[1:], start)
+        if outcome is not first:
+            equilibrium = _finish_jit(game, response, outcome, tolerance)
     if throw and not isinstance(equilibrium.result.code, Tracer):
         code = np.asarray(equilibrium.result.code)
         if code.ndim == 0 and code != RESULTS.converged:
@@ -153,33 +163,20 @@ def _guess(game: FiniteHorizonGame, guess: Any) -> Array | None:
     return flow.astype(game.dtype)
 
 
-def _run(
-    solver: AbstractSolver | Auto,
-    max_steps: int,
-    game: FiniteHorizonGame,
-    response: AbstractResponse,
-    guess: Array | None,
-    tolerance: Scalar | np.ndarray,
+def _run_on(
+    outcome: Outcome, problem: Problem, stages: Sequence[tuple[AbstractSolver, int]], guess: Array | None
 ) -> Outcome:
-    """Run the solver's stages: eagerly each is compiled only if it is needed, traced all are in the program."""
-    stages = solver.stages(response, max_steps) if isinstance(solver, Auto) else [(solver, max_steps)]
-    problem = Problem(game, response, tolerance)
-    outcome = None
+    """Run further stages until one converges: eagerly each is compiled only if it is needed, traced all are."""
     for stage, steps in stages:
-        if outcome is None:
-            outcome = _iterate_jit(problem, stage, guess, steps)
-        elif isinstance(outcome.code, Tracer):
-            first = outcome
+        if isinstance(outcome.code, Tracer):
+            before = outcome
             outcome = jax.lax.cond(
-                first.code == RESULTS.converged,
-                lambda first=first, steps=steps: _pad(first, steps),
-                lambda first=first, stage=stage, steps=steps: _join(first, iterate(problem, stage, guess, steps)),
+                before.code == RESULTS.converged,
+                lambda before=before, steps=steps: _pad(before, steps),
+                lambda before=before, stage=stage, steps=steps: _join(before, iterate(problem, stage, guess, steps)),
             )
-        else:
+        elif int(outcome.code) != RESULTS.converged:
             outcome = _join(outcome, _iterate_jit(problem, stage, guess, steps))
-        if not isinstance(outcome.code, Tracer) and int(outcome.code) == RESULTS.converged:
-            break
-    assert outcome is not None
     return outcome
 
 
@@ -274,3 +271,12 @@ def _unsound(game: FiniteHorizonGame, mean_field: Array, mu: Array) -> Array:
 
 
 _finish_jit = eqx.filter_jit(_finish)
+
+
+@eqx.filter_jit
+def _iterate_and_finish(
+    problem: Problem, solver: AbstractSolver, guess: Array | None, max_steps: int
+) -> tuple[Outcome, Equilibrium]:
+    """Do both in one program, for the common case that the first method converges."""
+    outcome = iterate(problem, solver, guess, max_steps)
+    return outcome, _finish(problem.game, problem.response, outcome, problem.tolerance)

@@ -40,8 +40,9 @@ class AbstractKernel(eqx.Module):
     def num_actions(self) -> int: ...
 
     @property
+    @abstractmethod
     def num_times(self) -> int:
-        return self.probabilities.shape[0]
+        """H, or 1 for a law that is the same at all times."""
 
 
 def time_slice(table: Array, t: Array) -> Array:

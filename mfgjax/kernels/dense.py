@@ -44,3 +44,7 @@ class DenseKernel(AbstractKernel):
     @property
     def num_actions(self) -> int:
         return self.probabilities.shape[2]
+
+    @property
+    def num_times(self) -> int:
+        return self.probabilities.shape[0]

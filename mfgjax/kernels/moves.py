@@ -50,3 +50,7 @@ class MovesKernel(AbstractKernel):
     @property
     def num_actions(self) -> int:
         return self.next_state.shape[1]
+
+    @property
+    def num_times(self) -> int:
+        return 1

@@ -64,3 +64,7 @@ class SuccessorKernel(AbstractKernel):
     @property
     def num_actions(self) -> int:
         return self.successors.shape[1]
+
+    @property
+    def num_times(self) -> int:
+        return self.probabilities.shape[0]

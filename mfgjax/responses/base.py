@@ -1,11 +1,9 @@
 """What a response must be able to do."""
 
 from abc import abstractmethod
-from functools import partial
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -89,10 +87,10 @@ def canonical_policy(policy: object, log_policy: object, name: str) -> Array | N
         else:
             _checks.all_true(given, values, values < np.inf, "a log probability is a number or -inf")
             _checks.all_true(given, values.max(-1), values.max(-1) > -np.inf, "a row needs a finite entry")
-    return _normalised_logs(table, policy is None)
-
-
-@partial(jax.jit, static_argnums=1)
-def _normalised_logs(table: Array, is_log: bool) -> Array:
-    logs = log_normalize(table if is_log else safe_log(table), axis=-1)
+        # in NumPy: nothing is compiled
+        with np.errstate(divide="ignore"):
+            logs: Any = np.log(values) if policy is not None else values
+        logs = logs - np.logaddexp.reduce(logs, axis=-1, keepdims=True)
+    else:
+        logs = log_normalize(safe_log(table) if policy is not None else table, axis=-1)
     return logs[None] if logs.ndim == 2 else logs
