@@ -10,8 +10,8 @@ import numpy as np
 
 from .._simplex import onto_simplex
 from .._typing import Array, Bool, Scalar
-from ..model import FiniteHorizonGame, flow_distance, propagate, respond
-from ..responses import AbstractResponse, EntropyRegularized
+from ..model import FiniteHorizonGame, propagate, respond
+from ..responses import AbstractResponse
 
 
 class Candidate(NamedTuple):
@@ -97,20 +97,3 @@ def needs_smooth(solver: AbstractSolver, response: AbstractResponse) -> None:
             f"`solver={type(solver).__name__}(...)` needs a smooth response, but `{type(response).__name__}` jumps. "
             "Use `EntropyRegularized`, or a solver such as `Auto`, `Continuation`, `Picard(averaging=...)`."
         )
-
-
-def uniform_regularisation(response: AbstractResponse, beta: Array) -> EntropyRegularized:
-    """Return the regularised response that a greedy one is the limit of."""
-    return eqx.tree_at(lambda r: r.beta, EntropyRegularized(1.0), beta)
-
-
-__all__ = [
-    "AbstractSolver",
-    "Candidate",
-    "Problem",
-    "Progress",
-    "flow_distance",
-    "needs_smooth",
-    "rounding",
-    "uniform_regularisation",
-]

@@ -9,8 +9,8 @@ from .. import _checks
 from .._typing import Array, ArrayLike, Scalar
 from ..model import respond, state_law
 from ..model.maps import gain
-from ..responses import AbstractResponse, AbstractTempered, Greedy
-from .base import AbstractSolver, Candidate, Problem, Progress, uniform_regularisation
+from ..responses import AbstractResponse, AbstractTempered, EntropyRegularized, Greedy
+from .base import AbstractSolver, Candidate, Problem, Progress
 from .path import START, PathState, path_start, path_step
 
 
@@ -68,7 +68,7 @@ class Continuation(AbstractSolver):
         beta = jnp.exp(log_beta)
         if isinstance(problem.response, AbstractTempered):
             return problem.response.with_beta(beta)
-        return uniform_regularisation(problem.response, beta)
+        return EntropyRegularized(beta)  # with uniform reference: what a greedy response is the limit of
 
     def init(self, problem: Problem, guess: Array) -> Any:
         target = self._target(problem)

@@ -9,11 +9,11 @@ import jax.numpy as jnp
 from .. import _checks
 from .._simplex import log_normalize
 from .._typing import Array, ArrayLike, Scalar
-from ..model import respond, state_law
+from ..model import flow_distance, respond, state_law
 from ..model.maps import gain
 from ..operators import evaluate
 from ..responses import AbstractResponse, EntropyRegularized, Greedy
-from .base import AbstractSolver, Candidate, Problem, Progress, flow_distance
+from .base import AbstractSolver, Candidate, Problem, Progress
 
 
 class MirrorDescent(AbstractSolver):

@@ -8,8 +8,9 @@ import jax.numpy as jnp
 
 from .. import _checks
 from .._typing import Array
+from ..model import flow_distance
 from ..responses import AbstractResponse
-from .base import AbstractSolver, Candidate, Problem, Progress, flow_distance, needs_smooth
+from .base import AbstractSolver, Candidate, Problem, Progress, needs_smooth
 from .linear import solve_linear
 
 
