@@ -1,7 +1,7 @@
 """Mean-field games with finite states and actions, in JAX."""
 
 import importlib
-from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 from . import games as games
 from ._result import RESULTS as RESULTS
@@ -9,8 +9,10 @@ from ._result import ConvergenceError as ConvergenceError
 from ._result import Result as Result
 from ._simplex import total_variation as total_variation
 from ._version import __version__ as __version__
+from .batch import solve_batch as solve_batch
 from .branch import Branch as Branch
 from .branch import branch as branch
+from .cores import use_cpu_cores as use_cpu_cores
 from .equilibrium import Equilibrium as Equilibrium
 from .kernels import AbstractKernel as AbstractKernel
 from .kernels import DenseKernel as DenseKernel
@@ -44,9 +46,16 @@ from .solvers import MirrorDescent as MirrorDescent
 from .solvers import Newton as Newton
 from .solvers import Picard as Picard
 
+if TYPE_CHECKING:
+    from . import io as io
+    from . import plot as plot
+    from .sweeps import sweep as sweep
 
-def __getattr__(name: str) -> ModuleType:
-    """Import `mfgjax.io` and `mfgjax.plot` when they are first used: xarray and matplotlib take seconds."""
+
+def __getattr__(name: str) -> Any:
+    """Import `io`, `plot` and `sweep` when they are first used: xarray and matplotlib take seconds."""
     if name in ("io", "plot"):
         return importlib.import_module(f".{name}", __name__)
+    if name == "sweep":
+        return importlib.import_module(".sweeps", __name__).sweep
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -4,7 +4,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 
 @contextmanager
@@ -31,3 +39,22 @@ def progress_line(total: int | None = None) -> Iterator[Callable[[str], None]]:
             begun += 1
 
         yield begin
+
+
+@contextmanager
+def progress_bar(description: str, total: int, done: int = 0, *, shown: bool = True) -> Iterator[Callable[[int], None]]:
+    """Show how much of a long computation is done and how long the rest will take; yields a function to advance.
+
+    Args:
+      description: of the computation.
+      total: units of work in all.
+      done: units that were done before, which take no time now.
+      shown: else nothing is shown; nor is it where there is neither a terminal nor a notebook.
+    """
+    console = Console(stderr=True)
+    columns = [TextColumn("{task.description}", markup=False), BarColumn(bar_width=24), MofNCompleteColumn()]
+    columns += [TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn()]
+    visible = shown and (console.is_terminal or console.is_jupyter)
+    with Progress(*columns, console=console, transient=True, disable=not visible) as progress:
+        task = progress.add_task(description, total=total, completed=done)
+        yield lambda units: progress.advance(task, units)

@@ -42,7 +42,7 @@ def total_variation(p: Array, q: Array, axis: int | tuple[int, ...] = -1) -> Arr
 
 
 def onto_simplex(mass: Array, num_axes: int) -> Array:
-    """Clip negative entries to zero and rescale the last `num_axes` axes to sum to 1."""
-    axes = tuple(range(-num_axes, 0))
+    """Clip negative entries to zero and rescale the `num_axes` axes behind the first (time) to sum to 1."""
+    axes = tuple(range(1, 1 + num_axes))
     clipped = jnp.maximum(mass, 0)
     return clipped / clipped.sum(axis=axes, keepdims=True)

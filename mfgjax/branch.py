@@ -126,7 +126,7 @@ def branch(
     @jax.jit
     def step(state: PathState) -> tuple[PathState, PathReport]:
         def evaluate(x: Array, position: Scalar) -> tuple[Array, Scalar]:
-            return Problem(*moved(value_at(position)), tolerance).image(x)
+            return Problem(*moved(value_at(position)), tolerance).image_and_floor(x)
 
         return path_step(
             evaluate,

@@ -27,6 +27,9 @@ class Equilibrium(eqx.Module):
       result: code and sentence of how the solve ended.
       criterion: "residual" or "exploitability": what `residual` is.
       observes: what `mean_field` is, as in the game.
+      action_axis: where the actions are in joint laws, counted from the end.
+
+    An `Equilibrium` of `solve_batch` has one axis of lanes more, the last of every array.
     """
 
     mean_field: Array
@@ -42,6 +45,7 @@ class Equilibrium(eqx.Module):
     result: Result
     criterion: str = eqx.field(static=True)
     observes: str = eqx.field(static=True)
+    action_axis: int = eqx.field(static=True, default=-1)
 
     @property
     def converged(self) -> Bool[Array, ""]:
@@ -51,7 +55,7 @@ class Equilibrium(eqx.Module):
     @property
     def state_law(self) -> Float[Array, "T S"]:
         """The law of the states at every time, whatever payoffs see."""
-        return self.mean_field if self.observes == "states" else self.mean_field.sum(axis=-1)
+        return self.mean_field if self.observes == "states" else self.mean_field.sum(axis=self.action_axis)
 
     @property
     def history(self) -> Array:

@@ -10,18 +10,14 @@ import numpy as np
 from jax.core import Tracer
 
 from . import _checks
-from ._result import RESULTS, ConvergenceError, Result
-from ._simplex import log_normalize
-from ._typing import Array, ArrayLike, Scalar
+from ._result import RESULTS, ConvergenceError
+from ._typing import Array, ArrayLike
 from .equilibrium import Equilibrium
-from .implicit import fixed_point, refuse_derivative
-from .kernels import AbstractKernel
-from .model import FiniteHorizonGame, flow_distance, respond, state_law
-from .model.maps import gain
-from .responses import AbstractResponse, Boltzmann, EntropyRegularized, Greedy
+from .finish import finish, held
+from .model import FiniteHorizonGame
+from .responses import AbstractResponse, EntropyRegularized
 from .solvers import AbstractSolver, Auto, Problem
-from .solvers.base import Candidate, rounding
-from .solvers.loop import Outcome, default_tolerance, iterate, reachable
+from .solvers.loop import Outcome, default_tolerance, iterate
 
 _DEFAULT = Auto()
 
@@ -58,25 +54,15 @@ def solve(
 
     Source: Guan et al. (2021), arXiv:2110.07469, eqs. (14), (16), definition 3.
     """
-    solver = _DEFAULT if solver is None else solver
-    if not isinstance(game, FiniteHorizonGame):
-        raise ValueError(f"`game` must be a `FiniteHorizonGame`; got {type(game).__name__}.")
-    if not isinstance(response, AbstractResponse):
-        got = _checks.shorten(response)
-        raise ValueError(f"`response` must be a response such as `EntropyRegularized(beta)`; got {got}.")
-    if not isinstance(solver, AbstractSolver | Auto):
-        raise ValueError(f"`solver` must be a solver such as `Auto()`; got {_checks.shorten(solver)}.")
-    solver.check(response)
+    solver, stages = checked(game, response, solver, max_steps)
     throw = _checks.boolean("throw", throw)
-    steps = solver.default_max_steps if max_steps is None else _checks.integer_at_least("max_steps", max_steps, 1)
     response = fit_response(game, response)
-    tolerance = np.asarray(_tolerance(game, response, solver), game.dtype)
+    tolerance = tolerance_of(game, response, solver)
     start = _guess(game, guess)
-    stages = solver.stages(response, steps) if isinstance(solver, Auto) else [(solver, steps)]
     if _checks.is_traced((game, response, start)):
         # constants to differentiation, and concrete again under an eager `grad`
-        held: Any = _held((game, response, start))
-        problem, start = Problem(held[0], held[1], tolerance), held[2]
+        fixed_game, fixed_response, start = held((game, response, start))
+        problem = Problem(fixed_game, fixed_response, tolerance)
         outcome = _iterate_jit(problem, stages[0][0], start, stages[0][1])
         outcome = _run_on(outcome, problem, stages[1:], start)
         equilibrium = _finish_jit(game, response, outcome, tolerance)
@@ -96,6 +82,23 @@ def solve(
                 equilibrium,
             )
     return equilibrium
+
+
+def checked(
+    game: object, response: object, solver: object, max_steps: object
+) -> tuple[AbstractSolver | Auto, list[tuple[AbstractSolver, int]]]:
+    """Return the solver and its methods in turn, each with its most steps, or refuse what is of the wrong kind."""
+    solver = _DEFAULT if solver is None else solver
+    if not isinstance(game, FiniteHorizonGame):
+        raise ValueError(f"`game` must be a `FiniteHorizonGame`; got {type(game).__name__}.")
+    if not isinstance(response, AbstractResponse):
+        got = _checks.shorten(response)
+        raise ValueError(f"`response` must be a response such as `EntropyRegularized(beta)`; got {got}.")
+    if not isinstance(solver, AbstractSolver | Auto):
+        raise ValueError(f"`solver` must be a solver such as `Auto()`; got {_checks.shorten(solver)}.")
+    solver.check(response)
+    steps = solver.default_max_steps if max_steps is None else _checks.integer_at_least("max_steps", max_steps, 1)
+    return solver, solver.stages(response, steps) if isinstance(solver, Auto) else [(solver, steps)]
 
 
 def fit_response(game: FiniteHorizonGame, response: AbstractResponse) -> AbstractResponse:
@@ -138,7 +141,8 @@ def _triple(index: np.ndarray) -> str:
     return "(" + ", ".join(str(int(i)) for i in index) + ")"
 
 
-def _tolerance(game: FiniteHorizonGame, response: AbstractResponse, solver: AbstractSolver | Auto) -> float:
+def tolerance_of(game: FiniteHorizonGame, response: AbstractResponse, solver: AbstractSolver | Auto) -> np.ndarray:
+    """Return the tolerance on the criterion, refused if the precision cannot reach it."""
     atol = default_tolerance(game.dtype, response.is_smooth) if solver.atol is None else solver.atol
     least = 8 * float(jnp.finfo(game.dtype).eps)
     if 0 < atol < least:
@@ -146,17 +150,22 @@ def _tolerance(game: FiniteHorizonGame, response: AbstractResponse, solver: Abst
             f"`atol` is {atol:.1e}, which {game.dtype} cannot reach: residuals are rounded at {least:.1e}. Use "
             "a larger `atol`, or enable x64 before creating the game."
         )
-    return atol
+    return np.asarray(atol, game.dtype)
+
+
+def seen_shape(game: FiniteHorizonGame) -> tuple[int, ...]:
+    """Return the shape of a mean field of the game."""
+    shape = (game.horizon + 1, game.num_states)
+    return shape if game.observes == "states" else (*shape, game.num_actions)
 
 
 def _guess(game: FiniteHorizonGame, guess: Any) -> Array | None:
     if guess is None:
         return None
-    T, S, A = game.horizon + 1, game.num_states, game.num_actions
     if isinstance(guess, Equilibrium):
         guess = guess.mean_field
     flow = _checks.as_numbers("guess", guess)
-    shape = (T, S) if game.observes == "states" else (T, S, A)
+    shape = seen_shape(game)
     _checks.shape_is("guess", flow, [shape], "times, states" if len(shape) == 2 else "times, states, actions")
     if not _checks.is_traced(flow):
         _checks.distribution("guess", flow, leading=1)
@@ -173,10 +182,10 @@ def _run_on(
             outcome = jax.lax.cond(
                 before.code == RESULTS.converged,
                 lambda before=before, steps=steps: _pad(before, steps),
-                lambda before=before, stage=stage, steps=steps: _join(before, iterate(problem, stage, guess, steps)),
+                lambda before=before, stage=stage, steps=steps: join(before, iterate(problem, stage, guess, steps)),
             )
         elif int(outcome.code) != RESULTS.converged:
-            outcome = _join(outcome, _iterate_jit(problem, stage, guess, steps))
+            outcome = join(outcome, _iterate_jit(problem, stage, guess, steps))
     return outcome
 
 
@@ -188,89 +197,15 @@ def _pad(first: Outcome, steps: int) -> Outcome:
     return first._replace(history=jnp.concatenate([first.history, nothing]))
 
 
-def _join(first: Outcome, second: Outcome) -> Outcome:
-    """Return the better candidate of two runs, with its own verdict, and the steps of both."""
+def join(first: Outcome, second: Outcome) -> Outcome:
+    """Return the better candidate of two runs, with its own verdict, and the steps of both, lane by lane."""
     keep = (first.residual < second.residual) & (second.code != RESULTS.converged)
     steps, history = first.num_steps + second.num_steps, jnp.concatenate([first.history, second.history])
     kept, other = (run._replace(num_steps=steps, history=history) for run in (first, second))
     return jax.tree.map(lambda a, b: jnp.where(keep, a, b), kept, other)
 
 
-def _finish(game: FiniteHorizonGame, response: AbstractResponse, outcome: Outcome, tolerance: Any) -> Equilibrium:
-    """Attach the derivative, and everything that follows from the mean field."""
-    candidate: Candidate = outcome.candidate
-    if response.is_smooth:
-        mean_field = fixed_point((game, response), candidate.mean_field, outcome.code == RESULTS.converged)
-        best = respond(game, mean_field, response)
-        log_policy = best.log_policy
-    else:
-        assert candidate.log_policy is not None
-        mean_field = refuse_derivative(candidate.mean_field, (game, response))
-        best = respond(game, mean_field, response)
-        log_policy = log_normalize(candidate.log_policy, axis=-1)  # averaged weights are rounded
-
-    judged: Any = (game, response, log_policy)
-    if not isinstance(response, Boltzmann):
-        # residual and gain are zero at every equilibrium, hence so are their derivatives (not those of the
-        # unregularised gain from leaving a Boltzmann policy)
-        judged = _held(judged)
-    mu, image, gained = _judge(*judged)
-    residual, target = outcome.residual, tolerance
-    if response.is_smooth:
-        residual = flow_distance(candidate.mean_field, image)
-        target = reachable(Problem(game, response, tolerance), rounding(game, response, best.q))
-    # adds nothing, but the derivative of what was not found is NaN here, too
-    nothing = 0 * mean_field.sum()
-    return Equilibrium(
-        mean_field=mean_field,
-        policy=jnp.exp(log_policy),
-        log_policy=log_policy,
-        values=best.values,
-        q=best.q,
-        residual=residual + nothing,
-        exploitability=gained + nothing,
-        tolerance=target,
-        num_steps=outcome.num_steps,
-        residual_history=jnp.where(jnp.isfinite(outcome.history), outcome.history, jnp.nan),
-        result=Result(jnp.where(_unsound(game, image, mu), RESULTS.not_stochastic, outcome.code), outcome.period),
-        criterion="residual" if response.is_smooth else "exploitability",
-        observes=game.observes,
-    )
-
-
-def _held(tree: Any) -> Any:
-    """Return a tree whose arrays are constants to differentiation; callables in it stay as they are."""
-    return jax.tree.map(lambda leaf: jax.lax.stop_gradient(leaf) if eqx.is_inexact_array(leaf) else leaf, tree)
-
-
-def _judge(game: FiniteHorizonGame, response: AbstractResponse, log_policy: Array) -> tuple[Array, Array, Scalar]:
-    """Return the law of states under a policy, what payoffs see of it, and the gain from leaving the policy."""
-    mu, image = state_law(game, jnp.exp(log_policy))
-    criterion = response if isinstance(response, EntropyRegularized) else Greedy()
-    penalty = None
-    if isinstance(response, EntropyRegularized):
-        penalty = (response.beta, response.log_prior(game.available, game.dtype))
-    return mu, image, gain(game, mu, log_policy, respond(game, image, criterion), penalty)
-
-
-def _unsound(game: FiniteHorizonGame, mean_field: Array, mu: Array) -> Array:
-    """Tell whether the law of states is none or, for a kernel given as a callable, its rows at the flow reached."""
-    slack = float(jnp.finfo(game.dtype).eps) ** 0.5
-    # comparisons with NaN are false: what is not finite has a code of its own
-    unsound = (jnp.abs(mu.sum(axis=1) - 1) > slack).any() | (mu < -slack).any()
-    if isinstance(game.kernel, AbstractKernel):
-        return unsound
-
-    def defect(t: Array) -> Array:
-        kernel, available = game.kernel_at(t, mean_field[t]), game.available_at(t)
-        missing = jnp.abs(kernel.expect(jnp.ones_like(game.initial)) - 1) > slack
-        negative = kernel.probabilities[0].min(axis=-1) < -slack
-        return (available & (missing | negative)).any()
-
-    return unsound | jax.lax.map(defect, jnp.arange(game.horizon, dtype=jnp.int32)).any()
-
-
-_finish_jit = eqx.filter_jit(_finish)
+_finish_jit = eqx.filter_jit(finish)
 
 
 @eqx.filter_jit
@@ -279,4 +214,4 @@ def _iterate_and_finish(
 ) -> tuple[Outcome, Equilibrium]:
     """Do both in one program, for the common case that the first method converges."""
     outcome = iterate(problem, solver, guess, max_steps)
-    return outcome, _finish(problem.game, problem.response, outcome, problem.tolerance)
+    return outcome, finish(problem.game, problem.response, outcome, problem.tolerance)

@@ -172,7 +172,7 @@ def test_an_entropy_regularized_response_uses_its_reference_of_the_time(rng):
     q = rng.standard_normal(SHAPE)
     response = mfg.EntropyRegularized(2.0, rho)
     for t in range(3):
-        values, log_policy = response.backup(jnp.int32(t), q, jnp.asarray(available[t]))
+        values, log_policy, _ = response.backup(jnp.int32(t), q, jnp.asarray(available[t]))
         expected_values, expected_policy = oracle.soft(2.0, rho)(t, q, available[t])
         assert_close(values, expected_values, atol=1e-14)
         assert_close(np.exp(log_policy), expected_policy, atol=1e-14)
@@ -182,7 +182,7 @@ def test_without_a_reference_it_is_uniform_over_the_available_actions(rng):
     available = random_mask(rng, *SHAPE)
     q = rng.standard_normal(SHAPE)
     uniform = (available / available.sum(axis=1, keepdims=True))[None]
-    values, log_policy = mfg.EntropyRegularized(2.0).backup(jnp.int32(0), q, jnp.asarray(available))
+    values, log_policy, _ = mfg.EntropyRegularized(2.0).backup(jnp.int32(0), q, jnp.asarray(available))
     expected_values, expected_policy = oracle.soft(2.0, uniform)(0, q, available)
     assert_close(values, expected_values, atol=1e-14)
     assert_close(np.exp(log_policy), expected_policy, atol=1e-14)
@@ -203,7 +203,7 @@ def test_greedy_takes_the_first_or_last_maximiser_among_the_available(tie, rng):
     available = random_mask(rng, *SHAPE)
     q = np.round(rng.standard_normal(SHAPE))  # whole numbers: ties are common
     q[~available] = 10  # a tempting action that does not exist
-    values, log_policy = mfg.Greedy(tie).backup(jnp.int32(0), jnp.asarray(q), jnp.asarray(available))
+    values, log_policy, _ = mfg.Greedy(tie).backup(jnp.int32(0), jnp.asarray(q), jnp.asarray(available))
     expected_values, expected_policy = oracle.hard(tie)(0, q, available)
     assert_close(values, expected_values)
     assert_close(np.exp(log_policy), expected_policy)
@@ -214,7 +214,7 @@ def test_boltzmann_is_the_softmax_of_the_action_values_and_backs_up_the_greedy_o
     prior, q = random_policy(rng, available), rng.standard_normal(SHAPE)
     for beta in (1e-4, 1.0, 1e6):
         response = mfg.Boltzmann(beta, prior)
-        values, log_policy = response.backup(jnp.int32(0), jnp.asarray(q), jnp.asarray(available))
+        values, log_policy, _ = response.backup(jnp.int32(0), jnp.asarray(q), jnp.asarray(available))
         expected_values, expected_policy = oracle.softmax_of_greedy(beta, prior[None])(0, q, available)
         assert_close(values, expected_values)
         # β·span(Q)·ε relative error of the exponentials

@@ -1,18 +1,21 @@
 """Random games without any structure."""
 
+from typing import ClassVar
+
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 
 from .. import _checks
-from .._typing import Array, Scalar
+from .._typing import Array, Float, Scalar
 from ..model import FiniteHorizonGame, PairwiseReward
 
 
 class SquashedLinear(eqx.Module):
     """Θ(x) = tanh(c x)."""
 
-    steepness: Scalar
+    steepness: Float[Array, "*batch"]
+    takes_lanes: ClassVar[bool] = True
 
     def __call__(self, t: Scalar, x: Array) -> Array:
         return jnp.tanh(self.steepness * x)

@@ -1,7 +1,7 @@
 """What a transition kernel must be able to do."""
 
 from abc import abstractmethod
-from typing import Self
+from typing import ClassVar, Self
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -15,9 +15,13 @@ class AbstractKernel(eqx.Module):
     `expect` and `push` are transposes of each other: ⟨push(m), v⟩ = ⟨m, expect(v)⟩. Both work with any
     number of trailing batch axes. `probabilities` has a leading time axis of length H, or 1 when the law
     is the same at all times; `expect` and `push` use its first entry, so take `at(t)` first.
+
+    `takes_lanes` tells whether the kernel's own arrays, too, may carry a trailing axis of lanes; where it is
+    false, kernels that differ from lane to lane are mapped one by one.
     """
 
     probabilities: eqx.AbstractVar[Array]
+    takes_lanes: ClassVar[bool] = False
 
     @abstractmethod
     def at(self, t: Array) -> Self:
@@ -43,6 +47,11 @@ class AbstractKernel(eqx.Module):
     @abstractmethod
     def num_times(self) -> int:
         """H, or 1 for a law that is the same at all times."""
+
+
+def align(table: Array, values: Array) -> Array:
+    """Append axes to a table without lanes so that it broadcasts against `values`, which may have them."""
+    return table.reshape(table.shape + (1,) * max(values.ndim - table.ndim, 0))
 
 
 def time_slice(table: Array, t: Array) -> Array:

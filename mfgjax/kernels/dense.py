@@ -1,7 +1,8 @@
 """The kernel as a full table."""
 
-from typing import Self
+from typing import ClassVar, Self
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 
@@ -17,7 +18,8 @@ class DenseKernel(AbstractKernel):
       probabilities: P(s'|s,a) as `[S, A, S]`, or `[H, S, A, S]` when it changes with time.
     """
 
-    probabilities: Float[Array, "#T S A S"]
+    probabilities: Float[Array, "#T S A S *batch"]
+    takes_lanes: ClassVar[bool] = True
 
     def __init__(self, probabilities: ArrayLike):
         p = _checks.as_numbers("kernel", probabilities)
@@ -27,15 +29,20 @@ class DenseKernel(AbstractKernel):
         self.probabilities = p[None] if p.ndim == 3 else p
 
     def at(self, t: Array) -> Self:
-        return type(self)(time_slice(self.probabilities, t))
+        return eqx.tree_at(lambda k: k.probabilities, self, time_slice(self.probabilities, t)[None])
 
     def expect(self, values: Float[Array, "S *batch"]) -> Float[Array, "S A *batch"]:
         # full precision: accelerators would round the products to 10 bits by default
-        return jnp.tensordot(self.probabilities[0], values, axes=1, precision=jax.lax.Precision.HIGHEST)
+        table = self.probabilities[0]
+        if table.ndim == 4:
+            return jnp.einsum("sanb,nb->sab", table, values, precision=jax.lax.Precision.HIGHEST)
+        return jnp.tensordot(table, values, axes=1, precision=jax.lax.Precision.HIGHEST)
 
     def push(self, mass: Float[Array, "S A *batch"]) -> Float[Array, "S *batch"]:
-        axes = ((0, 1), (0, 1))
-        return jnp.tensordot(self.probabilities[0], mass, axes=axes, precision=jax.lax.Precision.HIGHEST)
+        table = self.probabilities[0]
+        if table.ndim == 4:
+            return jnp.einsum("sanb,sab->nb", table, mass, precision=jax.lax.Precision.HIGHEST)
+        return jnp.tensordot(table, mass, axes=((0, 1), (0, 1)), precision=jax.lax.Precision.HIGHEST)
 
     @property
     def num_states(self) -> int:

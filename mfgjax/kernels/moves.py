@@ -1,6 +1,6 @@
 """Deterministic moves: every action leads to one state."""
 
-from typing import Self
+from typing import ClassVar, Self
 
 import jax.numpy as jnp
 import numpy as np
@@ -20,6 +20,7 @@ class MovesKernel(AbstractKernel):
     next_state: Int[Array, "S A"]
     leads: Bool[Array, "S A"]
     predecessors: Predecessors
+    takes_lanes: ClassVar[bool] = True
 
     def __init__(self, next_state: ArrayLike):
         table = as_table("next_state", next_state, 2, "states, actions")

@@ -1,13 +1,13 @@
 """Kernels with few successors per state and action."""
 
-from typing import Self
+from typing import ClassVar, Self
 
 import equinox as eqx
 import numpy as np
 
 from .. import _checks
 from .._typing import Array, ArrayLike, Float, Int
-from .base import AbstractKernel, time_slice
+from .base import AbstractKernel, align, time_slice
 from .predecessors import Predecessors, as_table
 
 
@@ -20,8 +20,9 @@ class SuccessorKernel(AbstractKernel):
     """
 
     successors: Int[Array, "S A K"]
-    probabilities: Float[Array, "#T S A K"]
+    probabilities: Float[Array, "#T S A K *batch"]
     predecessors: Predecessors
+    takes_lanes: ClassVar[bool] = True
 
     def __init__(self, successors: ArrayLike, probabilities: ArrayLike):
         table = as_table("successors", successors, 3, "states, actions, successors")
@@ -44,17 +45,15 @@ class SuccessorKernel(AbstractKernel):
         return eqx.tree_at(lambda k: k.probabilities, self, p)
 
     def at(self, t: Array) -> Self:
-        return self.with_probabilities(time_slice(self.probabilities, t))
-
-    def _weights(self, num_batch_axes: int) -> Array:
-        p = self.probabilities[0]
-        return p.reshape(p.shape + (1,) * num_batch_axes)
+        return eqx.tree_at(lambda k: k.probabilities, self, time_slice(self.probabilities, t)[None])
 
     def expect(self, values: Float[Array, "S *batch"]) -> Float[Array, "S A *batch"]:
-        return (self._weights(values.ndim - 1) * values[self.successors]).sum(axis=2)
+        there = values[self.successors]
+        return (align(self.probabilities[0], there) * there).sum(axis=2)
 
     def push(self, mass: Float[Array, "S A *batch"]) -> Float[Array, "S *batch"]:
-        flows = self._weights(mass.ndim - 2) * mass[:, :, None]
+        leaving = mass[:, :, None]
+        flows = align(self.probabilities[0], leaving) * leaving
         return self.predecessors.sum(flows.reshape((-1, *mass.shape[2:])))
 
     @property

@@ -2,6 +2,7 @@
 
 from .finite_horizon import FiniteHorizonGame as FiniteHorizonGame
 from .finite_horizon import validate as validate
+from .lanes import LaneGame as LaneGame
 from .maps import BestResponse as BestResponse
 from .maps import exploitability as exploitability
 from .maps import flow_distance as flow_distance
@@ -10,6 +11,7 @@ from .maps import policy_distance as policy_distance
 from .maps import policy_value as policy_value
 from .maps import propagate as propagate
 from .maps import respond as respond
+from .maps import seen_distance as seen_distance
 from .maps import state_law as state_law
 from .rewards import DenseInteraction as DenseInteraction
 from .rewards import OwnStateInteraction as OwnStateInteraction

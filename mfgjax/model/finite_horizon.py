@@ -98,6 +98,11 @@ class FiniteHorizonGame(eqx.Module):
         validate(self)
 
     @property
+    def lanes(self) -> tuple[int, ...]:
+        """The axes behind those of one game: none. `LaneGame` has one."""
+        return ()
+
+    @property
     def num_states(self) -> int:
         return self.initial.shape[0]
 

@@ -6,9 +6,11 @@ import jax.numpy as jnp
 
 from .. import _simplex
 from .._typing import Array, Float, Scalar
+from ..kernels.base import align
 from ..operators import backward, evaluate, forward
 from ..responses import AbstractResponse, EntropyRegularized, Greedy
 from .finite_horizon import FiniteHorizonGame
+from .lanes import LaneGame
 
 
 class BestResponse(NamedTuple):
@@ -20,7 +22,7 @@ class BestResponse(NamedTuple):
     q: Float[Array, "T S A"]
 
 
-def respond(game: FiniteHorizonGame, mean_field: Array, response: AbstractResponse) -> BestResponse:
+def respond(game: FiniteHorizonGame | LaneGame, mean_field: Array, response: AbstractResponse) -> BestResponse:
     """Compute how an agent acts against a given mean field (B_opt).
 
         Q_t(s,a) = R_t(s,a,μ_t) + γ Σ_s' P_t(s'|s,a,μ_t) V_{t+1}(s'),   Q_H = R_H
@@ -39,18 +41,18 @@ def respond(game: FiniteHorizonGame, mean_field: Array, response: AbstractRespon
     Source: Guan et al. (2021), arXiv:2110.07469, eqs. (11), (12), (15).
     """
     terminal = jnp.zeros_like(game.initial)
-    values, log_policy, q = backward(
+    backup, q = backward(
         game.kernel_at, game.reward_at, game.available_at, response, mean_field, game.discount, terminal
     )
-    return BestResponse(jnp.exp(log_policy), log_policy, values, q)
+    return BestResponse(backup.policy, backup.log_policy, backup.values, q)
 
 
-def state_law(game: FiniteHorizonGame, policy: Array) -> tuple[Array, Array]:
+def state_law(game: FiniteHorizonGame | LaneGame, policy: Array) -> tuple[Array, Array]:
     """Return the law of the states `[H+1, S]` under a policy, and what payoffs see of it."""
     return forward(game.kernel_at, game.observe, game.initial, policy)
 
 
-def propagate(game: FiniteHorizonGame, policy: Float[Array, "T S A"]) -> Array:
+def propagate(game: FiniteHorizonGame | LaneGame, policy: Float[Array, "T S A *batch"]) -> Array:
     """Compute the mean field of a population that follows a policy (B_prop).
 
         μ_{t+1}(s') = Σ_{s,a} μ_t(s) π_t(a|s) P_t(s'|s,a,μ_t)
@@ -165,7 +167,7 @@ def exploitability(game: FiniteHorizonGame, policy: Array, response: AbstractRes
 
 
 def gain(
-    game: FiniteHorizonGame,
+    game: FiniteHorizonGame | LaneGame,
     mu: Array,
     log_policy: Array,
     best: BestResponse,
@@ -174,14 +176,15 @@ def gain(
     """Return the exploitability of a policy whose law of states is `mu`, given the best response to it."""
     policy = jnp.exp(log_policy)
     if penalty is None:
-        lost = jnp.where(policy > 0, policy * (best.values[..., None] - best.q), 0)
+        lost = jnp.where(policy > 0, policy * (best.values[:, :, None] - best.q), 0)
     else:
         beta, _ = penalty
         # KL as Σ (π log(π/π*) − π + π*): no term is negative but by rounding
         ratio = _simplex.log_ratio(log_policy, best.log_policy)
         lost = jnp.maximum(policy * ratio - policy + best.policy, 0) / beta
-    weight = game.discount ** jnp.arange(game.horizon + 1)
-    return (weight * (mu * lost.sum(axis=-1)).sum(axis=-1)).sum()
+    by_time = (mu * lost.sum(axis=2)).sum(axis=1)
+    weight = game.discount ** align(jnp.arange(game.horizon + 1), by_time)
+    return (weight * by_time).sum(axis=0)
 
 
 def flow_distance(first: Array, second: Array) -> Scalar:
@@ -194,6 +197,12 @@ def flow_distance(first: Array, second: Array) -> Scalar:
     Source: Guan et al. (2021), arXiv:2110.07469, section II-d.
     """
     return _simplex.total_variation(first, second, axis=tuple(range(1, first.ndim))).max()
+
+
+def seen_distance(game: FiniteHorizonGame | LaneGame, first: Array, second: Array) -> Array:
+    """Return `flow_distance` of two mean fields of a game, or of every lane of many."""
+    axes = tuple(range(1, 1 + game.num_seen_axes))
+    return _simplex.total_variation(first, second, axis=axes).max(axis=0)
 
 
 def policy_distance(first: Float[Array, "T S A"], second: Float[Array, "T S A"]) -> Scalar:

@@ -1,6 +1,11 @@
-"""Rewards that pair an agent with the population, and fixed tables."""
+"""Rewards that pair an agent with the population, and fixed tables.
+
+A callable whose class says `takes_lanes = True` works also where its arrays, the mean field, or both carry a
+trailing axis of lanes (many games at once); others are mapped over the lanes.
+"""
 
 from collections.abc import Callable
+from typing import ClassVar
 
 import equinox as eqx
 import jax
@@ -9,14 +14,15 @@ import numpy as np
 
 from .. import _checks
 from .._typing import Array, ArrayLike, Float, Int, Scalar
-from ..kernels.base import time_slice
+from ..kernels.base import align, time_slice
 from ..kernels.predecessors import as_table
 
 
 class TableReward(eqx.Module):
     """A reward that ignores the population: `table[t, s, a]` (or one table for all times)."""
 
-    table: Float[Array, "#T S A"]
+    table: Float[Array, "#T S A *batch"]
+    takes_lanes: ClassVar[bool] = True
 
     def __call__(self, t: Scalar, mean_field: Array) -> Array:
         return time_slice(self.table, t)
@@ -27,6 +33,7 @@ class DenseInteraction(eqx.Module):
 
     table: Array
     num_seen_axes: int = eqx.field(static=True)
+    takes_lanes: ClassVar[bool] = True
 
     def __init__(self, table: ArrayLike, num_seen_axes: int = 1):
         L = _checks.as_numbers("reward.L", table)
@@ -44,7 +51,11 @@ class DenseInteraction(eqx.Module):
 
     def __call__(self, t: Scalar, mean_field: Array) -> Array:
         precision = jax.lax.Precision.HIGHEST
-        return jnp.tensordot(time_slice(self.table, t), mean_field, axes=self.num_seen_axes, precision=precision)
+        table = time_slice(self.table, t)
+        if table.ndim > 2 + self.num_seen_axes:  # each lane has its own
+            seen = "xy"[: self.num_seen_axes]
+            return jnp.einsum(f"sa{seen}b,{seen}b->sab", table, mean_field, precision=precision)
+        return jnp.tensordot(table, mean_field, axes=self.num_seen_axes, precision=precision)
 
 
 class OwnStateInteraction(eqx.Module):
@@ -55,14 +66,15 @@ class OwnStateInteraction(eqx.Module):
       weight: the same; negative for congestion.
     """
 
-    base: Float[Array, "#T S A"]
-    weight: Float[Array, "#T S A"]
+    base: Float[Array, "#T S A *batch"]
+    weight: Float[Array, "#T S A *batch"]
+    takes_lanes: ClassVar[bool] = True
 
     def __init__(self, base: ArrayLike, weight: ArrayLike):
         self.base, self.weight = _time_table("base", base), _time_table("weight", weight)
 
     def __call__(self, t: Scalar, mean_field: Array) -> Array:
-        return time_slice(self.base, t) + time_slice(self.weight, t) * mean_field[:, None]
+        return _affine(time_slice(self.base, t), time_slice(self.weight, t), mean_field[:, None])
 
 
 class SuccessorInteraction(eqx.Module):
@@ -74,9 +86,10 @@ class SuccessorInteraction(eqx.Module):
       next_state: integers `[S, A]`, as in `MovesKernel`.
     """
 
-    base: Float[Array, "#T S A"]
-    weight: Float[Array, "#T S A"]
+    base: Float[Array, "#T S A *batch"]
+    weight: Float[Array, "#T S A *batch"]
     next_state: Int[Array, "S A"]
+    takes_lanes: ClassVar[bool] = True
 
     def __init__(self, base: ArrayLike, weight: ArrayLike, next_state: ArrayLike):
         self.base, self.weight = _time_table("base", base), _time_table("weight", weight)
@@ -84,7 +97,11 @@ class SuccessorInteraction(eqx.Module):
         self.next_state = np.maximum(table, 0).astype(np.int32)  # pyright: ignore[reportAttributeAccessIssue]
 
     def __call__(self, t: Scalar, mean_field: Array) -> Array:
-        return time_slice(self.base, t) + time_slice(self.weight, t) * mean_field[self.next_state]
+        return _affine(time_slice(self.base, t), time_slice(self.weight, t), mean_field[self.next_state])
+
+
+def _affine(base: Array, weight: Array, crowd: Array) -> Array:
+    return align(base, crowd) + align(weight, crowd) * crowd
 
 
 class PairwiseReward(eqx.Module):
@@ -111,6 +128,10 @@ class PairwiseReward(eqx.Module):
         self.L = L if callable(L) else DenseInteraction(L)
         self.theta = theta
 
+    @property
+    def takes_lanes(self) -> bool:
+        return all(part is None or getattr(part, "takes_lanes", False) for part in (self.L, self.theta))
+
     def __call__(self, t: Scalar, mean_field: Array) -> Array:
         x = self.L(t, mean_field)
         return x if self.theta is None else self.theta(t, x)
@@ -124,8 +145,9 @@ class Power(eqx.Module):
       exponent: a whole number ≥ 1 (static: it selects code).
     """
 
-    scale: Scalar
+    scale: Float[Array, "*batch"]
     exponent: int = eqx.field(static=True)
+    takes_lanes: ClassVar[bool] = True
 
     def __init__(self, scale: ArrayLike = 1.0, exponent: int = 1):
         self.scale = _checks.scalar_in("theta.scale", scale, -float("inf"), float("inf"), "(-inf, inf)")
@@ -153,6 +175,10 @@ class Staged(eqx.Module):
             if not callable(function):
                 raise ValueError(f"`theta.{name}` must be a callable (t, x); got {_checks.shorten(function)}.")
         _checks.integer_at_least("theta.horizon", self.horizon, 1)
+
+    @property
+    def takes_lanes(self) -> bool:
+        return all(getattr(part, "takes_lanes", False) for part in (self.running, self.terminal))
 
     def __call__(self, t: Scalar, x: Array) -> Array:
         return jnp.where(t < self.horizon, self.running(t, x), self.terminal(t, x))

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from .._typing import Array, Scalar
 from ..kernels import AbstractKernel
-from ..responses import AbstractResponse
+from ..responses import AbstractResponse, Backup
 
 
 def backward(
@@ -18,8 +18,8 @@ def backward(
     mean_field: Array,
     discount: Array,
     terminal: Array,
-) -> tuple[Array, Array, Array]:
-    """Return `(values [T,S], log_policy [T,S,A], q [T,S,A])` of the response to a mean field.
+) -> tuple[Backup, Array]:
+    """Return `(values [T,S], log_policy [T,S,A], policy [T,S,A])` of the response to a mean field, and q [T,S,A].
 
         Q_t(s,a) = R_t(s,a,μ_t) + γ Σ_s' P_t(s'|s,a,μ_t) V_{t+1}(s'),   V_{H+1} = 0
         (V_t, π_t) = response(Q_t)
@@ -35,8 +35,8 @@ def backward(
         move = jnp.minimum(t, horizon - 1)
         kernel = kernel_at(move, mean_field[move])
         q = reward_at(t, seen) + discount * kernel.expect(next_values)
-        values, log_policy = response.backup(t, q, available_at(t))
-        return values, (values, log_policy, q)
+        backup = response.backup(t, q, available_at(t))
+        return backup.values, (backup, q)
 
     times = jnp.arange(horizon + 1, dtype=jnp.int32)
     _, outputs = jax.lax.scan(step, terminal, (times, mean_field), reverse=True)

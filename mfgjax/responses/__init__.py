@@ -2,6 +2,7 @@
 
 from .base import AbstractResponse as AbstractResponse
 from .base import AbstractTempered as AbstractTempered
+from .base import Backup as Backup
 from .boltzmann import Boltzmann as Boltzmann
 from .entropy_regularized import EntropyRegularized as EntropyRegularized
 from .entropy_regularized import soft_backup as soft_backup

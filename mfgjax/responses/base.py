@@ -1,7 +1,7 @@
 """What a response must be able to do."""
 
 from abc import abstractmethod
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, NamedTuple, Self
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -10,6 +10,15 @@ import numpy as np
 from .. import _checks
 from .._simplex import log_normalize, safe_log
 from .._typing import Array, Bool, Float
+from ..kernels.base import align
+
+
+class Backup(NamedTuple):
+    """One step of a backward induction: values of the states, and the policy with its log."""
+
+    values: Float[Array, "S *batch"]
+    log_policy: Float[Array, "S A *batch"]
+    policy: Float[Array, "S A *batch"]
 
 
 class AbstractResponse(eqx.Module):
@@ -22,10 +31,8 @@ class AbstractResponse(eqx.Module):
     is_smooth: ClassVar[bool]
 
     @abstractmethod
-    def backup(
-        self, t: Array, q: Float[Array, "S A *batch"], available: Bool[Array, "S A"]
-    ) -> tuple[Float[Array, "S *batch"], Float[Array, "S A *batch"]]:
-        """Return the values of the states at time t and the log policy, given the action values."""
+    def backup(self, t: Array, q: Float[Array, "S A *batch"], available: Bool[Array, "S A"]) -> Backup:
+        """Return the values of the states at time t and the policy there, given the action values."""
 
     @property
     @abstractmethod
@@ -53,11 +60,6 @@ def log_uniform(available: Bool[Array, "*#T S A"], dtype: jnp.dtype) -> Array:
     """Return the log of the uniform policy over the available actions."""
     count = available.sum(axis=-1, keepdims=True).astype(dtype)
     return jnp.where(available, -jnp.log(count), -jnp.inf)
-
-
-def align(table: Array, values: Array) -> Array:
-    """Append axes to an unbatched table `[S, A]` so that it broadcasts against `[S, A, *batch]`."""
-    return table.reshape(table.shape + (1,) * max(values.ndim - table.ndim, 0))
 
 
 def greedy_values(q: Array, available: Array) -> Array:

@@ -5,8 +5,8 @@ import jax.numpy as jnp
 from .. import _checks
 from .._simplex import log_normalize
 from .._typing import Array, ArrayLike, Bool, Float, Scalar
-from ..kernels.base import time_slice
-from .base import AbstractTempered, align, canonical_policy, greedy_values, log_uniform
+from ..kernels.base import align, time_slice
+from .base import AbstractTempered, Backup, canonical_policy, greedy_values, log_uniform
 
 
 class Boltzmann(AbstractTempered):
@@ -41,10 +41,9 @@ class Boltzmann(AbstractTempered):
     def prior_table(self) -> Float[Array, "#T S A"] | None:
         return self.log_weights
 
-    def backup(
-        self, t: Scalar, q: Float[Array, "S A *batch"], available: Bool[Array, "S A"]
-    ) -> tuple[Float[Array, "S *batch"], Float[Array, "S A *batch"]]:
+    def backup(self, t: Scalar, q: Float[Array, "S A *batch"], available: Bool[Array, "S A"]) -> Backup:
         values = greedy_values(q, available)
         advantage = self.beta * jnp.where(align(available, q), q - values[:, None], 0)
         log_prior = log_uniform(available, q.dtype) if self.log_weights is None else time_slice(self.log_weights, t)
-        return values, log_normalize(align(log_prior, q) + advantage, axis=1)
+        log_policy = log_normalize(align(log_prior, q) + advantage, axis=1)
+        return Backup(values, log_policy, jnp.exp(log_policy))

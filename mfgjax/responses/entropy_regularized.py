@@ -5,8 +5,8 @@ import jax.numpy as jnp
 
 from .. import _checks
 from .._typing import Array, ArrayLike, Bool, Float, Scalar
-from ..kernels.base import time_slice
-from .base import AbstractTempered, align, canonical_policy, greedy_values, log_uniform
+from ..kernels.base import align, time_slice
+from .base import AbstractTempered, Backup, canonical_policy, greedy_values, log_uniform
 
 
 def soft_backup(
@@ -29,6 +29,10 @@ def soft_backup(
 
     Source: Guan et al. (2021), arXiv:2110.07469, eq. (15) and the recursion below it.
     """
+    return _backup(q, log_reference, beta)[:2]
+
+
+def _backup(q: Array, log_reference: Array, beta: Array) -> Backup:
     available = log_reference > -jnp.inf
     # only differences count: β times Q itself would be rounded at ε β |Q| instead of ε β span(Q)
     best = jax.lax.stop_gradient(greedy_values(q, available))
@@ -38,24 +42,15 @@ def soft_backup(
     weights = jnp.exp(logits - shift[:, None])
     total = weights.sum(axis=1)
     log_normaliser = shift + jnp.log(total)
+    # held together: the compiler would compute the exponentials anew wherever they are used
+    policy = jax.lax.optimization_barrier(weights / total[:, None])
     rough = log_normaliser / beta
     # For small β that division leaves no digit of V. For every c, V = c + log(1 + δ)/β with
-    # δ = Σ ρ expm1(β(Q − c)) = −Σ π expm1(−β(Q − c)); at c = the rough V, δ is of the size of ε
+    # δ = Σ ρ expm1(β(Q − c)), at the rough V of the size of ε, and there
+    # ρ expm1(y) = (ρ exp(y) + ρ) tanh(y/2) = (π + ρ) tanh(y/2) loses nothing at any y
     advantage = jnp.where(available, beta * (q - rough[:, None]), 0)
-    near = jnp.abs(advantage).max(axis=1) < _NEAR
-    excess = -(weights * _small_expm1(-jnp.where(near[:, None], advantage, 0))).sum(axis=1) / total
-    return best + (rough + excess / beta), logits - log_normaliser[:, None]
-
-
-_NEAR = 0.5
-
-
-def _small_expm1(x: Array) -> Array:
-    """Return exp(x) − 1 for |x| < 1/2 to full precision, at the cost of a polynomial."""
-    series = jnp.ones_like(x)
-    for k in range(14, 1, -1):
-        series = 1 + x * series * (1 / k)
-    return x * series
+    excess = ((policy + jnp.exp(log_reference)) * jnp.tanh(advantage / 2)).sum(axis=1)
+    return Backup(best + (rough + excess / beta), logits - log_normaliser[:, None], policy)
 
 
 class EntropyRegularized(AbstractTempered):
@@ -85,11 +80,9 @@ class EntropyRegularized(AbstractTempered):
     def prior_table(self) -> Float[Array, "#T S A"] | None:
         return self.log_reference
 
-    def backup(
-        self, t: Scalar, q: Float[Array, "S A *batch"], available: Bool[Array, "S A"]
-    ) -> tuple[Float[Array, "S *batch"], Float[Array, "S A *batch"]]:
+    def backup(self, t: Scalar, q: Float[Array, "S A *batch"], available: Bool[Array, "S A"]) -> Backup:
         if self.log_reference is None:
             log_reference = log_uniform(available, q.dtype)
         else:
             log_reference = time_slice(self.log_reference, t)
-        return soft_backup(q, align(log_reference, q), self.beta)
+        return _backup(q, align(log_reference, q), self.beta)

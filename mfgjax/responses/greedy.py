@@ -7,7 +7,8 @@ import jax.numpy as jnp
 
 from .. import _checks
 from .._typing import Array, Bool, Float, Scalar
-from .base import AbstractResponse, align
+from ..kernels.base import align
+from .base import AbstractResponse, Backup
 
 
 class Greedy(AbstractResponse):
@@ -31,9 +32,7 @@ class Greedy(AbstractResponse):
     def prior_table(self) -> Float[Array, "#T S A"] | None:
         return None
 
-    def backup(
-        self, t: Scalar, q: Float[Array, "S A *batch"], available: Bool[Array, "S A"]
-    ) -> tuple[Float[Array, "S *batch"], Float[Array, "S A *batch"]]:
+    def backup(self, t: Scalar, q: Float[Array, "S A *batch"], available: Bool[Array, "S A"]) -> Backup:
         masked = jnp.where(align(available, q), q, -jnp.inf)
         num_actions = q.shape[1]
         if self.tie == "smallest":
@@ -41,5 +40,6 @@ class Greedy(AbstractResponse):
         else:
             choice = num_actions - 1 - jnp.argmax(masked[:, ::-1], axis=1)
         actions = align(jnp.arange(num_actions)[None], q)
-        log_policy = jnp.where(actions == choice[:, None], jnp.zeros((), q.dtype), -jnp.inf)
-        return masked.max(axis=1), log_policy
+        chosen = actions == choice[:, None]
+        log_policy = jnp.where(chosen, jnp.zeros((), q.dtype), -jnp.inf)
+        return Backup(masked.max(axis=1), log_policy, chosen.astype(q.dtype))

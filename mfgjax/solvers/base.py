@@ -10,7 +10,8 @@ import numpy as np
 
 from .._simplex import onto_simplex
 from .._typing import Array, Bool, Scalar
-from ..model import FiniteHorizonGame, propagate, respond
+from ..kernels.base import align
+from ..model import FiniteHorizonGame, LaneGame, propagate, respond, seen_distance
 from ..responses import AbstractResponse
 
 
@@ -24,27 +25,38 @@ class Candidate(NamedTuple):
 class Progress(NamedTuple):
     """What a step reports: a candidate, how far off it is, and whether the method is at its end.
 
-    `residual` is in the unit of the criterion, infinite where a step measured none. `floor` is the part of
-    it that rounding explains.
+    `residual` is in the unit of the criterion, infinite where a step measured none.
     """
 
     candidate: Candidate
     residual: Scalar
-    floor: Scalar
     failed: Bool[Array, ""]
 
 
 class Problem(NamedTuple):
     """The fixed-point equation μ = Γ(μ) of a game and a response, and the tolerance it is wanted to."""
 
-    game: FiniteHorizonGame
+    game: FiniteHorizonGame | LaneGame
     response: AbstractResponse
     tolerance: Scalar | np.ndarray
 
-    def image(self, mean_field: Array) -> tuple[Array, Scalar]:
+    @property
+    def lanes(self) -> tuple[int, ...]:
+        """The axes behind those of one game: none, or one of lanes, each a problem of its own."""
+        return self.game.lanes
+
+    def image(self, mean_field: Array) -> Array:
+        """Return Γ(μ)."""
+        return propagate(self.game, respond(self.game, mean_field, self.response).policy)
+
+    def image_and_floor(self, mean_field: Array) -> tuple[Array, Scalar]:
         """Return Γ(μ) and the rounding level of its computation, 8 ε β span(Q)."""
         best = respond(self.game, mean_field, self.response)
         return propagate(self.game, best.policy), rounding(self.game, self.response, best.q)
+
+    def distance(self, first: Array, second: Array) -> Array:
+        """Return max_t d_TV(μ_t, μ'_t) of two mean fields."""
+        return seen_distance(self.game, first, second)
 
     def project(self, mean_field: Array) -> Array:
         """Return the nearest flow of distributions, up to a constant: clipped at 0 and rescaled."""
@@ -52,17 +64,19 @@ class Problem(NamedTuple):
 
     def prior_policy(self) -> Array:
         """Return the log of the policy that is played when payoffs do not matter, `[T, S, A]`."""
-        shape = (self.game.horizon + 1, self.game.num_states, self.game.num_actions)
-        prior = self.response.log_prior(self.game.available, self.game.dtype)
-        return jnp.broadcast_to(prior, shape)
+        game = self.game
+        shape = (game.horizon + 1, game.num_states, game.num_actions, *self.lanes)
+        prior = self.response.log_prior(game.available, game.dtype)
+        return jnp.broadcast_to(prior if prior.ndim == len(shape) else prior[..., None], shape)
 
 
-def rounding(game: FiniteHorizonGame, response: AbstractResponse, q: Array) -> Scalar:
+def rounding(game: FiniteHorizonGame | LaneGame, response: AbstractResponse, q: Array) -> Scalar:
     """Return 8 ε β span(Q): what rounding of the action values does to the policy, in total variation."""
     beta = getattr(response, "beta", jnp.zeros((), q.dtype))
-    high = jnp.where(game.available, q, -jnp.inf).max(axis=(1, 2))
-    low = jnp.where(game.available, q, jnp.inf).min(axis=(1, 2))
-    return jax.lax.stop_gradient(8 * jnp.finfo(q.dtype).eps * beta * (high - low).max())
+    available = align(game.available, q)
+    high = jnp.where(available, q, -jnp.inf).max(axis=(1, 2))
+    low = jnp.where(available, q, jnp.inf).min(axis=(1, 2))
+    return jax.lax.stop_gradient(8 * jnp.finfo(q.dtype).eps * beta * (high - low).max(axis=0))
 
 
 class AbstractSolver(eqx.Module):
@@ -76,6 +90,7 @@ class AbstractSolver(eqx.Module):
     default_max_steps: ClassVar[int]
     patience: ClassVar[int | None] = None  # steps without any progress after which the loop gives up
     may_cycle: ClassVar[bool] = False
+    takes_lanes: ClassVar[bool] = False  # `init` and `step` compute all lanes of a `LaneGame` at once
 
     @abstractmethod
     def check(self, response: AbstractResponse) -> None:

@@ -82,7 +82,7 @@ class Continuation(AbstractSolver):
 
         def evaluate(x: Array, log_beta: Scalar) -> tuple[Array, Scalar]:
             response = self._response(problem, log_beta)
-            return Problem(problem.game, response, problem.tolerance).image(x)
+            return Problem(problem.game, response, problem.tolerance).image_and_floor(x)
 
         smooth = problem.response.is_smooth
         on_the_way = jnp.asarray(eps**0.4, dtype)  # 5e-7 in double, 2e-3 in single precision
@@ -107,12 +107,12 @@ class Continuation(AbstractSolver):
         if smooth:
             here = (path.mode != START) & (path.parameter == self._target(problem))
             residual = jnp.where(here, report.residual, jnp.inf)
-            progress = Progress(Candidate(path.x, None), residual, report.floor, failed)
+            progress = Progress(Candidate(path.x, None), residual, failed)
         else:
             game = problem.game
             log_policy = respond(game, path.x, self._response(problem, path.parameter)).log_policy
             mu, seen = state_law(game, jnp.exp(log_policy))
             found = gain(game, mu, log_policy, respond(game, seen, problem.response), None)
             residual = jnp.where(report.accepted | report.finished, found, jnp.inf)
-            progress = Progress(Candidate(seen, log_policy), residual, jnp.zeros_like(found), failed | report.finished)
+            progress = Progress(Candidate(seen, log_policy), residual, failed | report.finished)
         return (following, jnp.array(False)), progress

@@ -24,10 +24,33 @@ def solve_linear(matvec: Callable[[Array], Array], b: Array) -> Array:
     """
     if b.size <= DENSE_LIMIT:
         columns = jax.vmap(matvec)(jnp.eye(b.size, dtype=b.dtype))
-        return jnp.linalg.solve(columns.T, b)
+        return _solve_dense(columns.T, b)
     import lineax as lx  # half a second to import, and only large games need it
 
     operator = lx.FunctionLinearOperator(matvec, jax.eval_shape(lambda: b))
     tolerance = float(jnp.finfo(b.dtype).eps) ** 0.75
     solver = lx.GMRES(rtol=tolerance, atol=0.0, max_steps=1000, restart=60, stagnation_iters=1000)
     return lx.linear_solve(operator, b, solver, throw=False).value
+
+
+@jax.custom_batching.custom_vmap
+def _solve_dense(matrix: Array, b: Array) -> Array:
+    return jnp.linalg.solve(matrix, b)
+
+
+@_solve_dense.def_vmap
+def _solve_many(axis_size: int, is_batched: list[bool], matrix: Array, b: Array) -> tuple[Array, bool]:
+    """Solve many systems: on a CPU one by one.
+
+    LAPACK's batched calls (jaxlib 0.10) wait in XLA's thread pool for work that is queued in the same pool:
+    with as many CPU devices as threads they wait forever.
+    """
+    if not is_batched[0]:
+        matrix = jnp.broadcast_to(matrix, (axis_size, *matrix.shape))
+    if not is_batched[1]:
+        b = jnp.broadcast_to(b, (axis_size, *b.shape))
+
+    def one_by_one(matrix: Array, b: Array) -> Array:
+        return jax.lax.map(lambda system: _solve_dense(*system), (matrix, b))
+
+    return jax.lax.platform_dependent(matrix, b, cpu=one_by_one, default=jax.vmap(jnp.linalg.solve)), True

@@ -6,32 +6,34 @@ import jax
 import jax.numpy as jnp
 
 from .._result import RESULTS
-from .._typing import Array, Bool, Int, Scalar
-from ..model import flow_distance, propagate
+from .._typing import Array, Bool, Float, Int, Scalar
+from ..model import propagate
 from .base import AbstractSolver, Candidate, Problem, Progress
 
 _RUNNING = -1
+_LINGER = 5
+"""Steps without progress after which a residual at the rounding level counts as converged."""
 
 
 class Outcome(NamedTuple):
     """What a run of a solver ends with: the best candidate, not the last."""
 
     candidate: Candidate
-    residual: Scalar
-    floor: Scalar
-    code: Int[Array, ""]
-    period: Int[Array, ""]
-    num_steps: Int[Array, ""]
+    residual: Float[Array, "*lanes"]
+    code: Int[Array, "*lanes"]
+    period: Int[Array, "*lanes"]
+    num_steps: Int[Array, "*lanes"]
     history: Array
 
 
 class _Carry(NamedTuple):
     state: Any
     best: Progress
-    improved: tuple[Scalar, Int[Array, ""]]
-    anchor: tuple[Array, Int[Array, ""]]
-    code: Int[Array, ""]
-    period: Int[Array, ""]
+    improved: tuple[Array, Array] | None
+    anchor: tuple[Array, Array] | None
+    code: Int[Array, "*lanes"]
+    period: Int[Array, "*lanes"]
+    num_steps: Int[Array, "*lanes"]
     steps: Int[Array, ""]
     history: Array
 
@@ -45,86 +47,99 @@ def reachable(problem: Problem, floor: Scalar) -> Scalar:
     return jnp.where(problem.tolerance > 0, jnp.maximum(problem.tolerance, jnp.minimum(floor, cap)), 0)
 
 
-def iterate(problem: Problem, solver: AbstractSolver, guess: Array | None, max_steps: int) -> Outcome:
+def iterate(
+    problem: Problem, solver: AbstractSolver, guess: Array | None, max_steps: int, keep_history: bool = True
+) -> Outcome:
     """Drive a solver until it converges, fails, cycles, stalls or uses up its steps.
 
     It starts from `guess`; None stands for the flow of the prior policy. A cycle is found by Brent's method:
     one earlier iterate is kept, replaced after 1, 2, 4, ... steps, and an iterate that repeats it to rounding
     p ≥ 2 steps later, far from converged, closes a cycle of period p.
+
+    A problem with lanes ends each of them by itself: what a lane has found stays while others go on.
     """
     eps = float(jnp.finfo(problem.game.dtype).eps)
     if guess is None:
         guess = propagate(problem.game, jnp.exp(problem.prior_policy()))
+    runs_all_steps = solver.atol == 0
+    level = reachable(problem, _floor(problem, guess))
+    patience = None if runs_all_steps or getattr(solver, "averaging", None) is not None else solver.patience
+    looks_for_cycles = solver.may_cycle and not runs_all_steps and getattr(solver, "averaging", None) is None
 
     def step(carry: _Carry) -> _Carry:
         state, progress = solver.step(problem, carry.state)
-        residual, count = progress.residual, carry.steps
-        target = reachable(problem, progress.floor)
-        # also with a tolerance of 0 ("run all steps") the best iterate is kept
-        better = residual < carry.best.residual
+        residual, count, running = progress.residual, carry.steps, carry.code == _RUNNING
+        # also when all steps are run the best iterate is kept
+        better = running & (residual < carry.best.residual)
         best = jax.tree.map(lambda new, old: jnp.where(better, new, old), progress, carry.best)
 
         code = jnp.where(jnp.isnan(residual), RESULTS.non_finite, _RUNNING)
         code = jnp.where(progress.failed, RESULTS.stalled, code)
 
-        lowest, since = carry.improved
-        improves = residual < 0.999 * lowest
-        lowest, since = jnp.where(improves, residual, lowest), jnp.where(improves, count, since)
-        if solver.patience is not None and getattr(solver, "averaging", None) is None:
-            code = jnp.where((count - since >= solver.patience) & (problem.tolerance > 0), RESULTS.stalled, code)
+        improved = carry.improved
+        if improved is not None:
+            lowest, since = improved
+            improves = residual < 0.999 * lowest
+            lowest, since = improved = jnp.where(improves, residual, lowest), jnp.where(improves, count, since)
+            if patience is not None:
+                code = jnp.where(count - since >= patience, RESULTS.stalled, code)
+            # the tolerance is pursued below the rounding level, too, as long as that gets anywhere
+            settled = (lowest <= level) & (count - since >= _LINGER)
+            code = jnp.where(settled, RESULTS.converged, code)
 
         anchor, period = carry.anchor, carry.period
-        if solver.may_cycle and getattr(solver, "averaging", None) is None:
+        if anchor is not None:
             earlier, at = anchor
             seen = progress.candidate.mean_field
-            repeats = (flow_distance(seen, earlier) <= 32 * eps) & (count - at >= 2) & (residual > 1e3 * eps)
-            repeats = repeats & (problem.tolerance > 0)
+            repeats = (problem.distance(seen, earlier) <= 32 * eps) & (count - at >= 2) & (residual > 1e3 * eps)
             code = jnp.where(repeats, RESULTS.cycle, code)
-            period = jnp.where(repeats, count - at, period)
+            period = jnp.where(running & repeats, count - at, period)
             renew = (count & (count - 1)) == 0  # at 0, 1, 2, 4, 8, ...
             anchor = (jnp.where(renew, seen, earlier), jnp.where(renew, count, at))
 
-        done = (residual <= target) & (target > 0)
-        code = jnp.where(done, RESULTS.converged, code)
-        history = carry.history.at[count].set(residual)
-        return _Carry(state, best, (lowest, since), anchor, code.astype(jnp.int32), period, count + 1, history)
+        if not runs_all_steps:
+            code = jnp.where(residual <= problem.tolerance, RESULTS.converged, code)
+        code = jnp.where(running, code, carry.code).astype(jnp.int32)
+        num_steps = carry.num_steps + running
+        history = carry.history.at[count].set(residual) if keep_history else carry.history
+        return _Carry(state, best, improved, anchor, code, period, num_steps, count + 1, history)
 
     def running(carry: _Carry) -> Bool[Array, ""]:
-        return (carry.code == _RUNNING) & (carry.steps < max_steps)
+        return (carry.code == _RUNNING).any() & (carry.steps < max_steps)
 
+    lanes = problem.lanes
     state = solver.init(problem, guess)
-    start = _empty(problem, guess)
-    zero = jnp.int32(0)
-    history = jnp.full((max_steps,), jnp.nan, guess.dtype)
-    anchor = (jnp.full_like(guess, jnp.inf) if solver.may_cycle else jnp.zeros(()), zero)
-    carry = _Carry(state, start, (start.residual, zero), anchor, jnp.int32(_RUNNING), zero, zero, history)
+    best = _empty(problem, guess)
+    zero, zeros = jnp.int32(0), jnp.zeros(lanes, jnp.int32)
+    history = jnp.full((max_steps if keep_history else 0, *lanes), jnp.nan, guess.dtype)
+    improved = None if runs_all_steps else (best.residual, zeros)
+    anchor = (jnp.full_like(guess, jnp.inf), zero) if looks_for_cycles else None
+    carry = _Carry(state, best, improved, anchor, jnp.full(lanes, _RUNNING, jnp.int32), zeros, zeros, zero, history)
     carry = jax.lax.while_loop(running, step, carry)
     best = carry.best
     code = jnp.where(carry.code == _RUNNING, RESULTS.max_steps, carry.code)
     gave_up = (code == RESULTS.max_steps) | (code == RESULTS.stalled)
-    # a run of all steps asked for by a tolerance of 0 is judged by the default tolerance
-    within = reachable(_with_default_tolerance(problem), best.floor)
-    code = jnp.where(gave_up & (problem.tolerance == 0) & (best.residual <= within), RESULTS.converged, code)
-    gave_up = (code == RESULTS.max_steps) | (code == RESULTS.stalled)
-    code = jnp.where(gave_up & (best.residual <= best.floor), RESULTS.precision, code)
-    return Outcome(
-        best.candidate,
-        best.residual,
-        best.floor,
-        code.astype(jnp.int32),
-        carry.period,
-        carry.steps,
-        carry.history,
-    )
+    # a run of all steps is judged by the default tolerance
+    judged = _with_default_tolerance(problem) if runs_all_steps else problem
+    floor = _floor(problem, best.candidate.mean_field)
+    code = jnp.where(gave_up & (best.residual <= floor), RESULTS.precision, code)
+    code = jnp.where(gave_up & (best.residual <= reachable(judged, floor)), RESULTS.converged, code)
+    return Outcome(best.candidate, best.residual, code.astype(jnp.int32), carry.period, carry.num_steps, carry.history)
+
+
+def _floor(problem: Problem, mean_field: Array) -> Array:
+    """Return the part of the criterion that rounding explains; no method looks at it step by step."""
+    if not problem.response.is_smooth:
+        return jnp.zeros(problem.lanes, mean_field.dtype)
+    return problem.image_and_floor(mean_field)[1]
 
 
 def _empty(problem: Problem, guess: Array) -> Progress:
     log_policy = None if problem.response.is_smooth else problem.prior_policy()
     return Progress(
         Candidate(guess, log_policy),
-        jnp.asarray(jnp.inf, guess.dtype),
-        jnp.zeros((), guess.dtype),
-        jnp.array(False),
+        jnp.full(problem.lanes, jnp.inf, guess.dtype),
+        jnp.zeros(problem.lanes, bool),
     )
 
 

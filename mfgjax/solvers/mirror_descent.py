@@ -8,8 +8,9 @@ import jax.numpy as jnp
 
 from .. import _checks
 from .._simplex import log_normalize
-from .._typing import Array, ArrayLike, Scalar
-from ..model import flow_distance, respond, state_law
+from .._typing import Array, ArrayLike, Float
+from ..kernels.base import align
+from ..model import respond, state_law
 from ..model.maps import gain
 from ..operators import evaluate
 from ..responses import AbstractResponse, EntropyRegularized, Greedy
@@ -37,11 +38,12 @@ class MirrorDescent(AbstractSolver):
     proximal form); prior descent: Cui and Koeppl (2021), arXiv:2102.01585.
     """
 
-    learning_rate: Scalar | Callable[[Array], Any]
-    prior_beta: Scalar
+    learning_rate: Float[Array, "*batch"] | Callable[[Array], Any]
+    prior_beta: Float[Array, "*batch"]
     prior_steps: int | None = eqx.field(static=True)
     atol: float | None = eqx.field(static=True)
     default_max_steps: ClassVar[int] = 20_000
+    takes_lanes: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -87,12 +89,11 @@ class MirrorDescent(AbstractSolver):
         mu, seen = state_law(game, jnp.exp(log_policy))
         never = jnp.array(False)
         if response.is_smooth:
-            image, floor = problem.image(seen)
-            progress = Progress(Candidate(seen, None), flow_distance(seen, image), floor, never)
+            progress = Progress(Candidate(seen, None), problem.distance(seen, problem.image(seen)), never)
             beta = getattr(response, "beta", self.prior_beta).astype(game.dtype)
         else:
             found = gain(game, mu, log_policy, respond(game, seen, response), None)
-            progress = Progress(Candidate(seen, log_policy), found, jnp.zeros_like(found), never)
+            progress = Progress(Candidate(seen, log_policy), found, never)
             beta = self.prior_beta.astype(game.dtype)
         regularised = response.is_smooth or self.prior_steps is not None
         _, q = evaluate(
@@ -108,9 +109,9 @@ class MirrorDescent(AbstractSolver):
         eta = jnp.asarray(eta, game.dtype)
         pull = jnp.minimum(eta / beta, 1) if regularised else jnp.zeros_like(eta)
         rate = jnp.minimum(eta, beta) if regularised else eta
-        available = jnp.broadcast_to(game.available, log_policy.shape)
+        available = jnp.broadcast_to(align(game.available, log_policy), log_policy.shape)
         logits = (1 - pull) * jnp.where(available, log_policy, 0) + pull * jnp.where(available, prior, 0) + rate * q
-        following = log_normalize(jnp.where(available, logits, -jnp.inf), axis=-1)
+        following = log_normalize(jnp.where(available, logits, -jnp.inf), axis=2)
         if self.prior_steps is not None:
             prior = jnp.where((count + 1) % self.prior_steps == 0, following, prior)
         return (count + 1, following, prior), progress

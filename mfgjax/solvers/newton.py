@@ -45,7 +45,7 @@ class Newton(AbstractSolver):
 
     def step(self, problem: Problem, state: Any) -> tuple[Any, Progress]:
         trial, base, direction, length, base_residual = state
-        image, jvp, floor = jax.linearize(problem.image, trial, has_aux=True)
+        image, jvp = jax.linearize(problem.image, trial)
         residual = flow_distance(trial, image)
         # any decrease counts near the rounding level, a sufficient one elsewhere
         better = residual < (1 - 1e-4 * length) * base_residual
@@ -62,6 +62,6 @@ class Newton(AbstractSolver):
         following = problem.project(base + length * direction)
         finite = jnp.isfinite(following).all()
         failed = (length < 1e-6) | ~finite
-        progress = Progress(Candidate(trial, None), residual, floor, failed)
+        progress = Progress(Candidate(trial, None), residual, failed)
         following = jnp.where(finite, following, base)
         return (following, base, direction, length, jnp.where(better, residual, base_residual)), progress

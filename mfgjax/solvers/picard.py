@@ -7,8 +7,8 @@ import jax.numpy as jnp
 
 from .. import _checks
 from .._simplex import safe_log
-from .._typing import Array, ArrayLike, Scalar
-from ..model import flow_distance, respond, state_law
+from .._typing import Array, ArrayLike, Float
+from ..model import respond, state_law
 from ..model.maps import gain
 from ..responses import AbstractResponse
 from .base import AbstractSolver, Candidate, Problem, Progress
@@ -31,12 +31,13 @@ class Picard(AbstractSolver):
     arXiv:2007.03458.
     """
 
-    damping: Scalar
+    damping: Float[Array, "*batch"]
     averaging: str | None = eqx.field(static=True)
     atol: float | None = eqx.field(static=True)
     default_max_steps: ClassVar[int] = 20_000
     patience: ClassVar[int | None] = 2_000
     may_cycle: ClassVar[bool] = True
+    takes_lanes: ClassVar[bool] = True
 
     def __init__(self, damping: ArrayLike = 1.0, averaging: str | None = None, *, atol: float | None = None):
         self.damping = _checks.scalar_in("damping", damping, 0, 1, "(0, 1]")
@@ -68,8 +69,8 @@ class Picard(AbstractSolver):
         step, iterate = state
         weight = self._weight(step, problem.game.dtype)
         if problem.response.is_smooth:
-            image, floor = problem.image(iterate)
-            progress = Progress(Candidate(iterate, None), flow_distance(iterate, image), floor, jnp.array(False))
+            image = problem.image(iterate)
+            progress = Progress(Candidate(iterate, None), problem.distance(iterate, image), jnp.array(False))
             return (step + 1, iterate + weight * (image - iterate)), progress
 
         game = problem.game
@@ -79,8 +80,8 @@ class Picard(AbstractSolver):
         found = gain(game, mu, log_policy, best, None)
         best_mu, _ = state_law(game, best.policy)
         # policies are averaged with the mass that plays them; where there is none, the best response
-        mass = (1 - weight) * mu[..., None] * iterate + weight * best_mu[..., None] * best.policy
-        total = mass.sum(axis=-1, keepdims=True)
+        mass = (1 - weight) * mu[:, :, None] * iterate + weight * best_mu[:, :, None] * best.policy
+        total = mass.sum(axis=2, keepdims=True)
         policy = jnp.where(total > 0, mass / jnp.where(total > 0, total, 1), best.policy)
-        progress = Progress(Candidate(seen, log_policy), found, jnp.zeros_like(found), jnp.array(False))
+        progress = Progress(Candidate(seen, log_policy), found, jnp.array(False))
         return (step + 1, policy), progress

@@ -11,22 +11,22 @@ from matplotlib.patches import Circle, FancyArrowPatch, Patch
 from matplotlib.path import Path
 from matplotlib.ticker import MaxNLocator
 
-from ._typing import Array, Float
-from .equilibrium import Equilibrium
-from .games import moves
-from .model import FiniteHorizonGame
+from .._typing import Array, Float
+from ..equilibrium import Equilibrium
+from ..games import moves
+from ..model import FiniteHorizonGame
 
 _MASS_COLOURS = colormaps["Blues"]
 _HATCHES = ("", "//", "..", "\\\\", "xx", "--", "++", "oo", "||", "**")
 _MOST_BARS = 12  # states that still can be told apart in a stack
-_LINES = ("-", "--", "-.", ":")
+LINES = ("-", "--", "-.", ":")
 
 
-def _axes(ax: Axes | None, size: tuple[float, float]) -> Axes:
+def new_axes(ax: Axes | None, size: tuple[float, float]) -> Axes:
     return Figure(figsize=size, layout="constrained").add_subplot() if ax is None else ax
 
 
-def _short(label: str, length: int = 14) -> str:
+def short(label: str, length: int = 14) -> str:
     return label if len(label) <= length else label[: length - 1] + "…"
 
 
@@ -74,7 +74,7 @@ def plot_graph(
     targets = moves(game)
     labels = game.state_labels
     places = _places(labels, positions)
-    ax = _axes(ax, _size(places))
+    ax = new_axes(ax, _size(places))
     mass = np.asarray(law)
     unit = _unit(places)
     least, most = 0.2 * unit, 0.3 * unit
@@ -221,7 +221,7 @@ def _nodes(
         # a letter is some 0.65 of its size wide, and 1.7 radii of a circle hold a line
         size, width = min(11.0, (0.6 if inside else 0.95) * least), 1.7 * r * scale / 0.65
         fitting = min(size, width / len(label))
-        name, fits = _short(label, 20), fitting >= 5.5
+        name, fits = short(label, 20), fitting >= 5.5
         if fits:
             style: dict[str, Any] = dict(color=ink, ha="center", weight="bold")
             ax.text(x, y + 0.4 * r if inside else y, label, fontsize=fitting, **style, **text)
@@ -265,12 +265,12 @@ def plot_flow(
     Source: the form of Guan et al. (2021), arXiv:2110.07469, Fig. 2.
     """
     flow = _flow(equilibrium_or_flow)
-    ax = _axes(ax, (6.4, 4.2))
+    ax = new_axes(ax, (6.4, 4.2))
     if title is not None:
         ax.set_title(title)
     ax.set_xlabel("time t (steps)")
     times, num_states = np.arange(len(flow)), flow.shape[1]
-    names = [_short(label) for label in game.state_labels]
+    names = [short(label) for label in game.state_labels]
     if num_states > _MOST_BARS:
         image = ax.imshow(flow.T, aspect="auto", origin="lower", cmap="Greys", vmin=0, interpolation="nearest")
         ax.figure.colorbar(image, ax=ax, label="share of the population")  # pyright: ignore
@@ -317,7 +317,7 @@ def plot_residuals(equilibria: Mapping[str, Equilibrium], *, title: str | None =
     Returns:
       The axes.
     """
-    ax = _axes(ax, (6.4, 4.2))
+    ax = new_axes(ax, (6.4, 4.2))
     if title is not None:
         ax.set_title(title)
     for i, (name, equilibrium) in enumerate(equilibria.items()):
@@ -325,7 +325,7 @@ def plot_residuals(equilibria: Mapping[str, Equilibrium], *, title: str | None =
         (line,) = ax.plot(
             np.arange(1, len(history) + 1),
             np.where(history > 0, history, np.nan),
-            linestyle=_LINES[i % len(_LINES)],
+            linestyle=LINES[i % len(LINES)],
             marker="os^Dv"[i % 5],
             markersize=3.5,
         )

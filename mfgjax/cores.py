@@ -1,0 +1,37 @@
+"""Using all cores of a CPU."""
+
+import os
+
+import jax
+
+from . import _checks
+
+
+def use_cpu_cores(count: int | None = None) -> int:
+    """Let JAX see one CPU device per core, so that a sweep uses them all. Call it before anything is computed.
+
+    At the sizes of most games XLA computes on one core of each device; more cores need more devices. On
+    accelerators this changes nothing.
+
+    Args:
+      count: number of devices; None: one for each core that this process may use.
+
+    Returns:
+      The number of devices.
+
+    Raises:
+      ValueError: if JAX has started already.
+    """
+    cores = num_cores() if count is None else _checks.integer_at_least("count", count, 1)
+    try:
+        jax.config.update("jax_num_cpu_devices", cores)
+    except RuntimeError as error:
+        raise ValueError(
+            "`use_cpu_cores()` must be called before JAX computes anything (build games after it)."
+        ) from error
+    return cores
+
+
+def num_cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

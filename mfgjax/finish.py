@@ -1,0 +1,120 @@
+"""From what a solver found to an equilibrium with all that follows from it."""
+
+from collections.abc import Callable
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+
+from ._result import RESULTS, Result
+from ._simplex import log_normalize
+from ._typing import Array
+from .equilibrium import Equilibrium
+from .implicit import fixed_point, refuse_derivative
+from .kernels import AbstractKernel
+from .model import FiniteHorizonGame, LaneGame, respond, seen_distance, state_law
+from .model.maps import gain
+from .responses import AbstractResponse, Boltzmann, EntropyRegularized, Greedy
+from .solvers import Problem
+from .solvers.base import Candidate, rounding
+from .solvers.loop import Outcome, reachable
+
+
+def finish(
+    game: FiniteHorizonGame | LaneGame,
+    response: AbstractResponse,
+    outcome: Outcome,
+    tolerance: Any,
+    differentiable: Callable = fixed_point,
+    judged: bool = True,
+) -> Equilibrium:
+    """Attach the derivative, and everything that follows from the mean field.
+
+    Args:
+      game: the game, or many.
+      response: how agents act.
+      outcome: of the solver.
+      tolerance: that it was given.
+      differentiable: `fixed_point`, or its form for lanes.
+      judged: compute the exploitability; else it is NaN.
+    """
+    candidate: Candidate = outcome.candidate
+    if response.is_smooth:
+        mean_field = differentiable((game, response), candidate.mean_field, outcome.code == RESULTS.converged)
+        best = respond(game, mean_field, response)
+        log_policy = best.log_policy
+    else:
+        assert candidate.log_policy is not None
+        mean_field = refuse_derivative(candidate.mean_field, (game, response))
+        best = respond(game, mean_field, response)
+        log_policy = log_normalize(candidate.log_policy, axis=2)  # averaged weights are rounded
+
+    policy = best.policy if response.is_smooth else jnp.exp(log_policy)
+    # the residual is zero at every equilibrium, hence so is its derivative
+    mu, image = state_law(*held((game, policy)))
+    gained = _gained(game, response, log_policy) if judged else jnp.full(game.lanes, jnp.nan, game.dtype)
+    residual, target = outcome.residual, jnp.broadcast_to(tolerance, game.lanes)
+    if response.is_smooth:
+        residual = seen_distance(game, candidate.mean_field, image)
+        target = reachable(Problem(game, response, tolerance), rounding(game, response, best.q))
+    # adds nothing, but the derivative of what was not found is NaN here, too
+    nothing = 0 * mean_field.sum(axis=tuple(range(1 + game.num_seen_axes)))
+    return Equilibrium(
+        mean_field=mean_field,
+        policy=policy,
+        log_policy=log_policy,
+        values=best.values,
+        q=best.q,
+        residual=residual + nothing,
+        exploitability=gained + nothing,
+        tolerance=target,
+        num_steps=outcome.num_steps,
+        residual_history=jnp.where(jnp.isfinite(outcome.history), outcome.history, jnp.nan),
+        result=Result(jnp.where(_unsound(game, image, mu), RESULTS.not_stochastic, outcome.code), outcome.period),
+        criterion="residual" if response.is_smooth else "exploitability",
+        observes=game.observes,
+        action_axis=-1 - len(game.lanes),
+    )
+
+
+def held(tree: Any) -> Any:
+    """Return a tree whose arrays are constants to differentiation; callables in it stay as they are."""
+    return jax.tree.map(lambda leaf: jax.lax.stop_gradient(leaf) if eqx.is_inexact_array(leaf) else leaf, tree)
+
+
+def _gained(game: FiniteHorizonGame | LaneGame, response: AbstractResponse, log_policy: Array) -> Array:
+    """Return what leaving a policy gains in the population that follows it."""
+    if not isinstance(response, Boltzmann):
+        # zero at every equilibrium, hence so is its derivative (not that of leaving a Boltzmann policy)
+        game, response, log_policy = held((game, response, log_policy))
+    mu, image = state_law(game, jnp.exp(log_policy))
+    criterion = response if isinstance(response, EntropyRegularized) else Greedy()
+    penalty = None
+    if isinstance(response, EntropyRegularized):
+        penalty = (response.beta, response.log_prior(game.available, game.dtype))
+    return gain(game, mu, log_policy, respond(game, image, criterion), penalty)
+
+
+def _unsound(game: FiniteHorizonGame | LaneGame, mean_field: Array, mu: Array) -> Array:
+    """Tell whether the law of states is none or, for a kernel given as a callable, its rows at the flow reached."""
+    slack = float(jnp.finfo(game.dtype).eps) ** 0.5
+    # comparisons with NaN are false: what is not finite has a code of its own
+    unsound = (jnp.abs(mu.sum(axis=1) - 1) > slack).any(axis=0) | (mu < -slack).any(axis=(0, 1))
+    if isinstance(game.kernel, AbstractKernel):
+        return unsound
+    if isinstance(game, LaneGame):
+        return unsound | game.per_lane(_defective, mean_field)
+    return unsound | _defective(game, mean_field)
+
+
+def _defective(game: FiniteHorizonGame, mean_field: Array) -> Array:
+    slack = float(jnp.finfo(game.dtype).eps) ** 0.5
+
+    def defect(t: Array) -> Array:
+        kernel, available = game.kernel_at(t, mean_field[t]), game.available_at(t)
+        missing = jnp.abs(kernel.expect(jnp.ones_like(game.initial)) - 1) > slack
+        negative = kernel.probabilities[0].min(axis=-1) < -slack
+        return (available & (missing | negative)).any()
+
+    return jax.lax.map(defect, jnp.arange(game.horizon, dtype=jnp.int32)).any()

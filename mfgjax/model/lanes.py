@@ -1,0 +1,131 @@
+"""Many games of one shape at once, with the lanes on the last axis."""
+
+from collections.abc import Callable
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+
+from .._typing import Array, Bool, Scalar
+from ..kernels import AbstractKernel
+from .finite_horizon import FiniteHorizonGame
+
+
+class LaneGame(eqx.Module):
+    """A game of which some arrays carry a trailing axis of lanes, one game each; the others are shared.
+
+    It stands in for a `FiniteHorizonGame` wherever code indexes leading axes only: mean fields are then
+    `[T, S, lanes]`, policies `[T, S, A, lanes]`. The library's own rewards and kernels compute all lanes at
+    once; callables of users, written for one game, are mapped over the lanes.
+
+    Args:
+      game: the games; what carries lanes has one axis more, at the end.
+      carried: for each leaf of `game`, in order, whether it carries lanes.
+      num_lanes: their number.
+    """
+
+    game: FiniteHorizonGame
+    carried: tuple[bool, ...] = eqx.field(static=True)
+    num_lanes: int = eqx.field(static=True)
+
+    @property
+    def lanes(self) -> tuple[int, ...]:
+        """The axes behind those of one game."""
+        return (self.num_lanes,)
+
+    @property
+    def initial(self) -> Array:
+        law = self.game.initial
+        shape = (self.num_states, self.num_lanes)
+        return jnp.broadcast_to(law if law.ndim == 2 else law[:, None], shape)
+
+    @property
+    def num_states(self) -> int:
+        return self.game.initial.shape[0]
+
+    @property
+    def num_actions(self) -> int:
+        return self.game.num_actions
+
+    @property
+    def available(self) -> Bool[Array, "#T S A"]:
+        return self.game.available
+
+    @property
+    def discount(self) -> Array:
+        return self.game.discount
+
+    @property
+    def horizon(self) -> int:
+        return self.game.horizon
+
+    @property
+    def observes(self) -> str:
+        return self.game.observes
+
+    @property
+    def dtype(self) -> jnp.dtype:
+        return self.game.dtype
+
+    @property
+    def num_seen_axes(self) -> int:
+        return self.game.num_seen_axes
+
+    @property
+    def kernel(self) -> Any:
+        return self.game.kernel
+
+    def available_at(self, t: Scalar) -> Array:
+        return self.game.available_at(t)
+
+    def observe(self, mu: Array, mass: Array) -> Array:
+        return self.game.observe(mu, mass)
+
+    def kernel_at(self, t: Scalar, mean_field: Array) -> Any:
+        """Return what has `expect` and `push` for all lanes."""
+        kernel = self.game.kernel
+        if isinstance(kernel, AbstractKernel) and (kernel.takes_lanes or not self._carries("kernel")):
+            return kernel.at(t)
+        return _MappedKernel(self, t, mean_field)
+
+    def reward_at(self, t: Scalar, mean_field: Array) -> Array:
+        """Return R_t(s,a,·) of every lane as `[S, A, lanes]`."""
+        if getattr(self.game.reward, "takes_lanes", False):
+            reward = jnp.asarray(self.game.reward(t, mean_field)).astype(self.dtype)
+            reward = reward if reward.ndim == 3 else reward[..., None]
+        else:
+            reward = self.per_lane(lambda game, seen: game.reward_at(t, seen), mean_field)
+        return jnp.broadcast_to(reward, (self.num_states, self.num_actions, self.num_lanes))
+
+    def per_lane(self, function: Callable, *arrays: Array) -> Any:
+        """Map `function(game, *arrays)`, written for one game, over the lanes of game and arrays."""
+        leaves, structure = jax.tree.flatten(self.game)
+        mapped = [leaf for leaf, lane in zip(leaves, self.carried, strict=True) if lane]
+
+        def single(mapped: list[Array], *arrays: Array) -> Any:
+            rest = iter(mapped)
+            own = [next(rest) if lane else leaf for leaf, lane in zip(leaves, self.carried, strict=True)]
+            return function(jax.tree.unflatten(structure, own), *arrays)
+
+        return jax.vmap(single, in_axes=-1, out_axes=-1, axis_size=self.num_lanes)(mapped, *arrays)
+
+    def _carries(self, field: str) -> bool:
+        flags = jax.tree.unflatten(jax.tree.structure(self.game), self.carried)
+        return any(jax.tree.leaves(getattr(flags, field)))
+
+
+class _MappedKernel(eqx.Module):
+    """The kernels of one time, each computed for its own lane."""
+
+    games: LaneGame
+    t: Scalar
+    mean_field: Array
+
+    def expect(self, values: Array) -> Array:
+        return self.games.per_lane(
+            lambda game, seen, v: game.kernel_at(self.t, seen).expect(v), self.mean_field, values
+        )
+
+    def push(self, mass: Array) -> Array:
+        return self.games.per_lane(lambda game, seen, m: game.kernel_at(self.t, seen).push(m), self.mean_field, mass)

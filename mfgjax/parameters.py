@@ -1,0 +1,183 @@
+"""The arrays of game, response and solver by name, and values for them that differ from lane to lane."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from . import _checks
+from ._simplex import log_normalize, safe_log
+from ._typing import Array, ArrayLike
+from .lanes import Lanes
+from .model import FiniteHorizonGame
+from .responses import AbstractResponse, Boltzmann, EntropyRegularized
+from .solvers import AbstractSolver, Auto
+
+Triple = tuple[FiniteHorizonGame, AbstractResponse, AbstractSolver | Auto]
+
+_POSITIVE = ("beta", "learning_rate", "prior_beta")
+_SHARES = ("discount", "damping", "mixing")
+_POLICIES = ("reference", "log_reference", "prior", "log_prior")
+
+
+class Parameter(NamedTuple):
+    """An array of `(game, response, solver)` that may differ from lane to lane.
+
+    Attributes:
+      path: its place, such as "game.reward.L.weight".
+      leaf: its number among the leaves of the triple.
+      values: in its shape, with a last axis of lanes.
+    """
+
+    path: str
+    leaf: int
+    values: Array
+
+
+def swept(game: FiniteHorizonGame, response: AbstractResponse, solver: Any, axes: Mapping[str, ArrayLike]) -> Lanes:
+    """Return the problems that have the given values, with a last axis of lanes, in place of single ones."""
+    triple = with_policy_leaf((game, response, solver), axes)
+    found = {name: parameter(triple, name, values) for name, values in axes.items()}
+    counts = {name: p.values.shape[-1] for name, p in found.items()}
+    if not counts:
+        raise ValueError("`axes` is empty: it must name what differs between lanes.")
+    num_lanes = next(iter(counts.values()))
+    for name, count in counts.items():
+        if count != num_lanes:
+            first = next(iter(counts))
+            raise ValueError(f"`axes` has {num_lanes} lanes of {first!r}, but {count} of {name!r}.")
+    leaves, structure = jax.tree.flatten(triple)
+    carried = [False] * len(leaves)
+    for name, p in found.items():
+        if carried[p.leaf]:
+            raise ValueError(f"`axes[{name!r}]` is {p.path}, which is there twice.")
+        leaves[p.leaf], carried[p.leaf] = p.values, True
+    return Lanes(jax.tree.unflatten(structure, leaves), tuple(carried), num_lanes)
+
+
+def place(game: FiniteHorizonGame, response: AbstractResponse, solver: Any, axes: Any) -> Lanes:
+    """Return the problems of arrays that hold lanes already, where a prefix of -1 and None says so."""
+    if not isinstance(axes, tuple) or len(axes) not in (2, 3):
+        got = _checks.shorten(axes)
+        raise ValueError(f"`axes` must be a mapping from names to values, or a tuple for (game, response); got {got}.")
+    triple, flags = (game, response, solver), (*axes, *((None,) if len(axes) == 2 else ()))
+
+    def spread(flag: Any, part: Any) -> Any:
+        if flag not in (None, -1):
+            raise ValueError(f"`axes` must hold -1 (lanes on the last axis) or None; got {_checks.shorten(flag)}.")
+        return jax.tree.map(lambda leaf: flag == -1 and eqx.is_inexact_array(leaf), part)
+
+    try:
+        carried = jax.tree.map(spread, flags, triple, is_leaf=lambda flag: flag is None)
+    except (TypeError, KeyError) as error:
+        raise ValueError(f"`axes` does not have the structure of (game, response): {error}.") from error
+    carried = jax.tree.leaves(carried)
+    leaves, structure = jax.tree.flatten(triple)
+    counts = {leaf.shape[-1] if leaf.ndim else 0 for leaf, lane in zip(leaves, carried, strict=True) if lane}
+    if len(counts) != 1 or 0 in counts:
+        raise ValueError(f"`axes` marks arrays with last axes of {sorted(counts)} lanes; it must be one number.")
+    leaves = [leaf.astype(game.dtype) if lane else leaf for leaf, lane in zip(leaves, carried, strict=True)]
+    return Lanes(jax.tree.unflatten(structure, leaves), tuple(carried), counts.pop())
+
+
+def with_policy_leaf(triple: Triple, names: Mapping[str, Any]) -> Triple:
+    """Return the triple with a table for the reference (or prior) where one is swept and none was given."""
+    game, response, solver = triple
+    if response.prior_table is None and any(name.removeprefix("response.") in _POLICIES for name in names):
+        field = "log_reference" if isinstance(response, EntropyRegularized) else "log_weights"
+        if hasattr(response, field):
+            table = response.log_prior(game.available, game.dtype)
+            is_none = {"is_leaf": lambda leaf: leaf is None}
+            response = eqx.tree_at(lambda r: getattr(r, field), response, table, **is_none)
+    return game, response, solver
+
+
+def parameter(triple: Triple, name: str, values: Any) -> Parameter:
+    """Find an array by name, and bring values for it, with a last axis of lanes, into its shape.
+
+    Raises:
+      ValueError: if there is no such array, or naming the first value that is out of range (lane first).
+    """
+    index, path, kind = _find(triple, name)
+    leaf, game = jax.tree.leaves(triple)[index], triple[0]
+    table = _checks.as_numbers(name, values)
+    if table.ndim == 0 or table.shape[-1] == 0:
+        raise ValueError(f"`{name}` must have a last axis of at least one lane; got shape {table.shape}.")
+    count = table.shape[-1]
+    if kind in _POLICIES:
+        return Parameter(path, index, _log_policies(game, name, kind, table))
+    shape, times = tuple(leaf.shape), (game.horizon, game.horizon + 1)
+    given = tuple(table.shape[:-1])
+    over_time = bool(shape) and shape[0] == 1 and given[1:] == shape[1:] and given[:1] in [(t,) for t in times]
+    if shape and shape[0] == 1 and given == shape[1:]:
+        table = table[None]
+    elif given != shape and not over_time:
+        allowed = [(*shape, count)] + ([(*shape[1:], count)] if shape and shape[0] == 1 else [])
+        _checks.shape_is(name, table, allowed, f"that of `{path}`, then lanes")
+    if not _checks.is_traced(table):
+        _check_values(game, name, path, np.moveaxis(np.asarray(table, game.dtype), -1, 0))
+    return Parameter(path, index, jnp.asarray(table, game.dtype))
+
+
+def paths(triple: Triple) -> dict[str, int]:
+    """Return the places of all floating arrays of a triple, with their numbers among its leaves."""
+    found = {}
+    for index, (keys, leaf) in enumerate(jax.tree_util.tree_leaves_with_path(triple)):
+        if eqx.is_inexact_array(leaf):
+            head = ("game", "response", "solver")[keys[0].idx]
+            found[head + jax.tree_util.keystr(keys[1:])] = index
+    return found
+
+
+def _find(triple: Triple, name: str) -> tuple[int, str, str]:
+    """Return the leaf that a name stands for, its path, and what kind of values it takes."""
+    known = paths(triple)
+    kind = name.removeprefix("response.")
+    alias = {"reference": "log_reference", "prior": "log_weights", "log_prior": "log_weights"}.get(kind, kind)
+    wrong = {"reference": Boltzmann, "log_reference": Boltzmann, "prior": EntropyRegularized}.get(kind)
+    if wrong is None or not isinstance(triple[1], wrong):
+        for path in (f"response.{alias}", f"solver.{name}", f"game.{name}", name):
+            if path in known:
+                return known[path], path, kind if kind in _POLICIES else ""
+    names = sorted(path.removeprefix("game.").removeprefix("response.") for path in known)
+    raise ValueError(f"There is no array {name!r} in game, response or solver; there are {', '.join(names)}.")
+
+
+def _log_policies(game: FiniteHorizonGame, name: str, kind: str, table: Any) -> Array:
+    """Return logs `[#T, S, A, lanes]` of policies given as probabilities, or as logs, with lanes last."""
+    S, A, T, count = game.num_states, game.num_actions, game.horizon + 1, table.shape[-1]
+    allowed = [(S, A, count), (1, S, A, count), (T, S, A, count)]
+    _checks.shape_is(name, table, allowed, "states, actions, lanes; or times first")
+    table = table if table.ndim == 4 else table[None]
+    if not _checks.is_traced(table):
+        first = np.moveaxis(np.asarray(table), -1, 0)
+        shown = first[:, 0] if first.shape[1] == 1 else first
+        if not kind.startswith("log_"):
+            _checks.distribution(name, shown, leading=shown.ndim - 1)
+        support = first > (-np.inf if kind.startswith("log_") else 0)
+        good = support == np.asarray(game.available)
+        must = "it must be positive exactly on the available actions (lane first, then state and action)"
+        _checks.all_true(name, shown, good if shown is first else good[:, 0], must)
+    logs = jnp.asarray(table, game.dtype)
+    return log_normalize(logs if kind.startswith("log_") else safe_log(logs), axis=2)
+
+
+def _check_values(game: FiniteHorizonGame, name: str, path: str, values: np.ndarray) -> None:
+    """Refuse values of known arrays that are out of range; the first axis is lanes."""
+    field = path.rsplit(".", 1)[-1]
+    owner = path.split(".", 1)[0]
+    if owner != "game" and field in _POSITIVE:
+        _checks.all_true(name, values, (values > 0) & (values < np.inf), "it must lie in (0, inf)")
+    elif (owner != "game" or path == "game.discount") and field in _SHARES:
+        _checks.all_true(name, values, (values > 0) & (values <= 1), "it must lie in (0, 1]")
+    elif path == "game.initial":
+        _checks.distribution(name, values, leading=1)
+    elif path == "game.kernel.probabilities":
+        # a row that is no law matters where its action ever exists
+        rows = np.broadcast_to(np.asarray(game.available).any(axis=0), values.shape[:-1])
+        _checks.distribution(name, values, rows, leading=values.ndim - 1)
+    else:
+        _checks.finite(name, values)

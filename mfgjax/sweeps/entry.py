@@ -1,0 +1,165 @@
+"""The entry point: a labelled dataset of equilibria over a grid of parameters."""
+
+import os
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import xarray as xr
+
+from .. import _checks
+from .._progress import progress_bar
+from .._typing import ArrayLike
+from ..equilibrium import Equilibrium
+from ..model import FiniteHorizonGame
+from ..responses import AbstractResponse, EntropyRegularized
+from ..solvers import AbstractSolver, Auto
+from .devices import lane_mesh, meet, of_first_process
+from .games import build_games
+from .grid import Points, Tile, parse_axes
+from .outputs import ATTRIBUTES, parse_outputs
+from .record import parts_of, provenance
+from .store import FORMAT, Store
+from .work import Work, make_plan
+
+
+def sweep(
+    game: FiniteHorizonGame | Callable[..., FiniteHorizonGame],
+    response: AbstractResponse | type[AbstractResponse] = EntropyRegularized,
+    *,
+    solver: AbstractSolver | Auto | None = None,
+    zipped: bool = False,
+    outputs: Iterable[str] | Mapping[str, Any] = ("mean_field", "policy", "exploitability"),
+    out: str | os.PathLike[str] | None = None,
+    guess: ArrayLike | Equilibrium | None = None,
+    max_steps: int | None = None,
+    warm_start: str | None = None,
+    block: int | None = None,
+    chunk: int | None = None,
+    progress: bool = True,
+    **axes: Any,
+) -> xr.Dataset:
+    """Find the equilibria of a game over a grid of parameters.
+
+        ds = sweep(game, beta=np.geomspace(0.05, 50, 4096), reference={"paper": rho, "uniform": None})
+        ds.mean_field.sel(reference="paper", time=5).plot()
+
+    Thousands of games are solved together, in blocks that fit in cache, on all devices that JAX sees, in every
+    process that `jax.distributed` has joined. Each point is solved as `solve` would; one that fails is marked in
+    `result_code` and harms no other.
+
+    Args:
+      game: the physics; or a function that builds it, such as `games.ring_crowd`, whose parameters can be
+        swept too (those that change the shape, such as a horizon, are gone through one by one).
+      response: how agents act, with what all points share; or its class, `beta` then being swept.
+      solver: the method; None for `Auto()`.
+      zipped: the axes go side by side, one point for each place in them, rather than span a grid.
+      outputs: what is kept of every point besides `result_code`, `result_period`, `residual`, `tolerance` and
+        `num_steps`: names among "mean_field", "policy", "exploitability", "state_law", "terminal_law",
+        "log_policy", "values", "q"; or a mapping from names to functions `(game, response, equilibrium) ->
+        array`, or to pairs of such a function and the names of its dimensions (None: an output of that name).
+        They are computed in the same program.
+      out: folder in zarr's format that is written as the sweep goes. Interrupted at any moment, the same call
+        goes on where it was; a call with anything changed is refused.
+      guess: a mean field from which every point starts; None: the flow of its reference.
+      max_steps: most steps of the solver at each point.
+      warm_start: name of an axis, such as "beta", along which neighbours start from one another: one of 16 is
+        solved first, the others start from what it found.
+      block: points that a device computes together; None: as many as fit in its cache.
+      chunk: points between two signs of progress, and in one file; None: as many as take 128 MB.
+      progress: show a bar with the time left, on a terminal or in a notebook.
+      **axes: what is swept, by name: "beta", "reference", "initial", "discount", "damping", the place of any
+        array, such as `**{"reward.L.weight": weights}`, or a parameter of the builder. Each is a list of
+        values, or a mapping from labels to values; None in a list of references is the uniform one.
+
+    Returns:
+      A dataset with one dimension for each axis (or "point"), then "time", "state", "action"; its attributes
+      say what made it. With `out` it is read from there when it is used.
+
+    Raises:
+      ValueError: if an argument is invalid, naming the axis, the place in it and the value; or if `out` holds
+        something else.
+    """
+    builder = None if isinstance(game, FiniteHorizonGame) else game
+    if builder is not None and not callable(builder):
+        raise ValueError(f"`game` must be a game or a function that returns one; got {_checks.shorten(game)}.")
+    points = Points(parse_axes(axes, builder), _checks.boolean("zipped", zipped))
+    points.check()
+    if warm_start is not None:
+        points = _with_last(points, warm_start)
+    games = build_games(game, points)
+    plans = [make_plan(family, response, solver, max_steps, points, guess) for family in games.families]
+    wanted = parse_outputs(outputs, plans[0].lanes.problem[0].observes)
+    work = Work(points, games, plans, wanted, lane_mesh(), block, warm_start is not None)
+    tiles = work.tiles(None if chunk is None else _checks.integer_at_least("chunk", chunk, 1))
+    attrs = provenance(game, plans[0], points)
+    order = tuple(axes) if not zipped else ("point",)
+    if out is None:
+        dataset = _in_memory(work, tiles, attrs, _checks.boolean("progress", progress))
+    else:
+        dataset = _on_disk(work, tiles, attrs, Path(out), _checks.boolean("progress", progress))
+    return dataset.transpose(*order, ...)
+
+
+def _with_last(points: Points, name: str) -> Points:
+    """Return the points with an axis moved last, so that its neighbours are neighbours."""
+    names = [axis.name for axis in points.axes]
+    if name not in names:
+        raise ValueError(f"`warm_start` must be the name of an axis: {', '.join(names)}; got {name!r}.")
+    if points.zipped:
+        return points
+    return Points(sorted(points.axes, key=lambda axis: axis.name == name), False)
+
+
+def _in_memory(work: Work, tiles: list[Tile], attrs: dict[str, str], progress: bool) -> xr.Dataset:
+    shape, points = work.points.shape, work.points
+    data: dict[str, np.ndarray] = {
+        name: np.empty((*shape, *inner), kind) for name, (_, inner, kind) in work.shapes().items()
+    }
+    with progress_bar("sweep", int(np.prod(shape)), shown=progress) as advance:
+        for tile in tiles:
+            for name, array in work.compute(tile, tiles[0].size).items():
+                data[name][tile.region] = array
+            advance(tile.size)
+    dims = {name: (*points.dims, *dims) for name, (dims, _, _) in work.shapes().items()}
+    variables = {name: (dims[name], array, ATTRIBUTES.get(name, {})) for name, array in data.items()}
+    return xr.Dataset(variables, work.coords(), {"format": FORMAT, **attrs})
+
+
+def _on_disk(work: Work, tiles: list[Tile], attrs: dict[str, str], path: Path, progress: bool) -> xr.Dataset:
+    store, points = Store(path), work.points
+    variables = {
+        name: ((*points.dims, *dims), (*points.shape, *inner), kind)
+        for name, (dims, inner, kind) in work.shapes().items()
+    }
+    first = jax.process_index() == 0
+    problem = ""
+    done = np.zeros(len(tiles), bool)
+    if first:
+        try:
+            store.begin(xr.Dataset(None, work.coords(), attrs), variables, tiles[0], parts_of(work, attrs, tiles[0]))
+            done = store.is_done(tiles)
+        except ValueError as error:  # said in every process, not waited for in the others
+            problem = str(error)
+    _agree(problem)
+    done = of_first_process(done)
+    ready = sum(tile.size for tile, there in zip(tiles, done, strict=True) if there)
+    with progress_bar("sweep", int(np.prod(points.shape)), ready, shown=progress and first) as advance:
+        for tile in (tile for tile, there in zip(tiles, done, strict=True) if not there):
+            found = work.compute(tile, tiles[0].size)
+            if first:
+                store.write(tile, found)
+            advance(tile.size)
+    meet("sweep written")
+    return store.dataset()
+
+
+def _agree(problem: str) -> None:
+    text = np.zeros(1024, np.uint8)
+    encoded = np.frombuffer(problem.encode()[:1024], np.uint8)
+    text[: len(encoded)] = encoded
+    said = bytes(of_first_process(text)).rstrip(b"\0").decode(errors="ignore")
+    if said:
+        raise ValueError(said)

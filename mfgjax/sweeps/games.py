@@ -1,0 +1,106 @@
+"""The games of a sweep: one, or what a builder makes of every combination of its parameters."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import numpy as np
+
+from .. import _checks
+from ..model import FiniteHorizonGame
+from .grid import Axis, Points
+
+
+class Family(NamedTuple):
+    """Games of one shape, which differ in floating arrays only.
+
+    Attributes:
+      games: in the order of the combinations.
+      differing: for the leaves that differ, by their number, the values with a last axis of games.
+    """
+
+    games: list[FiniteHorizonGame]
+    differing: dict[int, np.ndarray]
+
+
+class Games(NamedTuple):
+    """All games of a sweep.
+
+    Attributes:
+      families: games of one shape each; horizon and graph differ between them.
+      family_of: of every combination of the builder's parameters.
+      place_of: of every combination, among the games of its family.
+      combination: from the indices of a tile's points along the axes to combinations.
+    """
+
+    families: list[Family]
+    family_of: np.ndarray
+    place_of: np.ndarray
+    combination: Callable[[list[np.ndarray]], np.ndarray]
+
+
+def build_games(game: FiniteHorizonGame | Callable, points: Points) -> Games:
+    """Return the games that the points of a sweep need, each built once."""
+    building = [i for i, axis in enumerate(points.axes) if axis.builds]
+    axes = [points.axes[i] for i in building]
+    if isinstance(game, FiniteHorizonGame):
+        return Games([_family([game])], np.zeros(1, int), np.zeros(1, int), lambda places: np.zeros_like(places[0]))
+    lengths = [len(axis.values) for axis in axes]
+    if points.zipped and axes:
+        rows: dict[str, int] = {}
+        of_point = np.array(
+            [rows.setdefault(repr([axis.values[i] for axis in axes]), len(rows)) for i in range(lengths[0])]
+        )
+        firsts = [int(np.argmax(of_point == k)) for k in range(len(rows))]
+        chosen = [(i,) * len(axes) for i in firsts]
+    else:
+        of_point = np.arange(1)
+        chosen = list(np.ndindex(*lengths))
+    built = [_build(game, axes, indices) for indices in chosen]
+    keys: dict[Any, int] = {}
+    family_of = np.array([keys.setdefault(_shape_key(one), len(keys)) for one in built])
+    place_of = np.array([int((family_of[:k] == family_of[k]).sum()) for k in range(len(built))])
+    families = [_family([one for one, f in zip(built, family_of, strict=True) if f == k]) for k in range(len(keys))]
+
+    def combination(places: list[np.ndarray]) -> np.ndarray:
+        if not axes:
+            return np.zeros_like(places[0])
+        if points.zipped:
+            return of_point[places[0]]
+        return np.ravel_multi_index([places[i] for i in building], lengths)
+
+    return Games(families, family_of, place_of, combination)
+
+
+def _build(builder: Callable, axes: Sequence[Axis], indices: Sequence[int]) -> FiniteHorizonGame:
+    chosen = {axis.name: axis.values[i] for axis, i in zip(axes, indices, strict=True)}
+    # of NumPy's numbers builders get Python's: whole numbers and words are static to them
+    arguments = {name: value.item() if isinstance(value, np.generic) else value for name, value in chosen.items()}
+    built = builder(**{k: float(v) if isinstance(v, jax.Array) and v.ndim == 0 else v for k, v in arguments.items()})
+    if not isinstance(built, FiniteHorizonGame):
+        raise ValueError(f"`game` must be a game or a function that returns one; got {_checks.shorten(built)}.")
+    return built
+
+
+def _shape_key(game: FiniteHorizonGame) -> tuple:
+    """Return what games of one family have in common: everything but the values of floating arrays."""
+    leaves, structure = jax.tree.flatten(game)
+    kinds = []
+    for leaf in leaves:
+        if eqx.is_inexact_array(leaf):
+            kinds.append((leaf.shape, str(leaf.dtype)))
+        else:
+            kinds.append(np.asarray(leaf).tobytes() if eqx.is_array(leaf) else leaf)
+    return structure, tuple(kinds)
+
+
+def _family(games: list[FiniteHorizonGame]) -> Family:
+    differing = {}
+    if len(games) > 1:
+        for index, values in enumerate(zip(*map(jax.tree.leaves, games), strict=True)):
+            if eqx.is_inexact_array(values[0]):
+                table = np.stack([np.asarray(value) for value in values], axis=-1)
+                if (table != table[..., :1]).any():
+                    differing[index] = table
+    return Family(games, differing)

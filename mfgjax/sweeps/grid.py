@@ -1,0 +1,142 @@
+"""What is swept: axes with their values and labels, the points they span, and tiles of points."""
+
+import inspect
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .. import _checks
+
+
+class Axis(NamedTuple):
+    """One thing that is swept.
+
+    Attributes:
+      name: as it was given.
+      values: in order.
+      labels: of the coordinate, one for each value.
+      builds: whether it is a parameter of the game's builder; else it is an array by name.
+    """
+
+    name: str
+    values: Sequence[Any]
+    labels: np.ndarray
+    builds: bool
+
+
+def parse_axes(axes: Mapping[str, Any], builder: Callable | None) -> list[Axis]:
+    """Return the axes in the order given, each refused with a sentence if it is no list of values."""
+    known = {} if builder is None else dict(inspect.signature(builder).parameters)
+    if not axes:
+        raise ValueError("`sweep` needs something to sweep, such as `beta=[0.5, 1.0, 2.0]`.")
+    found = []
+    for name, given in axes.items():
+        values, labels = _values(name, given)
+        if not len(values):
+            raise ValueError(f"`{name}` is empty; an axis needs at least one value.")
+        found.append(Axis(name, values, labels, name in known))
+    return found
+
+
+def _values(name: str, given: Any) -> tuple[Sequence[Any], np.ndarray]:
+    """Return the values of an axis with their labels: numbers and words stand for themselves, arrays are numbered."""
+    if isinstance(given, Mapping):
+        return list(given.values()), np.array([str(key) for key in given], dtype=object)
+    if isinstance(given, str) or (not isinstance(given, Sequence) and getattr(given, "ndim", 0) == 0):
+        must = "a list of values, or a mapping from labels to values"
+        raise ValueError(f"`{name}` must be {must}; got {_checks.shorten(given)}.")
+    first = given[0] if len(given) else 0.0
+    if isinstance(first, str):
+        return given, np.array([str(value) for value in given], dtype=object)
+    if isinstance(first, bool | np.bool_):
+        return given, np.array([bool(value) for value in given])
+    if first is None or np.ndim(first):
+        return given, np.arange(len(given))
+    numbers = np.asarray(_checks.as_numbers(name, given), float)
+    whole = np.asarray(given).dtype.kind in "iu"
+    return given, numbers.astype(int) if whole else numbers
+
+
+class Points(NamedTuple):
+    """The points of a sweep: a grid over the axes, or the axes side by side.
+
+    Attributes:
+      axes: what is swept.
+      zipped: whether they are side by side.
+    """
+
+    axes: list[Axis]
+    zipped: bool
+
+    @property
+    def dims(self) -> tuple[str, ...]:
+        return ("point",) if self.zipped else tuple(axis.name for axis in self.axes)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        lengths = tuple(len(axis.values) for axis in self.axes)
+        return lengths[:1] if self.zipped else lengths
+
+    def check(self) -> None:
+        """Refuse axes side by side that are not of one length."""
+        if self.zipped:
+            first = self.axes[0]
+            for axis in self.axes:
+                if len(axis.values) != len(first.values):
+                    raise ValueError(
+                        f"`zipped=True` needs axes of one length; {first.name!r} has {len(first.values)} values, "
+                        f"{axis.name!r} has {len(axis.values)}."
+                    )
+
+    def coords(self) -> dict[str, Any]:
+        """Return the coordinates of the dataset."""
+        if not self.zipped:
+            return {axis.name: axis.labels for axis in self.axes}
+        return {axis.name: ("point", axis.labels) for axis in self.axes}
+
+    def indices(self, tile: "Tile") -> list[np.ndarray]:
+        """Return for each axis which of its values the points of a tile have, in order."""
+        places = np.indices(tile.shape).reshape(len(tile.shape), -1)
+        places = [place + begin for place, begin in zip(places, tile.begin, strict=True)]
+        return [places[0]] * len(self.axes) if self.zipped else places
+
+    def tiles(self, size: int, single: Sequence[int] = (), multiple: int = 1) -> Iterator["Tile"]:
+        """Cut the grid into boxes of at most `size` neighbouring points, in order.
+
+        Args:
+          size: most points of a tile.
+          single: dimensions along which a tile has one point.
+          multiple: what the extent along the last dimension is a multiple of, unless it is all of it.
+        """
+        extent, room = [1] * len(self.shape), max(size, 1)
+        for d in reversed(range(len(self.shape))):
+            if d in single:
+                continue
+            extent[d] = min(self.shape[d], room)
+            if d == len(self.shape) - 1 and extent[d] < self.shape[d]:
+                extent[d] = max(extent[d] // multiple, 1) * multiple
+            room //= extent[d]
+            if extent[d] < self.shape[d]:
+                break
+        counts = [math.ceil(n / e) for n, e in zip(self.shape, extent, strict=True)]
+        for index in np.ndindex(*counts):
+            begin = tuple(i * e for i, e in zip(index, extent, strict=True))
+            shape = tuple(min(e, n - b) for e, n, b in zip(extent, self.shape, begin, strict=True))
+            yield Tile(begin, shape)
+
+
+class Tile(NamedTuple):
+    """A box of neighbouring points."""
+
+    begin: tuple[int, ...]
+    shape: tuple[int, ...]
+
+    @property
+    def size(self) -> int:
+        return math.prod(self.shape)
+
+    @property
+    def region(self) -> tuple[slice, ...]:
+        return tuple(slice(b, b + n) for b, n in zip(self.begin, self.shape, strict=True))

@@ -1,0 +1,125 @@
+"""What is kept of every equilibrium of a sweep."""
+
+import dataclasses
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from .. import _checks
+from .._result import RESULTS
+from .._typing import Array
+from ..equilibrium import Equilibrium
+from ..lanes import Lanes
+
+_STATES, _PAIRS = ("time", "state"), ("time", "state", "action")
+
+KNOWN: dict[str, tuple[str, ...]] = {
+    "exploitability": (),
+    "mean_field": _STATES,
+    "state_law": _STATES,
+    "terminal_law": ("state",),
+    "policy": _PAIRS,
+    "log_policy": _PAIRS,
+    "values": _STATES,
+    "q": _PAIRS,
+}
+"""Outputs by name, with their dimensions; `mean_field` has those of the joint law where a game observes that."""
+
+ALWAYS = ("result_code", "result_period", "residual", "tolerance", "num_steps")
+
+
+ATTRIBUTES: dict[str, dict[str, Any]] = {
+    "result_code": {
+        "long_name": "how the solve ended",
+        "flag_values": [int(code) for code in RESULTS],
+        "flag_meanings": " ".join(code.name for code in RESULTS),
+    },
+    "result_period": {"long_name": "period of the cycle the solve ended in", "units": "steps"},
+    "residual": {"long_name": "how far from an equilibrium, in the unit of the criterion"},
+    "tolerance": {"long_name": "what the residual was compared with"},
+    "num_steps": {"long_name": "steps taken, over all methods", "units": "steps"},
+    "exploitability": {"long_name": "gain from leaving the policy", "units": "reward"},
+    "mean_field": {"long_name": "mean field", "units": "share of the population"},
+    "state_law": {"long_name": "law of the states", "units": "share of the population"},
+    "terminal_law": {"long_name": "law of the states at the end", "units": "share of the population"},
+    "policy": {"long_name": "probability of the action"},
+    "log_policy": {"long_name": "log of the probability of the action"},
+    "values": {"long_name": "value of a state", "units": "reward"},
+    "q": {"long_name": "action value", "units": "reward"},
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Output:
+    """One output: its name, its dimensions and, if it is of the user, the function that computes it."""
+
+    name: str
+    dims: tuple[str, ...] | None
+    function: Callable | None = None
+
+
+def parse_outputs(outputs: Any, observes: str) -> tuple[Output, ...]:
+    """Return what is asked for, refused if there is no such output.
+
+    Args:
+      outputs: names; or a mapping from names to functions `(game, response, equilibrium) -> array`, to pairs
+        of such a function and the names of its dimensions, or to None for an output of the library.
+      observes: as in the game.
+    """
+    if isinstance(outputs, str) or not isinstance(outputs, Iterable):
+        raise ValueError(f"`outputs` must be a list of names, or a mapping; got {_checks.shorten(outputs)}.")
+    pairs = outputs.items() if isinstance(outputs, Mapping) else ((name, None) for name in outputs)
+    found = []
+    for name, given in pairs:
+        if not isinstance(name, str) or name in ALWAYS or name in [output.name for output in found]:
+            raise ValueError(f"`outputs` has the name {name!r}, which is no name, is there twice or is always there.")
+        function, dims = given if isinstance(given, tuple) and len(given) == 2 else (given, None)
+        if function is None and name in KNOWN:
+            joint = name == "mean_field" and observes == "state_actions"
+            found.append(Output(name, _PAIRS if joint else KNOWN[name]))
+        elif callable(function):
+            found.append(Output(name, None if dims is None else tuple(dims), function))
+        else:
+            names = ", ".join(KNOWN)
+            raise ValueError(
+                f"`outputs` has {name!r}, but the outputs are {names}; others need a function "
+                "(game, response, equilibrium) -> array."
+            )
+    return tuple(found)
+
+
+def compute_outputs(outputs: Iterable[Output], lanes: Lanes, equilibrium: Equilibrium) -> dict[str, Array]:
+    """Return the outputs asked for and what is always there, with lanes last."""
+    game = lanes.game
+    result: dict[str, Array] = {
+        "result_code": equilibrium.result.code,
+        "result_period": equilibrium.result.period,
+        "residual": equilibrium.residual,
+        "tolerance": equilibrium.tolerance,
+        "num_steps": equilibrium.num_steps,
+    }
+    for output in outputs:
+        if output.function is not None:
+            result[output.name] = _of_user(output.name, output.function, lanes, equilibrium)
+        elif output.name == "terminal_law":
+            result[output.name] = equilibrium.state_law[-1]
+        elif output.name == "q":
+            mask = game.available[..., None]
+            result[output.name] = jnp.where(mask, equilibrium.q, jnp.nan)
+        else:
+            result[output.name] = getattr(equilibrium, output.name)
+    return result
+
+
+def _of_user(name: str, function: Callable, lanes: Lanes, equilibrium: Equilibrium) -> Array:
+    def one(game: Any, response: Any, _: Any, found: Equilibrium) -> Array:
+        single = dataclasses.replace(found, action_axis=-1)
+        value = function(game, response, single)
+        if not hasattr(value, "dtype"):
+            raise ValueError(f"`outputs[{name!r}]` must return an array; got {_checks.shorten(value)}.")
+        return value
+
+    leaves, structure = jax.tree.flatten(equilibrium)
+    return lanes.per_lane(lambda g, r, s, *found: one(g, r, s, jax.tree.unflatten(structure, found)), *leaves)

@@ -1,0 +1,123 @@
+"""The compiled program of a sweep: one method in many lanes, spread over devices."""
+
+from typing import Any
+
+import equinox as eqx
+import jax
+import numpy as np
+from jax.sharding import Mesh
+from jax.sharding import PartitionSpec as P
+
+from .._result import RESULTS
+from .._typing import Array
+from ..batch import Stages, finish_lanes, run_stage
+from ..lanes import Lanes, narrow_width
+from ..solvers import AbstractSolver
+from .devices import gathered, spread
+from .outputs import Output, compute_outputs
+
+
+def solve_lanes(
+    lanes: Lanes,
+    guess: np.ndarray | None,
+    stages: Stages,
+    tolerance: np.ndarray,
+    outputs: tuple[Output, ...],
+    mesh: Mesh,
+    width: int,
+) -> dict[str, np.ndarray]:
+    """Solve the lanes by the methods in turn, each for those that are still open; return outputs, lanes first.
+
+    What a later method needs is compiled only if a lane comes to it.
+
+    Args:
+      lanes: with NumPy arrays where lanes are carried.
+      guess: with lanes last; None: the reference's flow.
+      stages: methods with their most steps.
+      tolerance: on the criterion.
+      outputs: what is kept.
+      mesh: of the devices.
+      width: lanes of a block.
+    """
+    found = _run(lanes, guess, stages[0], tolerance, outputs, mesh, width)
+    for stage in stages[1:]:
+        still = np.flatnonzero(found["result_code"] != RESULTS.converged)
+        if not len(still):
+            break
+        _check_sound(found)
+        part = _filled(still, mesh.size)
+        start = None if guess is None else guess[..., part]
+        later = _run(_take(lanes, part), start, stage, tolerance, outputs, mesh, width)
+        later = {name: array[: len(still)] for name, array in later.items()}
+        steps = found["num_steps"][still] + later["num_steps"]
+        # as in `solve`: the better candidate counts, with its own verdict, and the steps of both
+        better = (later["result_code"] == RESULTS.converged) | ~(found["residual"][still] < later["residual"])
+        for name, array in later.items():
+            found[name][still[better]] = array[better]
+        found["num_steps"][still] = steps
+    return found
+
+
+def _check_sound(found: dict[str, np.ndarray]) -> None:
+    """Arrays fetched from a device may be read-only; those that are written to must not be."""
+    for name, array in found.items():
+        if not array.flags.writeable:
+            found[name] = array.copy()
+
+
+def _take(lanes: Lanes, index: np.ndarray) -> Lanes:
+    return lanes.having([leaf[..., index] for leaf in lanes.mapped], len(index))
+
+
+def _filled(index: np.ndarray, devices: int) -> np.ndarray:
+    """Repeat the last lane up to a power of 2 on every device: a handful of shapes are compiled at most."""
+    each = 1 << int(np.ceil(np.log2(-(-len(index) // devices))))
+    return np.concatenate([index, np.full(each * devices - len(index), index[-1])])
+
+
+def _run(
+    lanes: Lanes,
+    guess: np.ndarray | None,
+    stage: tuple[AbstractSolver, int],
+    tolerance: np.ndarray,
+    outputs: tuple[Output, ...],
+    mesh: Mesh,
+    width: int,
+) -> dict[str, np.ndarray]:
+    count = lanes.num_lanes
+    index = np.concatenate([np.arange(count), np.full(-count % mesh.size, count - 1)])
+    if len(index) > count:
+        lanes, guess = _take(lanes, index), None if guess is None else guess[..., index]
+    lanes = lanes.having([spread(mesh, leaf) for leaf in lanes.mapped], lanes.num_lanes)
+    start = None if guess is None else spread(mesh, guess)
+    found = _program(lanes, start, stage, tolerance, outputs, mesh, width)
+    return {name: array[:count] for name, array in gathered(found).items()}
+
+
+@eqx.filter_jit
+def _program(
+    lanes: Lanes,
+    guess: Array | None,
+    stage: tuple[AbstractSolver, int],
+    tolerance: np.ndarray,
+    outputs: tuple[Output, ...],
+    mesh: Mesh,
+    width: int,
+) -> dict[str, Array]:
+    judged = any(output.name == "exploitability" or output.function is not None for output in outputs)
+    own = lanes.num_lanes // mesh.size
+    if not stage[0].takes_lanes:
+        width = narrow_width(lanes.problem[0], width)
+
+    def block(part: Lanes, *start: Array) -> dict[str, Array]:
+        outcome = run_stage(part, start[0] if start else None, stage, tolerance, part.num_lanes)
+        return compute_outputs(outputs, part, finish_lanes(part, outcome, tolerance, judged))
+
+    def on_device(mapped: list[Array], *start: Array) -> dict[str, Array]:
+        return lanes.having(mapped, own).in_blocks(width, block, *start, lanes_first=True)
+
+    start = () if guess is None else (guess,)
+    last: Any = jax.tree.map(lambda leaf: P(*(None,) * (leaf.ndim - 1), "lanes"), (lanes.mapped, *start))
+    # every device stops by itself: no collective, nothing to check
+    spread_out = jax.shard_map(on_device, mesh=mesh, in_specs=last, out_specs=P("lanes"), check_vma=False)
+    return spread_out(lanes.mapped, *start)

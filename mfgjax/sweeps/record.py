@@ -1,0 +1,86 @@
+"""What made a sweep: to be read, and to be compared before it is gone on with."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import numpy as np
+
+from .._version import __version__
+from ..batch import finish_lanes, run_stage
+from ..io import describe
+from ..lanes import Lanes
+from ..model import FiniteHorizonGame, mean_field_map
+from ..solve import seen_shape
+from .grid import Points, Tile
+from .outputs import Output, compute_outputs
+from .store import arrays_of, program_of
+from .work import Plan, Work
+
+
+def parts_of(work: Work, attrs: Mapping[str, str], chunk: Tile) -> dict[str, Any]:
+    """Return what makes this sweep this sweep, under names that a sentence can use."""
+    parts: dict[str, Any] = {
+        "mfgjax's version": __version__,
+        "JAX's version": jax.__version__,
+        "the precision": attrs["dtype"],
+        "the axes": [*work.points.dims, work.points.zipped],
+        "the chunks": list(chunk.shape),
+        "the warm start": work.warm,
+    }
+    for place, axis in enumerate(work.points.axes):
+        tables = [table for plan in work.plans for table, of in plan.tables if of == place]
+        parts[f"`{axis.name}`"] = [axis.labels, *tables]
+    games, responses, solvers, programs, outputs = [], [], [], [], []
+    for plan in work.plans:
+        # what differs between lanes is told apart above, but for what the builder made of its parameters
+        game, response, solver = plan.lanes.single([np.zeros(()) for _ in plan.tables])
+        games += [*arrays_of(game), *(table for table, of in plan.tables if of < 0)]
+        responses += arrays_of(response)
+        solvers += [*arrays_of(solver), repr(plan.stages), plan.tolerance]
+        solvers.append("" if plan.guess is None else plan.guess)
+        one = plan.lanes.single([table[..., 0] for table, _ in plan.tables])
+        flow = np.zeros(seen_shape(one[0]), one[0].dtype)
+        programs += program_of(lambda g, r, m: mean_field_map(g, r)(m), one[0], one[1], flow)
+        outputs += program_of(lambda lanes, plan=plan: _outputs_alone(work.outputs, lanes, plan), plan.lanes)
+    for output in work.outputs:
+        outputs += [output.name, repr(output.dims), output.function is not None]
+    return {
+        **parts,
+        "the game": games,
+        "the response": responses,
+        "the solver": solvers,
+        "the program of the game": programs,
+        "the outputs": outputs,
+    }
+
+
+def _outputs_alone(outputs: tuple[Output, ...], lanes: Lanes, plan: Plan) -> Any:
+    own = tuple(output for output in outputs if output.function is not None)
+    if not own:
+        return ()
+    solver, _ = plan.stages[0]
+    outcome = run_stage(lanes, None, (solver, 1), plan.tolerance, 1)
+    return compute_outputs(own, lanes, finish_lanes(lanes, outcome, plan.tolerance))
+
+
+def provenance(game: Any, plan: Plan, points: Points) -> dict[str, str]:
+    first, response, solver = plan.lanes.problem
+    name = type(game).__name__ if isinstance(game, FiniteHorizonGame) else getattr(game, "__name__", str(game))
+    described = describe(response)
+    for axis in points.axes:
+        if isinstance(described, dict) and axis.name in described:
+            described[axis.name] = "swept"
+    return {
+        "mfgjax_version": __version__,
+        "jax_version": jax.__version__,
+        "dtype": str(first.dtype),
+        "platform": jax.default_backend(),
+        "game": name,
+        "horizon": str(first.horizon),
+        "observes": first.observes,
+        "response": json.dumps(described),
+        "solver": json.dumps(describe(solver)),
+        "criterion": "residual" if response.is_smooth else "exploitability",
+    }

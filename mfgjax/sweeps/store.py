@@ -1,0 +1,142 @@
+"""A sweep on disk: written tile by tile, and gone on with after any interruption."""
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import equinox as eqx
+import jax
+import numpy as np
+import xarray as xr
+
+from .grid import Tile
+from .outputs import ATTRIBUTES
+
+FORMAT = "mfgjax-sweep/1"
+_OPEN = -1  # `result_code` of a lane that is not computed yet
+_LAST = "result_code"  # written last: a tile of which it is there is there whole
+
+
+def identity(parts: Mapping[str, Any]) -> dict[str, str]:
+    """Return a checksum for each part of what makes a sweep this sweep."""
+    return {name: hashlib.sha256(_bytes(part)).hexdigest() for name, part in parts.items()}
+
+
+def _bytes(part: Any) -> bytes:
+    if isinstance(part, bytes):
+        return part
+    if isinstance(part, str):
+        return part.encode()
+    if isinstance(part, Mapping):
+        return b"".join(_bytes(str(key)) + b"=" + _bytes(value) + b";" for key, value in part.items())
+    if isinstance(part, list | tuple):
+        return b"[" + b",".join(_bytes(value) for value in part) + b"]"
+    array = np.asarray(part)
+    if array.dtype == object:
+        return repr(array.tolist()).encode()
+    return f"{array.dtype}{array.shape}".encode() + np.ascontiguousarray(array).tobytes()
+
+
+def arrays_of(tree: Any) -> list[Any]:
+    """Return the structure of a tree and its arrays, for `identity`."""
+    arrays, rest = eqx.partition(tree, eqx.is_array_like)
+    return [_without_addresses(str(jax.tree.structure(rest))), *jax.tree.leaves(arrays)]
+
+
+def program_of(function: Callable, *arguments: Any) -> list[Any]:
+    """Return what a function computes, with the constants it holds: callables have no name to know them by."""
+    dynamic, static = eqx.partition(arguments, eqx.is_array)
+    traced = jax.make_jaxpr(lambda dynamic: function(*eqx.combine(dynamic, static)))(dynamic)
+    return [_without_addresses(str(traced.jaxpr)), *map(np.asarray, traced.consts)]
+
+
+def _without_addresses(text: str) -> str:
+    return re.sub(r"0x[0-9a-f]+", "", text)
+
+
+class Store:
+    """The folder of a sweep, in zarr's format; lanes that are not computed have the result code −1."""
+
+    def __init__(self, path: Path):
+        self.path = path
+
+    def begin(self, coords: xr.Dataset, variables: Mapping[str, Any], chunk: Tile, parts: Mapping[str, Any]) -> None:
+        """Make the folder, or check that the one there is of this very sweep.
+
+        Args:
+          coords: coordinates and attributes.
+          variables: name to `(dims, shape, dtype)`, lanes first.
+          chunk: the first tile, as large as any.
+          parts: of the identity, by the names they have in a refusal.
+        """
+        own = identity(parts)
+        if self.path.exists():
+            self._check(own)
+            return
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        # made under another name: a folder that is there has all it needs
+        partial = self.path.with_name(f".{self.path.name}.part")
+        coords = coords.assign_attrs(format=FORMAT, identity=json.dumps(own))
+        coords.to_zarr(partial, mode="w", consolidated=False, zarr_format=2)
+        group = _zarr().open_group(partial, mode="r+")
+        for name, (dims, shape, dtype) in variables.items():
+            inner = shape[len(chunk.shape) :]
+            group.create_array(
+                name,
+                shape=shape,
+                chunks=(*chunk.shape, *inner),
+                dtype=dtype,
+                fill_value=np.nan if np.issubdtype(dtype, np.floating) else _OPEN if name == _LAST else 0,
+                compressors=None,
+                attributes={"_ARRAY_DIMENSIONS": list(dims), **ATTRIBUTES.get(name, {})},
+            )
+        partial.rename(self.path)
+
+    def _check(self, own: Mapping[str, str]) -> None:
+        found = None
+        if self.path.is_dir():
+            try:
+                attrs = dict(_zarr().open_group(self.path, mode="r").attrs)
+                found = json.loads(str(attrs["identity"])) if attrs.get("format") == FORMAT else None
+            except (OSError, KeyError, ValueError):
+                found = None
+        if found is None:
+            raise ValueError(f"`out` is {self.path}, which is there and is no sweep that this version can go on with.")
+        changed = [name for name, value in own.items() if found.get(name) != value]
+        if changed:
+            raise ValueError(
+                f"`out` is {self.path}, which holds another sweep: {_listed(changed)} changed. Give another folder, or "
+                "delete that one."
+            )
+
+    def is_done(self, tiles: list[Tile]) -> np.ndarray:
+        """Tell of each tile whether it is there."""
+        codes = np.asarray(_zarr().open_group(self.path, mode="r")[_LAST][...])
+        return np.array([bool((codes[tile.region] != _OPEN).all()) for tile in tiles])
+
+    def write(self, tile: Tile, arrays: Mapping[str, np.ndarray]) -> None:
+        """Write a tile; each file is there whole or not at all."""
+        group = _zarr().open_group(self.path, mode="r+")
+        for name in sorted(arrays, key=lambda name: name == _LAST):
+            array: Any = group[name]
+            inner = tuple(slice(0, n) for n in arrays[name].shape[len(tile.shape) :])
+            array[(*tile.region, *inner)] = arrays[name]
+
+    def dataset(self) -> xr.Dataset:
+        """Return what is there, read only when it is used."""
+        found = xr.open_zarr(self.path, consolidated=False, chunks=None, mask_and_scale=False)
+        labels = {name: (c.dims, c.values.astype(object)) for name, c in found.coords.items() if c.dtype.kind in "TU"}
+        return found.assign_coords(labels)
+
+
+def _zarr() -> Any:
+    import zarr  # a fifth of a second, and only sweeps on disk need it
+
+    return zarr
+
+
+def _listed(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else ", ".join(names[:-1]) + " and " + names[-1]

@@ -1,0 +1,263 @@
+"""How the points of a sweep are solved, tile by tile."""
+
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import numpy as np
+from jax.sharding import Mesh
+
+from .. import _checks
+from ..batch import Stages, finish_lanes, run_stage
+from ..equilibrium import Equilibrium
+from ..lanes import Lanes, block_width
+from ..model import validate
+from ..parameters import parameter, with_policy_leaf
+from ..responses import AbstractResponse
+from ..solve import checked, fit_response, seen_shape, tolerance_of
+from .games import Family, Games
+from .grid import Points, Tile
+from .outputs import Output, compute_outputs
+from .program import solve_lanes
+
+_TILE_BYTES = 2**27
+_MOST_LANES = 2**16
+_NEIGHBOURS = 16
+"""Points along the last dimension of which one is solved first when neighbours start from one another."""
+
+
+class Plan(NamedTuple):
+    """How the points of one family of games are solved.
+
+    Attributes:
+      lanes: the problems, with one lane: what is shared, and which arrays are carried.
+      tables: for every carried array the values, with a last axis, and the number of the axis they are of
+        (−1: of the games that the builder made).
+      guess: shared by all points.
+      stages: methods in turn.
+      tolerance: on the criterion.
+    """
+
+    lanes: Lanes
+    tables: list[tuple[np.ndarray, int]]
+    guess: np.ndarray | None
+    stages: Stages
+    tolerance: np.ndarray
+
+    def at(self, places: list[np.ndarray], games: np.ndarray) -> Lanes:
+        """Return the problems of some points, given their indices along the axes and among the games."""
+        taken = [table[..., games if axis < 0 else places[axis]] for table, axis in self.tables]
+        return self.lanes.having(taken, len(games))
+
+
+def make_plan(family: Family, response: Any, solver: Any, max_steps: Any, points: Points, guess: Any) -> Plan:
+    game = family.games[0]
+    if isinstance(response, type):
+        response = _instance(response, points)
+    solver, stages = checked(game, response, solver, max_steps)
+    response = fit_response(game, response)
+    names = {axis.name: None for axis in points.axes if not axis.builds}
+    triple = with_policy_leaf((game, response, solver), names)
+    found: dict[int, tuple[np.ndarray, int]] = {index: (table, -1) for index, table in family.differing.items()}
+    paths = {}
+    for place, axis in enumerate(points.axes):
+        if axis.builds:
+            continue
+        one = parameter(triple, axis.name, _stacked(triple, axis.name, axis.values))
+        if one.leaf in found:
+            raise ValueError(f"`{axis.name}` is {one.path}, which {paths.get(one.leaf, 'the builder')} sets too.")
+        paths[one.leaf] = f"`{axis.name}`"
+        found[one.leaf] = np.asarray(one.values), place
+    leaves, structure = jax.tree.flatten(triple)
+    tables = [found[index] for index in sorted(found)]
+    for index, (table, _) in found.items():
+        leaves[index] = table[..., :1]
+    carried = tuple(index in found for index in range(len(leaves)))
+    lanes = Lanes(jax.tree.unflatten(structure, leaves), carried, 1)
+    for corner in (0, -1):
+        validate(lanes.single([table[..., corner] for table, _ in tables])[0])
+    flow = None
+    if guess is not None:
+        flow = np.asarray(guess.mean_field if isinstance(guess, Equilibrium) else guess, game.dtype)
+        _checks.shape_is("guess", flow, [seen_shape(game)], "of the mean field")
+        _checks.distribution("guess", flow, leading=1)
+    return Plan(lanes, tables, flow, stages, tolerance_of(game, response, solver))
+
+
+def _instance(kind: type, points: Points) -> AbstractResponse:
+    if not issubclass(kind, AbstractResponse):
+        raise ValueError(f"`response` must be a response or its class; got {kind.__name__}.")
+    for axis in points.axes:
+        if axis.name == "beta" and not axis.builds:
+            first = axis.values[0]
+            return kind(first)  # pyright: ignore[reportCallIssue]
+    if "beta" in getattr(kind, "__dataclass_fields__", {}):
+        raise ValueError(
+            f"`response` is the class {kind.__name__}, but `beta` is not swept: give `beta=[...]`, or a response "
+            f"such as `{kind.__name__}(3.0)`."
+        )
+    return kind()
+
+
+def _stacked(triple: Any, name: str, values: Any) -> Any:
+    """Return the values of an axis as one array with a last axis of values."""
+    if hasattr(values, "ndim") and not name.endswith(("reference", "prior")):
+        return np.moveaxis(_checks.as_numbers(name, values), 0, -1)
+    game = triple[0]
+    arrays = []
+    for i, value in enumerate(values):
+        if value is None and name.endswith(("reference", "prior")):
+            available = np.asarray(game.available)
+            value = available / available.sum(axis=-1, keepdims=True)
+            value = np.log(value) if name.split(".")[-1].startswith("log_") else value
+        arrays.append(np.asarray(_checks.as_numbers(f"{name}[{i}]", value)))
+    most = max(array.ndim for array in arrays)
+    arrays = [array if array.ndim == most else array[None] for array in arrays]
+    shapes = {array.shape for array in arrays}
+    try:
+        shape = np.broadcast_shapes(*shapes)
+        return np.stack([np.broadcast_to(array, shape) for array in arrays], axis=-1)
+    except ValueError as error:
+        raise ValueError(f"`{name}` has values of different shapes: {sorted(shapes)}.") from error
+
+
+class Work(NamedTuple):
+    """All that a tile needs to be computed."""
+
+    points: Points
+    games: Games
+    plans: list[Plan]
+    outputs: tuple[Output, ...]
+    mesh: Mesh
+    block: int | None
+    warm: bool
+
+    def shapes(self) -> dict[str, tuple[tuple[str, ...], tuple[int, ...], np.dtype]]:
+        """Return for every output its dimensions, the shape that holds it for all games, and its kind."""
+        known = {output.name: output.dims for output in self.outputs}
+        found: dict[str, tuple[tuple[str, ...], tuple[int, ...], np.dtype]] = {}
+        for plan in self.plans:
+
+            def one(lanes: Lanes, plan: Plan = plan) -> Any:
+                solver, _ = plan.stages[0]
+                outcome = run_stage(lanes, None, (solver, 1), plan.tolerance, 1)
+                return compute_outputs(self.outputs, lanes, finish_lanes(lanes, outcome, plan.tolerance))
+
+            for name, leaf in eqx.filter_eval_shape(one, plan.lanes).items():
+                shape = leaf.shape[:-1]
+                dims = known.get(name, ())
+                dims = tuple(f"{name}_{i}" for i in range(len(shape))) if dims is None else dims
+                if len(dims) != len(shape):
+                    raise ValueError(f"`outputs[{name!r}]` has shape {shape}, but the dimensions {dims}.")
+                before = found[name][1] if name in found else shape
+                if len(before) != len(shape):
+                    raise ValueError(f"`outputs[{name!r}]` has shape {before} for some games, {shape} for others.")
+                found[name] = dims, tuple(map(max, before, shape)), np.dtype(leaf.dtype)
+        for name, (dims, shape, kind) in found.items():
+            sizes = {"time": len(self.times), "state": len(self.labels("state")), "action": len(self.labels("action"))}
+            found[name] = dims, tuple(sizes.get(d, n) for d, n in zip(dims, shape, strict=True)), kind
+        return found
+
+    @property
+    def times(self) -> np.ndarray:
+        return np.arange(max(plan.lanes.problem[0].horizon for plan in self.plans) + 1)
+
+    def labels(self, kind: str) -> list[str]:
+        """Return the names of the states or actions of all games, in the order in which they first appear."""
+        return list(dict.fromkeys(label for plan in self.plans for label in _labels(plan, kind)))
+
+    def coords(self) -> dict[str, Any]:
+        states, actions = (np.array(self.labels(kind), dtype=object) for kind in ("state", "action"))
+        return {**self.points.coords(), "time": self.times, "state": states, "action": actions}
+
+    def tiles(self, chunk: int | None) -> list[Tile]:
+        """Cut the points into tiles that are computed at once."""
+        if chunk is None:
+            each = max(map(_bytes_of_lane, self.plans))
+            each += sum(int(np.prod(shape)) * kind.itemsize for _, shape, kind in self.shapes().values())
+            chunk = int(np.clip(_TILE_BYTES // each, 1, _MOST_LANES))
+        single = ()
+        if len(self.plans) > 1:  # the games of a tile are of one family
+            axes = self.points.axes
+            single = (0,) if self.points.zipped else [i for i, axis in enumerate(axes) if axis.builds]
+        return list(self.points.tiles(chunk, single, _NEIGHBOURS if self.warm else 1))
+
+    def compute(self, tile: Tile, size: int) -> dict[str, np.ndarray]:
+        """Return the outputs of a tile, in its shape; it is filled up to `size` points, so that all are alike."""
+        places = self.points.indices(tile)
+        combination = self.games.combination(places)
+        family = int(self.games.family_of[combination[0]])
+        plan, games = self.plans[family], self.games.place_of[combination]
+        if self.warm:
+            found = self._from_neighbours(plan, tile, places, games)
+        else:
+            fill = np.minimum(np.arange(max(size, len(games))), len(games) - 1)
+            found = self._solve(plan, [place[fill] for place in places], games[fill])
+            found = {name: array[: len(games)] for name, array in found.items()}
+        return {name: self._placed(plan, name, array, tile) for name, array in found.items()}
+
+    def _solve(
+        self,
+        plan: Plan,
+        places: list[np.ndarray],
+        games: np.ndarray,
+        guess: np.ndarray | None = None,
+        more: tuple[Output, ...] = (),
+    ) -> dict[str, np.ndarray]:
+        lanes = plan.at(places, games)
+        if guess is None and plan.guess is not None:
+            guess = np.broadcast_to(plan.guess[..., None], (*plan.guess.shape, len(games)))
+        width = block_width(lanes.problem[0])
+        if self.block is not None:
+            width = _checks.integer_at_least("block", self.block, 1)
+        return solve_lanes(lanes, guess, plan.stages, plan.tolerance, (*self.outputs, *more), self.mesh, width)
+
+    def _from_neighbours(self, plan: Plan, tile: Tile, places: list[np.ndarray], games: np.ndarray) -> Any:
+        """Solve one point of 16 along the last dimension, and the others from what it found."""
+        along = np.indices(tile.shape)[-1].ravel()
+        leads = np.flatnonzero(along % _NEIGHBOURS == 0)
+        rest = np.flatnonzero(along % _NEIGHBOURS != 0)
+        # the flow found is needed whether it was asked for or not
+        seen = "mean_field"
+        more = () if seen in [output.name for output in self.outputs] else (Output(seen, None),)
+        first = self._solve(plan, [place[leads] for place in places], games[leads], None, more)
+        if not len(rest):
+            return {name: array for name, array in first.items() if not more or name != seen}
+        leader = np.searchsorted(leads, rest, side="right") - 1
+        guess = np.moveaxis(first[seen][leader], 0, -1)
+        then = self._solve(plan, [place[rest] for place in places], games[rest], guess)
+        merged = {}
+        for name, array in then.items():
+            whole = np.empty((tile.size, *array.shape[1:]), array.dtype)
+            whole[leads], whole[rest] = first[name], array
+            merged[name] = whole
+        return merged
+
+    def _placed(self, plan: Plan, name: str, array: np.ndarray, tile: Tile) -> np.ndarray:
+        """Return lanes in the shape of the tile, with NaN where other games have more times, states or actions."""
+        array = array.reshape(*tile.shape, *array.shape[1:])
+        if len(self.plans) == 1:
+            return array
+        dims, shape, kind = self.shapes()[name]
+        if array.shape[len(tile.shape) :] == shape:
+            return array
+        fill = np.nan if np.issubdtype(kind, np.floating) else 0
+        whole = np.full((*tile.shape, *shape), fill, kind)
+        index = []
+        for dim, length in zip(dims, array.shape[len(tile.shape) :], strict=True):
+            names = _labels(plan, dim) if dim in ("state", "action") else None
+            union = self.labels(dim) if names else []
+            index.append(np.arange(length) if names is None else np.array([union.index(name) for name in names]))
+        whole[(..., *np.ix_(*index))] = array
+        return whole
+
+
+def _labels(plan: Plan, kind: str) -> tuple[str, ...]:
+    game = plan.lanes.problem[0]
+    return game.state_labels if kind == "state" else game.action_labels
+
+
+def _bytes_of_lane(plan: Plan) -> int:
+    game = plan.lanes.problem[0]
+    own = sum(leaf.nbytes for leaf in plan.lanes.mapped)
+    return own + 4 * (game.horizon + 1) * game.num_states * game.num_actions * game.dtype.itemsize
