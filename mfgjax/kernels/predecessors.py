@@ -9,16 +9,21 @@ from jax.core import Tracer
 from .. import _checks
 from .._typing import Array, Int
 
+_MOST_COLUMNS = 32
+_MOST_PADDING = 2  # times as many entries
+
 
 class Predecessors(eqx.Module):
     """For every state the places of a flat table that lead to it.
 
-    A scatter-add is slow on a CPU and one table padded to the largest in-degree explodes at a hub. So the
-    states are sorted by in-degree into buckets, each padded to a power of two: at most twice the entries.
+    A scatter-add is slow on a CPU, so sums are gathered: the first predecessor of all states, then the second, and
+    so on. That table is as wide as the largest in-degree and would explode at a hub. Where it would, the states
+    are sorted by in-degree into buckets, each padded to a power of two: at most twice the entries.
     """
 
+    columns: tuple[Int[Array, " S"], ...]
     buckets: tuple[Int[Array, "members width"], ...]
-    position: Int[Array, " S"]
+    position: Int[Array, " S"] | None
 
     def __init__(self, successors: np.ndarray, num_states: int):
         """Args: successors: next states of any shape; −1 leads nowhere. num_states: S."""
@@ -27,25 +32,39 @@ class Predecessors(eqx.Module):
         order = entries[np.argsort(flat[entries], kind="stable")]
         degree = np.bincount(flat[entries], minlength=num_states)
         start = np.concatenate([[0], np.cumsum(degree)[:-1]])
-        width = np.where(degree > 0, 1 << np.ceil(np.log2(np.maximum(degree, 1))).astype(int), 0)
-        buckets, members = [], []
-        for w in np.unique(width):
-            states = np.flatnonzero(width == w)
-            column = np.arange(w)[None, :]
+
+        def table(states: np.ndarray, width: int) -> np.ndarray:
+            column = np.arange(width)[None, :]
             index = np.minimum(start[states, None] + column, max(len(order) - 1, 0))
-            table = np.where(column < degree[states, None], order[index] if len(order) else 0, flat.size)
-            buckets.append(table.reshape(len(states), w).astype(np.int32))
-            members.append(states)
+            places = np.where(column < degree[states, None], order[index] if len(order) else 0, flat.size)
+            return places.reshape(len(states), width).astype(np.int32)
+
+        widest, states = int(degree.max(initial=0)), np.arange(num_states)
+        if widest <= _MOST_COLUMNS and widest * num_states <= _MOST_PADDING * max(len(entries), num_states):
+            self.columns = tuple(np.ascontiguousarray(table(states, max(widest, 1)).T))
+            self.buckets, self.position = (), None
+            return
+        width = np.where(degree > 0, 1 << np.ceil(np.log2(np.maximum(degree, 1))).astype(int), 0)
+        members = [np.flatnonzero(width == w) for w in np.unique(width)]
         position = np.empty(num_states, dtype=np.int32)
-        position[np.concatenate(members)] = np.arange(num_states)
-        self.buckets = tuple(buckets)
+        position[np.concatenate(members)] = states
+        self.columns = ()
+        self.buckets = tuple(table(own, int(w)) for own, w in zip(members, np.unique(width), strict=True))
         self.position = position  # pyright: ignore[reportAttributeAccessIssue]
 
     def sum(self, flat: Array) -> Array:
         """Return for every state the sum of `flat` over the places that lead to it."""
+
         # a padding place lies past the end and reads as zero
-        sums = [flat.at[table].get(mode="fill", fill_value=0).sum(axis=1) for table in self.buckets]
-        return jnp.concatenate(sums)[self.position]
+        def read(places: Array) -> Array:
+            return flat.at[places].get(mode="fill", fill_value=0)
+
+        if self.position is None:
+            total = read(self.columns[0])
+            for places in self.columns[1:]:
+                total = total + read(places)
+            return total
+        return jnp.concatenate([read(table).sum(axis=1) for table in self.buckets])[self.position]
 
 
 def as_table(name: str, successors: object, ndim: int, meaning: str) -> np.ndarray:

@@ -4,6 +4,7 @@ from .finite_horizon import FiniteHorizonGame as FiniteHorizonGame
 from .finite_horizon import validate as validate
 from .lanes import LaneGame as LaneGame
 from .maps import BestResponse as BestResponse
+from .maps import best_policy as best_policy
 from .maps import exploitability as exploitability
 from .maps import flow_distance as flow_distance
 from .maps import mean_field_map as mean_field_map

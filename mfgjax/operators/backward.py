@@ -41,3 +41,29 @@ def backward(
     times = jnp.arange(horizon + 1, dtype=jnp.int32)
     _, outputs = jax.lax.scan(step, terminal, (times, mean_field), reverse=True)
     return outputs
+
+
+def policies(
+    kernel_at: Callable[[Scalar, Array], AbstractKernel],
+    reward_at: Callable[[Scalar, Array], Array],
+    available_at: Callable[[Scalar], Array],
+    response: AbstractResponse,
+    mean_field: Array,
+    discount: Array,
+    terminal: Array,
+) -> Array:
+    """Return the policy `[T,S,A]` alone of the response to a mean field, at the least cost.
+
+    It equals that of `backward` but for rounding.
+    """
+    mean_field = jnp.asarray(mean_field)
+    horizon = mean_field.shape[0] - 1
+
+    def step(carried, xs):
+        t, seen = xs
+        move = jnp.minimum(t, horizon - 1)
+        kernel = kernel_at(move, mean_field[move])
+        return response.act(t, reward_at(t, seen), discount * kernel.expect(carried), available_at(t))
+
+    times = jnp.arange(horizon + 1, dtype=jnp.int32)
+    return jax.lax.scan(step, terminal, (times, mean_field), reverse=True)[1]

@@ -34,6 +34,25 @@ class AbstractResponse(eqx.Module):
     def backup(self, t: Array, q: Float[Array, "S A *batch"], available: Bool[Array, "S A"]) -> Backup:
         """Return the values of the states at time t and the policy there, given the action values."""
 
+    @abstractmethod
+    def act(
+        self,
+        t: Array,
+        reward: Float[Array, "S A *batch"],
+        ahead: Float[Array, "S A *batch"],
+        available: Bool[Array, "S A"],
+    ) -> tuple[Float[Array, "S *batch"], Float[Array, "S A *batch"]]:
+        """Return what the policy at t−1 needs to know of time t, and the policy at t: `backup` for iterating.
+
+        What is carried back may be the values in any unit, and up to a constant that all states share.
+
+        Args:
+          t: time.
+          reward: R_t(s,a).
+          ahead: γ times the expectation of what was carried back from t+1.
+          available: which actions exist.
+        """
+
     @property
     @abstractmethod
     def prior_table(self) -> Float[Array, "#T S A"] | None:

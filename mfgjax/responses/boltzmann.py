@@ -47,3 +47,13 @@ class Boltzmann(AbstractTempered):
         log_prior = log_uniform(available, q.dtype) if self.log_weights is None else time_slice(self.log_weights, t)
         log_policy = log_normalize(align(log_prior, q) + advantage, axis=1)
         return Backup(values, log_policy, jnp.exp(log_policy))
+
+    def act(
+        self,
+        t: Scalar,
+        reward: Float[Array, "S A *batch"],
+        ahead: Float[Array, "S A *batch"],
+        available: Bool[Array, "S A"],
+    ) -> tuple[Float[Array, "S *batch"], Float[Array, "S A *batch"]]:
+        values, _, policy = self.backup(t, reward + ahead, available)
+        return values, policy

@@ -1,5 +1,7 @@
 """The best response under a KL penalty towards a reference policy."""
 
+import math
+
 import jax
 import jax.numpy as jnp
 
@@ -53,6 +55,9 @@ def _backup(q: Array, log_reference: Array, beta: Array) -> Backup:
     return Backup(best + (rough + excess / beta), logits - log_normaliser[:, None], policy)
 
 
+_LOG2E = 1 / math.log(2)
+
+
 class EntropyRegularized(AbstractTempered):
     """The soft best response: maximise rewards less KL(π‖ρ)/β.
 
@@ -81,8 +86,24 @@ class EntropyRegularized(AbstractTempered):
         return self.log_reference
 
     def backup(self, t: Scalar, q: Float[Array, "S A *batch"], available: Bool[Array, "S A"]) -> Backup:
-        if self.log_reference is None:
-            log_reference = log_uniform(available, q.dtype)
-        else:
-            log_reference = time_slice(self.log_reference, t)
-        return _backup(q, align(log_reference, q), self.beta)
+        return _backup(q, align(self._log_reference(t, q, available), q), self.beta)
+
+    def act(
+        self,
+        t: Scalar,
+        reward: Float[Array, "S A *batch"],
+        ahead: Float[Array, "S A *batch"],
+        available: Bool[Array, "S A"],
+    ) -> tuple[Float[Array, "S *batch"], Float[Array, "S A *batch"]]:
+        # What is carried back is β V / log 2, less its maximum: without a division by β no digit is lost at small
+        # β, and powers of 2 are cheaper than those of e
+        log_reference = align(self._log_reference(t, ahead, available), ahead)
+        logits = log_reference * _LOG2E + (self.beta * _LOG2E * reward + ahead)
+        shift = jax.lax.stop_gradient(logits.max(axis=1))
+        weights = jnp.exp2(logits - shift[:, None])
+        total = weights.sum(axis=1)
+        carried = shift + jnp.log2(total)
+        return carried - jax.lax.stop_gradient(carried.max(axis=0)), weights / total[:, None]
+
+    def _log_reference(self, t: Scalar, like: Array, available: Array) -> Array:
+        return log_uniform(available, like.dtype) if self.log_reference is None else time_slice(self.log_reference, t)

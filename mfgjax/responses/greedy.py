@@ -43,3 +43,13 @@ class Greedy(AbstractResponse):
         chosen = actions == choice[:, None]
         log_policy = jnp.where(chosen, jnp.zeros((), q.dtype), -jnp.inf)
         return Backup(masked.max(axis=1), log_policy, chosen.astype(q.dtype))
+
+    def act(
+        self,
+        t: Scalar,
+        reward: Float[Array, "S A *batch"],
+        ahead: Float[Array, "S A *batch"],
+        available: Bool[Array, "S A"],
+    ) -> tuple[Float[Array, "S *batch"], Float[Array, "S A *batch"]]:
+        values, _, policy = self.backup(t, reward + ahead, available)
+        return values, policy

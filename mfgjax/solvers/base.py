@@ -11,7 +11,7 @@ import numpy as np
 from .._simplex import onto_simplex
 from .._typing import Array, Bool, Scalar
 from ..kernels.base import align
-from ..model import FiniteHorizonGame, LaneGame, propagate, respond, seen_distance
+from ..model import FiniteHorizonGame, LaneGame, mean_field_map, propagate, respond, seen_distance
 from ..responses import AbstractResponse
 
 
@@ -47,7 +47,7 @@ class Problem(NamedTuple):
 
     def image(self, mean_field: Array) -> Array:
         """Return Γ(μ)."""
-        return propagate(self.game, respond(self.game, mean_field, self.response).policy)
+        return mean_field_map(self.game, self.response)(mean_field)
 
     def image_and_floor(self, mean_field: Array) -> tuple[Array, Scalar]:
         """Return Γ(μ) and the rounding level of its computation, 8 ε β span(Q)."""

@@ -116,14 +116,14 @@ def _with_last(points: Points, name: str) -> Points:
 def _in_memory(work: Work, tiles: list[Tile], attrs: dict[str, str], progress: bool) -> xr.Dataset:
     shape, points = work.points.shape, work.points
     data: dict[str, np.ndarray] = {
-        name: np.empty((*shape, *inner), kind) for name, (_, inner, kind) in work.shapes().items()
+        name: np.empty((*shape, *inner), kind) for name, (_, inner, kind) in work.shapes.items()
     }
     with progress_bar("sweep", int(np.prod(shape)), shown=progress) as advance:
         for tile in tiles:
             for name, array in work.compute(tile, tiles[0].size).items():
                 data[name][tile.region] = array
             advance(tile.size)
-    dims = {name: (*points.dims, *dims) for name, (dims, _, _) in work.shapes().items()}
+    dims = {name: (*points.dims, *dims) for name, (dims, _, _) in work.shapes.items()}
     variables = {name: (dims[name], array, ATTRIBUTES.get(name, {})) for name, array in data.items()}
     return xr.Dataset(variables, work.coords(), {"format": FORMAT, **attrs})
 
@@ -132,7 +132,7 @@ def _on_disk(work: Work, tiles: list[Tile], attrs: dict[str, str], path: Path, p
     store, points = Store(path), work.points
     variables = {
         name: ((*points.dims, *dims), (*points.shape, *inner), kind)
-        for name, (dims, inner, kind) in work.shapes().items()
+        for name, (dims, inner, kind) in work.shapes.items()
     }
     first = jax.process_index() == 0
     problem = ""

@@ -28,6 +28,7 @@ KNOWN: dict[str, tuple[str, ...]] = {
 """Outputs by name, with their dimensions; `mean_field` has those of the joint law where a game observes that."""
 
 ALWAYS = ("result_code", "result_period", "residual", "tolerance", "num_steps")
+WHOLE = ("result_code", "result_period", "num_steps")
 
 
 ATTRIBUTES: dict[str, dict[str, Any]] = {

@@ -1,5 +1,7 @@
 """How the points of a sweep are solved, tile by tile."""
 
+import dataclasses
+import functools
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -17,7 +19,7 @@ from ..responses import AbstractResponse
 from ..solve import checked, fit_response, seen_shape, tolerance_of
 from .games import Family, Games
 from .grid import Points, Tile
-from .outputs import Output, compute_outputs
+from .outputs import ALWAYS, WHOLE, Output, compute_outputs
 from .program import solve_lanes
 
 _TILE_BYTES = 2**27
@@ -121,7 +123,8 @@ def _stacked(triple: Any, name: str, values: Any) -> Any:
         raise ValueError(f"`{name}` has values of different shapes: {sorted(shapes)}.") from error
 
 
-class Work(NamedTuple):
+@dataclasses.dataclass(frozen=True)
+class Work:
     """All that a tile needs to be computed."""
 
     points: Points
@@ -132,31 +135,42 @@ class Work(NamedTuple):
     block: int | None
     warm: bool
 
+    @functools.cached_property
     def shapes(self) -> dict[str, tuple[tuple[str, ...], tuple[int, ...], np.dtype]]:
-        """Return for every output its dimensions, the shape that holds it for all games, and its kind."""
-        known = {output.name: output.dims for output in self.outputs}
-        found: dict[str, tuple[tuple[str, ...], tuple[int, ...], np.dtype]] = {}
+        """For every output its dimensions, the shape that holds it for all games, and its kind."""
+        sizes = {"time": len(self.times), "state": len(self.labels("state")), "action": len(self.labels("action"))}
+        kind, whole = np.dtype(self.plans[0].lanes.problem[0].dtype), np.dtype(np.int32)
+        found: dict[str, Any] = {name: ((), (), whole if name in WHOLE else kind) for name in ALWAYS}
+        for output in self.outputs:
+            if output.function is None:
+                dims = output.dims or ()
+                found[output.name] = dims, tuple(sizes[dim] for dim in dims), kind
+            else:
+                found[output.name] = self._shape_of_user(output, sizes)
+        return found
+
+    def _shape_of_user(
+        self, output: Output, sizes: dict[str, int]
+    ) -> tuple[tuple[str, ...], tuple[int, ...], np.dtype]:
+        shapes, kinds = [], []
         for plan in self.plans:
 
             def one(lanes: Lanes, plan: Plan = plan) -> Any:
-                solver, _ = plan.stages[0]
-                outcome = run_stage(lanes, None, (solver, 1), plan.tolerance, 1)
-                return compute_outputs(self.outputs, lanes, finish_lanes(lanes, outcome, plan.tolerance))
+                outcome = run_stage(lanes, None, (plan.stages[0][0], 1), plan.tolerance, 1)
+                return compute_outputs((output,), lanes, finish_lanes(lanes, outcome, plan.tolerance))
 
-            for name, leaf in eqx.filter_eval_shape(one, plan.lanes).items():
-                shape = leaf.shape[:-1]
-                dims = known.get(name, ())
-                dims = tuple(f"{name}_{i}" for i in range(len(shape))) if dims is None else dims
-                if len(dims) != len(shape):
-                    raise ValueError(f"`outputs[{name!r}]` has shape {shape}, but the dimensions {dims}.")
-                before = found[name][1] if name in found else shape
-                if len(before) != len(shape):
-                    raise ValueError(f"`outputs[{name!r}]` has shape {before} for some games, {shape} for others.")
-                found[name] = dims, tuple(map(max, before, shape)), np.dtype(leaf.dtype)
-        for name, (dims, shape, kind) in found.items():
-            sizes = {"time": len(self.times), "state": len(self.labels("state")), "action": len(self.labels("action"))}
-            found[name] = dims, tuple(sizes.get(d, n) for d, n in zip(dims, shape, strict=True)), kind
-        return found
+            leaf = eqx.filter_eval_shape(one, plan.lanes)[output.name]
+            shapes.append(leaf.shape[:-1])
+            kinds.append(leaf.dtype)
+        if len({len(shape) for shape in shapes}) > 1:
+            raise ValueError(
+                f"`outputs[{output.name!r}]` has shape {shapes[0]} for some games, {shapes[-1]} for others."
+            )
+        shape = tuple(map(max, zip(*shapes, strict=True)))
+        dims = tuple(f"{output.name}_{i}" for i in range(len(shape))) if output.dims is None else output.dims
+        if len(dims) != len(shape):
+            raise ValueError(f"`outputs[{output.name!r}]` has shape {shape}, but the dimensions {dims}.")
+        return dims, tuple(sizes.get(dim, n) for dim, n in zip(dims, shape, strict=True)), np.result_type(*kinds)
 
     @property
     def times(self) -> np.ndarray:
@@ -174,7 +188,7 @@ class Work(NamedTuple):
         """Cut the points into tiles that are computed at once."""
         if chunk is None:
             each = max(map(_bytes_of_lane, self.plans))
-            each += sum(int(np.prod(shape)) * kind.itemsize for _, shape, kind in self.shapes().values())
+            each += sum(int(np.prod(shape)) * kind.itemsize for _, shape, kind in self.shapes.values())
             chunk = int(np.clip(_TILE_BYTES // each, 1, _MOST_LANES))
         single = ()
         if len(self.plans) > 1:  # the games of a tile are of one family
@@ -238,7 +252,7 @@ class Work(NamedTuple):
         array = array.reshape(*tile.shape, *array.shape[1:])
         if len(self.plans) == 1:
             return array
-        dims, shape, kind = self.shapes()[name]
+        dims, shape, kind = self.shapes[name]
         if array.shape[len(tile.shape) :] == shape:
             return array
         fill = np.nan if np.issubdtype(kind, np.floating) else 0
