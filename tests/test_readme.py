@@ -1,4 +1,4 @@
-"""What the README shows is true."""
+"""What the README and the guide to sweeps show is true."""
 
 import re
 import shlex
@@ -8,15 +8,17 @@ import numpy as np
 
 import mfgjax as mfg
 
-README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+SWEEPS = (ROOT / "docs" / "sweeps.md").read_text(encoding="utf-8")
 
 
-def blocks(language):
-    return re.findall(rf"^```{language}\n(.*?)^```", README, flags=re.DOTALL | re.MULTILINE)
+def blocks(language, text=README):
+    return re.findall(rf"^```{language}\n(.*?)^```", text, flags=re.DOTALL | re.MULTILINE)
 
 
 def test_the_python_examples_run_and_give_what_their_comments_say():
-    first, own = blocks("python")
+    first, own, swept = blocks("python")
     names: dict = {}
     exec(compile(first, "README.md", "exec"), names)
     shown = re.search(r"eq\.mean_field\[-1\]\s+# (\[.*\])", first)
@@ -26,6 +28,10 @@ def test_the_python_examples_run_and_give_what_their_comments_say():
     # 1 - 2 x = 0 where both places pay the same; regularisation moves the law by O(1/beta)
     assert bool(names["eq"].converged)
     np.testing.assert_allclose(names["eq"].mean_field[5], [0.5, 0.5], atol=0.05)
+    exec(compile(swept, "README.md", "exec"), names)
+    ds = names["ds"]
+    assert dict(ds.sizes) == {"beta": 64, "congestion": 3, "time": 21, "state": 20, "action": 3}
+    assert not ds.result_code.any()
 
 
 def test_the_first_block_holds_the_two_commands():
@@ -34,9 +40,27 @@ def test_the_first_block_holds_the_two_commands():
 
 
 def test_the_other_commands_exist():
-    lines = [shlex.split(line[2:]) for line in blocks("console")[0].splitlines() if line.startswith("$ mfgjax")]
-    assert [line[1] for line in lines] == ["solve", "solve", "list"]
-    assert Path(__file__).parent.parent.joinpath(lines[0][2]).exists()
+    shown = "\n".join(blocks("console")).splitlines()
+    lines = [shlex.split(line[2:]) for line in shown if line.startswith("$ mfgjax")]
+    assert [line[1] for line in lines] == ["solve", "solve", "list", "sweep", "sweep"]
+    assert ROOT.joinpath(lines[0][2]).exists()
+
+
+def test_the_guide_to_sweeps_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    grid, outputs, cluster, gradient, crowd = blocks("python", SWEEPS)
+    names: dict = {}
+    # with fewer points; JAX has started, so the number of devices is what it is
+    exec(compile(grid.replace("4096", "16").replace("mfg.use_cpu_cores()", ""), "sweeps.md", "exec"), names)
+    assert names["ds"].sizes["reference"] == 2 and (tmp_path / "phase.png").stat().st_size > 10_000
+    exec(compile(outputs, "sweeps.md", "exec"), names)
+    exec(compile(gradient.replace("jax.grad(loss)", "slope = jax.grad(loss)"), "sweeps.md", "exec"), names)
+    assert np.isfinite(names["slope"]).all()
+    assert "jax.distributed.initialize" in cluster
+    exec(compile("import equinox as eqx\n" + crowd, "sweeps.md", "exec"), names)
+    reward = names["Crowd"](weight=2.0)
+    np.testing.assert_allclose(reward(0, np.array([0.5, 0.25])), [[-1.0], [-0.5]])
+    np.testing.assert_allclose(reward(0, np.ones((2, 7))), np.full((2, 1, 7), -2.0))
 
 
 def test_plot_and_io_are_there_on_first_use():

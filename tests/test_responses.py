@@ -245,3 +245,36 @@ def test_over_twenty_steps_a_tiny_beta_costs_no_digits(dtype):
     expected, _, _ = oracle.best_response(plain, flow, oracle.soft(float(dtype(1e-4)), reference))
     # 21 additions of roundings of relative size ε; the oracle itself is good to 1e-15/1e-4 = 1e-11
     assert_close(values, expected, rtol=2e-6 if dtype == np.float32 else 2e-11)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_acting_gives_the_policy_of_the_backup_at_every_beta(dtype, rng):
+    """What is carried back is β V / log 2 up to a constant, so that nothing is divided by a small β."""
+    eps = np.finfo(dtype).eps
+    for beta in BETAS:
+        q, log_reference, available = random_problem(rng, dtype)
+        reward = q * rng.random(SHAPE).astype(dtype)
+        scale = dtype(beta / np.log(2))
+        response = mfg.EntropyRegularized(dtype(beta), log_reference=log_reference)
+        mask = jnp.asarray(available)
+        carried, policy = response.act(jnp.int32(0), reward, scale * (q - reward), mask)
+        backup = response.backup(jnp.int32(0), jnp.asarray(q), mask)
+        assert carried.dtype == policy.dtype == dtype
+        # β Q, of size β |Q|, is rounded in both
+        depth = 1 - log_reference[available].min() + beta * np.abs(q).max()
+        assert_close(policy, backup.policy, atol=16 * eps * depth)
+        assert ((np.asarray(policy) > 0) <= available).all()
+        values = scale * np.asarray(backup.values)
+        assert_close(carried, values - values.max(), atol=32 * eps * depth)
+        assert float(carried.max()) == 0
+
+
+@pytest.mark.parametrize("response", [mfg.Greedy(), mfg.Greedy("largest"), mfg.Boltzmann(3.0)], ids=repr)
+def test_acting_without_a_reference_is_the_backup(response, rng):
+    q, _, available = random_problem(rng)
+    reward = rng.standard_normal(SHAPE)
+    carried, policy = response.act(jnp.int32(0), reward, q - reward, jnp.asarray(available))
+    backup = response.backup(jnp.int32(0), jnp.asarray(reward + (q - reward)), jnp.asarray(available))
+    assert_close(carried, backup.values)
+    assert_close(policy, backup.policy)
+    assert_close(policy, np.exp(backup.log_policy), atol=1e-15)

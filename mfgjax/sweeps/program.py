@@ -18,6 +18,10 @@ from .devices import gathered, spread
 from .outputs import Output, compute_outputs
 
 
+_FEW = 16
+"""Lanes at a time of methods that are dear and seldom needed: a block is filled up with copies."""
+
+
 def solve_lanes(
     lanes: Lanes,
     guess: np.ndarray | None,
@@ -45,35 +49,30 @@ def solve_lanes(
         still = np.flatnonzero(found["result_code"] != RESULTS.converged)
         if not len(still):
             break
-        _check_sound(found)
-        part = _filled(still, mesh.size)
-        start = None if guess is None else guess[..., part]
-        later = _run(_take(lanes, part), start, stage, tolerance, outputs, mesh, width)
-        later = {name: array[: len(still)] for name, array in later.items()}
-        steps = found["num_steps"][still] + later["num_steps"]
-        # as in `solve`: the better candidate counts, with its own verdict, and the steps of both
-        better = (later["result_code"] == RESULTS.converged) | ~(found["residual"][still] < later["residual"])
-        for name, array in later.items():
-            found[name][still[better]] = array[better]
-        found["num_steps"][still] = steps
+        # arrays fetched from a device may be read-only
+        found = {name: array if array.flags.writeable else array.copy() for name, array in found.items()}
+        # one block for every device at a time: one shape, compiled once
+        size = mesh.size * (width if stage[0].takes_lanes else min(narrow_width(lanes.problem[0], width), _FEW))
+        for begin in range(0, len(still), size):
+            own = still[begin : begin + size]
+            part = own[np.minimum(np.arange(size), len(own) - 1)]
+            start = None if guess is None else guess[..., part]
+            later = _run(_take(lanes, part), start, stage, tolerance, outputs, mesh, width)
+            _join(found, {name: array[: len(own)] for name, array in later.items()}, own)
     return found
 
 
-def _check_sound(found: dict[str, np.ndarray]) -> None:
-    """Arrays fetched from a device may be read-only; those that are written to must not be."""
-    for name, array in found.items():
-        if not array.flags.writeable:
-            found[name] = array.copy()
+def _join(found: dict[str, np.ndarray], later: dict[str, np.ndarray], own: np.ndarray) -> None:
+    """Put what a later method found in its place: the better candidate counts, with its own verdict, as in `solve`."""
+    steps = found["num_steps"][own] + later["num_steps"]
+    better = (later["result_code"] == RESULTS.converged) | ~(found["residual"][own] < later["residual"])
+    for name, array in later.items():
+        found[name][own[better]] = array[better]
+    found["num_steps"][own] = steps
 
 
 def _take(lanes: Lanes, index: np.ndarray) -> Lanes:
     return lanes.having([leaf[..., index] for leaf in lanes.mapped], len(index))
-
-
-def _filled(index: np.ndarray, devices: int) -> np.ndarray:
-    """Repeat the last lane up to a power of 2 on every device: a handful of shapes are compiled at most."""
-    each = 1 << int(np.ceil(np.log2(-(-len(index) // devices))))
-    return np.concatenate([index, np.full(each * devices - len(index), index[-1])])
 
 
 def _run(
