@@ -6,6 +6,9 @@ import jax
 
 from . import _checks
 
+is_chosen = False
+"""Whether somebody has said how many devices a CPU is."""
+
 
 def use_cpu_cores(count: int | None = None) -> int:
     """Let JAX see one CPU device per core, so that a sweep uses them all. Call it before anything is computed.
@@ -22,6 +25,7 @@ def use_cpu_cores(count: int | None = None) -> int:
     Raises:
       ValueError: if JAX has started already.
     """
+    global is_chosen
     cores = num_cores() if count is None else _checks.integer_at_least("count", count, 1)
     try:
         jax.config.update("jax_num_cpu_devices", cores)
@@ -29,6 +33,7 @@ def use_cpu_cores(count: int | None = None) -> int:
         raise ValueError(
             "`use_cpu_cores()` must be called before JAX computes anything (build games after it)."
         ) from error
+    is_chosen = True
     return cores
 
 

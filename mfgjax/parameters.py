@@ -102,6 +102,9 @@ def parameter(triple: Triple, name: str, values: Any) -> Parameter:
       ValueError: if there is no such array, or naming the first value that is out of range (lane first).
     """
     index, path, kind = _find(triple, name)
+    averaging = getattr(triple[2], "averaging", None)
+    if path == "solver.damping" and averaging is not None:
+        raise ValueError(f"`{name}` cannot differ: `averaging={averaging!r}` sets the weights.")
     leaf, game = jax.tree.leaves(triple)[index], triple[0]
     table = _checks.as_numbers(name, values)
     if table.ndim == 0 or table.shape[-1] == 0:

@@ -98,6 +98,8 @@ def checked(
         raise ValueError(f"`solver` must be a solver such as `Auto()`; got {_checks.shorten(solver)}.")
     solver.check(response)
     steps = solver.default_max_steps if max_steps is None else _checks.integer_at_least("max_steps", max_steps, 1)
+    if steps >= 2**31:  # steps are counted in int32
+        raise ValueError(f"`max_steps` must be below 2^31; got {steps}.")
     return solver, solver.stages(response, steps) if isinstance(solver, Auto) else [(solver, steps)]
 
 

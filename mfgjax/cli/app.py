@@ -5,11 +5,12 @@ import sys
 from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from .._version import __version__
+from .output import Interrupted
 
 STATUS = (
     "Exit status: 0 done; 1 no equilibrium was found (what was found is printed and saved all the same); "
@@ -83,10 +84,31 @@ def _whole_number(text: str) -> int:
         raise typer.BadParameter(f"{text!r} is not a whole number.") from None
 
 
+def _real(what: str) -> Any:
+    return typer.Option(parser=_number, metavar="NUMBER", help=what)
+
+
+def _whole(what: str) -> Any:
+    return typer.Option(parser=_whole_number, metavar="NUMBER", help=what)
+
+
 def _print_version(wanted: bool) -> None:
     if wanted:
         print(f"mfgjax {__version__}")
         raise typer.Exit()
+
+
+# what `solve` and `sweep` share
+_Game = Annotated[
+    str, typer.Argument(help="Name of a ready-made game ([b]mfgjax list[/b]), or a TOML file.", show_default=False)
+]
+_Response = Annotated[Response, typer.Option(help="How agents act.")]
+_Solver = Annotated[Solver, typer.Option(help="The method; auto needs no tuning.")]
+_Averaging = Annotated[Averaging | None, typer.Option(help="Average all steps (fictitious play); for picard only.")]
+_Tolerance = Annotated[float | None, _real("Tolerance on the residual, for greedy on the exploitability.")]
+_Steps = Annotated[int | None, typer.Option(parser=_whole_number, metavar="NUMBER", help="Most steps of the method.")]
+_AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
+_Single = Annotated[bool, typer.Option("--float32", help="Compute in single precision.")]
 
 
 @app.callback(invoke_without_command=True)
@@ -110,16 +132,10 @@ def list_games() -> None:
 
 @app.command(epilog=STATUS)
 def solve(
-    game: Annotated[
-        str, typer.Argument(help="Name of a ready-made game ([b]mfgjax list[/b]), or a TOML file.", show_default=False)
-    ],
+    game: _Game,
     beta: Annotated[
         float | None,
-        typer.Option(
-            parser=_number,
-            metavar="NUMBER",
-            help="Inverse temperature, > 0, in 1/reward: small plays the reference, large is near greedy.",
-        ),
+        _real("Inverse temperature, > 0, in 1/reward: small plays the reference, large is near greedy."),
     ] = None,
     reference: Annotated[
         str | None,
@@ -130,26 +146,12 @@ def solve(
             "[dim]Default: the game's own if it has one, else uniform.[/dim]",
         ),
     ] = None,
-    response: Annotated[Response, typer.Option(help="How agents act.")] = Response.entropy,
-    solver: Annotated[Solver, typer.Option(help="The method; auto needs no tuning.")] = Solver.auto,
-    damping: Annotated[
-        float | None,
-        typer.Option(
-            parser=_number, metavar="NUMBER", help="Share of each step that is taken, in (0, 1]; for picard only."
-        ),
-    ] = None,
-    averaging: Annotated[
-        Averaging | None, typer.Option(help="Average all steps (fictitious play); for picard only.")
-    ] = None,
-    atol: Annotated[
-        float | None,
-        typer.Option(
-            parser=_number, metavar="NUMBER", help="Tolerance on the residual, for greedy on the exploitability."
-        ),
-    ] = None,
-    max_steps: Annotated[
-        int | None, typer.Option(parser=_whole_number, metavar="NUMBER", help="Most steps of the method.")
-    ] = None,
+    response: _Response = Response.entropy,
+    solver: _Solver = Solver.auto,
+    damping: Annotated[float | None, _real("Share of each step that is taken, in (0, 1]; for picard only.")] = None,
+    averaging: _Averaging = None,
+    atol: _Tolerance = None,
+    max_steps: _Steps = None,
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Parameter of a ready-made game; may be repeated."),
@@ -158,8 +160,8 @@ def solve(
         Path | None,
         typer.Option(metavar="DIR", help="Save equilibrium.nc, flow.png and, for a graph, graph.png there."),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
-    float32: Annotated[bool, typer.Option("--float32", help="Compute in single precision.")] = False,
+    as_json: _AsJson = False,
+    float32: _Single = False,
 ) -> int:
     """Solve one game: print the law at the end, the values and how far from an equilibrium it is.
 
@@ -191,6 +193,124 @@ def solve(
             settings=tuple(settings or ()),
         ),
         out,
+        as_json=as_json,
+        float32=float32,
+    )
+
+
+@app.command(epilog=STATUS)
+def sweep(
+    game: _Game,
+    beta: Annotated[
+        str | None,
+        typer.Option(metavar="RANGE", help="Inverse temperatures, > 0, in 1/reward."),
+    ] = None,
+    reference: Annotated[
+        str | None,
+        typer.Option(
+            metavar="LIST",
+            help="Policies that agents are drawn to, with commas between them, each as in [b]solve[/b]: uniform, "
+            "paper, file or the path of a JSON file. [dim]Default: the game's own if it has one, else uniform.[/dim]",
+        ),
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="KEY=RANGE",
+            help="Parameter of a ready-made game: numbers as a range, words and true,false as a list. One value holds "
+            "for all lanes. May be repeated.",
+        ),
+    ] = None,
+    response: _Response = Response.entropy,
+    solver: _Solver = Solver.auto,
+    damping: Annotated[
+        str | None,
+        typer.Option(metavar="RANGE", help="Shares of each step that are taken, in (0, 1]; for picard only."),
+    ] = None,
+    averaging: _Averaging = None,
+    atol: _Tolerance = None,
+    max_steps: _Steps = None,
+    warm_start: Annotated[
+        bool, typer.Option("--warm-start", help="Start lanes from what a neighbour in beta has found.")
+    ] = False,
+    outputs: Annotated[
+        str | None,
+        typer.Option(
+            metavar="LIST",
+            help="What is kept of each equilibrium besides terminal_law: exploitability, mean_field, state_law, "
+            "policy, log_policy, values, q. [dim]Default: exploitability; with --out also mean_field and policy.[/dim]",
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Write sweep.zarr there as the sweep goes, then phase.png and table.json. After an interruption the "
+            "same command goes on where it was.",
+        ),
+    ] = None,
+    cores: Annotated[int | None, _whole("Cores of the CPU. [dim]Default: all.[/dim]")] = None,
+    block: Annotated[
+        int | None, _whole("Lanes that a core computes together. [dim]Default: what fits in its cache.[/dim]")
+    ] = None,
+    chunk: Annotated[
+        int | None,
+        _whole(
+            "Lanes between two signs of progress, and in one file. [dim]Default: a 64th of all, at least 1024; fewer "
+            "of large games.[/dim]"
+        ),
+    ] = None,
+    as_json: _AsJson = False,
+    float32: _Single = False,
+) -> int:
+    """Solve a game over a grid of parameters, thousands of lanes together, on all cores.
+
+    A RANGE is
+
+      START:STOP:COUNT      COUNT numbers from START to STOP, evenly spaced
+
+      START:STOP:COUNT:log  the same with even ratios; START and STOP > 0
+
+      0.5,1,3               a list
+
+      3                     one value
+
+    [b]Examples[/b]
+
+      mfgjax sweep resource-allocation --beta 0.05:50:4096:log --reference paper,uniform --out results
+
+      mfgjax sweep ring-crowd --beta 0.1:10:256:log --set congestion=0.5:2:8 --set horizon=30 --out ring
+
+      mfgjax sweep resource-allocation --beta 1 --set preset=paper,author-code --json
+
+      mfgjax sweep resource-allocation --beta 0.5:5:64 --solver picard --damping 0.1,0.5,1  [dim]# some cycle[/dim]
+
+      mfgjax sweep my_game.toml --beta 0.1,1,10
+
+    In Python, xarray.open_zarr("results/sweep.zarr", consolidated=False, mask_and_scale=False) is the whole sweep.
+    """
+    from .sweeping import SweepRequest, run
+
+    return run(
+        SweepRequest(
+            game=game,
+            beta=beta,
+            reference=reference,
+            response=response.value,
+            solver=solver.value,
+            damping=damping,
+            averaging=None if averaging is None else averaging.value,
+            atol=atol,
+            max_steps=max_steps,
+            settings=tuple(settings or ()),
+            outputs=outputs,
+            warm_start=warm_start,
+            block=block,
+            chunk=chunk,
+        ),
+        out,
+        cores=cores,
         as_json=as_json,
         float32=float32,
     )
@@ -249,6 +369,9 @@ def _run(arguments: list[str] | None) -> int:
         raise
     except _UsageError as error:
         problem = error.format_message().replace("Value error, ", "")  # pyright: ignore[reportAttributeAccessIssue]
+    except Interrupted as error:
+        _say(str(error))
+        return INTERRUPTED
     except (KeyboardInterrupt, typer.Abort):
         _say("interrupted.")
         return INTERRUPTED

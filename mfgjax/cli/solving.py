@@ -65,9 +65,9 @@ def run(request: Request, out: Path | None, *, as_json: bool, float32: bool) -> 
       The exit status.
     """
     with jax.enable_x64(not float32):
-        method = _solver(request)
+        method = solver_of(request.solver, request.damping, request.averaging, request.atol)
         loaded = catalogue.load(request.game, request.settings)
-        _check_size(loaded)
+        check_size(loaded.name, loaded.game)
         response = fit_response(loaded.game, _response(request, loaded))
         with staged(out) as folder, progress_line() as begin:
             begin(f"solving {loaded.name}")
@@ -84,53 +84,61 @@ def run(request: Request, out: Path | None, *, as_json: bool, float32: bool) -> 
     return 0
 
 
-def _check_size(loaded: GameFile) -> None:
-    game = loaded.game
+def check_size(name: str, game: FiniteHorizonGame) -> None:
+    """Refuse a game whose policy has more numbers than can be counted in 32 bits."""
     size = (game.horizon + 1) * game.num_states * game.num_actions
     if size >= 2**31:  # beyond it the compiler aborts the process
         raise ValueError(
-            f"{loaded.name} has {game.horizon + 1:,} times, {game.num_states:,} states and {game.num_actions:,} "
+            f"{name} has {game.horizon + 1:,} times, {game.num_states:,} states and {game.num_actions:,} "
             f"actions: a policy of {size:,} numbers, which is more than can be solved."
         )
 
 
-def _solver(request: Request) -> AbstractSolver | Auto:
-    if request.solver == "picard":
-        damping = 1.0 if request.damping is None else request.damping
-        return Picard(damping, request.averaging, atol=request.atol)
-    for option in ("damping", "averaging"):
-        if getattr(request, option) is not None:
-            raise ValueError(
-                f"`--{option} {getattr(request, option)}` applies to `--solver picard` only, not to "
-                f"`--solver {request.solver}`."
-            )
-    return _METHODS[request.solver](atol=request.atol)
+def solver_of(name: str, damping: float | None, averaging: str | None, atol: float | None) -> AbstractSolver | Auto:
+    """Return the solver that is asked for; options that do not apply to it are refused."""
+    if name == "picard":
+        return Picard(1.0 if damping is None else damping, averaging, atol=atol)
+    for option, value in (("damping", damping), ("averaging", averaging)):
+        if value is not None:
+            raise ValueError(f"`--{option} {value}` applies to `--solver picard` only, not to `--solver {name}`.")
+    return _METHODS[name](atol=atol)
 
 
 def _response(request: Request, loaded: GameFile) -> AbstractResponse:
     if request.response == "greedy":
-        for option in ("beta", "reference"):
-            if getattr(request, option) is not None:
-                raise ValueError(
-                    f"`--{option} {getattr(request, option)}` does not apply to `--response greedy`, which is "
-                    "not regularised."
-                )
+        refuse_for_greedy(request.beta, request.reference)
         return Greedy()
     if request.beta is None:
         raise ValueError(f"`--response {request.response}` needs `--beta`, a number > 0.")
     kind = EntropyRegularized if request.response == "entropy" else Boltzmann
-    return kind(request.beta, _reference(request, loaded))
+    return kind(request.beta, reference_of(request.reference, request.game, loaded))
 
 
-def _reference(request: Request, loaded: GameFile) -> Any:
-    wanted, named = request.reference, request.game.replace("-", "_") in catalogue.NAMES
+def refuse_for_greedy(beta: Any, reference: Any) -> None:
+    """Refuse the options of regularised responses, which do not apply to the greedy one."""
+    for option, value in (("beta", beta), ("reference", reference)):
+        if value is not None:
+            raise ValueError(f"`--{option} {value}` does not apply to `--response greedy`, which is not regularised.")
+
+
+def reference_of(wanted: str | None, named: str, loaded: GameFile) -> Any:
+    """Return the policy that agents are drawn to; None is the uniform one.
+
+    Args:
+      wanted: what `--reference` says.
+      named: the game, as on the command line.
+      loaded: the game.
+
+    Raises:
+      ValueError: if there is no such policy, or what the file holds is none.
+    """
     if wanted is None:
         return loaded.reference
     if wanted == "uniform":
         return None
     if wanted in ("paper", "file"):
-        if loaded.reference is None or named != (wanted == "paper"):
-            raise ValueError(f"`--reference {wanted}`: {request.game} has no such reference policy.")
+        if loaded.reference is None or catalogue.is_ready_made(named) != (wanted == "paper"):
+            raise ValueError(f"`--reference {wanted}`: {named} has no such reference policy.")
         return loaded.reference
     try:
         content = json.loads(Path(wanted).read_text(encoding="utf-8"))
@@ -149,7 +157,7 @@ def _reference(request: Request, loaded: GameFile) -> Any:
         if not isinstance(row, dict):
             raise ValueError(f"`reference[{node!r}]` must be probabilities by node; got {json.dumps(row)[:40]}.")
     if not isinstance(loaded.game.kernel, MovesKernel):
-        raise ValueError(f"`--reference {wanted}` names nodes, but {request.game} is no game on a graph.")
+        raise ValueError(f"`--reference {wanted}` names nodes, but {named} is no game on a graph.")
     return games.policy_on_edges(loaded.game, content)
 
 

@@ -6,6 +6,7 @@ from .graph import NodeReward as NodeReward
 from .graph import graph_game as graph_game
 from .graph import moves as moves
 from .graph import policy_on_edges as policy_on_edges
+from .grid import grid_crowd as grid_crowd
 from .random_dense import random_dense as random_dense
 from .resource_allocation import resource_allocation as resource_allocation
 from .resource_allocation import resource_allocation_reference as resource_allocation_reference

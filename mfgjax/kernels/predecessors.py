@@ -1,5 +1,7 @@
 """The transpose of a successor table, as a sum of gathers."""
 
+from typing import Any
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -49,7 +51,8 @@ class Predecessors(eqx.Module):
         position = np.empty(num_states, dtype=np.int32)
         position[np.concatenate(members)] = states
         self.columns = ()
-        self.buckets = tuple(table(own, int(w)) for own, w in zip(members, np.unique(width), strict=True))
+        buckets: Any = tuple(table(own, int(w)) for own, w in zip(members, np.unique(width), strict=True))
+        self.buckets = buckets
         self.position = position  # pyright: ignore[reportAttributeAccessIssue]
 
     def sum(self, flat: Array) -> Array:

@@ -9,6 +9,7 @@ from jax.experimental import multihost_utils
 from jax.sharding import AxisType, Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
+from .. import cores
 from .._typing import Array
 from ..cores import num_cores
 
@@ -19,7 +20,8 @@ _told = set()
 def lane_mesh() -> Mesh:
     """Return the mesh of all devices of all processes, along which lanes are spread."""
     devices = jax.devices()
-    if jax.default_backend() == "cpu" and len(devices) == 1 and num_cores() > 1 and "cores" not in _told:
+    unused = jax.default_backend() == "cpu" and len(devices) == 1 and num_cores() > 1
+    if unused and not cores.is_chosen and "cores" not in _told:
         _told.add("cores")
         _log.warning(
             "This sweep runs on one core of %d: call `mfgjax.use_cpu_cores()` before anything else.", num_cores()

@@ -91,6 +91,7 @@ def sweep(
         points = _with_last(points, warm_start)
     games = build_games(game, points)
     plans = [make_plan(family, response, solver, max_steps, points, guess) for family in games.families]
+    block = None if block is None else _checks.integer_at_least("block", block, 1)
     wanted = parse_outputs(outputs, plans[0].lanes.problem[0].observes)
     work = Work(points, games, plans, wanted, lane_mesh(), block, warm_start is not None)
     tiles = work.tiles(None if chunk is None else _checks.integer_at_least("chunk", chunk, 1))

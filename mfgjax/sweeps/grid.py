@@ -116,8 +116,8 @@ class Points(NamedTuple):
                 continue
             extent[d] = min(self.shape[d], room)
             if d == len(self.shape) - 1 and extent[d] < self.shape[d]:
-                extent[d] = max(extent[d] // multiple, 1) * multiple
-            room //= extent[d]
+                extent[d] = min(max(extent[d] // multiple, 1) * multiple, self.shape[d])
+            room = max(room // extent[d], 1)
             if extent[d] < self.shape[d]:
                 break
         counts = [math.ceil(n / e) for n, e in zip(self.shape, extent, strict=True)]

@@ -17,7 +17,6 @@ from ..solvers import AbstractSolver
 from .devices import gathered, spread
 from .outputs import Output, compute_outputs
 
-
 _FEW = 16
 """Lanes at a time of methods that are dear and seldom needed: a block is filled up with copies."""
 
@@ -102,7 +101,8 @@ def _compiled() -> Any:
         jax.jit(lambda x: x, compiler_options=options)(0.0)
     except Exception:  # another version of the compiler may not know the option, and do without
         options = {}
-    return eqx.filter_jit(_program, compiler_options=options)
+    jit: Any = eqx.filter_jit  # its overloads do not name what it hands on to `jax.jit`
+    return jit(_program, compiler_options=options)
 
 
 def _program(

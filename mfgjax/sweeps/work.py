@@ -166,7 +166,7 @@ class Work:
             raise ValueError(
                 f"`outputs[{output.name!r}]` has shape {shapes[0]} for some games, {shapes[-1]} for others."
             )
-        shape = tuple(map(max, zip(*shapes, strict=True)))
+        shape: tuple[int, ...] = tuple(max(lengths) for lengths in zip(*shapes, strict=True))
         dims = tuple(f"{output.name}_{i}" for i in range(len(shape))) if output.dims is None else output.dims
         if len(dims) != len(shape):
             raise ValueError(f"`outputs[{output.name!r}]` has shape {shape}, but the dimensions {dims}.")
@@ -221,9 +221,7 @@ class Work:
         lanes = plan.at(places, games)
         if guess is None and plan.guess is not None:
             guess = np.broadcast_to(plan.guess[..., None], (*plan.guess.shape, len(games)))
-        width = block_width(lanes.problem[0])
-        if self.block is not None:
-            width = _checks.integer_at_least("block", self.block, 1)
+        width = block_width(lanes.problem[0]) if self.block is None else self.block
         return solve_lanes(lanes, guess, plan.stages, plan.tolerance, (*self.outputs, *more), self.mesh, width)
 
     def _from_neighbours(self, plan: Plan, tile: Tile, places: list[np.ndarray], games: np.ndarray) -> Any:

@@ -1,0 +1,375 @@
+"""The command `sweep`."""
+
+import functools
+import logging
+import math
+import os
+import shutil
+import sys
+import time
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import xarray as xr
+
+from .. import _checks
+from .._result import RESULTS
+from ..cores import num_cores, use_cpu_cores
+from ..games import GameFile
+from ..model import FiniteHorizonGame
+from ..responses import AbstractResponse, Boltzmann, EntropyRegularized, Greedy
+from ..solvers import AbstractSolver, Auto
+from ..sweeps import sweep
+from ..sweeps.outputs import KNOWN, parse_outputs
+from . import catalogue
+from .output import Interrupted, failures_of, finite, json_of, print_json, print_sweep, staged, writable
+from .solving import check_size, reference_of, refuse_for_greedy, solver_of
+
+_FILES = ("phase.png", "table.json")
+_MOST_GROUPS = 24  # that are told of
+_MOST_STATES = 40  # of a law
+_CHUNKS, _LEAST_CHUNK = 64, 1024  # signs of progress, unless that makes chunks smaller than this
+_CHUNK_BYTES = 2**27
+
+
+@dataclass(frozen=True)
+class SweepRequest:
+    """What is to be swept and how, as on the command line."""
+
+    game: str
+    beta: str | None
+    reference: str | None
+    response: str
+    solver: str
+    damping: str | None
+    averaging: str | None
+    atol: float | None
+    max_steps: int | None
+    settings: tuple[str, ...]
+    outputs: str | None
+    warm_start: bool
+    block: int | None
+    chunk: int | None
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """The arguments of `sweep`; `first` is the game of the first values of what is swept."""
+
+    name: str
+    first: FiniteHorizonGame
+    builder: Callable[..., FiniteHorizonGame]
+    response: AbstractResponse
+    solver: AbstractSolver | Auto
+    axes: dict[str, Any]
+    outputs: tuple[str, ...]
+
+    @property
+    def num_lanes(self) -> int:
+        return math.prod(map(len, self.axes.values()))
+
+    @property
+    def along(self) -> str:
+        """The axis along which results are told: beta if it is swept, else the one with most values."""
+        return max(self.axes, key=lambda name: (len(self.axes[name]) > 1, name == "beta", len(self.axes[name])))
+
+    @property
+    def bytes_of_lane(self) -> int:
+        """What is kept of one lane."""
+        game = self.first
+        sizes = {"time": game.horizon + 1, "state": game.num_states, "action": game.num_actions}
+        kept = [math.prod(sizes[d] for d in output.dims or ()) for output in parse_outputs(self.outputs, game.observes)]
+        return game.dtype.itemsize * (5 + sum(kept))
+
+    @property
+    def chunk(self) -> int:
+        game = self.first
+        policy = (game.horizon + 1) * game.num_states * game.num_actions * game.dtype.itemsize
+        most = _CHUNK_BYTES // (self.bytes_of_lane + 4 * policy)
+        return max(1, min(most, max(_LEAST_CHUNK, -(-self.num_lanes // _CHUNKS))))
+
+
+def run(request: SweepRequest, out: Path | None, *, cores: int | None, as_json: bool, float32: bool) -> int:
+    """Sweep, save and print.
+
+    Args:
+      request: what to sweep.
+      out: folder to write to as the sweep goes, or None.
+      cores: of the CPU; None for all.
+      as_json: print JSON in place of a table.
+      float32: compute in single precision.
+
+    Returns:
+      The exit status.
+    """
+    _use_cores(cores)
+    with jax.enable_x64(not float32):
+        plan = _plan(request, out is not None)
+        if out is None:
+            _check_room(plan, None)
+            report = _report(request, plan, *_compute(request, plan, None), [])
+        else:
+            report = _written(request, plan, out)
+    if as_json:
+        print_json(report)
+    else:
+        print_sweep(report)
+    if report["first_failure"] is not None:
+        print(f"mfgjax: {failures_of(report)}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _written(request: SweepRequest, plan: _Plan, out: Path) -> dict[str, Any]:
+    """Sweep into a folder, and return the report when all is there."""
+    store = out / "sweep.zarr"
+    with writable(out):
+        begun = not store.exists()
+        if begun:
+            _check_room(plan, out)
+        try:
+            found = _compute(request, plan, store)
+            report = _report(request, plan, *found, [str(out / name) for name in (store.name, *_FILES)])
+            with staged(out) as folder:
+                assert folder is not None
+                _draw(folder / _FILES[0], plan, found[0], report)
+                (folder / _FILES[1]).write_text(json_of(report) + "\n", encoding="utf-8")
+        except BaseException as error:
+            done = _lanes_there(store)
+            if begun and not done:  # nothing to go on with, and perhaps what is asked for cannot be
+                shutil.rmtree(store, ignore_errors=True)
+            if done and isinstance(error, KeyboardInterrupt):
+                # zarr's write that was broken off would say so when it is collected
+                warnings.filterwarnings("ignore", "coroutine .* was never awaited", RuntimeWarning)
+                there = f"{done:,} of {plan.num_lanes:,} lanes are in {store}"
+                raise Interrupted(f"interrupted; {there}, and the same command goes on from there.") from None
+            raise
+    return report
+
+
+def _compute(request: SweepRequest, plan: _Plan, store: Path | None) -> tuple[xr.Dataset, float, int]:
+    """Return the sweep, how long it took and how many lanes were computed in that time."""
+    there, begin = 0 if store is None else _lanes_there(store), time.perf_counter()
+    with _without_advice():
+        dataset = sweep(
+            plan.builder,
+            plan.response,
+            solver=plan.solver,
+            outputs=plan.outputs,
+            out=store,
+            max_steps=request.max_steps,
+            warm_start="beta" if request.warm_start else None,
+            block=request.block,
+            chunk=plan.chunk if request.chunk is None else request.chunk,
+            **plan.axes,
+        )
+    return dataset, time.perf_counter() - begin, plan.num_lanes - there
+
+
+def _lanes_there(store: Path) -> int:
+    """Return how many lanes an earlier run has left; 0 if there is something else, which `sweep` will refuse."""
+    try:
+        with xr.open_zarr(store, consolidated=False, chunks=None, mask_and_scale=False) as found:
+            return int((found["result_code"].values >= 0).sum())
+    except (OSError, KeyError, ValueError):
+        return 0
+
+
+def _use_cores(count: int | None) -> None:
+    if count is not None and _checks.integer_at_least("cores", count, 1) > num_cores():
+        raise ValueError(f"`--cores` is {count}, but this process may use {num_cores()} at most.")
+    try:
+        use_cpu_cores(count)
+    except ValueError:  # a program that has used JAX before runs the command
+        if count is not None and len(jax.devices()) != count:
+            raise
+
+
+@contextmanager
+def _without_advice() -> Iterator[None]:
+    """Silence the warning that a sweep runs on one core: that is what was asked for."""
+    logger = logging.getLogger("mfgjax")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
+def _plan(request: SweepRequest, saved: bool) -> _Plan:
+    damping = [] if request.damping is None else catalogue.numbers(f"--damping {request.damping}", request.damping)
+    # averaging does not go with damping below 1
+    solver = solver_of(request.solver, min(damping, default=None), request.averaging, request.atol)
+    loaded, builder, swept = _games(request)
+    axes: dict[str, Any] = {}
+    betas = [] if request.beta is None else catalogue.numbers(f"--beta {request.beta}", request.beta)
+    if request.response == "greedy":
+        refuse_for_greedy(request.beta, request.reference)
+        if request.warm_start:
+            raise ValueError("`--warm-start` goes along beta, which `--response greedy` does not have.")
+        response = Greedy()
+    elif not betas:
+        raise ValueError(f"`--response {request.response}` needs `--beta`: {catalogue.RANGE}.")
+    else:
+        kind = EntropyRegularized if request.response == "entropy" else Boltzmann
+        response = kind(betas[0], loaded.reference if request.reference is None else None)
+        if request.reference is not None:  # a policy that has two names in the library
+            axes["reference" if request.response == "entropy" else "prior"] = _references(request, loaded)
+    axes |= swept
+    if len(damping) > 1:
+        axes["damping"] = damping
+    if betas:
+        axes["beta"] = betas  # last: neighbours take about as many steps
+    if not axes:
+        raise ValueError("There is nothing to sweep: give `--set KEY=RANGE`, or `--damping RANGE` with picard.")
+    outputs = _outputs(request.outputs, saved)
+    return _Plan(loaded.name, loaded.game, builder, response, solver, axes, outputs)
+
+
+def _games(request: SweepRequest) -> tuple[GameFile, Callable[..., FiniteHorizonGame], dict[str, list[Any]]]:
+    """Return the game of the first values, the builder of all, and what of its parameters is swept."""
+    if not catalogue.is_ready_made(request.game):
+        loaded = catalogue.load(request.game, request.settings)
+        check_size(loaded.name, loaded.game)
+
+        def read() -> FiniteHorizonGame:
+            return loaded.game
+
+        read.__name__ = loaded.name
+        return loaded, read, {}
+    values = catalogue.ranges(request.game, request.settings)
+    swept = {key: options for key, options in values.items() if len(options) > 1}
+    fixed = {key: options[0] for key, options in values.items() if key not in swept}
+    loaded = catalogue.build(request.game, {key: options[0] for key, options in values.items()})
+    check_size(loaded.name, loaded.game)
+    original = catalogue.builder(loaded.name)
+
+    @functools.wraps(original)
+    def built(**chosen: Any) -> FiniteHorizonGame:
+        game = original(**fixed, **chosen)
+        check_size(loaded.name, game)
+        return game
+
+    return loaded, built, swept
+
+
+def _references(request: SweepRequest, loaded: GameFile) -> dict[str, Any]:
+    names = [name.strip() for name in str(request.reference).split(",")]
+    catalogue.different(f"--reference {request.reference}", names)
+    return {name: reference_of(name, request.game, loaded) for name in names}
+
+
+def _outputs(text: str | None, saved: bool) -> tuple[str, ...]:
+    """Return what is kept: what the table shows, and more where it can be looked at later."""
+    if text is None:
+        return ("terminal_law", "exploitability", *(("mean_field", "policy") if saved else ()))
+    names = [name.strip().replace("-", "_") for name in text.split(",")]
+    for name in names:
+        if name not in KNOWN:
+            raise ValueError(f"`--outputs` has {name!r}, but the outputs are {', '.join(KNOWN)}.")
+    return tuple(dict.fromkeys(["terminal_law", *names]))
+
+
+def _check_room(plan: _Plan, out: Path | None) -> None:
+    """Refuse what neither memory nor, with a folder, the disk can hold."""
+    if out is not None:
+        room, where = shutil.disk_usage(out).free, f"are free in {str(out)!r}: give fewer, or fewer `--outputs`"
+    elif hasattr(os, "sysconf"):
+        room, where = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"), "are there: give fewer, or `--out`"
+    else:
+        return
+    if (needed := plan.num_lanes * plan.bytes_of_lane) > room:
+        lanes = f"{plan.num_lanes:,} lanes take {needed / 1e9:.3g} GB of " + ("memory" if out is None else "disk")
+        raise ValueError(f"{lanes}, but {room / 1e9:.3g} GB {where}.")
+
+
+def _report(
+    request: SweepRequest, plan: _Plan, dataset: xr.Dataset, seconds: float, computed: int, files: list[str]
+) -> dict[str, Any]:
+    """Return the summary: a group for each combination of the axes that results are not told along."""
+    along, others = plan.along, [name for name in plan.axes if name != plan.along]
+    numbers = dataset[["result_code", "residual", "num_steps"]].load().transpose(*others, along)
+    labels = numbers[along].values
+    order = np.argsort(labels, kind="stable") if labels.dtype.kind in "iuf" else np.arange(len(labels))
+    labels, ends = labels[order], order[[0, -1]] if len(order) > 1 else order
+    lengths = [numbers.sizes[name] for name in others]
+    codes, residuals, steps = (numbers[name].values.reshape(-1, len(order))[:, order] for name in numbers)
+
+    def at(row: int) -> dict[str, int]:
+        return dict(zip(others, map(int, np.unravel_index(row, lengths)), strict=True)) if others else {}
+
+    groups = []
+    for row in np.unique(np.linspace(0, len(codes) - 1, min(len(codes), _MOST_GROUPS)).round().astype(int)):
+        laws = dataset["terminal_law"].isel({**at(row), along: ends}).transpose(along, "state")
+        told = zip(labels[[0, -1]], codes[row][[0, -1]], laws, strict=False)
+        group = {
+            "at": {name: _plain(numbers[name].values[i]) for name, i in at(row).items()},
+            "num_lanes": len(labels),
+            "results": _results(codes[row]),
+            "worst_residual": finite(residuals[row].max()),
+            "median_steps": float(np.median(steps[row])),
+            "most_steps": int(steps[row].max()),
+            "ends": [
+                {along: _plain(label), "result": RESULTS(int(code)).name, "terminal_law": _law(law)}
+                for label, code, law in told
+            ],
+        }
+        groups.append(group)
+    first, failed = None, codes != RESULTS.converged
+    if failed.any():
+        row = int(failed.any(axis=1).argmax())
+        run = failed[row].argmax() + np.arange(np.append(~failed[row][failed[row].argmax() :], True).argmax())
+        first = {along: [_plain(label) for label in labels[run[[0, -1]]]]}
+        first |= {name: _plain(numbers[name].values[i]) for name, i in at(row).items()}
+    axes = {name: numbers[name].values for name in plan.axes}
+    return {
+        "game": plan.name,
+        "dtype": dataset.attrs["dtype"],
+        "platform": dataset.attrs["platform"],
+        "num_devices": len(jax.devices()),
+        "request": asdict(request),
+        "axes": {n: {"count": len(v), "first": _plain(v[0]), "last": _plain(v[-1])} for n, v in axes.items()},
+        "outputs": list(plan.outputs),
+        "along": along,
+        "criterion": dataset.attrs["criterion"],
+        "num_lanes": plan.num_lanes,
+        "num_converged": int((~failed).sum()),
+        "results": _results(codes),
+        "first_failure": first,
+        "num_groups": len(codes),
+        "groups": groups,
+        "seconds": round(seconds, 3),
+        "num_computed": computed,
+        "lanes_per_second": round(computed / seconds, 1),
+        "files": files,
+    }
+
+
+def _plain(value: Any) -> Any:
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _results(codes: np.ndarray) -> dict[str, int]:
+    kinds, counts = np.unique(codes, return_counts=True)
+    return {RESULTS(int(kind)).name: int(count) for kind, count in zip(kinds, counts, strict=True)}
+
+
+def _law(law: xr.DataArray) -> dict[str, float]:
+    """Return the mass of the heaviest states in their own order, without those that only other games have."""
+    masses = law.values
+    heaviest = np.sort(np.argsort(-np.nan_to_num(masses), kind="stable")[:_MOST_STATES])
+    return {str(law["state"].values[s]): float(masses[s]) for s in heaviest if np.isfinite(masses[s])}
+
+
+def _draw(path: Path, plan: _Plan, dataset: xr.Dataset, report: Mapping[str, Any]) -> None:
+    from .. import plot  # slow to import, and often not needed
+
+    title = f"{plan.name}: {report['num_converged']:,} of {report['num_lanes']:,} converged"
+    plot.plot_sweep(dataset, along=plan.along, title=title).savefig(path, dpi=150)
