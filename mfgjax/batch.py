@@ -19,7 +19,7 @@ from .lanes import Lanes, block_width, narrow_width
 from .model import FiniteHorizonGame
 from .parameters import place, swept
 from .responses import AbstractResponse
-from .solve import checked, join, seen_shape, tolerance_of
+from .solve import checked, fit_response, join, seen_shape, tolerance_of
 from .solvers import AbstractSolver, Auto, Problem
 from .solvers.loop import Outcome, iterate
 
@@ -66,6 +66,8 @@ def solve_batch(
     """
     solver, stages = checked(game, response, solver, max_steps)
     lanes = (swept if isinstance(axes, Mapping) else place)(game, response, solver, axes)
+    first = lanes.single([leaf[..., 0] for leaf in lanes.mapped])
+    fit_response(first[0], first[1])  # what is shared is checked as in `solve`
     start = _start(lanes, guess)
     width = block_width(game) if block is None else _checks.integer_at_least("block", block, 1)
     tolerance = tolerance_of(game, response, solver)
@@ -79,6 +81,9 @@ def _start(lanes: Lanes, guess: Any) -> Array | None:
     flow = _checks.as_numbers("guess", guess.mean_field if isinstance(guess, Equilibrium) else guess)
     one = seen_shape(lanes.problem[0])
     _checks.shape_is("guess", flow, [one, (*one, lanes.num_lanes)], "of the mean field, perhaps with lanes")
+    if not _checks.is_traced(flow):
+        shown = np.moveaxis(np.asarray(flow), -1, 0) if flow.ndim > len(one) else np.asarray(flow)
+        _checks.distribution("guess", shown, leading=shown.ndim - len(one) + 1)
     flow = jnp.asarray(flow if flow.ndim > len(one) else flow[..., None], lanes.problem[0].dtype)
     return jnp.broadcast_to(flow, (*one, lanes.num_lanes))
 

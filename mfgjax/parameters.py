@@ -39,7 +39,7 @@ class Parameter(NamedTuple):
 
 def swept(game: FiniteHorizonGame, response: AbstractResponse, solver: Any, axes: Mapping[str, ArrayLike]) -> Lanes:
     """Return the problems that have the given values, with a last axis of lanes, in place of single ones."""
-    triple = with_policy_leaf((game, response, solver), axes)
+    triple = with_policy_leaf((game, cast_response(game, response), solver), axes)
     found = {name: parameter(triple, name, values) for name, values in axes.items()}
     counts = {name: p.values.shape[-1] for name, p in found.items()}
     if not counts:
@@ -63,24 +63,40 @@ def place(game: FiniteHorizonGame, response: AbstractResponse, solver: Any, axes
     if not isinstance(axes, tuple) or len(axes) not in (2, 3):
         got = _checks.shorten(axes)
         raise ValueError(f"`axes` must be a mapping from names to values, or a tuple for (game, response); got {got}.")
-    triple, flags = (game, response, solver), (*axes, *((None,) if len(axes) == 2 else ()))
+    triple: Triple = (game, cast_response(game, response), solver)
+    flags = (*axes, *((None,) if len(axes) == 2 else ()))
 
     def spread(flag: Any, part: Any) -> Any:
-        if flag not in (None, -1):
+        if flag is not None and not (isinstance(flag, int) and flag == -1):
             raise ValueError(f"`axes` must hold -1 (lanes on the last axis) or None; got {_checks.shorten(flag)}.")
         return jax.tree.map(lambda leaf: flag == -1 and eqx.is_inexact_array(leaf), part)
 
     try:
         carried = jax.tree.map(spread, flags, triple, is_leaf=lambda flag: flag is None)
-    except (TypeError, KeyError) as error:
-        raise ValueError(f"`axes` does not have the structure of (game, response): {error}.") from error
+    except (TypeError, KeyError, ValueError) as error:
+        if "`axes`" in str(error):
+            raise
+        raise ValueError("`axes` does not have the structure of (game, response), or of a prefix of it.") from error
     carried = jax.tree.leaves(carried)
     leaves, structure = jax.tree.flatten(triple)
     counts = {leaf.shape[-1] if leaf.ndim else 0 for leaf, lane in zip(leaves, carried, strict=True) if lane}
     if len(counts) != 1 or 0 in counts:
         raise ValueError(f"`axes` marks arrays with last axes of {sorted(counts)} lanes; it must be one number.")
-    leaves = [leaf.astype(game.dtype) if lane else leaf for leaf, lane in zip(leaves, carried, strict=True)]
+    for path, index in paths(triple).items():
+        leaf = leaves[index]
+        if not carried[index]:
+            continue
+        if path in ("response.log_reference", "response.log_weights"):
+            leaf = _log_policies(game, path, "log_reference", leaf)
+        elif not _checks.is_traced(leaf):
+            _check_values(game, path.removeprefix("game."), path, np.moveaxis(np.asarray(leaf), -1, 0))
+        leaves[index] = leaf.astype(game.dtype)
     return Lanes(jax.tree.unflatten(structure, leaves), tuple(carried), counts.pop())
+
+
+def cast_response(game: FiniteHorizonGame, response: AbstractResponse) -> AbstractResponse:
+    """Return the response in the precision of the game."""
+    return jax.tree.map(lambda leaf: leaf.astype(game.dtype) if eqx.is_inexact_array(leaf) else leaf, response)
 
 
 def with_policy_leaf(triple: Triple, names: Mapping[str, Any]) -> Triple:
@@ -112,9 +128,9 @@ def parameter(triple: Triple, name: str, values: Any) -> Parameter:
     count = table.shape[-1]
     if kind in _POLICIES:
         return Parameter(path, index, _log_policies(game, name, kind, table))
-    shape, times = tuple(leaf.shape), (game.horizon, game.horizon + 1)
-    given = tuple(table.shape[:-1])
-    over_time = bool(shape) and shape[0] == 1 and given[1:] == shape[1:] and given[:1] in [(t,) for t in times]
+    shape, given = tuple(leaf.shape), tuple(table.shape[:-1])
+    times = game.horizon if path.startswith("game.kernel") else game.horizon + 1
+    over_time = bool(shape) and shape[0] == 1 and given[1:] == shape[1:] and given[:1] == (times,)
     if shape and shape[0] == 1 and given == shape[1:]:
         table = table[None]
     elif given != shape and not over_time:

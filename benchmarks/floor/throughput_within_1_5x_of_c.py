@@ -84,7 +84,9 @@ def main() -> None:
         done = {source: run_c(source, game, rho, betas, options.steps, threads) for source in floor.SOURCES}
         rounds.append({**done, "sweep": run_sweep(game, rho, betas, options.steps)})
     ours = [done["sweep"] for done in rounds]
-    ratios = {source: [done["sweep"].nanoseconds / done[source].nanoseconds for done in rounds] for source in done}
+    ratios = {
+        source: [done["sweep"].nanoseconds / done[source].nanoseconds for done in rounds] for source in floor.SOURCES
+    }
     ratio = statistics.median(ratios["plain"])
     compiling = first.seconds - statistics.median(run.seconds for run in ours)
     report = [

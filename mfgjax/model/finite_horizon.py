@@ -123,8 +123,11 @@ class FiniteHorizonGame(eqx.Module):
 
     def reward_at(self, t: Scalar, mean_field: Array) -> Array:
         """Return R_t(s,a,mean_field) as `[S, A]`."""
-        reward = jnp.asarray(self.reward(t, mean_field)).astype(self.dtype)
-        return jnp.broadcast_to(reward, (self.num_states, self.num_actions))
+        return jnp.broadcast_to(self.pay_at(t, mean_field), (self.num_states, self.num_actions))
+
+    def pay_at(self, t: Scalar, mean_field: Array) -> Array:
+        """Return R_t(s,a,mean_field) as `[S, A]`, or `[S, 1]` where all actions earn the same."""
+        return jnp.asarray(self.reward(t, mean_field)).astype(self.dtype)
 
     def available_at(self, t: Scalar) -> Array:
         """Return which actions exist at time t, `[S, A]`."""

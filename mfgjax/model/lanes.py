@@ -91,12 +91,15 @@ class LaneGame(eqx.Module):
 
     def reward_at(self, t: Scalar, mean_field: Array) -> Array:
         """Return R_t(s,a,·) of every lane as `[S, A, lanes]`."""
-        if getattr(self.game.reward, "takes_lanes", False):
-            reward = jnp.asarray(self.game.reward(t, mean_field)).astype(self.dtype)
-            reward = reward if reward.ndim == 3 else reward[..., None]
-        else:
-            reward = self.per_lane(lambda game, seen: game.reward_at(t, seen), mean_field)
-        return jnp.broadcast_to(reward, (self.num_states, self.num_actions, self.num_lanes))
+        pay = self.pay_at(t, mean_field)
+        return jnp.broadcast_to(pay, (self.num_states, self.num_actions, self.num_lanes))
+
+    def pay_at(self, t: Scalar, mean_field: Array) -> Array:
+        """Return R_t(s,a,·) of every lane as `[S, A, lanes]`; either of the last two axes may be 1."""
+        if not getattr(self.game.reward, "takes_lanes", False):
+            return self.per_lane(lambda game, seen: game.pay_at(t, seen), mean_field)
+        pay = jnp.asarray(self.game.reward(t, mean_field)).astype(self.dtype)
+        return pay if pay.ndim == 3 else pay[..., None]
 
     def per_lane(self, function: Callable, *arrays: Array) -> Any:
         """Map `function(game, *arrays)`, written for one game, over the lanes of game and arrays."""

@@ -50,7 +50,7 @@ def respond(game: FiniteHorizonGame | LaneGame, mean_field: Array, response: Abs
 def best_policy(game: FiniteHorizonGame | LaneGame, mean_field: Array, response: AbstractResponse) -> Array:
     """Return the policy of `respond` alone, `[H+1, S, A]`, which costs less; equal but for rounding."""
     terminal = jnp.zeros_like(game.initial)
-    return policies(game.kernel_at, game.reward_at, game.available_at, response, mean_field, game.discount, terminal)
+    return policies(game.kernel_at, game.pay_at, game.available_at, response, mean_field, game.discount, terminal)
 
 
 def state_law(game: FiniteHorizonGame | LaneGame, policy: Array) -> tuple[Array, Array]:

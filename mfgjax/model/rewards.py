@@ -130,7 +130,9 @@ class PairwiseReward(eqx.Module):
 
     @property
     def takes_lanes(self) -> bool:
-        return all(part is None or getattr(part, "takes_lanes", False) for part in (self.L, self.theta))
+        # a table alone does not know of lanes that only Θ carries
+        knows = all(part is None or getattr(part, "takes_lanes", False) for part in (self.L, self.theta))
+        return knows and not isinstance(self.L, TableReward)
 
     def __call__(self, t: Scalar, mean_field: Array) -> Array:
         x = self.L(t, mean_field)

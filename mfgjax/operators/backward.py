@@ -54,7 +54,7 @@ def policies(
 ) -> Array:
     """Return the policy `[T,S,A]` alone of the response to a mean field, at the least cost.
 
-    It equals that of `backward` but for rounding.
+    It equals that of `backward` but for rounding. `reward_at` may return `[S, 1]` where all actions earn the same.
     """
     mean_field = jnp.asarray(mean_field)
     horizon = mean_field.shape[0] - 1

@@ -38,7 +38,7 @@ class AbstractResponse(eqx.Module):
     def act(
         self,
         t: Array,
-        reward: Float[Array, "S A *batch"],
+        reward: Float[Array, "S #A *#batch"],
         ahead: Float[Array, "S A *batch"],
         available: Bool[Array, "S A"],
     ) -> tuple[Float[Array, "S *batch"], Float[Array, "S A *batch"]]:
@@ -48,7 +48,7 @@ class AbstractResponse(eqx.Module):
 
         Args:
           t: time.
-          reward: R_t(s,a).
+          reward: R_t(s,a); its second axis is 1 where all actions earn the same.
           ahead: γ times the expectation of what was carried back from t+1.
           available: which actions exist.
         """

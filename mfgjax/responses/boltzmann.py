@@ -51,7 +51,7 @@ class Boltzmann(AbstractTempered):
     def act(
         self,
         t: Scalar,
-        reward: Float[Array, "S A *batch"],
+        reward: Float[Array, "S #A *#batch"],
         ahead: Float[Array, "S A *batch"],
         available: Bool[Array, "S A"],
     ) -> tuple[Float[Array, "S *batch"], Float[Array, "S A *batch"]]:

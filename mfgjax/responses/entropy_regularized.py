@@ -91,18 +91,21 @@ class EntropyRegularized(AbstractTempered):
     def act(
         self,
         t: Scalar,
-        reward: Float[Array, "S A *batch"],
+        reward: Float[Array, "S #A *#batch"],
         ahead: Float[Array, "S A *batch"],
         available: Bool[Array, "S A"],
     ) -> tuple[Float[Array, "S *batch"], Float[Array, "S A *batch"]]:
         # What is carried back is β V / log 2, less its maximum: without a division by β no digit is lost at small
         # β, and powers of 2 are cheaper than those of e
         log_reference = align(self._log_reference(t, ahead, available), ahead)
-        logits = log_reference * _LOG2E + (self.beta * _LOG2E * reward + ahead)
+        pay, same = self.beta * _LOG2E * reward, reward.shape[1] == 1
+        logits = log_reference * _LOG2E + (ahead if same else pay + ahead)
         shift = jax.lax.stop_gradient(logits.max(axis=1))
         weights = jnp.exp2(logits - shift[:, None])
         total = weights.sum(axis=1)
         carried = shift + jnp.log2(total)
+        if same:  # what all actions earn alike moves the value, not the policy
+            carried = carried + pay[:, 0]
         return carried - jax.lax.stop_gradient(carried.max(axis=0)), weights / total[:, None]
 
     def _log_reference(self, t: Scalar, like: Array, available: Array) -> Array:

@@ -92,7 +92,7 @@ def sweep(
     games = build_games(game, points)
     plans = [make_plan(family, response, solver, max_steps, points, guess) for family in games.families]
     block = None if block is None else _checks.integer_at_least("block", block, 1)
-    wanted = parse_outputs(outputs, plans[0].lanes.problem[0].observes)
+    wanted = parse_outputs(outputs, plans[0].lanes.problem[0].observes, tuple(axes))
     work = Work(points, games, plans, wanted, lane_mesh(), block, warm_start is not None)
     tiles = work.tiles(None if chunk is None else _checks.integer_at_least("chunk", chunk, 1))
     attrs = provenance(game, plans[0], points)

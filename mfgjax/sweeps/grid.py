@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import _checks
+from .outputs import COORDINATES
 
 
 class Axis(NamedTuple):
@@ -33,6 +34,8 @@ def parse_axes(axes: Mapping[str, Any], builder: Callable | None) -> list[Axis]:
         raise ValueError("`sweep` needs something to sweep, such as `beta=[0.5, 1.0, 2.0]`.")
     found = []
     for name, given in axes.items():
+        if name in COORDINATES:
+            raise ValueError(f"`{name}` cannot be an axis: it is a dimension of what comes back.")
         values, labels = _values(name, given)
         if not len(values):
             raise ValueError(f"`{name}` is empty; an axis needs at least one value.")

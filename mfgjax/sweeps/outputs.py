@@ -1,7 +1,7 @@
 """What is kept of every equilibrium of a sweep."""
 
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -28,6 +28,7 @@ KNOWN: dict[str, tuple[str, ...]] = {
 """Outputs by name, with their dimensions; `mean_field` has those of the joint law where a game observes that."""
 
 ALWAYS = ("result_code", "result_period", "residual", "tolerance", "num_steps")
+COORDINATES = ("time", "state", "action", "point")
 WHOLE = ("result_code", "result_period", "num_steps")
 
 
@@ -61,27 +62,30 @@ class Output:
     function: Callable | None = None
 
 
-def parse_outputs(outputs: Any, observes: str) -> tuple[Output, ...]:
+def parse_outputs(outputs: Any, observes: str, axes: Sequence[str] = ()) -> tuple[Output, ...]:
     """Return what is asked for, refused if there is no such output.
 
     Args:
       outputs: names; or a mapping from names to functions `(game, response, equilibrium) -> array`, to pairs
         of such a function and the names of its dimensions, or to None for an output of the library.
       observes: as in the game.
+      axes: names that are taken by what is swept.
     """
     if isinstance(outputs, str) or not isinstance(outputs, Iterable):
         raise ValueError(f"`outputs` must be a list of names, or a mapping; got {_checks.shorten(outputs)}.")
     pairs = outputs.items() if isinstance(outputs, Mapping) else ((name, None) for name in outputs)
     found = []
     for name, given in pairs:
-        if not isinstance(name, str) or name in ALWAYS or name in [output.name for output in found]:
+        if not isinstance(name, str) or name in (*ALWAYS, *(output.name for output in found)):
             raise ValueError(f"`outputs` has the name {name!r}, which is no name, is there twice or is always there.")
+        if name in (*axes, *COORDINATES):
+            raise ValueError(f"`outputs` has the name {name!r}, which is a dimension of what comes back.")
         function, dims = given if isinstance(given, tuple) and len(given) == 2 else (given, None)
         if function is None and name in KNOWN:
             joint = name == "mean_field" and observes == "state_actions"
             found.append(Output(name, _PAIRS if joint else KNOWN[name]))
         elif callable(function):
-            found.append(Output(name, None if dims is None else tuple(dims), function))
+            found.append(Output(name, None if dims is None else _dims(name, dims, axes), function))
         else:
             names = ", ".join(KNOWN)
             raise ValueError(
@@ -89,6 +93,14 @@ def parse_outputs(outputs: Any, observes: str) -> tuple[Output, ...]:
                 "(game, response, equilibrium) -> array."
             )
     return tuple(found)
+
+
+def _dims(name: str, dims: Any, axes: Sequence[str]) -> tuple[str, ...]:
+    names = (dims,) if isinstance(dims, str) else tuple(dims)
+    for dim in names:
+        if dim in axes or names.count(dim) > 1:
+            raise ValueError(f"`outputs[{name!r}]` has the dimension {dim!r}, which is an axis or is there twice.")
+    return names
 
 
 def compute_outputs(outputs: Iterable[Output], lanes: Lanes, equilibrium: Equilibrium) -> dict[str, Array]:

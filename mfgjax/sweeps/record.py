@@ -39,6 +39,8 @@ def parts_of(work: Work, attrs: Mapping[str, str], chunk: Tile) -> dict[str, Any
         games += [*arrays_of(game), *(table for table, of in plan.tables if of < 0)]
         responses += arrays_of(response)
         solvers += [*arrays_of(solver), repr(plan.stages), plan.tolerance]
+        for leaf in jax.tree.leaves(solver):  # a schedule of step sizes
+            solvers += program_of(leaf, np.int32(0)) if callable(leaf) else []
         solvers.append("" if plan.guess is None else plan.guess)
         one = plan.lanes.single([table[..., 0] for table, _ in plan.tables])
         flow = np.zeros(seen_shape(one[0]), one[0].dtype)

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import equinox as eqx
 import jax
 import numpy as np
 import xarray as xr
+from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
 
 from .grid import Tile
 from .outputs import ATTRIBUTES
@@ -50,7 +51,21 @@ def program_of(function: Callable, *arguments: Any) -> list[Any]:
     """Return what a function computes, with the constants it holds: callables have no name to know them by."""
     dynamic, static = eqx.partition(arguments, eqx.is_array)
     traced = jax.make_jaxpr(lambda dynamic: function(*eqx.combine(dynamic, static)))(dynamic)
-    return [_without_addresses(str(traced.jaxpr)), *map(np.asarray, traced.consts)]
+    return [_without_addresses(str(traced.jaxpr)), *_constants(traced)]
+
+
+def _constants(program: Any) -> Iterator[Any]:
+    """Yield the arrays that a traced program holds, also in the programs inside it, which its text does not show."""
+    if isinstance(program, ClosedJaxpr):
+        yield from map(np.asarray, program.consts)
+        program = program.jaxpr
+    if isinstance(program, Jaxpr):
+        for equation in program.eqns:
+            yield from (np.asarray(v.val) for v in equation.invars if isinstance(v, Literal) and np.ndim(v.val))
+            yield from _constants(list(equation.params.values()))
+    elif isinstance(program, list | tuple):
+        for part in program:
+            yield from _constants(part)
 
 
 def _without_addresses(text: str) -> str:

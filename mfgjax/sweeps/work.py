@@ -152,7 +152,7 @@ class Work:
     def _shape_of_user(
         self, output: Output, sizes: dict[str, int]
     ) -> tuple[tuple[str, ...], tuple[int, ...], np.dtype]:
-        shapes, kinds = [], []
+        name, shapes, kinds = f"`outputs[{output.name!r}]`", [], []
         for plan in self.plans:
 
             def one(lanes: Lanes, plan: Plan = plan) -> Any:
@@ -162,14 +162,15 @@ class Work:
             leaf = eqx.filter_eval_shape(one, plan.lanes)[output.name]
             shapes.append(leaf.shape[:-1])
             kinds.append(leaf.dtype)
+            game = plan.lanes.problem[0]
+            own = {"time": game.horizon + 1, "state": game.num_states, "action": game.num_actions}
+            dims = tuple(f"{output.name}_{i}" for i in range(leaf.ndim - 1)) if output.dims is None else output.dims
+            if len(dims) != leaf.ndim - 1 or any(own.get(d, n) != n for d, n in zip(dims, shapes[-1], strict=True)):
+                raise ValueError(f"{name} has shape {shapes[-1]}, which does not fit the dimensions {dims} of a game.")
         if len({len(shape) for shape in shapes}) > 1:
-            raise ValueError(
-                f"`outputs[{output.name!r}]` has shape {shapes[0]} for some games, {shapes[-1]} for others."
-            )
+            raise ValueError(f"{name} has shape {shapes[0]} for some games, {shapes[-1]} for others.")
         shape: tuple[int, ...] = tuple(max(lengths) for lengths in zip(*shapes, strict=True))
         dims = tuple(f"{output.name}_{i}" for i in range(len(shape))) if output.dims is None else output.dims
-        if len(dims) != len(shape):
-            raise ValueError(f"`outputs[{output.name!r}]` has shape {shape}, but the dimensions {dims}.")
         return dims, tuple(sizes.get(dim, n) for dim, n in zip(dims, shape, strict=True)), np.result_type(*kinds)
 
     @property
