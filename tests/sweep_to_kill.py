@@ -28,5 +28,5 @@ def swept(out=None, **changed):
 
 
 if __name__ == "__main__":
-    os.nice(19)  # so that whoever watches the folder gets a turn before all is done
+    os.nice(5)  # so that whoever watches the folder gets a turn before all is done
     swept(sys.argv[1])

@@ -120,7 +120,7 @@ def start(out):
     return subprocess.Popen([sys.executable, script, out], env=environment, stderr=subprocess.PIPE, text=True)
 
 
-def kill_when(process, ready, seconds=120):
+def kill_when(process, ready, seconds=300):
     """Kill the process the moment that `ready` holds, and say whether it was still running."""
     end = time.monotonic() + seconds
     try:

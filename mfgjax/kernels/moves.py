@@ -5,6 +5,7 @@ from typing import ClassVar, Self
 import jax.numpy as jnp
 import numpy as np
 
+from .._actions import by_action, each, together
 from .._typing import Array, ArrayLike, Bool, Float, Int
 from .base import AbstractKernel
 from .predecessors import Predecessors, as_table
@@ -39,7 +40,7 @@ class MovesKernel(AbstractKernel):
         return self
 
     def expect(self, values: Float[Array, "S *batch"]) -> Float[Array, "S A *batch"]:
-        return values[self.next_state]
+        return together(each(lambda places: values[places], by_action(self.next_state)))
 
     def push(self, mass: Float[Array, "S A *batch"]) -> Float[Array, "S *batch"]:
         return self.predecessors.sum(mass.reshape((-1, *mass.shape[2:])))

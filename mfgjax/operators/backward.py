@@ -5,6 +5,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
+from .._actions import by_action, each, together
 from .._typing import Array, Scalar
 from ..kernels import AbstractKernel
 from ..responses import AbstractResponse, Backup
@@ -63,7 +64,8 @@ def policies(
         t, seen = xs
         move = jnp.minimum(t, horizon - 1)
         kernel = kernel_at(move, mean_field[move])
-        return response.act(t, reward_at(t, seen), discount * kernel.expect(carried), available_at(t))
+        ahead = together(each(lambda x: discount * x, by_action(kernel.expect(carried))))
+        return response.act(t, reward_at(t, seen), ahead, available_at(t))
 
     times = jnp.arange(horizon + 1, dtype=jnp.int32)
     return jax.lax.scan(step, terminal, (times, mean_field), reverse=True)[1]

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from .. import _checks
+from .._actions import by_action, each, most, together, total
 from .._typing import Array, ArrayLike, Bool, Float, Scalar
 from ..kernels.base import align, time_slice
 from .base import AbstractTempered, Backup, canonical_policy, greedy_values, log_uniform
@@ -99,14 +100,22 @@ class EntropyRegularized(AbstractTempered):
         # β, and powers of 2 are cheaper than those of e
         log_reference = align(self._log_reference(t, ahead, available), ahead)
         pay, same = self.beta * _LOG2E * reward, reward.shape[1] == 1
-        logits = log_reference * _LOG2E + (ahead if same else pay + ahead)
-        shift = jax.lax.stop_gradient(logits.max(axis=1))
-        weights = jnp.exp2(logits - shift[:, None])
-        total = weights.sum(axis=1)
-        carried = shift + jnp.log2(total)
+        logs, ahead = by_action(log_reference), by_action(ahead)
+        if not same:
+            ahead = each(jnp.add, by_action(jnp.broadcast_to(pay, log_reference.shape[:2] + pay.shape[2:])), ahead)
+        # what stands at an unavailable action is ignored, also if it is not finite
+        logits = each(lambda log, x: jnp.where(log > -jnp.inf, log * _LOG2E + x, -jnp.inf), logs, ahead)
+        shift = jax.lax.stop_gradient(most(logits))
+        weights = each(lambda x: jnp.exp2(x - shift), logits)
+        sum_of_weights = total(weights)
+        inverse = 1 / sum_of_weights
+        carried = shift + jnp.log2(sum_of_weights)
         if same:  # what all actions earn alike moves the value, not the policy
             carried = carried + pay[:, 0]
-        return carried - jax.lax.stop_gradient(carried.max(axis=0)), weights / total[:, None]
+        policy = together(each(lambda weight: weight * inverse, weights))
+        # any of the values would do; a maximum over many states makes XLA compute their logarithms twice, and slowly
+        origin = carried[0] if carried.ndim == 1 else carried.max(axis=0)
+        return carried - jax.lax.stop_gradient(origin), policy
 
     def _log_reference(self, t: Scalar, like: Array, available: Array) -> Array:
         return log_uniform(available, like.dtype) if self.log_reference is None else time_slice(self.log_reference, t)

@@ -1,0 +1,41 @@
+"""Arrays taken apart by action, so that the compiler vectorises over the states."""
+
+import functools
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from ._typing import Array
+
+MOST_UNROLLED = 16
+"""Actions up to which each gets an array of its own."""
+
+
+def by_action(table: Array) -> Any:
+    """Take `[S, A]` apart into a list of A arrays `[S]`; with many actions, or lanes, into one `[A, S, *batch]`.
+
+    Use `each`, i.e. `jax.tree.map`, and the functions below on the result. XLA on a CPU vectorises loops over a long
+    last axis, and neither fuses nor vectorises sums over a short one: 2-3 times the speed on large graphs.
+    """
+    if table.ndim == 2 and table.shape[1] <= MOST_UNROLLED:
+        return [table[:, a] for a in range(table.shape[1])]
+    return jnp.moveaxis(table, 1, 0)
+
+
+def together(parts: Any) -> Array:
+    """Return the array `[S, A, *batch]` that `by_action` took apart."""
+    return jnp.stack(parts, axis=1) if isinstance(parts, list) else jnp.moveaxis(parts, 0, 1)
+
+
+def total(parts: Any) -> Array:
+    """Return the sum over the actions, `[S, *batch]`."""
+    return functools.reduce(jnp.add, parts) if isinstance(parts, list) else parts.sum(axis=0)
+
+
+def most(parts: Any) -> Array:
+    """Return the maximum over the actions, `[S, *batch]`."""
+    return functools.reduce(jnp.maximum, parts) if isinstance(parts, list) else parts.max(axis=0)
+
+
+each = jax.tree.map
