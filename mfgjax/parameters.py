@@ -77,6 +77,9 @@ def place(game: FiniteHorizonGame, response: AbstractResponse, solver: Any, axes
         if "`axes`" in str(error):
             raise
         raise ValueError("`axes` does not have the structure of (game, response), or of a prefix of it.") from error
+    S, A = game.initial.shape[0], game.num_actions
+    shared = "times (or 1), states, actions: booleans and whole numbers are shared by all lanes"
+    _checks.shape_is("game.available", game.available, [(1, S, A), (game.horizon + 1, S, A)], shared)
     carried = jax.tree.leaves(carried)
     leaves, structure = jax.tree.flatten(triple)
     counts = {leaf.shape[-1] if leaf.ndim else 0 for leaf, lane in zip(leaves, carried, strict=True) if lane}

@@ -658,6 +658,12 @@ def test_a_prefix_that_marks_no_lanes_is_refused_in_one_sentence(name):
     refused(lambda: batch(hot([1.0, 2.0])[0], axes=axes()), *words)
 
 
+def test_lanes_of_booleans_are_refused():
+    """`vmap` gives lanes to what is available, too, which all lanes share."""
+    games = jax.vmap(lambda field: mfg.games.coordination(field), out_axes=-1)(jnp.array([0.1, 0.2, 0.3]))
+    refused(lambda: batch(mfg.EntropyRegularized(1.0), game=games, axes=(-1, None)), "`game.available`", "shared")
+
+
 def test_values_out_of_range_in_arrays_that_hold_lanes_are_refused():
     response, axes = hot([1.0, 2.0, 0.0])
     refused(lambda: batch(response, axes=axes), "beta[2]` is 0", "(0, inf)")
