@@ -3,6 +3,7 @@
 from typing import Any, ClassVar
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 
 from .. import _checks
@@ -45,12 +46,13 @@ class Anderson(AbstractSolver):
 
     def init(self, problem: Problem, guess: Array) -> Any:
         past = jnp.zeros((self.memory, *guess.shape), guess.dtype)
+        gram = jnp.zeros((self.memory, self.memory, *problem.lanes), guess.dtype)
         count = jnp.zeros(problem.lanes, jnp.int32)
         never = jnp.full(problem.lanes, jnp.inf, guess.dtype)
-        return count, guess, jnp.zeros_like(guess), jnp.zeros_like(guess), past, past, never
+        return count, guess, jnp.zeros_like(guess), jnp.zeros_like(guess), past, past, gram, never
 
     def step(self, problem: Problem, state: Any) -> tuple[Any, Progress]:
-        count, x, last_x, last_f, past_x, past_f, last_residual = state
+        count, x, last_x, last_f, past_x, past_f, gram, last_residual = state
         image = problem.image(x)
         f = image - x
         residual = problem.distance(x, image)
@@ -60,32 +62,43 @@ class Anderson(AbstractSolver):
         kept, newest = places < count, places == jnp.maximum(count - 1, 0) % self.memory
         flow_axes = tuple(range(1, 1 + x.ndim - count.ndim))
 
-        def spread(flags: Array) -> Array:
-            return jnp.expand_dims(flags, flow_axes)
+        def spread(numbers: Array) -> Array:
+            return jnp.expand_dims(numbers, flow_axes)
 
-        # unused places are zero, and so are their coefficients
-        past_x = jnp.where(spread(kept), jnp.where(spread(newest), x - last_x, past_x), 0)
-        past_f = jnp.where(spread(kept), jnp.where(spread(newest), f - last_f, past_f), 0)
-        weights = _least_squares(past_f, f, flow_axes)
+        change = f - last_f
+        past_x = jnp.where(spread(newest), x - last_x, past_x)
+        past_f = jnp.where(spread(newest), change, past_f)
+        # of the inner products of the differences one row is new
+        row, known = _products(past_f, change, flow_axes), _products(past_f, f, flow_axes)
+        gram = jnp.where(newest[:, None], row[None], jnp.where(newest[None], row[:, None], gram))
+        weights = jnp.where(kept, _solved(jnp.where(kept[:, None] & kept[None], gram, 0), known), 0)
         eta = jnp.where(grew, 0.5, 1) * self.mixing.astype(x.dtype)
-        step = x + eta * f - (spread(weights) * (past_x + eta * past_f)).sum(axis=0)
+        following = x + eta * f
+        for weight, dx, df in zip(weights, past_x, past_f, strict=True):
+            following = following - weight * (dx + eta * df)
         progress = Progress(Candidate(x, None), residual, jnp.array(False))
-        return (count + 1, problem.project(step), x, f, past_x, past_f, residual), progress
+        return (count + 1, problem.project(following), x, f, past_x, past_f, gram, residual), progress
 
 
-def _least_squares(columns: Array, target: Array, axes: tuple[int, ...]) -> Array:
-    """Return argmin_c |target − Σ_i c_i columns_i| in each lane, with a ridge at the rounding level.
+def _products(columns: Array, vector: Array, axes: tuple[int, ...]) -> Array:
+    """Return the inner product of each column with a vector, in each lane."""
+    if columns.ndim == 1 + len(axes):  # without lanes: one product, over many states
+        flat = columns.reshape(len(columns), -1)
+        return jnp.matmul(flat, vector.reshape(-1), precision=jax.lax.Precision.HIGHEST)
+    return (columns * vector).sum(axis=axes)
 
-    The normal equations are eliminated without pivoting, which their positive definite matrix allows; so all
-    lanes go through the same few operations.
+
+def _solved(gram: Array, known: Array) -> Array:
+    """Return the solution of the normal equations in each lane, with a ridge at the rounding level.
+
+    They are eliminated without pivoting, which a positive definite matrix allows; so all lanes go through the
+    same few operations.
     """
-    size = len(columns)
-    table = jnp.concatenate([columns, target[None]])
-    rows = jnp.stack([(table * column).sum(axis=axes) for column in columns])  # [size, size + 1, *lanes]
-    scale = jnp.trace(rows[:, :size])
-    ridge = jnp.where(scale > 0, scale, 1) * 10 * jnp.finfo(target.dtype).eps
-    unit = jnp.eye(size, size + 1, dtype=target.dtype)
-    rows = rows + align(unit, rows) * ridge
+    size, eps = len(gram), jnp.finfo(gram.dtype).eps
+    scale = jnp.trace(gram)
+    ridge = jnp.where(scale > 0, scale, 1) * 10 * eps
+    gram = gram + align(jnp.eye(size, dtype=gram.dtype), gram) * ridge
+    rows = jnp.concatenate([gram, known[:, None]], axis=1)
     for k in range(size):
         pivot = rows[k] / rows[k, k]
         rows = (rows - rows[:, k, None] * pivot).at[k].set(pivot)
