@@ -228,7 +228,7 @@ ERRORS = [
     ([*SOLVE, BETA, "--atol=1e-17", OUT], "float64 cannot reach"),
     ([*SOLVE, BETA, "--max-steps=0", OUT], "`max_steps` must be at least 1; got 0"),
     ([*SOLVE, BETA, "--max-steps=1.5", OUT], "'1.5' is not a whole number"),
-    ([*SOLVE, BETA, "--solver=picard", "--max-steps=99999999999999", OUT], "too large"),
+    ([*SOLVE, BETA, "--solver=picard", "--max-steps=99999999999999", OUT], "`max_steps` must be below 2^31"),
     ([*SOLVE, BETA, "--set", "preset", OUT], "`--set` takes KEY=VALUE; got 'preset'"),
     ([*SOLVE, BETA, "--set", "=3", OUT], "`--set` takes KEY=VALUE; got '=3'"),
     ([*SOLVE, BETA, "--set", "frob=3", OUT], "no parameter 'frob'"),

@@ -253,7 +253,7 @@ ERRORS = [
     ([PAPER, BETA, *PICARD, "--damping=1,0.5", "--averaging=uniform", OUT], "`damping` must be 1"),
     ([PAPER, BETA, "--atol=1e-17", OUT], "float64 cannot reach"),
     ([PAPER, BETA, "--max-steps=0", OUT], "`max_steps` must be at least 1"),
-    ([PAPER, BETA, *PICARD, "--max-steps=99999999999999", "--float32", OUT], "too large"),
+    ([PAPER, BETA, *PICARD, "--max-steps=99999999999999", "--float32", OUT], "`max_steps` must be below 2^31"),
     ([PAPER, BETA, "--outputs=policy,frob", OUT], "`--outputs` has 'frob', but the outputs are exploitability"),
     ([PAPER, BETA, "--block=0", OUT], "`block` must be at least 1; got 0"),
     ([PAPER, BETA, "--chunk=0", OUT], "`chunk` must be at least 1; got 0"),
