@@ -40,6 +40,8 @@ class MovesKernel(AbstractKernel):
         return self
 
     def expect(self, values: Float[Array, "S *batch"]) -> Float[Array, "S A *batch"]:
+        if values.ndim > 1:
+            return values[self.next_state]
         return together(each(lambda places: values[places], by_action(self.next_state)))
 
     def push(self, mass: Float[Array, "S A *batch"]) -> Float[Array, "S *batch"]:

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from .. import _checks
-from .._actions import by_action, each, most, together, total
+from .._actions import beside, by_action, each, most, together, total
 from .._typing import Array, ArrayLike, Bool, Float, Scalar
 from ..kernels.base import align, time_slice
 from .base import AbstractTempered, Backup, canonical_policy, greedy_values, log_uniform
@@ -96,7 +96,7 @@ class EntropyRegularized(AbstractTempered):
         ahead: Float[Array, "S A *batch"],
         available: Bool[Array, "S A"],
     ) -> tuple[Float[Array, "S *batch"], Float[Array, "S A *batch"]]:
-        # What is carried back is β V / log 2, less its maximum: without a division by β no digit is lost at small
+        # What is carried back is β V / log 2, less a constant: without a division by β no digit is lost at small
         # β, and powers of 2 are cheaper than those of e
         log_reference = align(self._log_reference(t, ahead, available), ahead)
         pay, same = self.beta * _LOG2E * reward, reward.shape[1] == 1
@@ -106,13 +106,15 @@ class EntropyRegularized(AbstractTempered):
         # what stands at an unavailable action is ignored, also if it is not finite
         logits = each(lambda log, x: jnp.where(log > -jnp.inf, log * _LOG2E + x, -jnp.inf), logs, ahead)
         shift = jax.lax.stop_gradient(most(logits))
-        weights = each(lambda x: jnp.exp2(x - shift), logits)
+        top = beside(logits, shift)
+        weights = each(lambda x: jnp.exp2(x - top), logits)
         sum_of_weights = total(weights)
         inverse = 1 / sum_of_weights
         carried = shift + jnp.log2(sum_of_weights)
         if same:  # what all actions earn alike moves the value, not the policy
             carried = carried + pay[:, 0]
-        policy = together(each(lambda weight: weight * inverse, weights))
+        share = beside(weights, inverse)
+        policy = together(each(lambda weight: weight * share, weights))
         # any of the values would do; a maximum over many states makes XLA compute their logarithms twice, and slowly
         origin = carried[0] if carried.ndim == 1 else carried.max(axis=0)
         return carried - jax.lax.stop_gradient(origin), policy
