@@ -12,7 +12,7 @@ from .base import AbstractSolver, Candidate, Problem, Progress
 
 _RUNNING = -1
 _STRIDE = 8
-_LINGER = 5
+_LINGER = 20
 """Steps without progress after which a residual at the rounding level counts as converged."""
 
 
@@ -105,7 +105,8 @@ def iterate(
             anchor = (jnp.where(renew, seen, earlier), jnp.where(renew, count, at))
 
         if not runs_all_steps:
-            code = jnp.where(residual <= problem.tolerance, RESULTS.converged, code)
+            # what is found is judged anew by another program, which rounds in other ways
+            code = jnp.where(residual <= problem.tolerance - 6 * eps, RESULTS.converged, code)
         code = jnp.where(running, code, carry.code).astype(jnp.int32)
         num_steps = jnp.where(running, count + 1, carry.num_steps)
         history = carry.history.at[count].set(residual) if keep_history else carry.history
