@@ -143,7 +143,7 @@ def _run_where_open(
 
     def run(k: Array, outcome: Outcome) -> Outcome:
         index = jax.lax.dynamic_slice(order, (k * width,), (width,))
-        part = lanes.having([leaf[..., index] for leaf in lanes.mapped], width)
+        part = lanes.take(index)
         before = jax.tree.map(lambda leaf: leaf[..., index], outcome)
         after = run_stage(part, None if guess is None else guess[..., index], stage, tolerance, width)
         after = join(before, after)

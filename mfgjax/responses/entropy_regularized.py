@@ -45,7 +45,7 @@ def _backup(q: Array, log_reference: Array, beta: Array) -> Backup:
     weights = jnp.exp(logits - shift[:, None])
     total = weights.sum(axis=1)
     log_normaliser = shift + jnp.log(total)
-    # held together: the compiler would compute the exponentials anew wherever they are used
+    # held together, where the compiler heeds it (on a CPU it does not): else exponentials are computed anew per use
     policy = jax.lax.optimization_barrier(weights / total[:, None])
     rough = log_normaliser / beta
     # For small β that division leaves no digit of V. For every c, V = c + log(1 + δ)/β with

@@ -56,7 +56,7 @@ def solve_lanes(
             own = still[begin : begin + size]
             part = own[np.minimum(np.arange(size), len(own) - 1)]
             start = None if guess is None else guess[..., part]
-            later = _run(_take(lanes, part), start, stage, tolerance, outputs, mesh, width)
+            later = _run(lanes.take(part), start, stage, tolerance, outputs, mesh, width)
             _join(found, {name: array[: len(own)] for name, array in later.items()}, own)
     return found
 
@@ -68,10 +68,6 @@ def _join(found: dict[str, np.ndarray], later: dict[str, np.ndarray], own: np.nd
     for name, array in later.items():
         found[name][own[better]] = array[better]
     found["num_steps"][own] = steps
-
-
-def _take(lanes: Lanes, index: np.ndarray) -> Lanes:
-    return lanes.having([leaf[..., index] for leaf in lanes.mapped], len(index))
 
 
 def _run(
@@ -86,7 +82,7 @@ def _run(
     count = lanes.num_lanes
     index = np.concatenate([np.arange(count), np.full(-count % mesh.size, count - 1)])
     if len(index) > count:
-        lanes, guess = _take(lanes, index), None if guess is None else guess[..., index]
+        lanes, guess = lanes.take(index), None if guess is None else guess[..., index]
     lanes = lanes.having([spread(mesh, leaf) for leaf in lanes.mapped], lanes.num_lanes)
     start = None if guess is None else spread(mesh, guess)
     found = _compiled()(lanes, start, stage, tolerance, outputs, mesh, width)
