@@ -21,7 +21,7 @@ class Chain(eqx.Module):
 
     Attributes:
       propagation: K_prop, Lipschitz constant of B_prop from policies to mean fields.
-      action_values: K_Q = max_t Σ_{τ≥t} γ^(τ−t) K_τ, that of the action values.
+      action_values: K_Q = max_t Σ_{τ≥t} γ^(τ−t) K_τ, that of the action values at decisions that matter.
       softmax: that of the policy in the action values, per β: 1/2.
     """
 
@@ -67,8 +67,9 @@ def naive_chain(game: FiniteHorizonGame, payoffs: Payoffs, mixing: Float[Array, 
     """
     tails = discounted_tails(counted(game, largest_constants(game, payoffs)), game.discount)
     powers = mixing.max() ** jnp.arange(1, game.horizon + 1)
-    joint = 0 if game.observes == "states" else 1
-    return Chain(joint + powers.sum(), tails.max(), 0.5)
+    if game.observes == "states":
+        return Chain(powers.sum(), tails[:-1].max(), 0.5)  # the decision at H moves nobody
+    return Chain(1 + powers.sum(), tails.max(), 0.5)
 
 
 def coupled_chain(game: FiniteHorizonGame, payoffs: Payoffs, kernel: Float[Array, " H"]) -> Array:

@@ -11,14 +11,14 @@ from .. import _checks
 from .._typing import Array, ArrayLike
 from ..equilibrium import Equilibrium
 from ..kernels import AbstractKernel
-from ..model import FiniteHorizonGame, mean_field_map, respond, seen_distance
+from ..model import FiniteHorizonGame, respond, seen_distance
 from ..responses import AbstractResponse, EntropyRegularized
 from ..responses.base import AbstractTempered
 from ..solve import fit_response, seen_shape, solve
 from ..solvers.base import rounding
 from . import lines
 from .contraction import coupled_chain, largest_constants, naive_chain, path_span, span_sum
-from .lipschitz import Lipschitz, derive_kernel_constants
+from .lipschitz import Lipschitz, contradict, derive_kernel_constants
 from .local import MOST_UNKNOWNS, critical_beta, local_radius
 from .paper_bounds import paper_bound
 from .paths import mixing
@@ -73,14 +73,17 @@ def certify(
     if lipschitz is not None and not isinstance(lipschitz, Lipschitz):
         raise ValueError(f"`lipschitz` must be a `Lipschitz`, or None; got {_checks.shorten(lipschitz)}.")
     response = fit_response(game, response)
-    constants = None if lipschitz is None else (*lipschitz.fit(game), lipschitz.origin)
+    key = jax.random.key(0, impl="rbg") if key is None else key  # threefry takes seconds to compile
+    constants = None
+    if lipschitz is not None:
+        constants = (*lipschitz.fit(game), lipschitz.origin)
+        contradict(game, lipschitz, key)
     if equilibrium is None:
         mean_field = solve(game, response, throw=False).mean_field
     else:
         mean_field = _mean_field(game, equilibrium)
     wanted = int(np.prod(mean_field.shape)) <= MOST_UNKNOWNS if critical is None else critical
     wanted = _checks.boolean("critical", wanted) and isinstance(response, AbstractTempered)
-    key = jax.random.key(0) if key is None else key
     return _certified(game, response, mean_field, constants, wanted, key)
 
 
@@ -122,13 +125,17 @@ def _certified(
         trouble=trouble,
         sampled=constants is not None and constants[2] == "sampled",
     )
-    radius = None if tempered is None else local_radius(game, tempered, mean_field)
+    radius = residual = None
+    if tempered is not None:
+        radius, image = local_radius(game, tempered, mean_field)
+        residual = _residual(game, tempered, mean_field, image)
     chain = printed = meant = None
     found: list[Certificate] = []
 
-    if payoffs is not None and payoffs.pairwise is not None and decoupled and isinstance(response, EntropyRegularized):
-        printed = paper_bound(game, response, payoffs.pairwise, printed=True)
-        meant = paper_bound(game, response, payoffs.pairwise, printed=False)
+    pairwise = payoffs.pairwise if payoffs is not None and game.observes == "states" else None
+    if pairwise is not None and decoupled and isinstance(response, EntropyRegularized):
+        printed = paper_bound(game, response, pairwise, printed=True)
+        meant = paper_bound(game, response, pairwise, printed=False)
     found += lines.paper(facts, printed, meant, radius)
     per_beta = None
     if payoffs is not None and tempered is not None:
@@ -145,9 +152,9 @@ def _certified(
     found.append(lines.span_sum(facts, by_spans, radius))
     found.append(lines.path_span(facts, by_paths, radius))
     found.append(lines.contraction(facts, found))
-    found.append(lines.radius(facts, radius))
+    found.append(lines.radius(facts, radius, residual))
     found.append(lines.critical(facts, None if not critical or tempered is None else critical_beta(game, tempered)))
-    found.append(lines.distance(facts, found, None if tempered is None else _residual(game, tempered, mean_field)))
+    found.append(lines.distance(facts, found, residual))
     curved = monotone(game, payoffs, key)
     found.append(lines.monotone(facts, curved))
     below = None
@@ -186,8 +193,8 @@ def _known(
     return payoffs, kernel, trouble
 
 
-def _residual(game: FiniteHorizonGame, response: AbstractTempered, mean_field: Array) -> Array:
+def _residual(game: FiniteHorizonGame, response: AbstractTempered, mean_field: Array, image: Array) -> Array:
     """Return d_M(μ, Γ(μ)) plus what rounding may hide of it."""
     best = respond(game, mean_field, response)
-    gap = seen_distance(game, mean_field, mean_field_map(game, response)(mean_field))
-    return gap + rounding(game, response, best.q) + 8 * jnp.finfo(game.dtype).eps
+    hidden = rounding(game, response, best.q) + 8 * jnp.finfo(game.dtype).eps
+    return seen_distance(game, mean_field, image) + hidden

@@ -79,7 +79,7 @@ def _contraction_line(
     about = (name, _CONTRACTS, "bound on d_M(Γ(μ),Γ(μ'))/d_M(μ,μ')")
     fails = False if radius is None else radius >= 1 + 1e-6
     if per_beta is None:
-        status = _status(jnp.zeros_like(facts.beta, bool), fails)
+        status = _status(jnp.zeros_like(facts.beta, bool))
         return Certificate(*about, _nan(facts), _nan(facts), status, theorem, source, assumed, f"does not apply: {how}")
     value = facts.beta * per_beta
     threshold = jnp.where(per_beta > 0, 1 / jnp.where(per_beta > 0, per_beta, 1), jnp.inf)
@@ -97,8 +97,8 @@ def paper(
     )
     source = f"{_GUAN}, Theorem 1 with Lemmas 2-4"
     reason = facts.reason()
-    if facts.payoffs is not None and facts.payoffs.pairwise is None and not facts.trouble:
-        reason = "the reward is not of the pairwise class, or its constants were given"
+    if facts.decoupled and facts.regularized and facts.payoffs is not None:
+        reason = "payoffs see the joint law, the reward is not of the pairwise class, or its constants were given"
     found = []
     for name, bound in (("paper_printed", printed), ("paper_meant", meant)):
         theorem = "K_prop K_opt < 1 with K_prop = |S|(|S|^H-1)/(|S|-1), K_opt = |A|(|A|-1) β (ρ_max/ρ_min)² K_Q / 2"
@@ -185,8 +185,8 @@ def nothing_like(facts: Facts) -> Array:
     return jnp.zeros_like(facts.beta)
 
 
-def radius(facts: Facts, value: Array | None) -> Certificate:
-    """Return the line of the local spectral radius."""
+def radius(facts: Facts, value: Array | None, residual: Array | None) -> Certificate:
+    """Return the line of the local spectral radius, which says something where the residual is small."""
     about = (
         "local_radius",
         "Iterating Γ_β converges from near the equilibrium.",
@@ -195,8 +195,8 @@ def radius(facts: Facts, value: Array | None) -> Certificate:
     theorem = (
         "iteration of a smooth map converges near a fixed point if the spectral radius there is below 1, not above"
     )
-    source, assumed = "Ostrowski's theorem", "a smooth response; that the mean field is an equilibrium (see distance)"
-    if value is None:
+    source, assumed = "Ostrowski's theorem", "a smooth response; that the mean field is an equilibrium"
+    if value is None or residual is None:
         return Certificate(
             *about,
             _nan(facts),
@@ -207,17 +207,17 @@ def radius(facts: Facts, value: Array | None) -> Certificate:
             assumed,
             "does not apply: the response jumps",
         )
-    checked = "numerically, from the derivative of Γ at the given mean field; it says nothing about others"
-    return Certificate(
-        *about, value, _nan(facts), _status(value < 1 - 1e-6, value >= 1 + 1e-6), theorem, source, assumed, checked
-    )
+    checked = "numerically, where the residual is below 1e-4; it says nothing about other equilibria"
+    near = residual < 1e-4
+    status = _status(near & (value < 1 - 1e-6), near & (value >= 1 + 1e-6))
+    return Certificate(*about, value, _nan(facts), status, theorem, source, assumed, checked)
 
 
 def critical(facts: Facts, found: Critical | None) -> Certificate:
     """Return the line of the critical β."""
     about = (
         "critical_beta",
-        "β lies below the critical one, where plain iteration stops converging.",
+        "β lies below the critical one, where iteration stops converging to the equilibrium that is there at small β.",
         "the first β on the path from 0 at which the local radius reaches 1",
     )
     theorem = "as for local_radius; below it the path of equilibria from β = 0 is smooth"
@@ -269,7 +269,7 @@ def monotone(facts: Facts, found: Monotone) -> Certificate:
         checked = f"only sampled, so at most no violation was found ({facts.trouble})"
     applies = facts.decoupled and facts.regularized
     threshold = jnp.where(proved & ~violated & applies, jnp.inf, jnp.nan)
-    value = jnp.where(violated, jnp.maximum(found.violation, found.curvature.max()), found.curvature.max())
+    value = jnp.where(violated, jnp.fmax(found.violation, found.curvature.max()), found.curvature.max())
     source = f"{_DOCS}; Lasry and Lions (2007), Japanese Journal of Mathematics 2"
     status = _status(proved & ~violated, violated)
     return Certificate(

@@ -19,6 +19,7 @@ from .slopes import oscillation
 
 ORIGINS = ("given", "derived", "sampled")
 _MOST_NUMBERS = 2**24
+_NEAREST = 1e-5  # distance of mean fields whose quotients are looked at
 
 
 class Lipschitz(eqx.Module):
@@ -90,6 +91,7 @@ def _sampled(game: FiniteHorizonGame, key: Array, num_pairs: int) -> tuple[Array
     def quotients(pair: Array) -> tuple[Array, Array]:
         first, second = pair
         apart = jnp.abs(first - second).sum(axis=tuple(range(1, first.ndim))) / 2
+        apart = jnp.where(apart > _NEAREST, apart, jnp.inf)  # below, quotients are rounding
         gaps = jnp.abs(jax.vmap(game.reward_at)(times, first) - jax.vmap(game.reward_at)(times, second))
         reward = jnp.where(game.available, gaps, 0).max(axis=(1, 2)) / apart
         if not coupled:
@@ -103,6 +105,28 @@ def _sampled(game: FiniteHorizonGame, key: Array, num_pairs: int) -> tuple[Array
 
     reward, kernel = jax.vmap(quotients)(seen_of(game, sample_laws(game, key, num_pairs)))
     return reward.max(axis=0), kernel.max(axis=0)
+
+
+def contradict(game: FiniteHorizonGame, constants: Lipschitz, key: Array) -> None:
+    """Refuse constants that random pairs of mean fields show to be too small; what is traced is not looked at.
+
+    Raises:
+      ValueError: naming the constant, and what was seen.
+    """
+    if constants.origin == "sampled" or _checks.is_traced((game, constants, key)):
+        return
+    for name, seen, given in zip(("reward", "kernel"), _sampled(game, key, 256), constants.fit(game), strict=True):
+        seen, given = np.asarray(seen), np.asarray(given)
+        rounding = 100 / _NEAREST * np.finfo(given.dtype).eps
+        wrong = np.argwhere(seen > given * (1 + rounding) + rounding)
+        # time 0 does not count where mean fields share the initial law
+        wrong = wrong[wrong[:, 0] > 0] if game.observes == "states" else wrong
+        if len(wrong):
+            t = wrong[0, 0]
+            raise ValueError(
+                f"`lipschitz.{name}` is {given[t]:.6g} at time {t}, but that is no Lipschitz constant: two random mean "
+                f"fields give {seen[t]:.6g}."
+            )
 
 
 def derive_kernel_constants(game: FiniteHorizonGame) -> Array:

@@ -22,14 +22,13 @@ _RATIO = 1.15
 _CORRECTIONS, _HALVINGS = 12, 24
 
 
-def local_radius(game: FiniteHorizonGame, response: AbstractTempered, mean_field: Array) -> Array:
-    """Return the spectral radius of DΓ at a mean field, the asymptotic rate of plain iteration there."""
-    gamma = mean_field_map(game, response)
-    _, push = jax.linearize(gamma, mean_field)
+def local_radius(game: FiniteHorizonGame, response: AbstractTempered, mean_field: Array) -> tuple[Array, Array]:
+    """Return the spectral radius of DΓ at a mean field, the asymptotic rate of plain iteration there, and Γ(μ)."""
+    image, push = jax.linearize(mean_field_map(game, response), mean_field)
     size = mean_field.size
     if size <= _MOST_SQUARED:
-        return spectral_radius(_matrix(push, mean_field))
-    return arnoldi_radius(lambda v: push(v.reshape(mean_field.shape)).reshape(-1), size, mean_field.dtype)
+        return spectral_radius(_matrix(push, mean_field)), image
+    return arnoldi_radius(lambda v: push(v.reshape(mean_field.shape)).reshape(-1), size, mean_field.dtype), image
 
 
 def _matrix(push: object, point: Array) -> Array:
@@ -100,6 +99,15 @@ class _At(NamedTuple):
     sound: Bool[Array, ""]
 
 
+class _March(NamedTuple):
+    low: _At
+    high: _At
+    bracketed: Array
+    num_halvings: Array
+    last: Array
+    log_beta: Array
+
+
 def critical_beta(game: FiniteHorizonGame, response: AbstractTempered) -> Critical:
     """Follow the equilibrium from small β in steps of 15 %, and bisect where the radius passes 1.
 
@@ -135,43 +143,48 @@ def critical_beta(game: FiniteHorizonGame, response: AbstractTempered) -> Critic
     def passed(at: _At) -> Array:
         return ~at.sound | (at.radius >= 1)
 
-    scale, start = _scale(game, response)
-    begin, last = jnp.log(scale) + jnp.log(0.02), jnp.log(scale) + jnp.log(500.0)
-    ratio = float(np.log(_RATIO))
-    # no equilibrium is known yet: the first step goes to `begin`
-    blank = _At(begin - ratio, start, jnp.zeros((), dtype), jnp.array(True))
+    tiny, flow = _start(game, response)
+    ratio, eps = float(np.log(_RATIO)), float(jnp.finfo(dtype).eps)
+    nowhere = jnp.asarray(jnp.nan, dtype)
+    blank = _At(nowhere, flow, jnp.zeros((), dtype), jnp.array(True))
 
-    def step(carry: tuple[_At, _At, Array, Array]) -> tuple[_At, _At, Array, Array]:
-        """March up from the last point below, or halve the interval once the radius has passed 1."""
-        low, high, bracketed, k = carry
-        at = jnp.where(bracketed, (low.log_beta + high.log_beta) / 2, low.log_beta + ratio)
-        new = solved(at, low.flow)
+    def step(march: _March) -> _March:
+        """Move up from the last point below, or halve the interval once the radius has passed 1."""
+        new = solved(march.log_beta, march.low.flow)
         over = passed(new)
-        low, high = (
-            jax.tree.map(lambda a, b, c=c: jnp.where(c, a, b), new, old) for c, old in ((~over, low), (over, high))
-        )
-        return low, high, bracketed | over, k + bracketed
+        low, high = _where(over, march.low, new), _where(over, new, march.high)
+        bracketed = march.bracketed | over
+        # the radius at the first, tiny β says at which one it would be 1 if it grew in proportion
+        first, moved = jnp.isnan(march.last), new.radius > eps * jnp.exp(new.log_beta)
+        scale = new.log_beta - jnp.log(jnp.where(moved, new.radius, 1))
+        last = jnp.where(first, jnp.where(moved, scale + jnp.log(500.0), -jnp.inf), march.last)
+        upward = jnp.where(first, scale + jnp.log(0.02), low.log_beta + ratio)
+        following = jnp.where(bracketed, (low.log_beta + high.log_beta) / 2, upward)
+        return _March(low, high, bracketed, march.num_halvings + march.bracketed, last, following)
 
-    def going(carry: tuple[_At, _At, Array, Array]) -> Array:
-        low, _, bracketed, k = carry
-        return jnp.where(bracketed, k < _HALVINGS, low.log_beta < last)
+    def going(march: _March) -> Array:
+        before_last = jnp.isnan(march.last) | (march.low.log_beta < march.last)
+        return jnp.where(march.bracketed, march.num_halvings < _HALVINGS, before_last)
 
-    low, high, bracketed, _ = jax.lax.while_loop(going, step, (blank, blank, jnp.array(False), jnp.int32(0)))
-    middle = jnp.exp((low.log_beta + high.log_beta) / 2)
+    start = _March(blank, blank, jnp.array(False), jnp.int32(0), nowhere, jnp.log(tiny))
+    end = jax.lax.while_loop(going, step, start)
+    middle = jnp.exp((end.low.log_beta + end.high.log_beta) / 2)
     # at a fold the radius approaches 1 like a square root; anywhere else the path was lost
-    beta = jnp.where(bracketed, jnp.where(low.radius > 0.9, middle, jnp.nan), jnp.inf)
-    unmoved = ~jnp.isfinite(scale)  # payoffs do not depend on the mean field
-    return Critical(jnp.where(unmoved, jnp.inf, beta), jnp.where(unmoved, jnp.inf, jnp.exp(low.log_beta)))
+    beta = jnp.where(end.bracketed, jnp.where(end.low.radius > 0.9, middle, jnp.nan), jnp.inf)
+    ignored = jnp.isneginf(end.last)  # payoffs do not depend on the mean field
+    return Critical(beta, jnp.where(ignored, jnp.inf, jnp.exp(end.low.log_beta)))
 
 
-def _scale(game: FiniteHorizonGame, response: AbstractTempered) -> tuple[Array, Array]:
-    """Return the β at which the radius would be 1 if it grew as near β = 0, and the flow of the reference policy."""
+def _where(condition: Array, first: _At, second: _At) -> _At:
+    return jax.tree.map(lambda a, b: jnp.where(condition, a, b), first, second)
+
+
+def _start(game: FiniteHorizonGame, response: AbstractTempered) -> tuple[Array, Array]:
+    """Return a β so small that exp(βQ) is straight, and the flow of the reference policy."""
     shape = (game.horizon + 1, *game.available.shape[1:])
     flow = propagate(game, jnp.broadcast_to(jnp.exp(response.log_prior(game.available, game.dtype)), shape))
     rewards = jax.vmap(game.reward_at)(jnp.arange(shape[0], dtype=jnp.int32), flow)
     rewards = jnp.where(game.available, rewards, 0)
-    eps = float(jnp.finfo(game.dtype).eps)
-    # β so small that exp(βQ) is straight; the derivative has its digits at any β
-    tiny = eps**0.25 / (1 + (rewards.max(axis=(1, 2)) - rewards.min(axis=(1, 2))).sum())
-    radius = local_radius(game, response.with_beta(tiny), flow)
-    return jnp.where(radius > eps * tiny, tiny / jnp.where(radius > 0, radius, 1), jnp.inf), flow
+    spans = rewards.max(axis=(1, 2)) - rewards.min(axis=(1, 2))
+    # the derivative has its digits at any β
+    return float(jnp.finfo(game.dtype).eps) ** 0.25 / (1 + spans.sum()), flow

@@ -134,7 +134,8 @@ class Report(eqx.Module):
             value, threshold = shown(line.value), "at every β" if _is_inf(line.threshold) else shown(line.threshold)
             bound = {"paper_printed": self.paper_printed, "paper_meant": self.paper_meant}.get(line.name)
             if bound is not None:
-                value, threshold = shown_log10(bound.log10_factor), shown_log10(bound.log10_threshold)
+                value = shown_log10(bound.log10_factor)
+                threshold = threshold if _is_inf(line.threshold) else shown_log10(bound.log10_threshold)
             found.append((line.name, line.word, value, threshold, line.meaning))
         return found
 
@@ -188,10 +189,10 @@ def shown_log10(exponent: Any) -> str:
     value = float(exponent)
     if math.isnan(value) or math.isinf(value):
         return "–" if math.isnan(value) else ("∞" if value > 0 else "0")
-    if abs(value) < 5:
+    if -3 <= value < 5:
         return f"{10**value:.4g}"
     whole = math.floor(value)
-    return f"{10 ** (value - whole):.1f}e{whole:+d}"
+    return f"{10 ** (value - whole):.1f}e{whole:+03d}"
 
 
 def plain(number: Any) -> float | str | list:

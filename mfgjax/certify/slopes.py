@@ -117,7 +117,7 @@ class OneNodeSlopes(AbstractSlopes):
         for x in (low, high):
             for y in (low, high):
                 # the values of g_x 1{node x} − g_y 1{node y}: the oscillation is convex, hence largest at an end
-                values = [x[:, None], -y[None, :]] + ([jnp.zeros(())] if self.shape[1] > 2 else [])
+                values = [x[:, None], -y[None, :]] + ([jnp.zeros((), low.dtype)] if self.shape[1] > 2 else [])
                 values = jnp.stack(jnp.broadcast_arrays(*values))
                 apart = jnp.maximum(apart, values.max(axis=0) - values.min(axis=0))
         result = jnp.where(same, widest, apart)

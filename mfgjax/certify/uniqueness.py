@@ -51,8 +51,8 @@ def monotone(game: FiniteHorizonGame, payoffs: Payoffs | None, key: Array) -> Mo
 
     Always m_t ≤ κ_t/4, since ⟨η−η', ΔR⟩ ≤ (|η−η'|_1/2) span ΔR. Rewards F(μ_t(s)) of the crowd at one's own state: m =
     a/2 + b/4 whenever F'(x) ≤ a + b x on [0,1], as Σ z² ≤ |z|_1²/2 for z = μ−μ' and Σ z² (μ+μ')/2 ≤ max z². Others:
-    half the largest eigenvalue of the symmetric part of the derivative on vectors that sum to 0, plus the largest row
-    sum of what it may be off.
+    half of the largest eigenvalue of the symmetric part of the derivative on vectors that sum to 0 and the largest row
+    sum of what it may be off, as |z|_2² ≤ |z|_1²/2 for them.
     """
     mask = jnp.broadcast_to(game.available, (game.horizon + 1, *game.available.shape[1:]))
     violation, by_states = _sampled_violation(game, key), jnp.zeros(mask.shape[0], bool)
@@ -72,7 +72,7 @@ def monotone(game: FiniteHorizonGame, payoffs: Payoffs | None, key: Array) -> Mo
         how = "the slope of the reward in the crowd at one's own state, on every part of [0, 1]"
     elif isinstance(payoffs.slopes, DenseSlopes) and _size(game, payoffs) <= _MOST_UNKNOWNS:
         largest, off, by_states = _eigenvalues(game, payoffs.slopes, mask)
-        bound = counted(game, (jnp.maximum(largest, 0) + off) / 2)
+        bound = counted(game, jnp.maximum(largest + off, 0) / 2)
         by_states &= bound <= general
         curvature = jnp.minimum(bound, general)
         if payoffs.affine:
@@ -179,12 +179,13 @@ def _eigenvalues(
 
 def _largest(matrix: Array, radius: Array, available: Array) -> tuple[Array, Array]:
     """Return the largest eigenvalue of the symmetric part on vectors that sum to 0, and the row sum of the radius."""
+    both = available[:, None] & available[None, :]
+    symmetric, off = (jnp.where(both, (part + part.T) / 2, 0) for part in (matrix, radius))
     weight = available.astype(matrix.dtype)
     project = jnp.diag(weight) - weight[:, None] * weight[None, :] / weight.sum()
-    symmetric = project @ ((matrix + matrix.T) / 2) @ project
-    both = available[:, None] & available[None, :]
-    off = jnp.where(both, (radius + radius.T) / 2, 0).sum(axis=1).max()
-    return symmetric_largest(symmetric), off
+    # what is projected away would have the eigenvalue 0: it is put below all others
+    below = jnp.abs(symmetric).sum(axis=1).max() * (jnp.eye(weight.size, dtype=matrix.dtype) - project)
+    return symmetric_largest(project @ symmetric @ project - below), off.sum(axis=1).max()
 
 
 @jax.custom_batching.sequential_vmap
