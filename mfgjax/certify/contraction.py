@@ -35,9 +35,9 @@ class Chain(eqx.Module):
         return self.propagation * self.softmax * self.action_values
 
 
-def counted(game: FiniteHorizonGame, per_time: Float[Array, " T"]) -> Float[Array, " T"]:
+def counted(game: FiniteHorizonGame, per_time: Float[Array, " T"], nothing: float = 0) -> Float[Array, " T"]:
     """Return numbers per time with that of time 0 left out if it cannot matter: mean fields of states share μ_0."""
-    return per_time.at[0].set(0) if game.observes == "states" else per_time
+    return per_time.at[0].set(nothing) if game.observes == "states" else per_time
 
 
 def discounted_tails(per_time: Float[Array, " T *x"], discount: Array) -> Float[Array, " T *x"]:

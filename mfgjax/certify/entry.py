@@ -24,7 +24,7 @@ from .paper_bounds import paper_bound
 from .paths import mixing
 from .payoffs import Payoffs, derive_payoffs
 from .ranges import NotDerivable
-from .report import Certificate, Report
+from .report import Report
 from .slopes import BoundedSlopes
 from .uniqueness import monotone, potential, uniqueness_threshold
 
@@ -130,45 +130,46 @@ def _certified(
         radius, image = local_radius(game, tempered, mean_field)
         residual = _residual(game, tempered, mean_field, image)
     chain = printed = meant = None
-    found: list[Certificate] = []
-
     pairwise = payoffs.pairwise if payoffs is not None and game.observes == "states" else None
     if pairwise is not None and decoupled and isinstance(response, EntropyRegularized):
         printed = paper_bound(game, response, pairwise, printed=True)
         meant = paper_bound(game, response, pairwise, printed=False)
-    found += lines.paper(facts, printed, meant, radius)
-    per_beta = None
+    per_beta = spans = paths = below = None
     if payoffs is not None and tempered is not None:
         if decoupled:
             chain = naive_chain(game, payoffs, mixed)
             per_beta = chain.per_beta
         elif kernel is not None and payoffs.value is not None:
             per_beta = coupled_chain(game, payoffs, kernel)
-    found.append(lines.chain(facts, per_beta, radius))
-    by_spans = by_paths = None
-    if payoffs is not None and decoupled and facts.regularized:
-        by_spans = span_sum(game, payoffs, mixed), ""
-        by_paths = path_span(game, payoffs, mixed)
-    found.append(lines.span_sum(facts, by_spans, radius))
-    found.append(lines.path_span(facts, by_paths, radius))
-    found.append(lines.contraction(facts, found))
-    found.append(lines.radius(facts, radius, residual))
-    found.append(lines.critical(facts, None if not critical or tempered is None else critical_beta(game, tempered)))
-    found.append(lines.distance(facts, found, residual))
     curved = monotone(game, payoffs, key)
-    found.append(lines.monotone(facts, curved))
-    below = None
     if payoffs is not None and decoupled and facts.regularized:
+        spans, paths = span_sum(game, payoffs, mixed), path_span(game, payoffs, mixed)
         below = uniqueness_threshold(game, curved, mixed)
-    found.append(lines.nearly_monotone(facts, below))
-    found.append(lines.potential(facts, potential(game, payoffs, key)))
-    found.append(lines.unique(facts, found))
+    bounds = [
+        *lines.paper(facts, printed, meant, radius),
+        lines.chain(facts, per_beta, radius),
+        lines.span_sum(facts, spans, radius),
+        lines.path_span(facts, paths, radius),
+    ]
+    contraction = lines.contraction(facts, bounds, radius)
+    is_monotone, nearly = lines.monotone(facts, curved), lines.nearly_monotone(facts, below)
+    certificates = (
+        *bounds,
+        contraction,
+        lines.local(facts, radius, residual),
+        lines.critical(facts, critical_beta(game, tempered) if critical and tempered is not None else None),
+        lines.distance(facts, contraction.value, residual),
+        is_monotone,
+        nearly,
+        lines.potential(facts, potential(game, payoffs, key)),
+        lines.unique(facts, [contraction, is_monotone, nearly]),
+    )
     used = None
     if payoffs is not None:
         own = largest_constants(game, payoffs)
         used = Lipschitz(own, jnp.zeros(game.horizon) if kernel is None else kernel, origin="derived")
         used = used if constants is None else Lipschitz(constants[0], constants[1], origin=constants[2])
-    return Report(tuple(found), beta, used, chain, printed, meant)
+    return Report(certificates, beta, used, chain, printed, meant)
 
 
 def _known(

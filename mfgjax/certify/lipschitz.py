@@ -19,7 +19,7 @@ from .slopes import oscillation
 
 ORIGINS = ("given", "derived", "sampled")
 _MOST_NUMBERS = 2**24
-_NEAREST = 1e-5  # distance of mean fields whose quotients are looked at
+_NEAREST = 1e-4  # distance of mean fields whose quotients are looked at
 
 
 class Lipschitz(eqx.Module):

@@ -17,7 +17,7 @@ def sample_laws(game: FiniteHorizonGame, key: Array, count: int) -> Float[Array,
     sharpness = jnp.exp(jnp.linspace(-1, 3, count, dtype=game.dtype)).reshape(-1, 1, 1, 1, 1)
     logs = jnp.where(mask, sharpness * normals, -jnp.inf)
     laws = jax.nn.softmax(logs.reshape(*logs.shape[:3], -1), axis=-1).reshape(logs.shape)
-    share = jnp.where(jnp.arange(count) % 2 == 0, 1, 1e-3).astype(game.dtype).reshape(-1, 1, 1, 1)
+    share = jnp.where(jnp.arange(count) % 2 == 0, 1, 0.01).astype(game.dtype).reshape(-1, 1, 1, 1)
     first, other = laws[:, 0], laws[:, 1]
     return jnp.stack([first, first + share * (other - first)], axis=1)
 

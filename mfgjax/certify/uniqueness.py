@@ -24,6 +24,9 @@ from .slopes import DenseSlopes
 _MOST_UNKNOWNS = 512
 """Size of a matrix whose eigenvalues are worth waiting for."""
 
+_NEAREST = 1e-4
+"""|η−η'|_1 of pairs that are looked at."""
+
 _MOST_SAMPLED = 2**22
 """Numbers that are drawn in the search for violations."""
 
@@ -80,7 +83,7 @@ def monotone(game: FiniteHorizonGame, payoffs: Payoffs | None, key: Array) -> Mo
         how = "eigenvalues of the symmetric part of the derivative on vectors that sum to 0"
     zero = _rounding(game) * jnp.maximum(1, spans.max())
     curvature = jnp.where(curvature <= zero, 0, curvature)
-    return Monotone(curvature, by_states, (curvature == 0).all(), violation, how)
+    return Monotone(curvature, by_states, (curvature == 0).all(), violation - zero, how)
 
 
 def uniqueness_threshold(game: FiniteHorizonGame, found: Monotone, mixing: Float[Array, " H"]) -> Array:
@@ -201,10 +204,13 @@ def _sampled_violation(game: FiniteHorizonGame, key: Array) -> Array:
 
     def value(laws: Array) -> Array:
         rewards = jax.vmap(jax.vmap(game.reward_at), in_axes=(None, 0))(times, seen_of(game, laws))
-        gap = jnp.where(game.available, rewards[0] - rewards[1], 0)
+        rewards = jnp.where(game.available, rewards, 0)
         moved = laws[0] - laws[1]
-        per_time = (moved * gap).sum(axis=(1, 2)) / jnp.abs(moved).sum(axis=(1, 2)) ** 2
-        return counted(game, per_time).max()
+        apart = jnp.abs(moved).sum(axis=(1, 2))
+        total = (moved * (rewards[0] - rewards[1])).sum(axis=(1, 2))
+        # rounding of the rewards counts for the less the farther apart the laws are
+        total -= 8 * jnp.finfo(game.dtype).eps * jnp.abs(rewards).max() * apart
+        return counted(game, jnp.where(apart > _NEAREST, total / apart**2, -jnp.inf), -jnp.inf).max()
 
     return jax.vmap(value)(sample_laws(game, key, int(np.clip(_MOST_SAMPLED // size, 8, 512)))).max()
 
@@ -214,11 +220,13 @@ class Potential(eqx.Module):
 
     Attributes:
       asymmetry: the largest |D − Dᵀ| on vectors that sum to 0, D the derivative of rewards as a function of η.
+      rounding: what may be rounding of that.
       proved: whether it is 0 at all mean fields.
       how: what was done, as the end of a sentence.
     """
 
     asymmetry: Array
+    rounding: Array
     proved: Bool[Array, ""]
     how: str = eqx.field(static=True)
 
@@ -229,10 +237,11 @@ def potential(game: FiniteHorizonGame, payoffs: Payoffs | None, key: Array) -> P
     if payoffs is not None and payoffs.separable is not None:
         alike = (payoffs.separable.alike | (jnp.arange(game.horizon + 1) == 0)).all()
         how = "the form of the rewards: each state's has its own antiderivative where all actions earn the same"
-        return Potential(jnp.where(alike, 0, jnp.nan), alike, how)
+        return Potential(jnp.where(alike, 0, jnp.nan), jnp.zeros(()), alike, how)
     size = _pairs(game)
     if size * size * (game.horizon + 1) > 2**24:
-        return Potential(jnp.array(jnp.nan, game.dtype), jnp.array(False), "nothing, as the game is too large")
+        why = "nothing, as the game is too large"
+        return Potential(jnp.array(jnp.nan, game.dtype), jnp.zeros(()), jnp.array(False), why)
     joint = game.observes != "states"
     times = jnp.arange(game.horizon + 1, dtype=jnp.int32)
     affine = payoffs is not None and payoffs.affine
@@ -243,17 +252,16 @@ def potential(game: FiniteHorizonGame, payoffs: Payoffs | None, key: Array) -> P
         points = seen_of(game, sample_laws(game, key, 8)[:, 0])
         how = "the derivative at 8 random mean fields"
 
-    def asymmetry(t: Array, seen: Array, available: Array) -> Array:
+    def asymmetry(t: Array, seen: Array, available: Array) -> tuple[Array, Array]:
         derivative = jax.jacfwd(lambda m: game.reward_at(t, m))(seen)
         if not joint:
             derivative = jnp.broadcast_to(derivative[:, :, :, None], (*derivative.shape, game.num_actions))
         weight = available.reshape(size).astype(game.dtype)
         project = jnp.diag(weight) - weight[:, None] * weight[None, :] / weight.sum()
         both = project @ jnp.where(weight[:, None] > 0, derivative.reshape(size, size), 0) @ project
-        return jnp.abs(both - both.T).max()
+        return jnp.abs(both - both.T).max(), jnp.abs(both).max()
 
-    at_points = jax.lax.map(lambda point: jax.vmap(asymmetry)(times, point, mask), points)
-    worst = jax.vmap(lambda row: counted(game, row))(at_points).max()
-    if payoffs is None or not affine:
-        return Potential(worst, jnp.array(False), how)
-    return Potential(worst, worst <= _rounding(game) * jnp.maximum(1, payoffs.slopes.spans(mask).max()), how)
+    found = jax.lax.map(lambda point: jax.vmap(asymmetry)(times, point, mask), points)
+    worst, largest = (jax.vmap(lambda row: counted(game, row))(part).max() for part in found)
+    rounding = _rounding(game) * jnp.maximum(1, largest)
+    return Potential(worst, rounding, affine & (worst <= rounding), how)

@@ -240,7 +240,9 @@ def sweep(
         typer.Option(
             metavar="LIST",
             help="What is kept of each equilibrium besides terminal_law: exploitability, mean_field, state_law, "
-            "policy, log_policy, values, q. [dim]Default: exploitability; with --out also mean_field and policy.[/dim]",
+            "policy, log_policy, values, q; and certificates: unique, unique_below, certified_beta, "
+            "contraction_factor, local_radius, critical_beta, distance. [dim]Default: exploitability; with --out also "
+            "mean_field and policy.[/dim]",
         ),
     ] = None,
     out: Annotated[
