@@ -26,8 +26,11 @@ def soft(beta, reference=None):
 
 def bounds_of(game, response, **options):
     """A report without a solve: at the flow in which nobody moves, which compiles in half of the time."""
-    flow = np.broadcast_to(np.asarray(game.initial), (game.horizon + 1, game.num_states))
-    return mfg.certify(game, response, flow, critical=False, **options)
+    return mfg.certify(game, response, resting(game), critical=False, **options)
+
+
+def resting(game):
+    return np.broadcast_to(np.asarray(game.initial), (game.horizon + 1, game.num_states))
 
 
 def thresholds(report, *names):
@@ -430,6 +433,15 @@ def test_where_payoffs_ignore_the_crowd_iteration_converges_at_every_beta():
     report = mfg.certify(game, soft(100.0))
     assert np.isinf(thresholds(report, "critical_beta", "path_span", "paper_meant", "unique")).all()
     assert report["unique"].word == report["path_span"].word == "holds"
+
+
+def test_a_critical_beta_that_was_not_found_is_not_promised_not_to_exist():
+    """In this random game the radius stays below 1 for all β that are searched."""
+    game = mfg.games.random_dense(0, 5, 4, 6)
+    report = mfg.certify(game, soft(1e-3), resting(game), critical=True)["critical_beta"]
+    assert np.isinf(float(report.value)) and np.isnan(float(report.threshold)) and report.word == "holds"
+    far = mfg.certify(game, soft(1e7), resting(game), critical=True)["critical_beta"]
+    assert far.word == "unknown"
 
 
 @pytest.mark.parametrize("size", [1, 2, 7, 60])

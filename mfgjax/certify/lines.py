@@ -252,7 +252,9 @@ def critical(facts: Facts, found: Critical | None) -> Certificate:
         "up to 500 times the β that its slope at 0 suggests"
     )
     below, above = known & (facts.beta < found.beta), known & (facts.beta >= found.beta)
-    return _line(facts, _CRITICAL, found.beta, found.beta, below, above, how)
+    # none found is not none at all, unless payoffs ignore the mean field
+    threshold = jnp.where(jnp.isinf(found.beta) & jnp.isfinite(found.searched), jnp.nan, found.beta)
+    return _line(facts, _CRITICAL, found.beta, threshold, below, above, how)
 
 
 def distance(facts: Facts, factor: Array, residual: Array | None) -> Certificate:
