@@ -55,8 +55,10 @@ def log_pmf(count: Array, num_trials: Array, probability: Array) -> Array:
     Source: C. Loader (2000), Fast and accurate computation of binomial probabilities.
     """
     k, n, p = (jnp.asarray(x, DOUBLE) for x in (count, num_trials, probability))
-    shape = _stirling(n) - _stirling(k) - _stirling(n - k)
-    return shape - _deviance(k, n * p) - _deviance(n - k, n * (1 - p))
+    k, n, p = jnp.broadcast_arrays(k, n, p)
+    # both outcomes in one array: half the program to compile
+    both, means = jnp.stack([k, n - k]), jnp.stack([n * p, n * (1 - p)])
+    return _stirling(n) - (_stirling(both) + _deviance(both, means)).sum(axis=0)
 
 
 def expectation(function: Callable[[Array], Array], num_trials: Array, probability: Array) -> Array:

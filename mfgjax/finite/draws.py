@@ -1,6 +1,7 @@
 """Random numbers: uniform, binomial and multinomial, exact up to 1e9 trials."""
 
 import math
+from collections.abc import Callable
 from typing import Self
 
 import equinox as eqx
@@ -29,23 +30,28 @@ class Stream(eqx.Module):
     def of_runs(cls, key: Array, runs: Int[Array, " runs"]) -> Self:
         """Return the streams of numbered runs; `key` is any key of JAX, typed or raw."""
         root = jax.random.bits(key, (2,), jnp.uint32)
-        return cls(jnp.broadcast_to(root[:, None], (2, *runs.shape))).fold(runs)
+        return cls(_hash(root[:, None], _FOLD, runs))
 
     def fold(self, number: Array | int) -> Self:
-        """Return other streams, one for every number."""
-        numbers = jnp.broadcast_to(jnp.asarray(number, jnp.uint32), self.words.shape[1:])
-        hashed = jax.vmap(lambda key, n: jex.random.threefry_2x32(key, jnp.stack([n, ~n])), (1, 0), 1)
-        return type(self)(hashed(self.words, numbers))
+        """Return other streams, one for every number below 2^32."""
+        return type(self)(_hash(self.words, _FOLD, jnp.asarray(number, jnp.uint32)))
 
-    def uniform(self, *shape: int) -> Array:
-        """Return uniform numbers in [0, 1) with 53 random bits, `[*shape, runs]`."""
-        size = math.prod(shape)
+    def uniform(self, *shape: int, draw: Array | int = 0) -> Array:
+        """Return uniform numbers in [0, 1) with 53 random bits, `[*shape, runs]`, others for every `draw`."""
+        places = jnp.arange(math.prod(shape), dtype=jnp.uint32)[:, None]
+        words = _hash(self.words[:, None], jnp.asarray(draw, jnp.uint32), places)
         # both words of a hash are used: the bits of `jax.random` would cost twice as much
-        places = jnp.arange(size, dtype=jnp.uint32)
-        counter = jnp.concatenate([jnp.zeros_like(places), places])
-        words = jax.vmap(lambda key: jex.random.threefry_2x32(key, counter).reshape(2, size), 1, 2)(self.words)
-        high, low = ((words[i] >> shift).astype(DOUBLE) for i, shift in ((0, 5), (1, 6)))
+        high, low = (words[0] >> 5).astype(DOUBLE), (words[1] >> 6).astype(DOUBLE)
         return ((high * 2.0**26 + low) * 2.0**-53).reshape(*shape, -1)
+
+
+_FOLD = 2**32 - 1  # a first word of the counter that no draw reaches
+
+
+def _hash(key: Array, first: Array | int, second: Array) -> Array:
+    """Return threefry of the counters `(first, second)` under the keys `[2, ...]`: two words for each, `[2, ...]`."""
+    arrays = jnp.broadcast_arrays(key[0], key[1], jnp.asarray(first, jnp.uint32), second)
+    return jnp.stack(jex.random.threefry2x32_p.bind(*arrays))
 
 
 def categorical(stream: Stream, probabilities: Array, num_rows: int) -> Int[Array, "num_rows *batch runs"]:
@@ -86,18 +92,25 @@ def multinomial(
     # the last category that can occur has p/scale = 1 exactly, and takes all that are left
     take, leave = jnp.where(possible, p / scale, 0), jnp.where(possible, beyond / scale, 1)
 
+    K = p.shape[0]
+    rows = total.shape[:-2]
+
     def step(left, xs):
         k, take, leave = xs
-        count = binomial(stream.fold(k), left, take, leave)
+
+        def uniform(attempt, copies):
+            return stream.uniform(copies, *rows, draw=attempt * K + k)[..., None, :]
+
+        count = binomial(uniform, left, take, leave)
         return left - count, count
 
-    number = jnp.arange(p.shape[0] - 1, dtype=jnp.uint32)
+    number = jnp.arange(K - 1, dtype=jnp.uint32)
     left, counts = jax.lax.scan(step, total, (number, take[:-1], leave[:-1]))
     return jnp.moveaxis(jnp.concatenate([counts, left[None]]), 0, axis)
 
 
 def binomial(
-    stream: Stream, num_trials: Int[Array, "*rows B runs"], success: Array, failure: Array
+    uniform: Callable[[Array, int], Array], num_trials: Int[Array, "*rows B runs"], success: Array, failure: Array
 ) -> Int[Array, "*rows B runs"]:
     """Draw numbers of successes in up to 1e9 trials, in double precision.
 
@@ -105,7 +118,7 @@ def binomial(
     uniform number. Each is skipped if no entry needs it.
 
     Args:
-      stream: of the runs; entries of B share it.
+      uniform: returns independent uniform numbers for every attempt 0, 1, ..., `[copies, *rows, 1 or B, runs]`.
       num_trials: n.
       success: p.
       failure: 1 − p, given with its own digits.
@@ -115,19 +128,14 @@ def binomial(
     n = num_trials.astype(DOUBLE)
     mirrored = success > failure
     p = jnp.broadcast_to(jnp.minimum(success, failure), n.shape)
-    rows = n.shape[:-2]
-
-    def uniform(stream: Stream) -> Array:
-        return stream.uniform(*rows)[..., None, :]
-
     large = n * p >= _LARGE
     few = jax.lax.cond(
         jnp.any(~large & (n * p > 0)),
-        lambda: _by_inversion(uniform(stream.fold(0)), jnp.where(large, 0, n), p),
+        lambda: _by_inversion(uniform(jnp.uint32(0), 1)[0], jnp.where(large, 0, n), p),
         lambda: jnp.zeros_like(n),
     )
     count = jax.lax.cond(
-        jnp.any(large), lambda: jnp.where(large, _by_rejection(stream, uniform, n, p, large), few), lambda: few
+        jnp.any(large), lambda: jnp.where(large, _by_rejection(uniform, n, p, large), few), lambda: few
     )
     return jnp.where(mirrored, n - count, count).astype(num_trials.dtype)
 
@@ -150,7 +158,7 @@ def _by_inversion(u: Array, n: Array, p: Array) -> Array:
     return jax.lax.while_loop(lambda state: jnp.any(active(state)), body, start)[0]
 
 
-def _by_rejection(stream: Stream, uniform, n: Array, p: Array, wanted: Array) -> Array:
+def _by_rejection(uniform: Callable[[Array, int], Array], n: Array, p: Array, wanted: Array) -> Array:
     """Return draws of the entries that are `wanted`, those with np ≥ 10; anything elsewhere."""
     n, p = jnp.where(wanted, n, 100.0), jnp.where(wanted, p, 0.5)
     deviation = jnp.sqrt(n * p * (1 - p))
@@ -164,14 +172,15 @@ def _by_rejection(stream: Stream, uniform, n: Array, p: Array, wanted: Array) ->
         return ~state[2]
 
     def body(state):
-        i, count, done = state
-        u, v = uniform(stream.fold(2 * i + 1)) - 0.5, uniform(stream.fold(2 * i + 2))
+        attempt, count, done = state
+        u, v = uniform(attempt, 2)
+        u = u - 0.5
         edge = 0.5 - jnp.abs(u)
         k = jnp.floor((2 * a / edge + b) * u + n * p + 0.5)
         inside = (k >= 0) & (k <= n)
         ratio = log_pmf(jnp.clip(k, 0, n), n, p) - at_mode
         accept = inside & (jnp.log(v * alpha / (a / (edge * edge) + b)) <= ratio)
-        return i + 1, jnp.where(accept & ~done, k, count), done | accept
+        return attempt + 1, jnp.where(accept & ~done, k, count), done | accept
 
-    start = (jnp.uint32(0), mode, ~wanted)
+    start = (jnp.uint32(1), mode, ~wanted)
     return jax.lax.while_loop(lambda state: jnp.any(active(state)), body, start)[1]

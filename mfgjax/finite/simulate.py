@@ -127,7 +127,7 @@ def simulate(
     Kernels and rewards that depend on the population see the empirical law n_t/N (or m_t/N). Counts are drawn in
     double precision, whatever the default is: they add up to N exactly, with the right moments also at 1e9.
 
-    The k-th run depends on the key and on k alone: more runs, or other `runs_at_once`, change nothing in it.
+    The k-th run depends on the key and on k alone: more runs, or other `runs_at_once`, change none of its counts.
     Populations of a batch share their random numbers, so that differences between them are less noisy; runs are
     independent of each other.
 
@@ -268,10 +268,11 @@ def _simulate(
     games = LaneGame(game, (False,) * len(jax.tree.leaves(game)), num_lanes)
     number = num_agents.astype(DOUBLE)[:, None]
 
+    def draws(time, group, stage):
+        return stream.fold((time * len(groups) + group) * 2 + stage)
+
     def step(states, t):
-        now = stream.fold(t + 1)
-        streams = [now.fold(i) for i in range(len(groups))]
-        acts = [g.act(s.fold(0), t, state) for g, s, state in zip(groups, streams, states, strict=True)]
+        acts = [g.act(draws(t + 1, i, 0), t, state) for i, (g, state) in enumerate(zip(groups, states, strict=True))]
         masses = [mass for mass, _ in acts]
         mass = sum(masses[1:], masses[0])
         count = mass.sum(axis=1, dtype=jnp.int32)
@@ -283,16 +284,15 @@ def _simulate(
         def move():
             moves = Moves.of(game, t, seen)
             return [
-                g.move(s.fold(1), moves, state, m, actions)
-                for g, s, state, (m, actions) in zip(groups, streams, states, acts, strict=True)
+                g.move(draws(t + 1, i, 1), moves, state, m, actions)
+                for i, (g, state, (m, actions)) in enumerate(zip(groups, states, acts, strict=True))
             ]
 
         after = jax.lax.cond(t < game.horizon, move, lambda: states)  # nobody moves at H
         acted = [None if a is None else (state, a) for state, (_, a) in zip(states, acts, strict=True)]
         return after, (count, earned, acted)
 
-    first = stream.fold(0)
-    start = [g.start(first.fold(i), game) for i, g in enumerate(groups)]
+    start = [g.start(draws(0, i, 0), game) for i, g in enumerate(groups)]
     _, outputs = jax.lax.scan(step, start, jnp.arange(game.horizon + 1, dtype=jnp.int32))
     return outputs
 
