@@ -89,16 +89,15 @@ def deviation_gain(
                        best answer to estimated rewards: too high on average by about their variance times β/8.
 
     The gain is summed without cancellation, from the differences of policies (with KL terms) or advantages. Its
-    `bound`, with span f the largest difference of f between two available pairs (s,a), is
+    `bound` is, with span f the largest difference of f between two available pairs (s,a), the first of
 
-        without KL terms   exploitability + Σ_t γ^t o_t,   o_t = span (R^N_t − R_t)
-        with them          (β/8) (S_0² + (1−γ) Σ_{t=1..H} γ^t S_t²),   S_t = Σ_{τ≥t} γ^(τ−t) o_τ,
-                           o_t = span (R^N_t − R_t + e_t),   e = Q^π − (1/β) log(π/ρ) − V^π
+        exploitability + Σ_t γ^t o_t,                              o_t = span (R^N_t − R_t)
+        (β/8) (S_0² + (1−γ) Σ_{t=1..H} γ^t S_t²),                  S_t = Σ_{τ≥t} γ^(τ−t) o_τ,
+                                       o_t = span (R^N_t − R_t + e_t), e = Q^π − (1/β) log(π/ρ) − V^π
 
-    where e is 0 at an equilibrium, so that the second is O(β/N²) there for smooth Θ. Both hold at any policy; the
-    second is infinite at one that leaves out an available action. For the second: subtracting e from the rewards
-    makes π optimal (its soft values are V^π), and what an optimal policy loses when rewards change by d is at most
-    (β/8) times the square of their span, by Pinsker's inequality for the laws of the paths.
+    or, with KL terms, the smaller of both; both hold at any policy. At an equilibrium e is 0, and the second O(β/N²)
+    for smooth Θ. Its proof: subtracting e from the rewards makes π optimal (its soft values are V^π), and the KL
+    terms make the best value a function of the rewards with curvature at most β/4 times their squared span.
 
     Deviators know their own state and the time, like the policy. Against one who observes the others the exact
     numbers do not hold: what remains is the O(1/√N) of the paper.
@@ -167,11 +166,11 @@ def _deviate(
         lost = _divergence(pi[..., None], best.log_policy, best.policy) / criterion.beta
     gain = ((weight[:, None] * mu)[..., None] * lost.sum(axis=2)).sum((0, 1))
 
-    if criterion is None:
-        bound = gain[-1] + jnp.tensordot(weight, _span(shift, available), axes=1)
-    else:
+    bound = gain[-1] + jnp.tensordot(weight, _span(shift, available), axes=1)
+    if criterion is not None:
         error = _optimality_error(game, pi, rewards[..., -1], seen, criterion)
-        bound = _quadratic_bound(_span(shift + error[..., None], available), game.discount, criterion.beta)
+        span = _span(shift + error[..., None], available)
+        bound = jnp.minimum(bound, _quadratic_bound(span, game.discount, criterion.beta))
 
     gain_error = value_error = jnp.zeros_like(gain[:-1])
     if groups is not None:
