@@ -25,11 +25,7 @@ def streams(seed, runs=RUNS):
 @jax.jit
 def draw(stream, n, p):
     total = jnp.full((1, stream.words.shape[1]), n, jnp.int32)
-
-    def uniform(attempt, copies):
-        return stream.uniform(copies, draw=attempt)[:, None]
-
-    return binomial(uniform, total, p, 1 - p)[0]
+    return binomial(stream, lambda attempt: attempt, total, p, 1 - p)[0]
 
 
 @pytest.fixture

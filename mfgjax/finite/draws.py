@@ -1,15 +1,14 @@
 """Random numbers: uniform, binomial and multinomial, exact up to 1e9 trials."""
 
-import math
 from collections.abc import Callable
-from typing import Self
+from typing import NamedTuple, Self
 
 import equinox as eqx
 import jax
 import jax.extend as jex
 import jax.numpy as jnp
 
-from .._typing import Array, Int
+from .._typing import Array, Float, Int
 from .binomial import log_pmf
 from .precision import DOUBLE
 
@@ -36,13 +35,16 @@ class Stream(eqx.Module):
         """Return other streams, one for every number below 2^32."""
         return type(self)(_hash(self.words, _FOLD, jnp.asarray(number, jnp.uint32)))
 
-    def uniform(self, *shape: int, draw: Array | int = 0) -> Array:
-        """Return uniform numbers in [0, 1) with 53 random bits, `[*shape, runs]`, others for every `draw`."""
-        places = jnp.arange(math.prod(shape), dtype=jnp.uint32)[:, None]
-        words = _hash(self.words[:, None], jnp.asarray(draw, jnp.uint32), places)
-        # both words of a hash are used: the bits of `jax.random` would cost twice as much
-        high, low = (words[0] >> 5).astype(DOUBLE), (words[1] >> 6).astype(DOUBLE)
-        return ((high * 2.0**26 + low) * 2.0**-53).reshape(*shape, -1)
+    def uniform(self, num_rows: int, draw: Array | int = 0) -> Float[Array, "num_rows runs"]:
+        """Return uniform numbers in [0, 1) with 53 random bits, others for every `draw` below 2^32 − 1."""
+        return _uniform(self.words[:, None], draw, jnp.arange(num_rows, dtype=jnp.uint32)[:, None])
+
+
+def _uniform(words: Array, draw: Array | int, place: Array) -> Array:
+    """Return uniform numbers in [0, 1) from the keys `[2, ...]`: one for each draw and place."""
+    high, low = _hash(words, draw, place)
+    # both words of a hash are used: the bits of `jax.random` would cost twice as much
+    return ((high >> 5).astype(DOUBLE) * 2.0**26 + (low >> 6).astype(DOUBLE)) * 2.0**-53
 
 
 _FOLD = 2**32 - 1  # a first word of the counter that no draw reaches
@@ -93,15 +95,10 @@ def multinomial(
     take, leave = jnp.where(possible, p / scale, 0), jnp.where(possible, beyond / scale, 1)
 
     K = p.shape[0]
-    rows = total.shape[:-2]
 
     def step(left, xs):
         k, take, leave = xs
-
-        def uniform(attempt, copies):
-            return stream.uniform(copies, *rows, draw=attempt * K + k)[..., None, :]
-
-        count = binomial(uniform, left, take, leave)
+        count = binomial(stream, lambda attempt: attempt * K + k, left, take, leave)
         return left - count, count
 
     number = jnp.arange(K - 1, dtype=jnp.uint32)
@@ -110,7 +107,11 @@ def multinomial(
 
 
 def binomial(
-    uniform: Callable[[Array, int], Array], num_trials: Int[Array, "*rows B runs"], success: Array, failure: Array
+    stream: Stream,
+    draw: Callable[[Array], Array],
+    num_trials: Int[Array, "*rows B runs"],
+    success: Array,
+    failure: Array,
 ) -> Int[Array, "*rows B runs"]:
     """Draw numbers of successes in up to 1e9 trials, in double precision.
 
@@ -118,69 +119,105 @@ def binomial(
     uniform number. Each is skipped if no entry needs it.
 
     Args:
-      uniform: returns independent uniform numbers for every attempt 0, 1, ..., `[copies, *rows, 1 or B, runs]`.
+      stream: of the runs; entries of B share it.
+      draw: which draw of the stream is used at the attempts 0, 1, 2, ...
       num_trials: n.
       success: p.
       failure: 1 − p, given with its own digits.
 
     Source: W. Hörmann (1993), The generation of binomial random variates, algorithm BTRS.
     """
+    shape = num_trials.shape
     n = num_trials.astype(DOUBLE)
     mirrored = success > failure
-    p = jnp.broadcast_to(jnp.minimum(success, failure), n.shape)
+    p = jnp.broadcast_to(jnp.minimum(success, failure), shape)
+    n, p = (x.reshape(-1, *shape[-2:]) for x in (n, p))
     large = n * p >= _LARGE
     few = jax.lax.cond(
         jnp.any(~large & (n * p > 0)),
-        lambda: _by_inversion(uniform(jnp.uint32(0), 1)[0], jnp.where(large, 0, n), p),
+        lambda: _by_inversion(stream.uniform(len(n), draw(jnp.uint32(0)))[:, None], jnp.where(large, 0, n), p),
         lambda: jnp.zeros_like(n),
     )
     count = jax.lax.cond(
-        jnp.any(large), lambda: jnp.where(large, _by_rejection(uniform, n, p, large), few), lambda: few
+        jnp.any(large), lambda: jnp.where(large, _by_rejection(stream, draw, n, p, large), few), lambda: few
     )
-    return jnp.where(mirrored, n - count, count).astype(num_trials.dtype)
+    count = count.reshape(shape)
+    return jnp.where(mirrored, num_trials - count, count).astype(num_trials.dtype)
 
 
 def _by_inversion(u: Array, n: Array, p: Array) -> Array:
     """Return the least k whose distribution function exceeds u."""
-    odds = p / (1 - p)
+    mean, odds = n * p, p / (1 - p)
 
-    def active(state):
-        k, left, mass = state
-        return (left >= mass) & (k < n) & ((mass > _NEGLIGIBLE) | (k < n * p))
-
+    # all entries look at the same k, so that no division runs over them
     def body(state):
-        k, left, mass = state
-        on = active(state)
-        after = mass * odds * ((n - k) / (k + 1))
-        return jnp.where(on, k + 1, k), jnp.where(on, left - mass, left), jnp.where(on, after, mass)
+        k, left, mass, count, on = state
+        on = on & (left >= mass) & (k < n) & ((mass > _NEGLIGIBLE) | (k < mean))
+        return k + 1, left - mass, mass * odds * ((n - k) * (1 / (k + 1))), count + on, on
 
-    start = (jnp.zeros_like(n), jnp.broadcast_to(u, n.shape), jnp.exp(n * jnp.log1p(-p)))
-    return jax.lax.while_loop(lambda state: jnp.any(active(state)), body, start)[0]
+    left = jnp.broadcast_to(u, n.shape)
+    start = (jnp.zeros((), DOUBLE), left, jnp.exp(n * jnp.log1p(-p)), jnp.zeros_like(n), jnp.full(n.shape, True))
+    return jax.lax.while_loop(lambda state: state[4].any(), body, start)[3]
 
 
-def _by_rejection(uniform: Callable[[Array, int], Array], n: Array, p: Array, wanted: Array) -> Array:
-    """Return draws of the entries that are `wanted`, those with np ≥ 10; anything elsewhere."""
-    n, p = jnp.where(wanted, n, 100.0), jnp.where(wanted, p, 0.5)
+class _Proposal(NamedTuple):
+    """What an attempt of the rejection proposes, and what decides on it."""
+
+    number: Array
+    at_once: Array  # accepted without a look at the law
+    log_height: Array
+
+
+def _propose(n: Array, p: Array, u: Array, v: Array) -> _Proposal:
     deviation = jnp.sqrt(n * p * (1 - p))
     b = 1.15 + 2.53 * deviation
     a = -0.0873 + 0.0248 * b + 0.01 * p
-    alpha = (2.83 + 5.1 / b) * deviation
-    mode = jnp.floor((n + 1) * p)
-    at_mode = log_pmf(mode, n, p)
+    u = u - 0.5
+    edge = 0.5 - jnp.abs(u)
+    height = v * ((2.83 + 5.1 / b) * deviation) / (a / (edge * edge) + b)
+    return _Proposal(
+        jnp.floor((2 * a / edge + b) * u + n * p + 0.5), (edge >= 0.07) & (v <= 0.92 - 4.2 / b), jnp.log(height)
+    )
 
-    def active(state):
-        return ~state[2]
 
-    def body(state):
-        attempt, count, done = state
-        u, v = uniform(attempt, 2)
-        u = u - 0.5
-        edge = 0.5 - jnp.abs(u)
-        k = jnp.floor((2 * a / edge + b) * u + n * p + 0.5)
-        inside = (k >= 0) & (k <= n)
-        ratio = log_pmf(jnp.clip(k, 0, n), n, p) - at_mode
-        accept = inside & (jnp.log(v * alpha / (a / (edge * edge) + b)) <= ratio)
-        return attempt + 1, jnp.where(accept & ~done, k, count), done | accept
+def _by_rejection(stream: Stream, draw: Callable[[Array], Array], n: Array, p: Array, wanted: Array) -> Array:
+    """Return draws of the entries `[rows, B, runs]` that are `wanted`, those with np ≥ 10; anything elsewhere.
 
-    start = (jnp.uint32(1), mode, ~wanted)
-    return jax.lax.while_loop(lambda state: jnp.any(active(state)), body, start)[1]
+    Four in five proposals are accepted at once, which takes no logarithm. The others are brought together, an eighth
+    of all entries at a time, so that the loop that waits for the last of them to be accepted runs over few. An entry
+    counts its own attempts: what it draws does not depend on the others.
+    """
+    n, p = jnp.where(wanted, n, 100.0), jnp.where(wanted, p, 0.5)
+    _, B, R = n.shape
+    size = n.size
+    room = max(size // 8, min(size, 64))
+
+    def attempt(i, n, p, words, row):
+        return _propose(n, p, *_uniform(words[:, None], draw(i), jnp.stack([2 * row, 2 * row + 1])))
+
+    rows = jnp.arange(len(n), dtype=jnp.uint32)[:, None, None]
+    first = attempt(jnp.uint32(1), n, p, stream.words[:, None, None], rows)
+    n, p = n.reshape(-1), p.reshape(-1)
+
+    def some(state):
+        counts, left = state
+        (place,) = jnp.nonzero(left, size=room, fill_value=size)
+        own = jnp.minimum(place, size - 1)
+        some_n, some_p, words = n[own], p[own], stream.words[:, own % R]
+        row = (own // (B * R)).astype(jnp.uint32)
+        at_mode = log_pmf(jnp.floor((some_n + 1) * some_p), some_n, some_p)
+
+        def again(state):
+            i, count, done = state
+            found = attempt(i, some_n, some_p, words, row)
+            inside = (found.number >= 0) & (found.number <= some_n)
+            ratio = log_pmf(jnp.clip(found.number, 0, some_n), some_n, some_p) - at_mode
+            accept = inside & (found.at_once | (found.log_height <= ratio))
+            return i + 1, jnp.where(accept & ~done, found.number, count), done | accept
+
+        start = (jnp.uint32(1), jnp.zeros_like(some_n), place == size)
+        _, count, _ = jax.lax.while_loop(lambda state: ~state[2].all(), again, start)
+        return counts.at[place].set(count, mode="drop"), left.at[place].set(False, mode="drop")
+
+    start = (first.number.reshape(-1), (wanted & ~first.at_once).reshape(-1))
+    return jax.lax.while_loop(lambda state: state[1].any(), some, start)[0].reshape(wanted.shape)
