@@ -6,11 +6,12 @@ deterministic moves. `finite.simulate` draws counts; beside it
     labelled    the same with labels, one uniform number for each agent and time, for N up to 1,000
     NumPy       counts by `Generator.multinomial`, one call for each node and time for all runs, in double precision
 
-Times are medians of rounds in which all are timed in turn, so that what else the machine does hits them alike. Next to
+Times are medians of rounds in which all are timed in random order, so that what else the machine does, and what the
+one before left in the caches, hits them alike. Next to
 each stands how far the counts are from the binomial law they must have, in standard errors of their mean and variance
 over 1,000 runs (the worst of 30 numbers: 2 to 4 is as it should be), and whether they add up to N.
 
-    python benchmarks/a_billion_agents_cost_as_a_thousand.py [--rounds 15] [--runs 1000] [--single]
+    python benchmarks/a_billion_agents_cost_as_a_thousand.py [--rounds 31] [--runs 1000] [--single]
 
 `--single` leaves 64-bit numbers off, JAX's default; the counts are drawn in double precision all the same.
 """
@@ -73,7 +74,7 @@ def deviations(counts: np.ndarray, law: np.ndarray, num_agents: int) -> tuple[fl
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--rounds", type=int, default=31)
     parser.add_argument("--runs", type=int, default=1000)
     parser.add_argument("--single", action="store_true")
     options = parser.parse_args()
@@ -114,10 +115,13 @@ def main() -> int:
         first[name] = time.perf_counter() - start
         checks[name] = deviations(counts, law, name[1])
     rounds: dict[tuple[str, int], list[float]] = {name: [] for name in calls}
+    shuffle = np.random.default_rng(1)
+    names = list(calls)
     for _ in range(options.rounds):
-        for name, call in calls.items():
+        for i in shuffle.permutation(len(names)):
+            name = names[i]
             start = time.perf_counter()
-            jax.block_until_ready(call())
+            jax.block_until_ready(calls[name]())
             rounds[name].append(time.perf_counter() - start)
     warm = {name: statistics.median(times) for name, times in rounds.items()}
     print(f"{'how':>9} {'agents':>14} {'first':>8} {'warm':>9} {'least':>9}   worst of means, variances; add up")

@@ -183,14 +183,14 @@ def _propose(n: Array, p: Array, u: Array, v: Array) -> _Proposal:
 def _by_rejection(stream: Stream, draw: Callable[[Array], Array], n: Array, p: Array, wanted: Array) -> Array:
     """Return draws of the entries `[rows, B, runs]` that are `wanted`, those with np ≥ 10; anything elsewhere.
 
-    Four in five proposals are accepted at once, which takes no logarithm. The others are brought together, an eighth
+    Four in five proposals are accepted at once, which takes no logarithm. The others are brought together, a sixteenth
     of all entries at a time, so that the loop that waits for the last of them to be accepted runs over few. An entry
     counts its own attempts: what it draws does not depend on the others.
     """
     n, p = jnp.where(wanted, n, 100.0), jnp.where(wanted, p, 0.5)
     _, B, R = n.shape
     size = n.size
-    room = max(size // 8, min(size, 64))
+    room = max(size // 16, min(size, 64))
 
     def attempt(i, n, p, words, row):
         return _propose(n, p, *_uniform(words[:, None], draw(i), jnp.stack([2 * row, 2 * row + 1])))
@@ -200,8 +200,8 @@ def _by_rejection(stream: Stream, draw: Callable[[Array], Array], n: Array, p: A
     n, p = n.reshape(-1), p.reshape(-1)
 
     def some(state):
-        counts, left = state
-        (place,) = jnp.nonzero(left, size=room, fill_value=size)
+        done_before, counts = state
+        place = jax.lax.dynamic_slice(waiting, (done_before,), (room,))
         own = jnp.minimum(place, size - 1)
         some_n, some_p, words = n[own], p[own], stream.words[:, own % R]
         row = (own // (B * R)).astype(jnp.uint32)
@@ -217,7 +217,10 @@ def _by_rejection(stream: Stream, draw: Callable[[Array], Array], n: Array, p: A
 
         start = (jnp.uint32(1), jnp.zeros_like(some_n), place == size)
         _, count, _ = jax.lax.while_loop(lambda state: ~state[2].all(), again, start)
-        return counts.at[place].set(count, mode="drop"), left.at[place].set(False, mode="drop")
+        return done_before + room, counts.at[place].set(count, mode="drop")
 
-    start = (first.number.reshape(-1), (wanted & ~first.at_once).reshape(-1))
-    return jax.lax.while_loop(lambda state: state[1].any(), some, start)[0].reshape(wanted.shape)
+    left = (wanted & ~first.at_once).reshape(-1)
+    number = left.sum(dtype=jnp.int32)
+    (waiting,) = jnp.nonzero(left, size=size + room, fill_value=size)
+    start = (jnp.int32(0), first.number.reshape(-1))
+    return jax.lax.while_loop(lambda state: state[0] < number, some, start)[1].reshape(wanted.shape)
