@@ -43,9 +43,9 @@ def test_coupled_populations_are_simulated():
     report = mfg.finite.compare(game, policy, [3, 10**6], response, key=jax.random.key(0), num_runs=200)
     assert report.method == "simulation"
     assert np.isnan(report.gains).all()
-    simulation = mfg.finite.simulate(game, policy, 3, 200, key=jax.random.key(0), response=response)
-    assert_close(report.values[0], simulation.value, rtol=1e-12)
-    assert_close(report.value_errors[0], simulation.standard_error, rtol=1e-9)
+    simulation = mfg.finite.simulate(game, policy, [3, 10**6], 200, key=jax.random.key(0), response=response)
+    assert_close(report.values, simulation.value, rtol=1e-12)
+    assert_close(report.value_errors, simulation.standard_error, rtol=1e-9)
     assert_close(report.values[1], report.mean_field_value, atol=1e-3)
     assert_close(report.laws[..., 1], report.mean_field, atol=1e-3)
     assert (np.asarray(report.distance)[:, 1] < np.asarray(report.distance)[:, 0]).all()

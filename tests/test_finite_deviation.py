@@ -383,6 +383,20 @@ def test_monte_carlo_lies_within_four_standard_errors_of_exact():
         assert drawn.value_error[0] > 0
 
 
+def test_monte_carlo_gains_are_not_biased_by_the_best_answer_to_noise():
+    """At an equilibrium the gain is quadratic in the noise, and smaller: its mean over 30 keys is the exact one."""
+    game, response, policy = equilibrium("paper", 3.0)
+    exact = mfg.finite.deviation_gain(game, policy, 300, response).gain
+    drawn = [
+        mfg.finite.deviation_gain(
+            game, policy, 300, response, method="Monte Carlo", key=jax.random.key(seed), num_samples=640
+        ).gain
+        for seed in range(30)
+    ]
+    error = np.std(drawn, ddof=1) / np.sqrt(30)
+    assert abs(np.mean(drawn) - exact) <= 4 * error
+
+
 def test_monte_carlo_takes_over_where_nothing_exact_fits():
     game, _, policy, _ = small("dense tanh")
     with pytest.raises(ValueError, match=r"`key` must be a key such as .*: no exact method fits this game"):
@@ -438,7 +452,7 @@ def test_wrong_arguments_are_refused_with_a_sentence():
         ValueError, match=r"`policy` must be one policy, of shape \(4, 3, 2\); got shape \(4, 3, 2, 2\)"
     ):
         mfg.finite.deviation_gain(game, np.stack([policy, policy], axis=-1), 3)
-    with pytest.raises(ValueError, match=r"`num_agents\[1\]` is -1.0, but it must lie between 1 and 1,000,000,000"):
+    with pytest.raises(ValueError, match=r"`num_agents\[1\]` is -1, but it must lie between 1 and 1,000,000,000"):
         mfg.finite.deviation_gain(game, policy, [3, -1])
     with pytest.raises(ValueError, match=r"`epsilon` is 0.0, but it must lie in \(0, inf\)"):
         mfg.finite.smallest_population(game, policy, 0)

@@ -78,7 +78,8 @@ def checked_agents(num_agents: ArrayLike) -> Int[Array, "*populations"]:
     _checks.finite("num_agents", numbers)
     _checks.all_true("num_agents", numbers, numbers == np.round(numbers), "it must be a whole number")
     inside = (numbers >= 1) & (numbers <= MOST_AGENTS)
-    _checks.all_true("num_agents", numbers, inside, "it must lie between 1 and 1,000,000,000")
+    shown = np.asarray(num_agents) if inside.all() or np.abs(numbers).max() > 2**62 else numbers.astype(np.int64)
+    _checks.all_true("num_agents", shown, inside, "it must lie between 1 and 1,000,000,000")
     return jnp.asarray(numbers.astype(np.int32))
 
 

@@ -9,7 +9,7 @@ from jax.core import Tracer
 from .._simplex import safe_log
 from .._typing import Array, ArrayLike, Float, Int
 from ..model import FiniteHorizonGame, state_law
-from ..operators import backward, evaluate, forward
+from ..operators import backward, evaluate
 from ..responses import AbstractResponse, EntropyRegularized, Greedy
 from .arguments import checked_agents, checked_criterion, decoupled_game, normalized, penalty, single_policy
 from .payoffs import Plan, planned
@@ -23,7 +23,7 @@ class DeviationGain(eqx.Module):
 
     Attributes:
       num_agents: N.
-      gain: of the best deviation, ≥ 0.
+      gain: of the best deviation, ≥ 0 where it is exact.
       value: J^N(π, π), of following the policy like all others.
       best_value: of the best deviation, `value + gain`.
       value_gap: |J^N(π, π) − J(π, π)|, the difference to infinitely many agents.
@@ -32,7 +32,7 @@ class DeviationGain(eqx.Module):
       bound: what `gain` cannot exceed, see `deviation_gain`.
       policy: the best deviation, `[T, S, A, *populations]`.
       rewards: R^N_t(s,a), what the deviator expects to earn, `[T, S, A, *populations]`.
-      gain_error: standard error of `gain`, to first order; 0 for exact methods.
+      gain_error: standard error of `gain`; 0 for exact methods.
       value_error: standard error of `value` and `value_gap`; 0 for exact methods.
       method: how R^N was computed: "closed form", "binomial sum", "lattice", "enumeration", "Monte Carlo".
     """
@@ -85,8 +85,9 @@ def deviation_gain(
         binomial sum   only the number of agents at one's own state, or where one's move leads, matters
         lattice        L takes few multiples of one step: inverse Fourier transform of the (N−1)-th power
         enumeration    any reward, few agents and places: all distributions of the others
-        Monte Carlo    any reward: random distributions of the others, with standard errors. The gain is that of the
-                       best answer to estimated rewards: too high on average by about their variance times β/8.
+        Monte Carlo    any reward: random distributions of the others, with standard errors. The best answer to noisy
+                       rewards is too good; the jackknife corrects for that, and may go a little below 0.
+                       Errors are a rough guide where the gain is smaller than they are.
 
     The gain is summed without cancellation, from the differences of policies (with KL terms) or advantages. Its
     `bound` is, with span f the largest difference of f between two available pairs (s,a), the first of
@@ -155,17 +156,20 @@ def _deviate(
     value = (mass[..., None] * (rewards - cost[..., None])).sum(everything)
     difference = (mass[..., None] * shift).sum(everything)
 
-    response = Greedy() if criterion is None else criterion
-    terminal = jnp.zeros((game.num_states, shift.shape[-1]))
-    best, q = backward(
-        game.kernel_at, lambda t, _: rewards[t], game.available_at, response, seen, game.discount, terminal
-    )
-    if criterion is None:
-        lost = jnp.where(pi[..., None] > 0, pi[..., None] * (best.values[:, :, None] - q), 0)
-    else:
-        lost = _divergence(pi[..., None], best.log_policy, best.policy) / criterion.beta
-    gain = ((weight[:, None] * mu)[..., None] * lost.sum(axis=2)).sum((0, 1))
+    def leave(rewards):
+        """Return gains and best deviations for rewards [T, S, A, n]."""
+        terminal = jnp.zeros((game.num_states, rewards.shape[-1]))
+        response = Greedy() if criterion is None else criterion
+        best, q = backward(
+            game.kernel_at, lambda t, _: rewards[t], game.available_at, response, seen, game.discount, terminal
+        )
+        if criterion is None:
+            lost = jnp.where(pi[..., None] > 0, pi[..., None] * (best.values[:, :, None] - q), 0)
+        else:
+            lost = _divergence(pi[..., None], best.log_policy, best.policy) / criterion.beta
+        return ((weight[:, None] * mu)[..., None] * lost.sum(axis=2)).sum((0, 1)), best.policy
 
+    gain, best = leave(rewards)
     bound = gain[-1] + jnp.tensordot(weight, _span(shift, available), axes=1)
     if criterion is not None:
         error = _optimality_error(game, pi, rewards[..., -1], seen, criterion)
@@ -174,24 +178,21 @@ def _deviate(
 
     gain_error = value_error = jnp.zeros_like(gain[:-1])
     if groups is not None:
-        # the derivative of the best value is the best deviation's own mass (envelope theorem)
-        own, _ = forward(
-            game.kernel_at,
-            game.observe,
-            jnp.broadcast_to(game.initial[:, None], (game.num_states, shift.shape[-1])),
-            best.policy,
-        )
-        best_mass = weight[:, None, None, None] * own[:, :, None] * best.policy
         groups = jnp.where(available[..., None], groups, 0)
         value_error = _error((mass[..., None] * groups).sum((1, 2, 3)))
-        gain_error = _error(((best_mass[..., :-1] - mass[..., None]) * groups).sum((1, 2, 3)))
+        # the best of noisy rewards is too good: the jackknife takes that off, and tells the error
+        num = groups.shape[0]
+        others = jnp.moveaxis((groups.sum(axis=0) - groups) / (num - 1), 0, -2) + rewards[..., None, -1:]
+        without = leave(others.reshape(*others.shape[:3], -1))[0].reshape(num, -1)
+        gain = gain.at[:-1].set(num * gain[:-1] - (num - 1) * without.mean(axis=0))
+        gain_error = (num - 1) * _error(without)
     found = {
         "gain": gain,
         "value": value,
         "best_value": value + gain,
         "value_gap": jnp.abs(difference),
         "bound": bound,
-        "policy": best.policy,
+        "policy": best,
         "rewards": rewards,
     }
     found = {name: x[..., :-1] for name, x in found.items()}
