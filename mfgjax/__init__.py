@@ -13,6 +13,11 @@ from ._version import __version__ as __version__
 from .batch import solve_batch as solve_batch
 from .branch import Branch as Branch
 from .branch import branch as branch
+from .certify import Certificate as Certificate
+from .certify import Lipschitz as Lipschitz
+from .certify import Report as Report
+from .certify import certify as certify
+from .certify import sample_lipschitz as sample_lipschitz
 from .cores import use_cpu_cores as use_cpu_cores
 from .equilibrium import Equilibrium as Equilibrium
 from .kernels import AbstractKernel as AbstractKernel

@@ -10,94 +10,15 @@ import jax.numpy as jnp
 import numpy as np
 import oracle
 import pytest
+from finite_games import BETA, A, H, Kink, S, T, equilibrium, small
 from finite_oracle import chain
-from helpers import Squash, assert_close, random_game, random_mask, random_policy, repeat
+from helpers import Squash, assert_close, random_game, random_policy
 from oracle import PlainGame
 
 import mfgjax as mfg
 from mfgjax.finite.payoffs import planned
-from mfgjax.model import DenseInteraction
 
-S, A, H = 3, 2, 3
-T = H + 1
-BETA = 2.0
 NUMBERS = np.array([1, 2, 3, 4])
-
-
-class Kink(eqx.Module):
-    """Θ(x) = |x − corner|."""
-
-    corner: jax.Array
-
-    def __call__(self, t, x):
-        return jnp.abs(x - self.corner)
-
-
-class SquaredCrowd(eqx.Module):
-    """R_t(s,a,μ) = table(s,a) − μ(s)³ + μ(0) μ(s): no pairs."""
-
-    table: jax.Array
-
-    def __call__(self, t, mean_field):
-        return self.table - (mean_field**3)[:, None] + (mean_field[0] * mean_field)[:, None]
-
-
-# --- random games with every kind of reward, for the library and as loops ------------------------------------
-
-
-def own_table(base, weight):
-    return np.array([[[base[s, a] + weight[s, a] * (n == s) for n in range(S)] for a in range(A)] for s in range(S)])
-
-
-def next_table(base, weight, there):
-    return np.array(
-        [[[base[s, a] + weight[s, a] * (n == there[s, a]) for n in range(S)] for a in range(A)] for s in range(S)]
-    )
-
-
-def paired(table, theta):
-    """R = Θ(Σ L μ) by sums over the table [S, A, *seen]."""
-    return lambda t, seen: np.array([[theta(np.sum(table[s, a] * seen)) for a in range(A)] for s in range(S)])
-
-
-def build(kind, rng):
-    base, weight = rng.standard_normal((S, A)), rng.standard_normal((S, A))
-    there, whole = rng.integers(0, S, size=(S, A)), rng.integers(-2, 3, size=(S, A, S))
-    dense, joint = rng.standard_normal((S, A, S)), rng.standard_normal((S, A, S, A))
-    squash, square, kink = Squash(jnp.asarray(1.3)), mfg.Power(0.7, 2), Kink(jnp.asarray(0.2))
-    tanh, power, corner = lambda x: np.tanh(1.3 * x), lambda x: 0.7 * x**2, lambda x: abs(x - 0.2)
-    own, successor = mfg.OwnStateInteraction(base, weight), mfg.SuccessorInteraction(base, weight, there)
-    whole_joint = rng.integers(0, 3, size=(S, A, S, A))
-    kinds = {
-        "own square": (mfg.PairwiseReward(own, square), paired(own_table(base, weight), power)),
-        "own kinked": (mfg.PairwiseReward(own, kink), paired(own_table(base, weight), corner)),
-        "own linear": (mfg.PairwiseReward(own), paired(own_table(base, weight), lambda x: x)),
-        "successor tanh": (mfg.PairwiseReward(successor, squash), paired(next_table(base, weight, there), tanh)),
-        "successor square": (mfg.PairwiseReward(successor, square), paired(next_table(base, weight, there), power)),
-        "lattice": (mfg.PairwiseReward(0.1 + 0.3 * whole, kink), paired(0.1 + 0.3 * whole, corner)),
-        "dense square": (mfg.PairwiseReward(dense, square), paired(dense, power)),
-        "dense tanh": (mfg.PairwiseReward(dense, squash), paired(dense, tanh)),
-        "no pairs": (
-            SquaredCrowd(jnp.asarray(base)),
-            lambda t, m: np.array([[base[s, a] - m[s] ** 3 + m[0] * m[s] for a in range(A)] for s in range(S)]),
-        ),
-        "table": (base, lambda t, m: base),
-        "joint square": (mfg.PairwiseReward(DenseInteraction(joint, 2), square), paired(joint, power)),
-        "joint lattice": (
-            mfg.PairwiseReward(DenseInteraction(0.5 * whole_joint, 2), squash),
-            paired(0.5 * whole_joint, tanh),
-        ),
-        "joint tanh": (mfg.PairwiseReward(DenseInteraction(joint, 2), squash), paired(joint, tanh)),
-    }
-    reward, plain_reward = kinds[kind]
-    joint = kind.startswith("joint")
-    P, mu, mask, g = rng.dirichlet(np.ones(S), size=(S, A)), rng.dirichlet(np.ones(S)), random_mask(rng, S, A), 0.9
-    game = mfg.FiniteHorizonGame(
-        P, reward, mu, H, available=mask, discount=g, observes="state_actions" if joint else "states"
-    )
-    return game, PlainGame(lambda t, _: P, plain_reward, mu, H, repeat(mask[None], T), g, joint)
-
-
 METHODS = {
     "own square": ["closed form", "binomial sum", "enumeration"],
     "own kinked": ["binomial sum", "enumeration"],
@@ -113,14 +34,6 @@ METHODS = {
     "joint lattice": ["lattice", "enumeration"],
     "joint tanh": ["enumeration"],
 }
-
-
-@functools.cache
-def small(kind, seed=0):
-    rng = np.random.default_rng([seed, *kind.encode()])
-    game, plain = build(kind, rng)
-    rho = random_policy(rng, plain.available)
-    return game, plain, random_policy(rng, plain.available, zeros=seed > 0), rho
 
 
 # --- brute force ----------------------------------------------------------------------------------------------
@@ -242,14 +155,7 @@ def test_the_quadratic_bound_holds_at_equilibria_and_is_attained():
             assert (ratio > 0.9).all()
 
 
-# --- the example -----------------------------------------------------------------------------------------------
-
-
-@functools.cache
-def equilibrium(preset, beta):
-    game = mfg.games.resource_allocation(preset)
-    response = mfg.EntropyRegularized(beta, mfg.games.resource_allocation_reference(game))
-    return game, response, mfg.solve(game, response, mfg.Newton(atol=1e-14)).policy
+# --- the example ------------------------------------------------------------------------------------------
 
 
 def slope(numbers, values):
@@ -361,69 +267,6 @@ def test_gains_can_be_computed_inside_jit():
     outside = mfg.finite.deviation_gain(game, policy, [5, 50], response)
     inside = jax.jit(lambda p, n: mfg.finite.deviation_gain(game, p, n, response).gain)
     assert_close(inside(policy, jnp.asarray([5, 50])), outside.gain, rtol=1e-9)
-
-
-# --- Monte Carlo -----------------------------------------------------------------------------------------------
-
-
-def test_monte_carlo_lies_within_four_standard_errors_of_exact():
-    """Fifty random games of the general class, values and gains, with and without KL terms in turn."""
-    for seed in range(50):
-        rng = np.random.default_rng(seed)
-        game, plain = build("dense tanh", rng)
-        policy, rho = random_policy(rng, plain.available), random_policy(rng, plain.available)
-        response = mfg.EntropyRegularized(BETA, rho) if seed % 2 else None
-        exact = mfg.finite.deviation_gain(game, policy, [4], response)
-        drawn = mfg.finite.deviation_gain(
-            game, policy, [4], response, method="Monte Carlo", key=jax.random.key(seed), num_samples=3200
-        )
-        assert (exact.method, drawn.method) == ("enumeration", "Monte Carlo")
-        assert abs(drawn.value - exact.value)[0] <= 4 * drawn.value_error[0]
-        assert abs(drawn.gain - exact.gain)[0] <= 4 * drawn.gain_error[0] + 1e-12
-        assert drawn.value_error[0] > 0
-
-
-def test_monte_carlo_gains_are_not_biased_by_the_best_answer_to_noise():
-    """At an equilibrium the gain is quadratic in the noise, and smaller: its mean over 30 keys is the exact one."""
-    game, response, policy = equilibrium("paper", 3.0)
-    exact = mfg.finite.deviation_gain(game, policy, 300, response).gain
-    drawn = [
-        mfg.finite.deviation_gain(
-            game, policy, 300, response, method="Monte Carlo", key=jax.random.key(seed), num_samples=640
-        ).gain
-        for seed in range(30)
-    ]
-    error = np.std(drawn, ddof=1) / np.sqrt(30)
-    assert abs(np.mean(drawn) - exact) <= 4 * error
-
-
-def test_monte_carlo_takes_over_where_nothing_exact_fits():
-    game, _, policy, _ = small("dense tanh")
-    with pytest.raises(ValueError, match=r"`key` must be a key such as .*: no exact method fits this game"):
-        mfg.finite.deviation_gain(game, policy, [2, 500])
-    found = mfg.finite.deviation_gain(game, policy, [2, 500], key=jax.random.key(0), num_samples=640)
-    assert found.method == "Monte Carlo"
-
-
-# --- the smallest population -----------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(("measure", "epsilon"), [("gain", 1e-6), ("value_gap", 1e-3), ("bound", 1e-4)])
-def test_the_smallest_population_is_the_first_below_epsilon(measure, epsilon):
-    game, response, policy = equilibrium("paper", 3.0)
-    found = mfg.finite.smallest_population(game, policy, epsilon, response, measure=measure)
-    n = found.num_agents
-    near = mfg.finite.deviation_gain(game, policy, np.arange(n - 1, n + 31), response)
-    values = np.asarray(getattr(near, measure))
-    assert values[0] > epsilon >= values[1:].max()
-    assert_close((found.value_before, found.value), values[:2], rtol=1e-9)
-
-
-def test_a_population_of_one_may_be_enough_and_a_billion_too_few():
-    game, response, policy = equilibrium("paper", 3.0)
-    assert mfg.finite.smallest_population(game, policy, 10.0, response).num_agents == 1
-    with pytest.raises(ValueError, match=r"`epsilon` is 0.001, but the gain is still 0.0788 with 1,000,000,000 agents"):
-        mfg.finite.smallest_population(game, policy, 1e-3)
 
 
 # --- refusals --------------------------------------------------------------------------------------------------

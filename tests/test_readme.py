@@ -18,12 +18,13 @@ def blocks(language, text=README):
 
 
 def test_the_python_examples_run_and_give_what_their_comments_say():
-    first, own, swept = blocks("python")
+    first, own, swept, proved = blocks("python")
     names: dict = {}
     exec(compile(first, "README.md", "exec"), names)
     shown = re.search(r"eq\.mean_field\[-1\]\s+# (\[.*\])", first)
     assert shown is not None
     np.testing.assert_allclose(names["eq"].mean_field[-1], np.array(eval(shown[1])), atol=5e-6)
+    example = dict(names)
     exec(compile(own, "README.md", "exec"), names)
     # 1 - 2 x = 0 where both places pay the same; regularisation moves the law by O(1/beta)
     assert bool(names["eq"].converged)
@@ -32,6 +33,9 @@ def test_the_python_examples_run_and_give_what_their_comments_say():
     ds = names["ds"]
     assert dict(ds.sizes) == {"beta": 64, "congestion": 3, "time": 21, "state": 20, "action": 3}
     assert not ds.result_code.any()
+    exec(compile(proved, "README.md", "exec"), example)
+    np.testing.assert_allclose(example["report"]["path_span"].threshold, 0.8, rtol=1e-3)
+    assert int(example["report"].unique) == 1 and float(example["report"]["distance"].value) < 1e-8
 
 
 def test_the_first_block_holds_the_two_commands():
@@ -42,7 +46,7 @@ def test_the_first_block_holds_the_two_commands():
 def test_the_other_commands_exist():
     shown = "\n".join(blocks("console")).splitlines()
     lines = [shlex.split(line[2:]) for line in shown if line.startswith("$ mfgjax")]
-    assert [line[1] for line in lines] == ["solve", "solve", "list", "sweep", "sweep"]
+    assert [line[1] for line in lines] == ["solve", "solve", "list", "sweep", "sweep", "certify", "certify"]
     assert ROOT.joinpath(lines[0][2]).exists()
 
 

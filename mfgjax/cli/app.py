@@ -98,9 +98,21 @@ def _print_version(wanted: bool) -> None:
         raise typer.Exit()
 
 
-# what `solve` and `sweep` share
+# what commands share
 _Game = Annotated[
     str, typer.Argument(help="Name of a ready-made game ([b]mfgjax list[/b]), or a TOML file.", show_default=False)
+]
+_Beta = Annotated[
+    float | None, _real("Inverse temperature, > 0, in 1/reward: small plays the reference, large is near greedy.")
+]
+_Reference = Annotated[
+    str | None,
+    typer.Option(
+        metavar="uniform|paper|file|PATH",
+        help="Policy that agents are drawn to: uniform; the paper's (of its example); that in the game's file; or "
+        "a JSON file, either {node: {next node: probability}} or one row of probabilities for each state. "
+        "[dim]Default: the game's own if it has one, else uniform.[/dim]",
+    ),
 ]
 _Response = Annotated[Response, typer.Option(help="How agents act.")]
 _Solver = Annotated[Solver, typer.Option(help="The method; auto needs no tuning.")]
@@ -133,19 +145,8 @@ def list_games() -> None:
 @app.command(epilog=STATUS)
 def solve(
     game: _Game,
-    beta: Annotated[
-        float | None,
-        _real("Inverse temperature, > 0, in 1/reward: small plays the reference, large is near greedy."),
-    ] = None,
-    reference: Annotated[
-        str | None,
-        typer.Option(
-            metavar="uniform|paper|file|PATH",
-            help="Policy that agents are drawn to: uniform; the paper's (of its example); that in the game's file; or "
-            "a JSON file, either {node: {next node: probability}} or one row of probabilities for each state. "
-            "[dim]Default: the game's own if it has one, else uniform.[/dim]",
-        ),
-    ] = None,
+    beta: _Beta = None,
+    reference: _Reference = None,
     response: _Response = Response.entropy,
     solver: _Solver = Solver.auto,
     damping: Annotated[float | None, _real("Share of each step that is taken, in (0, 1]; for picard only.")] = None,
@@ -239,7 +240,9 @@ def sweep(
         typer.Option(
             metavar="LIST",
             help="What is kept of each equilibrium besides terminal_law: exploitability, mean_field, state_law, "
-            "policy, log_policy, values, q. [dim]Default: exploitability; with --out also mean_field and policy.[/dim]",
+            "policy, log_policy, values, q; and certificates: unique, unique_below, certified_beta, "
+            "contraction_factor, local_radius, critical_beta, distance. [dim]Default: exploitability; with --out also "
+            "mean_field and policy.[/dim]",
         ),
     ] = None,
     out: Annotated[
@@ -311,6 +314,69 @@ def sweep(
         ),
         out,
         cores=cores,
+        as_json=as_json,
+        float32=float32,
+    )
+
+
+@app.command(epilog=STATUS)
+def certify(
+    game: _Game,
+    beta: _Beta = None,
+    reference: _Reference = None,
+    response: _Response = Response.entropy,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="Parameter of a ready-made game; may be repeated. A range for one of them, as in [b]sweep[/b], "
+            "certifies a family of games.",
+        ),
+    ] = None,
+    critical: Annotated[
+        bool | None,
+        typer.Option(
+            "--critical/--no-critical",
+            help="Look for β where plain iteration stops converging. [dim]Default: up to 200 unknowns.[/dim]",
+            show_default=False,
+        ),
+    ] = None,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Print the theorems, what they assume and how that was checked.")
+    ] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Save certificates.json and thresholds.png there."),
+    ] = None,
+    as_json: _AsJson = False,
+    float32: _Single = False,
+) -> int:
+    """Say what is proved: up to which beta there is one equilibrium, whether iteration finds it, how near it is.
+
+    [b]Examples[/b]
+
+      mfgjax certify resource-allocation --beta 0.5
+
+      mfgjax certify resource-allocation --beta 3 --explain
+
+      mfgjax certify ring-crowd --beta 1 --set num_states=8 --set horizon=10 --set congestion=0.5:8:20 --out ring
+
+      mfgjax certify my_game.toml --beta 1 --reference uniform --json
+    """
+    from .certifying import CertifyRequest, run
+
+    return run(
+        CertifyRequest(
+            game=game,
+            beta=beta,
+            reference=reference,
+            response=response.value,
+            settings=tuple(settings or ()),
+            critical=critical,
+        ),
+        out,
+        explain=explain,
         as_json=as_json,
         float32=float32,
     )

@@ -24,7 +24,7 @@ def solve_linear(matvec: Callable[[Array], Array], b: Array) -> Array:
     """
     if b.size <= DENSE_LIMIT:
         columns = jax.vmap(matvec)(jnp.eye(b.size, dtype=b.dtype))
-        return _solve_dense(columns.T, b)
+        return solve_dense(columns.T, b)
     import lineax as lx  # half a second to import, and only large games need it
 
     operator = lx.FunctionLinearOperator(matvec, jax.eval_shape(lambda: b))
@@ -34,11 +34,11 @@ def solve_linear(matvec: Callable[[Array], Array], b: Array) -> Array:
 
 
 @jax.custom_batching.custom_vmap
-def _solve_dense(matrix: Array, b: Array) -> Array:
+def solve_dense(matrix: Array, b: Array) -> Array:
     return jnp.linalg.solve(matrix, b)
 
 
-@_solve_dense.def_vmap
+@solve_dense.def_vmap
 def _solve_many(axis_size: int, is_batched: list[bool], matrix: Array, b: Array) -> tuple[Array, bool]:
     """Solve many systems: on a CPU one by one.
 
@@ -51,6 +51,6 @@ def _solve_many(axis_size: int, is_batched: list[bool], matrix: Array, b: Array)
         b = jnp.broadcast_to(b, (axis_size, *b.shape))
 
     def one_by_one(matrix: Array, b: Array) -> Array:
-        return jax.lax.map(lambda system: _solve_dense(*system), (matrix, b))
+        return jax.lax.map(lambda system: solve_dense(*system), (matrix, b))
 
     return jax.lax.platform_dependent(matrix, b, cpu=one_by_one, default=jax.vmap(jnp.linalg.solve)), True

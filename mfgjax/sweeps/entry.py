@@ -58,8 +58,10 @@ def sweep(
       zipped: the axes go side by side, one point for each place in them, rather than span a grid.
       outputs: what is kept of every point besides `result_code`, `result_period`, `residual`, `tolerance` and
         `num_steps`: names among "mean_field", "policy", "exploitability", "state_law", "terminal_law",
-        "log_policy", "values", "q"; or a mapping from names to functions `(game, response, equilibrium) ->
-        array`, or to pairs of such a function and the names of its dimensions (None: an output of that name).
+        "log_policy", "values", "q", and the certificates "unique", "unique_below", "certified_beta",
+        "contraction_factor", "local_radius", "critical_beta", "distance" (see `certify`); or a mapping from names to
+        functions `(game, response, equilibrium) -> array`, or to pairs of such a function and the names of its
+        dimensions (None: an output of that name).
         They are computed in the same program.
       out: folder in zarr's format that is written as the sweep goes. Interrupted at any moment, the same call
         goes on where it was; a call with anything changed is refused.

@@ -10,10 +10,22 @@ import jax.numpy as jnp
 from .. import _checks
 from .._result import RESULTS
 from .._typing import Array
+from ..certify import Report, certify
 from ..equilibrium import Equilibrium
 from ..lanes import Lanes
 
 _STATES, _PAIRS = ("time", "state"), ("time", "state", "action")
+
+CERTIFIED: dict[str, Callable[[Report], Array]] = {
+    "unique": lambda report: report.unique.astype(jnp.int32),
+    "unique_below": lambda report: report["unique"].threshold,
+    "certified_beta": lambda report: report.certified_beta,
+    "contraction_factor": lambda report: report.factor,
+    "local_radius": lambda report: report["local_radius"].value,
+    "critical_beta": lambda report: report["critical_beta"].value,
+    "distance": lambda report: report["distance"].value,
+}
+"""Outputs that `certify` computes, for every point in the same program."""
 
 KNOWN: dict[str, tuple[str, ...]] = {
     "exploitability": (),
@@ -24,12 +36,13 @@ KNOWN: dict[str, tuple[str, ...]] = {
     "log_policy": _PAIRS,
     "values": _STATES,
     "q": _PAIRS,
+    **dict.fromkeys(CERTIFIED, ()),
 }
 """Outputs by name, with their dimensions; `mean_field` has those of the joint law where a game observes that."""
 
 ALWAYS = ("result_code", "result_period", "residual", "tolerance", "num_steps")
 COORDINATES = ("time", "state", "action", "point")
-WHOLE = ("result_code", "result_period", "num_steps")
+WHOLE = ("result_code", "result_period", "num_steps", "unique")
 
 
 ATTRIBUTES: dict[str, dict[str, Any]] = {
@@ -50,6 +63,13 @@ ATTRIBUTES: dict[str, dict[str, Any]] = {
     "log_policy": {"long_name": "log of the probability of the action"},
     "values": {"long_name": "value of a state", "units": "reward"},
     "q": {"long_name": "action value", "units": "reward"},
+    "unique": {"long_name": "whether one equilibrium is proved: 1 holds, 0 unknown"},
+    "unique_below": {"long_name": "beta below which one equilibrium is proved", "units": "1/reward"},
+    "certified_beta": {"long_name": "beta below which a contraction is proved", "units": "1/reward"},
+    "contraction_factor": {"long_name": "contraction factor that is proved"},
+    "local_radius": {"long_name": "rate of plain iteration near the equilibrium"},
+    "critical_beta": {"long_name": "beta at which plain iteration stops converging", "units": "1/reward"},
+    "distance": {"long_name": "bound on the distance to the equilibrium, in total variation"},
 }
 
 
@@ -113,7 +133,13 @@ def compute_outputs(outputs: Iterable[Output], lanes: Lanes, equilibrium: Equili
         "tolerance": equilibrium.tolerance,
         "num_steps": equilibrium.num_steps,
     }
+    outputs = tuple(outputs)
+    certified = [output.name for output in outputs if output.function is None and output.name in CERTIFIED]
+    if certified:
+        result |= _certificates(certified, lanes, equilibrium)
     for output in outputs:
+        if output.name in certified:
+            continue
         if output.function is not None:
             result[output.name] = _of_user(output.name, output.function, lanes, equilibrium)
         elif output.name == "terminal_law":
@@ -124,6 +150,14 @@ def compute_outputs(outputs: Iterable[Output], lanes: Lanes, equilibrium: Equili
         else:
             result[output.name] = getattr(equilibrium, output.name)
     return result
+
+
+def _certificates(names: Sequence[str], lanes: Lanes, equilibrium: Equilibrium) -> dict[str, Array]:
+    def one(game: Any, response: Any, _: Any, mean_field: Array) -> dict[str, Array]:
+        report = certify(game, response, mean_field, critical="critical_beta" in names)
+        return {name: CERTIFIED[name](report) for name in names}
+
+    return lanes.per_lane(one, equilibrium.mean_field)
 
 
 def _of_user(name: str, function: Callable, lanes: Lanes, equilibrium: Equilibrium) -> Array:

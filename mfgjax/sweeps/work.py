@@ -144,7 +144,7 @@ class Work:
         for output in self.outputs:
             if output.function is None:
                 dims = output.dims or ()
-                found[output.name] = dims, tuple(sizes[dim] for dim in dims), kind
+                found[output.name] = dims, tuple(sizes[dim] for dim in dims), whole if output.name in WHOLE else kind
             else:
                 found[output.name] = self._shape_of_user(output, sizes)
         return found

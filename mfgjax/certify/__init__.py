@@ -1,0 +1,7 @@
+"""Certificates: what is proved about equilibria, with the number, the theorem and what it assumes."""
+
+from .entry import certify as certify
+from .lipschitz import Lipschitz as Lipschitz
+from .lipschitz import sample_lipschitz as sample_lipschitz
+from .report import Certificate as Certificate
+from .report import Report as Report

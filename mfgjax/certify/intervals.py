@@ -1,0 +1,58 @@
+"""Arithmetic on intervals: what a number can be when its parts lie between bounds."""
+
+from typing import NamedTuple
+
+import jax.numpy as jnp
+
+from .._typing import Array
+
+
+class Interval(NamedTuple):
+    """All numbers between `low` and `high`, entry by entry."""
+
+    low: Array
+    high: Array
+
+
+def point(value: Array) -> Interval:
+    """Return the interval of one number."""
+    return Interval(value, value)
+
+
+def hull(*values: Array) -> Interval:
+    """Return the least interval that holds all values."""
+    stacked = jnp.stack(jnp.broadcast_arrays(*values))
+    return Interval(stacked.min(axis=0), stacked.max(axis=0))
+
+
+def product(first: Interval, second: Interval) -> Interval:
+    """Return {xy}. Zero times an unbounded interval is zero, as the factor is exactly 0."""
+    corners = [_times(x, y) for x in first for y in second]
+    return hull(*corners)
+
+
+def _times(x: Array, y: Array) -> Array:
+    return jnp.where((x == 0) | (y == 0), 0, x * y)
+
+
+def total(first: Interval, second: Interval) -> Interval:
+    """Return {x + y}."""
+    return Interval(first.low + second.low, first.high + second.high)
+
+
+def inverse(x: Interval) -> Interval:
+    """Return {1/x}, everything where x may be 0."""
+    apart = (x.low > 0) | (x.high < 0)
+    low, high = jnp.where(apart, 1 / x.high, -jnp.inf), jnp.where(apart, 1 / x.low, jnp.inf)
+    return Interval(low, high)
+
+
+def power(x: Interval, exponent: int) -> Interval:
+    """Return {x^k} for a whole number k."""
+    if exponent < 0:
+        return inverse(power(x, -exponent))
+    low, high = x.low**exponent, x.high**exponent
+    if exponent % 2:
+        return Interval(low, high)
+    least = jnp.where((x.low <= 0) & (x.high >= 0), jnp.where(exponent == 0, low, 0), jnp.minimum(low, high))
+    return Interval(least, jnp.maximum(low, high))

@@ -1,0 +1,154 @@
+"""Lipschitz constants of rewards and kernels in the mean field: given, derived, or sampled."""
+
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from .. import _checks
+from .._simplex import total_variation
+from .._typing import Array, ArrayLike, Float
+from ..kernels import AbstractKernel
+from ..model import FiniteHorizonGame
+from .intervals import Interval
+from .ranges import NotDerivable, range_of
+from .sampling import sample_laws, seen_of
+from .slopes import oscillation
+
+ORIGINS = ("given", "derived", "sampled")
+_MOST_NUMBERS = 2**24
+_NEAREST = 1e-4  # distance of mean fields whose quotients are looked at
+
+
+class Lipschitz(eqx.Module):
+    """How fast payoffs and moves change with the mean field.
+
+        |R_t(s,a,μ) − R_t(s,a,μ')|            ≤ reward[t] · d_TV(μ, μ')    for all s and available a
+        d_TV(P_t(·|s,a,μ), P_t(·|s,a,μ'))     ≤ kernel[t] · d_TV(μ, μ')
+
+    Args:
+      reward: in units of reward, one number, or one for each of the H+1 times.
+      kernel: one number, or one for each of the H moves; 0 for kernels that do not depend on the mean field.
+      origin: "given" by someone who knows; "derived" from the game; or "sampled", the largest quotient seen, which is
+        too small in general: what rests on it is never reported as proved.
+
+    Raises:
+      ValueError: if a constant is negative or not finite.
+    """
+
+    reward: Float[Array, "#T"]
+    kernel: Float[Array, "#T"]
+    origin: str = eqx.field(static=True)
+
+    def __init__(self, reward: ArrayLike, kernel: ArrayLike = 0.0, *, origin: str = "given"):
+        self.reward, self.kernel = _constants("reward", reward), _constants("kernel", kernel)
+        _checks.one_of("origin", origin, ORIGINS)
+        self.origin = str(origin)
+
+    def fit(self, game: FiniteHorizonGame) -> tuple[Array, Array]:
+        """Return the constants for each time of a game, `[H+1]` and `[H]`, refused if there are more or fewer."""
+        H = game.horizon
+        _checks.shape_is("lipschitz.reward", self.reward, [(1,), (H + 1,)], "one, or one for each time")
+        _checks.shape_is("lipschitz.kernel", self.kernel, [(1,), (H,)], "one, or one for each move")
+        reward, kernel = (jnp.asarray(part, game.dtype) for part in (self.reward, self.kernel))
+        return jnp.broadcast_to(reward, (H + 1,)), jnp.broadcast_to(kernel, (H,))
+
+
+def _constants(name: str, value: Any) -> Any:
+    numbers = _checks.as_numbers(f"lipschitz.{name}", value)
+    _checks.shape_is(f"lipschitz.{name}", numbers, [(), (None,)], "one number, or one for each time")
+    if not _checks.is_traced(numbers):
+        array = np.asarray(numbers)
+        must = "a Lipschitz constant is a finite number >= 0"
+        _checks.all_true(f"lipschitz.{name}", array, np.isfinite(array) & (array >= 0), must)
+    return numbers.reshape(-1)
+
+
+def sample_lipschitz(game: FiniteHorizonGame, *, key: Array, num_pairs: int = 1000) -> Lipschitz:
+    """Estimate the Lipschitz constants of a game from below, by random pairs of mean fields.
+
+    Half of the pairs are far apart (softmax of normals, from flat to near the corners), half close together.
+
+    Args:
+      game: the game.
+      key: of the random numbers.
+      num_pairs: pairs of mean fields, each tried at all times.
+
+    Returns:
+      The largest quotients seen, as `Lipschitz(..., origin="sampled")`: never more than the true constants.
+    """
+    num_pairs = _checks.integer_at_least("num_pairs", num_pairs, 1)
+    return Lipschitz(*_sampled(game, key, num_pairs), origin="sampled")
+
+
+@eqx.filter_jit
+def _sampled(game: FiniteHorizonGame, key: Array, num_pairs: int) -> tuple[Array, Array]:
+    times = jnp.arange(game.horizon + 1, dtype=jnp.int32)
+    coupled = not isinstance(game.kernel, AbstractKernel)
+
+    def quotients(pair: Array) -> tuple[Array, Array]:
+        first, second = pair
+        apart = jnp.abs(first - second).sum(axis=tuple(range(1, first.ndim))) / 2
+        apart = jnp.where(apart > _NEAREST, apart, jnp.inf)  # below, quotients are rounding
+        gaps = jnp.abs(jax.vmap(game.reward_at)(times, first) - jax.vmap(game.reward_at)(times, second))
+        reward = jnp.where(game.available, gaps, 0).max(axis=(1, 2)) / apart
+        if not coupled:
+            return reward, jnp.zeros(game.horizon, game.dtype)
+
+        def move(t: Array) -> Array:
+            one, other = (game.kernel_at(t, flow[t]).probabilities[0] for flow in (first, second))
+            return jnp.where(game.available_at(t), total_variation(one, other), 0).max()
+
+        return reward, jax.vmap(move)(times[:-1]) / apart[:-1]
+
+    reward, kernel = jax.vmap(quotients)(seen_of(game, sample_laws(game, key, num_pairs)))
+    return reward.max(axis=0), kernel.max(axis=0)
+
+
+def contradict(game: FiniteHorizonGame, constants: Lipschitz, key: Array) -> None:
+    """Refuse constants that random pairs of mean fields show to be too small; what is traced is not looked at.
+
+    Raises:
+      ValueError: naming the constant, and what was seen.
+    """
+    if constants.origin == "sampled" or _checks.is_traced((game, constants, key)):
+        return
+    for name, seen, given in zip(("reward", "kernel"), _sampled(game, key, 256), constants.fit(game), strict=True):
+        seen, given = np.asarray(seen), np.asarray(given)
+        rounding = 100 / _NEAREST * np.finfo(given.dtype).eps
+        wrong = np.argwhere(seen > given * (1 + rounding) + rounding)
+        # time 0 does not count where mean fields share the initial law
+        wrong = wrong[wrong[:, 0] > 0] if game.observes == "states" else wrong
+        if len(wrong):
+            t = wrong[0, 0]
+            raise ValueError(
+                f"`lipschitz.{name}` is {given[t]:.6g} at time {t}, but that is no Lipschitz constant: two random mean "
+                f"fields give {seen[t]:.6g}."
+            )
+
+
+def derive_kernel_constants(game: FiniteHorizonGame) -> Array:
+    """Return sup d_TV(P_t(·|s,a,μ), P_t(·|s,a,μ')) / d_TV(μ,μ') for each move, `[H]`.
+
+    Raises:
+      NotDerivable: saying why, if the kernel's program cannot be read.
+    """
+    if isinstance(game.kernel, AbstractKernel):
+        return jnp.zeros(game.horizon, game.dtype)
+    S, A = game.num_states, game.num_actions
+    shape = (S,) if game.observes == "states" else (S, A)
+    size = int(np.prod(shape))
+    if S * A * S * size > _MOST_NUMBERS:
+        raise NotDerivable(f"the kernel's derivatives would be {S * A * S:,} × {size:,} numbers at each time")
+    box = Interval(jnp.zeros(shape, game.dtype), jnp.ones(shape, game.dtype))
+
+    def at(t: Array) -> Array:
+        found = range_of(lambda seen: game.kernel_at(t, seen).probabilities[0], box)
+        slope = Interval(*(jnp.moveaxis(end, 0, -1) for end in found.slope))  # [S, A, K, n]
+        centre, radius = (slope.low + slope.high) / 2, (slope.high - slope.low) / 2
+        moved = oscillation(centre, 0 if found.affine else radius).sum(axis=2) / 2
+        return jnp.where(game.available_at(t), moved, 0).max()
+
+    return jax.lax.map(at, jnp.arange(game.horizon, dtype=jnp.int32))

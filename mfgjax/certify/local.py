@@ -1,0 +1,190 @@
+"""Γ near one equilibrium: the spectral radius of its derivative, and the β at which that reaches 1."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from .._typing import Array, Bool
+from ..model import FiniteHorizonGame, mean_field_map, propagate, seen_distance
+from ..responses.base import AbstractTempered
+from ..solvers.linear import solve_dense
+
+_SQUARINGS = 32
+_MOST_SQUARED = 128
+_KRYLOV = 60
+
+MOST_UNKNOWNS = 200
+"""Unknowns up to which the critical β is looked for without being asked."""
+
+_RATIO = 1.15
+_CORRECTIONS, _HALVINGS = 12, 24
+
+
+def local_radius(game: FiniteHorizonGame, response: AbstractTempered, mean_field: Array) -> tuple[Array, Array]:
+    """Return the spectral radius of DΓ at a mean field, the asymptotic rate of plain iteration there, and Γ(μ)."""
+    image, push = jax.linearize(mean_field_map(game, response), mean_field)
+    size = mean_field.size
+    if size <= _MOST_SQUARED:
+        return spectral_radius(_matrix(push, mean_field)), image
+    return arnoldi_radius(lambda v: push(v.reshape(mean_field.shape)).reshape(-1), size, mean_field.dtype), image
+
+
+def _matrix(push: object, point: Array) -> Array:
+    """Return the matrix of a linear map of mean fields."""
+    basis = jnp.eye(point.size, dtype=point.dtype).reshape(point.size, *point.shape)
+    return jax.vmap(push)(basis).reshape(point.size, point.size).T  # pyright: ignore[reportArgumentType]
+
+
+def spectral_radius(matrix: Array) -> Array:
+    """Return the largest modulus of an eigenvalue, by squaring: ρ = lim |A^m|^(1/m) with m = 2^k.
+
+    Every |A^m|^(1/m) is an upper bound, whatever the eigenvalues; 32 squarings leave log(m)/m, some 1e-8. Products
+    of matrices only: any backend, any batch.
+    """
+
+    def square(k: int, carry: tuple[Array, Array]) -> tuple[Array, Array]:
+        power, log_norm = carry  # A^(2^k) = power · exp(2^k · log_norm)
+        doubled = jnp.matmul(power, power, precision=jax.lax.Precision.HIGHEST)
+        size = jnp.sqrt((doubled**2).sum())
+        return doubled / jnp.where(size > 0, size, 1), log_norm + jnp.log(size) / 2.0 ** (k + 1)
+
+    size = jnp.sqrt((matrix**2).sum())
+    start = matrix / jnp.where(size > 0, size, 1), jnp.log(size)
+    return jnp.exp(jax.lax.fori_loop(0, _SQUARINGS, square, start)[1])
+
+
+def arnoldi_radius(matvec: object, size: int, dtype: jnp.dtype) -> Array:
+    """Return the largest modulus of a Ritz value on a Krylov space of 60 vectors, for large games."""
+    steps = min(_KRYLOV, size)
+    start = jax.random.normal(jax.random.key(0), (size,), dtype)
+    basis = jnp.zeros((steps + 1, size), dtype).at[0].set(start / jnp.linalg.norm(start))
+    hessenberg = jnp.zeros((steps, steps + 1), dtype)
+
+    def extend(k: int, carry: tuple[Array, Array]) -> tuple[Array, Array]:
+        basis, hessenberg = carry
+        vector = matvec(basis[k])  # pyright: ignore[reportCallIssue]
+        before = jnp.sqrt((vector**2).sum())
+        parts = basis @ vector
+        vector = vector - parts @ basis
+        again = basis @ vector  # once more: rounding leaves parts behind
+        vector = vector - again @ basis
+        length = jnp.sqrt((vector**2).sum())
+        ended = length <= 100 * jnp.finfo(dtype).eps * before  # the space is invariant
+        unit = jnp.where(ended, 0, vector / jnp.where(ended, 1, length))
+        row = (parts + again).at[k + 1].set(jnp.where(ended, 0, length))
+        return basis.at[k + 1].set(unit), hessenberg.at[k].set(row)
+
+    _, hessenberg = jax.lax.fori_loop(0, steps, extend, (basis, hessenberg))
+    return spectral_radius(hessenberg[:, :steps].T)
+
+
+class Critical(NamedTuple):
+    """The first β on the path of equilibria from β = 0 at which the local radius reaches 1.
+
+    Attributes:
+      beta: that β; infinite if there is none up to `searched`; NaN if the path was lost.
+      searched: the largest β that was looked at.
+    """
+
+    beta: Array
+    searched: Array
+
+
+class _At(NamedTuple):
+    log_beta: Array
+    flow: Array
+    radius: Array
+    sound: Bool[Array, ""]
+
+
+class _March(NamedTuple):
+    low: _At
+    high: _At
+    bracketed: Array
+    num_halvings: Array
+    last: Array
+    log_beta: Array
+
+
+def critical_beta(game: FiniteHorizonGame, response: AbstractTempered) -> Critical:
+    """Follow the equilibrium from small β in steps of 15 %, and bisect where the radius passes 1.
+
+    Below the critical β no eigenvalue of DΓ is 1, so the path is smooth and Newton's method stays on it. A fold is
+    an eigenvalue 1, too: where Newton's method fails or jumps, the bisection ends at the fold.
+    """
+    dtype = game.dtype
+    tolerance = float(jnp.finfo(dtype).eps) ** 0.75
+
+    def solved(log_beta: Array, guess: Array) -> _At:
+        gamma = mean_field_map(game, response.with_beta(jnp.exp(log_beta)))
+
+        def correct(carry: tuple[Array, Array, Array, Array]) -> tuple[Array, Array, Array, Array]:
+            flow, _, _, k = carry
+            image, push = jax.linearize(gamma, flow)
+            matrix = _matrix(push, flow)
+            gap = (image - flow).reshape(-1)
+            step = solve_dense(jnp.eye(flow.size, dtype=dtype) - matrix, gap).reshape(flow.shape)
+            return flow + step, matrix, seen_distance(game, flow, image), k + 1
+
+        def going(carry: tuple[Array, Array, Array, Array]) -> Array:
+            _, _, residual, k = carry
+            return (residual > tolerance) & (k < _CORRECTIONS)
+
+        blank = jnp.zeros((guess.size, guess.size), dtype)
+        flow, matrix, residual, _ = jax.lax.while_loop(
+            going, correct, (guess, blank, jnp.asarray(jnp.inf, dtype), jnp.int32(0))
+        )
+        near = seen_distance(game, flow, guess) < 0.3
+        sound = (residual <= tolerance) & near & (flow > -tolerance).all()
+        return _At(log_beta, flow, spectral_radius(matrix), sound)
+
+    def passed(at: _At) -> Array:
+        return ~at.sound | (at.radius >= 1)
+
+    tiny, flow = _start(game, response)
+    ratio, eps = float(np.log(_RATIO)), float(jnp.finfo(dtype).eps)
+    nowhere = jnp.asarray(jnp.nan, dtype)
+    blank = _At(nowhere, flow, jnp.zeros((), dtype), jnp.array(True))
+
+    def step(march: _March) -> _March:
+        """Move up from the last point below, or halve the interval once the radius has passed 1."""
+        new = solved(march.log_beta, march.low.flow)
+        over = passed(new)
+        low, high = _where(over, march.low, new), _where(over, new, march.high)
+        bracketed = march.bracketed | over
+        # the radius at the first, tiny β says at which one it would be 1 if it grew in proportion
+        first, moved = jnp.isnan(march.last), new.radius > eps * jnp.exp(new.log_beta)
+        scale = new.log_beta - jnp.log(jnp.where(moved, new.radius, 1))
+        last = jnp.where(first, jnp.where(moved, scale + jnp.log(500.0), -jnp.inf), march.last)
+        upward = jnp.where(first, scale + jnp.log(0.02), low.log_beta + ratio)
+        following = jnp.where(bracketed, (low.log_beta + high.log_beta) / 2, upward)
+        return _March(low, high, bracketed, march.num_halvings + march.bracketed, last, following)
+
+    def going(march: _March) -> Array:
+        before_last = jnp.isnan(march.last) | (march.low.log_beta < march.last)
+        return jnp.where(march.bracketed, march.num_halvings < _HALVINGS, before_last)
+
+    start = _March(blank, blank, jnp.array(False), jnp.int32(0), nowhere, jnp.log(tiny))
+    end = jax.lax.while_loop(going, step, start)
+    middle = jnp.exp((end.low.log_beta + end.high.log_beta) / 2)
+    # at a fold the radius approaches 1 like a square root; anywhere else the path was lost
+    beta = jnp.where(end.bracketed, jnp.where(end.low.radius > 0.9, middle, jnp.nan), jnp.inf)
+    ignored = jnp.isneginf(end.last)  # payoffs do not depend on the mean field
+    return Critical(beta, jnp.where(ignored, jnp.inf, jnp.exp(end.low.log_beta)))
+
+
+def _where(condition: Array, first: _At, second: _At) -> _At:
+    return jax.tree.map(lambda a, b: jnp.where(condition, a, b), first, second)
+
+
+def _start(game: FiniteHorizonGame, response: AbstractTempered) -> tuple[Array, Array]:
+    """Return a β so small that exp(βQ) is straight, and the flow of the reference policy."""
+    shape = (game.horizon + 1, *game.available.shape[1:])
+    flow = propagate(game, jnp.broadcast_to(jnp.exp(response.log_prior(game.available, game.dtype)), shape))
+    rewards = jax.vmap(game.reward_at)(jnp.arange(shape[0], dtype=jnp.int32), flow)
+    rewards = jnp.where(game.available, rewards, 0)
+    spans = rewards.max(axis=(1, 2)) - rewards.min(axis=(1, 2))
+    # the derivative has its digits at any β
+    return float(jnp.finfo(game.dtype).eps) ** 0.25 / (1 + spans.sum()), flow

@@ -1,0 +1,99 @@
+"""Theorem 1 of Guan et al., with every factor, in logarithms: the numbers overflow otherwise."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from .._typing import Array
+from ..model import FiniteHorizonGame
+from ..responses import EntropyRegularized
+from .payoffs import PairConstants
+
+_LOG10 = np.log(10)
+
+
+class PaperBound(eqx.Module):
+    """The factors of Theorem 1 at one β = β_max, as decimal logarithms, and the largest β it admits.
+
+        K_prop = |S| (|S|^H − 1) / (|S| − 1)                                     (18)
+        K_opt  = |A| (|A| − 1) β ρ_max² K_Q / (2 ρ_min²)                         (19)
+        printed:  K_Q,t = 2 K_Θ L_max + (ρ_max/ρ_min) exp(2 β_max (H+1) R_max K_Q,t+1)      (Lemma 3)
+        meant:    K_Q,t = 2 K_Θ L_max + (ρ_max/ρ_min) exp(2 β_max (H+1) R_max) K_Q,t+1
+
+    with K_Q = max_t K_Q,t and K_Q,H = 2 K_Θ L_max. As printed, K_Q,t+1 stands in the exponent. That is no bound: with
+    Θ(x) = x, L(s,a,s') = 1{s'=1} at all times, a uniform ρ and β_max → 0 the recursion stays at 3, but action values at
+    time 0 differ by H between flows that share μ_0 and are apart afterwards.
+
+    Attributes:
+      log10_propagation: of K_prop.
+      log10_action_values: of K_Q.
+      log10_policy: of K_opt.
+      log10_factor: of K_prop K_opt, below 0 for a contraction.
+      log10_threshold: of the largest β for which that is so, with β_max = β.
+    """
+
+    log10_propagation: Array
+    log10_action_values: Array
+    log10_policy: Array
+    log10_factor: Array
+    log10_threshold: Array
+
+
+def paper_bound(
+    game: FiniteHorizonGame, response: EntropyRegularized, constants: PairConstants, *, printed: bool
+) -> PaperBound:
+    """Compute the factors for a pairwise reward, a decoupled kernel and a reference policy.
+
+    ρ_min and ρ_max are over available actions, |A| is the number of actions that any state has at most. A discount
+    only shrinks the terms, so it is left out.
+    """
+    S, H, dtype = game.num_states, game.horizon, game.dtype
+    available = jnp.broadcast_to(game.available, (H + 1, *game.available.shape[1:]))
+    logs = jnp.broadcast_to(response.log_prior(game.available, dtype), available.shape)
+    log_ratio = jnp.where(available, logs, -jnp.inf).max() - jnp.where(available, logs, jnp.inf).min()
+    log_own = jnp.log(2 * constants.theta * constants.interaction)
+    log_propagation = jnp.asarray(_log_propagation(S, H), dtype)
+    most = available.sum(axis=2).max().astype(dtype)
+    log_softmax = jnp.log(most * (most - 1) / 2) + 2 * log_ratio
+
+    def log_action_values(log_beta: Array) -> Array:
+        rate = 2 * jnp.exp(log_beta) * (H + 1) * constants.reward
+
+        def step(later: Array, _: None) -> tuple[Array, Array]:
+            exponent = log_ratio + (rate * jnp.exp(later) if printed else rate + later)
+            here = jnp.logaddexp(log_own, exponent)
+            return here, here
+
+        return jnp.maximum(jax.lax.scan(step, log_own, None, length=H)[1].max(), log_own)
+
+    def log_factor(log_beta: Array) -> Array:
+        return log_propagation + log_softmax + log_beta + log_action_values(log_beta)
+
+    log_beta = jnp.log(response.beta.astype(dtype))
+    log_q = log_action_values(log_beta)
+    threshold = _largest(log_factor, dtype)
+    threshold = jnp.where(jnp.isneginf(log_own) | (most < 2), jnp.inf, threshold)
+    log_policy = log_softmax + log_beta + log_q
+    parts = (log_propagation, log_q, log_policy, log_propagation + log_policy, threshold)
+    return PaperBound(*(part / _LOG10 for part in parts))
+
+
+def _log_propagation(S: int, H: int) -> float:
+    """Return log(S (S^H − 1)/(S − 1)), its limit H for one state."""
+    if S == 1:
+        return float(np.log(H))
+    return float(H * np.log(S) + np.log1p(-np.exp(-H * np.log(S))) + np.log(S) - np.log(S - 1))
+
+
+def _largest(log_factor: object, dtype: jnp.dtype) -> Array:
+    """Return log of the β at which an increasing factor reaches 1, by bisection."""
+
+    def halve(_: int, ends: tuple[Array, Array]) -> tuple[Array, Array]:
+        low, high = ends
+        middle = (low + high) / 2
+        below = log_factor(middle) < 0  # pyright: ignore[reportCallIssue]
+        return jnp.where(below, middle, low), jnp.where(below, high, middle)
+
+    ends = jnp.asarray(-1e5, dtype), jnp.asarray(1e3, dtype)
+    return jax.lax.fori_loop(0, 80, halve, ends)[0]

@@ -1,0 +1,70 @@
+"""Largest sums along feasible paths, supports and mixing of kernels: exact, by induction."""
+
+import jax
+import jax.numpy as jnp
+
+from .._typing import Array, Bool, Float
+from ..kernels import AbstractKernel, MovesKernel, SuccessorKernel
+from ..model import FiniteHorizonGame
+
+_AT_ONCE = 2**21
+
+
+def over_successors(kernel: AbstractKernel, values: Float[Array, "S *batch"]) -> Float[Array, "S A *batch"]:
+    """Return max{v(s') : P(s'|s,a) > 0}, the largest value that a pair can lead to."""
+    if isinstance(kernel, MovesKernel):
+        return values[kernel.next_state]
+    if isinstance(kernel, SuccessorKernel):
+        there = values[kernel.successors]
+        possible = (kernel.probabilities[0] > 0).reshape(*kernel.successors.shape, *(1,) * (values.ndim - 1))
+        return jnp.where(possible, there, -jnp.inf).max(axis=2)
+    rows = probabilities(kernel)
+    num_states, num_actions = rows.shape[:2]
+
+    def best(row: Array) -> Array:
+        possible = (row > 0).reshape(-1, *(1,) * (values.ndim - 1))
+        return jnp.where(possible, values, -jnp.inf).max(axis=0)
+
+    together = max(1, _AT_ONCE // values.size)
+    result = jax.lax.map(best, rows.reshape(num_states * num_actions, num_states), batch_size=together)
+    return result.reshape(num_states, num_actions, *values.shape[1:])
+
+
+def probabilities(kernel: AbstractKernel) -> Float[Array, "S A S"]:
+    """Return the full table of one time, for kernels whose games are small enough for it."""
+    return kernel.expect(jnp.eye(kernel.num_states, dtype=kernel.probabilities.dtype))
+
+
+def reachable(game: FiniteHorizonGame) -> Bool[Array, "T S"]:
+    """Return which states can be visited at each time, under a decoupled kernel."""
+
+    def step(here: Array, t: Array) -> tuple[Array, Array]:
+        mass = (here[:, None] & game.available_at(t)).astype(game.dtype)
+        # one pass of ones over the support: what arrives is positive exactly where it can
+        arrives = game.kernel_at(jnp.minimum(t, game.horizon - 1), here).push(mass) > 0
+        return arrives, here
+
+    times = jnp.arange(game.horizon + 1, dtype=jnp.int32)
+    return jax.lax.scan(step, game.initial > 0, times)[1]
+
+
+def mixing(game: FiniteHorizonGame, limit: int) -> Float[Array, " H"]:
+    """Return Dobrushin's coefficient of each move, the largest d_TV(P(·|x), P(·|y)) of two available pairs.
+
+    Where there are more than `limit` operations to do it is bounded by 1.
+    """
+    size = game.num_states * game.num_actions
+    if game.horizon * size * size * game.num_states > limit:
+        return jnp.ones(game.horizon, game.dtype)
+
+    def at(t: Array) -> Array:
+        rows = probabilities(game.kernel_at(t, game.initial)).astype(game.dtype).reshape(size, -1)
+        mask = game.available_at(t).reshape(size)
+
+        def largest(x: Array) -> Array:
+            distance = jnp.abs(rows[x] - rows).sum(axis=1) / 2
+            return jnp.where(mask & mask[x], distance, 0).max()
+
+        return jax.lax.map(largest, jnp.arange(size), batch_size=max(1, _AT_ONCE // rows.size)).max()
+
+    return jnp.minimum(jax.lax.map(at, jnp.arange(game.horizon, dtype=jnp.int32)), 1)

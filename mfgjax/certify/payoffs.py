@@ -1,0 +1,224 @@
+"""Bounds on the rewards of a game, for every mean field: values, derivatives, Lipschitz constants."""
+
+from collections.abc import Callable
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from .._typing import Array, Bool, Float
+from ..model import FiniteHorizonGame, OwnStateInteraction, PairwiseReward, SuccessorInteraction
+from ..model.rewards import DenseInteraction, TableReward
+from .intervals import Interval, hull, point, product
+from .ranges import NotDerivable, range_of
+from .slopes import AbstractSlopes, DenseSlopes, OneNodeSlopes, fitted, from_ranges
+
+_MOST_NUMBERS = 2**25
+"""Of a table of derivatives; a larger one is not formed."""
+
+_CELLS, _MOST_CELLS = 1024, 2**22
+"""Parts that [0, 1] is divided into for derivatives that follow a curve, and numbers on all of them."""
+
+
+class PairConstants(eqx.Module):
+    """The constants of [G]'s class R_t = Θ_t(Σ L_t μ): Lipschitz constant of Θ, largest |L| and |R|."""
+
+    theta: Array
+    interaction: Array
+    reward: Array
+
+
+class Separable(eqx.Module):
+    """Rewards F_t,s,a(μ_t(s)) of the crowd at one's own state.
+
+    Attributes:
+      start: left ends of cells of [0, 1], `[cells]`.
+      width: of a cell.
+      slope: the range of F' on each cell, over the available actions, `[cells, T, S]`.
+      alike: at which times all actions available in a state have the same slopes, `[T]`: only there does the crowd
+        move the payoffs of all of them together.
+    """
+
+    start: Float[Array, " cells"]
+    width: float = eqx.field(static=True)
+    slope: Interval
+    alike: Bool[Array, " T"]
+
+
+class Payoffs(eqx.Module):
+    """What is known of the rewards of a game at all mean fields.
+
+    Attributes:
+      slopes: of the derivatives with respect to the mean field.
+      value: the range of R_t(s,a,·), `[T, S, A]` (A is 1 where all actions earn the same); None: unknown.
+      pairwise: the constants of [G]'s class, None for other rewards.
+      separable: what is known of rewards of the crowd at one's own state; None for others.
+      affine: whether rewards are affine in the mean field.
+      how: how it was found, as the end of a sentence.
+      proved: whether these are bounds; false of what was only sampled.
+    """
+
+    slopes: AbstractSlopes
+    value: Interval | None
+    pairwise: PairConstants | None
+    separable: Separable | None
+    affine: bool = eqx.field(static=True)
+    how: str = eqx.field(static=True)
+    proved: bool = eqx.field(static=True)
+
+
+def derive_payoffs(game: FiniteHorizonGame) -> Payoffs:
+    """Bound the rewards of a game by reading them.
+
+    The library's own rewards are known by their tables; Θ, other interactions and other rewards are read off
+    their programs.
+
+    Raises:
+      NotDerivable: saying why, if a program cannot be read, or the tables would be too large.
+    """
+    reward = game.reward
+    if isinstance(reward, TableReward):
+        return _constant(game, reward)
+    if isinstance(reward, PairwiseReward):
+        try:
+            return _pairwise_reward(game, reward)
+        except NotDerivable:
+            pass  # the reward as a whole may still be read
+    value, slope, table = _read(game, lambda t, seen: game.pay_at(t, seen))
+    if table is None:
+        how = "read off the reward's program by intervals"
+        return Payoffs(from_ranges(slope, False), value, None, None, False, how, True)
+    return _pairwise(game, None, table, "read off the reward's program, which is affine in the mean field")
+
+
+def _pairwise_reward(game: FiniteHorizonGame, reward: PairwiseReward) -> Payoffs:
+    how = "interaction from its table{}"
+    if isinstance(reward.L, OwnStateInteraction | SuccessorInteraction):
+        return _one_node(game, reward.theta, reward.L, how)
+    if isinstance(reward.L, DenseInteraction):
+        return _pairwise(game, reward.theta, reward.L.table, how)
+    _, _, table = _read(game, lambda t, seen: reward.L(t, seen))
+    if table is None:
+        raise NotDerivable("the interaction is not affine in the mean field")
+    return _pairwise(game, reward.theta, table, "interaction read off its program, which is affine{}")
+
+
+def _constant(game: FiniteHorizonGame, reward: TableReward) -> Payoffs:
+    table = jnp.broadcast_to(reward.table, (game.horizon + 1, *reward.table.shape[1:]))
+    zero = jnp.zeros_like(table)
+    node = jnp.broadcast_to(jnp.arange(game.num_states)[:, None], table.shape[1:])
+    largest = jnp.abs(table).max()
+    constants = PairConstants(jnp.zeros((), game.dtype), largest, largest)
+    how = "the reward is a table and does not depend on the mean field"
+    return Payoffs(OneNodeSlopes(node, zero, zero), Interval(table, table), constants, None, True, how, True)
+
+
+def _read(
+    game: FiniteHorizonGame, function: Callable[[Array, Array], Array]
+) -> tuple[Interval, Interval, Array | None]:
+    """Read a function of time and mean field.
+
+    Returns:
+      Ranges of the values `[T, S, A]` and of the slopes `[T, S, A, n]`; and, of an affine function, the table
+      `[T, S, A, n]` of which it is the mean under the mean field.
+    """
+    shape = (game.num_states,) if game.observes == "states" else (game.num_states, game.num_actions)
+    size = int(np.prod(shape))
+    if (game.horizon + 1) * game.num_states * game.num_actions * size > _MOST_NUMBERS:
+        raise NotDerivable(f"its derivatives would be {game.num_states * game.num_actions:,} × {size:,} numbers a time")
+    box = Interval(jnp.zeros(shape, game.dtype), jnp.ones(shape, game.dtype))
+    affine = []
+
+    def at(t: Array) -> tuple[Interval, Interval, Array]:
+        def of(seen: Array) -> Array:
+            return jnp.asarray(function(t, seen)).astype(game.dtype)
+
+        found = range_of(of, box)
+        affine.append(found.affine)
+        return found.value, Interval(*(jnp.moveaxis(end, 0, -1) for end in found.slope)), of(box.low)
+
+    value, slope, base = jax.vmap(at)(jnp.arange(game.horizon + 1, dtype=jnp.int32))
+    if value.low.ndim != 3:
+        raise NotDerivable("it does not return numbers by state and action")
+    # Σ μ = 1, so b + Σ l μ = Σ (b + l) μ
+    return value, slope, base[..., None] + slope.low if all(affine) else None
+
+
+def _pairwise(game: FiniteHorizonGame, theta: Callable | None, table: Array, how: str) -> Payoffs:
+    """Bound Θ(Σ L μ) from the table of L, `[#T, S, A, seen...]`."""
+    times = game.horizon + 1
+    table = table.reshape(*table.shape[:3], -1)
+    if times * table[0].size > _MOST_NUMBERS:
+        raise NotDerivable("its table of derivatives would be too large")
+    table = jnp.broadcast_to(table, (times, *table.shape[1:]))
+    x = Interval(table.min(axis=-1), table.max(axis=-1))
+    share = jnp.linspace(0, 1, 65, dtype=game.dtype).reshape(-1, 1, 1, 1)
+    edges = x.low + (x.high - x.low) * share
+    value, slope, straight = _theta_on_cells(theta, Interval(edges[:-1], edges[1:]))
+    # the mean slope of Θ between two arguments lies in its range, and the oscillation is largest at an end of it
+    ends = jnp.stack([slope.low.min(axis=0), slope.high.max(axis=0)], axis=1)
+    vertices = (ends[:, :1] if straight else ends)[..., None] * table[:, None]
+    constants = _constants_of_pairs(slope, value, table)
+    return Payoffs(DenseSlopes(vertices, None), _over(value), constants, None, straight, _told(how, theta), True)
+
+
+def _one_node(game: FiniteHorizonGame, theta: Callable | None, L: Any, how: str) -> Payoffs:
+    """Bound Θ(base + weight · μ(node)), where the node is one's own state or where one's move leads."""
+    times, S = game.horizon + 1, game.num_states
+    own = isinstance(L, OwnStateInteraction)
+    node = jnp.arange(S)[:, None] if own else jnp.asarray(L.next_state)
+    actions = max(L.base.shape[2], L.weight.shape[2], node.shape[1])
+    base, weight = (jnp.broadcast_to(part, (times, S, actions)) for part in (L.base, L.weight))
+    cells = int(np.clip(_MOST_CELLS // (times * S * actions), 1, _CELLS))
+    start = jnp.arange(cells, dtype=game.dtype) / cells
+    ends = [base + weight * (start + shift).reshape(-1, 1, 1, 1) for shift in (0, 1 / cells)]
+    value, slope, straight = _theta_on_cells(theta, hull(*ends))
+    steep = product(point(weight), slope)
+    slopes = OneNodeSlopes(jnp.broadcast_to(node, (S, actions)), steep.low.min(axis=0), steep.high.max(axis=0))
+    # L's entries are base and base + weight
+    constants = _constants_of_pairs(slope, value, jnp.stack([base, base + weight]))
+    separable = None
+    if own:
+        separable = _separable(game, start, 1 / cells, steep, straight)
+    return Payoffs(slopes, _over(value), constants, separable, straight, _told(how, theta), True)
+
+
+def _separable(game: FiniteHorizonGame, start: Array, width: float, steep: Interval, straight: bool) -> Separable:
+    """Return the slopes of F_t,s, and where all available actions have the same one."""
+    actions = steep.low.shape[-1]
+    mask = fitted(jnp.broadcast_to(game.available, (game.horizon + 1, *game.available.shape[1:])), actions)
+    low, high = jnp.where(mask, steep.low, jnp.inf).min(axis=-1), jnp.where(mask, steep.high, -jnp.inf).max(axis=-1)
+    # ranges on cells tell functions apart only where they are straight
+    alike = (low == high).all(axis=(0, 2)) if straight else jnp.full(mask.shape[0], actions == 1)
+    return Separable(start, width, Interval(low, high), alike)
+
+
+def _theta_on_cells(theta: Callable | None, x: Interval) -> tuple[Interval, Interval, bool]:
+    """Return the ranges of Θ and Θ' on cells `[cells, T, S, A]`, and whether Θ is affine."""
+    if theta is None:
+        return x, point(jnp.ones_like(x.low)), True
+    affine = []
+
+    def at(low: Array, high: Array, t: Array) -> tuple[Interval, Interval]:
+        found = range_of(lambda y: theta(t, y), Interval(low, high), entrywise=True)
+        affine.append(found.affine)
+        return found.value, Interval(found.slope.low[0], found.slope.high[0])
+
+    times = jnp.arange(x.low.shape[1], dtype=jnp.int32)
+    value, slope = jax.vmap(jax.vmap(at), in_axes=(0, 0, None))(x.low, x.high, times)
+    return value, slope, all(affine)
+
+
+def _over(cells: Interval) -> Interval:
+    return Interval(cells.low.min(axis=0), cells.high.max(axis=0))
+
+
+def _constants_of_pairs(slope: Interval, value: Interval, table: Array) -> PairConstants:
+    theta, reward = (jnp.maximum(jnp.abs(part.low), jnp.abs(part.high)).max() for part in (slope, value))
+    return PairConstants(theta, jnp.abs(table).max(), reward)
+
+
+def _told(how: str, theta: Callable | None) -> str:
+    return how.format("" if theta is None else ", the slope of Θ read off its program on the range of its argument")

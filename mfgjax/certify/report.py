@@ -1,0 +1,204 @@
+"""What is proved about an equilibrium: one line each, for eyes and for programs."""
+
+import math
+import textwrap
+from typing import Any
+
+import equinox as eqx
+import numpy as np
+from jax.core import Tracer
+
+from .._typing import Array, Int
+from .contraction import Chain
+from .lipschitz import Lipschitz
+from .paper_bounds import PaperBound
+
+HOLDS, UNKNOWN, FAILS = 1, 0, -1
+WORDS = {HOLDS: "holds", UNKNOWN: "unknown", FAILS: "fails"}
+
+
+class Certificate(eqx.Module):
+    """One statement about a game and a response, and whether it is proved.
+
+    Attributes:
+      name: by which it is found in a `Report`.
+      statement: what holds or fails.
+      meaning: what `value` is.
+      value: the number behind it, NaN if there is none.
+      threshold: the β below which the statement is proved; infinite: at every β; NaN: at none, or not known.
+      status: 1 holds, 0 unknown, −1 fails.
+      theorem: why.
+      source: paper and number, or where the proof is.
+      assumed: what the theorem needs.
+      checked: how that was checked, and how the numbers were computed.
+    """
+
+    name: str = eqx.field(static=True)
+    statement: str = eqx.field(static=True)
+    meaning: str = eqx.field(static=True)
+    value: Array
+    threshold: Array
+    status: Int[Array, "*batch"]
+    theorem: str = eqx.field(static=True)
+    source: str = eqx.field(static=True)
+    assumed: str = eqx.field(static=True)
+    checked: str = eqx.field(static=True)
+
+    @property
+    def word(self) -> str:
+        """Return "holds", "fails" or "unknown", of a single, concrete certificate."""
+        return WORDS[int(self.status)]
+
+
+class Report(eqx.Module):
+    """What `certify` returns: certificates by name, and the constants behind them.
+
+    `report["path_span"]` is a `Certificate`, `print(report)` a table, `report.to_dict()` is for JSON. Under `vmap` all
+    arrays have one axis more.
+
+    Attributes:
+      certificates: in the order of the table.
+      beta: inverse temperature of the response, NaN if it has none.
+      lipschitz: the constants of rewards and kernel that were used, None if there were none.
+      chain: K_prop and K_Q of the naive chain, None if it does not apply.
+      paper_printed: the factors of Theorem 1 as printed, None if it does not apply.
+      paper_meant: and as meant.
+    """
+
+    certificates: tuple[Certificate, ...]
+    beta: Array
+    lipschitz: Lipschitz | None
+    chain: Chain | None
+    paper_printed: PaperBound | None
+    paper_meant: PaperBound | None
+
+    def __getitem__(self, name: str) -> Certificate:
+        for certificate in self.certificates:
+            if certificate.name == name:
+                return certificate
+        names = ", ".join(certificate.name for certificate in self.certificates)
+        raise KeyError(f"there is no certificate {name!r}; there are {names}")
+
+    @property
+    def unique(self) -> Int[Array, "*batch"]:
+        """1 if it is proved that there is one equilibrium; else 0."""
+        return self["unique"].status
+
+    @property
+    def factor(self) -> Array:
+        """The least factor q that is proved, with d_M(Γ(μ), Γ(μ')) ≤ q d_M(μ, μ'); infinite if there is none."""
+        return self["contraction"].value
+
+    @property
+    def certified_beta(self) -> Array:
+        """The largest β below which Γ is proved to be a contraction."""
+        return self["contraction"].threshold
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything as a tree of plain Python values, numbers that are not finite as strings."""
+        lines = {}
+        for certificate in self.certificates:
+            lines[certificate.name] = {
+                "status": certificate.word,
+                "value": plain(certificate.value),
+                "threshold": plain(certificate.threshold),
+                **{
+                    key: getattr(certificate, key)
+                    for key in ("statement", "meaning", "theorem", "source", "assumed", "checked")
+                },
+            }
+        factors: dict[str, Any] = {}
+        for name, bound in (("paper_printed", self.paper_printed), ("paper_meant", self.paper_meant)):
+            if bound is not None:
+                factors[name] = {key: plain(getattr(bound, key)) for key in bound.__dataclass_fields__}
+        if self.chain is not None:
+            chain = self.chain
+            factors["naive_chain"] = {
+                "propagation": plain(chain.propagation),
+                "action_values": plain(chain.action_values),
+                "policy": plain(chain.softmax * chain.action_values * self.beta),
+            }
+        constants = None
+        if self.lipschitz is not None:
+            constants = {
+                "origin": self.lipschitz.origin,
+                "reward": np.asarray(self.lipschitz.reward).tolist(),
+                "kernel": np.asarray(self.lipschitz.kernel).tolist(),
+            }
+        return {"beta": plain(self.beta), "certificates": lines, "factors": factors, "lipschitz": constants}
+
+    def rows(self) -> list[tuple[str, str, str, str, str]]:
+        """Return the table: name, status, value, the β up to which it holds, what the value is."""
+        found = []
+        for line in self.certificates:
+            value, threshold = shown(line.value), "at every β" if _is_inf(line.threshold) else shown(line.threshold)
+            bound = {"paper_printed": self.paper_printed, "paper_meant": self.paper_meant}.get(line.name)
+            if bound is not None:
+                value = shown_log10(bound.log10_factor)
+                threshold = threshold if _is_inf(line.threshold) else shown_log10(bound.log10_threshold)
+            found.append((line.name, line.word, value, threshold, line.meaning))
+        return found
+
+    def __str__(self) -> str:
+        if isinstance(self.beta, Tracer) or np.ndim(self.beta):
+            return f"Report(beta={self.beta}, {', '.join(line.name for line in self.certificates)})"
+        heading = ("certificate", "status", "value", "for β <", "the value is")
+        rows = [heading, *self.rows()]
+        widths = [max(len(row[i]) for row in rows) for i in range(4)]
+        lines = [
+            f"What is proved at β = {float(self.beta):g}" if not math.isnan(float(self.beta)) else "What is proved"
+        ]
+        for name, word, value, threshold, meaning in rows:
+            cells = (name.ljust(widths[0]), word.ljust(widths[1]), value.rjust(widths[2]), threshold.rjust(widths[3]))
+            lines.append("  ".join((*cells, meaning)))
+        return "\n".join(lines)
+
+    __repr__ = __str__
+
+    def explain(self, name: str | None = None) -> str:
+        """Return, for one certificate or all, the statement, the theorem, and how it was checked, in words."""
+        chosen = self.certificates if name is None else (self[name],)
+        parts = []
+        for line in chosen:
+            text = [f"{line.name}: {line.word}. {line.statement}"]
+            text += [f"Theorem: {line.theorem} [{line.source}]", f"Assumed: {line.assumed}", f"Checked: {line.checked}"]
+            indented = [
+                textwrap.fill(row, 110, initial_indent="  " * (i > 0), subsequent_indent="    ")
+                for i, row in enumerate(text)
+            ]
+            parts.append("\n".join(indented))
+        return "\n".join(parts)
+
+
+def _is_inf(number: Any) -> bool:
+    return math.isinf(float(number)) and float(number) > 0
+
+
+def shown(number: Any) -> str:
+    """Return a number as in tables."""
+    value = float(number)
+    if math.isnan(value):
+        return "–"
+    if math.isinf(value):
+        return "∞"
+    return f"{value:.2e}" if value and not 1e-3 <= abs(value) < 1e5 else f"{value:.4g}"
+
+
+def shown_log10(exponent: Any) -> str:
+    """Return 10^exponent, which may be too large or too small for a float."""
+    value = float(exponent)
+    if math.isnan(value) or math.isinf(value):
+        return "–" if math.isnan(value) else ("∞" if value > 0 else "0")
+    if -3 <= value < 5:
+        return f"{10**value:.4g}"
+    whole = math.floor(value)
+    return f"{10 ** (value - whole):.1f}e{whole:+03d}"
+
+
+def plain(number: Any) -> float | str | list:
+    """Return a number, or an array of them, for JSON; those that are not finite as strings."""
+    array = np.asarray(number)
+    if array.ndim:
+        return [plain(part) for part in array]
+    value = float(array)
+    return value if math.isfinite(value) else str(value)
