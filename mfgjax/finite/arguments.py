@@ -1,0 +1,124 @@
+"""What all functions of this package are given: a game, a policy, numbers of agents, a criterion."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from .. import _checks
+from .._simplex import log_ratio, safe_log
+from .._typing import Array, ArrayLike, Float, Int
+from ..kernels import AbstractKernel
+from ..model import FiniteHorizonGame
+from ..responses import AbstractResponse, EntropyRegularized, Greedy
+from ..solve import fit_response
+from .precision import DOUBLE
+
+MOST_AGENTS = 10**9
+
+
+def checked_game(game: object) -> FiniteHorizonGame:
+    """Return the game, refused if it is none."""
+    if not isinstance(game, FiniteHorizonGame):
+        raise ValueError(f"`game` must be a `FiniteHorizonGame`; got {_checks.shorten(game)}.")
+    return game
+
+
+def decoupled_game(game: object, function: str) -> FiniteHorizonGame:
+    """Return the game, refused if its agents do not move independently of each other."""
+    game = checked_game(game)
+    if not isinstance(game.kernel, AbstractKernel):
+        raise ValueError(
+            f"`game.kernel` is a callable of the mean field, but `finite.{function}` needs agents who move "
+            "independently of each other: a table or a kernel object. What remains for such a game is "
+            "`finite.simulate`, with `deviation` for an agent that leaves the policy."
+        )
+    return game
+
+
+def checked_policy(game: FiniteHorizonGame, policy: ArrayLike, name: str = "policy") -> Float[Array, "T S A *lanes"]:
+    """Return a policy as `[T, S, A, *lanes]`; one that is the same at all times may be given as `[S, A]`.
+
+    Raises:
+      ValueError: naming the entry that is negative, the row that does not sum to 1, or mass on an action that is not
+        available.
+    """
+    table = _checks.as_numbers(name, policy)
+    T, S, A = game.horizon + 1, game.num_states, game.num_actions
+    lanes = (None,) * max(table.ndim - 3, 0)
+    _checks.shape_is(name, table, [(S, A), (1, S, A, *lanes), (T, S, A, *lanes)], "times (or 1), states, actions")
+    table = table[None] if table.ndim == 2 else table
+    if not _checks.is_traced((table, game.available)):
+        values = np.asarray(table)
+        _checks.distribution(name, np.moveaxis(values, 2, -1), leading=values.ndim - 1)
+        mask = np.asarray(game.available).reshape(game.available.shape + (1,) * len(lanes))
+        values, mask = np.broadcast_arrays(values, mask)
+        must = "that action is not available: there it must be 0"
+        _checks.all_true(name, values, mask | (values == 0), must)
+    return jnp.broadcast_to(jnp.asarray(table), (T, *table.shape[1:]))
+
+
+def single_policy(game: FiniteHorizonGame, policy: ArrayLike, name: str = "policy") -> Float[Array, "T S A"]:
+    """Return one policy, checked, refused if it has lanes."""
+    table = checked_policy(game, policy, name)
+    if table.ndim > 3:
+        T, S, A = table.shape[:3]
+        raise ValueError(f"`{name}` must be one policy, of shape {(T, S, A)}; got shape {table.shape}.")
+    return table
+
+
+def checked_agents(num_agents: ArrayLike) -> Int[Array, "*populations"]:
+    """Return numbers of agents as int32, refused outside 1..1e9."""
+    numbers = _checks.as_numbers("num_agents", num_agents, "whole numbers")
+    if _checks.is_traced(num_agents):
+        # not by way of floating numbers, which may be of single precision
+        return jnp.asarray(num_agents).astype(jnp.int32)
+    numbers = np.asarray(num_agents, dtype=np.float64)
+    _checks.finite("num_agents", numbers)
+    _checks.all_true("num_agents", numbers, numbers == np.round(numbers), "it must be a whole number")
+    inside = (numbers >= 1) & (numbers <= MOST_AGENTS)
+    shown = np.asarray(num_agents) if inside.all() or np.abs(numbers).max() > 2**62 else numbers.astype(np.int64)
+    _checks.all_true("num_agents", shown, inside, "it must lie between 1 and 1,000,000,000")
+    return jnp.asarray(numbers.astype(np.int32))
+
+
+def checked_key(key: object, needed_for: str) -> Array:
+    """Return a key of JAX, or say what it is needed for."""
+    shape, kind = getattr(key, "shape", None), getattr(key, "dtype", np.dtype(object))
+    typed = shape == () and jnp.issubdtype(kind, jax.dtypes.prng_key)
+    if not typed and not (shape in ((2,), (4,)) and kind == jnp.uint32):
+        raise ValueError(f"`key` must be a key such as `jax.random.key(0)`: {needed_for}; got {_checks.shorten(key)}.")
+    return key  # pyright: ignore[reportReturnType]
+
+
+def checked_criterion(
+    game: FiniteHorizonGame, response: AbstractResponse | None, function: str
+) -> EntropyRegularized | None:
+    """Return the response whose KL terms belong to the criterion, or None for rewards alone."""
+    if response is None or isinstance(response, Greedy):
+        return None
+    if isinstance(response, EntropyRegularized):
+        fitted: Any = fit_response(game, response)
+        return fitted
+    got = type(response).__name__ if isinstance(response, AbstractResponse) else _checks.shorten(response)
+    raise ValueError(
+        f"`finite.{function}(..., response={got})`: there is a criterion for `response=None` (rewards alone) and for "
+        "`EntropyRegularized`; other responses maximise none."
+    )
+
+
+def normalized(policy: Array) -> Array:
+    """Return a policy in double precision with rows that sum to 1 in it."""
+    table = policy.astype(DOUBLE)
+    return table / table.sum(axis=2, keepdims=True)
+
+
+def penalty(game: FiniteHorizonGame, policy: Array, criterion: EntropyRegularized | None) -> Array:
+    """Return log(π/ρ)/β, `[T, S, A, *lanes]`, the cost of each action; 0 where it is not taken, or without KL terms."""
+    if criterion is None:
+        return jnp.zeros_like(policy)
+    log_policy = safe_log(policy)
+    log_reference = criterion.log_prior(game.available, policy.dtype)
+    log_reference = log_reference.reshape(log_reference.shape + (1,) * (policy.ndim - 3))
+    return log_ratio(log_policy, jnp.broadcast_to(log_reference, policy.shape)) / criterion.beta

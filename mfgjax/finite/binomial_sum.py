@@ -1,0 +1,35 @@
+"""Expected rewards in a finite population where one number of agents matters: that at one's own state, or successor."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from .._typing import Array
+from ..model import FiniteHorizonGame, OwnStateInteraction, PairwiseReward, SuccessorInteraction
+from . import binomial
+from .interaction import one_place
+
+
+def fits(game: FiniteHorizonGame) -> bool:
+    """Tell whether the rewards are of this kind; Θ may be anything."""
+    reward = game.reward
+    return isinstance(reward, PairwiseReward) and isinstance(reward.L, OwnStateInteraction | SuccessorInteraction)
+
+
+def shift(game: FiniteHorizonGame, mu: Array, seen: Array, num_agents: Array) -> Array:
+    """Return R^N − R, `[T, S, A or 1]`, for one N, as a sum over the binomial law of the others at the place."""
+    reward: Any = game.reward
+    theta = reward.theta or (lambda t, x: x)
+
+    def at(t, law):
+        base, weight, p, itself = one_place(reward.L, t, law)
+        limit = theta(t, base + weight * p)
+
+        def difference(count):
+            return theta(t, base + weight * ((itself + count) / num_agents)) - limit
+
+        return binomial.expectation(difference, num_agents - 1, p)
+
+    times = jnp.arange(game.horizon + 1, dtype=jnp.int32)
+    return jax.lax.map(lambda x: at(*x), (times, mu))

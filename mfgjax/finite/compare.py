@@ -1,0 +1,160 @@
+"""Mean field and N agents side by side."""
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+
+from .._typing import Array, ArrayLike, Float, Int
+from ..kernels import AbstractKernel
+from ..model import FiniteHorizonGame, exploitability, policy_value, state_law
+from ..responses import AbstractResponse
+from .arguments import checked_agents, checked_criterion, checked_game, normalized, single_policy
+from .deviation import deviation_gain
+from .law import law
+from .precision import as_double, as_precision, double
+from .simulate import simulate
+
+
+class Comparison(eqx.Module):
+    """One policy among infinitely many agents and among N. Printing it gives a table.
+
+    Attributes:
+      num_agents: N, `[n]`.
+      mean_field: the law of one agent among infinitely many, `[T, S]`.
+      laws: the mean of μ^N_t(s), `[T, S, n]`; equal to `mean_field` where agents move independently.
+      distance: E d_TV(μ^N_t, μ_t), `[T, n]`.
+      mean_field_value: J, in units of reward.
+      values: J^N, `[n]`.
+      value_errors: their standard errors, 0 where they are exact.
+      exploitability: gain from leaving the policy among infinitely many agents.
+      gains: gain from leaving it among N, `[n]`; NaN where the kernel depends on the population, for which there is
+        no decision problem of one agent.
+      gain_errors: their standard errors.
+      bounds: what the gains cannot exceed.
+      method: how values and gains were computed; "simulation" where the kernel depends on the population.
+      regularized: whether values and gains have KL terms.
+    """
+
+    num_agents: Int[Array, " n"]
+    mean_field: Float[Array, "T S"]
+    laws: Float[Array, "T S n"]
+    distance: Float[Array, "T n"]
+    mean_field_value: Float[Array, ""]
+    values: Float[Array, " n"]
+    value_errors: Float[Array, " n"]
+    exploitability: Float[Array, ""]
+    gains: Float[Array, " n"]
+    gain_errors: Float[Array, " n"]
+    bounds: Float[Array, " n"]
+    method: str = eqx.field(static=True)
+    regularized: bool = eqx.field(static=True)
+
+    def __str__(self) -> str:
+        kind = "with KL terms" if self.regularized else "in rewards alone"
+        header = ("agents", "value", "± s.e.", "- mean field", "E d_TV at H", "max over t", "gain", "± s.e.", "bound")
+        rows: list[tuple[str, ...]] = [header]
+        limit, gain = float(self.mean_field_value), float(self.exploitability)
+        columns = (self.num_agents, self.values, self.value_errors, self.gains, self.gain_errors, self.bounds)
+        distance = np.asarray(self.distance, dtype=float)
+        for i, (n, value, error, own, own_error, bound) in enumerate(
+            zip(*(np.asarray(c) for c in columns), strict=True)
+        ):
+            numbers = (value - limit, distance[-1, i], distance[:, i].max(), own, own_error, bound)
+            rows.append((f"{n:,}", f"{value:.8g}", _short(error), *(_short(x) for x in numbers)))
+        rows.append(("mean field", f"{limit:.8g}", "", "0", "0", "0", _short(gain), "", ""))
+        widths = [max(len(row[i]) for row in rows) for i in range(len(header))]
+        lines = ["  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
+        return "\n".join([f"Values and gains {kind}, by {self.method}.", *(line.rstrip() for line in lines)])
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
+def _short(x: float) -> str:
+    return "-" if np.isnan(x) else "0" if x == 0 else f"{x:.3g}"
+
+
+def compare(
+    game: FiniteHorizonGame,
+    policy: ArrayLike,
+    num_agents: ArrayLike,
+    response: AbstractResponse | None = None,
+    *,
+    key: Array | None = None,
+    num_samples: int = 10_000,
+    num_runs: int = 1000,
+) -> Comparison:
+    """Put a policy among infinitely many agents and among N side by side: values, laws, exploitability.
+
+    The policy is any: an equilibrium's, a learned one, one written by hand. Where agents move independently all is
+    exact, as in `law` and `deviation_gain`, or by Monte Carlo where no method fits the rewards. Where the kernel
+    depends on the population, values and laws are simulated, with standard errors, and there are no gains.
+
+    Args:
+      game: the game.
+      policy: of all agents, `[T, S, A]` or `[S, A]`.
+      num_agents: N in 1..1e9, one number or a list.
+      response: None for rewards alone; `EntropyRegularized` for values and gains with KL terms.
+      key: where something is drawn at random.
+      num_samples: draws of the others, where no exact method fits the rewards.
+      num_runs: simulated populations of each size, where the kernel depends on the population.
+
+    Returns:
+      A `Comparison`; `print` shows it as a table.
+
+    Raises:
+      ValueError: naming the argument, the place and the value; if a key is needed and there is none.
+
+    Source: Guan et al. (2021), arXiv:2110.07469, Lemma 5 and Theorem 2.
+    """
+    game = checked_game(game)
+    table, numbers = single_policy(game, policy), checked_agents(num_agents).reshape(-1)
+    criterion = checked_criterion(game, response, "compare")
+    if isinstance(game.kernel, AbstractKernel):
+        gains = deviation_gain(game, table, numbers, criterion, key=key, num_samples=num_samples)
+        laws = law(game, table, numbers)
+        return Comparison(
+            num_agents=numbers,
+            mean_field=laws.mean_field,
+            laws=jnp.broadcast_to(laws.mean_field[..., None], (*laws.mean_field.shape, numbers.size)),
+            distance=laws.distance,
+            mean_field_value=gains.mean_field_value,
+            values=gains.value,
+            value_errors=gains.value_error,
+            exploitability=gains.exploitability,
+            gains=gains.gain,
+            gain_errors=gains.gain_error,
+            bounds=gains.bound,
+            method=gains.method,
+            regularized=criterion is not None,
+        )
+    with double():
+        mu, value, gain = as_precision(_mean_field(game, table, criterion), game.dtype)
+    simulation = simulate(game, table, numbers, num_runs, key=key, response=criterion)  # pyright: ignore
+    flows = simulation.flows
+    nothing = jnp.full(numbers.shape, jnp.nan, game.dtype)
+    return Comparison(
+        num_agents=numbers,
+        mean_field=mu,
+        laws=flows.mean(axis=-1),
+        distance=0.5 * jnp.abs(flows - mu[..., None, None]).sum(axis=1).mean(axis=-1),
+        mean_field_value=value,
+        values=simulation.value,
+        value_errors=simulation.standard_error,
+        exploitability=gain,
+        gains=nothing,
+        gain_errors=nothing,
+        bounds=nothing,
+        method="simulation",
+        regularized=criterion is not None,
+    )
+
+
+@eqx.filter_jit
+def _mean_field(
+    game: FiniteHorizonGame, policy: Array, criterion: AbstractResponse | None
+) -> tuple[Array, Array, Array]:
+    game, criterion = as_double((game, criterion))
+    pi = normalized(policy)
+    mu, seen = state_law(game, pi)
+    return mu, policy_value(game, pi, seen, criterion), exploitability(game, pi, criterion)

@@ -1,0 +1,254 @@
+"""What one agent among N gains by leaving a policy: Theorem 2 with its numbers."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
+
+from .._simplex import safe_log
+from .._typing import Array, ArrayLike, Float, Int
+from ..model import FiniteHorizonGame, state_law
+from ..operators import backward, evaluate
+from ..responses import AbstractResponse, EntropyRegularized, Greedy
+from .arguments import checked_agents, checked_criterion, decoupled_game, normalized, penalty, single_policy
+from .payoffs import Plan, planned
+from .precision import as_double, as_precision, double
+
+
+class DeviationGain(eqx.Module):
+    """What one agent gains by leaving a policy that N − 1 others follow. `*populations` is the shape of `num_agents`.
+
+    Values are in units of reward, with KL terms if the response was `EntropyRegularized`.
+
+    Attributes:
+      num_agents: N.
+      gain: of the best deviation, ≥ 0 where it is exact.
+      value: J^N(π, π), of following the policy like all others.
+      best_value: of the best deviation, `value + gain`.
+      value_gap: |J^N(π, π) − J(π, π)|, the difference to infinitely many agents.
+      mean_field_value: J(π, π).
+      exploitability: the gain among infinitely many agents; 0 at an equilibrium.
+      bound: what `gain` cannot exceed, see `deviation_gain`.
+      policy: the best deviation, `[T, S, A, *populations]`.
+      rewards: R^N_t(s,a), what the deviator expects to earn, `[T, S, A, *populations]`.
+      gain_error: standard error of `gain`; 0 for exact methods.
+      value_error: standard error of `value` and `value_gap`; 0 for exact methods.
+      method: how R^N was computed: "closed form", "binomial sum", "lattice", "enumeration", "Monte Carlo".
+    """
+
+    num_agents: Int[Array, "*populations"]
+    gain: Float[Array, "*populations"]
+    value: Float[Array, "*populations"]
+    best_value: Float[Array, "*populations"]
+    value_gap: Float[Array, "*populations"]
+    mean_field_value: Float[Array, ""]
+    exploitability: Float[Array, ""]
+    bound: Float[Array, "*populations"]
+    policy: Float[Array, "T S A *populations"]
+    rewards: Float[Array, "T S A *populations"]
+    gain_error: Float[Array, "*populations"]
+    value_error: Float[Array, "*populations"]
+    method: str = eqx.field(static=True)
+
+    def __repr__(self) -> str:
+        if isinstance(self.gain, Tracer):
+            return f"DeviationGain(by {self.method})"
+        numbers, gains, gaps = (np.ravel(np.asarray(x)) for x in (self.num_agents, self.gain, self.value_gap))
+        shown = ", ".join(f"N={n:,}: {g:.3g}" for n, g in zip(numbers[:6], gains[:6], strict=True))
+        more = ", ..." if len(numbers) > 6 else ""
+        return f"DeviationGain({shown}{more}; value gap {gaps[0]:.3g} to {gaps[-1]:.3g}; by {self.method})"
+
+
+def deviation_gain(
+    game: FiniteHorizonGame,
+    policy: ArrayLike,
+    num_agents: ArrayLike,
+    response: AbstractResponse | None = None,
+    *,
+    key: Array | None = None,
+    num_samples: int = 10_000,
+    method: str | None = None,
+) -> DeviationGain:
+    """Compute what one agent among N gains at best by leaving a policy that the N − 1 others follow.
+
+    Agents who move independently of each other leave the deviator, whatever it does, in a decision problem of its
+    own, with the rewards
+
+        R^N_t(s,a) = E R_t(s, a, μ̃^N_t | deviator at s),   μ̃^N_t = (1{s} + Σ_{k=2..N} 1{X_k})/N,   X_k ~ μ_t i.i.d.
+                   = E Θ_t((L_t(s,a,s) + Σ_{k=2..N} L_t(s,a,X_k))/N)        for a `PairwiseReward`
+
+    so that J^N, the best deviation (backward induction) and the gain are as exact as R^N. The method for R^N is the
+    first that fits:
+
+        closed form    Θ of degree 2 at most: mean and variance
+        binomial sum   only the number of agents at one's own state, or where one's move leads, matters
+        lattice        L takes few multiples of one step: inverse Fourier transform of the (N−1)-th power
+        enumeration    any reward, few agents and places: all distributions of the others
+        Monte Carlo    any reward: random distributions of the others, with standard errors. The best answer to noisy
+                       rewards is too good; the jackknife corrects for that, and may go a little below 0.
+                       Errors are a rough guide where the gain is smaller than they are.
+
+    The gain is summed without cancellation, from the differences of policies (with KL terms) or advantages. Its
+    `bound` is, with span f the largest difference of f between two available pairs (s,a), the first of
+
+        exploitability + Σ_t γ^t o_t,                              o_t = span (R^N_t − R_t)
+        (β/8) (S_0² + (1−γ) Σ_{t=1..H} γ^t S_t²),                  S_t = Σ_{τ≥t} γ^(τ−t) o_τ,
+                                       o_t = span (R^N_t − R_t + e_t), e = Q^π − (1/β) log(π/ρ) − V^π
+
+    or, with KL terms, the smaller of both; both hold at any policy. At an equilibrium e is 0, and the second O(β/N²)
+    for smooth Θ. Its proof: subtracting e from the rewards makes π optimal (its soft values are V^π), and the KL
+    terms make the best value a function of the rewards with curvature at most β/4 times their squared span.
+
+    Deviators know their own state and the time, like the policy. Against one who observes the others the exact
+    numbers do not hold: what remains is the O(1/√N) of the paper.
+
+    Args:
+      game: one whose kernel ignores the population.
+      policy: of all agents, `[T, S, A]` or `[S, A]`.
+      num_agents: N in 1..1e9, one number or an array.
+      response: None for the gain in rewards alone; `EntropyRegularized` for that with KL terms.
+      key: for Monte Carlo.
+      num_samples: draws of the others for Monte Carlo.
+      method: one of those above by name; None: the first that fits.
+
+    Returns:
+      A `DeviationGain`, with arrays in the shape of `num_agents`.
+
+    Raises:
+      ValueError: naming the argument, the place and the value; for a kernel that depends on the population; if no
+        exact method fits and there is no key.
+
+    Source: Guan et al. (2021), arXiv:2110.07469, Theorem 2, eqs. (22)-(27), whose rates are improved here: the value
+    gap is O(1/N) and the regularised gain O(β/N²) for Θ with a Lipschitz derivative.
+    """
+    game = decoupled_game(game, "deviation_gain")
+    table, numbers = single_policy(game, policy), checked_agents(num_agents)
+    criterion = checked_criterion(game, response, "deviation_gain")
+    flat = numbers.reshape(-1)
+    with double():
+        plan = planned(game, flat, method, key, num_samples)
+        found, shared = _deviate(game, table, flat, criterion, plan)
+    shaped = {name: x.reshape(*x.shape[:-1], *numbers.shape) for name, x in found.items()}
+    return DeviationGain(num_agents=numbers, method=plan.method, **shaped, **shared)
+
+
+@eqx.filter_jit
+def _deviate(
+    game: FiniteHorizonGame, policy: Array, num_agents: Array, criterion: EntropyRegularized | None, plan: Plan
+) -> tuple[dict[str, Array], dict[str, Array]]:
+    dtype = game.dtype
+    game, criterion, plan = as_double((game, criterion, plan))
+    pi = normalized(policy)
+    mu, seen = state_law(game, pi)
+    times = jnp.arange(game.horizon + 1, dtype=jnp.int32)
+    available = jnp.broadcast_to(game.available, pi.shape)
+    shift, groups = plan.shift(game, mu, seen, num_agents)
+    shift = jnp.where(available[..., None], shift, 0)
+    # infinitely many agents are one more population, the last
+    shift = jnp.concatenate([shift, jnp.zeros_like(shift[..., :1])], axis=-1)
+    rewards = jax.lax.map(lambda x: game.reward_at(*x), (times, seen))
+    rewards = jnp.where(available, rewards, 0)[..., None] + shift
+    weight = game.discount**times
+    mass = (weight[:, None] * mu)[..., None] * pi
+    cost = penalty(game, pi, criterion)
+    everything = (0, 1, 2)
+    value = (mass[..., None] * (rewards - cost[..., None])).sum(everything)
+    difference = (mass[..., None] * shift).sum(everything)
+
+    def leave(rewards):
+        """Return gains and best deviations for rewards [T, S, A, n]."""
+        terminal = jnp.zeros((game.num_states, rewards.shape[-1]))
+        response = Greedy() if criterion is None else criterion
+        best, q = backward(
+            game.kernel_at, lambda t, _: rewards[t], game.available_at, response, seen, game.discount, terminal
+        )
+        if criterion is None:
+            lost = jnp.where(pi[..., None] > 0, pi[..., None] * (best.values[:, :, None] - q), 0)
+        else:
+            lost = _divergence(pi[..., None], best.log_policy, best.policy) / criterion.beta
+        return ((weight[:, None] * mu)[..., None] * lost.sum(axis=2)).sum((0, 1)), best.policy
+
+    gain, best = leave(rewards)
+    bound = gain[-1] + jnp.tensordot(weight, _span(shift, available), axes=1)
+    if criterion is not None:
+        error = _optimality_error(game, pi, rewards[..., -1], seen, criterion)
+        span = _span(shift + error[..., None], available)
+        bound = jnp.minimum(bound, _quadratic_bound(span, game.discount, criterion.beta))
+
+    gain_error = value_error = jnp.zeros_like(gain[:-1])
+    if groups is not None:
+        groups = jnp.where(available[..., None], groups, 0)
+        value_error = _error((mass[..., None] * groups).sum((1, 2, 3)))
+        # the best of noisy rewards is too good: the jackknife takes that off, and tells the error
+        num = groups.shape[0]
+        others = jnp.moveaxis((groups.sum(axis=0) - groups) / (num - 1), 0, -2) + rewards[..., None, -1:]
+        without = leave(others.reshape(*others.shape[:3], -1))[0].reshape(num, -1)
+        gain = gain.at[:-1].set(num * gain[:-1] - (num - 1) * without.mean(axis=0))
+        gain_error = (num - 1) * _error(without)
+    found = {
+        "gain": gain,
+        "value": value,
+        "best_value": value + gain,
+        "value_gap": jnp.abs(difference),
+        "bound": bound,
+        "policy": best,
+        "rewards": rewards,
+    }
+    found = {name: x[..., :-1] for name, x in found.items()}
+    found |= {"gain_error": gain_error, "value_error": value_error}
+    return as_precision((found, {"mean_field_value": value[-1], "exploitability": gain[-1]}), dtype)
+
+
+def _divergence(pi: Array, log_other: Array, other: Array) -> Array:
+    """Return terms ≥ 0 that add up to KL(π‖π') over the actions: π (r + exp(−r) − 1), r = log π/π'.
+
+    Near r = 0 they are r²/2, which the difference would lose; so they are exact also where the policies differ by 1e-9.
+    """
+    positive = pi > 0
+    r = jnp.where(positive, safe_log(pi) - jnp.where(positive, log_other, 0), 0)
+    small = jnp.abs(r) < 1e-2
+    near = jnp.where(small, r, 0)
+    series = near**2 / 2 * (1 - near / 3 * (1 - near / 4 * (1 - near / 5 * (1 - near / 6))))
+    far = jnp.where(small, 1, r)
+    return jnp.where(positive, pi * jnp.where(small, series, far + jnp.expm1(-far)), other)
+
+
+def _span(table: Array, available: Array) -> Array:
+    """Return the largest difference between available pairs of state and action at each time, `[T, n]`."""
+    mask = available[..., None]
+    return jnp.where(mask, table, -jnp.inf).max((1, 2)) - jnp.where(mask, table, jnp.inf).min((1, 2))
+
+
+def _optimality_error(
+    game: FiniteHorizonGame, pi: Array, rewards: Array, seen: Array, criterion: EntropyRegularized
+) -> Array:
+    """Return e_t(s,a) = Q^π − (1/β) log(π/ρ) − V^π: with rewards R − e the policy is optimal; 0 at an equilibrium."""
+    log_pi, log_reference = safe_log(pi), criterion.log_prior(game.available, pi.dtype)
+    values, q = evaluate(
+        game.kernel_at,
+        lambda t, _: rewards[t],
+        seen,
+        log_pi,
+        game.discount,
+        jnp.zeros_like(game.initial),
+        (criterion.beta, log_reference),
+    )
+    return q - values[:, :, None] - (log_pi - log_reference) / criterion.beta
+
+
+def _quadratic_bound(span: Array, discount: Array, beta: Array) -> Array:
+    """Return (β/8)(S_0² + (1−γ) Σ_{t≥1} γ^t S_t²) with S_t = o_t + γ S_{t+1}, for spans `[T, n]`."""
+
+    def add(later, now):
+        total = now + discount * later
+        return total, total
+
+    _, tail = jax.lax.scan(add, jnp.zeros_like(span[0]), span, reverse=True)
+    weight = discount ** jnp.arange(1, span.shape[0])
+    return beta / 8 * (tail[0] ** 2 + (1 - discount) * (weight[:, None] * tail[1:] ** 2).sum(axis=0))
+
+
+def _error(means: Array) -> Array:
+    """Return the standard error of the mean of groups, `[groups, n]`."""
+    return means.std(axis=0, ddof=1) / jnp.sqrt(means.shape[0])

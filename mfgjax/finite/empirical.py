@@ -1,0 +1,116 @@
+"""Expected rewards of any kind in a finite population: over all, or over random, distributions of the others."""
+
+import itertools
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from .._typing import Array, Float, Int
+from ..model import FiniteHorizonGame
+from .draws import Stream, multinomial
+from .precision import DOUBLE
+
+MOST_COMPOSITIONS = 5000
+"""Ways of the others to be distributed, up to which all of them are visited."""
+NUM_GROUPS = 64
+"""Groups that random draws come in: errors are estimated from their means."""
+
+
+def num_compositions(num_agents: int, num_places: int) -> int:
+    """Return the number of ways in which N − 1 others can be distributed over places."""
+    return math.comb(num_agents - 1 + num_places - 1, num_places - 1)
+
+
+def compositions(num_agents: np.ndarray, num_places: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return all distributions of N − 1 others for each N, `[n, C, X]`, and logs of multinomial coefficients, `[n, C]`.
+
+    Shorter lists are filled up with entries whose coefficient is −inf.
+    """
+    most = max(num_compositions(int(n), num_places) for n in num_agents)
+    counts = np.zeros((len(num_agents), most, num_places))
+    logs = np.full((len(num_agents), most), -np.inf)
+    for i, n in enumerate(num_agents):
+        others = int(n) - 1
+        bars = np.array(list(itertools.combinations(range(others + num_places - 1), num_places - 1)), dtype=np.int64)
+        bars = bars.reshape(-1, num_places - 1)  # also for one place
+        edges = np.pad(bars, ((0, 0), (1, 1)), constant_values=((0, 0), (-1, others + num_places - 1)))
+        rows = np.diff(edges, axis=1) - 1
+        counts[i, : len(rows)] = rows
+        factorial = np.array([math.lgamma(k + 1) for k in range(others + 1)])
+        logs[i, : len(rows)] = factorial[others] - factorial[rows].sum(axis=1)
+    return counts, logs
+
+
+def _rewards(game: FiniteHorizonGame, t: Array, others: Array, num_agents: Array) -> Array:
+    """Return what the agent earns among others who are distributed so, `[S, A]`; it counts itself at its own place.
+
+    Args:
+      others: how many are at each place, `[X]`, where places are states, or pairs of state and action.
+    """
+    shape = (game.num_states,) if game.observes == "states" else (game.num_states, game.num_actions)
+    others = others.reshape(shape)
+
+    def at_state(s):
+        if game.observes == "states":
+            return game.reward_at(t, others.at[s].add(1) / num_agents)[s]
+        return jax.lax.map(
+            lambda a: game.reward_at(t, others.at[s, a].add(1) / num_agents)[s, a], jnp.arange(game.num_actions)
+        )
+
+    return jax.lax.map(at_state, jnp.arange(game.num_states))
+
+
+def by_enumeration(
+    game: FiniteHorizonGame,
+    seen: Array,
+    num_agents: Float[Array, " n"],
+    counts: Float[Array, "n C X"],
+    log_coefficients: Float[Array, "n C"],
+) -> Float[Array, "T S A n"]:
+    """Return R^N − R as a sum over all distributions of the others."""
+
+    def at(t, seen):
+        p = seen.reshape(-1)
+        limit = game.reward_at(t, seen)
+        log_p = jnp.where(p > 0, jnp.log(jnp.where(p > 0, p, 1)), -jnp.inf)
+
+        def one(number, counts, logs):
+            log_weight = logs + jnp.where(counts > 0, counts * jnp.where(counts > 0, log_p, 0), 0).sum(axis=1)
+            rewards = jax.vmap(lambda others: _rewards(game, t, others, number))(counts)
+            # what cannot happen may earn anything
+            weight = jnp.exp(log_weight)[:, None, None]
+            return jnp.where(weight > 0, weight * (rewards - limit), 0).sum(axis=0)
+
+        return jax.lax.map(lambda x: one(*x), (num_agents, counts, log_coefficients))
+
+    times = jnp.arange(game.horizon + 1, dtype=jnp.int32)
+    return jnp.moveaxis(jax.lax.map(lambda x: at(*x), (times, seen)), 1, -1)
+
+
+def by_sampling(
+    game: FiniteHorizonGame, seen: Array, num_agents: Int[Array, " n"], key: Array, draws_per_group: int
+) -> Float[Array, "groups T S A n"]:
+    """Return means of R^N − R over random distributions of the others, for groups of independent draws."""
+    others = num_agents - 1
+
+    def group(g):
+        numbers = g * draws_per_group + jnp.arange(draws_per_group, dtype=jnp.uint32)
+        stream = Stream.of_runs(key, numbers)
+
+        def at(x):
+            t, seen = x
+            limit = game.reward_at(t, seen)
+            total = jnp.broadcast_to(others[:, None], (*others.shape, draws_per_group))
+            counts = multinomial(stream.fold(t), total, seen.reshape(-1, 1, 1)).astype(DOUBLE)
+
+            def one(number, counts):
+                rewards = jax.vmap(lambda c: _rewards(game, t, c, number), -1)(counts)
+                return (rewards - limit).mean(axis=0)
+
+            return jax.vmap(one, (0, 1), -1)(num_agents.astype(DOUBLE), counts)
+
+        return jax.lax.map(at, (jnp.arange(game.horizon + 1, dtype=jnp.int32), seen))
+
+    return jax.lax.map(group, jnp.arange(NUM_GROUPS, dtype=jnp.uint32))

@@ -1,0 +1,56 @@
+"""What an agent of a finite population sees of the others, for rewards that pair it with them."""
+
+from typing import NamedTuple
+
+import jax.numpy as jnp
+
+from .._typing import Array, Scalar
+from ..kernels.base import time_slice
+from ..model import DenseInteraction, OwnStateInteraction, SuccessorInteraction
+
+
+class OnePlace(NamedTuple):
+    """Σ_k L(s,a,X_k)/N where only the number of agents at one place matters: base + weight · (number there)/N.
+
+    Arrays are `[S, A]`, or `[S, 1]` where all actions earn the same.
+    """
+
+    base: Array
+    weight: Array
+    probability: Array  # that another agent is at the place
+    itself: Array  # 1 where the agent itself is there, else 0
+
+
+def one_place(L: OwnStateInteraction | SuccessorInteraction, t: Scalar, mu: Array) -> OnePlace:
+    """Return the place that matters at time t, and who is there.
+
+    An agent at s counts itself at its own state. At its successor it counts itself only if the move leads back to s:
+    at time t it is at s.
+    """
+    base, weight = time_slice(L.base, t), time_slice(L.weight, t)
+    own = jnp.arange(mu.shape[0])[:, None]
+    place = own if isinstance(L, OwnStateInteraction) else jnp.asarray(L.next_state)
+    base, weight, place = jnp.broadcast_arrays(base, weight, place)
+    return OnePlace(base, weight, mu[place], (place == own).astype(mu.dtype))
+
+
+class AllPlaces(NamedTuple):
+    """L(s,a,x) for every x that an agent can be counted at: states, or pairs of state and action."""
+
+    table: Array  # [S, A or 1, X]
+    itself: Array  # L(s,a,·) at the agent's own place, [S, A]
+    probability: Array  # of x for another agent, [X]
+
+
+def all_places(L: DenseInteraction, t: Scalar, seen: Array) -> AllPlaces:
+    """Return the whole interaction at time t."""
+    table = time_slice(L.table, t)
+    table = table.reshape(*table.shape[:2], -1)
+    S, A = table.shape[:2]
+    if seen.ndim == 1:
+        itself = table[jnp.arange(S), :, jnp.arange(S)]
+    else:
+        A = seen.shape[1]
+        pairs = jnp.arange(S * A).reshape(S, A)
+        itself = jnp.take_along_axis(jnp.broadcast_to(table, (S, A, S * A)), pairs[..., None], axis=2)[..., 0]
+    return AllPlaces(table, itself, seen.reshape(-1))

@@ -1,0 +1,122 @@
+"""The law of a finite population, and its distance from the mean field."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+
+from .._typing import Array, ArrayLike, Float, Int
+from ..model import FiniteHorizonGame, state_law
+from . import binomial
+from .arguments import checked_agents, decoupled_game, normalized, single_policy
+from .precision import DOUBLE, as_double, as_precision, double
+
+
+class PopulationLaw(eqx.Module):
+    """How N independent agents are distributed. `*populations` is the shape of `num_agents`.
+
+    Attributes:
+      num_agents: N.
+      mean_field: μ_t(s), the law of one agent and of infinitely many, `[T, S]`.
+      distance: E d_TV(μ^N_t, μ_t), exactly, `[T, *populations]`.
+      bound: ½ Σ_s √(μ_t(s)(1 − μ_t(s))/N), which is never below `distance`.
+      uniform_bound: ½ √((S − 1)/N), which is never below `bound`, `[*populations]`.
+      deviated_distance: E d_TV(μ̃^N_t, μ_t) where one agent follows `deviation`; None without one.
+      deviated_bound: a bound on it whatever that agent does.
+    """
+
+    num_agents: Int[Array, "*populations"]
+    mean_field: Float[Array, "T S"]
+    distance: Float[Array, "T *populations"]
+    bound: Float[Array, "T *populations"]
+    uniform_bound: Float[Array, "*populations"]
+    deviated_distance: Float[Array, "T *populations"] | None
+    deviated_bound: Float[Array, "T *populations"]
+
+    def probability(self, count: ArrayLike, t: ArrayLike, state: ArrayLike) -> Array:
+        """Return the probability that exactly `count` agents are at `state` at time t.
+
+            n_t(s) ~ Binomial(N, μ_t(s))
+
+        Args:
+          count: whole numbers, in a shape that broadcasts with `num_agents`.
+          t: times, likewise.
+          state: indices of states, likewise.
+        """
+        dtype = self.mean_field.dtype
+        with double():
+            return _probability(self.mean_field, self.num_agents, count, t, state).astype(dtype)
+
+
+@eqx.filter_jit
+def _probability(mean_field: Array, num_agents: Array, count: ArrayLike, t: ArrayLike, state: ArrayLike) -> Array:
+    count = jnp.asarray(count)
+    inside = (count >= 0) & (count <= num_agents)
+    log = binomial.log_pmf(jnp.clip(count, 0, num_agents), num_agents, mean_field.astype(DOUBLE)[t, state])
+    return jnp.where(inside, jnp.exp(log), 0)
+
+
+def law(
+    game: FiniteHorizonGame, policy: ArrayLike, num_agents: ArrayLike, *, deviation: ArrayLike | None = None
+) -> PopulationLaw:
+    """Compute how far N agents who follow a policy are from the mean field.
+
+    Agents who move independently of each other are at a node like N coins, so the expected distance is a sum of
+    mean absolute deviations of binomial laws, each in closed form:
+
+        E d_TV(μ^N_t, μ_t) = ½ Σ_s E|n_t(s)/N − μ_t(s)| ≤ ½ Σ_s √(μ_t(s)(1 − μ_t(s))/N) ≤ ½ √((S − 1)/N)
+
+    If one of them deviates, with law ν_t, μ̃^N_t(s) = (1{s̃_t = s} + n'_t(s))/N with n'_t(s) ~ Binomial(N−1, μ_t(s)):
+
+        E d_TV(μ̃^N_t, μ_t) = ½ Σ_s (ν_t(s) E|1 + n' − Nμ_t(s)| + (1 − ν_t(s)) E|n' − Nμ_t(s)|)/N
+                           ≤ 1/N + ((N−1)/N) ½ Σ_s √(μ_t(s)(1 − μ_t(s))/(N−1))
+
+    Args:
+      game: one whose kernel ignores the population.
+      policy: of all agents, `[T, S, A]` or `[S, A]`.
+      num_agents: N in 1..1e9, one number or an array.
+      deviation: the policy of one agent who deviates.
+
+    Returns:
+      A `PopulationLaw`; distances are between 0 and 1.
+
+    Raises:
+      ValueError: naming the argument, the place and the value, or for a kernel that depends on the population.
+
+    Source: Guan et al. (2021), arXiv:2110.07469, Lemmas 5 and 6, whose constants are worked out here.
+    """
+    game = decoupled_game(game, "law")
+    table, numbers = single_policy(game, policy), checked_agents(num_agents)
+    other = None if deviation is None else single_policy(game, deviation, "deviation")
+    with double():
+        return _law(game, table, other, numbers)
+
+
+@eqx.filter_jit
+def _law(game: FiniteHorizonGame, policy: Array, deviation: Array | None, num_agents: Array) -> PopulationLaw:
+    dtype, game = game.dtype, as_double(game)
+    mu = state_law(game, normalized(policy))[0]
+    flat = num_agents.astype(DOUBLE).reshape(-1)
+
+    def exact(n):
+        return 0.5 * (binomial.mean_absolute_deviation(n, mu) / n).sum(axis=1)
+
+    def bound(n):
+        return 0.5 * jnp.sqrt(mu * (1 - mu) / n).sum(axis=1)
+
+    def deviated_bound(n):
+        return 1 / n + (n - 1) / n * bound(jnp.maximum(n - 1, 1))
+
+    nu = mu if deviation is None else state_law(game, normalized(deviation))[0]
+
+    def deviated(n):
+        there = binomial.expectation(lambda k: jnp.abs(1 + k - n * mu), n - 1, mu)
+        elsewhere = binomial.expectation(lambda k: jnp.abs(k - n * mu), n - 1, mu)
+        return 0.5 * ((nu * there + (1 - nu) * elsewhere) / n).sum(axis=1)
+
+    def over(function):
+        """Compute a function of N for all populations, [T, *populations]."""
+        return jnp.moveaxis(jax.lax.map(function, flat), 0, 1).reshape(-1, *num_agents.shape)
+
+    uniform = 0.5 * jnp.sqrt((game.num_states - 1) / num_agents.astype(DOUBLE))
+    found = (mu, over(exact), over(bound), uniform, None if deviation is None else over(deviated), over(deviated_bound))
+    return PopulationLaw(num_agents, *as_precision(found, dtype))

@@ -1,0 +1,111 @@
+"""What an agent expects to earn among finitely many others, by the method that fits the game."""
+
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from .. import _checks
+from .._typing import Array, Float
+from ..model import FiniteHorizonGame
+from ..model.rewards import TableReward
+from . import binomial_sum, closed_form, lattice
+from .arguments import checked_key
+from .empirical import MOST_COMPOSITIONS, NUM_GROUPS, by_enumeration, by_sampling, compositions, num_compositions
+from .lattice import Lattice, lattice_of
+from .precision import DOUBLE
+
+METHODS = ("closed form", "binomial sum", "lattice", "enumeration", "Monte Carlo")
+_MOST_ENTRIES = 4_000_000
+
+
+class Plan(eqx.Module):
+    """How R^N is computed, with what the method needs beside the game.
+
+    Attributes:
+      method: one of `METHODS`.
+      lattice: of the interaction, for "lattice".
+      counts: of the others, and the logs of how often each occurs, for "enumeration".
+      key: for "Monte Carlo".
+      draws_per_group: the same.
+    """
+
+    method: str = eqx.field(static=True)
+    lattice: Lattice | None = None
+    counts: tuple[Float[Array, "n C X"], Float[Array, "n C"]] | None = None
+    key: Array | None = None
+    draws_per_group: int = eqx.field(static=True, default=0)
+
+    def shift(self, game: FiniteHorizonGame, mu: Array, seen: Array, num_agents: Array) -> tuple[Array, Array | None]:
+        """Return R^N − R, `[T, S, A, n]`, and for Monte Carlo its means over groups of draws, groups leading."""
+        shape = (game.horizon + 1, game.num_states, game.num_actions, *num_agents.shape)
+        numbers = num_agents.astype(DOUBLE)
+        if self.method == "Monte Carlo":
+            assert self.key is not None
+            groups = by_sampling(game, seen, num_agents, self.key, self.draws_per_group)
+            return groups.mean(axis=0), groups
+        if isinstance(game.reward, TableReward):
+            return jnp.zeros(shape, DOUBLE), None
+        if self.method == "enumeration":
+            assert self.counts is not None
+            return by_enumeration(game, seen, numbers, *self.counts), None
+        if self.method == "closed form":
+            table = jax.lax.map(lambda n: closed_form.shift(game, mu, seen, n), numbers)
+        elif self.method == "binomial sum":
+            table = jax.lax.map(lambda n: binomial_sum.shift(game, mu, seen, n), numbers)
+        else:
+            assert self.lattice is not None
+            own = self.lattice
+            table = jax.lax.map(lambda n: lattice.shift(game, own, mu, seen, n), numbers)
+        return jnp.broadcast_to(jnp.moveaxis(table, 0, -1), shape), None
+
+
+def planned(
+    game: FiniteHorizonGame, num_agents: Array, method: str | None, key: Array | None, num_samples: int
+) -> Plan:
+    """Return the plan for a game: the first method that fits, or the one asked for.
+
+    Raises:
+      ValueError: if none fits without a key, or the one asked for does not fit.
+    """
+    if method is not None:
+        _checks.one_of("method", method, METHODS)
+    known = None if _checks.is_traced(num_agents) else np.asarray(num_agents)
+    for name in METHODS[:-1] if method is None else (method,):
+        plan = _plan(game, known, name)
+        if plan is not None:
+            return plan
+    if method not in (None, "Monte Carlo"):
+        raise ValueError(f"`method` is {method!r}, which does not fit this game or these `num_agents`: {_WHY[method]}.")
+    need = "no exact method fits this game and these `num_agents`, so the others are drawn at random (Monte Carlo)"
+    key = checked_key(key, need)
+    draws = -(-_checks.integer_at_least("num_samples", num_samples, NUM_GROUPS) // NUM_GROUPS)
+    return Plan("Monte Carlo", key=key, draws_per_group=draws)
+
+
+_WHY = {
+    "closed form": "it needs a `PairwiseReward` with Θ of degree 2 at most",
+    "binomial sum": "it needs a `PairwiseReward` with `OwnStateInteraction` or `SuccessorInteraction`",
+    "lattice": "it needs a `PairwiseReward` whose L is a known table of few multiples of one step, and known numbers",
+    "enumeration": f"it visits all distributions of the others, {MOST_COMPOSITIONS:,} at most, for known numbers",
+}
+
+
+def _plan(game: FiniteHorizonGame, num_agents: Any, method: str) -> Plan | None:
+    if method == "closed form":
+        return Plan(method) if isinstance(game.reward, TableReward) or closed_form.fits(game) else None
+    if method == "binomial sum":
+        return Plan(method) if binomial_sum.fits(game) else None
+    if method == "Monte Carlo" or num_agents is None:
+        return None
+    if method == "lattice":
+        own = lattice_of(game, num_agents)
+        return None if own is None else Plan(method, own)
+    places = game.num_states * (1 if game.observes == "states" else game.num_actions)
+    most = num_compositions(int(num_agents.max()), places)
+    if most > MOST_COMPOSITIONS or most * num_agents.size * places > _MOST_ENTRIES:
+        return None
+    counts, logs = compositions(num_agents, places)
+    return Plan(method, counts=(jnp.asarray(counts), jnp.asarray(logs)))

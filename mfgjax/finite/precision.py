@@ -1,0 +1,28 @@
+"""Double precision for one computation, whatever the default is."""
+
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+
+DOUBLE = jnp.float64
+
+
+def double() -> Any:
+    """Return a context in which 64-bit numbers exist; the global switch is left alone.
+
+    The gain of one agent is of the order 1/N², and counts go up to 1e9: neither fits single precision. Programs of
+    this package compute in double precision, also inside a `jit` of the user's, and return the game's.
+    """
+    return jax.enable_x64(True)
+
+
+def as_precision(tree: Any, dtype: Any) -> Any:
+    """Return a tree with its floating arrays in one precision."""
+    return jax.tree.map(lambda x: x.astype(dtype) if eqx.is_inexact_array(x) else x, tree)
+
+
+def as_double(tree: Any) -> Any:
+    """Return a tree with its floating arrays in double precision."""
+    return as_precision(tree, DOUBLE)

@@ -1,0 +1,226 @@
+"""Simulation of populations of any size."""
+
+import math
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+
+from .. import _checks
+from .._typing import Array, ArrayLike, Float, Int
+from ..model import FiniteHorizonGame, LaneGame
+from ..responses import AbstractResponse, EntropyRegularized
+from .arguments import (
+    checked_agents,
+    checked_criterion,
+    checked_game,
+    checked_key,
+    checked_policy,
+    normalized,
+    penalty,
+)
+from .draws import Stream
+from .groups import Crowd, Group, Labelled
+from .moves import Moves
+from .precision import DOUBLE, as_double, double
+from .simulation import Simulation
+
+_ENTRIES_AT_ONCE = 1 << 17
+
+
+def simulate(
+    game: FiniteHorizonGame,
+    policy: ArrayLike,
+    num_agents: ArrayLike,
+    num_runs: int,
+    *,
+    key: Array,
+    deviation: ArrayLike | None = None,
+    labelled: bool = False,
+    response: AbstractResponse | None = None,
+    runs_at_once: int | None = None,
+) -> Simulation:
+    """Simulate N agents who follow a policy, any N up to 1e9 at the same cost.
+
+    Exchangeable agents are known by their numbers n_t(s), which are drawn from
+
+        n_{t+1} = Σ_{s,a} Multinomial(m_t(s,a), P_t(·|s,a,·)),   m_t(s,·) ~ Multinomial(n_t(s), π_t(·|s))
+
+    Kernels and rewards that depend on the population see the empirical law n_t/N (or m_t/N). Counts are drawn in
+    double precision, whatever the default is: they add up to N exactly, with the right moments also at 1e9.
+
+    The k-th run depends on the key and on k alone: more runs, or other `runs_at_once`, change none of its counts.
+    Populations of a batch share their random numbers, so that differences between them are less noisy; runs are
+    independent of each other.
+
+    Args:
+      game: the game; its kernel may depend on the population.
+      policy: of all agents, `[T, S, A]` or `[S, A]`; trailing axes stand for several policies, and broadcast with
+        those of `num_agents` to `*batch`.
+      num_agents: N in 1..1e9, one number or an array; may be traced.
+      num_runs: independent repetitions.
+      key: of JAX.
+      deviation: the policy of one agent among the N who leaves `policy`; it is simulated with a label.
+      labelled: keep every agent apart, for trajectories. Needs one known N; memory and time grow with it.
+      response: None for rewards alone; `EntropyRegularized` subtracts log(π/ρ)/β of every action taken.
+      runs_at_once: runs that are simulated side by side, which bounds the memory; None: as the sizes suggest.
+
+    Returns:
+      A `Simulation`.
+
+    Raises:
+      ValueError: naming the argument, the place and the value.
+
+    Source: Guan et al. (2021), arXiv:2110.07469, section II-A for N agents, eq. (23) for the deviator.
+    """
+    game = checked_game(game)
+    runs = _checks.integer_at_least("num_runs", num_runs, 1)
+    key = checked_key(key, "simulations are random")
+    labelled = _checks.boolean("labelled", labelled)
+    criterion = checked_criterion(game, response, "simulate")
+    numbers = checked_agents(num_agents)
+    tables = [checked_policy(game, policy)]
+    if deviation is not None:
+        tables.append(checked_policy(game, deviation, "deviation"))
+    try:
+        batch = jnp.broadcast_shapes(numbers.shape, *(table.shape[3:] for table in tables))
+    except ValueError as error:
+        shapes = " and ".join(str(table.shape[3:]) for table in tables)
+        message = f"`num_agents` has shape {numbers.shape}, which does not broadcast with axes {shapes} of policies."
+        raise ValueError(message) from error
+    size = math.prod(batch)
+    flat = [_with_lanes(table, batch) for table in tables]
+    count = None
+    if labelled:
+        if numbers.ndim or _checks.is_traced(numbers):
+            raise ValueError("`num_agents` must be one known number for labelled agents: arrays have a row for each.")
+        count = int(numbers)
+    most = runs if runs_at_once is None else _checks.integer_at_least("runs_at_once", runs_at_once, 1)
+    if runs_at_once is None:
+        entries = game.num_states * game.num_actions * _num_successors(game) * size + (count or 0)
+        most = max(_ENTRIES_AT_ONCE // entries, 1)
+    # an even share for each
+    num_chunks = -(-runs // most)
+    with double():
+        counts, rewards, labels, deviator = _run(
+            game,
+            flat,
+            jnp.broadcast_to(numbers, batch).reshape(size),
+            criterion,
+            key,
+            count,
+            -(-runs // num_chunks),
+            num_chunks,
+        )
+
+    def shaped(x: Any) -> Any:
+        # [chunks, T, ..., B, runs of a chunk]
+        if x is None:
+            return None
+        x = jnp.moveaxis(x, 0, -2)
+        return x.reshape(*x.shape[:-3], *batch, -1)[..., :runs]
+
+    states, actions = labels if labels is not None else (None, None)
+    who = deviator if deviator is not None else (None, None, None)
+    return Simulation(
+        jnp.broadcast_to(numbers, batch),
+        shaped(counts),
+        shaped(rewards),
+        game.discount,
+        *(shaped(x) for x in (states, actions, *who)),
+    )
+
+
+def _with_lanes(table: Array, batch: tuple[int, ...]) -> Float[Array, "T S A B"]:
+    """Return policies with trailing axes that broadcast to `batch`, with one axis for all of them."""
+    lanes = table.shape[3:]
+    aligned = table.reshape(*table.shape[:3], *(1,) * (len(batch) - len(lanes)), *lanes)
+    return jnp.broadcast_to(aligned, (*table.shape[:3], *batch)).reshape(*table.shape[:3], -1)
+
+
+def _num_successors(game: FiniteHorizonGame) -> int:
+    return getattr(getattr(game.kernel, "probabilities", None), "shape", (game.num_states,))[-1]
+
+
+@eqx.filter_jit
+def _run(
+    game: FiniteHorizonGame,
+    policies: list[Array],
+    num_agents: Int[Array, " B"],
+    criterion: EntropyRegularized | None,
+    key: Array,
+    num_labelled: int | None,
+    runs_at_once: int,
+    num_chunks: int,
+) -> tuple[Array, Array, Any, Any]:
+    """Return counts, rewards, `(states, actions)` and the deviator's `(states, actions, rewards)`, chunks leading."""
+    dtype, (game, criterion) = game.dtype, as_double((game, criterion))
+    tables = [normalized(policy) for policy in policies]
+    costs = [penalty(game, table, criterion) for table in tables]
+    deviates = len(tables) == 2
+    if num_labelled is None:
+        crowd: Group = Crowd(tables[0], costs[0], num_agents - deviates)
+    else:
+        crowd = Labelled(tables[0], costs[0], num_labelled - deviates)
+    groups = [crowd, Labelled(tables[1], costs[1], 1)] if deviates else [crowd]
+
+    def chunk(runs):
+        return _simulate(game, groups, num_agents, Stream.of_runs(key, runs))
+
+    runs = jnp.arange(num_chunks * runs_at_once, dtype=jnp.uint32).reshape(num_chunks, runs_at_once)
+    counts, earned, acted = jax.lax.map(chunk, runs)
+    rewards = (sum(earned) / num_agents[:, None]).astype(dtype)
+    who = None
+    if deviates:
+        states, actions = (x[:, :, 0] for x in acted[1])
+        who = (states, actions, earned[1].astype(dtype))
+    labels = None
+    if num_labelled is not None:
+        # the deviator leads
+        labels = tuple(jnp.concatenate(parts[::-1], axis=2) for parts in zip(*acted, strict=True))
+    return counts, rewards, labels, who
+
+
+def _simulate(
+    game: FiniteHorizonGame, groups: list[Group], num_agents: Array, stream: Stream
+) -> tuple[Array, list[Array], list[Any]]:
+    """Return counts `[T, S, B, runs]`; of each group what it earns `[T, B, runs]`, states and actions if labelled."""
+    lanes = (*num_agents.shape, stream.words.shape[1])
+    num_lanes = lanes[0] * lanes[1]
+    games = LaneGame(game, (False,) * len(jax.tree.leaves(game)), num_lanes)
+    number = num_agents.astype(DOUBLE)[:, None]
+
+    def draws(time, group, stage):
+        return stream.fold((time * len(groups) + group) * 2 + stage)
+
+    def step(states, t):
+        acts = [g.act(draws(t + 1, i, 0), t, state) for i, (g, state) in enumerate(zip(groups, states, strict=True))]
+        masses = [mass for mass, _ in acts]
+        mass = sum(masses[1:], masses[0])
+        count = mass.sum(axis=1, dtype=jnp.int32)
+        seen = game.observe(count.astype(DOUBLE), mass.astype(DOUBLE)) / number
+        flat = seen.reshape(*seen.shape[:-2], num_lanes)
+        reward = games.reward_at(t, flat).reshape(*mass.shape[:2], *lanes)
+        earned = [_earned(m, reward, g.cost[t]) for m, g in zip(masses, groups, strict=True)]
+
+        def move():
+            moves = Moves.of(game, t, seen)
+            return [
+                g.move(draws(t + 1, i, 1), moves, state, m, actions)
+                for i, (g, state, (m, actions)) in enumerate(zip(groups, states, acts, strict=True))
+            ]
+
+        after = jax.lax.cond(t < game.horizon, move, lambda: states)  # nobody moves at H
+        acted = [None if a is None else (state, a) for state, (_, a) in zip(states, acts, strict=True)]
+        return after, (count, earned, acted)
+
+    start = [g.start(draws(0, i, 0), game) for i, g in enumerate(groups)]
+    _, outputs = jax.lax.scan(step, start, jnp.arange(game.horizon + 1, dtype=jnp.int32))
+    return outputs
+
+
+def _earned(mass: Array, reward: Array, cost: Array) -> Array:
+    """Return what a group earns in all at one time, `[B, runs]`; nobody takes actions that are not available."""
+    pay = jnp.where(mass > 0, reward - cost[..., None], 0)
+    return (mass * pay).sum(axis=(0, 1))

@@ -1,0 +1,85 @@
+"""What a simulation of finite populations returns."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jax.core import Tracer
+
+from .._typing import Array, Float, Int
+
+
+class Simulation(eqx.Module):
+    """Populations that were simulated, many runs of each.
+
+    `*batch` are the axes of `num_agents` and of the policies; it is empty for one population.
+
+    Attributes:
+      num_agents: N, `[*batch]`.
+      counts: how many agents are at each state, deviator included: whole numbers `[T, S, *batch, runs]` that add up
+        to N exactly.
+      rewards: what the agents earn at each time on average, less KL terms if a response was given,
+        `[T, *batch, runs]`, in units of reward.
+      discount: γ.
+      states: of labelled agents, `[T, N, *batch, runs]`; the deviator is the first. None without labels.
+      actions: the same.
+      deviator_states: of the one agent that deviates, `[T, *batch, runs]`. None without one.
+      deviator_actions: the same.
+      deviator_rewards: what it earns, `[T, *batch, runs]`.
+    """
+
+    num_agents: Int[Array, "*batch"]
+    counts: Int[Array, "T S *batch runs"]
+    rewards: Float[Array, "T *batch runs"]
+    discount: Float[Array, ""]
+    states: Int[Array, "T N *batch runs"] | None
+    actions: Int[Array, "T N *batch runs"] | None
+    deviator_states: Int[Array, "T *batch runs"] | None
+    deviator_actions: Int[Array, "T *batch runs"] | None
+    deviator_rewards: Float[Array, "T *batch runs"] | None
+
+    @property
+    def flows(self) -> Float[Array, "T S *batch runs"]:
+        """The empirical flows μ^N_t(s), counts/N."""
+        return self.counts.astype(self.rewards.dtype) / self.num_agents.astype(self.rewards.dtype)[..., None]
+
+    @property
+    def value(self) -> Float[Array, "*batch"]:
+        """Mean over the runs of Σ_t γ^t (average reward at t): an estimate of J^N."""
+        return self._discounted(self.rewards).mean(axis=-1)
+
+    @property
+    def standard_error(self) -> Float[Array, "*batch"]:
+        """Standard error of `value`; NaN for a single run."""
+        return _standard_error(self._discounted(self.rewards))
+
+    @property
+    def deviator_value(self) -> Float[Array, "*batch"]:
+        """Mean over the runs of what the deviator earns."""
+        return self._discounted(self._of_deviator()).mean(axis=-1)
+
+    @property
+    def deviator_standard_error(self) -> Float[Array, "*batch"]:
+        """Standard error of `deviator_value`."""
+        return _standard_error(self._discounted(self._of_deviator()))
+
+    def _of_deviator(self) -> Array:
+        if self.deviator_rewards is None:
+            raise ValueError("Nobody deviated: give `finite.simulate` the policy of one agent as `deviation`.")
+        return self.deviator_rewards
+
+    def _discounted(self, rewards: Array) -> Array:
+        weight = self.discount ** jnp.arange(rewards.shape[0], dtype=rewards.dtype)
+        return jnp.tensordot(weight, rewards, axes=1, precision=jax.lax.Precision.HIGHEST)
+
+    def __repr__(self) -> str:
+        T, S, *batch, runs = self.counts.shape
+        text = f"Simulation({runs} runs of {T} times, {S} states"
+        if not batch and not isinstance(self.counts, Tracer):
+            text += (
+                f", {int(self.num_agents):,} agents: value {float(self.value):.6g} ± {float(self.standard_error):.1g}"
+            )
+        return text + ")"
+
+
+def _standard_error(values: Array) -> Array:
+    return values.std(axis=-1, ddof=1) / jnp.sqrt(jnp.asarray(values.shape[-1], values.dtype))

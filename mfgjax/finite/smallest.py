@@ -1,0 +1,85 @@
+"""How many agents are enough."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from .. import _checks
+from .._typing import ArrayLike
+from ..model import FiniteHorizonGame
+from ..responses import AbstractResponse
+from .arguments import MOST_AGENTS
+from .deviation import DeviationGain, deviation_gain
+
+_AT_ONCE = 32
+
+
+class SmallestPopulation(NamedTuple):
+    """The least number of agents, and the measure there and with one agent less (NaN for a single agent)."""
+
+    num_agents: int
+    value: float
+    value_before: float
+    measure: str
+
+
+def smallest_population(
+    game: FiniteHorizonGame,
+    policy: ArrayLike,
+    epsilon: float,
+    response: AbstractResponse | None = None,
+    *,
+    measure: str = "gain",
+) -> SmallestPopulation:
+    """Find how many agents it takes for a policy to be an ε-equilibrium.
+
+    The gain of one agent (or the value gap, or the bound) is computed exactly, for N = 1..32 and for a geometric
+    grid up to 1e9, then between the last grid point where it exceeds ε and the next, until two neighbours are
+    found: at N it is at most ε, at N − 1 it is above. Beyond N it is at most ε on the grid.
+
+    Args:
+      game: one whose kernel ignores the population, with rewards that an exact method fits.
+      policy: of all agents, `[T, S, A]` or `[S, A]`.
+      epsilon: ε > 0, in units of reward.
+      response: as in `deviation_gain`.
+      measure: what is to be at most ε: "gain", "value_gap" or "bound".
+
+    Returns:
+      `SmallestPopulation(num_agents, value, value_before, measure)`.
+
+    Raises:
+      ValueError: if ε is not reached with 1e9 agents (for the gain, look at the exploitability of the policy), or if
+        no exact method fits.
+
+    Source: Guan et al. (2021), arXiv:2110.07469, Theorem 2, turned around.
+    """
+    limit = _checks.number_in("epsilon", epsilon, 0, float("inf"), "(0, inf)")
+    _checks.one_of("measure", measure, ("gain", "value_gap", "bound"))
+
+    def measured(numbers: np.ndarray) -> tuple[np.ndarray, DeviationGain]:
+        found = deviation_gain(game, policy, numbers, response)
+        return np.asarray(getattr(found, measure), dtype=np.float64), found
+
+    numbers = np.arange(1, _AT_ONCE + 1)
+    values, _ = measured(numbers)
+    grid = np.unique(np.round(np.geomspace(_AT_ONCE, MOST_AGENTS, _AT_ONCE)).astype(np.int64))
+    more, last = measured(grid)
+    numbers, values = np.concatenate([numbers, grid[1:]]), np.concatenate([values, more[1:]])
+    above = np.flatnonzero(~(values <= limit))
+    if len(above) and above[-1] == len(values) - 1:
+        text = f"`epsilon` is {limit:g}, but the {measure} is still {values[-1]:.3g} with {MOST_AGENTS:,} agents"
+        raise ValueError(
+            f"{text}; among infinitely many the exploitability of the policy is {float(last.exploitability):.3g}."
+        )
+    if not len(above):
+        return SmallestPopulation(1, float(values[0]), float("nan"), measure)
+    low, high = int(numbers[above[-1]]), int(numbers[above[-1] + 1])
+    before, value = float(values[above[-1]]), float(values[above[-1] + 1])
+    while high - low > 1:
+        # all batches have one length, so that nothing is compiled anew
+        between = np.round(np.linspace(low, high, _AT_ONCE)).astype(np.int64)
+        values, _ = measured(between)
+        last_above = np.flatnonzero(~(values <= limit))[-1]
+        low, before = int(between[last_above]), float(values[last_above])
+        high, value = int(between[last_above + 1]), float(values[last_above + 1])
+    return SmallestPopulation(high, value, before, measure)

@@ -1,0 +1,301 @@
+"""The gain of one deviator among N against brute force over joint states, and against theorems."""
+
+import functools
+import itertools
+import time
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import oracle
+import pytest
+from finite_games import BETA, A, H, Kink, S, T, equilibrium, small
+from finite_oracle import chain
+from helpers import Squash, assert_close, random_game, random_policy
+from oracle import PlainGame
+
+import mfgjax as mfg
+from mfgjax.finite.payoffs import planned
+
+NUMBERS = np.array([1, 2, 3, 4])
+METHODS = {
+    "own square": ["closed form", "binomial sum", "enumeration"],
+    "own kinked": ["binomial sum", "enumeration"],
+    "own linear": ["closed form", "binomial sum"],
+    "successor tanh": ["binomial sum", "enumeration"],
+    "successor square": ["closed form", "binomial sum"],
+    "lattice": ["lattice", "enumeration"],
+    "dense square": ["closed form", "enumeration"],
+    "dense tanh": ["enumeration"],
+    "no pairs": ["enumeration"],
+    "table": ["closed form"],
+    "joint square": ["closed form", "enumeration"],
+    "joint lattice": ["lattice", "enumeration"],
+    "joint tanh": ["enumeration"],
+}
+
+
+# --- brute force ----------------------------------------------------------------------------------------------
+
+
+def rewards_by_enumeration(plain, policy, num_agents):
+    """R^N_t(s,a): the sum over all joint states (and actions) of the others, from the law of one of them."""
+    law, _ = oracle.spread(plain, policy)
+    expected = np.zeros(plain.sizes)
+    places = list(np.ndindex(S, A)) if plain.joint else [(s,) for s in range(S)]
+    for t in range(T):
+        one = law[t][:, None] * policy[t] if plain.joint else law[t]
+        for others in itertools.product(places, repeat=num_agents - 1):
+            p = np.prod([one[x] for x in others])
+            crowd = np.zeros(one.shape)
+            for x in others:
+                crowd[x] += 1 / num_agents
+            for own in places:
+                seen = crowd.copy()
+                seen[own] += 1 / num_agents
+                pay = plain.reward(t, seen)
+                if plain.joint:
+                    expected[t][own] += p * pay[own]
+                else:
+                    expected[t, own[0]] += p * pay[own[0]]
+    return expected
+
+
+def decision_problem(plain, rewards):
+    """The deviator's own problem, as a game whose rewards ignore the population."""
+    return PlainGame(plain.kernel, lambda t, _: rewards[t], plain.initial, H, plain.available, plain.discount)
+
+
+def by_brute_force(plain, policy, num_agents, criterion):
+    rewards = rewards_by_enumeration(plain, policy, num_agents)
+    problem = decision_problem(plain, rewards)
+    flow = np.zeros((T, S))
+    response = oracle.hard() if criterion[0] is None else oracle.soft(*criterion)
+    _, best, _ = oracle.best_response(problem, flow, response)
+    value = oracle.policy_value(problem, policy, flow, *criterion)
+    return rewards, value, oracle.policy_value(problem, best, flow, *criterion), best
+
+
+CASES = [(kind, method, True) for kind, methods in METHODS.items() for method in methods]
+CASES += [("own square", "closed form", False), ("lattice", "lattice", False), ("no pairs", "enumeration", False)]
+
+
+@pytest.mark.parametrize(("kind", "method", "regularized"), CASES)
+def test_rewards_values_and_gain_equal_brute_force(kind, method, regularized):
+    """To 1e-10, for every method that fits and N = 1..4 at once, the deviator counted at its own place."""
+    game, plain, policy, rho = small(kind)
+    criterion = (BETA, rho) if regularized else (None, None)
+    response = mfg.EntropyRegularized(BETA, rho) if regularized else None
+    numbers = NUMBERS[:3] if plain.joint else NUMBERS
+    found = mfg.finite.deviation_gain(game, policy, numbers, response, method=method)
+    assert found.method == method
+    for i, n in enumerate(numbers):
+        rewards, value, best_value, best = brute_force(kind, int(n), regularized)
+        assert_close(np.where(plain.available, found.rewards[..., i] - rewards, 0), 0, atol=1e-10)
+        assert_close(found.value[i], value, atol=1e-10)
+        assert_close(found.best_value[i], best_value, atol=1e-10)
+        assert_close(found.gain[i], best_value - value, atol=1e-10)
+        if regularized:  # else ties may be broken either way
+            assert_close(found.policy[..., i], best, atol=1e-9)
+        limit = oracle.policy_value(plain, policy, oracle.spread(plain, policy)[1], *criterion)
+        assert_close(found.mean_field_value, limit, atol=1e-10)
+        assert_close(found.value_gap[i], abs(value - limit), atol=1e-10)
+        assert found.gain[i] >= 0
+    assert_close(found.exploitability, oracle.exploitability(plain, policy, *criterion), atol=1e-10)
+    assert_close(found.gain_error, 0)
+
+
+@functools.cache
+def brute_force(kind, num_agents, regularized):
+    _, plain, policy, rho = small(kind)
+    return by_brute_force(plain, policy, num_agents, (BETA, rho) if regularized else (None, None))
+
+
+@pytest.mark.parametrize("kind", ["successor tanh", "no pairs", "joint tanh"])
+def test_values_equal_the_markov_chain_of_all_agents(kind):
+    """J^N of following and of the best deviation from the joint chain of three agents, actions and all."""
+    game, plain, policy, rho = small(kind)
+    found = mfg.finite.deviation_gain(game, policy, 3, mfg.EntropyRegularized(BETA, rho))
+    weight = plain.discount ** np.arange(T)
+    everybody = chain(plain, [policy] * 3, beta=BETA, rho=rho).rewards
+    assert_close(weight @ everybody[0], found.value, atol=1e-10)
+    deviated = chain(plain, [np.asarray(found.policy), policy, policy], beta=BETA, rho=rho).rewards
+    assert_close(weight @ deviated[0], found.best_value, atol=1e-10)
+
+
+def test_the_methods_are_chosen_by_what_fits():
+    expected = {kind: methods[0] for kind, methods in METHODS.items()}
+    for kind, method in expected.items():
+        game, _, _, _ = small(kind)
+        assert planned(game, jnp.asarray([2]), None, None, 640).method == method
+
+
+def test_a_gain_is_never_above_its_bound():
+    """At random policies, with actions left out too, with and without KL terms."""
+    for kind, seed in itertools.product(["own kinked", "dense tanh"], range(1, 6)):
+        game, _, policy, rho = small(kind, seed)
+        for response in (mfg.EntropyRegularized(BETA, rho), None):
+            found = mfg.finite.deviation_gain(game, policy, [1, 2, 3], response)
+            assert (np.asarray(found.gain) <= np.asarray(found.bound) + 1e-12).all()
+
+
+def test_the_quadratic_bound_holds_at_equilibria_and_is_attained():
+    """Two places that repel differently; as β → 0 both are equally likely, and the gain is β Δ²/8 for a shift Δ."""
+    weight = np.array([[[0.0], [0.0]], [[-1.0], [-2.0]]])
+    reward = mfg.PairwiseReward(mfg.OwnStateInteraction(0 * weight, weight))
+    game = mfg.FiniteHorizonGame(mfg.MovesKernel([[0, 1], [0, 1]]), reward, [0.5, 0.5], 1)
+    for beta in (0.01, 0.5, 3.0):
+        response = mfg.EntropyRegularized(beta)
+        policy = mfg.solve(game, response, mfg.Newton(atol=1e-14)).policy
+        found = mfg.finite.deviation_gain(game, policy, [2, 10, 1000], response)
+        ratio = np.asarray(found.gain / found.bound)
+        assert (ratio <= 1 + 1e-6).all()
+        if beta == 0.01:
+            assert (ratio > 0.9).all()
+
+
+# --- the example ------------------------------------------------------------------------------------------
+
+
+def slope(numbers, values):
+    return np.log(values[-1] / values[0]) / np.log(numbers[-1] / numbers[0])
+
+
+@pytest.mark.parametrize("method", ["closed form", "binomial sum"])
+@pytest.mark.parametrize("beta", [1.0, 3.0])
+@pytest.mark.parametrize("preset", ["paper", "author-code"])
+def test_value_gaps_fall_like_1_over_n_and_regularised_gains_like_its_square(preset, beta, method):
+    """Slopes −1 and −2 to 1 % between N = 64 and 16,384; and the gain stays below its bound."""
+    game, response, policy = equilibrium(preset, beta)
+    numbers = np.array([64, 1024, 16384])
+    found = mfg.finite.deviation_gain(game, policy, numbers, response, method=method)
+    assert abs(slope(numbers, np.asarray(found.value_gap)) + 1) <= 0.01
+    assert abs(slope(numbers, np.asarray(found.gain)) + 2) <= 0.02
+    assert (np.asarray(found.gain) <= np.asarray(found.bound)).all()
+
+
+@pytest.mark.parametrize("preset", ["paper", "author-code"])
+def test_a_hundred_populations_take_less_than_a_second(preset):
+    game, response, policy = equilibrium(preset, 3.0)
+
+    def call(method):
+        return jax.block_until_ready(
+            mfg.finite.deviation_gain(game, policy, np.arange(2, 101), response, method=method).gain
+        )
+
+    for method in (None, "binomial sum"):
+        call(method)
+        start = time.perf_counter()
+        call(method)
+        assert time.perf_counter() - start < 1
+
+
+def test_a_kink_at_the_equilibrium_halves_the_rate():
+    """Two equal places, Θ(x) = −|x − ½|: E|n/N − ½| falls like N^(−1/2), and with it the value gap."""
+    own = mfg.OwnStateInteraction(np.zeros((2, 1)), np.ones((2, 1)))
+    reward = mfg.PairwiseReward(own, Kink(jnp.asarray(0.5)))
+    game = mfg.FiniteHorizonGame(mfg.MovesKernel([[0, 1], [0, 1]]), reward, [0.5, 0.5], 2)
+    numbers = np.array([64, 1024, 16384])
+    found = mfg.finite.deviation_gain(game, np.full((2, 2), 0.5), numbers)
+    assert found.method == "binomial sum"
+    assert abs(slope(numbers, np.asarray(found.value_gap)) + 0.5) <= 0.005
+
+
+def test_large_populations_are_exact_too():
+    """At a billion the binomial sum over 400,000 terms equals mean and variance in closed form."""
+    game, response, policy = equilibrium("paper", 1.0)
+    numbers = [10**6, 10**9]
+    exact, summed = (
+        mfg.finite.deviation_gain(game, policy, numbers, response, method=m) for m in ("closed form", "binomial sum")
+    )
+    assert_close(summed.value_gap, exact.value_gap, rtol=1e-6)
+    assert_close(summed.gain, exact.gain, rtol=1e-4)
+
+
+def test_single_precision_by_default_still_resolves_the_gain():
+    """R^N − R is 1e-6 and the gain 1e-12 there: found in double precision, returned in single."""
+    game, _, policy = equilibrium("paper", 1.0)
+    rounded = np.asarray(policy, np.float32).astype(float)
+    rounded /= rounded.sum(axis=-1, keepdims=True)
+    expected = mfg.finite.deviation_gain(game, rounded, [100, 10**5])
+    with jax.enable_x64(False):
+        single = mfg.games.resource_allocation()
+        found = mfg.finite.deviation_gain(single, np.asarray(policy, np.float32), [100, 10**5])
+        assert found.gain.dtype == np.float32
+        assert_close(found.value_gap, expected.value_gap, rtol=1e-5)
+        assert_close(found.gain, expected.gain, rtol=1e-5)
+
+
+def test_a_lattice_and_an_enumeration_agree_with_large_transforms():
+    """Two states, a table with values 0 and 1: the lattice against the binomial sum at N = 3,000."""
+    weight = np.array([[1.0, 1.0], [1.0, 1.0]])
+    own = mfg.OwnStateInteraction(0 * weight, weight)
+    theta = Squash(jnp.asarray(2.0))
+    table = np.einsum("sa,sn->san", weight, np.eye(2))
+    policy = np.array([[0.3, 0.7], [0.6, 0.4]])
+    games = [
+        mfg.FiniteHorizonGame(mfg.MovesKernel([[0, 1], [0, 1]]), mfg.PairwiseReward(L, theta), [0.5, 0.5], 3)
+        for L in (own, table)
+    ]
+    first, second = (mfg.finite.deviation_gain(game, policy, [2, 3000, 40_000]) for game in games)
+    assert (first.method, second.method) == ("binomial sum", "lattice")
+    assert_close(first.rewards, second.rewards, atol=1e-12)
+    assert_close(first.value_gap, second.value_gap, rtol=1e-7)
+
+
+def test_new_numbers_of_agents_compile_nothing():
+    traced = []
+
+    class Counting(eqx.Module):
+        def __call__(self, t, x):
+            traced.append(t)
+            return jnp.tanh(x)
+
+    own = mfg.OwnStateInteraction(np.zeros((2, 1)), np.ones((2, 1)))
+    moves = mfg.MovesKernel([[0, 1], [0, 1]])
+    game = mfg.FiniteHorizonGame(moves, mfg.PairwiseReward(own, Counting()), [0.5, 0.5], 2)
+    policy = np.full((2, 2), 0.5)
+    mfg.finite.deviation_gain(game, policy, [2, 3], mfg.EntropyRegularized(1.0))
+    before = len(traced)
+    mfg.finite.deviation_gain(game, policy, [50, 10**7], mfg.EntropyRegularized(2.5))
+    assert len(traced) == before
+
+
+def test_gains_can_be_computed_inside_jit():
+    game, response, policy = equilibrium("paper", 1.0)
+    outside = mfg.finite.deviation_gain(game, policy, [5, 50], response)
+    inside = jax.jit(lambda p, n: mfg.finite.deviation_gain(game, p, n, response).gain)
+    assert_close(inside(policy, jnp.asarray([5, 50])), outside.gain, rtol=1e-9)
+
+
+# --- refusals --------------------------------------------------------------------------------------------------
+
+
+def test_what_cannot_be_exact_is_refused_with_what_remains():
+    game, plain = random_game("crowd kernel", np.random.default_rng(0))
+    policy = random_policy(np.random.default_rng(1), plain.available)
+    for function in (mfg.finite.deviation_gain, mfg.finite.law):
+        with pytest.raises(ValueError, match=r"`game.kernel` is a callable .* What remains .* `finite.simulate`"):
+            function(game, policy, 10)
+
+
+def test_wrong_arguments_are_refused_with_a_sentence():
+    game, _, policy, _ = small("dense tanh")
+    call = functools.partial(mfg.finite.deviation_gain, game, policy, 3)
+    with pytest.raises(ValueError, match=r"`finite.deviation_gain\(..., response=Boltzmann\)`"):
+        call(mfg.Boltzmann(1.0))
+    with pytest.raises(ValueError, match=r"`method` must be one of 'closed form', .*; got 'magic'"):
+        call(method="magic")
+    with pytest.raises(ValueError, match=r"`method` is 'lattice', which does not fit this game"):
+        call(method="lattice")
+    with pytest.raises(ValueError, match=r"`num_samples` must be at least 64; got 3"):
+        call(method="Monte Carlo", key=jax.random.key(0), num_samples=3)
+    with pytest.raises(
+        ValueError, match=r"`policy` must be one policy, of shape \(4, 3, 2\); got shape \(4, 3, 2, 2\)"
+    ):
+        mfg.finite.deviation_gain(game, np.stack([policy, policy], axis=-1), 3)
+    with pytest.raises(ValueError, match=r"`num_agents\[1\]` is -1, but it must lie between 1 and 1,000,000,000"):
+        mfg.finite.deviation_gain(game, policy, [3, -1])
+    with pytest.raises(ValueError, match=r"`epsilon` is 0.0, but it must lie in \(0, inf\)"):
+        mfg.finite.smallest_population(game, policy, 0)
