@@ -18,7 +18,7 @@ from oracle import PlainGame
 import mfgjax as mfg
 from mfgjax.finite.payoffs import planned
 
-NUMBERS = np.array([1, 2, 3, 4])
+NUMBERS = np.array([1, 2, 3, 4, 5])
 METHODS = {
     "own square": ["closed form", "binomial sum", "enumeration"],
     "own kinked": ["binomial sum", "enumeration"],
@@ -83,7 +83,7 @@ CASES += [("own square", "closed form", False), ("lattice", "lattice", False), (
 
 @pytest.mark.parametrize(("kind", "method", "regularized"), CASES)
 def test_rewards_values_and_gain_equal_brute_force(kind, method, regularized):
-    """To 1e-10, for every method that fits and N = 1..4 at once, the deviator counted at its own place."""
+    """To 1e-10, for every method that fits and N = 1..5 at once, the deviator counted at its own place."""
     game, plain, policy, rho = small(kind)
     criterion = (BETA, rho) if regularized else (None, None)
     response = mfg.EntropyRegularized(BETA, rho) if regularized else None
@@ -299,3 +299,16 @@ def test_wrong_arguments_are_refused_with_a_sentence():
         mfg.finite.deviation_gain(game, policy, [3, -1])
     with pytest.raises(ValueError, match=r"`epsilon` is 0.0, but it must lie in \(0, inf\)"):
         mfg.finite.smallest_population(game, policy, 0)
+
+
+def test_a_reward_whose_program_is_affine_is_computed_in_closed_form():
+    """`coordination` has an interaction of its own making; at N = 1e6 nothing else would be exact."""
+    game, response = mfg.games.coordination(0.1), mfg.EntropyRegularized(1.0)
+    policy = mfg.solve(game, response).policy
+    found = mfg.finite.deviation_gain(game, policy, [2, 5, 10**6], response)
+    assert found.method == "closed form"
+    by_hand = mfg.finite.deviation_gain(game, policy, [2, 5], response, method="enumeration")
+    assert_close(found.gain[:2], by_hand.gain, rtol=1e-9)
+    # μ̃^N(s) = (1 + (N−1) μ(s))/N at one's own place, so R^N − R = (1 − μ(s))/N
+    shift = (1 - np.asarray(mfg.propagate(game, policy)[1])) / 1e6
+    assert_close(found.rewards[1, :, 0, 2] - game.reward_at(1, mfg.propagate(game, policy)[1])[:, 0], shift, rtol=1e-6)

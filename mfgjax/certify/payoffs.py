@@ -86,7 +86,7 @@ def derive_payoffs(game: FiniteHorizonGame) -> Payoffs:
             return _pairwise_reward(game, reward)
         except NotDerivable:
             pass  # the reward as a whole may still be read
-    value, slope, table = _read(game, lambda t, seen: game.pay_at(t, seen))
+    value, slope, table = _read(game, game.pay_at)
     if table is None:
         how = "read off the reward's program by intervals"
         return Payoffs(from_ranges(slope, False), value, None, None, False, how, True)
@@ -103,6 +103,21 @@ def _pairwise_reward(game: FiniteHorizonGame, reward: PairwiseReward) -> Payoffs
     if table is None:
         raise NotDerivable("the interaction is not affine in the mean field")
     return _pairwise(game, reward.theta, table, "interaction read off its program, which is affine{}")
+
+
+@eqx.filter_jit
+def interaction_table(game: FiniteHorizonGame) -> Float[Array, "T S A n"] | None:
+    """Return L with L_t(s,a,μ) = Σ L μ, read off the interaction's program, or the reward's if it is not pairwise.
+
+    Returns:
+      The table, over states or flattened pairs; None if the program is not affine in the mean field, cannot be read,
+      or is too large.
+    """
+    pairwise = isinstance(game.reward, PairwiseReward)
+    try:
+        return _read(game, (lambda t, seen: game.reward.L(t, seen)) if pairwise else game.pay_at)[2]  # pyright: ignore
+    except NotDerivable:
+        return None
 
 
 def _constant(game: FiniteHorizonGame, reward: TableReward) -> Payoffs:

@@ -12,6 +12,7 @@ from ..model import FiniteHorizonGame, state_law
 from ..operators import backward, evaluate
 from ..responses import AbstractResponse, EntropyRegularized, Greedy
 from .arguments import checked_agents, checked_criterion, decoupled_game, normalized, penalty, single_policy
+from .interaction import with_known_interaction
 from .payoffs import Plan, planned
 from .precision import as_double, as_precision, double
 
@@ -89,6 +90,8 @@ def deviation_gain(
                        rewards is too good; the jackknife corrects for that, and may go a little below 0.
                        Errors are a rough guide where the gain is smaller than they are.
 
+    An interaction, or a reward, given as a program that is affine in the mean field counts as one with a table.
+
     The gain is summed without cancellation, from the differences of policies (with KL terms) or advantages. Its
     `bound` is, with span f the largest difference of f between two available pairs (s,a), the first of
 
@@ -122,7 +125,7 @@ def deviation_gain(
     Source: Guan et al. (2021), arXiv:2110.07469, Theorem 2, eqs. (22)-(27), whose rates are improved here: the value
     gap is O(1/N) and the regularised gain O(β/N²) for Θ with a Lipschitz derivative.
     """
-    game = decoupled_game(game, "deviation_gain")
+    game = with_known_interaction(decoupled_game(game, "deviation_gain"))
     table, numbers = single_policy(game, policy), checked_agents(num_agents)
     criterion = checked_criterion(game, response, "deviation_gain")
     flat = numbers.reshape(-1)

@@ -1,12 +1,33 @@
 """What an agent of a finite population sees of the others, for rewards that pair it with them."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import equinox as eqx
 import jax.numpy as jnp
 
 from .._typing import Array, Scalar
+from ..certify.payoffs import interaction_table
 from ..kernels.base import time_slice
-from ..model import DenseInteraction, OwnStateInteraction, SuccessorInteraction
+from ..model import DenseInteraction, FiniteHorizonGame, OwnStateInteraction, PairwiseReward, SuccessorInteraction
+from ..model.rewards import TableReward
+
+
+def with_known_interaction(game: FiniteHorizonGame) -> FiniteHorizonGame:
+    """Return the game with a table in place of a program that is affine in the mean field, if it has one.
+
+    Then a reward of one's own, such as base − weight · μ(s), is computed as exactly as the library's.
+    """
+    reward: Any = game.reward
+    known = DenseInteraction | OwnStateInteraction | SuccessorInteraction
+    if isinstance(reward, TableReward) or (isinstance(reward, PairwiseReward) and isinstance(reward.L, known)):
+        return game
+    table = interaction_table(game)
+    if table is None:
+        return game
+    seen = (game.num_states,) if game.observes == "states" else (game.num_states, game.num_actions)
+    L = DenseInteraction(table.reshape(*table.shape[:3], *seen), len(seen))
+    theta = reward.theta if isinstance(reward, PairwiseReward) else None
+    return eqx.tree_at(lambda g: g.reward, game, PairwiseReward(L, theta))
 
 
 class OnePlace(NamedTuple):
