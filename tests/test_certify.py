@@ -482,6 +482,24 @@ def test_for_coupled_kernels_it_says_what_falls_away_and_what_remains(rng):
     assert np.isfinite(float(report["naive_chain"].value))
 
 
+class Clock(eqx.Module):
+    """A kernel given as a function that changes with time, and ignores the mean field."""
+
+    tables: jax.Array
+
+    def __call__(self, t, mean_field):
+        return self.tables[t]
+
+
+def test_a_kernel_given_as_a_function_of_time_alone_keeps_all_theorems(rng):
+    game, _, kernel, mask, initial = random_linear_game(rng)
+    clock = mfg.FiniteHorizonGame(Clock(jnp.asarray(kernel)), game.reward, initial, game.horizon, available=mask)
+    table, function = bounds_of(game, soft(0.2)), bounds_of(clock, soft(0.2))
+    for line in table.certificates:
+        assert function[line.name].word == line.word
+        np.testing.assert_allclose(function[line.name].value, line.value, rtol=1e-9, atol=1e-12)
+
+
 def test_the_chain_with_a_coupled_kernel_is_never_violated_and_contracts(rng):
     S, A, H, count = 3, 2, 3, 100
 

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 
 from .._typing import Array, Float
 from ..model import FiniteHorizonGame
-from .paths import over_successors, reachable
+from .paths import kernel_of, over_successors, reachable
 from .payoffs import Payoffs
 from .slopes import MOST_CONTRASTS, fitted
 
@@ -159,7 +159,7 @@ def _pairs_of_paths(game: FiniteHorizonGame, payoffs: Payoffs, mask: Array) -> F
     counts = counted(game, jnp.ones(mask.shape[0], game.dtype))
 
     def step(later: Array, t: Array) -> tuple[Array, Array]:
-        kernel = game.kernel_at(jnp.minimum(t, game.horizon - 1), game.initial)
+        kernel = kernel_of(game, t)
         if kinds == 1:  # what a path collects depends on states alone
 
             def best(values: Array) -> Array:
@@ -185,7 +185,7 @@ def _single_paths(game: FiniteHorizonGame, payoffs: Payoffs, mask: Array) -> Flo
 
     def step(later: Array, xs: tuple[Array, Array]) -> tuple[Array, Array]:
         t, own = xs
-        kernel = game.kernel_at(jnp.minimum(t, game.horizon - 1), game.initial)
+        kernel = kernel_of(game, t)
         total = own + game.discount * over_successors(kernel, later)
         here = jnp.where(mask[t], total, -jnp.inf).max(axis=1)
         return here, here

@@ -10,7 +10,6 @@ import numpy as np
 from .. import _checks
 from .._typing import Array, ArrayLike
 from ..equilibrium import Equilibrium
-from ..kernels import AbstractKernel
 from ..model import FiniteHorizonGame, respond, seen_distance
 from ..responses import AbstractResponse, EntropyRegularized
 from ..responses.base import AbstractTempered
@@ -21,7 +20,7 @@ from .contraction import coupled_chain, largest_constants, naive_chain, path_spa
 from .lipschitz import Lipschitz, contradict, derive_kernel_constants
 from .local import MOST_UNKNOWNS, critical_beta, local_radius
 from .paper_bounds import paper_bound
-from .paths import mixing
+from .paths import is_decoupled, mixing
 from .payoffs import Payoffs, derive_payoffs
 from .ranges import NotDerivable
 from .report import Report
@@ -111,7 +110,7 @@ def _certified(
     critical: bool,
     key: Array,
 ) -> Report:
-    decoupled = isinstance(game.kernel, AbstractKernel)
+    decoupled = is_decoupled(game)
     tempered = response if isinstance(response, AbstractTempered) else None
     beta = jnp.asarray(jnp.nan, game.dtype) if tempered is None else tempered.beta.astype(game.dtype)
     payoffs, kernel, trouble = _known(game, constants)

@@ -10,9 +10,9 @@ import numpy as np
 from .. import _checks
 from .._simplex import total_variation
 from .._typing import Array, ArrayLike, Float
-from ..kernels import AbstractKernel
 from ..model import FiniteHorizonGame
 from .intervals import Interval
+from .paths import is_decoupled
 from .ranges import NotDerivable, range_of
 from .sampling import sample_laws, seen_of
 from .slopes import oscillation
@@ -86,7 +86,7 @@ def sample_lipschitz(game: FiniteHorizonGame, *, key: Array, num_pairs: int = 10
 @eqx.filter_jit
 def _sampled(game: FiniteHorizonGame, key: Array, num_pairs: int) -> tuple[Array, Array]:
     times = jnp.arange(game.horizon + 1, dtype=jnp.int32)
-    coupled = not isinstance(game.kernel, AbstractKernel)
+    coupled = not is_decoupled(game)
 
     def quotients(pair: Array) -> tuple[Array, Array]:
         first, second = pair
@@ -135,7 +135,7 @@ def derive_kernel_constants(game: FiniteHorizonGame) -> Array:
     Raises:
       NotDerivable: saying why, if the kernel's program cannot be read.
     """
-    if isinstance(game.kernel, AbstractKernel):
+    if is_decoupled(game):
         return jnp.zeros(game.horizon, game.dtype)
     S, A = game.num_states, game.num_actions
     shape = (S,) if game.observes == "states" else (S, A)

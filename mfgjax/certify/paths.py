@@ -6,8 +6,34 @@ import jax.numpy as jnp
 from .._typing import Array, Bool, Float
 from ..kernels import AbstractKernel, MovesKernel, SuccessorKernel
 from ..model import FiniteHorizonGame
+from .intervals import Interval
+from .ranges import ignores
 
 _AT_ONCE = 2**21
+
+
+def any_mean_field(game: FiniteHorizonGame) -> Array:
+    """Return some mean field of one time, for kernels that do not depend on it."""
+    if game.observes == "states":
+        return game.initial
+    return jnp.broadcast_to(game.initial[:, None], (game.num_states, game.num_actions))
+
+
+def kernel_of(game: FiniteHorizonGame, t: Array) -> AbstractKernel:
+    """Return the kernel of the move from t, or of the last one for t = H, of a game whose kernel is decoupled."""
+    return game.kernel_at(jnp.minimum(t, game.horizon - 1), any_mean_field(game))
+
+
+def is_decoupled(game: FiniteHorizonGame) -> bool:
+    """Tell whether the kernel does not depend on the mean field, by its kind or by its program."""
+    if isinstance(game.kernel, AbstractKernel):
+        return True
+    some = any_mean_field(game)
+
+    def program(seen: Array) -> Array:
+        return game.kernel_at(jnp.int32(0), seen).probabilities
+
+    return ignores(program, Interval(some, some))
 
 
 def over_successors(kernel: AbstractKernel, values: Float[Array, "S *batch"]) -> Float[Array, "S A *batch"]:
@@ -41,7 +67,7 @@ def reachable(game: FiniteHorizonGame) -> Bool[Array, "T S"]:
     def step(here: Array, t: Array) -> tuple[Array, Array]:
         mass = (here[:, None] & game.available_at(t)).astype(game.dtype)
         # one pass of ones over the support: what arrives is positive exactly where it can
-        arrives = game.kernel_at(jnp.minimum(t, game.horizon - 1), here).push(mass) > 0
+        arrives = kernel_of(game, t).push(mass) > 0
         return arrives, here
 
     times = jnp.arange(game.horizon + 1, dtype=jnp.int32)
@@ -58,7 +84,7 @@ def mixing(game: FiniteHorizonGame, limit: int) -> Float[Array, " H"]:
         return jnp.ones(game.horizon, game.dtype)
 
     def at(t: Array) -> Array:
-        rows = probabilities(game.kernel_at(t, game.initial)).astype(game.dtype).reshape(size, -1)
+        rows = probabilities(kernel_of(game, t)).astype(game.dtype).reshape(size, -1)
         mask = game.available_at(t).reshape(size)
 
         def largest(x: Array) -> Array:

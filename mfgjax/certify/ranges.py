@@ -65,6 +65,16 @@ def range_of(function: Callable[[Array], Array], box: Interval, *, entrywise: bo
     return result if isinstance(result, Range) else _constant(result, seed.shape[0])
 
 
+def ignores(function: Callable[[Array], Array], box: Interval) -> bool:
+    """Tell whether the program of a function does not use its input at all."""
+    jaxpr = jax.make_jaxpr(function)(jax.ShapeDtypeStruct(jnp.shape(box.low), box.low.dtype))
+    used = set(jaxpr.jaxpr.invars)
+    for equation in jaxpr.jaxpr.eqns:
+        if any(not hasattr(atom, "val") and atom in used for atom in equation.invars):
+            used.update(equation.outvars)
+    return not any(not hasattr(atom, "val") and atom in used for atom in jaxpr.jaxpr.outvars)
+
+
 def _evaluate(jaxpr: Any, consts: Sequence[Any], arguments: Sequence[Any], rules: dict[str, Callable]) -> list[Any]:
     known: dict[Any, Any] = {}
 
