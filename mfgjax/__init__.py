@@ -3,6 +3,7 @@
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from . import design as design
 from . import finite as finite
 from . import games as games
 from ._result import RESULTS as RESULTS

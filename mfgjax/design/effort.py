@@ -1,0 +1,187 @@
+"""The policy nearest to a given one that moves a population along a given flow."""
+
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from .. import _checks
+from .._simplex import log_normalize
+from .._typing import Array, ArrayLike, Float
+from ..kernels import AbstractKernel
+from ..model import FiniteHorizonGame
+from ..responses import EntropyRegularized
+from ..solve import fit_response
+
+_STEPS = 100
+
+
+class LeastEffort(eqx.Module):
+    """A policy that realises a flow with the least departure from a prior.
+
+    Attributes:
+      policy: π_t(a|s), `[T, S, A]`; the prior at time H, where nobody moves, and in states that are empty.
+      log_policy: its log.
+      effort: Σ_s μ_t(s) KL(π_t(·|s) ‖ prior_t(·|s)) at each time, in nats.
+      residual: what the flow of the policy is off, max_t d_TV.
+    """
+
+    policy: Float[Array, "T S A"]
+    log_policy: Float[Array, "T S A"]
+    effort: Float[Array, " T"]
+    residual: Float[Array, ""]
+
+
+def least_effort_policy(game: FiniteHorizonGame, flow: ArrayLike, prior: ArrayLike | None = None) -> LeastEffort:
+    """Find the policy of least KL divergence from a prior that moves a population along a flow.
+
+        min Σ_s μ_t(s) KL(π_t(·|s) ‖ prior_t(·|s))   subject to   Σ_{s,a} μ_t(s) π_t(a|s) P_t(s'|s,a,μ_t) = μ_{t+1}(s')
+
+    for each t by itself, since the flow is given. The problem is convex; its solution is π ∝ prior · exp(Σ_s' P f(s'))
+    with prices f that minimise Σ_s μ_t log Σ_a prior exp(Σ P f) − Σ_s' μ_{t+1} f(s'), by Newton's method.
+
+    Args:
+      game: one that observes states; its kernel may depend on the population, which is known here.
+      flow: laws of the states `[H+1, S]`, starting with the game's `initial`.
+      prior: `[S, A]` or `[H+1, S, A]`, positive exactly on the available actions; None: uniform over them.
+
+    Returns:
+      A `LeastEffort`.
+
+    Raises:
+      ValueError: naming the time and the node where the flow asks for more than can move there, or where it leaves no
+        room for an available action (then no policy that is positive on all of them realises it).
+
+    Source: the regularised moves of Guan et al. (2021), arXiv:2110.07469, with prices in place of rewards: the
+    Schrödinger problem of one step.
+    """
+    if not isinstance(game, FiniteHorizonGame):
+        raise ValueError(f"`game` must be a `FiniteHorizonGame`; got {type(game).__name__}.")
+    if game.observes != "states":
+        raise ValueError("`flow` is one of states, but the game observes joint laws of states and actions.")
+    mu = _checks.as_numbers("flow", flow)
+    _checks.shape_is("flow", mu, [(game.horizon + 1, game.num_states)], "times, states")
+    if _checks.is_traced((mu, game)):
+        raise ValueError(
+            "`flow` or `game` is traced, but whether a flow is possible must be known: call it outside `jit`."
+        )
+    _checks.distribution("flow", mu, leading=1)
+    start = np.asarray(mu)[0]
+    same = np.abs(start - np.asarray(game.initial)) <= 1e-6
+    _checks.all_true("flow", start, same, "at time 0 it must be the game's `initial`", " at time 0")
+    response = fit_response(game, EntropyRegularized(1.0, prior))
+    logs = response.log_prior(game.available, game.dtype)
+    mu = jnp.asarray(mu, game.dtype)
+    _check_possible(game, mu)
+    return _found(game, mu, jnp.broadcast_to(logs, (game.horizon + 1, *logs.shape[1:])))
+
+
+@eqx.filter_jit
+def _found(game: FiniteHorizonGame, mu: Array, log_prior: Array) -> LeastEffort:
+    def at(xs: tuple[Array, Array, Array, Array]) -> tuple[Array, Array, Array]:
+        t, here, there, logs = xs
+        kernel = game.kernel_at(t, here)
+        log_policy = _tilted(kernel, logs, _prices(kernel, here, there, logs))
+        log_policy = jnp.where((here > 0)[:, None], log_policy, logs)
+        policy = jnp.exp(log_policy)
+        spent = jnp.where(policy > 0, policy * (log_policy - jnp.where(policy > 0, logs, 0)), 0).sum(axis=1)
+        off = jnp.abs(kernel.push(here[:, None] * policy) - there).sum() / 2
+        return log_policy, (here * spent).sum(), off
+
+    times = jnp.arange(game.horizon, dtype=jnp.int32)
+    log_policy, effort, off = jax.lax.map(at, (times, mu[:-1], mu[1:], log_prior[:-1]))
+    log_policy = jnp.concatenate([log_policy, log_prior[-1:]])
+    return LeastEffort(jnp.exp(log_policy), log_policy, jnp.append(effort, 0), off.max())
+
+
+def _tilted(kernel: AbstractKernel, log_prior: Array, prices: Array) -> Array:
+    return log_normalize(log_prior + kernel.expect(prices), axis=1)
+
+
+def _prices(kernel: AbstractKernel, here: Array, there: Array, log_prior: Array) -> Array:
+    """Return prices f of the next states at which as many move to each as are wanted there."""
+
+    def loss(f: Array) -> Array:
+        return (here * jax.nn.logsumexp(log_prior + kernel.expect(f), axis=1)).sum() - (there * f).sum()
+
+    def slope(f: Array) -> Array:
+        return kernel.push(here[:, None] * jnp.exp(_tilted(kernel, log_prior, f))) - there
+
+    def going(carry: tuple[Array, Array]) -> Array:
+        f, k = carry
+        return (jnp.abs(slope(f)).sum() > 8 * jnp.finfo(f.dtype).eps) & (k < _STEPS)
+
+    def step(carry: tuple[Array, Array]) -> tuple[Array, Array]:
+        f, k = carry
+        gradient, curvature = slope(f), jax.jacfwd(slope)(f)
+        # prices count up to a constant, and those of places that nobody comes near do not count at all
+        scale = jnp.abs(curvature).max() + jnp.finfo(f.dtype).tiny
+        direction = -jnp.linalg.lstsq(curvature / scale, gradient / scale, rcond=1e-13)[0]
+        before, descent = loss(f), (gradient * direction).sum()
+
+        def shorter(share: Array) -> Array:
+            enough = loss(f + share * direction) <= before + 1e-4 * share * descent + 1e-15
+            return ~enough & (share > 1e-10)
+
+        share = jax.lax.while_loop(shorter, lambda share: share / 2, jnp.ones((), f.dtype))
+        return f + share * direction, k + 1
+
+    return jax.lax.while_loop(going, step, (jnp.zeros_like(there), jnp.int32(0)))[0]
+
+
+def _check_possible(game: FiniteHorizonGame, mu: Array) -> None:
+    """Refuse a flow that no policy positive on all available actions realises, by linear programs."""
+    from scipy import optimize, sparse  # half a second to import
+
+    S, A = game.num_states, game.num_actions
+    flow, eye = np.asarray(mu, dtype=float), jnp.eye(S, dtype=game.dtype)
+    for t in range(game.horizon):
+        here, there = flow[t], flow[t + 1]
+        mask = np.asarray(game.available_at(jnp.int32(t))).reshape(-1) & np.repeat(here > 0, A)
+        moves = np.asarray(game.kernel_at(jnp.int32(t), mu[t]).expect(eye), dtype=float).reshape(S * A, S)[mask]
+        own = np.repeat(np.arange(S), A)[mask]
+        most = np.array([(here * _largest(moves[:, n], own, S)).sum() for n in range(S)])
+        for n in np.flatnonzero(there > most + 1e-9):
+            raise ValueError(
+                f"`flow[{t + 1}, {n}]` is {there[n]:.6g}, but of those at time {t} at most {most[n]:.6g} can move to "
+                f"state {game.state_labels[n]!r}."
+            )
+        # shares of the mass of a state, at least δ each, δ as large as possible, and what is missing at each place
+        leave = sparse.csr_matrix((np.ones(len(own)), (own, np.arange(len(own)))), shape=(S, len(own)))
+        arrive = sparse.csr_matrix((moves * here[own][:, None]).T)
+        nothing, lack = sparse.csr_matrix((S, 2 * S + 1)), sparse.eye(S)
+        equal = sparse.vstack(
+            [
+                sparse.hstack([leave, nothing]),
+                sparse.hstack([arrive, lack, -lack, sparse.csr_matrix((S, 1))]),
+            ]
+        )
+        least = sparse.hstack([-sparse.eye(len(own)), sparse.csr_matrix((len(own), 2 * S)), np.ones((len(own), 1))])
+        cost = np.concatenate([np.zeros(len(own)), np.full(2 * S, 1e3), [-1.0]])
+        found: Any = optimize.linprog(
+            cost, A_ub=least, b_ub=np.zeros(len(own)), A_eq=equal, b_eq=np.concatenate([(here > 0) * 1.0, there]),
+            bounds=[(0, None)] * (len(cost) - 1) + [(0, 1)],
+        )  # fmt: skip
+        missing, room = found.x[len(own) : len(own) + S], found.x[-1]
+        if missing.max() > 1e-9:
+            n = int(missing.argmax())
+            raise ValueError(
+                f"`flow[{t + 1}, {n}]` is {there[n]:.6g}, which those at time {t} cannot bring about together with the "
+                f"rest of the flow: {missing[n]:.3g} are missing in state {game.state_labels[n]!r}."
+            )
+        if room <= 1e-12:
+            at = int(np.flatnonzero(found.x[: len(own)] <= 1e-9)[0])
+            s, a = own[at], np.tile(np.arange(A), S)[mask][at]
+            raise ValueError(
+                f"`flow[{t + 1}]` leaves nobody for action {game.action_labels[a]!r} in state {game.state_labels[s]!r} "
+                f"at time {t}, or for some other: no policy that is positive on all available actions realises it."
+            )
+
+
+def _largest(column: np.ndarray, own: np.ndarray, num_states: int) -> np.ndarray:
+    """Return for each state the largest probability among its actions."""
+    best = np.zeros(num_states)
+    np.maximum.at(best, own, column)
+    return best

@@ -1,0 +1,116 @@
+"""The reference policy under which a given policy, or a given flow, is an equilibrium."""
+
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from .. import _checks
+from .._simplex import log_normalize, safe_log
+from .._typing import Array, ArrayLike, Float
+from ..model import FiniteHorizonGame, mean_field_map, seen_distance, state_law
+from ..responses import EntropyRegularized
+from .effort import least_effort_policy
+
+
+class InverseReference(eqx.Module):
+    """A reference policy, and the equilibrium that it was made for.
+
+    Attributes:
+      log_reference: log ρ_t(a|s), `[T, S, A]`, −inf where an action is not available.
+      policy: the policy that is an equilibrium under it.
+      mean_field: what payoffs see of the population that follows it.
+      residual: max_t d_TV(μ_t, Γ(μ)_t), zero up to rounding.
+    """
+
+    log_reference: Float[Array, "T S A"]
+    policy: Float[Array, "T S A"]
+    mean_field: Array
+    residual: Float[Array, ""]
+
+    @property
+    def reference(self) -> Float[Array, "T S A"]:
+        """Return ρ itself, in which entries of exp(−β span Q) may be zero for rounding: prefer `log_reference`."""
+        return jnp.exp(self.log_reference)
+
+
+def inverse_reference(
+    game: FiniteHorizonGame, target: ArrayLike, beta: ArrayLike, *, prior: ArrayLike | None = None
+) -> InverseReference:
+    """Find the reference policy under which a policy is a regularised equilibrium, in closed form.
+
+    With μ the flow of the policy π, backward in time from V_{H+1} = 0,
+
+        Q_t(s,a) = R_t(s,a,μ_t) + γ Σ_s' P_t(s'|s,a,μ_t) V_{t+1}(s')
+        V_t(s)   = −(1/β) log Σ_a π_t(a|s) exp(−β Q_t(s,a))
+        ρ_t(a|s) = π_t(a|s) exp(−β (Q_t(s,a) − V_t(s)))
+
+    Then Σ_a ρ = 1 and (1/β) log Σ_a ρ exp(βQ) = V, so π is the answer to μ under ρ: exactly one ρ does that. Other
+    equilibria may exist beside it, and a solver may find those.
+
+    Args:
+      game: the physics. The rewards must be known, and it must be all of them.
+      target: a policy `[T, S, A]` or `[S, A]`, positive on all available actions; or a flow of states `[T, S]`, of
+        which the policy of least effort is taken (see `least_effort_policy`).
+      beta: inverse temperature β > 0, in 1/reward.
+      prior: for a flow, the policy from which effort is measured; None: the uniform one.
+
+    Returns:
+      An `InverseReference`; use it as `EntropyRegularized(beta, log_reference=found.log_reference)`.
+
+    Raises:
+      ValueError: naming the time, the state and the action where the policy is zero but the action available, or where
+        a flow asks for a move that does not exist.
+
+    Source: the soft backup of Guan et al. (2021), arXiv:2110.07469, eq. (15), solved for ρ.
+    """
+    if not isinstance(game, FiniteHorizonGame):
+        raise ValueError(f"`game` must be a `FiniteHorizonGame`; got {type(game).__name__}.")
+    beta = _checks.scalar_in("beta", beta, 0, float("inf"), "(0, inf)")
+    table = _checks.as_numbers("target", target)
+    T, S, A = game.horizon + 1, game.num_states, game.num_actions
+    _checks.shape_is("target", table, [(T, S, A), (S, A), (T, S)], "a policy, times first or not; or a flow of states")
+    if table.shape == (S, A) == (T, S):
+        raise ValueError(f"`target` of shape {table.shape} may be a policy or a flow: give a policy as {(T, S, A)}.")
+    if table.shape == (T, S):
+        return _inverse(game, least_effort_policy(game, table, prior).log_policy, jnp.asarray(beta, game.dtype))
+    if prior is not None:
+        raise ValueError("`prior` is for a flow, but `target` is a policy.")
+    if not _checks.is_traced((table, game.available)):
+        _check_policy(game, np.broadcast_to(np.asarray(table), (T, S, A)))
+    logs = jnp.where(game.available, safe_log(jnp.asarray(table, game.dtype)), -jnp.inf)
+    logs = log_normalize(jnp.broadcast_to(logs, (T, S, A)), axis=2)
+    return _inverse(game, logs, jnp.asarray(beta, game.dtype))
+
+
+def _check_policy(game: FiniteHorizonGame, policy: np.ndarray) -> None:
+    _checks.distribution("target", policy, leading=2)
+    mask = np.broadcast_to(np.asarray(game.available), policy.shape)
+    _checks.all_true("target", policy, (policy > 0) | ~mask, "the action is available, so it must be positive")
+    _checks.all_true("target", policy, (policy == 0) | mask, "the action is not available, so it must be 0")
+
+
+@eqx.filter_jit
+def _inverse(game: FiniteHorizonGame, log_policy: Array, beta: Array) -> InverseReference:
+    policy = jnp.exp(log_policy)
+    _, seen = state_law(game, policy)
+
+    def step(later: Array, xs: tuple[Array, Array, Array]) -> tuple[Array, Array]:
+        t, now, logs = xs
+        move = jnp.minimum(t, game.horizon - 1)
+        q = game.reward_at(t, now) + game.discount * game.kernel_at(move, seen[move]).expect(later)
+        possible = logs > -jnp.inf
+        # only differences count: β Q itself would be rounded at ε β |Q|
+        lowest = jnp.where(possible, q, jnp.inf).min(axis=1)
+        above = jnp.where(possible, beta * (q - lowest[:, None]), 0)
+        weights = jnp.where(possible, logs - above, -jnp.inf)
+        total = jax.nn.logsumexp(weights, axis=1)
+        return lowest - total / beta, weights - total[:, None]
+
+    times = jnp.arange(game.horizon + 1, dtype=jnp.int32)
+    _, log_reference = jax.lax.scan(step, jnp.zeros_like(game.initial), (times, seen, log_policy), reverse=True)
+    response: Any = EntropyRegularized(beta, log_reference=log_reference)
+    residual = seen_distance(game, seen, mean_field_map(game, response)(seen))
+    return InverseReference(log_reference, policy, seen, residual)
