@@ -1,0 +1,43 @@
+"""What moves the crowd most, as bars."""
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from .. import _checks
+from ..design import Sensitivity
+from .crowd import new_axes
+
+
+def plot_sensitivity(
+    found: Sensitivity, *, top: int = 12, ax: Axes | None = None, title: str = "", quantity: str = "quantity"
+) -> Axes:
+    """Draw the largest derivatives of an equilibrium quantity as horizontal bars.
+
+    Args:
+      found: of `design.sensitivity`.
+      top: number of bars.
+      ax: axes to draw on; None: new ones.
+      title: of the picture.
+      quantity: its name, for the axis; the derivative is in its units per unit of the parameter.
+
+    Returns:
+      The axes.
+    """
+    rows = found.top(_checks.integer_at_least("top", top, 1))
+    if not rows:
+        raise ValueError("`found` has no derivative that is not zero: nothing moves the quantity.")
+    ax = new_axes(ax, (8, 0.8 + 0.34 * len(rows)))
+    places = np.arange(len(rows))
+    slopes = np.array([slope for _, slope, _ in rows])
+    # darker where it grows, hatched where it falls: told apart without colour
+    bars = ax.barh(places, slopes, color=["#0072b2" if slope > 0 else "#e8e8e8" for slope in slopes], edgecolor="0.2")
+    for bar, slope in zip(bars, slopes, strict=True):
+        if slope < 0:
+            bar.set_hatch("///")
+    ax.set_yticks(places, [f"{name} = {own:.3g}" for name, _, own in rows])
+    ax.invert_yaxis()
+    ax.axvline(0, color="0.2", linewidth=0.8)
+    ax.set_xlabel(f"derivative of the {quantity}")
+    ax.set_title(title or f"what moves the {quantity} most (now {float(found.value):.4g})")
+    ax.grid(axis="x", alpha=0.3)
+    return ax
