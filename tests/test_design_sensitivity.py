@@ -8,7 +8,7 @@ import pytest
 from helpers import assert_close, random_game, random_policy
 
 import mfgjax as mfg
-from mfgjax.plot.sensitivity import plot_sensitivity
+from mfgjax.plot import plot_sensitivity
 
 GAME = mfg.games.resource_allocation()
 RHO = mfg.games.resource_allocation_reference(GAME)

@@ -3,6 +3,7 @@
 import functools
 import re
 import zlib
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -14,6 +15,7 @@ from helpers import assert_close, random_game, random_policy
 import mfgjax as mfg
 
 KEY = jax.random.key(0)
+ROOT = Path(__file__).parent.parent
 RUNS = 4000
 TOLERANCE = 5  # standard errors: one in two million of normal numbers lies beyond
 
@@ -170,3 +172,11 @@ def test_wrong_policies_are_refused_where_they_are_wrong():
     lanes = np.stack([policy, policy], axis=-1)
     with pytest.raises(ValueError, match=r"`num_agents` has shape \(3,\), which does not broadcast"):
         mfg.finite.simulate(game, lanes, [1, 2, 3], 2, key=KEY)
+
+
+def test_a_graph_with_a_hub_keeps_whole_numbers():
+    """Predecessors of a hub are summed in buckets, whose sums are wider integers."""
+    game = mfg.games.load_game(ROOT / "examples" / "evacuation.toml").game
+    policy = mfg.solve(game, mfg.EntropyRegularized(2.0)).policy
+    found = mfg.finite.simulate(game, policy, 60, 5, key=jax.random.key(0))
+    assert (np.asarray(found.counts).sum(axis=1) == 60).all()

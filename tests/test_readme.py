@@ -18,7 +18,7 @@ def blocks(language, text=README):
 
 
 def test_the_python_examples_run_and_give_what_their_comments_say():
-    first, own, swept, proved = blocks("python")
+    first, own, swept, proved, agents, shaped = blocks("python")
     names: dict = {}
     exec(compile(first, "README.md", "exec"), names)
     shown = re.search(r"eq\.mean_field\[-1\]\s+# (\[.*\])", first)
@@ -35,6 +35,12 @@ def test_the_python_examples_run_and_give_what_their_comments_say():
     assert not ds.result_code.any()
     exec(compile(proved, "README.md", "exec"), example)
     np.testing.assert_allclose(example["report"]["path_span"].threshold, 0.8, rtol=1e-3)
+    exec(compile(agents, "README.md", "exec"), example)
+    shown = re.search(r"gain\.gain\s+# (\[.*?\])", agents)
+    assert shown is not None
+    np.testing.assert_allclose(example["gain"].gain, np.array(eval(shown[1])), rtol=0.02)
+    exec(compile(shaped, "README.md", "exec"), example)
+    np.testing.assert_allclose(example["found"].reference, np.broadcast_to(example["rho"], (6, 5, 3)), atol=1e-9)
     assert int(example["report"].unique) == 1 and float(example["report"]["distance"].value) < 1e-8
 
 
@@ -46,7 +52,17 @@ def test_the_first_block_holds_the_two_commands():
 def test_the_other_commands_exist():
     shown = "\n".join(blocks("console")).splitlines()
     lines = [shlex.split(line[2:]) for line in shown if line.startswith("$ mfgjax")]
-    assert [line[1] for line in lines] == ["solve", "solve", "list", "sweep", "sweep", "certify", "certify"]
+    assert [line[1] for line in lines] == [
+        "solve",
+        "solve",
+        "list",
+        "sweep",
+        "sweep",
+        "certify",
+        "certify",
+        *["simulate"] * 2,
+        "reproduce",
+    ]
     assert ROOT.joinpath(lines[0][2]).exists()
 
 

@@ -64,6 +64,12 @@ class Preset(StrEnum):
     author_code = "author-code"
 
 
+class Figure(StrEnum):
+    """Values of `--figure`."""
+
+    three = "3"
+
+
 class Example(StrEnum):
     """What can be reproduced."""
 
@@ -383,12 +389,92 @@ def certify(
 
 
 @app.command(epilog=STATUS)
+def simulate(
+    game: _Game,
+    agents: Annotated[
+        str,
+        typer.Option(
+            metavar="RANGE",
+            help="Numbers of agents, up to 1e9: one, a list such as 10,1000 or a range as in [b]sweep[/b], "
+            "such as 2:16384:14:log.",
+            show_default=False,
+        ),
+    ],
+    beta: _Beta = None,
+    reference: _Reference = None,
+    response: _Response = Response.entropy,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Parameter of a ready-made game; may be repeated."),
+    ] = None,
+    policy: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PATH",
+            help="What agents do, in place of an equilibrium: a JSON file, either {node: {next node: probability}} or "
+            "rows of probabilities by state, or by time and state. With [b]--beta[/b] its value has KL terms.",
+        ),
+    ] = None,
+    runs: Annotated[int, _whole("Simulated populations of each size.")] = 1000,
+    seed: Annotated[int, _whole("Of the random numbers.")] = 0,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Save simulation.json there, gain.png if there are several numbers of agents, and agents.gif for a "
+            "graph and at most 200 agents.",
+        ),
+    ] = None,
+    as_json: _AsJson = False,
+    float32: _Single = False,
+) -> int:
+    """Put N agents in the place of infinitely many: values, what one gains by leaving the policy, distances.
+
+    [b]Examples[/b]
+
+      mfgjax simulate resource-allocation --beta 3 --agents 10,100,1000
+
+      mfgjax simulate resource-allocation --beta 3 --agents 2:16384:14:log --out results
+
+      mfgjax simulate ring-crowd --beta 20 --agents 1000000000 --json
+
+      mfgjax simulate my_game.toml --policy by_hand.json --agents 50
+    """
+    from .simulating import SimulateRequest, run
+
+    return run(
+        SimulateRequest(
+            game=game,
+            beta=beta,
+            reference=reference,
+            response=response.value,
+            settings=tuple(settings or ()),
+            policy=policy,
+            agents=agents,
+            runs=runs,
+            seed=seed,
+        ),
+        out,
+        as_json=as_json,
+        float32=float32,
+    )
+
+
+@app.command(epilog=STATUS)
 def reproduce(
     example: Annotated[Example, typer.Argument(help="What to reproduce.", show_default=False)],
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for figures, equilibria and the table.")],
     preset: Annotated[
         Preset, typer.Option(help="Numbers as printed, or as in the first author's published code.")
     ] = Preset.paper,
+    figure: Annotated[
+        Figure | None,
+        typer.Option(
+            help="3: what one agent among N gains, instead. [dim]Default: the oscillation, equilibria, figures 1 and 2."
+            "[/dim]",
+            show_default=False,
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the table as JSON and nothing else.")] = False,
 ) -> int:
     """Reproduce the example of the paper (Guan et al. 2021, section V): its oscillation, equilibria and figures.
@@ -398,9 +484,13 @@ def reproduce(
       mfgjax reproduce resource-allocation --out results
 
       mfgjax reproduce resource-allocation --preset author-code --out results
-    """
-    from .reproducing import run
 
+      mfgjax reproduce resource-allocation --figure 3 --out results
+    """
+    from .reproducing import run, run_gains
+
+    if figure is not None:
+        return run_gains(preset.value, out, as_json=as_json)
     return run(preset.value, out, as_json=as_json)
 
 

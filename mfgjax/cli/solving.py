@@ -140,25 +140,38 @@ def reference_of(wanted: str | None, named: str, loaded: GameFile) -> Any:
         if loaded.reference is None or catalogue.is_ready_made(named) != (wanted == "paper"):
             raise ValueError(f"`--reference {wanted}`: {named} has no such reference policy.")
         return loaded.reference
+    return read_policy("reference", wanted, named, loaded, "uniform, paper, file or the path of a JSON file")
+
+
+def read_policy(option: str, path: str, named: str, loaded: GameFile, what: str) -> Any:
+    """Return the policy in a JSON file: rows of probabilities, or probabilities of the next nodes by node.
+
+    Args:
+      option: that says so, for sentences.
+      path: of the file.
+      named: the game, as on the command line.
+      loaded: the game.
+      what: the option takes.
+
+    Raises:
+      ValueError: if there is no such file, or what it holds is no policy.
+    """
     try:
-        content = json.loads(Path(wanted).read_text(encoding="utf-8"))
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise ValueError(
-            f"`--reference` must be uniform, paper, file or the path of a JSON file; got {wanted!r}, and there is no "
-            "such file."
-        ) from None
+        raise ValueError(f"`--{option}` must be {what}; got {path!r}, and there is no such file.") from None
     except OSError as error:
-        raise ValueError(f"`--reference {wanted}` cannot be read: {error.strerror}.") from error
+        raise ValueError(f"`--{option} {path}` cannot be read: {error.strerror}.") from error
     except ValueError as error:  # no JSON, or no UTF-8
-        raise ValueError(f"`--reference {wanted}` is no valid JSON: {error}.") from error
+        raise ValueError(f"`--{option} {path}` is no valid JSON: {error}.") from error
     if not isinstance(content, dict):
         return content
     for node, row in content.items():
         if not isinstance(row, dict):
-            raise ValueError(f"`reference[{node!r}]` must be probabilities by node; got {json.dumps(row)[:40]}.")
+            raise ValueError(f"`{option}[{node!r}]` must be probabilities by node; got {json.dumps(row)[:40]}.")
     if not isinstance(loaded.game.kernel, MovesKernel):
-        raise ValueError(f"`--reference {wanted}` names nodes, but {named} is no game on a graph.")
-    return games.policy_on_edges(loaded.game, content)
+        raise ValueError(f"`--{option} {path}` names nodes, but {named} is no game on a graph.")
+    return games.policy_on_edges(loaded.game, content, name=option)
 
 
 def _save(

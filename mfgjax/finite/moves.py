@@ -39,7 +39,7 @@ class Moves(eqx.Module):
     def of_crowd(self, stream: Stream, mass: Int[Array, "S A B runs"]) -> Int[Array, "S B runs"]:
         """Draw how many agents of a crowd are where next, given how many take which action."""
         if self.probabilities is None:
-            return self.kernel.push(mass)
+            return self.kernel.push(mass).astype(mass.dtype)  # sums over buckets are wider
         counts = multinomial(stream, mass, self.probabilities)
         if isinstance(self.kernel, SuccessorKernel):
             counts = self.kernel.predecessors.sum(counts.reshape(-1, *counts.shape[3:]))

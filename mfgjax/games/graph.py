@@ -185,12 +185,15 @@ def moves(game: FiniteHorizonGame) -> list[list[str]]:
     ]
 
 
-def policy_on_edges(game: FiniteHorizonGame, weights: Mapping[str, Mapping[str, float]]) -> Float[Array, "S A"]:
+def policy_on_edges(
+    game: FiniteHorizonGame, weights: Mapping[str, Mapping[str, float]], *, name: str = "reference"
+) -> Float[Array, "S A"]:
     """Build a policy from the probabilities of the moves, node by node.
 
     Args:
       game: a graph game.
       weights: for each node, probabilities of the nodes it leads to; a node left out moves uniformly.
+      name: of the policy, for sentences about what is wrong.
 
     Returns:
       The policy `[S, A]`, the same at all times.
@@ -200,23 +203,21 @@ def policy_on_edges(game: FiniteHorizonGame, weights: Mapping[str, Mapping[str, 
     """
     table = np.where(np.asarray(game.available)[0], np.asarray(_moves_kernel(game).next_state), -1)
     if not isinstance(weights, Mapping):
-        raise ValueError(f"`reference` must map nodes to the weights of their moves; got {_checks.shorten(weights)}.")
-    place = {name: i for i, name in enumerate(game.state_labels)}
+        raise ValueError(f"`{name}` must map nodes to the weights of their moves; got {_checks.shorten(weights)}.")
+    place = {label: i for i, label in enumerate(game.state_labels)}
     policy = (table >= 0) / (table >= 0).sum(axis=1, keepdims=True)
     for node, row in weights.items():
         if node not in place:
-            raise ValueError(f"`reference` has the key {node!r}, but there is no such node.")
+            raise ValueError(f"`{name}` has the key {node!r}, but there is no such node.")
         if not isinstance(row, Mapping):
-            raise ValueError(f"`reference[{node!r}]` must map nodes to weights; got {_checks.shorten(row)}.")
+            raise ValueError(f"`{name}[{node!r}]` must map nodes to weights; got {_checks.shorten(row)}.")
         s = place[node]
         policy[s] = 0
         for target, weight in row.items():
             actions = np.flatnonzero(table[s] == place.get(target, -2))
             if not len(actions):
-                raise ValueError(
-                    f"`reference[{node!r}]` has the key {target!r}, but no edge leads there from {node!r}."
-                )
+                raise ValueError(f"`{name}[{node!r}]` has the key {target!r}, but no edge leads there from {node!r}.")
             anything = (-float("inf"), float("inf"), "[-inf, inf]")
-            policy[s, actions[0]] = _checks.number_in(f"reference[{node!r}][{target!r}]", weight, *anything)
-    _checks.distribution("reference", policy, leading=1)
-    return _checks.as_numbers("reference", policy)
+            policy[s, actions[0]] = _checks.number_in(f"{name}[{node!r}][{target!r}]", weight, *anything)
+    _checks.distribution(name, policy, leading=1)
+    return _checks.as_numbers(name, policy)

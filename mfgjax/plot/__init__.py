@@ -1,9 +1,12 @@
-"""Pictures: of a crowd, of sweeps and of certificates. Each function takes and returns matplotlib's axes or figures."""
+"""Pictures: of crowds, finite populations, sweeps and certificates. Functions take and return matplotlib's axes."""
 
 from .crowd import circle_positions as circle_positions
 from .crowd import plot_flow as plot_flow
 from .crowd import plot_graph as plot_graph
 from .crowd import plot_residuals as plot_residuals
+from .finite import animate_agents as animate_agents
+from .finite import plot_gain as plot_gain
+from .sensitivity import plot_sensitivity as plot_sensitivity
 from .sweep import plot_phase as plot_phase
 from .sweep import plot_sweep as plot_sweep
 from .sweep import plot_sweep_map as plot_sweep_map

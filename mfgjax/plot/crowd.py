@@ -19,6 +19,7 @@ from ..model import FiniteHorizonGame
 _MASS_COLOURS = colormaps["Blues"]
 _HATCHES = ("", "//", "..", "\\\\", "xx", "--", "++", "oo", "||", "**")
 _MOST_BARS = 12  # states that still can be told apart in a stack
+BEND = 0.16  # of edges there and back, in their length
 LINES = ("-", "--", "-.", ":")
 
 
@@ -71,17 +72,15 @@ def plot_graph(
     Raises:
       ValueError: if the game is no graph, or a position is missing.
     """
-    targets = moves(game)
+    pairs = edges_of(game)
     labels = game.state_labels
-    places = _places(labels, positions)
-    ax = new_axes(ax, _size(places))
+    places = places_of(labels, positions)
+    ax = new_axes(ax, size_of(places))
     mass = np.asarray(law)
-    unit = _unit(places)
+    unit = unit_of(places)
     least, most = 0.2 * unit, 0.3 * unit
     radius = np.sqrt(least**2 + (most**2 - least**2) * np.clip(mass, 0, 1))
-    index = {label: i for i, label in enumerate(labels)}
-    pairs = {(s, index[name]) for s, names in enumerate(targets) for name in names}
-    outward = np.array([_free_side(s, places, pairs) for s in range(len(places))])
+    outward = np.array([free_side(s, places, pairs) for s in range(len(places))])
     loop = 1.6 * least  # of the handles of a loop, which itself reaches 3/4 as far
     tips = places + (most + 0.85 * loop) * outward  # of the loops
     low = np.minimum(places - 1.15 * most, tips - 0.2 * loop).min(axis=0)
@@ -90,16 +89,7 @@ def plot_graph(
     ax.set_axis_off()
 
     weight = None if policy is None else mass[:, None] * np.asarray(policy)
-    available = np.asarray(game.available.any(axis=0))
-    for s, names in enumerate(targets):
-        for name, action in zip(names, np.flatnonzero(available[s]), strict=True):
-            end = index[name]
-            path = (
-                _loop(places[s], radius[s], outward[s], loop)
-                if end == s
-                else _edge(places[s], places[end], radius[s], radius[end], 0.16 if (end, s) in pairs else 0.0)
-            )
-            _arrow(ax, path, None if weight is None else float(weight[s, action]))
+    draw_edges(ax, game, places, radius, outward, loop, weight)
     reach = np.array([loop if (s, s) in pairs else 0.3 * loop for s in range(len(places))])
     texts_outside = _nodes(ax, labels, places, mass, radius, (radius + reach)[:, None] * outward)
     if title is not None:
@@ -107,7 +97,47 @@ def plot_graph(
     return ax
 
 
-def _places(labels: Sequence[str], positions: Mapping[str, tuple[float, float]] | None) -> np.ndarray:
+def draw_edges(
+    ax: Axes,
+    game: FiniteHorizonGame,
+    places: np.ndarray,
+    radius: np.ndarray,
+    outward: np.ndarray,
+    loop: float,
+    weight: np.ndarray | None,
+) -> None:
+    """Draw an arrow for every move, between circles; those there and back are bent apart.
+
+    Args:
+      ax: where to draw.
+      game: one with a `MovesKernel`.
+      places: of the nodes.
+      radius: of their circles.
+      outward: where there is room for a loop, for each node.
+      loop: size of loops.
+      weight: of the moves, which widens arrows, `[S, A]`; None: all alike.
+    """
+    targets, index = moves(game), {label: i for i, label in enumerate(game.state_labels)}
+    pairs = edges_of(game)
+    available = np.asarray(game.available.any(axis=0))
+    for s, names in enumerate(targets):
+        for name, action in zip(names, np.flatnonzero(available[s]), strict=True):
+            end = index[name]
+            path = (
+                _loop(places[s], radius[s], outward[s], loop)
+                if end == s
+                else _edge(places[s], places[end], radius[s], radius[end], BEND if (end, s) in pairs else 0.0)
+            )
+            _arrow(ax, path, None if weight is None else float(weight[s, action]))
+
+
+def edges_of(game: FiniteHorizonGame) -> set[tuple[int, int]]:
+    """Return the moves of a graph as pairs of nodes; refuse a game that is none."""
+    index = {label: i for i, label in enumerate(game.state_labels)}
+    return {(s, index[name]) for s, names in enumerate(moves(game)) for name in names}
+
+
+def places_of(labels: Sequence[str], positions: Mapping[str, tuple[float, float]] | None) -> np.ndarray:
     positions = circle_positions(labels) if positions is None else positions
     for label in labels:
         if label not in positions:
@@ -115,22 +145,22 @@ def _places(labels: Sequence[str], positions: Mapping[str, tuple[float, float]] 
     return np.array([positions[label] for label in labels], dtype=float)
 
 
-def _unit(places: np.ndarray) -> float:
+def unit_of(places: np.ndarray) -> float:
     """Return the least distance of two nodes, or somewhat less than the picture where they are few."""
     apart = np.linalg.norm(places[:, None] - places[None], axis=-1)
     others = apart[~np.eye(len(places), dtype=bool)]
     return float(min(others.min(), 0.62 * others.max())) or 1.0 if others.size else 1.0
 
 
-def _size(places: np.ndarray) -> tuple[float, float]:
+def size_of(places: np.ndarray) -> tuple[float, float]:
     """Return a size in inches with room for all nodes, in the proportion of their positions."""
-    extent = np.ptp(places, axis=0) + 1.2 * _unit(places)
+    extent = np.ptp(places, axis=0) + 1.2 * unit_of(places)
     long = float(np.clip(1.9 * len(places) ** 0.5, 5.2, 12.0))
     width, height = np.maximum(long * extent / extent.max(), 2.5)
     return float(width), float(height)
 
 
-def _free_side(node: int, places: np.ndarray, pairs: set[tuple[int, int]]) -> np.ndarray:
+def free_side(node: int, places: np.ndarray, pairs: set[tuple[int, int]]) -> np.ndarray:
     """Return the direction in the middle of the widest gap between the edges of a node."""
     others = {a if b == node else b for a, b in pairs if a != b and node in (a, b)}
     ways = [places[other] - places[node] for other in sorted(others)]

@@ -1,4 +1,4 @@
-"""The numerical example of Guan et al. (2021), section V, from solving to pictures."""
+"""Equilibria of the example, and the figures 1 and 2."""
 
 import csv
 import json
@@ -13,16 +13,16 @@ import jax.numpy as jnp
 import numpy as np
 from matplotlib.figure import Figure
 
-from . import games, plot
-from ._result import RESULTS
-from ._typing import Array, Float
-from ._version import __version__
-from .equilibrium import Equilibrium
-from .io import describe, save_equilibrium
-from .model import FiniteHorizonGame, exploitability, mean_field_map, propagate
-from .responses import AbstractResponse, EntropyRegularized, Greedy
-from .solve import solve
-from .solvers import AbstractSolver, Auto, Picard
+from .. import games, plot
+from .._result import RESULTS
+from .._typing import Array, Float
+from .._version import __version__
+from ..equilibrium import Equilibrium
+from ..io import describe, save_equilibrium
+from ..model import FiniteHorizonGame, exploitability, mean_field_map, propagate
+from ..responses import AbstractResponse, EntropyRegularized, Greedy
+from ..solve import solve
+from ..solvers import AbstractSolver, Auto, Picard
 
 NUM_RUNS = 7
 

@@ -1,0 +1,370 @@
+"""Pictures of finite populations: what an agent gains against their size, and agents on their way through a graph."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from matplotlib.animation import FuncAnimation
+from matplotlib.axes import Axes
+from matplotlib.collections import EllipseCollection
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Circle
+from matplotlib.ticker import LogLocator, NullFormatter
+
+from ..finite import DeviationGain, Simulation
+from ..model import FiniteHorizonGame
+from .crowd import BEND, draw_edges, edges_of, free_side, new_axes, places_of, short, size_of, unit_of
+
+_GAINS: tuple[dict[str, Any], ...] = (
+    dict(color="#000000", linestyle="-", marker="o"),
+    dict(color="#0072b2", linestyle="--", marker="s"),
+    dict(color="#009e73", linestyle=(0, (7, 2, 1, 2, 1, 2)), marker="^"),
+    dict(color="#cc79a7", linestyle=(0, (3, 1, 1, 1)), marker="v"),
+)
+_GAP: dict[str, Any] = dict(color="#d55e00", linestyle="-.", marker="D")
+_BOUND: dict[str, Any] = dict(color="0.35", linestyle=":", linewidth=1.8)
+_HALF: dict[str, Any] = dict(color="0.6", linestyle="-", linewidth=3.5, zorder=1.5)
+_FROM = 64  # agents, from where on slopes are fitted if nothing is said
+_FLAT = 2.0  # a gain that ends below so many times its limit has no slope
+_GOLDEN = np.pi * (3 - 5**0.5)
+_MOST_NUMBERED = 20  # agents whose numbers can be read
+
+
+def fitted_slope(num_agents: Any, measures: Any, low: float = _FROM, high: float = np.inf) -> float:
+    """Return the exponent of a power of N, fitted by least squares in log-log to what is positive for N in [low, high].
+
+    NaN with fewer than two points.
+    """
+    x, y = (np.ravel(np.asarray(v, dtype=float)) for v in (num_agents, measures))
+    used = (x >= low) & (x <= high) & (y > 0)
+    if len(np.unique(x[used])) < 2:
+        return float("nan")
+    return float(np.polyfit(np.log(x[used]), np.log(y[used]), 1)[0])
+
+
+def plot_gain(
+    gains: Mapping[str, DeviationGain] | DeviationGain,
+    *,
+    sampled: Mapping[str, DeviationGain] | None = None,
+    fit: tuple[float, float] | None = None,
+    title: str | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw what one agent gains by leaving a policy against the number of agents, on log axes.
+
+    With the gains go, of the first entry, the value gap (in which KL terms cancel) and the bound on the gain, and
+    the slope −1/2 of Theorem 2 of Guan et al. from the value gap at the fewest agents. Slopes in the legend are
+    fitted; a gain that levels off has its limit, the exploitability, there instead. Estimates of Monte Carlo have
+    bars of one standard error, and where they are not above two of them, an arrow down from there.
+
+    Args:
+      gains: of `finite.deviation_gain`, over several numbers of agents, by the name to print.
+      sampled: estimates, drawn as points in the colour of the entry of the same name.
+      fit: least and most agents that slopes are fitted to; None: from 64 on, or all if fewer than two are there.
+      title: of the picture.
+      ax: where to draw; None: on a new figure, which is `returned.figure`.
+
+    Returns:
+      The axes.
+
+    Raises:
+      ValueError: if there are no two numbers of agents, or no gain is above 0.
+    """
+    named = {"": gains} if isinstance(gains, DeviationGain) else dict(gains)
+    extra = {} if sampled is None else dict(sampled)
+    if not named or len(named) > len(_GAINS):
+        raise ValueError(f"`gains` must have 1 to {len(_GAINS)} entries; got {len(named)}.")
+    for name in extra:
+        if name not in named:
+            raise ValueError(f"`sampled` has {name!r}, but `gains` has {', '.join(map(repr, named))}.")
+    (first, main), numbers = next(iter(named.items())), np.unique(_numbers(next(iter(named.values()))))
+    if len(numbers) < 2:
+        raise ValueError("`gains` must be of two numbers of agents at least.")
+    if not any((np.asarray(gain.gain) > 0).any() for gain in named.values()):
+        raise ValueError("no gain is above 0, so there is nothing to draw on log axes.")
+    low, high = fit if fit is not None else (_FROM if (numbers >= _FROM).sum() > 1 else numbers[0], np.inf)
+    within = numbers[(numbers >= low) & (numbers <= high)]
+
+    ax = new_axes(ax, (8.8, 4.8))
+    ax.set_xscale("log")
+    ax.set_yscale("log")
+    handles: list[Any] = []
+    shown: list[np.ndarray] = []
+    for (name, gain), style in zip(named.items(), _GAINS, strict=False):
+        points = extra.get(name)
+        label = f"gain {name}".strip() + _ending(gain, low, high)
+        handles.append(_draw(ax, gain, gain.gain, gain.gain_error, style, label, shown))
+        if points is not None:
+            _draw(ax, points, points.gain, points.gain_error, style, None, shown)
+    slope = _slope(fitted_slope(_numbers(main), main.value_gap, low, high))
+    if (np.asarray(main.value_gap) > 0).any():
+        label = "value gap" + slope
+        handles.append(_draw(ax, main, main.value_gap, main.value_error, _GAP, label, shown))
+        if first in extra:
+            points = extra[first]
+            _draw(ax, points, points.value_gap, points.value_error, _GAP, None, shown)
+        x, y = _sorted(main, main.value_gap)
+        begin = int(np.flatnonzero(y > 0)[0])
+        half = y[begin] * np.sqrt(x[begin] / x)
+        label = "slope −1/2: Theorem 2 of Guan et al."
+        handles += ax.plot(x, half, label=label, **_HALF)
+    x, y = _sorted(main, main.bound)
+    slope = "" if _levels_off(main) else _slope(fitted_slope(x, y, low, high))
+    handles += ax.plot(x, np.where(y > 0, y, np.nan), label=f"bound on the gain {first}".strip() + slope, **_BOUND)
+    if extra or any(gain.method == "Monte Carlo" for gain in named.values()):
+        label = "Monte Carlo, ± 1 standard error"
+        handles.append(ax.errorbar([], [], yerr=[], fmt="none", ecolor="0.1", capsize=4.5, label=label))
+    _frame(ax, numbers, np.concatenate(shown), y)
+    heading = f"slopes: fitted for N = {within[0]:,} to {within[-1]:,}" if len(within) > 1 else None
+    ax.legend(handles=handles, title=heading, fontsize=8, title_fontsize=8, handlelength=3.2, **_BESIDE)
+    for text in ax.get_legend().get_texts():  # pyright: ignore[reportOptionalMemberAccess]
+        text.set_parse_math(False)
+    ax.set_title(title or "", fontsize=11, parse_math=False)
+    return ax
+
+
+_BESIDE: dict[str, Any] = dict(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False)
+
+
+def _numbers(gain: DeviationGain) -> np.ndarray:
+    return np.ravel(np.asarray(gain.num_agents))
+
+
+def _sorted(gain: DeviationGain, measure: Any) -> tuple[np.ndarray, np.ndarray]:
+    numbers = _numbers(gain)
+    order = np.argsort(numbers, kind="stable")
+    return numbers[order].astype(float), np.ravel(np.asarray(measure, dtype=float))[order]
+
+
+def _levels_off(gain: DeviationGain) -> bool:
+    """Tell whether the gain ends near its limit, the gain among infinitely many agents."""
+    last = float(_sorted(gain, gain.gain)[1][-1])
+    return last < _FLAT * float(gain.exploitability)
+
+
+def _ending(gain: DeviationGain, low: float, high: float) -> str:
+    if _levels_off(gain):
+        return f": tends to {float(gain.exploitability):.3g}"
+    return _slope(fitted_slope(_numbers(gain), gain.gain, low, high))
+
+
+def _slope(number: float) -> str:
+    return "" if np.isnan(number) else f": slope {number:.2f}".replace("-", "−")
+
+
+def _draw(
+    ax: Axes, gain: DeviationGain, measure: Any, error: Any, style: dict[str, Any], label: str | None, shown: list[Any]
+) -> Line2D:
+    """Draw one measure: exact numbers as a line, estimates as points with bars."""
+    x, y = _sorted(gain, measure)
+    drawn = {**style, "linewidth": 1.5, "markersize": 3}
+    if gain.method != "Monte Carlo":
+        shown.append(y[y > 0])
+        return ax.plot(x, np.where(y > 0, y, np.nan), label=label, **drawn)[0]
+    _, spread = _sorted(gain, error)
+    clear = y > 2 * spread
+    shown += [y[clear], (y + 2 * spread)[~clear]]
+    bars: dict[str, Any] = dict(color=style["color"], capsize=4.5, elinewidth=1.3, zorder=4)
+    bars |= dict(marker=style["marker"], markersize=5.5, markerfacecolor="white", markeredgewidth=1.2)
+    ax.errorbar(x[clear], y[clear], spread[clear], linestyle="none", **bars)
+    top = (y + 2 * spread)[~clear & (y + 2 * spread > 0)]
+    ends = x[~clear & (y + 2 * spread > 0)]
+    if len(ends):
+        ax.errorbar(ends, top, 0.6 * top, uplims=True, linestyle="none", **{**bars, "marker": "_"})
+    return Line2D([], [], label=label, color=style["color"], linestyle="none", marker=style["marker"], mfc="white")
+
+
+def _frame(ax: Axes, numbers: np.ndarray, shown: np.ndarray, bound: np.ndarray) -> None:
+    # what is below 1e-18 is rounding, and a bound that is far above shall not stretch the picture
+    low, high = max(float(shown.min()), 1e-18), max(float(shown.max()), 1e-18)
+    ax.set_ylim(low / 3, max(high, min(float(bound.max()), 30 * high)) * 2)
+    ax.set_xlim(numbers[0] / 1.15, numbers[-1] * 1.15)
+    ax.set_xlabel("number of agents N")
+    ax.set_ylabel("units of reward")
+    if numbers[-1] < 1e6:
+        ax.xaxis.set_major_formatter("{x:,g}")
+    if numbers[-1] < 500 * numbers[0]:
+        ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=12))
+    ax.xaxis.set_minor_formatter(NullFormatter())
+    ax.yaxis.set_minor_formatter(NullFormatter())
+    ax.grid(True, which="major", alpha=0.3)
+
+
+def animate_agents(
+    game: FiniteHorizonGame,
+    simulation: Simulation,
+    *,
+    run: int = 0,
+    positions: Mapping[str, tuple[float, float]] | None = None,
+    frames_per_step: int = 8,
+    title: str | None = None,
+    ax: Axes | None = None,
+) -> FuncAnimation:
+    """Let labelled agents move on their graph, each a dot.
+
+    Between two times agents move along the edges; those who stay do not. Beside the name of a node is how many agents
+    were there at the last time. Up to twenty agents have numbers; one that deviates is orange.
+
+    Args:
+      game: one with a `MovesKernel`, such as `graph_game` builds.
+      simulation: of `finite.simulate(..., labelled=True)`, for one population.
+      run: which of its runs.
+      positions: of the nodes by name; None: on a circle.
+      frames_per_step: pictures from one time to the next; half as many stand at a time.
+      title: before the time.
+      ax: where to draw; None: on a new figure.
+
+    Returns:
+      The animation: `animation.save("agents.gif", writer="pillow")`, or `animation.to_jshtml()` in a notebook.
+
+    Raises:
+      ValueError: if the game is no graph, a position is missing, agents have no labels, or there is no such run.
+    """
+    pairs = edges_of(game)
+    paths = _paths(simulation, run)
+    places = places_of(game.state_labels, positions)
+    if frames_per_step < 1:
+        raise ValueError(f"`frames_per_step` must be at least 1; got {frames_per_step}.")
+    if ax is None:
+        # a layout that is found anew for every picture would shake
+        width, height = np.minimum(size_of(places), 7.2)
+        ax = Figure(figsize=(width, height)).add_axes((0.01, 0.01, 0.98, 0.9))
+    radius, (num_times, num_agents) = 0.31 * unit_of(places), paths.shape
+    texts = _nodes(ax, game, places, radius, pairs, num_agents)
+    slots = _slots(paths, len(places))
+    crowd = int(slots.max()) + 1
+    distance = 0.84 * radius * np.sqrt((slots + 0.5) / crowd) if crowd > 1 else np.zeros(slots.shape)
+    offsets = distance[..., None] * np.stack([np.cos(_GOLDEN * slots), np.sin(_GOLDEN * slots)], axis=-1)
+    dots = _dots(ax, simulation, min(0.5, 1.25 / crowd**0.5) * radius)
+    numbers = []
+    if num_agents <= _MOST_NUMBERED:
+        ink: dict[str, Any] = dict(ha="center", va="center", fontsize=6.5, color="white", zorder=5)
+        numbers = [ax.text(0, 0, str(i + 1), **ink) for i in range(num_agents)]
+    standing = max(1, frames_per_step // 2)
+    frames = [(t, k) for t in range(num_times) for k in (*[0] * standing, *range(1, frames_per_step))]
+    frames = frames[: len(frames) - (frames_per_step - 1)] + [(num_times - 1, 0)] * standing
+    before = f"{title}, " if title else ""
+
+    def draw(frame: tuple[int, int]) -> list[Any]:
+        t, k = frame
+        after = min(t + 1, num_times - 1)
+        here, there = paths[t], paths[after]
+        moved = (k / frames_per_step) ** 2 * (3 - 2 * k / frames_per_step)
+        at = _on_the_way(places, here, there, moved, pairs) + (1 - moved) * offsets[t] + moved * offsets[after]
+        dots.set_offsets(at)
+        for number, place in zip(numbers, at, strict=False):
+            number.set_position(place)
+        counts = np.bincount(here, minlength=len(places))
+        for text, label, count in zip(texts, game.state_labels, counts, strict=True):
+            text.set_text(f"{short(label, 20)}: {count}")
+        # figures are of one width, so that the text stands still
+        ax.set_title(f"{before}t = {t}" + (f" → {t + 1}" if k else ""), loc="left", fontsize=11, parse_math=False)
+        return [dots, *numbers, *texts]
+
+    return FuncAnimation(
+        ax.get_figure(root=True),  # pyright: ignore[reportArgumentType]
+        draw,  # pyright: ignore[reportArgumentType]
+        frames=frames,
+        interval=80,
+        cache_frame_data=False,
+    )
+
+
+def _paths(simulation: Simulation, run: int) -> np.ndarray:
+    """Return where every agent is at every time, `[T, N]`."""
+    if simulation.states is None:
+        raise ValueError("`simulation` has no labels: simulate with `labelled=True`.")
+    states = np.asarray(simulation.states)
+    if states.ndim != 3:
+        raise ValueError(f"`simulation` must be of one population; its states have shape {states.shape}.")
+    if not 0 <= run < states.shape[2]:
+        raise ValueError(f"`run` is {run}, but there are runs 0 to {states.shape[2] - 1}.")
+    return states[:, :, run]
+
+
+def _slots(paths: np.ndarray, num_nodes: int) -> np.ndarray:
+    """Return a place within its node for every agent, `[T, N]`: those who stay keep theirs, others take a free one."""
+    slots = np.zeros_like(paths)
+    for t, nodes in enumerate(paths):
+        stays = nodes == paths[t - 1] if t else np.zeros(len(nodes), bool)
+        slots[t, stays] = slots[t - 1, stays]
+        for node in range(num_nodes):
+            come, taken = np.flatnonzero((nodes == node) & ~stays), slots[t, (nodes == node) & stays]
+            slots[t, come] = np.setdiff1d(np.arange(len(come) + len(taken)), taken)[: len(come)]
+    return slots
+
+
+def _dots(ax: Axes, simulation: Simulation, width: float) -> EllipseCollection:
+    """Draw the agents, in units of the axes, somewhere."""
+    num_agents, deviates = simulation.states.shape[1], simulation.deviator_states is not None  # pyright: ignore
+    colours, edges = ["#0072b2"] * num_agents, ["none"] * num_agents
+    if deviates:
+        colours[0], edges[0] = "#e69f00", "black"
+    size, zero = np.full(num_agents, width), np.zeros(num_agents)
+    if deviates:
+        size[0] *= 1.2
+    at: dict[str, Any] = dict(units="xy", offsets=np.zeros((num_agents, 2)), offset_transform=ax.transData)
+    dots = EllipseCollection(size, size, zero, facecolors=colours, edgecolors=edges, zorder=4, **at)
+    ax.add_collection(dots, autolim=False)
+    return dots
+
+
+def _nodes(
+    ax: Axes,
+    game: FiniteHorizonGame,
+    places: np.ndarray,
+    radius: float,
+    pairs: set[tuple[int, int]],
+    num_agents: int,
+) -> list[Any]:
+    """Draw the graph with room for the texts beside its nodes, and return these."""
+    loop = 0.32 * unit_of(places)
+    outward = np.array([free_side(s, places, pairs) for s in range(len(places))])
+    ax.set(aspect="equal")
+    ax.set_axis_off()
+    texts = []
+    for s, (x, y) in enumerate(places):
+        ax.add_patch(Circle((x, y), radius, facecolor="0.94", edgecolor="0.2", linewidth=1.1, zorder=2))
+        right, up = outward[s]
+        side: dict[str, Any] = dict(
+            ha="left" if right > 0.4 else "right" if right < -0.4 else "center",
+            va="bottom" if up > 0.8 else "top" if up < -0.8 else "center",
+            bbox=dict(boxstyle="round,pad=0.1", facecolor="white", edgecolor="none", alpha=0.7),
+        )
+        away = radius + (0.9 * loop if (s, s) in pairs else 0.3 * loop)
+        longest = f"{short(game.state_labels[s], 20)}: {num_agents}"
+        size = 9 if len(places) <= 24 else 7.5
+        texts.append(
+            ax.text(
+                x + away * right,
+                y + away * up,
+                longest,
+                fontsize=size,
+                weight="bold",
+                zorder=3,
+                parse_math=False,
+                **side,
+            )
+        )
+    low, high = (places - 1.2 * radius).min(axis=0), (places + 1.2 * radius).max(axis=0)
+    for _ in range(4):  # more room makes the texts larger in units of the axes
+        ax.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]))
+        ax.apply_aspect()
+        boxes = [text.get_window_extent().padded(3).transformed(ax.transData.inverted()) for text in texts]
+        low = np.minimum(low, np.min([box.min for box in boxes], axis=0))
+        high = np.maximum(high, np.max([box.max for box in boxes], axis=0))
+    draw_edges(ax, game, places, np.full(len(places), radius), outward, loop, None)
+    return texts
+
+
+def _on_the_way(
+    places: np.ndarray, here: np.ndarray, there: np.ndarray, moved: float, pairs: set[tuple[int, int]]
+) -> np.ndarray:
+    """Return points on the edges, bent as these are drawn."""
+    start, end = places[here], places[there]
+    back = np.array([(b, a) in pairs and a != b for a, b in zip(here, there, strict=True)])
+    across = end - start
+    normal = np.stack([across[:, 1], -across[:, 0]], axis=1)
+    control = (start + end) / 2 + np.where(back, BEND, 0.0)[:, None] * normal
+    return (1 - moved) ** 2 * start + 2 * moved * (1 - moved) * control + moved**2 * end
