@@ -3,13 +3,31 @@
 import os
 import sys
 from collections.abc import Sequence
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from .._version import __version__
+from .options import (
+    AveragingOption,
+    BetaOption,
+    Example,
+    Figure,
+    GameName,
+    JsonOption,
+    Preset,
+    ReferenceOption,
+    Response,
+    ResponseOption,
+    SingleOption,
+    Solver,
+    SolverOption,
+    StepsOption,
+    ToleranceOption,
+    real,
+    whole,
+)
 from .output import Interrupted
 
 STATUS = (
@@ -31,102 +49,10 @@ app = typer.Typer(
 )
 
 
-class Response(StrEnum):
-    """Values of `--response`."""
-
-    entropy = "entropy"
-    boltzmann = "boltzmann"
-    greedy = "greedy"
-
-
-class Solver(StrEnum):
-    """Values of `--solver`."""
-
-    auto = "auto"
-    picard = "picard"
-    anderson = "anderson"
-    newton = "newton"
-    mirror_descent = "mirror-descent"
-    continuation = "continuation"
-
-
-class Averaging(StrEnum):
-    """Values of `--averaging`."""
-
-    uniform = "uniform"
-    linear = "linear"
-
-
-class Preset(StrEnum):
-    """Values of `--preset`."""
-
-    paper = "paper"
-    author_code = "author-code"
-
-
-class Figure(StrEnum):
-    """Values of `--figure`."""
-
-    three = "3"
-
-
-class Example(StrEnum):
-    """What can be reproduced."""
-
-    resource_allocation = "resource-allocation"
-
-
-def _number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        raise typer.BadParameter(f"{text!r} is not a number.") from None
-
-
-def _whole_number(text: str) -> int:
-    try:
-        return int(text)
-    except ValueError:
-        raise typer.BadParameter(f"{text!r} is not a whole number.") from None
-
-
-def _real(what: str) -> Any:
-    return typer.Option(parser=_number, metavar="NUMBER", help=what)
-
-
-def _whole(what: str) -> Any:
-    return typer.Option(parser=_whole_number, metavar="NUMBER", help=what)
-
-
 def _print_version(wanted: bool) -> None:
     if wanted:
         print(f"mfgjax {__version__}")
         raise typer.Exit()
-
-
-# what commands share
-_Game = Annotated[
-    str, typer.Argument(help="Name of a ready-made game ([b]mfgjax list[/b]), or a TOML file.", show_default=False)
-]
-_Beta = Annotated[
-    float | None, _real("Inverse temperature, > 0, in 1/reward: small plays the reference, large is near greedy.")
-]
-_Reference = Annotated[
-    str | None,
-    typer.Option(
-        metavar="uniform|paper|file|PATH",
-        help="Policy that agents are drawn to: uniform; the paper's (of its example); that in the game's file; or "
-        "a JSON file, either {node: {next node: probability}} or one row of probabilities for each state. "
-        "[dim]Default: the game's own if it has one, else uniform.[/dim]",
-    ),
-]
-_Response = Annotated[Response, typer.Option(help="How agents act.")]
-_Solver = Annotated[Solver, typer.Option(help="The method; auto needs no tuning.")]
-_Averaging = Annotated[Averaging | None, typer.Option(help="Average all steps (fictitious play); for picard only.")]
-_Tolerance = Annotated[float | None, _real("Tolerance on the residual, for greedy on the exploitability.")]
-_Steps = Annotated[int | None, typer.Option(parser=_whole_number, metavar="NUMBER", help="Most steps of the method.")]
-_AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
-_Single = Annotated[bool, typer.Option("--float32", help="Compute in single precision.")]
 
 
 @app.callback(invoke_without_command=True)
@@ -150,15 +76,15 @@ def list_games() -> None:
 
 @app.command(epilog=STATUS)
 def solve(
-    game: _Game,
-    beta: _Beta = None,
-    reference: _Reference = None,
-    response: _Response = Response.entropy,
-    solver: _Solver = Solver.auto,
-    damping: Annotated[float | None, _real("Share of each step that is taken, in (0, 1]; for picard only.")] = None,
-    averaging: _Averaging = None,
-    atol: _Tolerance = None,
-    max_steps: _Steps = None,
+    game: GameName,
+    beta: BetaOption = None,
+    reference: ReferenceOption = None,
+    response: ResponseOption = Response.entropy,
+    solver: SolverOption = Solver.auto,
+    damping: Annotated[float | None, real("Share of each step that is taken, in (0, 1]; for picard only.")] = None,
+    averaging: AveragingOption = None,
+    atol: ToleranceOption = None,
+    max_steps: StepsOption = None,
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Parameter of a ready-made game; may be repeated."),
@@ -167,8 +93,8 @@ def solve(
         Path | None,
         typer.Option(metavar="DIR", help="Save equilibrium.nc, flow.png and, for a graph, graph.png there."),
     ] = None,
-    as_json: _AsJson = False,
-    float32: _Single = False,
+    as_json: JsonOption = False,
+    float32: SingleOption = False,
 ) -> int:
     """Solve one game: print the law at the end, the values and how far from an equilibrium it is.
 
@@ -207,7 +133,7 @@ def solve(
 
 @app.command(epilog=STATUS)
 def sweep(
-    game: _Game,
+    game: GameName,
     beta: Annotated[
         str | None,
         typer.Option(metavar="RANGE", help="Inverse temperatures, > 0, in 1/reward."),
@@ -229,15 +155,15 @@ def sweep(
             "for all lanes. May be repeated.",
         ),
     ] = None,
-    response: _Response = Response.entropy,
-    solver: _Solver = Solver.auto,
+    response: ResponseOption = Response.entropy,
+    solver: SolverOption = Solver.auto,
     damping: Annotated[
         str | None,
         typer.Option(metavar="RANGE", help="Shares of each step that are taken, in (0, 1]; for picard only."),
     ] = None,
-    averaging: _Averaging = None,
-    atol: _Tolerance = None,
-    max_steps: _Steps = None,
+    averaging: AveragingOption = None,
+    atol: ToleranceOption = None,
+    max_steps: StepsOption = None,
     warm_start: Annotated[
         bool, typer.Option("--warm-start", help="Start lanes from what a neighbour in beta has found.")
     ] = False,
@@ -259,19 +185,19 @@ def sweep(
             "same command goes on where it was.",
         ),
     ] = None,
-    cores: Annotated[int | None, _whole("Cores of the CPU. [dim]Default: all.[/dim]")] = None,
+    cores: Annotated[int | None, whole("Cores of the CPU. [dim]Default: all.[/dim]")] = None,
     block: Annotated[
-        int | None, _whole("Lanes that a core computes together. [dim]Default: what fits in its cache.[/dim]")
+        int | None, whole("Lanes that a core computes together. [dim]Default: what fits in its cache.[/dim]")
     ] = None,
     chunk: Annotated[
         int | None,
-        _whole(
+        whole(
             "Lanes between two signs of progress, and in one file. [dim]Default: a 64th of all, at least 1024; fewer "
             "of large games.[/dim]"
         ),
     ] = None,
-    as_json: _AsJson = False,
-    float32: _Single = False,
+    as_json: JsonOption = False,
+    float32: SingleOption = False,
 ) -> int:
     """Solve a game over a grid of parameters, thousands of lanes together, on all cores.
 
@@ -327,10 +253,10 @@ def sweep(
 
 @app.command(epilog=STATUS)
 def certify(
-    game: _Game,
-    beta: _Beta = None,
-    reference: _Reference = None,
-    response: _Response = Response.entropy,
+    game: GameName,
+    beta: BetaOption = None,
+    reference: ReferenceOption = None,
+    response: ResponseOption = Response.entropy,
     settings: Annotated[
         list[str] | None,
         typer.Option(
@@ -355,8 +281,8 @@ def certify(
         Path | None,
         typer.Option(metavar="DIR", help="Save certificates.json and thresholds.png there."),
     ] = None,
-    as_json: _AsJson = False,
-    float32: _Single = False,
+    as_json: JsonOption = False,
+    float32: SingleOption = False,
 ) -> int:
     """Say what is proved: up to which beta there is one equilibrium, whether iteration finds it, how near it is.
 
@@ -390,7 +316,7 @@ def certify(
 
 @app.command(epilog=STATUS)
 def simulate(
-    game: _Game,
+    game: GameName,
     agents: Annotated[
         str,
         typer.Option(
@@ -400,9 +326,9 @@ def simulate(
             show_default=False,
         ),
     ],
-    beta: _Beta = None,
-    reference: _Reference = None,
-    response: _Response = Response.entropy,
+    beta: BetaOption = None,
+    reference: ReferenceOption = None,
+    response: ResponseOption = Response.entropy,
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Parameter of a ready-made game; may be repeated."),
@@ -415,8 +341,8 @@ def simulate(
             "rows of probabilities by state, or by time and state. With [b]--beta[/b] its value has KL terms.",
         ),
     ] = None,
-    runs: Annotated[int, _whole("Simulated populations of each size.")] = 1000,
-    seed: Annotated[int, _whole("Of the random numbers.")] = 0,
+    runs: Annotated[int, whole("Simulated populations of each size.")] = 1000,
+    seed: Annotated[int, whole("Of the random numbers.")] = 0,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -425,8 +351,8 @@ def simulate(
             "graph and at most 200 agents.",
         ),
     ] = None,
-    as_json: _AsJson = False,
-    float32: _Single = False,
+    as_json: JsonOption = False,
+    float32: SingleOption = False,
 ) -> int:
     """Put N agents in the place of infinitely many: values, what one gains by leaving the policy, distances.
 
