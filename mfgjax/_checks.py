@@ -145,6 +145,15 @@ def distribution(name: str, array: object, where: np.ndarray | None = None, lead
         raise ValueError(f"{place}{when} sums to {total:.10g}, but probabilities must sum to 1.")
 
 
+def random_key(name: str, key: object, why: str = "") -> Array:
+    """Return a key of JAX, or say that it is none, and what it is needed for."""
+    shape, kind = getattr(key, "shape", None), getattr(key, "dtype", np.dtype(object))
+    typed = shape == () and jax.numpy.issubdtype(kind, jax.dtypes.prng_key)
+    if not typed and not (shape in ((2,), (4,)) and kind == np.uint32):
+        raise ValueError(f"`{name}` must be a key such as `jax.random.key(0)`{why}; got {shorten(key)}.")
+    return key  # pyright: ignore[reportReturnType]
+
+
 def integer_at_least(name: str, value: object, least: int) -> int:
     """Return `value` as an int, or say that it is no whole number of at least `least`."""
     if isinstance(value, Tracer):

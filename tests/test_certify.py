@@ -706,3 +706,102 @@ def test_given_constants_of_a_coupled_kernel(rng):
     assert report["naive_chain"].word == "holds"
     with pytest.raises(ValueError, match=r"`lipschitz.kernel` is 1e-06 at time 1"):
         bounds_of(game, soft(0.01), lipschitz=mfg.Lipschitz(10.0, 1e-6))
+
+
+# --- what was once said wrongly ---------------------------------------------------------------------------------
+
+
+def places(reward, horizon=1, **options):
+    """Two places, each of which can be reached from anywhere."""
+    moves = np.zeros((2, 2, 2))
+    moves[:, 0, 0] = moves[:, 1, 1] = 1
+    return mfg.FiniteHorizonGame(moves, reward, [0.5, 0.5], horizon, **{"available": np.ones((2, 2), bool), **options})
+
+
+UNBOUNDED = {
+    "root": lambda t, m: (5 * jnp.sqrt(m))[:, None],
+    "power": lambda t, m: (5 * m**0.5)[:, None],
+    "logarithm": lambda t, m: jnp.log(m)[:, None],
+    "powers": lambda t, m: (8 * m ** jnp.array([0.0, 2.0]))[:, None],
+    "theta of one's own state": mfg.PairwiseReward(
+        OwnStateInteraction(np.zeros((2, 1)), np.ones((2, 1))), lambda t, x: 5 * jnp.sqrt(x)
+    ),
+    "theta of a table": mfg.PairwiseReward(np.eye(2)[:, None], lambda t, x: 5 * jnp.sqrt(x)),
+}
+
+
+@pytest.mark.parametrize("name", UNBOUNDED)
+def test_slopes_without_a_bound_prove_nothing(name):
+    """Crowds that attract with infinite slope at an empty place have several equilibria."""
+    report = bounds_of(places(UNBOUNDED[name]), soft(3.0))
+    for line in (*CONTRACTIONS, "contraction", "nearly_monotone", "unique", "distance"):
+        assert report[line].word != "holds", line
+        assert not np.isinf(float(report[line].threshold)), line
+    assert report["monotone"].word != "holds"
+
+
+@pytest.mark.parametrize("scale", [1e-14, 1e-5, 1e9])
+def test_weak_attraction_is_not_taken_for_rounding(scale):
+    """Coordination with reward scale · μ(s): three equilibria beyond β = 2/scale, however small the scale is."""
+    weight = scale * np.ones((2, 1))
+    game = places(mfg.PairwiseReward(OwnStateInteraction(0 * weight, weight)))
+    above, below = bounds_of(game, soft(6 / scale)), bounds_of(game, soft(1 / scale))
+    assert above["unique"].word == "unknown" and above["monotone"].word == "fails"
+    assert below["unique"].word == "holds"
+    assert_close(above["nearly_monotone"].threshold * scale, 2, rtol=2e-3)
+
+
+def test_times_of_other_scales_do_not_hide_attraction():
+    L = np.zeros((3, 2, 1), np.float32)
+    L[1], L[2] = -1e3, 4e-3  # strong congestion, then weak attraction
+    game = places(mfg.PairwiseReward(OwnStateInteraction(np.zeros_like(L), L)), 2)
+    assert bounds_of(game, soft(2000.0))["unique"].word == "unknown"
+    skew = np.zeros((3, 3, 1, 3))
+    skew[1, :, 0] = -1e3 * np.eye(3)
+    skew[2, :, 0] = 1e-5 * np.array([[0, 1, -1], [-1, 0, 1], [1, -1, 0]])
+    cycle = mfg.FiniteHorizonGame(np.full((3, 2, 3), 1 / 3), mfg.PairwiseReward(skew), np.full(3, 1 / 3), 2)
+    assert bounds_of(cycle, soft(1.0))["potential"].word == "fails"
+
+
+def test_actions_that_exist_at_the_end_only_count():
+    """Their rows of the kernel may be empty: nobody moves after H."""
+    kernel, mask = np.zeros((3, 3, 3)), np.ones((3, 3, 3), bool)
+    kernel[:, 0, 0] = kernel[:, 1, 1] = 1
+    mask[:2, :, 2] = False
+
+    def reward(t, m):
+        return jnp.where(t == 2, jnp.zeros((3, 3)).at[:, 2].set(6 * m), 0.0)
+
+    for structured in (kernel, mfg.SuccessorKernel(np.tile([0, 1, 2], (3, 3, 1)), kernel)):
+        game = mfg.FiniteHorizonGame(structured, reward, [1.0, 0, 0], 2, available=mask)
+        report = bounds_of(game, soft(2.0))
+        assert_close(report["path_span"].value, report["span_sum"].value, rtol=1e-12)
+        assert float(report["path_span"].value) > 5 and report["unique"].word == "unknown"
+
+
+def test_the_report_of_many_games_is_json_and_says_so_where_it_has_no_table():
+    report = jax.vmap(lambda beta: bounds_of(mfg.games.coordination(), soft(beta)))(jnp.array([1.0, 3.0]))
+    content = json.loads(json.dumps(report.to_dict(), allow_nan=False))
+    assert content["certificates"]["unique"]["status"] == ["holds", "unknown"]
+    with pytest.raises(ValueError, match="of many games"):
+        report.rows()
+    assert jax.tree.map(lambda x: x[0], report)["unique"].word == "holds"
+
+
+@pytest.mark.parametrize("key", [3, "a"])
+def test_keys_are_checked(key):
+    with pytest.raises(ValueError, match="`key` must be a key such as"):
+        mfg.certify(GAME, soft(1.0), resting(GAME), key=key)
+    with pytest.raises(ValueError, match="`key` must be a key such as"):
+        mfg.sample_lipschitz(GAME, key=key)
+    with pytest.raises(ValueError, match="`game` must be a `FiniteHorizonGame`; got 3"):
+        mfg.sample_lipschitz(3, key=jax.random.key(0))
+
+
+def test_krylov_radii_of_matrices_that_are_not_normal(rng):
+    """A large part that only grows for a while must not be taken for the radius."""
+    size = 300
+    matrix = np.triu(rng.standard_normal((size, size)) / 10, 1)
+    matrix[np.diag_indices(size)] = np.linspace(-0.4, 0.5, size)
+    found = float(arnoldi_radius(lambda v: jnp.asarray(matrix) @ v, size, jnp.float64))
+    assert found >= 0.5 * (1 - 1e-2)

@@ -312,3 +312,86 @@ def test_a_reward_whose_program_is_affine_is_computed_in_closed_form():
     # μ̃^N(s) = (1 + (N−1) μ(s))/N at one's own place, so R^N − R = (1 − μ(s))/N
     shift = (1 - np.asarray(mfg.propagate(game, policy)[1])) / 1e6
     assert_close(found.rewards[1, :, 0, 2] - game.reward_at(1, mfg.propagate(game, policy)[1])[:, 0], shift, rtol=1e-6)
+
+
+def test_a_lattice_whose_mean_is_high_loses_no_values():
+    """All numbers fit into the transform; the lowest ones must not be taken for others."""
+    L = np.broadcast_to(np.array([0.0, 5.0, 1.0]), (3, 1, 3)).copy()
+    reward = mfg.PairwiseReward(L, lambda t, x: jnp.abs(x - 1))
+    game = mfg.FiniteHorizonGame(mfg.MovesKernel(np.arange(3)[:, None]), reward, [0.43, 0.57, 0.0], 1)
+    numbers = np.array([2, 3, 4, 5, 8])
+    found = mfg.finite.deviation_gain(game, np.ones((3, 1)), numbers)
+    assert found.method == "lattice"
+    exact = mfg.finite.deviation_gain(game, np.ones((3, 1)), numbers, method="enumeration")
+    assert_close(found.rewards, exact.rewards, atol=1e-12)
+    assert_close(found.value, exact.value, atol=1e-12)
+
+
+@pytest.mark.parametrize("num_states", [3, 5, 7, 10, 13])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_probabilities_that_round_above_1_are_no_trouble(num_states, dtype):
+    """All go to one place: the sum of their shares is 1, or a little more."""
+    with jax.enable_x64(dtype == np.float64):
+        shares = np.full(num_states, 1 / num_states, dtype)
+        one = np.ones((num_states, 1), dtype)
+        reward = mfg.PairwiseReward(mfg.OwnStateInteraction(0 * one, -one), lambda t, x: jnp.abs(x))
+        game = mfg.FiniteHorizonGame(mfg.MovesKernel(np.zeros((num_states, 1), int)), reward, shares, 2)
+        gain, law = mfg.finite.deviation_gain(game, one, 5), mfg.finite.law(game, one, 5)
+    # at times 1 and 2 all are together and pay 1; at time 0 others are met with probability 1/S
+    assert_close(gain.value, 2 + (1 + 4 / num_states) / 5, rtol=1e-6)
+    assert_close(law.bound[1:], 0, atol=1e-7)
+    assert_close(law.distance[1:], 0, atol=1e-7)
+
+
+def test_one_place_and_many_agents_are_enumerated():
+    game = mfg.FiniteHorizonGame(np.ones((1, 2, 1)), lambda t, m: jnp.sin(m[0]) * jnp.array([[1.0, 2.0]]), [1.0], 1)
+    found = mfg.finite.deviation_gain(game, np.full((1, 2), 0.5), 3)
+    assert found.method == "enumeration"
+    assert_close([found.value, found.gain], [3 * np.sin(1), np.sin(1)], rtol=1e-12)
+
+
+def test_rewards_without_a_limit_are_refused_by_place():
+    reward = mfg.PairwiseReward(
+        mfg.OwnStateInteraction(np.zeros((3, 1)), np.ones((3, 1))), lambda t, x: jnp.where(t > 0, -jnp.log(x), 0.0)
+    )
+    stay = np.broadcast_to(np.eye(3)[None, :2], (3, 2, 3)).copy()
+    game = mfg.FiniteHorizonGame(stay, reward, [0.4, 0.3, 0.3], 2)
+    always_first = np.zeros((3, 2))
+    always_first[:, 0] = 1
+    with pytest.raises(ValueError, match=r"not finite at \(time, state, action\) = \(1, 1, 0\)"):
+        mfg.finite.deviation_gain(game, always_first, [2, 5])
+
+
+def test_actions_that_are_not_available_may_earn_anything():
+    mask = np.array([[True, False], [True, True]])
+
+    def reward(t, m):
+        return jnp.where(jnp.asarray(mask), m[:, None] * jnp.ones(2), -jnp.inf)
+
+    kernel = mfg.MovesKernel([[0, -1], [0, 1]])
+    game = mfg.FiniteHorizonGame(kernel, reward, [0.5, 0.5], 1, available=mask)
+    found = mfg.finite.deviation_gain(game, [[1.0, 0.0], [0.5, 0.5]], [2, 3])
+    assert np.isfinite(found.gain).all() and (np.asarray(found.gain) >= 0).all()
+
+
+def test_more_bad_input_is_one_sentence():
+    game = mfg.games.left_right()
+    policy = np.full((3, 2), 0.5)
+    for call in (mfg.finite.law, mfg.finite.deviation_gain):
+        with pytest.raises(ValueError, match="`num_agents` is empty"):
+            call(game, policy, [])
+    with pytest.raises(ValueError, match="`num_agents` is 1, the deviator"):
+        mfg.finite.simulate(game, policy, 1, 5, key=jax.random.key(0), deviation=policy, labelled=True)
+    law = mfg.finite.law(game, policy, 3)
+    for arguments, message in [
+        ((1, 99, 0), "`t` is 99.0, but it must lie between 0 and 1"),
+        ((1, 0, 7), "`state` is 7.0, but it must lie between 0 and 2"),
+        ((1.5, 0, 0), "`count` is 1.5, but it must be a whole number"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            law.probability(*arguments)
+    opaque = mfg.FiniteHorizonGame(
+        np.full((2, 2, 2), 0.5), lambda t, m: jnp.sin(m)[:, None], [0.5, 0.5], 1, available=np.ones((2, 2), bool)
+    )
+    with pytest.raises(ValueError, match="no exact method fits for populations up to 1e9"):
+        mfg.finite.smallest_population(opaque, np.full((2, 2), 0.5), 0.1)

@@ -40,6 +40,12 @@ def counted(game: FiniteHorizonGame, per_time: Float[Array, " T"], nothing: floa
     return per_time.at[0].set(nothing) if game.observes == "states" else per_time
 
 
+def at_most(bound: float, per_beta: Array) -> Array:
+    """Return the β below which β c < bound: infinite for c = 0, NaN if c is not known or has no bound."""
+    known = jnp.isfinite(per_beta)
+    return jnp.where(known, jnp.where(per_beta > 0, bound / jnp.where(per_beta > 0, per_beta, 1), jnp.inf), jnp.nan)
+
+
 def discounted_tails(per_time: Float[Array, " T *x"], discount: Array) -> Float[Array, " T *x"]:
     """Return S_t = Σ_{τ≥t} γ^(τ−t) o_τ."""
 
@@ -160,17 +166,19 @@ def _pairs_of_paths(game: FiniteHorizonGame, payoffs: Payoffs, mask: Array) -> F
 
     def step(later: Array, t: Array) -> tuple[Array, Array]:
         kernel = kernel_of(game, t)
+        goes_on = t < game.horizon  # nobody moves after H, where the rows of a kernel may be anything
         if kinds == 1:  # what a path collects depends on states alone
 
             def best(values: Array) -> Array:
-                return jnp.where(mask[t][..., None], over_successors(kernel, values), -jnp.inf).max(axis=1)
+                ahead = jnp.where(goes_on, over_successors(kernel, values), 0)
+                return jnp.where(mask[t][..., None], ahead, -jnp.inf).max(axis=1)
 
             here = payoffs.slopes.contrasts(t) * counts[t] + game.discount * best(best(later).T).T
             return here, jnp.diagonal(here)
         first = over_successors(kernel, later)  # [S, A, U], the best successor of the first path
         both = over_successors(kernel, jnp.moveaxis(first, 2, 0))  # [U, B, S, A]
         contrast = payoffs.slopes.contrasts(t).reshape(S, kinds, S, kinds) * counts[t]
-        total = contrast + game.discount * jnp.moveaxis(both, (0, 1), (2, 3))
+        total = contrast + game.discount * jnp.where(goes_on, jnp.moveaxis(both, (0, 1), (2, 3)), 0)
         allowed = mask[t][:, :, None, None] & mask[t][None, None]
         here = jnp.where(allowed, total, -jnp.inf).max(axis=(1, 3))
         return here, jnp.diagonal(here)
@@ -186,7 +194,7 @@ def _single_paths(game: FiniteHorizonGame, payoffs: Payoffs, mask: Array) -> Flo
     def step(later: Array, xs: tuple[Array, Array]) -> tuple[Array, Array]:
         t, own = xs
         kernel = kernel_of(game, t)
-        total = own + game.discount * over_successors(kernel, later)
+        total = own + game.discount * jnp.where(t < game.horizon, over_successors(kernel, later), 0)
         here = jnp.where(mask[t], total, -jnp.inf).max(axis=1)
         return here, here
 

@@ -18,7 +18,7 @@ from ..solvers.base import rounding
 from . import lines
 from .contraction import coupled_chain, largest_constants, naive_chain, path_span, span_sum
 from .lipschitz import Lipschitz, contradict, derive_kernel_constants
-from .local import MOST_UNKNOWNS, critical_beta, local_radius
+from .local import MOST_UNKNOWNS, critical_beta, local_radius, radius_margin
 from .paper_bounds import paper_bound
 from .paths import is_decoupled, mixing
 from .payoffs import Payoffs, derive_payoffs
@@ -72,7 +72,8 @@ def certify(
     if lipschitz is not None and not isinstance(lipschitz, Lipschitz):
         raise ValueError(f"`lipschitz` must be a `Lipschitz`, or None; got {_checks.shorten(lipschitz)}.")
     response = fit_response(game, response)
-    key = jax.random.key(0, impl="rbg") if key is None else key  # threefry takes seconds to compile
+    # threefry takes seconds to compile
+    key = _checks.random_key("key", jax.random.key(0, impl="rbg") if key is None else key)
     constants = None
     if lipschitz is not None:
         constants = (*lipschitz.fit(game), lipschitz.origin)
@@ -110,6 +111,8 @@ def _certified(
     critical: bool,
     key: Array,
 ) -> Report:
+    if game.observes == "states":  # exactly: bounds are for mean fields that share it
+        mean_field = mean_field.at[0].set(game.initial)
     decoupled = is_decoupled(game)
     tempered = response if isinstance(response, AbstractTempered) else None
     beta = jnp.asarray(jnp.nan, game.dtype) if tempered is None else tempered.beta.astype(game.dtype)
@@ -123,6 +126,7 @@ def _certified(
         payoffs=payoffs,
         trouble=trouble,
         sampled=constants is not None and constants[2] == "sampled",
+        radius_margin=radius_margin(mean_field),
     )
     radius = residual = None
     if tempered is not None:
@@ -151,7 +155,7 @@ def _certified(
         lines.path_span(facts, paths, radius),
     ]
     contraction = lines.contraction(facts, bounds, radius)
-    is_monotone, nearly = lines.monotone(facts, curved), lines.nearly_monotone(facts, below)
+    is_monotone, nearly = lines.monotone(facts, curved, below), lines.nearly_monotone(facts, below)
     certificates = (
         *bounds,
         contraction,

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import jax.numpy as jnp
 
 from .._typing import Array
+from .contraction import at_most
 from .local import Critical
 from .paper_bounds import PaperBound
 from .payoffs import Payoffs
@@ -14,7 +15,6 @@ from .uniqueness import Monotone, Potential
 
 _GUAN = "Guan et al. (2021), arXiv:2110.07469"
 _DOCS = "docs/mathematics.md"
-_RADIUS_MARGIN = 1e-6  # what the computed spectral radius may be off
 _NEAR = 1e-4  # residual of what may be called an equilibrium
 
 
@@ -40,6 +40,7 @@ class Facts(NamedTuple):
       payoffs: what is known of the rewards.
       trouble: why not more is known.
       sampled: whether constants were sampled.
+      radius_margin: what the computed spectral radius may be off.
     """
 
     beta: Array
@@ -49,6 +50,7 @@ class Facts(NamedTuple):
     payoffs: Payoffs | None
     trouble: str
     sampled: bool
+    radius_margin: float
 
     @property
     def how(self) -> str:
@@ -129,9 +131,9 @@ _BEST = Theorem(
 )
 
 
-def _refuted(radius: Array | None) -> Array | bool:
+def _refuted(facts: Facts, radius: Array | None) -> Array | bool:
     """A radius of at least 1 anywhere refutes contraction in every norm."""
-    return False if radius is None else radius >= 1 + _RADIUS_MARGIN
+    return False if radius is None else radius >= 1 + facts.radius_margin
 
 
 def _contraction_line(
@@ -140,11 +142,10 @@ def _contraction_line(
     """Return the line of a bound β c."""
     if per_beta is None:
         return _absent(facts, words, why)
-    value = facts.beta * per_beta
-    threshold = jnp.where(per_beta > 0, 1 / jnp.where(per_beta > 0, per_beta, 1), jnp.inf)
+    value, threshold = facts.beta * per_beta, at_most(1, per_beta)
     if facts.sampled:
-        return _line(facts, words, value, None, value < 0, _refuted(radius), how)
-    return _line(facts, words, value, threshold, value < facts.below_one, _refuted(radius), how)
+        return _line(facts, words, value, None, value < 0, _refuted(facts, radius), how)
+    return _line(facts, words, value, threshold, value < facts.below_one, _refuted(facts, radius), how)
 
 
 def paper(
@@ -164,7 +165,7 @@ def paper(
         if words is _PRINTED:
             holds = jnp.zeros_like(holds)
             how = f"for comparison only: K_Q,t+1 is printed inside the exponential, where it bounds nothing; {how}"
-        found.append(_line(facts, words, value, threshold, holds, _refuted(radius), how))
+        found.append(_line(facts, words, value, threshold, holds, _refuted(facts, radius), how))
         how = f"computed in logarithms; {facts.how}"
     return found
 
@@ -193,7 +194,7 @@ def contraction(facts: Facts, found: Sequence[Certificate], radius: Array | None
     """Return the best of the bounds."""
     values = [jnp.where(line.status == HOLDS, line.value, jnp.inf) for line in found]
     value, threshold = jnp.stack(values).min(axis=0), _largest_threshold(found)
-    return _line(facts, _BEST, value, threshold, jnp.isfinite(value), _refuted(radius), facts.how)
+    return _line(facts, _BEST, value, threshold, jnp.isfinite(value), _refuted(facts, radius), facts.how)
 
 
 def _largest_threshold(found: Sequence[Certificate]) -> Array:
@@ -236,8 +237,11 @@ def local(facts: Facts, radius: Array | None, residual: Array | None) -> Certifi
     if radius is None or residual is None:
         return _absent(facts, _LOCAL, "the response jumps")
     near = residual < _NEAR
-    below, above = near & (radius < 1 - _RADIUS_MARGIN), near & (radius >= 1 + _RADIUS_MARGIN)
-    how = f"numerically, where the residual is below {_NEAR:g}; it says nothing about other equilibria"
+    below, above = near & (radius < 1 - facts.radius_margin), near & (radius >= 1 + facts.radius_margin)
+    how = (
+        f"numerically, up to {facts.radius_margin:g}, where the residual is below {_NEAR:g}; it says nothing about "
+        "other equilibria"
+    )
     return _line(facts, _LOCAL, radius, None, below, above, how)
 
 
@@ -302,16 +306,15 @@ _UNIQUE = Theorem(
 )
 
 
-def monotone(facts: Facts, found: Monotone) -> Certificate:
-    """Return the line of Lasry-Lions monotonicity."""
+def monotone(facts: Facts, found: Monotone, below: Array | None) -> Certificate:
+    """Return the line of Lasry-Lions monotonicity; what rounding may hide bounds its β, as for nearly monotone ones."""
     violated = found.violation > 0
     known = facts.payoffs is not None and facts.payoffs.proved
     holds = found.proved & known & ~violated
     how = f"by {found.how}; violations were looked for in pairs of random flows"
     if not known:
         how = f"only sampled, so at most no violation was found ({facts.how})"
-    applies = facts.decoupled and facts.regularized
-    threshold = jnp.where(holds & applies, jnp.inf, jnp.nan)
+    threshold = None if below is None else jnp.where(holds, below, jnp.nan)
     most = found.curvature.max()
     value = jnp.where(violated, jnp.fmax(found.violation, most), most)
     return _line(facts, _MONOTONE, value, threshold, holds, violated, how)
@@ -329,8 +332,7 @@ def nearly_monotone(facts: Facts, below: Array | None) -> Certificate:
 
 def potential(facts: Facts, found: Potential) -> Certificate:
     """Return the line of potential games."""
-    asymmetric = ~found.proved & (found.asymmetry > found.rounding)
-    return _line(facts, _POTENTIAL, found.asymmetry, None, found.proved, asymmetric, f"by {found.how}")
+    return _line(facts, _POTENTIAL, found.asymmetry, None, found.proved, found.refuted, f"by {found.how}")
 
 
 def unique(facts: Facts, reasons: Sequence[Certificate]) -> Certificate:
@@ -342,6 +344,6 @@ def unique(facts: Facts, reasons: Sequence[Certificate]) -> Certificate:
     """
     largest = _largest_threshold(reasons)
     # monotone rewards are a property of the game, which implies uniqueness where its threshold says so
-    proved = [(line.status == HOLDS) & ~jnp.isnan(line.threshold) for line in reasons]
+    proved = [(line.status == HOLDS) & (facts.beta < line.threshold) for line in reasons]
     how = ", ".join(line.name for line in reasons)
     return _line(facts, _UNIQUE, largest, largest, jnp.stack(proved).any(axis=0), False, f"from the lines {how}")

@@ -79,6 +79,9 @@ def sample_lipschitz(game: FiniteHorizonGame, *, key: Array, num_pairs: int = 10
     Returns:
       The largest quotients seen, as `Lipschitz(..., origin="sampled")`: never more than the true constants.
     """
+    if not isinstance(game, FiniteHorizonGame):
+        raise ValueError(f"`game` must be a `FiniteHorizonGame`; got {_checks.shorten(game)}.")
+    key = _checks.random_key("key", key)
     num_pairs = _checks.integer_at_least("num_pairs", num_pairs, 1)
     return Lipschitz(*_sampled(game, key, num_pairs), origin="sampled")
 

@@ -62,7 +62,13 @@ def range_of(function: Callable[[Array], Array], box: Interval, *, entrywise: bo
     start = Range(box, point(seed), True)
     rules = _ENTRYWISE if entrywise else _ENTRYWISE | _STRUCTURAL
     (result,) = _evaluate(jaxpr.jaxpr, jaxpr.consts, [start], rules)
-    return result if isinstance(result, Range) else _constant(result, seed.shape[0])
+    result = result if isinstance(result, Range) else _constant(result, seed.shape[0])
+    return Range(_unbounded(result.value), _unbounded(result.slope), result.affine)
+
+
+def _unbounded(x: Interval) -> Interval:
+    """Return an interval in which what is not a number (∞ − ∞, say) is anything."""
+    return Interval(jnp.where(jnp.isnan(x.low), -jnp.inf, x.low), jnp.where(jnp.isnan(x.high), jnp.inf, x.high))
 
 
 def ignores(function: Callable[[Array], Array], box: Interval) -> bool:
@@ -392,8 +398,9 @@ def _select(equation: Any, inputs: list[Any]) -> Range:
 
 
 def _converted(equation: Any, inputs: list[Any]) -> Range:
-    if not jnp.issubdtype(equation.params["new_dtype"], jnp.floating):
-        raise NotDerivable("it rounds the mean field to whole numbers")
+    kind = equation.params["new_dtype"]
+    if not jnp.issubdtype(kind, jnp.floating) or jnp.dtype(kind).itemsize < 4:
+        raise NotDerivable(f"it rounds the mean field to {kind}")
     return _moved()(equation, inputs)
 
 

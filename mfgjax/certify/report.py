@@ -47,6 +47,8 @@ class Certificate(eqx.Module):
     @property
     def word(self) -> str:
         """Return "holds", "fails" or "unknown", of a single, concrete certificate."""
+        if np.ndim(self.status):
+            raise ValueError(f"{self.name} is that of many games: look at `status`, or take one of them.")
         return WORDS[int(self.status)]
 
 
@@ -54,7 +56,7 @@ class Report(eqx.Module):
     """What `certify` returns: certificates by name, and the constants behind them.
 
     `report["path_span"]` is a `Certificate`, `print(report)` a table, `report.to_dict()` is for JSON. Under `vmap` all
-    arrays have one axis more.
+    arrays have one axis more; `jax.tree.map(lambda x: x[i], report)` is the i-th.
 
     Attributes:
       certificates: in the order of the table.
@@ -99,7 +101,9 @@ class Report(eqx.Module):
         lines = {}
         for certificate in self.certificates:
             lines[certificate.name] = {
-                "status": certificate.word,
+                "status": [WORDS[int(x)] for x in certificate.status]
+                if np.ndim(certificate.status)
+                else certificate.word,
                 "value": plain(certificate.value),
                 "threshold": plain(certificate.threshold),
                 **{
@@ -128,15 +132,20 @@ class Report(eqx.Module):
         return {"beta": plain(self.beta), "certificates": lines, "factors": factors, "lipschitz": constants}
 
     def rows(self) -> list[tuple[str, str, str, str, str]]:
-        """Return the table: name, status, value, the β up to which it holds, what the value is."""
+        """Return the table: name, status, value, the β up to which it holds, what the value is.
+
+        Raises:
+          ValueError: for the report of many games.
+        """
         found = []
         for line in self.certificates:
+            word = line.word
             value, threshold = shown(line.value), "at every β" if _is_inf(line.threshold) else shown(line.threshold)
             bound = {"paper_printed": self.paper_printed, "paper_meant": self.paper_meant}.get(line.name)
             if bound is not None:
                 value = shown_log10(bound.log10_factor)
                 threshold = threshold if _is_inf(line.threshold) else shown_log10(bound.log10_threshold)
-            found.append((line.name, line.word, value, threshold, line.meaning))
+            found.append((line.name, word, value, threshold, line.meaning))
         return found
 
     def __str__(self) -> str:

@@ -53,7 +53,7 @@ class AbstractSlopes(eqx.Module):
 
         def largest(t: Array) -> Array:
             both = mask[t][:, None] & mask[t][None, :]
-            return jnp.where(both, self.contrasts(t), 0).max()
+            return jnp.where(both, self.contrasts(t), 0).max()  # NaN, of slopes without a bound, stays
 
         return jax.lax.map(largest, jnp.arange(times))
 
@@ -197,5 +197,7 @@ def _off_diagonal(contrasts: Array) -> Array:
 
 def from_ranges(slope: Interval, affine: bool) -> DenseSlopes:
     """Return slopes from intervals `[T, S, A, n]` of the derivative."""
-    centre = (slope.low + slope.high) / 2
-    return DenseSlopes(centre[:, None], None if affine else (slope.high - slope.low) / 2)
+    bounded = jnp.isfinite(slope.low) & jnp.isfinite(slope.high)
+    centre = jnp.where(bounded, (slope.low + slope.high) / 2, 0)
+    radius = jnp.where(bounded, (slope.high - slope.low) / 2, jnp.inf)
+    return DenseSlopes(centre[:, None], None if affine else radius)

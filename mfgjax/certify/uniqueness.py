@@ -16,7 +16,7 @@ import numpy as np
 
 from .._typing import Array, Bool, Float
 from ..model import FiniteHorizonGame
-from .contraction import counted, discounted_tails
+from .contraction import at_most, counted, discounted_tails
 from .payoffs import Payoffs, Separable
 from .sampling import sample_laws, seen_of
 from .slopes import DenseSlopes
@@ -35,9 +35,10 @@ class Monotone(NamedTuple):
     """What is known of the sum ⟨η−η', R_t(μ)−R_t(μ')⟩ at each time.
 
     Attributes:
-      curvature: m_t with ⟨η−η', R_t(μ)−R_t(μ')⟩ ≤ m_t |η−η'|_1², `[T]`; 0 where rewards are monotone.
+      curvature: m_t with ⟨η−η', R_t(μ)−R_t(μ')⟩ ≤ m_t |η−η'|_1², `[T]`; 0 where rewards are monotone, or what rounding
+        may hide of that.
       by_states: whether |μ−μ'|_1² may stand for |η−η'|_1² at a time, `[T]`.
-      proved: whether rewards are proved monotone at all times.
+      proved: whether rewards are proved monotone at all times, but for rounding.
       violation: a value of the sum per |η−η'|_1² that is reached, the largest found; > 0: they are not monotone.
       how: what was done, as the end of a sentence.
     """
@@ -65,25 +66,25 @@ def monotone(game: FiniteHorizonGame, payoffs: Payoffs | None, key: Array) -> Mo
         )
     spans = counted(game, payoffs.slopes.spans(mask))
     curvature = general = spans / 4
+    rounding = jnp.zeros_like(spans)  # what computed eigenvalues may be off, on the scale of their own time
     how = "the spans of rewards, which tell nothing of signs"
     if payoffs.separable is not None:
         own, worst = _of_own_state(payoffs.separable)
         own = counted(game, jnp.where(payoffs.separable.alike, own, jnp.inf))
-        by_states = (own <= general) & payoffs.separable.alike
+        by_states = payoffs.separable.alike  # then the spans, too, bound the sum by |μ−μ'|_1²
         curvature = jnp.minimum(own, general)
         violation = jnp.maximum(violation, counted(game, jnp.where(payoffs.separable.alike, worst, -jnp.inf)).max())
         how = "the slope of the reward in the crowd at one's own state, on every part of [0, 1]"
     elif isinstance(payoffs.slopes, DenseSlopes) and _size(game, payoffs) <= _MOST_UNKNOWNS:
         largest, off, by_states = _eigenvalues(game, payoffs.slopes, mask)
-        bound = counted(game, jnp.maximum(largest + off, 0) / 2)
-        by_states &= bound <= general
+        rounding = _rounding(game) * spans
+        bound = counted(game, jnp.maximum(largest + off + rounding, 0) / 2)
+        bound = jnp.where(jnp.isnan(bound), jnp.inf, bound)
         curvature = jnp.minimum(bound, general)
         if payoffs.affine:
-            violation = jnp.maximum(violation, counted(game, largest / _size(game, payoffs)).max())
+            violation = jnp.maximum(violation, counted(game, largest - rounding).max() / _size(game, payoffs))
         how = "eigenvalues of the symmetric part of the derivative on vectors that sum to 0"
-    zero = _rounding(game) * jnp.maximum(1, spans.max())
-    curvature = jnp.where(curvature <= zero, 0, curvature)
-    return Monotone(curvature, by_states, (curvature == 0).all(), violation - zero, how)
+    return Monotone(curvature, by_states, (curvature <= rounding).all(), violation, how)
 
 
 def uniqueness_threshold(game: FiniteHorizonGame, found: Monotone, mixing: Float[Array, " H"]) -> Array:
@@ -94,11 +95,10 @@ def uniqueness_threshold(game: FiniteHorizonGame, found: Monotone, mixing: Float
     states stand for joint ones.
     """
     of_states = jnp.where(found.by_states, found.curvature, 0)
-    joint = discounted_tails(found.curvature - of_states, game.discount)
+    joint = discounted_tails(jnp.where(found.by_states, 0, found.curvature), game.discount)
     later = discounted_tails(of_states * mixing.max() ** 2, game.discount)
     later = game.discount * jnp.append(later[1:], jnp.zeros_like(later[:1]))
-    most = (joint + later).max()
-    return jnp.where(most > 0, 1 / jnp.where(most > 0, most, 1), jnp.inf)
+    return at_most(1, (joint + later).max())
 
 
 def _rounding(game: FiniteHorizonGame) -> float:
@@ -209,7 +209,7 @@ def _sampled_violation(game: FiniteHorizonGame, key: Array) -> Array:
         apart = jnp.abs(moved).sum(axis=(1, 2))
         total = (moved * (rewards[0] - rewards[1])).sum(axis=(1, 2))
         # rounding of the rewards counts for the less the farther apart the laws are
-        total -= 8 * jnp.finfo(game.dtype).eps * jnp.abs(rewards).max() * apart
+        total -= 8 * jnp.finfo(game.dtype).eps * jnp.abs(rewards).max(axis=(0, 2, 3)) * apart
         return counted(game, jnp.where(apart > _NEAREST, total / apart**2, -jnp.inf), -jnp.inf).max()
 
     return jax.vmap(value)(sample_laws(game, key, int(np.clip(_MOST_SAMPLED // size, 8, 512)))).max()
@@ -220,14 +220,14 @@ class Potential(eqx.Module):
 
     Attributes:
       asymmetry: the largest |D − Dᵀ| on vectors that sum to 0, D the derivative of rewards as a function of η.
-      rounding: what may be rounding of that.
       proved: whether it is 0 at all mean fields.
+      refuted: whether it is more than rounding at some.
       how: what was done, as the end of a sentence.
     """
 
     asymmetry: Array
-    rounding: Array
     proved: Bool[Array, ""]
+    refuted: Bool[Array, ""]
     how: str = eqx.field(static=True)
 
 
@@ -237,11 +237,11 @@ def potential(game: FiniteHorizonGame, payoffs: Payoffs | None, key: Array) -> P
     if payoffs is not None and payoffs.separable is not None:
         alike = (payoffs.separable.alike | (jnp.arange(game.horizon + 1) == 0)).all()
         how = "the form of the rewards: each state's has its own antiderivative where all actions earn the same"
-        return Potential(jnp.where(alike, 0, jnp.nan), jnp.zeros(()), alike, how)
+        return Potential(jnp.where(alike, 0, jnp.nan), alike, jnp.array(False), how)
     size = _pairs(game)
     if size * size * (game.horizon + 1) > 2**24:
         why = "nothing, as the game is too large"
-        return Potential(jnp.array(jnp.nan, game.dtype), jnp.zeros(()), jnp.array(False), why)
+        return Potential(jnp.array(jnp.nan, game.dtype), jnp.array(False), jnp.array(False), why)
     joint = game.observes != "states"
     times = jnp.arange(game.horizon + 1, dtype=jnp.int32)
     affine = payoffs is not None and payoffs.affine
@@ -262,6 +262,6 @@ def potential(game: FiniteHorizonGame, payoffs: Payoffs | None, key: Array) -> P
         return jnp.abs(both - both.T).max(), jnp.abs(both).max()
 
     found = jax.lax.map(lambda point: jax.vmap(asymmetry)(times, point, mask), points)
-    worst, largest = (jax.vmap(lambda row: counted(game, row))(part).max() for part in found)
-    rounding = _rounding(game) * jnp.maximum(1, largest)
-    return Potential(worst, rounding, affine & (worst <= rounding), how)
+    worst, largest = (jax.vmap(lambda row: counted(game, row))(part) for part in found)
+    symmetric = (worst <= _rounding(game) * largest).all()  # on the scale of each time
+    return Potential(worst.max(), affine & symmetric, ~symmetric, how)

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -75,6 +74,8 @@ def checked_agents(num_agents: ArrayLike) -> Int[Array, "*populations"]:
         # not by way of floating numbers, which may be of single precision
         return jnp.asarray(num_agents).astype(jnp.int32)
     numbers = np.asarray(num_agents, dtype=np.float64)
+    if not numbers.size:
+        raise ValueError("`num_agents` is empty; give at least one number.")
     _checks.finite("num_agents", numbers)
     _checks.all_true("num_agents", numbers, numbers == np.round(numbers), "it must be a whole number")
     inside = (numbers >= 1) & (numbers <= MOST_AGENTS)
@@ -85,11 +86,7 @@ def checked_agents(num_agents: ArrayLike) -> Int[Array, "*populations"]:
 
 def checked_key(key: object, needed_for: str) -> Array:
     """Return a key of JAX, or say what it is needed for."""
-    shape, kind = getattr(key, "shape", None), getattr(key, "dtype", np.dtype(object))
-    typed = shape == () and jnp.issubdtype(kind, jax.dtypes.prng_key)
-    if not typed and not (shape in ((2,), (4,)) and kind == jnp.uint32):
-        raise ValueError(f"`key` must be a key such as `jax.random.key(0)`: {needed_for}; got {_checks.shorten(key)}.")
-    return key  # pyright: ignore[reportReturnType]
+    return _checks.random_key("key", key, f": {needed_for}")
 
 
 def checked_criterion(

@@ -55,6 +55,7 @@ def log_pmf(count: Array, num_trials: Array, probability: Array) -> Array:
     Source: C. Loader (2000), Fast and accurate computation of binomial probabilities.
     """
     k, n, p = (jnp.asarray(x, DOUBLE) for x in (count, num_trials, probability))
+    p = jnp.clip(p, 0, 1)  # sums of probabilities are rounded
     k, n, p = jnp.broadcast_arrays(k, n, p)
     # both outcomes in one array: half the program to compile
     both, means = jnp.stack([k, n - k]), jnp.stack([n * p, n * (1 - p)])
@@ -72,7 +73,7 @@ def expectation(function: Callable[[Array], Array], num_trials: Array, probabili
       num_trials: n, one number.
       probability: p.
     """
-    n, p = jnp.asarray(num_trials, DOUBLE), jnp.asarray(probability, DOUBLE)
+    n, p = jnp.asarray(num_trials, DOUBLE), jnp.clip(jnp.asarray(probability, DOUBLE), 0, 1)
     centre = jnp.floor(n * p)
     half = jnp.ceil(_NUM_DEVIATIONS * jnp.sqrt(n * p * (1 - p))) + _MARGIN
     low, high = jnp.maximum(centre - half, 0), jnp.minimum(centre + half, n)
@@ -98,6 +99,6 @@ def mean_absolute_deviation(num_trials: Array, probability: Array) -> Array:
 
     Source: A. de Moivre (1730), Miscellanea analytica; see Diaconis and Zabell (1991), Statistical Science 6.
     """
-    n, p = jnp.asarray(num_trials, DOUBLE), jnp.asarray(probability, DOUBLE)
+    n, p = jnp.asarray(num_trials, DOUBLE), jnp.clip(jnp.asarray(probability, DOUBLE), 0, 1)
     k = jnp.minimum(jnp.floor(n * p), n)
     return 2 * (n - k) * p * jnp.exp(log_pmf(k, n, p))

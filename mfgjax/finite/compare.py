@@ -11,7 +11,7 @@ from ..responses import AbstractResponse
 from .arguments import checked_agents, checked_criterion, checked_game, normalized, single_policy
 from .deviation import deviation_gain
 from .law import law
-from .precision import as_double, as_precision, double
+from .precision import as_double, as_precision, double, game_as_double
 from .simulate import simulate
 
 
@@ -154,7 +154,7 @@ def compare(
 def _mean_field(
     game: FiniteHorizonGame, policy: Array, criterion: AbstractResponse | None
 ) -> tuple[Array, Array, Array]:
-    game, criterion = as_double((game, criterion))
+    game, criterion = game_as_double(game), as_double(criterion)
     pi = normalized(policy)
     mu, seen = state_law(game, pi)
     return mu, policy_value(game, pi, seen, criterion), exploitability(game, pi, criterion)

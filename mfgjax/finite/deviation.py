@@ -14,7 +14,7 @@ from ..responses import AbstractResponse, EntropyRegularized, Greedy
 from .arguments import checked_agents, checked_criterion, decoupled_game, normalized, penalty, single_policy
 from .interaction import with_known_interaction
 from .payoffs import Plan, planned
-from .precision import as_double, as_precision, double
+from .precision import as_double, as_precision, double, game_as_double
 
 
 class DeviationGain(eqx.Module):
@@ -132,8 +132,24 @@ def deviation_gain(
     with double():
         plan = planned(game, flat, method, key, num_samples)
         found, shared = _deviate(game, table, flat, criterion, plan)
+    _check_finite(game, found["rewards"])
     shaped = {name: x.reshape(*x.shape[:-1], *numbers.shape) for name, x in found.items()}
     return DeviationGain(num_agents=numbers, method=plan.method, **shaped, **shared)
+
+
+def _check_finite(game: FiniteHorizonGame, rewards: Array) -> None:
+    """Refuse rewards of available pairs that are not finite, among finitely many agents or in the mean field."""
+    if isinstance(rewards, Tracer):
+        return
+    table = np.asarray(rewards)
+    mask = np.broadcast_to(np.asarray(game.available)[..., None], table.shape)
+    wrong = np.argwhere(mask & ~np.isfinite(table))
+    if len(wrong):
+        t, s, a, _ = map(int, wrong[0])
+        raise ValueError(
+            f"`game.reward` is not finite at (time, state, action) = ({t}, {s}, {a}), in the mean field of the policy "
+            "or among the agents; gains need finite rewards wherever an agent could go."
+        )
 
 
 @eqx.filter_jit
@@ -141,7 +157,7 @@ def _deviate(
     game: FiniteHorizonGame, policy: Array, num_agents: Array, criterion: EntropyRegularized | None, plan: Plan
 ) -> tuple[dict[str, Array], dict[str, Array]]:
     dtype = game.dtype
-    game, criterion, plan = as_double((game, criterion, plan))
+    game, (criterion, plan) = game_as_double(game), as_double((criterion, plan))
     pi = normalized(policy)
     mu, seen = state_law(game, pi)
     times = jnp.arange(game.horizon + 1, dtype=jnp.int32)

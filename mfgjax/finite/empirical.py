@@ -34,7 +34,7 @@ def compositions(num_agents: np.ndarray, num_places: int) -> tuple[np.ndarray, n
     for i, n in enumerate(num_agents):
         others = int(n) - 1
         bars = np.array(list(itertools.combinations(range(others + num_places - 1), num_places - 1)), dtype=np.int64)
-        bars = bars.reshape(-1, num_places - 1)  # also for one place
+        bars = bars.reshape(num_compositions(int(n), num_places), num_places - 1)  # also for one place
         edges = np.pad(bars, ((0, 0), (1, 1)), constant_values=((0, 0), (-1, others + num_places - 1)))
         rows = np.diff(edges, axis=1) - 1
         counts[i, : len(rows)] = rows

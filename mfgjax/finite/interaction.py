@@ -4,7 +4,9 @@ from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax.numpy as jnp
+import numpy as np
 
+from .. import _checks
 from .._typing import Array, Scalar
 from ..certify.payoffs import interaction_table
 from ..kernels.base import time_slice
@@ -22,8 +24,8 @@ def with_known_interaction(game: FiniteHorizonGame) -> FiniteHorizonGame:
     if isinstance(reward, TableReward) or (isinstance(reward, PairwiseReward) and isinstance(reward.L, known)):
         return game
     table = interaction_table(game)
-    if table is None:
-        return game
+    if table is None or not (_checks.is_traced(table) or np.isfinite(table).all()):
+        return game  # actions that are not available may earn anything
     seen = (game.num_states,) if game.observes == "states" else (game.num_states, game.num_actions)
     L = DenseInteraction(table.reshape(*table.shape[:3], *seen), len(seen))
     theta = reward.theta if isinstance(reward, PairwiseReward) else None

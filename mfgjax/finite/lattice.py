@@ -101,7 +101,10 @@ def shift(game: FiniteHorizonGame, lattice: Lattice, mu: Array, seen: Array, num
         )
         angle = others * angle
         total = jnp.fft.irfft(power * jax.lax.complex(jnp.cos(angle), jnp.sin(angle)), M)
-        first = jnp.maximum(jnp.round(others * (p * place).sum()) - M // 2, 0)
+        # where all numbers fit, they start at 0
+        first = jnp.clip(
+            jnp.round(others * (p * place).sum()) - M // 2, 0, jnp.maximum(others * lattice.largest + 1 - M, 0)
+        )
         number = first + (jnp.arange(M) - first) % M
         total = jnp.where(number <= others * lattice.largest, jnp.maximum(total, 0), 0)
         return total / total.sum(), number

@@ -3,12 +3,14 @@
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 
+from .. import _checks
 from .._typing import Array, ArrayLike, Float, Int
 from ..model import FiniteHorizonGame, state_law
 from . import binomial
 from .arguments import checked_agents, decoupled_game, normalized, single_policy
-from .precision import DOUBLE, as_double, as_precision, double
+from .precision import DOUBLE, as_precision, double, game_as_double
 
 
 class PopulationLaw(eqx.Module):
@@ -43,8 +45,22 @@ class PopulationLaw(eqx.Module):
           state: indices of states, likewise.
         """
         dtype = self.mean_field.dtype
+        times, states = self.mean_field.shape
+        for name, value, size in (("count", count, None), ("t", t, times), ("state", state, states)):
+            _check_whole(name, value, size)
         with double():
             return _probability(self.mean_field, self.num_agents, count, t, state).astype(dtype)
+
+
+def _check_whole(name: str, value: ArrayLike, size: int | None) -> None:
+    """Refuse what is no whole number, or no index of `size` entries."""
+    numbers = _checks.as_numbers(name, value, "whole numbers")
+    if _checks.is_traced(numbers):
+        return
+    numbers = np.asarray(numbers)
+    _checks.all_true(name, numbers, numbers == np.round(numbers), "it must be a whole number")
+    if size is not None:
+        _checks.all_true(name, numbers, (numbers >= 0) & (numbers < size), f"it must lie between 0 and {size - 1}")
 
 
 @eqx.filter_jit
@@ -93,8 +109,8 @@ def law(
 
 @eqx.filter_jit
 def _law(game: FiniteHorizonGame, policy: Array, deviation: Array | None, num_agents: Array) -> PopulationLaw:
-    dtype, game = game.dtype, as_double(game)
-    mu = state_law(game, normalized(policy))[0]
+    dtype, game = game.dtype, game_as_double(game)
+    mu = jnp.clip(state_law(game, normalized(policy))[0], 0, 1)  # sums are rounded
     flat = num_agents.astype(DOUBLE).reshape(-1)
 
     def exact(n):

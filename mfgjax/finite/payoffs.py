@@ -62,6 +62,11 @@ class Plan(eqx.Module):
         return jnp.broadcast_to(jnp.moveaxis(table, 0, -1), shape), None
 
 
+def has_exact_method(game: FiniteHorizonGame, num_agents: np.ndarray) -> bool:
+    """Tell whether R^N can be computed without random draws, for known numbers of agents."""
+    return any(_plan(game, num_agents, method) is not None for method in METHODS[:-1])
+
+
 def planned(
     game: FiniteHorizonGame, num_agents: Array, method: str | None, key: Array | None, num_samples: int
 ) -> Plan:

@@ -6,6 +6,9 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
+from ..kernels import DenseKernel, SuccessorKernel
+from ..model import FiniteHorizonGame
+
 DOUBLE = jnp.float64
 
 
@@ -26,3 +29,15 @@ def as_precision(tree: Any, dtype: Any) -> Any:
 def as_double(tree: Any) -> Any:
     """Return a tree with its floating arrays in double precision."""
     return as_precision(tree, DOUBLE)
+
+
+def game_as_double(game: FiniteHorizonGame) -> FiniteHorizonGame:
+    """Return a game in double precision, with laws that sum to 1 in it."""
+    game = as_double(game)
+    game = eqx.tree_at(lambda g: g.initial, game, game.initial / game.initial.sum())
+    if not isinstance(game.kernel, DenseKernel | SuccessorKernel):
+        return game
+    rows = game.kernel.probabilities
+    sums = rows.sum(axis=-1, keepdims=True)  # rows of actions that are not available may be empty
+    rows = rows / jnp.where(sums > 0, sums, 1)
+    return eqx.tree_at(lambda g: g.kernel.probabilities, game, rows)

@@ -23,7 +23,7 @@ from .arguments import (
 from .draws import Stream
 from .groups import Crowd, Group, Labelled
 from .moves import Moves
-from .precision import DOUBLE, as_double, double
+from .precision import DOUBLE, as_double, double, game_as_double
 from .simulation import Simulation
 
 _ENTRIES_AT_ONCE = 1 << 17
@@ -96,6 +96,8 @@ def simulate(
         if numbers.ndim or _checks.is_traced(numbers):
             raise ValueError("`num_agents` must be one known number for labelled agents: arrays have a row for each.")
         count = int(numbers)
+        if count == 1 and deviation is not None:
+            raise ValueError("`num_agents` is 1, the deviator, who has a label anyway: leave `labelled` out.")
     most = runs if runs_at_once is None else _checks.integer_at_least("runs_at_once", runs_at_once, 1)
     if runs_at_once is None:
         entries = game.num_states * game.num_actions * _num_successors(game) * size + (count or 0)
@@ -155,7 +157,7 @@ def _run(
     num_chunks: int,
 ) -> tuple[Array, Array, Any, Any]:
     """Return counts, rewards, `(states, actions)` and the deviator's `(states, actions, rewards)`, chunks leading."""
-    dtype, (game, criterion) = game.dtype, as_double((game, criterion))
+    dtype, game, criterion = game.dtype, game_as_double(game), as_double(criterion)
     tables = [normalized(policy) for policy in policies]
     costs = [penalty(game, table, criterion) for table in tables]
     deviates = len(tables) == 2

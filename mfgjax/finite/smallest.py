@@ -8,8 +8,10 @@ from .. import _checks
 from .._typing import ArrayLike
 from ..model import FiniteHorizonGame
 from ..responses import AbstractResponse
-from .arguments import MOST_AGENTS
+from .arguments import MOST_AGENTS, decoupled_game
 from .deviation import DeviationGain, deviation_gain
+from .interaction import with_known_interaction
+from .payoffs import has_exact_method
 
 _AT_ONCE = 32
 
@@ -55,6 +57,13 @@ def smallest_population(
     """
     limit = _checks.number_in("epsilon", epsilon, 0, float("inf"), "(0, inf)")
     _checks.one_of("measure", measure, ("gain", "value_gap", "bound"))
+
+    checked = decoupled_game(game, "smallest_population")
+    if not has_exact_method(with_known_interaction(checked), np.array([MOST_AGENTS])):
+        raise ValueError(
+            "`game` has rewards that no exact method fits for populations up to 1e9, which "
+            "`finite.smallest_population` needs; look at `finite.deviation_gain` for single numbers of agents."
+        )
 
     def measured(numbers: np.ndarray) -> tuple[np.ndarray, DeviationGain]:
         found = deviation_gain(game, policy, numbers, response)
