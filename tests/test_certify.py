@@ -60,8 +60,8 @@ def test_the_preset_of_the_author_code_has_its_known_thresholds():
 def test_uniqueness_on_the_example_is_proved_up_to_2():
     """Nodes 1, 2, 5 pay μ², whose slope is 2x: m = 1/2. Contraction ends at .8, iteration at 1.431."""
     report = mfg.certify(GAME, soft(1.9, RHO))
-    assert_close(report["nearly_monotone"].threshold, 2, rtol=2e-3)  # 1,024 cells
-    assert report["nearly_monotone"].word == report["unique"].word == "holds"
+    assert_close(report["hypomonotone"].threshold, 2, rtol=2e-3)  # 1,024 cells
+    assert report["hypomonotone"].word == report["unique"].word == "holds"
     assert report["path_span"].word == report["local_radius"].word == "fails"
     assert report["monotone"].word == "fails"
 
@@ -284,12 +284,12 @@ def test_paths_that_exclude_each_other_tighten_the_bound_and_attain_it():
 
 
 @pytest.mark.parametrize("discount", [1.0, 0.6])
-def test_the_threshold_of_nearly_monotone_rewards_is_attained(discount):
+def test_the_threshold_of_hypomonotone_rewards_is_attained(discount):
     """Coordination has one equilibrium up to βγ = 2 and three beyond: the threshold is exactly 2/γ."""
     base = mfg.games.coordination()
     game = mfg.FiniteHorizonGame(base.kernel, base.reward, [0.5, 0.5], 1, discount=discount)
     report = mfg.certify(game, soft(1.0))
-    assert_close(thresholds(report, "nearly_monotone", "critical_beta"), [2 / discount] * 2, rtol=1e-6)
+    assert_close(thresholds(report, "hypomonotone", "critical_beta"), [2 / discount] * 2, rtol=1e-6)
     above = [mfg.solve(game, soft(2.1 / discount), guess=flow).mean_field[1, 1] for flow in two_flows([0.01, 0.99])]
     assert float(above[1] - above[0]) > 0.3
 
@@ -330,7 +330,7 @@ def test_linear_congestion_has_one_equilibrium_at_every_beta(name, beta):
     game = CONGESTED[name]
     report = bounds_of(game, soft(beta))
     assert report["monotone"].word == report["unique"].word == report["potential"].word == "holds"
-    assert np.isinf(thresholds(report, "monotone", "nearly_monotone", "unique")).all()
+    assert np.isinf(thresholds(report, "monotone", "hypomonotone", "unique")).all()
 
 
 @pytest.mark.parametrize("beta", [2.05, 3.0, 10.0, 100.0])
@@ -475,7 +475,7 @@ class Mixture(eqx.Module):
 def test_for_coupled_kernels_it_says_what_falls_away_and_what_remains(rng):
     game, _ = random_game("crowd kernel", rng)
     report = mfg.certify(game, soft(0.5))
-    for name in ("paper_meant", "span_sum", "path_span", "nearly_monotone"):
+    for name in ("paper_meant", "span_sum", "path_span", "hypomonotone"):
         assert report[name].word == "unknown"
         assert "kernel depends on the mean field" in report[name].checked
     assert report["local_radius"].word == "holds"
@@ -561,7 +561,7 @@ def test_given_constants_are_used_and_sampled_ones_prove_nothing():
     assert float(sampled.reward[1]) <= 1 + 1e-9
     assert float(sampled.reward[1]) > 0.9
     report = bounds_of(game, soft(0.5), lipschitz=sampled)
-    assert all(report[name].word == "unknown" for name in (*CONTRACTIONS, "contraction", "nearly_monotone", "unique"))
+    assert all(report[name].word == "unknown" for name in (*CONTRACTIONS, "contraction", "hypomonotone", "unique"))
     assert "sampled" in report["path_span"].checked
     assert report.lipschitz.origin == "sampled"
 
@@ -734,7 +734,7 @@ UNBOUNDED = {
 def test_slopes_without_a_bound_prove_nothing(name):
     """Crowds that attract with infinite slope at an empty place have several equilibria."""
     report = bounds_of(places(UNBOUNDED[name]), soft(3.0))
-    for line in (*CONTRACTIONS, "contraction", "nearly_monotone", "unique", "distance"):
+    for line in (*CONTRACTIONS, "contraction", "hypomonotone", "unique", "distance"):
         assert report[line].word != "holds", line
         assert not np.isinf(float(report[line].threshold)), line
     assert report["monotone"].word != "holds"
@@ -748,7 +748,7 @@ def test_weak_attraction_is_not_taken_for_rounding(scale):
     above, below = bounds_of(game, soft(6 / scale)), bounds_of(game, soft(1 / scale))
     assert above["unique"].word == "unknown" and above["monotone"].word == "fails"
     assert below["unique"].word == "holds"
-    assert_close(above["nearly_monotone"].threshold * scale, 2, rtol=2e-3)
+    assert_close(above["hypomonotone"].threshold * scale, 2, rtol=2e-3)
 
 
 def test_times_of_other_scales_do_not_hide_attraction():

@@ -50,7 +50,7 @@ def test_the_table_has_every_certificate_with_its_status(saved):
 def test_the_summary_says_what_follows(saved):
     _, (_, out, _) = saved
     (sentence,) = [line for line in out.splitlines() if line.startswith("At β = 0.5")]
-    assert "there is exactly one equilibrium (nearly_monotone)" in sentence
+    assert "there is exactly one equilibrium (hypomonotone)" in sentence
     assert "iteration converges (rate 0.3669, proved to be at most 0.625)" in sentence
     bound = float(sentence.split("within ")[1].split(" of it")[0])
     report = json.loads((saved[0] / "certificates.json").read_text(encoding="utf-8"))

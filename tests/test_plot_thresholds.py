@@ -20,7 +20,7 @@ NAMES = (
     "path_span",
     "contraction",
     "monotone",
-    "nearly_monotone",
+    "hypomonotone",
     "unique",
     "critical_beta",
 )

@@ -155,7 +155,7 @@ def _certified(
         lines.path_span(facts, paths, radius),
     ]
     contraction = lines.contraction(facts, bounds, radius)
-    is_monotone, nearly = lines.monotone(facts, curved, below), lines.nearly_monotone(facts, below)
+    is_monotone, is_hypomonotone = lines.monotone(facts, curved, below), lines.hypomonotone(facts, below)
     certificates = (
         *bounds,
         contraction,
@@ -163,9 +163,9 @@ def _certified(
         lines.critical(facts, critical_beta(game, tempered) if critical and tempered is not None else None),
         lines.distance(facts, contraction.value, residual),
         is_monotone,
-        nearly,
+        is_hypomonotone,
         lines.potential(facts, potential(game, payoffs, key)),
-        lines.unique(facts, [contraction, is_monotone, nearly]),
+        lines.unique(facts, [contraction, is_monotone, is_hypomonotone]),
     )
     used = None
     if payoffs is not None:

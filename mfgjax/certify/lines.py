@@ -280,9 +280,9 @@ _MONOTONE = Theorem(
     f"{_DOCS}; Lasry and Lions (2007), Japanese Journal of Mathematics 2",
     "an EntropyRegularized response and a kernel that does not depend on the mean field, for the uniqueness",
 )
-_NEARLY = Theorem(
-    "nearly_monotone",
-    "There is one equilibrium, as rewards are not too far from monotone for β.",
+_HYPOMONOTONE = Theorem(
+    "hypomonotone",
+    "There is one equilibrium, as rewards are hypomonotone: not too far from monotone for β.",
     "β times the largest M_τ = Σ_t γ^(t−τ) m_t, below 1 for uniqueness",
     "two equilibria satisfy Σ_t γ^t k_t <= β Σ_t γ^t m_t |η_t−η'_t|_1² and, by Pinsker, |η_t−η'_t|_1² <= Σ_τ k_τ",
     _DOCS,
@@ -300,14 +300,14 @@ _UNIQUE = Theorem(
     "unique",
     "There is exactly one equilibrium at this β.",
     "the β below which that is proved",
-    "a contraction has one fixed point; monotone and nearly monotone rewards allow one equilibrium",
+    "a contraction has one fixed point; monotone and hypomonotone rewards allow one equilibrium",
     _DOCS,
     "what the line that holds assumes; equilibria exist by Brouwer's theorem",
 )
 
 
 def monotone(facts: Facts, found: Monotone, below: Array | None) -> Certificate:
-    """Return the line of Lasry-Lions monotonicity; what rounding may hide bounds its β, as for nearly monotone ones."""
+    """Return the line of Lasry-Lions monotonicity; what rounding may hide bounds its β, as for hypomonotone ones."""
     violated = found.violation > 0
     known = facts.payoffs is not None and facts.payoffs.proved
     holds = found.proved & known & ~violated
@@ -320,14 +320,14 @@ def monotone(facts: Facts, found: Monotone, below: Array | None) -> Certificate:
     return _line(facts, _MONOTONE, value, threshold, holds, violated, how)
 
 
-def nearly_monotone(facts: Facts, below: Array | None) -> Certificate:
+def hypomonotone(facts: Facts, below: Array | None) -> Certificate:
     """Return the line of uniqueness below a β for rewards that are not too far from monotone."""
     if below is None:
-        return _absent(facts, _NEARLY, facts.reason())
+        return _absent(facts, _HYPOMONOTONE, facts.reason())
     value = facts.beta / below
     if facts.sampled:
-        return _line(facts, _NEARLY, value, None, value < 0, False, facts.how)
-    return _line(facts, _NEARLY, value, below, value < facts.below_one, False, facts.how)
+        return _line(facts, _HYPOMONOTONE, value, None, value < 0, False, facts.how)
+    return _line(facts, _HYPOMONOTONE, value, below, value < facts.below_one, False, facts.how)
 
 
 def potential(facts: Facts, found: Potential) -> Certificate:
@@ -340,7 +340,7 @@ def unique(facts: Facts, reasons: Sequence[Certificate]) -> Certificate:
 
     Args:
       facts: of the game.
-      reasons: the lines contraction, monotone and nearly_monotone.
+      reasons: the lines contraction, monotone and hypomonotone.
     """
     largest = _largest_threshold(reasons)
     # monotone rewards are a property of the game, which implies uniqueness where its threshold says so

@@ -400,7 +400,7 @@ def _select(equation: Any, inputs: list[Any]) -> Range:
 def _converted(equation: Any, inputs: list[Any]) -> Range:
     kind = equation.params["new_dtype"]
     if not jnp.issubdtype(kind, jnp.floating) or jnp.dtype(kind).itemsize < 4:
-        raise NotDerivable(f"it rounds the mean field to {kind}")
+        raise NotDerivable(f"it rounds the mean field, to {kind}")
     return _moved()(equation, inputs)
 
 

@@ -1,4 +1,4 @@
-"""Uniqueness without contraction: monotone rewards, nearly monotone ones, and potentials.
+"""Uniqueness without contraction: monotone rewards, hypomonotone ones, and potentials.
 
 Two equilibria with joint laws η, η' of states and actions satisfy
 

@@ -28,7 +28,7 @@ _FILES = ("certificates.json", "thresholds.png")
 _MOST_ROWS = 40
 _BOUNDS = ("paper_meant", "naive_chain", "span_sum", "path_span")
 _THRESHOLDS = (*_BOUNDS, "unique", "critical_beta")
-_REASONS = ("monotone", "path_span", "span_sum", "naive_chain", "paper_meant", "nearly_monotone")  # first of equals
+_REASONS = ("monotone", "path_span", "span_sum", "naive_chain", "paper_meant", "hypomonotone")  # first of equals
 _STYLES = {"holds": "green", "fails": "red", "unknown": "dim"}
 
 

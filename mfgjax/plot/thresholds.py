@@ -30,7 +30,7 @@ _ASKED: dict[str, Any] = dict(color="#cc79a7", linestyle=(0, (1, 1.5)), linewidt
 _CONTRACTS: dict[str, Any] = dict(facecolor="0.84", linewidth=0)
 _UNIQUE: dict[str, Any] = dict(facecolor="0.94", linewidth=0)
 _CYCLES: dict[str, Any] = dict(facecolor="none", edgecolor="0.72", linewidth=0, hatch="////")
-_ROWS = (_PAPER, *_CHAINS, "nearly_monotone", "monotone", "unique", "critical_beta")
+_ROWS = (_PAPER, *_CHAINS, "hypomonotone", "monotone", "unique", "critical_beta")
 _FAR = 1e3  # times the median threshold: beyond it lines end at the edge
 _NEAR = 30  # below the other lines the picture is stretched so far for the paper's
 _MOST_MARKERS = 24
