@@ -116,14 +116,13 @@ def coupled_chain(game: FiniteHorizonGame, payoffs: Payoffs, kernel: Float[Array
     return seen.max()
 
 
-def span_sum(game: FiniteHorizonGame, payoffs: Payoffs, mixing: Float[Array, " H"]) -> Array:
+def span_sum(game: FiniteHorizonGame, spans: Float[Array, " T"], mixing: Float[Array, " H"]) -> Array:
     """Return c of the path-space bound by spans, one time after the other.
 
-    With o_t = κ_t, S_t = Σ_{τ≥t} γ^(τ−t) o_τ: c = (α/4) sqrt(S_0² + (1−γ²) Σ_{t≥1} S_t²), which for γ = 1 is
+    With o_t = κ_t (`spans`), S_t = Σ_{τ≥t} γ^(τ−t) o_τ: c = (α/4) sqrt(S_0² + (1−γ²) Σ_{t≥1} S_t²), which for γ = 1 is
     (α/4) Σ_t κ_t. See `docs/mathematics.md`; α is there for laws of states, which forget a part of the path's law.
     """
-    mask = jnp.broadcast_to(game.available, (game.horizon + 1, *game.available.shape[1:]))
-    tails = discounted_tails(counted(game, payoffs.slopes.spans(mask)), game.discount)
+    tails = discounted_tails(spans, game.discount)
     return _norm(game, tails[0], tails, mixing)
 
 
@@ -135,13 +134,16 @@ def _norm(game: FiniteHorizonGame, first: Array, tails: Float[Array, " T"], mixi
     return contracted / 4 * jnp.sqrt(first**2 + later)
 
 
-def path_span(game: FiniteHorizonGame, payoffs: Payoffs, mixing: Float[Array, " H"]) -> tuple[Array, str]:
+def path_span(
+    game: FiniteHorizonGame, payoffs: Payoffs, mixing: Float[Array, " H"], by_spans: Array
+) -> tuple[Array, str]:
     """Return c of the path-space bound by feasible paths, and how they were paired.
 
     What one path collects beyond another between the two mean fields is bounded over *pairs* of feasible paths, by
     backward induction on pairs of states: W_t(s,u) = max over (a,b) of contrast_t((s,a),(u,b)) + γ max W_{t+1}(s',u').
     Both paths start in the same state, whose law is μ_0 whatever agents do, so the bound is a mean over it. It is
-    never more than that of `span_sum`. Where pairs are too many, twice the largest sum along one path stands in.
+    never more than that of `span_sum`, given as `by_spans`. Where pairs are too many, twice the largest sum along one
+    path stands in.
     """
     mask = jnp.broadcast_to(game.available, (game.horizon + 1, *game.available.shape[1:]))
     num_pairs = (game.num_states * game.num_actions) ** 2
@@ -156,7 +158,7 @@ def path_span(game: FiniteHorizonGame, payoffs: Payoffs, mixing: Float[Array, " 
     # states that nobody can be in do not count
     worst = jnp.where(reachable(game), tails, 0).max(axis=1)
     by_start = _norm(game, jnp.where(starts, tails[0], 0), worst[:, None], mixing)
-    return jnp.minimum((game.initial * by_start).sum(), span_sum(game, payoffs, mixing)), how
+    return jnp.minimum((game.initial * by_start).sum(), by_spans), how
 
 
 def _pairs_of_paths(game: FiniteHorizonGame, payoffs: Payoffs, mask: Array) -> Float[Array, "T S"]:

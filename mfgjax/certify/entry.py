@@ -16,7 +16,7 @@ from ..responses.base import AbstractTempered
 from ..solve import fit_response, seen_shape, solve
 from ..solvers.base import rounding
 from . import lines
-from .contraction import coupled_chain, largest_constants, naive_chain, path_span, span_sum
+from .contraction import counted, coupled_chain, largest_constants, naive_chain, path_span, span_sum
 from .lipschitz import Lipschitz, contradict, derive_kernel_constants
 from .local import MOST_UNKNOWNS, critical_beta, local_radius, radius_margin
 from .paper_bounds import paper_bound
@@ -137,22 +137,26 @@ def _certified(
     if pairwise is not None and decoupled and isinstance(response, EntropyRegularized):
         printed = paper_bound(game, response, pairwise, printed=True)
         meant = paper_bound(game, response, pairwise, printed=False)
-    per_beta = spans = paths = below = None
+    per_beta = by_spans = by_paths = below = spans = None
     if payoffs is not None and tempered is not None:
         if decoupled:
             chain = naive_chain(game, payoffs, mixed)
             per_beta = chain.per_beta
         elif kernel is not None and payoffs.value is not None:
             per_beta = coupled_chain(game, payoffs, kernel)
-    curved = monotone(game, payoffs, key)
-    if payoffs is not None and decoupled and facts.regularized:
-        spans, paths = span_sum(game, payoffs, mixed), path_span(game, payoffs, mixed)
+    if payoffs is not None:
+        mask = jnp.broadcast_to(game.available, (game.horizon + 1, *game.available.shape[1:]))
+        spans = counted(game, payoffs.slopes.spans(mask))
+    curved = monotone(game, payoffs, spans, key)
+    if payoffs is not None and spans is not None and decoupled and facts.regularized:
+        by_spans = span_sum(game, spans, mixed)
+        by_paths = path_span(game, payoffs, mixed, by_spans)
         below = uniqueness_threshold(game, curved, mixed)
     bounds = [
         *lines.paper(facts, printed, meant, radius),
         lines.chain(facts, per_beta, radius),
-        lines.span_sum(facts, spans, radius),
-        lines.path_span(facts, paths, radius),
+        lines.span_sum(facts, by_spans, radius),
+        lines.path_span(facts, by_paths, radius),
     ]
     contraction = lines.contraction(facts, bounds, radius)
     is_monotone, is_hypomonotone = lines.monotone(facts, curved, below), lines.hypomonotone(facts, below)

@@ -50,7 +50,9 @@ class Monotone(NamedTuple):
     how: str
 
 
-def monotone(game: FiniteHorizonGame, payoffs: Payoffs | None, key: Array) -> Monotone:
+def monotone(
+    game: FiniteHorizonGame, payoffs: Payoffs | None, spans: Float[Array, " T"] | None, key: Array
+) -> Monotone:
     """Bound the curvature of the rewards from above, and look for violations of monotonicity.
 
     Always m_t ≤ κ_t/4, since ⟨η−η', ΔR⟩ ≤ (|η−η'|_1/2) span ΔR. Rewards F(μ_t(s)) of the crowd at one's own state: m =
@@ -60,11 +62,10 @@ def monotone(game: FiniteHorizonGame, payoffs: Payoffs | None, key: Array) -> Mo
     """
     mask = jnp.broadcast_to(game.available, (game.horizon + 1, *game.available.shape[1:]))
     violation, by_states = _sampled_violation(game, key), jnp.zeros(mask.shape[0], bool)
-    if payoffs is None:
+    if payoffs is None or spans is None:
         return Monotone(
             jnp.full(mask.shape[0], jnp.nan), by_states, jnp.array(False), violation, "pairs of random flows"
         )
-    spans = counted(game, payoffs.slopes.spans(mask))
     curvature = general = spans / 4
     rounding = jnp.zeros_like(spans)  # what computed eigenvalues may be off, on the scale of their own time
     how = "the spans of rewards, which tell nothing of signs"

@@ -18,11 +18,11 @@ from ..certify import Report, certify
 from ..certify.report import plain, shown, shown_log10
 from ..equilibrium import Equilibrium
 from ..games import GameFile
-from ..responses import AbstractResponse, Boltzmann, EntropyRegularized, Greedy
+from ..responses import AbstractResponse
 from ..solve import fit_response, solve
 from . import catalogue
 from .output import console, finite, json_of, print_json, staged
-from .solving import check_size, reference_of, refuse_for_greedy
+from .solving import check_size, response_of
 
 _FILES = ("certificates.json", "thresholds.png")
 _MOST_ROWS = 40
@@ -165,21 +165,11 @@ def _save(folder: Path, out: Path, content: dict[str, Any], members: list[_Membe
 
 def _member(request: CertifyRequest, loaded: GameFile) -> _Member:
     check_size(loaded.name, loaded.game)
-    response = fit_response(loaded.game, _response(request, loaded))
+    response = fit_response(loaded.game, response_of(request, loaded))
     found = solve(loaded.game, response, throw=False)
     # as numbers, so that what is asked of them later compiles nothing
     report = jax.tree.map(np.asarray, certify(loaded.game, response, found, critical=request.critical))
     return _Member(loaded, response, found, report)
-
-
-def _response(request: CertifyRequest, loaded: GameFile) -> AbstractResponse:
-    if request.response == "greedy":
-        refuse_for_greedy(request.beta, request.reference)
-        return Greedy()
-    if request.beta is None:
-        raise ValueError(f"`--response {request.response}` needs `--beta`, a number > 0.")
-    kind = EntropyRegularized if request.response == "entropy" else Boltzmann
-    return kind(request.beta, reference_of(request.reference, request.game, loaded))
 
 
 def _content(request: CertifyRequest, member: _Member) -> dict[str, Any]:

@@ -19,13 +19,13 @@ from ..finite.arguments import MOST_AGENTS, single_policy
 from ..games import GameFile
 from ..kernels import AbstractKernel, MovesKernel
 from ..model import FiniteHorizonGame, exploitability, policy_value, state_law
-from ..responses import AbstractResponse, Boltzmann, EntropyRegularized, Greedy
+from ..responses import AbstractResponse, EntropyRegularized
 from ..solve import fit_response, solve
 from . import catalogue
 from .output import finite as number
 from .output import json_of, print_json, staged
 from .populations import print_simulation
-from .solving import check_size, read_policy, reference_of, refuse_for_greedy
+from .solving import check_size, read_policy, response_of
 
 _FILES = ("simulation.json", "gain.png", "agents.gif")
 _MOST_POPULATIONS = 1000
@@ -168,13 +168,7 @@ def _response(request: SimulateRequest, loaded: GameFile) -> AbstractResponse | 
             raise ValueError(f"`--reference {request.reference}` with `--policy` needs `--beta`, for the KL terms.")
         if request.beta is None:
             return None
-    if request.response == "greedy":
-        refuse_for_greedy(request.beta, request.reference)
-        return Greedy()
-    if request.beta is None:
-        raise ValueError(f"`--response {request.response}` needs `--beta`, a number > 0.")
-    kind = EntropyRegularized if request.response == "entropy" else Boltzmann
-    return fit_response(loaded.game, kind(request.beta, reference_of(request.reference, request.game, loaded)))
+    return fit_response(loaded.game, response_of(request, loaded))
 
 
 def _check_room(game: FiniteHorizonGame, num_populations: int, num_runs: int) -> None:

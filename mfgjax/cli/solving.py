@@ -5,7 +5,7 @@ import json
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import equinox as eqx
 import jax
@@ -68,7 +68,7 @@ def run(request: Request, out: Path | None, *, as_json: bool, float32: bool) -> 
         method = solver_of(request.solver, request.damping, request.averaging, request.atol)
         loaded = catalogue.load(request.game, request.settings)
         check_size(loaded.name, loaded.game)
-        response = fit_response(loaded.game, _response(request, loaded))
+        response = fit_response(loaded.game, response_of(request, loaded))
         with staged(out) as folder, progress_line() as begin:
             begin(f"solving {loaded.name}")
             found = solve(loaded.game, response, method, max_steps=request.max_steps, throw=False)
@@ -104,7 +104,24 @@ def solver_of(name: str, damping: float | None, averaging: str | None, atol: flo
     return _METHODS[name](atol=atol)
 
 
-def _response(request: Request, loaded: GameFile) -> AbstractResponse:
+class RequestOfResponse(Protocol):
+    """What requests of several commands have in common: the game and how agents act in it."""
+
+    @property
+    def game(self) -> str: ...
+
+    @property
+    def beta(self) -> float | None: ...
+
+    @property
+    def reference(self) -> str | None: ...
+
+    @property
+    def response(self) -> str: ...
+
+
+def response_of(request: RequestOfResponse, loaded: GameFile) -> AbstractResponse:
+    """Return how agents act; options that do not apply to it are refused."""
     if request.response == "greedy":
         refuse_for_greedy(request.beta, request.reference)
         return Greedy()
