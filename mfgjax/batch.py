@@ -13,14 +13,15 @@ from . import _checks
 from ._result import RESULTS
 from ._typing import Array, ArrayLike
 from .equilibrium import Equilibrium
-from .finish import finish, held
-from .implicit import fixed_point
+from .finish import finish
+from .implicit import fixed_point, held
 from .lanes import Lanes, block_width, narrow_width
 from .model import FiniteHorizonGame
 from .parameters import place, swept
 from .responses import AbstractResponse
 from .solve import checked, fit_response, join, seen_shape, tolerance_of
 from .solvers import AbstractSolver, Auto, Problem
+from .solvers.elimination import can_eliminate
 from .solvers.loop import Outcome, iterate
 
 Stages = Sequence[tuple[AbstractSolver, int]]
@@ -160,9 +161,11 @@ def finish_lanes(lanes: Lanes, outcome: Outcome, tolerance: Any, judged: bool = 
     def one(game: Any, response: Any, _: Any, mean_field: Array, found: Array) -> Array:
         return fixed_point((game, response), mean_field, found)
 
-    def differentiable(_: Any, mean_field: Array, found: Array) -> Array:
+    def mapped(_: Any, mean_field: Array, found: Array) -> Array:
         return lanes.per_lane(one, mean_field, found)
 
+    # by elimination all lanes are solved together
+    differentiable = fixed_point if can_eliminate(lanes.game) else mapped
     return finish(lanes.game, lanes.response, outcome, tolerance, differentiable, judged)
 
 

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from typing import Any
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 
@@ -11,7 +10,7 @@ from ._result import RESULTS, Result
 from ._simplex import log_normalize
 from ._typing import Array
 from .equilibrium import Equilibrium
-from .implicit import fixed_point, refuse_derivative
+from .implicit import fixed_point, held, refuse_derivative
 from .kernels import AbstractKernel
 from .model import FiniteHorizonGame, LaneGame, respond, seen_distance, state_law
 from .model.maps import gain
@@ -76,11 +75,6 @@ def finish(
         observes=game.observes,
         action_axis=-1 - len(game.lanes),
     )
-
-
-def held(tree: Any) -> Any:
-    """Return a tree whose arrays are constants to differentiation; callables in it stay as they are."""
-    return jax.tree.map(lambda leaf: jax.lax.stop_gradient(leaf) if eqx.is_inexact_array(leaf) else leaf, tree)
 
 
 def _gained(game: FiniteHorizonGame | LaneGame, response: AbstractResponse, log_policy: Array) -> Array:

@@ -1,5 +1,7 @@
 """The derivative of a fixed point, from its equation alone."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import equinox as eqx
@@ -7,14 +9,14 @@ import jax
 import jax.numpy as jnp
 
 from ._typing import Array, Bool
-from .model import FiniteHorizonGame, mean_field_map
+from .model import FiniteHorizonGame, LaneGame, mean_field_map
 from .responses import AbstractResponse
-from .solvers.linear import solve_linear
+from .solvers.elimination import linear_solver
 
 
 @eqx.filter_custom_jvp
 def fixed_point(
-    problem: tuple[FiniteHorizonGame, AbstractResponse], mean_field: Array, found: Bool[Array, ""]
+    problem: tuple[FiniteHorizonGame | LaneGame, AbstractResponse], mean_field: Array, found: Bool[Array, "*lanes"]
 ) -> Array:
     """Return the given fixed point μ* of Γ, as a differentiable function of game and response.
 
@@ -22,7 +24,8 @@ def fixed_point(
 
     whatever method found μ*, and wherever 1 is no eigenvalue of D_μ Γ: also where iterating Γ diverges. The
     derivative of a point that was not found is NaN, never plausible; that of a quantity which does not
-    depend on any parameter stays zero, so that masked losses over several problems remain finite.
+    depend on any parameter stays zero, so that masked losses over several problems remain finite. Many games have
+    one derivative each, along their own lane.
     """
     return mean_field
 
@@ -40,16 +43,24 @@ def _fixed_point_jvp(primals: Any, tangents: Any) -> tuple[Array, Array]:
     _, pushed = eqx.filter_jvp(image, (problem,), (problem_dot,))
     _, jvp = jax.linearize(mean_field_map(*problem), point)
 
+    direct = linear_solver(*held((*problem, point)))
+    axes = tuple(range(1 + problem[0].num_seen_axes))
+
     def matvec(v: Array) -> Array:
-        return v - jvp(v.reshape(point.shape)).reshape(-1)
+        return v - jvp(v)
 
-    def solve(matvec: Any, b: Array) -> Array:
+    def solve(matvec: Callable[[Array], Array], b: Array, transposed: bool = False) -> Array:
         # inside the solve, whose transpose then poisons the cotangents too, and only those that matter
-        return jnp.where(found, solve_linear(matvec, b), jnp.where((b == 0).all(), 0, jnp.nan))
+        x, solved = direct(matvec, b, transposed)
+        return jnp.where(found & solved, x, jnp.where((b == 0).all(axis=axes), 0, jnp.nan))
 
-    right = pushed.reshape(-1)
-    moved = jax.lax.custom_linear_solve(matvec, right, solve, transpose_solve=solve)
-    return point, moved.reshape(point.shape)
+    moved = jax.lax.custom_linear_solve(matvec, pushed, solve, transpose_solve=partial(solve, transposed=True))
+    return point, moved
+
+
+def held(tree: Any) -> Any:
+    """Return a tree whose arrays are constants to differentiation; callables in it stay as they are."""
+    return jax.tree.map(lambda leaf: jax.lax.stop_gradient(leaf) if eqx.is_inexact_array(leaf) else leaf, tree)
 
 
 @eqx.filter_custom_jvp

@@ -13,7 +13,8 @@ from . import _checks
 from ._result import RESULTS, ConvergenceError
 from ._typing import Array, ArrayLike
 from .equilibrium import Equilibrium
-from .finish import finish, held
+from .finish import finish
+from .implicit import held
 from .model import FiniteHorizonGame
 from .responses import AbstractResponse, EntropyRegularized
 from .solvers import AbstractSolver, Auto, Problem

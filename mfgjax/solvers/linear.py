@@ -4,11 +4,15 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
+from jax.scipy.sparse.linalg import gmres
 
 from .._typing import Array
 
 DENSE_LIMIT = 640
 """Unknowns up to which the matrix is formed and factorised; beyond, GMRES uses products only."""
+
+_RESTART = 40
+_MOST_RESTARTS = 25
 
 
 def solve_linear(matvec: Callable[[Array], Array], b: Array) -> Array:
@@ -25,12 +29,13 @@ def solve_linear(matvec: Callable[[Array], Array], b: Array) -> Array:
     if b.size <= DENSE_LIMIT:
         columns = jax.vmap(matvec)(jnp.eye(b.size, dtype=b.dtype))
         return solve_dense(columns.T, b)
-    import lineax as lx  # half a second to import, and only large games need it
+    return solve_iteratively(matvec, b, _MOST_RESTARTS)
 
-    operator = lx.FunctionLinearOperator(matvec, jax.eval_shape(lambda: b))
+
+def solve_iteratively(matvec: Callable[[Array], Array], b: Array, restarts: int) -> Array:
+    """Solve `matvec(x) = b` by GMRES, which ends as soon as the residual is small."""
     tolerance = float(jnp.finfo(b.dtype).eps) ** 0.75
-    solver = lx.GMRES(rtol=tolerance, atol=0.0, max_steps=1000, restart=60, stagnation_iters=1000)
-    return lx.linear_solve(operator, b, solver, throw=False).value
+    return gmres(matvec, b, tol=tolerance, atol=0.0, restart=_RESTART, maxiter=restarts, solve_method="incremental")[0]
 
 
 @jax.custom_batching.custom_vmap
