@@ -73,7 +73,7 @@ def solve_batch(
     width = block_width(game) if block is None else _checks.integer_at_least("block", block, 1)
     tolerance = tolerance_of(game, response, solver)
     fixed, start = held((lanes, start))
-    return _finish_jit(lanes, _solved(fixed, start, stages, tolerance, width), tolerance, width)
+    return _finish_jit(lanes, solved(fixed, start, stages, tolerance, width), tolerance, width)
 
 
 def _start(lanes: Lanes, guess: Any) -> Array | None:
@@ -89,7 +89,7 @@ def _start(lanes: Lanes, guess: Any) -> Array | None:
     return jnp.broadcast_to(flow, (*one, lanes.num_lanes))
 
 
-def _solved(lanes: Lanes, guess: Array | None, stages: Stages, tolerance: np.ndarray, width: int) -> Outcome:
+def solved(lanes: Lanes, guess: Array | None, stages: Stages, tolerance: np.ndarray, width: int) -> Outcome:
     """Run the methods in turn: eagerly each is compiled only if a lane needs it, traced all are."""
     outcome = _run_stage_jit(lanes, guess, stages[0], tolerance, width)
     for stage in stages[1:]:

@@ -120,7 +120,7 @@ def parameter(triple: Triple, name: str, values: Any) -> Parameter:
     Raises:
       ValueError: if there is no such array, or naming the first value that is out of range (lane first).
     """
-    index, path, kind = _find(triple, name)
+    index, path, kind = find(triple, name)
     averaging = getattr(triple[2], "averaging", None)
     if path == "solver.damping" and averaging is not None:
         raise ValueError(f"`{name}` cannot differ: `averaging={averaging!r}` sets the weights.")
@@ -154,7 +154,7 @@ def paths(triple: Triple) -> dict[str, int]:
     return found
 
 
-def _find(triple: Triple, name: str) -> tuple[int, str, str]:
+def find(triple: Triple, name: str) -> tuple[int, str, str]:
     """Return the leaf that a name stands for, its path, and what kind of values it takes."""
     known = paths(triple)
     kind = name.removeprefix("response.")

@@ -64,13 +64,13 @@ def solve(
         # constants to differentiation, and concrete again under an eager `grad`
         fixed_game, fixed_response, start = held((game, response, start))
         problem = Problem(fixed_game, fixed_response, tolerance)
-        outcome = _iterate_jit(problem, stages[0][0], start, stages[0][1])
-        outcome = _run_on(outcome, problem, stages[1:], start)
+        outcome = iterate_jit(problem, stages[0][0], start, stages[0][1])
+        outcome = run_on(outcome, problem, stages[1:], start)
         equilibrium = _finish_jit(game, response, outcome, tolerance)
     else:
         problem = Problem(game, response, tolerance)
         first, equilibrium = _iterate_and_finish(problem, stages[0][0], start, stages[0][1])
-        outcome = _run_on(first, problem, stages[1:], start)
+        outcome = run_on(first, problem, stages[1:], start)
         if outcome is not first:
             equilibrium = _finish_jit(game, response, outcome, tolerance)
     if throw and not isinstance(equilibrium.result.code, Tracer):
@@ -175,7 +175,7 @@ def _guess(game: FiniteHorizonGame, guess: Any) -> Array | None:
     return flow.astype(game.dtype)
 
 
-def _run_on(
+def run_on(
     outcome: Outcome, problem: Problem, stages: Sequence[tuple[AbstractSolver, int]], guess: Array | None
 ) -> Outcome:
     """Run further stages until one converges: eagerly each is compiled only if it is needed, traced all are."""
@@ -188,11 +188,11 @@ def _run_on(
                 lambda before=before, stage=stage, steps=steps: join(before, iterate(problem, stage, guess, steps)),
             )
         elif int(outcome.code) != RESULTS.converged:
-            outcome = join(outcome, _iterate_jit(problem, stage, guess, steps))
+            outcome = join(outcome, iterate_jit(problem, stage, guess, steps))
     return outcome
 
 
-_iterate_jit = eqx.filter_jit(iterate)
+iterate_jit = eqx.filter_jit(iterate)
 
 
 def _pad(first: Outcome, steps: int) -> Outcome:

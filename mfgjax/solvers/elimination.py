@@ -1,5 +1,6 @@
 """Linear systems with I − DΓ(μ) at an equilibrium, solved directly by elimination in time."""
 
+import functools
 from collections.abc import Callable
 
 import jax
@@ -155,7 +156,8 @@ def _product(first: Array, second: Array) -> Array:
     if first.ndim == 2:
         return jnp.matmul(first, second, precision=jax.lax.Precision.HIGHEST)
     if first.shape[1] <= _SMALL:  # sums over a short axis, lane by lane in one loop
-        return sum(first[:, k, None] * second[None, k] for k in range(first.shape[1]))
+        terms = (first[:, k, None] * second[None, k] for k in range(first.shape[1]))
+        return functools.reduce(jnp.add, terms)
     return jnp.einsum("ik...,kn...->in...", first, second, precision=jax.lax.Precision.HIGHEST)
 
 

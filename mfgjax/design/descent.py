@@ -1,0 +1,172 @@
+"""The search for a better design: what to try next, and what to make of it."""
+
+import functools
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from .._typing import Array, Bool, Int, Scalar
+
+RUNNING, CONVERGED, GOAL, SETTLED, STUCK, MAX_STEPS, STOPPED = range(7)
+
+STATUS = {
+    RUNNING: "The search was not finished.",
+    CONVERGED: "The gradient is below `gtol`.",
+    GOAL: "The objective reached `goal`.",
+    SETTLED: "The objective falls no further.",
+    STUCK: "No equilibrium was found at the start, or near the design reached, however short the step.",
+    MAX_STEPS: "All steps were used up.",
+    STOPPED: "The search was stopped from outside.",
+}
+
+_MEMORY = 20
+_ARMIJO = 1e-4
+_LONGEST = 4.0
+"""Most that a coordinate may move in a step of the default method: logits and logs are of the size of 1."""
+_SHORTEST = 2.0**-30
+_PATIENCE = 5
+
+
+class Descent(NamedTuple):
+    """One search: the design it stands at, the one it wants to see, and the best so far.
+
+    Attributes:
+      point: coordinates of the design that was accepted last.
+      value: its objective; infinite before the first.
+      gradient: of the objective there.
+      direction: from there to the design on trial, for length 1.
+      length: by which the direction is taken.
+      optimizer: state of the method.
+      best: coordinates of the best design.
+      best_value: its objective.
+      flat: steps without progress.
+      status: RUNNING, or why it ended.
+    """
+
+    point: Any
+    value: Scalar
+    gradient: Any
+    direction: Any
+    length: Scalar
+    optimizer: Any
+    best: Any
+    best_value: Scalar
+    flat: Int[Array, ""]
+    status: Int[Array, ""]
+
+    @property
+    def trial(self) -> Any:
+        """Return the coordinates of the design on trial."""
+        return jax.tree.map(lambda x, d: x + self.length * d, self.point, self.direction)
+
+
+class Method(NamedTuple):
+    """How directions are found, and when a search ends.
+
+    Attributes:
+      optimizer: a transformation of optax; for L-BFGS without its line search.
+      searches: whether a step must lower the objective.
+      gtol: largest entry of the gradient at which a search has converged.
+      goal: objective that is good enough; −inf for none.
+    """
+
+    optimizer: optax.GradientTransformationExtraArgs
+    searches: bool
+    gtol: np.ndarray
+    goal: np.ndarray
+
+
+@functools.cache  # one object, so that programs are compiled once
+def lbfgs() -> optax.GradientTransformationExtraArgs:
+    """Return the directions of L-BFGS."""
+    directions = optax.chain(optax.scale_by_lbfgs(memory_size=_MEMORY), optax.scale(-1.0))
+    return optax.with_extra_args_support(directions)
+
+
+def begin(method: Method, point: Any) -> Descent:
+    """Return a search that wants to see its start."""
+    zeros = jax.tree.map(jnp.zeros_like, point)
+    dtype = jax.tree.leaves(point)[0].dtype
+    far, one = jnp.asarray(jnp.inf, dtype), jnp.ones((), dtype)
+    state = method.optimizer.init(point)
+    return Descent(point, far, zeros, zeros, one, state, point, far, jnp.int32(0), jnp.int32(RUNNING))
+
+
+def tell(
+    method: Method, search: Descent, value: Scalar, gradient: Any, found: Bool[Array, ""], value_fn: Callable
+) -> tuple[Descent, Bool[Array, ""]]:
+    """Return the search after the design on trial was judged, and whether that was accepted.
+
+    A design without an equilibrium, or with a gradient that is not finite, is not accepted: the step is made
+    shorter. The default method also shortens a step that does not lower the objective enough (Armijo's rule).
+
+    Args:
+      method: how to go on.
+      search: the search.
+      value: objective of the design on trial; anything where it has no equilibrium.
+      gradient: of the objective there.
+      found: whether it has an equilibrium.
+      value_fn: the objective at other coordinates, for methods of optax that search along a line themselves.
+    """
+    running = search.status == RUNNING
+    finite = jnp.isfinite(value) & jnp.stack([jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(gradient)]).all()
+    usable = found & finite
+    slope = _dot(search.gradient, search.direction)
+    eps = jnp.finfo(value.dtype).eps
+    lowers = value <= search.value + _ARMIJO * search.length * slope + 4 * eps * jnp.abs(value)
+    accept = running & usable & (lowers | ~jnp.isfinite(search.value) if method.searches else True)
+
+    trial = search.trial
+    clean = jax.tree.map(lambda g: jnp.where(usable, g, 0), gradient)
+    direction, state = _direction(method, search, trial, value, clean, value_fn)
+    better = accept & (value < search.best_value)
+    gains = search.best_value - value > 1e-9 * jnp.abs(search.best_value)
+    progress = accept & (gains | ~jnp.isfinite(search.best_value))
+    flat = jnp.where(progress, 0, search.flat + 1).astype(jnp.int32)
+
+    length = jnp.where(accept, 1, search.length / jnp.where(usable, 2, 4))
+    largest = jnp.stack([jnp.abs(leaf).max() for leaf in jax.tree.leaves(clean)]).max()
+    status = jnp.where(accept & (largest <= method.gtol), CONVERGED, RUNNING)
+    if method.searches:  # others may rise before they fall
+        status = jnp.where(accept & (flat >= _PATIENCE), SETTLED, status)
+    status = jnp.where(~accept & (length < _SHORTEST), jnp.where(usable, SETTLED, STUCK), status)
+    status = jnp.where(~accept & ~jnp.isfinite(search.value), STUCK, status)  # the start itself
+    status = jnp.where(accept & (value <= method.goal), GOAL, status).astype(jnp.int32)
+    taken = Descent(trial, value, clean, direction, length, state, trial, value, flat, status)
+    held = search._replace(length=length, flat=flat, status=status)
+    after = _where(accept, taken, held)
+    after = after._replace(
+        best=_where(better, trial, search.best), best_value=jnp.where(better, value, search.best_value)
+    )
+    return _where(running, after, search), accept
+
+
+def _direction(
+    method: Method, search: Descent, trial: Any, value: Scalar, gradient: Any, value_fn: Callable
+) -> tuple[Any, Any]:
+    def ask(state: Any) -> tuple[Any, Any]:
+        return method.optimizer.update(gradient, state, trial, value=value, grad=gradient, value_fn=value_fn)
+
+    direction, state = ask(search.optimizer)
+    if not method.searches:
+        return direction, state
+    # where the curvature along the last step was negative the direction may lead up: begin anew
+    fresh, begun = ask(method.optimizer.init(trial))
+    slope = _dot(gradient, direction)
+    leads_down = slope < 0
+    direction, state = _where(leads_down, direction, fresh), _where(leads_down, state, begun)
+    longest = jnp.stack([jnp.abs(leaf).max() for leaf in jax.tree.leaves(direction)]).max()
+    share = jnp.minimum(1, _LONGEST / jnp.where(longest > 0, longest, 1))
+    return jax.tree.map(lambda leaf: share * leaf, direction), state
+
+
+def _dot(first: Any, second: Any) -> Scalar:
+    return jnp.asarray(optax.tree.vdot(first, second))
+
+
+def _where(condition: Array, first: Any, second: Any) -> Any:
+    return jax.tree.map(lambda a, b: jnp.where(condition, a, b), first, second)

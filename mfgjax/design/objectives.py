@@ -1,0 +1,237 @@
+"""What a coordinator may want: numbers of an equilibrium, to be made small."""
+
+import inspect
+from abc import abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from .. import _checks
+from .._simplex import log_normalize, log_ratio, safe_log
+from .._typing import Array, ArrayLike, Scalar
+from ..equilibrium import Equilibrium
+from ..model import FiniteHorizonGame
+
+
+class AbstractObjective(eqx.Module):
+    """A number of `(game, response, equilibrium)`. Objectives can be added, and multiplied with numbers."""
+
+    @abstractmethod
+    def __call__(self, game: FiniteHorizonGame, response: Any, equilibrium: Equilibrium) -> Scalar:
+        """Return the number."""
+
+    def __add__(self, other: Any) -> "AbstractObjective":
+        return _Sum((self, as_objective("the second term", other)), (1.0, 1.0))
+
+    def __radd__(self, other: Any) -> "AbstractObjective":
+        return _Sum((as_objective("the first term", other), self), (1.0, 1.0))
+
+    def __sub__(self, other: Any) -> "AbstractObjective":
+        return _Sum((self, as_objective("the second term", other)), (1.0, -1.0))
+
+    def __mul__(self, factor: float) -> "AbstractObjective":
+        return _Sum((self,), (_checks.number_in("the factor", factor, -np.inf, np.inf, "(-inf, inf)"),))
+
+    __rmul__ = __mul__
+
+    def __neg__(self) -> "AbstractObjective":
+        return self * -1.0
+
+
+class _Sum(AbstractObjective):
+    terms: tuple[Callable, ...]
+    factors: tuple[float, ...] = eqx.field(static=True)
+
+    def __call__(self, game: FiniteHorizonGame, response: Any, equilibrium: Equilibrium) -> Scalar:
+        pairs = zip(self.factors, self.terms, strict=True)
+        return jnp.stack([factor * term(game, response, equilibrium) for factor, term in pairs]).sum()
+
+
+class _OfEquilibrium(AbstractObjective):
+    function: Callable
+
+    def __call__(self, game: FiniteHorizonGame, response: Any, equilibrium: Equilibrium) -> Scalar:
+        return self.function(equilibrium)
+
+
+def as_objective(name: str, given: Any) -> Callable:
+    """Return a function `(game, response, equilibrium)` of one that takes these, or the equilibrium alone."""
+    if isinstance(given, AbstractObjective):
+        return given
+    if not callable(given):
+        raise ValueError(
+            f"`{name}` must be an objective or a function of the equilibrium; got {_checks.shorten(given)}."
+        )
+    signature = inspect.signature(given)
+    for count in (1, 3):
+        try:
+            signature.bind(*range(count))
+        except TypeError:
+            continue
+        return _OfEquilibrium(given) if count == 1 else given
+    raise ValueError(
+        f"`{name}` must take the equilibrium, or (game, response, equilibrium), but its arguments are {signature}."
+    )
+
+
+class TargetLaw(AbstractObjective):
+    """The squared distance of the law of the states at a time from a target, Σ_s (μ_t(s) − target(s))².
+
+    Args:
+      law: `[S]`; or a mapping from names of states to shares, and then only those states count.
+      time: t; −1 is the last.
+    """
+
+    law: Any
+    time: int = eqx.field(static=True)
+
+    def __init__(self, law: ArrayLike | Mapping[str, float], time: int = -1):
+        if isinstance(law, Mapping):
+            shares = {str(name): _checks.number_in(f"law[{name!r}]", x, 0, 1, "[0, 1]") for name, x in law.items()}
+            if not shares or sum(shares.values()) > 1 + 1e-8:
+                got = _checks.shorten(law)
+                raise ValueError(f"`law` must map names of states to shares of at most 1 in all; got {got}.")
+            self.law = shares
+        else:
+            table = _checks.as_numbers("law", law)
+            _checks.shape_is("law", table, [(None,)], "states")
+            if not _checks.is_traced(table):
+                _checks.distribution("law", table)
+            self.law = table
+        self.time = _time(time)
+
+    def __call__(self, game: FiniteHorizonGame, response: Any, equilibrium: Equilibrium) -> Scalar:
+        law = _law_at(game, equilibrium, self.time)
+        if not isinstance(self.law, dict):
+            _checks.shape_is("law", self.law, [law.shape], "one share for each state")
+            return ((law - self.law) ** 2).sum()
+        places = [_place(game, name, "law") for name in self.law]
+        return ((law[jnp.asarray(places)] - jnp.asarray(list(self.law.values()))) ** 2).sum()
+
+
+class TargetFlow(AbstractObjective):
+    """The squared distance of the flow of the states from a target, Σ_t Σ_s (μ_t(s) − target_t(s))².
+
+    Args:
+      flow: `[H+1, S]`.
+    """
+
+    flow: Array
+
+    def __init__(self, flow: ArrayLike):
+        self.flow = _checks.as_numbers("flow", flow)
+        _checks.shape_is("flow", self.flow, [(None, None)], "times, states")
+        if not _checks.is_traced(self.flow):
+            _checks.distribution("flow", self.flow, leading=1)
+
+    def __call__(self, game: FiniteHorizonGame, response: Any, equilibrium: Equilibrium) -> Scalar:
+        law = equilibrium.state_law
+        _checks.shape_is("flow", self.flow, [law.shape], "times, states")
+        return ((law - self.flow) ** 2).sum()
+
+
+class Occupancy(AbstractObjective):
+    """The time that the crowd spends in states, Σ_t Σ_{s in states} μ_t(s), in steps per member.
+
+    With the states of a building it is the mean time to leave it.
+
+    Args:
+      states: names of states; with `outside` the others.
+      outside: count the time spent in all other states.
+    """
+
+    states: tuple[str, ...] = eqx.field(static=True)
+    outside: bool = eqx.field(static=True)
+
+    def __init__(self, states: Sequence[str] | str, *, outside: bool = False):
+        names = (states,) if isinstance(states, str) else tuple(map(str, states))
+        if not names:
+            raise ValueError("`states` is empty: it must name states.")
+        self.states, self.outside = names, _checks.boolean("outside", outside)
+
+    def __call__(self, game: FiniteHorizonGame, response: Any, equilibrium: Equilibrium) -> Scalar:
+        counted = np.zeros(game.num_states, bool)
+        counted[[_place(game, name, "states") for name in self.states]] = True
+        return (equilibrium.state_law * (counted != self.outside)).sum()
+
+
+class Cost(AbstractObjective):
+    """Minus the reward of the crowd, −Σ_t γ^t Σ_{s,a} μ_t(s) π_t(a|s) R_t(s,a,μ_t), without any KL term."""
+
+    def __call__(self, game: FiniteHorizonGame, response: Any, equilibrium: Equilibrium) -> Scalar:
+        times = jnp.arange(game.horizon + 1, dtype=jnp.int32)
+        rewards = jax.lax.map(lambda t: game.reward_at(t, equilibrium.mean_field[t]), times)
+        policy = equilibrium.policy
+        paid = (policy * jnp.where(policy > 0, rewards, 0)).sum(axis=-1)
+        return -((game.discount**times)[:, None] * equilibrium.state_law * paid).sum()
+
+
+class Inequality(AbstractObjective):
+    """How unequal prospects are: the variance of V_0(s) over the members of the crowd, s distributed as μ_0."""
+
+    def __call__(self, game: FiniteHorizonGame, response: Any, equilibrium: Equilibrium) -> Scalar:
+        values, law = equilibrium.values[0], game.initial
+        return (law * (values - (law * values).sum()) ** 2).sum()
+
+
+class Entropy(AbstractObjective):
+    """The entropy of the law of the states at a time, −Σ_s μ_t(s) log μ_t(s), in nats; minus it spreads the crowd.
+
+    Args:
+      time: t; −1 is the last.
+    """
+
+    time: int = eqx.field(static=True)
+
+    def __init__(self, time: int = -1):
+        self.time = _time(time)
+
+    def __call__(self, game: FiniteHorizonGame, response: Any, equilibrium: Equilibrium) -> Scalar:
+        law = _law_at(game, equilibrium, self.time)
+        return -jnp.where(law > 0, law * jnp.log(jnp.where(law > 0, law, 1)), 0).sum()
+
+
+class ReferenceChange(AbstractObjective):
+    """How far the reference policy is from a given one: the mean of KL(ρ_t(·|s) ‖ given) over t and s, in nats.
+
+    Args:
+      reference: `[S, A]` or `[H+1, S, A]`, positive on the available actions.
+    """
+
+    log_reference: Array
+
+    def __init__(self, reference: ArrayLike):
+        table = _checks.as_numbers("reference", reference)
+        _checks.shape_is("reference", table, [(None,) * 2, (None,) * 3], "states, actions; or times, states, actions")
+        if not _checks.is_traced(table):
+            _checks.distribution("reference", table, leading=table.ndim - 1)
+        logs = safe_log(jnp.asarray(table))
+        self.log_reference = logs[None] if logs.ndim == 2 else logs
+
+    def __call__(self, game: FiniteHorizonGame, response: Any, equilibrium: Equilibrium) -> Scalar:
+        logs = log_normalize(response.log_prior(game.available, game.dtype), axis=2)
+        S, A, T = game.num_states, game.num_actions, game.horizon + 1
+        _checks.shape_is("reference", self.log_reference, [(1, S, A), (T, S, A)], "times (or 1), states, actions")
+        logs, given = jnp.broadcast_arrays(logs, self.log_reference)
+        return (jnp.exp(logs) * log_ratio(logs, given)).sum(axis=-1).mean()
+
+
+def _time(time: object) -> int:
+    return _checks.integer_at_least("time", time, -1)
+
+
+def _law_at(game: FiniteHorizonGame, equilibrium: Equilibrium, time: int) -> Array:
+    if time > game.horizon:
+        raise ValueError(f"`time` is {time}, but the last time of the game is {game.horizon}.")
+    return equilibrium.state_law[time]
+
+
+def _place(game: FiniteHorizonGame, name: str, field: str) -> int:
+    if name not in game.state_labels:
+        known = ", ".join(map(repr, game.state_labels[:12]))
+        raise ValueError(f"`{field}` has the state {name!r}, but the states are {known}.")
+    return game.state_labels.index(name)

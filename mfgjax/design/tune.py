@@ -1,0 +1,193 @@
+"""The entry point: tune what shapes a population until its equilibrium does what is wanted."""
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from .. import _checks
+from .._typing import Array, ArrayLike
+from ..equilibrium import Equilibrium
+from ..model import FiniteHorizonGame
+from ..responses import AbstractResponse
+from ..solve import solve
+from ..solvers import AbstractSolver, Auto
+from .descent import STATUS
+from .objectives import as_objective
+from .plan import Plan, Points, make_plan
+from .search import Search, all_arrays, designed, make_method
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Tuned:
+    """The best design that was found, and how.
+
+    Attributes:
+      parameters: what was tuned, by name: probabilities for policies and laws.
+      game: with the best design in it.
+      response: likewise.
+      equilibrium: of that design; in the first scenario, if there are several.
+      value: its objective.
+      scenario_values: the objective in every scenario, of which `value` is the mean or near the largest.
+      values: the objective that each restart ended with, `[restarts]`.
+      restarts: what each of them ended with, by name, with a last axis of restarts.
+      status: why each ended, a sentence each.
+      history: the objective at every step, `[steps, restarts]`; NaN where a design was not accepted.
+      gradient_norm: largest entry of the gradient, likewise.
+      failed: whether a design had no equilibrium, so that the step was made shorter, `[steps, restarts]`.
+      num_steps: designs that were tried.
+    """
+
+    parameters: Any
+    game: FiniteHorizonGame
+    response: AbstractResponse
+    equilibrium: Equilibrium
+    value: float
+    scenario_values: np.ndarray
+    values: np.ndarray
+    restarts: dict[str, np.ndarray]
+    status: tuple[str, ...]
+    history: np.ndarray
+    gradient_norm: np.ndarray
+    failed: np.ndarray
+    num_steps: int
+
+    @property
+    def best(self) -> int:
+        """Which restart found the best design."""
+        return int(np.nanargmin(self.values))
+
+    def __str__(self) -> str:
+        start = np.nanmin(self.history[0])
+        lines = [f"Objective {self.value:.6g} after {self.num_steps} steps ({start:.6g} at the start)."]
+        lines[0] += f" {self.status[self.best]}"
+        failures = int(self.failed.sum())
+        if failures:
+            lines.append(f"{failures} designs on the way had no equilibrium; the steps to them were made shorter.")
+        if len(self.values) > 1:
+            lines.append(
+                f"Best of {len(self.values)} restarts, which ended between {np.nanmin(self.values):.6g} and "
+                f"{np.nanmax(self.values):.6g}."
+            )
+        return "\n".join(lines)
+
+    __repr__ = __str__
+
+
+def tune(
+    game: FiniteHorizonGame | Callable,
+    parameters: Any,
+    objective: Callable,
+    optimizer: optax.GradientTransformation | None = None,
+    *,
+    response: AbstractResponse | None = None,
+    solver: AbstractSolver | Auto | None = None,
+    scenarios: Mapping[str, ArrayLike] | Sequence[FiniteHorizonGame] | None = None,
+    over: str = "mean",
+    smoothing: float | None = None,
+    restarts: int = 1,
+    spread: float = 1.0,
+    key: Array | None = None,
+    guess: ArrayLike | Equilibrium | None = None,
+    max_steps: int = 200,
+    gtol: float | None = None,
+    goal: float | None = None,
+    callback: Callable[[dict[str, Any]], Any] | None = None,
+    progress: bool = True,
+) -> Tuned:
+    """Find the reference policy, rewards or other parameters whose equilibrium makes an objective small.
+
+        minimise over θ:  objective(game(θ), response(θ), equilibrium of both)
+
+    by gradient through the equilibrium (see `solve`): the equilibrium of each design is found from that of the one
+    before, and its derivative is that of the equation. A design without an equilibrium is not accepted; the step to it
+    is made shorter and `failed` says so.
+
+        rho = mfg.games.resource_allocation_reference(game)
+        wanted = mfg.design.TargetLaw({"3": 0.5, "4": 0.5}) + 1e-6 * mfg.design.ReferenceChange(rho)
+        found = mfg.design.tune(game, {"reference": rho}, wanted, response=mfg.EntropyRegularized(3.0))
+        found.equilibrium.mean_field[-1], found.parameters["reference"]
+
+    Args:
+      game: the physics. Or a function from `parameters` to a game, or to `(game, response)`.
+      parameters: what may change: a mapping from names of arrays ("reference", "beta", "initial", "discount", or the
+        place of any array such as "reward.L.weight") to where they start, None for what is there, or to a `Variable`
+        with bounds. A reference `[S, A]` is shared over time, `[H+1, S, A]` is not. For a function any pytree of arrays
+        or `Variable`s.
+      objective: what is to be small: one of this module's, sums and multiples of them, or a function of the
+        equilibrium, or of `(game, response, equilibrium)`.
+      optimizer: of optax; None: L-BFGS with a line search, which needs no tuning.
+      response: how agents act; a smooth one. A function may return it instead.
+      solver: as in `solve`.
+      scenarios: for a robust design: what differs between them, names to values with a last axis of scenarios; or
+        games of one shape.
+      over: "mean" or "worst" of the objective over the scenarios. The worst is smoothed,
+        smoothing · log mean exp(objective/smoothing), at most smoothing · log(scenarios) below the largest.
+      smoothing: in units of the objective; None: a hundredth of the largest at the start.
+      restarts: searches that are done together, the first from the start, the others from around it.
+      spread: standard deviation of their starts in coordinates (logits of probabilities, logs of positive numbers).
+      key: of JAX, for the starts.
+      guess: a mean field from which the first equilibrium is sought.
+      max_steps: most designs that are tried, in each restart.
+      gtol: largest entry of the gradient, in coordinates, at which a search has converged; None: by precision.
+      goal: objective at which a search may end.
+      callback: called after each step with a dict of "step", "values", "best" and "failed"; the search ends when it
+        returns True.
+      progress: show a bar on a terminal or in a notebook.
+
+    Returns:
+      A `Tuned`: the best design of all, not the last. Ctrl-C ends the search and returns what was found.
+
+    Raises:
+      ValueError: if an argument is invalid, naming the variable, the place and the value.
+      ConvergenceError: if the start of every restart has no equilibrium.
+
+    Source: the implicit function theorem; `docs/mathematics.md`, Shaping. Guan et al. (2021), arXiv:2110.07469, pose
+    the question; they answer it by hand.
+    """
+    plan = make_plan(game, parameters, response, solver, scenarios)
+    weights = np.ones((1, _checks.integer_at_least("restarts", restarts, 1)))
+    _checks.one_of("over", over, ("mean", "worst"))
+    method = make_method(plan, optimizer, gtol, goal)
+    search = Search(plan, method, (as_objective("objective", objective),), weights, over, smoothing)
+    points = _starts(plan, restarts, spread, key)
+    record = search.run(points, guess, max_steps, callback, _checks.boolean("progress", progress))
+    values = np.asarray(record.state.best_value)
+    best = int(np.argmin(values))
+    one = jax.tree.map(lambda leaf: leaf[..., best : best + 1], record.state.best)
+    scenario_values, mean_field = search.at(one, record.guess_of(best, plan.num_scenarios))
+    tuned_game, tuned_response, _ = designed(plan, one)
+    equilibrium = solve(tuned_game, tuned_response, solver, guess=mean_field)
+    restored = {name: np.asarray(value)[..., 0] for name, value in all_arrays(plan, one).items()}
+    return Tuned(
+        parameters=plan.restore(restored),
+        game=tuned_game,
+        response=tuned_response,
+        equilibrium=equilibrium,
+        value=float(values[best]),
+        scenario_values=scenario_values[0],
+        values=np.where(np.isfinite(values), values, np.nan),
+        restarts={name: np.asarray(value) for name, value in all_arrays(plan, record.state.best).items()},
+        status=tuple(STATUS[int(code)] for code in np.asarray(record.state.status)),
+        history=record.history,
+        gradient_norm=record.gradient_norm,
+        failed=record.failed,
+        num_steps=len(record.history),
+    )
+
+
+def _starts(plan: Plan, restarts: int, spread: float, key: Array | None) -> Points:
+    """Return the coordinates of the start, and around it those of the other restarts, with a last axis of restarts."""
+    spread = _checks.number_in("spread", spread, 0, np.inf, "[0, inf)")
+    points = {name: np.repeat(value[:, None], restarts, axis=1) for name, value in plan.origin.items()}
+    if restarts == 1:
+        return jax.tree.map(jnp.asarray, points)
+    key = _checks.random_key("key", key, ", for the starts of the restarts")
+    for own, name in zip(jax.random.split(key, len(points)), points, strict=True):
+        noise = spread * jax.random.normal(own, points[name].shape, points[name].dtype)
+        points[name] = points[name] + np.asarray(noise.at[:, 0].set(0))
+    return jax.tree.map(jnp.asarray, points)

@@ -1,0 +1,210 @@
+"""What a design may change: arrays with a start and bounds, and the coordinates in which they move freely."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from .. import _checks
+from .._typing import Array, ArrayLike
+
+LAW, POSITIVE, SHARE, REAL = "law", "positive", "share", "real"
+"""Kinds of variables: rows of probabilities, numbers in (0, ∞), numbers in (0, 1), any numbers."""
+
+_RANGES = {LAW: (0.0, 1.0), POSITIVE: (0.0, np.inf), SHARE: (0.0, 1.0), REAL: (-np.inf, np.inf)}
+
+
+class Variable:
+    """An array that a design may change, with bounds.
+
+    Coordinates in which it moves freely take the place of bounds: y with x = lower + (upper − lower) σ(y) between two
+    bounds, x = lower + exp(y) above one, x = upper − exp(y) below one, and logits for rows of probabilities,
+    x = lower + (1 − n lower) softmax(y). An optimum at a bound is approached, not reached.
+
+    Args:
+      start: where the search begins; None: what game or response hold. Its shape says what is shared: a reference
+        `[S, A]` or `[1, S, A]` is the same at all times, `[H+1, S, A]` has one for each; axes of length 1 are
+        shared in every array.
+      lower: a number, or an array that broadcasts to `start`; for probabilities one number, the least that an entry
+        which is not zero may have. None: as far as the kind of the array allows (β above 0, discounts in (0, 1)).
+      upper: the same; not for probabilities.
+      where: booleans that broadcast to `start`: entries (for probabilities: rows) that may change; None: all.
+
+    Raises:
+      ValueError: naming the first entry of `start` that is not strictly inside the bounds.
+    """
+
+    def __init__(
+        self,
+        start: ArrayLike | None = None,
+        *,
+        lower: ArrayLike | None = None,
+        upper: ArrayLike | None = None,
+        where: ArrayLike | None = None,
+    ):
+        self.start = None if start is None else _checks.as_numbers("start", start)
+        self.lower = None if lower is None else _checks.as_numbers("lower", lower)
+        self.upper = None if upper is None else _checks.as_numbers("upper", upper)
+        self.where = None if where is None else np.asarray(where)
+        if self.where is not None and self.where.dtype != bool:
+            raise ValueError(f"`where` must hold booleans; got {_checks.shorten(where)}.")
+
+    def __repr__(self) -> str:
+        return f"Variable(start={_checks.shorten(self.start)}, lower={self.lower}, upper={self.upper})"
+
+
+@dataclass(frozen=True, eq=False)
+class Coordinates:
+    """How one array is made of free coordinates; compiled programs hold it as a constant, hence equality by content.
+
+    Attributes:
+      name: of the variable.
+      kind: LAW or another: what `lower` and `upper` mean.
+      start: the array at the start.
+      lower: as an array like `start`; for probabilities a number.
+      upper: the same.
+      index: places in the flat array of the entries that are free.
+      support: for probabilities, whether each entry belongs to the support of its row.
+    """
+
+    name: str
+    kind: str
+    start: np.ndarray
+    lower: np.ndarray
+    upper: np.ndarray
+    index: np.ndarray
+    support: np.ndarray
+
+    @cached_property
+    def _content(self) -> tuple[Any, ...]:
+        arrays = (self.start, self.lower, self.upper, self.index, self.support)
+        return (self.name, self.kind, *((array.shape, array.tobytes()) for array in arrays))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Coordinates) and self._content == other._content
+
+    def __hash__(self) -> int:
+        return hash(self._content)
+
+    @property
+    def origin(self) -> np.ndarray:
+        """The coordinates of the start."""
+        start, low, high = self.start, self.lower, self.upper
+        if self.kind == LAW:
+            size = self.support.sum(axis=-1, keepdims=True)
+            shares = (start - low) / (1 - size * low)
+            with np.errstate(divide="ignore"):
+                y = np.log(np.where(self.support, shares, 1))
+            return y.reshape(-1)[self.index]
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            between = np.log((start - low) / (high - start))
+            above, below = np.log(start - low), np.log(high - start)
+        y = np.where(np.isfinite(low), np.where(np.isfinite(high), between, above), start)
+        y = np.where(~np.isfinite(low) & np.isfinite(high), below, y)
+        return y.reshape(-1)[self.index]
+
+    @property
+    def free(self) -> np.ndarray:
+        """Which entries may change."""
+        free = np.zeros(self.start.size, bool)
+        free[self.index] = True
+        return free.reshape(self.start.shape)
+
+    def array(self, coordinates: Array) -> Array:
+        """Return the array that stands at coordinates."""
+        if self.kind == LAW:
+            return jnp.exp(self.log_array(coordinates))
+        dtype, free = coordinates.dtype, self.free
+        start = jnp.asarray(self.start, dtype)
+        y = jnp.zeros(start.size, dtype).at[self.index].set(coordinates).reshape(start.shape)
+        has_low, has_high = np.isfinite(self.lower), np.isfinite(self.upper)
+        low = jnp.asarray(np.where(has_low, self.lower, 0), dtype)
+        high = jnp.asarray(np.where(has_high, self.upper, 0), dtype)
+        grown = jnp.exp(jnp.where(has_low != has_high, y, 0))
+        one_sided = jnp.where(has_low, low + grown, high - grown)
+        inside = jnp.where(has_low & has_high, low + (high - low) * jax.nn.sigmoid(y), one_sided)
+        return jnp.where(free, jnp.where(has_low | has_high, inside, y), start)
+
+    def log_array(self, coordinates: Array) -> Array:
+        """Return the logs of rows of probabilities, −inf off their support: shares too small for a number count."""
+        dtype, free = coordinates.dtype, self.free.any(axis=-1, keepdims=True)
+        logits = jnp.full(self.start.size, -jnp.inf, dtype).at[self.index].set(coordinates)
+        logits = jnp.where(free, logits.reshape(self.start.shape), 0)
+        logs = logits - jax.nn.logsumexp(logits, axis=-1, keepdims=True)
+        low = float(self.lower)
+        if low > 0:
+            size = self.support.sum(axis=-1, keepdims=True)
+            logs = jnp.log(low + (1 - size * low) * jnp.exp(logs))
+        with np.errstate(divide="ignore"):
+            start = jnp.asarray(np.log(self.start), dtype)
+        return jnp.where(self.support & free, logs, jnp.where(self.support, start, -jnp.inf))
+
+
+def coordinates_of(name: str, kind: str, variable: Variable, start: np.ndarray) -> Coordinates:
+    """Return the coordinates of a variable of a kind, or say which entry of its start is out of bounds.
+
+    Args:
+      name: of the variable.
+      kind: what the array may hold.
+      variable: what was given.
+      start: where it begins.
+    """
+    low, high = _RANGES[kind]
+    start = np.asarray(start, dtype=float)
+    place = f"parameters[{name!r}]"
+    _checks.finite(place, start)
+    where = np.ones(start.shape, bool) if variable.where is None else variable.where
+    if kind == LAW:
+        return _law(place, name, variable, start, where)
+    lower = _bound(f"{place}.lower", variable.lower, low, start.shape)
+    upper = _bound(f"{place}.upper", variable.upper, high, start.shape)
+    where = _bound(f"{place}.where", where, None, start.shape)
+    _checks.all_true(f"{place}.lower", lower, lower >= low, f"it must be at least {low:g}")
+    _checks.all_true(f"{place}.upper", upper, upper <= high, f"it must be at most {high:g}")
+    _checks.all_true(f"{place}.lower", lower, lower < upper, "it must be below `upper`")
+    inside = (start > lower) & (start < upper) | ~where
+    _checks.all_true(f"{place}.start", start, inside, "it must lie strictly between the bounds")
+    if not where.any():
+        raise ValueError(f"`{place}.where` is False everywhere: nothing of it may change.")
+    return Coordinates(name, kind, start, lower, upper, np.flatnonzero(where), np.ones(start.shape, bool))
+
+
+def _law(place: str, name: str, variable: Variable, start: np.ndarray, where: np.ndarray) -> Coordinates:
+    if variable.upper is not None:
+        raise ValueError(f"`{place}.upper` is given, but it holds probabilities: give `lower`, the least of them.")
+    lower = 0.0
+    support, rows = start > 0, np.ones(start.shape[:-1], bool)
+    if variable.where is not None:
+        rows = _bound(f"{place}.where", where, None, start.shape[:-1])
+    if variable.lower is not None:
+        largest = 1 / int(support.sum(axis=-1).max())
+        lower = _checks.number_in(f"{place}.lower", variable.lower, 0, largest, f"[0, {largest:g})")
+        inside = (start > lower) | ~support | ~rows[..., None] | (support.sum(axis=-1, keepdims=True) == 1)
+        _checks.all_true(f"{place}.start", start, inside, f"it must be above `lower` = {lower:g}")
+    # a row with one entry has nothing to move
+    free = support & rows[..., None] & (support.sum(axis=-1, keepdims=True) > 1)
+    if not free.any():
+        raise ValueError(f"`{place}` has no row with two entries that may change.")
+    return Coordinates(name, LAW, start, np.asarray(lower), np.asarray(1.0), np.flatnonzero(free), support)
+
+
+def _bound(name: str, value: Any, default: Any, shape: tuple[int, ...]) -> np.ndarray:
+    given = np.asarray(default if value is None else value)
+    try:
+        return np.broadcast_to(given, shape)
+    except ValueError as error:
+        raise ValueError(
+            f"`{name}` of shape {given.shape} does not broadcast to that of the start, {shape}."
+        ) from error
+
+
+def as_variables(parameters: Any) -> dict[str, Variable]:
+    """Return variables by name from a mapping of names to starts or variables."""
+    if not isinstance(parameters, Mapping) or not parameters:
+        got = _checks.shorten(parameters)
+        raise ValueError(f"`parameters` must map names such as 'reference' to starts or `Variable`s; got {got}.")
+    return {name: given if isinstance(given, Variable) else Variable(given) for name, given in parameters.items()}
