@@ -14,6 +14,8 @@ from .objectives import TargetFlow as TargetFlow
 from .objectives import TargetLaw as TargetLaw
 from .sensitivity import Sensitivity as Sensitivity
 from .sensitivity import sensitivity as sensitivity
+from .trade_off import TradeOff as TradeOff
+from .trade_off import trade_off as trade_off
 from .tune import Tuned as Tuned
 from .tune import tune as tune
 from .variables import Variable as Variable

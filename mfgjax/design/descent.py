@@ -40,6 +40,7 @@ class Descent(NamedTuple):
       gradient: of the objective there.
       direction: from there to the design on trial, for length 1.
       length: by which the direction is taken.
+      reach: most that a coordinate may move at once; less after a design without an equilibrium.
       optimizer: state of the method.
       best: coordinates of the best design.
       best_value: its objective.
@@ -52,6 +53,7 @@ class Descent(NamedTuple):
     gradient: Any
     direction: Any
     length: Scalar
+    reach: Scalar
     optimizer: Any
     best: Any
     best_value: Scalar
@@ -93,7 +95,8 @@ def begin(method: Method, point: Any) -> Descent:
     dtype = jax.tree.leaves(point)[0].dtype
     far, one = jnp.asarray(jnp.inf, dtype), jnp.ones((), dtype)
     state = method.optimizer.init(point)
-    return Descent(point, far, zeros, zeros, one, state, point, far, jnp.int32(0), jnp.int32(RUNNING))
+    reach = _LONGEST * one if method.searches else far
+    return Descent(point, far, zeros, zeros, one, reach, state, point, far, jnp.int32(0), jnp.int32(RUNNING))
 
 
 def tell(
@@ -128,16 +131,23 @@ def tell(
     progress = accept & (gains | ~jnp.isfinite(search.best_value))
     flat = jnp.where(progress, 0, search.flat + 1).astype(jnp.int32)
 
-    length = jnp.where(accept, 1, search.length / jnp.where(usable, 2, 4))
-    largest = jnp.stack([jnp.abs(leaf).max() for leaf in jax.tree.leaves(clean)]).max()
-    status = jnp.where(accept & (largest <= method.gtol), CONVERGED, RUNNING)
+    # where equilibria fail the next directions, too, begin short, and grow again by and by
+    reach = jnp.where(
+        accept, 2 * search.reach, jnp.where(usable, search.reach, search.length * _size(search.direction) / 4)
+    )
+    reach = jnp.minimum(reach, _LONGEST) if method.searches else reach
+    size = _size(direction)
+    length = jnp.where(
+        accept, jnp.minimum(1, reach / jnp.where(size > 0, size, 1)), search.length / jnp.where(usable, 2, 4)
+    )
+    status = jnp.where(accept & (_size(clean) <= method.gtol), CONVERGED, RUNNING)
     if method.searches:  # others may rise before they fall
         status = jnp.where(accept & (flat >= _PATIENCE), SETTLED, status)
     status = jnp.where(~accept & (length < _SHORTEST), jnp.where(usable, SETTLED, STUCK), status)
     status = jnp.where(~accept & ~jnp.isfinite(search.value), STUCK, status)  # the start itself
     status = jnp.where(accept & (value <= method.goal), GOAL, status).astype(jnp.int32)
-    taken = Descent(trial, value, clean, direction, length, state, trial, value, flat, status)
-    held = search._replace(length=length, flat=flat, status=status)
+    taken = Descent(trial, value, clean, direction, length, reach, state, trial, value, flat, status)
+    held = search._replace(length=length, reach=reach, flat=flat, status=status)
     after = _where(accept, taken, held)
     after = after._replace(
         best=_where(better, trial, search.best), best_value=jnp.where(better, value, search.best_value)
@@ -158,10 +168,12 @@ def _direction(
     fresh, begun = ask(method.optimizer.init(trial))
     slope = _dot(gradient, direction)
     leads_down = slope < 0
-    direction, state = _where(leads_down, direction, fresh), _where(leads_down, state, begun)
-    longest = jnp.stack([jnp.abs(leaf).max() for leaf in jax.tree.leaves(direction)]).max()
-    share = jnp.minimum(1, _LONGEST / jnp.where(longest > 0, longest, 1))
-    return jax.tree.map(lambda leaf: share * leaf, direction), state
+    return _where(leads_down, direction, fresh), _where(leads_down, state, begun)
+
+
+def _size(tree: Any) -> Scalar:
+    """Return the largest entry in absolute value."""
+    return jnp.stack([jnp.abs(leaf).max() for leaf in jax.tree.leaves(tree)]).max()
 
 
 def _dot(first: Any, second: Any) -> Scalar:

@@ -150,6 +150,11 @@ def _lanes(plan: Plan, points: Points) -> Lanes:
 # --- from what a user gives ------------------------------------------------------------------------------------------
 
 
+def repeated(plan: Plan, count: int) -> Points:
+    """Return the coordinates of the start, `count` times."""
+    return {name: jnp.asarray(np.repeat(value[:, None], count, axis=1)) for name, value in plan.origin.items()}
+
+
 def make_plan(game: Any, parameters: Any, response: Any, solver: Any, scenarios: Any) -> Plan:
     """Return the plan of what a user gives to `tune`, or say what is wrong with it."""
     if not isinstance(game, FiniteHorizonGame) and not callable(game):

@@ -120,9 +120,9 @@ class Search(NamedTuple):
         )
 
     def at(self, points: Points, guess: Array | None) -> tuple[np.ndarray, Array]:
-        """Return the objectives `[objectives, scenarios]` of one design, and the mean field of its first scenario."""
+        """Return the objectives `[objectives, designs, scenarios]` of designs, and their mean fields."""
         outcome = equilibria(self.plan, points, guess)
-        return np.asarray(_judged(self, points, outcome))[:, 0], outcome.candidate.mean_field[..., 0]
+        return np.asarray(_judged(self, points, outcome)), outcome.candidate.mean_field
 
     def _smoothed(self, points: Points, guess: Any) -> "Search":
         if self.over == "mean" or self.plan.num_scenarios == 1:

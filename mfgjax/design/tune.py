@@ -5,7 +5,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import optax
 
@@ -18,7 +17,7 @@ from ..solve import solve
 from ..solvers import AbstractSolver, Auto
 from .descent import STATUS
 from .objectives import as_objective
-from .plan import Plan, Points, make_plan
+from .plan import Plan, Points, make_plan, repeated
 from .search import Search, all_arrays, designed, make_method
 
 
@@ -30,7 +29,7 @@ class Tuned:
       parameters: what was tuned, by name: probabilities for policies and laws.
       game: with the best design in it.
       response: likewise.
-      equilibrium: of that design; in the first scenario, if there are several.
+      equilibrium: of that design, with the game and response given where scenarios differ from them.
       value: its objective.
       scenario_values: the objective in every scenario, of which `value` is the mean or near the largest.
       values: the objective that each restart ended with, `[restarts]`.
@@ -62,7 +61,7 @@ class Tuned:
         return int(np.nanargmin(self.values))
 
     def __str__(self) -> str:
-        start = np.nanmin(self.history[0])
+        start = self.history[0, self.best]
         lines = [f"Objective {self.value:.6g} after {self.num_steps} steps ({start:.6g} at the start)."]
         lines[0] += f" {self.status[self.best]}"
         failures = int(self.failed.sum())
@@ -161,7 +160,7 @@ def tune(
     one = jax.tree.map(lambda leaf: leaf[..., best : best + 1], record.state.best)
     scenario_values, mean_field = search.at(one, record.guess_of(best, plan.num_scenarios))
     tuned_game, tuned_response, _ = designed(plan, one)
-    equilibrium = solve(tuned_game, tuned_response, solver, guess=mean_field)
+    equilibrium = solve(tuned_game, tuned_response, solver, guess=mean_field[..., 0])
     restored = {name: np.asarray(value)[..., 0] for name, value in all_arrays(plan, one).items()}
     return Tuned(
         parameters=plan.restore(restored),
@@ -169,7 +168,7 @@ def tune(
         response=tuned_response,
         equilibrium=equilibrium,
         value=float(values[best]),
-        scenario_values=scenario_values[0],
+        scenario_values=scenario_values[0, 0],
         values=np.where(np.isfinite(values), values, np.nan),
         restarts={name: np.asarray(value) for name, value in all_arrays(plan, record.state.best).items()},
         status=tuple(STATUS[int(code)] for code in np.asarray(record.state.status)),
@@ -183,11 +182,11 @@ def tune(
 def _starts(plan: Plan, restarts: int, spread: float, key: Array | None) -> Points:
     """Return the coordinates of the start, and around it those of the other restarts, with a last axis of restarts."""
     spread = _checks.number_in("spread", spread, 0, np.inf, "[0, inf)")
-    points = {name: np.repeat(value[:, None], restarts, axis=1) for name, value in plan.origin.items()}
+    points = repeated(plan, restarts)
     if restarts == 1:
-        return jax.tree.map(jnp.asarray, points)
+        return points
     key = _checks.random_key("key", key, ", for the starts of the restarts")
     for own, name in zip(jax.random.split(key, len(points)), points, strict=True):
         noise = spread * jax.random.normal(own, points[name].shape, points[name].dtype)
-        points[name] = points[name] + np.asarray(noise.at[:, 0].set(0))
-    return jax.tree.map(jnp.asarray, points)
+        points[name] = points[name] + noise.at[:, 0].set(0)
+    return points

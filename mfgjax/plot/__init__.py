@@ -1,4 +1,4 @@
-"""Pictures: of crowds, finite populations, sweeps and certificates. Functions take and return matplotlib's axes."""
+"""Pictures of crowds, finite populations, sweeps, certificates and designs, on matplotlib's axes."""
 
 from .crowd import circle_positions as circle_positions
 from .crowd import plot_flow as plot_flow
@@ -12,3 +12,7 @@ from .sweep import plot_sweep as plot_sweep
 from .sweep import plot_sweep_map as plot_sweep_map
 from .thresholds import plot_certificates as plot_certificates
 from .thresholds import plot_thresholds as plot_thresholds
+from .tuning import plot_laws as plot_laws
+from .tuning import plot_search as plot_search
+from .tuning import plot_trade_off as plot_trade_off
+from .tuning import plot_tuned as plot_tuned

@@ -1,0 +1,129 @@
+"""Two aims traded off against each other."""
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import optax
+
+from .. import _checks
+from .._typing import ArrayLike
+from ..equilibrium import Equilibrium
+from ..model import FiniteHorizonGame
+from ..responses import AbstractResponse
+from ..solvers import AbstractSolver, Auto
+from .descent import STATUS
+from .objectives import as_objective
+from .plan import make_plan, repeated
+from .search import Search, all_arrays, make_method
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class TradeOff:
+    """Designs for several weights of a second aim.
+
+    Attributes:
+      weights: w of the second aim; the first has 1 − w.
+      first: the first objective of each design, `[weights]`; NaN where a search found none.
+      second: the second, likewise.
+      efficient: designs that no other of them beats in both.
+      parameters: what was tuned, by name, with a last axis of weights.
+      status: why each search ended, a sentence each.
+      num_steps: designs that were tried for each weight.
+    """
+
+    weights: np.ndarray
+    first: np.ndarray
+    second: np.ndarray
+    efficient: np.ndarray
+    parameters: dict[str, np.ndarray]
+    status: tuple[str, ...]
+    num_steps: int
+
+    def __str__(self) -> str:
+        rows = [("weight", "first", "second", "")]
+        for w, a, b, best in zip(self.weights, self.first, self.second, self.efficient, strict=True):
+            rows.append((f"{w:.4g}", f"{a:.6g}", f"{b:.6g}", "" if best else "beaten in both by another"))
+        widths = [max(len(row[i]) for row in rows) for i in range(3)]
+        return "\n".join(
+            "  ".join([*(cell.rjust(width) for cell, width in zip(row[:3], widths, strict=True)), row[3]]).rstrip()
+            for row in rows
+        )
+
+    __repr__ = __str__
+
+
+def trade_off(
+    game: FiniteHorizonGame | Callable,
+    parameters: Any,
+    first: Callable,
+    second: Callable,
+    weights: ArrayLike,
+    optimizer: optax.GradientTransformation | None = None,
+    *,
+    response: AbstractResponse | None = None,
+    solver: AbstractSolver | Auto | None = None,
+    scenarios: Mapping[str, ArrayLike] | Sequence[FiniteHorizonGame] | None = None,
+    guess: ArrayLike | Equilibrium | None = None,
+    max_steps: int = 200,
+    gtol: float | None = None,
+    progress: bool = True,
+) -> TradeOff:
+    """Tune designs for every weight of two aims, all at once.
+
+        minimise over θ:  (1 − w) first + w second,    for each w
+
+    The designs found are points of the Pareto front where it is convex; what bulges inwards no weight finds.
+
+    Args:
+      game: as in `tune`.
+      parameters: as in `tune`.
+      first: an objective, as in `tune`.
+      second: another.
+      weights: w in [0, 1], `[weights]`.
+      optimizer: as in `tune`.
+      response: as in `tune`.
+      solver: as in `tune`.
+      scenarios: as in `tune`; both aims are means over them.
+      guess: as in `tune`.
+      max_steps: as in `tune`.
+      gtol: as in `tune`.
+      progress: as in `tune`.
+
+    Returns:
+      A `TradeOff`; `plot.plot_trade_off` draws the front.
+
+    Raises:
+      ValueError: if an argument is invalid, naming the place and the value.
+      ConvergenceError: if the start has no equilibrium.
+
+    Source: the weighted-sum method; Ehrgott (2005), Multicriteria Optimization, chapter 3.
+    """
+    shares = np.asarray(_checks.as_numbers("weights", weights))
+    _checks.shape_is("weights", shares, [(None,)], "weights")
+    _checks.all_true("weights", shares, (shares >= 0) & (shares <= 1), "it must lie in [0, 1]")
+    plan = make_plan(game, parameters, response, solver, scenarios)
+    method = make_method(plan, optimizer, gtol, None)
+    objectives = (as_objective("first", first), as_objective("second", second))
+    search = Search(plan, method, objectives, np.stack([1 - shares, shares]), "mean", None)
+    points = repeated(plan, len(shares))
+    record = search.run(points, guess, max_steps, None, _checks.boolean("progress", progress))
+    values = search.at(record.state.best, record.guess)[0].mean(axis=2)
+    values = np.where(np.isfinite(np.asarray(record.state.best_value)), values, np.nan)
+    return TradeOff(
+        shares,
+        values[0],
+        values[1],
+        _efficient(values),
+        {name: np.asarray(value) for name, value in all_arrays(plan, record.state.best).items()},
+        tuple(STATUS[int(code)] for code in np.asarray(record.state.status)),
+        len(record.history),
+    )
+
+
+def _efficient(values: np.ndarray) -> np.ndarray:
+    """Return which columns no other is below in one row and not above in any."""
+    own, other = values[:, :, None], values[:, None, :]
+    beaten = (own >= other).all(axis=0) & (own > other).any(axis=0)
+    return ~beaten.any(axis=1) & np.isfinite(values).all(axis=0)

@@ -1,0 +1,168 @@
+"""Pictures of designs: how a search went, what it changed, and what two aims cost one another."""
+
+from typing import Any
+
+import numpy as np
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+
+from .. import _checks
+from ..design import TradeOff, Tuned
+from ..equilibrium import Equilibrium
+from .crowd import new_axes, short
+
+_MOST_BARS = 24
+
+
+def plot_search(found: Tuned, *, title: str | None = None, ax: Axes | None = None) -> Axes:
+    """Draw the objective of the designs that were tried, step by step: the best so far as a line, each as a dot.
+
+    Other restarts are drawn thin; crosses at the bottom mark steps to designs without an equilibrium. The scale is
+    logarithmic where all objectives are positive.
+
+    Args:
+      found: of `design.tune`.
+      title: of the picture.
+      ax: where to draw; None: on a new figure, which is `returned.figure`.
+
+    Returns:
+      The axes.
+    """
+    if not isinstance(found, Tuned):
+        raise ValueError(f"`found` must be what `design.tune` returns; got {_checks.shorten(found)}.")
+    ax = new_axes(ax, (6.4, 4.2))
+    steps, best = np.arange(1, len(found.history) + 1), found.best
+    lowest = np.fmin.accumulate(found.history, axis=0)
+    others = [r for r in range(lowest.shape[1]) if r != best]
+    for r in others[:100]:
+        (line,) = ax.plot(steps, lowest[:, r], color="0.75", linewidth=0.6, zorder=1)
+        if r == others[0]:
+            line.set_label("other restarts, best so far")
+    ax.plot(steps, found.history[:, best], ".", color="#d55e00", markersize=5, label="design accepted", zorder=3)
+    ax.plot(steps, lowest[:, best], color="#0072b2", linewidth=1.8, label="best so far", zorder=2)
+    failed = np.flatnonzero(found.failed[:, best])
+    if len(failed):
+        low = dict(transform=ax.get_xaxis_transform(), clip_on=False)
+        ax.plot(steps[failed], np.zeros(len(failed)), "x", color="black", label="no equilibrium: step shortened", **low)
+    if np.nanmin(found.history) > 0:
+        ax.set_yscale("log")
+    ax.set_xlabel("step (designs tried)")
+    ax.set_ylabel("objective")
+    ax.set_title("how the search went" if title is None else title)
+    ax.grid(True, which="major", alpha=0.3)
+    ax.legend()
+    return ax
+
+
+def plot_laws(
+    before: Equilibrium,
+    found: Tuned,
+    *,
+    time: int = -1,
+    target: Any = None,
+    title: str | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw the law of the states at a time before and after tuning, as bars side by side.
+
+    Args:
+      before: the equilibrium of the start.
+      found: of `design.tune`.
+      time: t; −1 is the last.
+      target: a law `[S]` to compare with; NaN where a state has none.
+      title: of the picture.
+      ax: where to draw; None: on a new figure, which is `returned.figure`.
+
+    Returns:
+      The axes. Of many states those with most of the crowd are drawn.
+    """
+    ax = new_axes(ax, (6.4, 4.2))
+    first, second = (np.asarray(one.state_law[time], dtype=float) for one in (before, found.equilibrium))
+    shown = np.arange(len(first))
+    if len(first) > _MOST_BARS:
+        shown = np.sort(np.argsort(-np.maximum(first, second), kind="stable")[:_MOST_BARS])
+    places, width = np.arange(len(shown)), 0.38
+    ax.bar(places - width / 2, first[shown], width, color="#e8e8e8", edgecolor="0.2", hatch="///", label="before")
+    ax.bar(places + width / 2, second[shown], width, color="#0072b2", edgecolor="0.2", label="tuned")
+    if target is not None:
+        wanted = np.asarray(target, dtype=float)[shown]
+        ax.plot(places, wanted, "_", color="#d55e00", markersize=26, markeredgewidth=2.5, label="target", zorder=3)
+    names = [short(found.game.state_labels[s]) for s in shown]
+    turned = dict(rotation=40, ha="right") if max(map(len, names)) > 4 or len(names) > 12 else {}
+    ax.set_xticks(places, names, parse_math=False, **turned)
+    ax.set_xlabel("state")
+    ax.set_ylabel("share of the population")
+    when = found.game.horizon if time == -1 else time
+    ax.set_title(f"the crowd at time {when}" if title is None else title)
+    ax.grid(axis="y", alpha=0.3)
+    ax.legend()
+    return ax
+
+
+def plot_tuned(
+    found: Tuned, before: Equilibrium, *, time: int = -1, target: Any = None, title: str | None = None, axes: Any = None
+) -> np.ndarray:
+    """Draw what tuning did: how the search went, and the law of the states before and after it.
+
+    Args:
+      found: of `design.tune`.
+      before: the equilibrium of the start.
+      time: of the laws; −1 is the last.
+      target: as in `plot_laws`.
+      title: of the whole picture.
+      axes: two axes to draw on; None: new ones side by side.
+
+    Returns:
+      Both axes; the figure is `returned[0].figure`.
+    """
+    if axes is None:
+        _, axes = plt.subplots(1, 2, figsize=(12, 4.4), layout="constrained")
+    pair = np.asarray(axes, dtype=object).reshape(-1)
+    if len(pair) != 2:
+        raise ValueError(f"`axes` must be two axes; got {len(pair)}.")
+    plot_search(found, ax=pair[0])
+    plot_laws(before, found, time=time, target=target, ax=pair[1])
+    if title is not None:
+        pair[0].figure.suptitle(title)
+    return pair
+
+
+def plot_trade_off(
+    found: TradeOff,
+    *,
+    first: str = "first objective",
+    second: str = "second objective",
+    title: str | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw the front of two aims: what less of one costs in the other, with the weight at each design.
+
+    Args:
+      found: of `design.trade_off`.
+      first: name of the first aim.
+      second: of the second.
+      title: of the picture.
+      ax: where to draw; None: on a new figure, which is `returned.figure`.
+
+    Returns:
+      The axes.
+    """
+    if not isinstance(found, TradeOff):
+        raise ValueError(f"`found` must be what `design.trade_off` returns; got {_checks.shorten(found)}.")
+    ax = new_axes(ax, (6.4, 4.6))
+    good = np.flatnonzero(found.efficient)
+    order = good[np.argsort(found.first[good], kind="stable")]
+    ax.plot(found.first[order], found.second[order], "o-", color="#0072b2", label="efficient")
+    beaten = np.flatnonzero(~found.efficient & np.isfinite(found.first))
+    if len(beaten):
+        ax.plot(found.first[beaten], found.second[beaten], "x", color="0.4", label="beaten in both by another")
+        ax.legend()
+    for i in order:
+        place = (found.first[i], found.second[i])
+        ax.annotate(f"w = {found.weights[i]:.3g}", place, (6, 5), textcoords="offset points", fontsize=8)
+    ax.margins(0.12)
+    ax.set_xlabel(first)
+    ax.set_ylabel(second)
+    ax.set_title("what one aim costs in the other" if title is None else title)
+    ax.grid(True, alpha=0.3)
+    return ax

@@ -1,0 +1,335 @@
+"""Tuning: gradients equal differences, targets are reached, the best is kept, and failures are told.
+
+The example of Guan et al. at β = 3, where 67% of the crowd end at node 3 and 33% at node 4, is steered to half each.
+"""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from helpers import A, S, T, assert_close, random_game, random_policy
+
+import mfgjax as mfg
+from mfgjax.design import (
+    Cost,
+    Entropy,
+    Inequality,
+    Occupancy,
+    ReferenceChange,
+    TargetFlow,
+    TargetLaw,
+    Variable,
+    trade_off,
+    tune,
+)
+from mfgjax.design.plan import equilibria, judge, make_plan
+from mfgjax.design.variables import LAW, POSITIVE, REAL, SHARE, coordinates_of
+
+GAME = mfg.games.resource_allocation()
+RHO = mfg.games.resource_allocation_reference(GAME)
+HALF = TargetLaw({"3": 0.5, "4": 0.5})
+RESPONSE = mfg.EntropyRegularized(3.0, RHO)
+
+
+def tv(law, target):
+    return np.abs(np.asarray(law) - target).sum() / 2
+
+
+def same(first, second):
+    """Compare histories, in which designs that were not accepted are NaN."""
+    assert (np.isnan(first) == np.isnan(second)).all()
+    assert_close(first[~np.isnan(first)], second[~np.isnan(second)], rtol=1e-6)
+
+
+# --- gradients --------------------------------------------------------------------------------------------
+
+
+def objective(game, response, equilibrium):
+    weights = jnp.cos(jnp.arange(T * S)).reshape(T, S)
+    return (weights * equilibrium.mean_field**2).sum() + equilibrium.values[0] @ game.initial
+
+
+def radius(game, response, flow):
+    matrix = jax.jit(jax.jacfwd(mfg.mean_field_map(game, response)))(flow).reshape(flow.size, flow.size)
+    return np.abs(np.linalg.eigvals(matrix)).max()
+
+
+@pytest.mark.parametrize(("kind", "place", "strength"), [
+    ("dense over time", "reward.theta.steepness", 2.0),
+    ("crowd kernel", "reward.weight", 10.0),
+])  # fmt: skip
+def test_gradients_in_coordinates_equal_differences_up_to_beta_30(kind, place, strength, rng):
+    """Logits of a reference that changes with time on a mask, log β, logits of the initial law, and rewards."""
+    game, _ = random_game(kind, rng)
+    mask = np.broadcast_to(np.asarray(game.available), (T, S, A))
+    names = {"reference": None, "beta": None, "initial": None, place: strength}
+    plan = make_plan(game, names, mfg.EntropyRegularized(1.0, random_policy(rng, mask)), mfg.Auto(atol=1e-13), None)
+    value = eqx.filter_jit(lambda points, found: judge(plan, (objective,), points, found)[0, 0, 0])
+    both = eqx.filter_jit(jax.value_and_grad(lambda points, found: judge(plan, (objective,), points, found)[0, 0, 0]))
+    diverges = []
+    for beta in (0.3, 3.0, 30.0):
+        points = {name: jnp.asarray(value[:, None]) for name, value in plan.origin.items()}
+        points["beta"] = jnp.full((1, 1), np.log(beta))
+        points["reference"] += rng.standard_normal(points["reference"].shape)
+        ways = {name: rng.standard_normal(value.shape) for name, value in points.items()}
+
+        def moved(h, points=points, ways=ways):
+            return {name: start + h * ways[name] for name, start in points.items()}
+
+        found = equilibria(plan, points, None)
+        _, slopes = both(points, found)
+        slope = sum(np.vdot(ways[name], slopes[name]) for name in points)
+        near = found.candidate.mean_field
+        at = [float(value(moved(h), equilibria(plan, moved(h), near))) for h in (1e-3, -1e-3, 2e-3, -2e-3)]
+        expected = (8 * (at[0] - at[1]) - (at[2] - at[3])) / 12e-3
+        # of fourth order in 1e-3, times β; values are exact to 1e-12
+        assert_close(slope, expected, rtol=1e-6, atol=1e-8)
+        diverges.append(radius(*plan.single({name: start[:, 0] for name, start in points.items()})[:2], near[..., 0]))
+    if kind == "crowd kernel":
+        assert max(diverges) > 1, "at one of these β plain iteration must diverge"
+
+
+# --- what is reached --------------------------------------------------------------------------------------
+
+
+def test_the_example_is_steered_to_half_and_half_with_little_change():
+    found = tune(GAME, {"reference": None}, HALF + 1e-5 * ReferenceChange(RHO), response=RESPONSE)
+    assert found.num_steps <= 200
+    assert tv(found.equilibrium.mean_field[-1], [0, 0, 0.5, 0.5, 0]) < 1e-4
+    assert found.equilibrium.converged
+    assert found.parameters["reference"].shape == (1, 5, 3)  # shared over time
+    assert_close(found.parameters["reference"][0] > 0, np.asarray(GAME.available)[0])
+    assert found.value == np.nanmin(found.history)
+    # the equilibrium is that of the reference: solved anew from scratch
+    again = mfg.solve(GAME, mfg.EntropyRegularized(3.0, found.parameters["reference"][0]))
+    assert tv(again.mean_field[-1], [0, 0, 0.5, 0.5, 0]) < 1e-4
+    # and it changes less than one found without the penalty
+    free = tune(GAME, {"reference": None}, HALF, response=RESPONSE)
+    change = [
+        float(ReferenceChange(RHO)(GAME, mfg.EntropyRegularized(3.0, one.parameters["reference"][0]), None))
+        for one in (found, free)
+    ]
+    assert change[0] < change[1]
+
+
+def test_restarts_are_the_same_searches_side_by_side():
+    alone = tune(GAME, {"reference": None}, HALF, response=RESPONSE, max_steps=12)
+    together = tune(GAME, {"reference": None}, HALF, response=RESPONSE, max_steps=12, restarts=3, key=jax.random.key(0))
+    assert together.history.shape == (12, 3)
+    # the first starts from the start; rounding grows along the way
+    same(together.history[:6, 0], alone.history[:6, 0])
+    assert together.value == min(together.values)
+    assert together.restarts["reference"].shape == (1, 5, 3, 3)
+    assert np.ptp(together.history[0]) > 1e-3
+    assert "Best of 3 restarts" in str(together)
+
+
+def test_robust_designs_over_betas_trade_the_mean_for_the_worst():
+    options = dict(response=RESPONSE, scenarios={"beta": [1.0, 5.0]}, max_steps=60)
+    mean = tune(GAME, {"reference": None}, HALF, **options)
+    worst = tune(GAME, {"reference": None}, HALF, over="worst", smoothing=1e-4, **options)
+    assert mean.scenario_values.shape == (2,)
+    assert_close(mean.value, mean.scenario_values.mean(), rtol=1e-6)
+    assert max(worst.scenario_values) < max(mean.scenario_values)
+    assert worst.scenario_values.mean() > mean.scenario_values.mean()
+    # the smoothed worst is below the largest by at most smoothing · log 2
+    assert -1e-6 <= max(worst.scenario_values) - worst.value <= 1e-4 * np.log(2) + 1e-6
+
+
+def test_games_can_be_scenarios():
+    crowded = eqx.tree_at(lambda g: g.reward.L.weight, GAME, 2 * GAME.reward.L.weight)
+    found = tune(GAME, {"reference": None}, HALF, response=RESPONSE, scenarios=[GAME, crowded], max_steps=5)
+    first = mfg.solve(crowded, found.response)
+    assert_close(found.scenario_values[1], HALF(crowded, found.response, first), rtol=1e-6)
+
+
+def test_a_front_of_two_aims_falls_and_its_ends_are_the_best_of_each():
+    weights = [0.0, 0.1, 0.5, 1.0]
+    front = trade_off(GAME, {"reference": None}, HALF, ReferenceChange(RHO), weights, response=RESPONSE, max_steps=60)
+    assert (np.diff(front.first) > 0).all()
+    assert (np.diff(front.second) < 0).all()
+    assert front.efficient.all()
+    assert front.first[0] < 1e-6
+    assert front.second[-1] < 1e-9
+    assert front.parameters["reference"].shape == (1, 5, 3, 4)
+    assert "weight" in str(front)
+
+
+def test_a_builder_makes_any_game_of_any_parameters():
+    def build(parameters):
+        logs = jnp.where(GAME.available, parameters["logits"], -jnp.inf)
+        return GAME, mfg.EntropyRegularized(3.0, log_reference=logs)
+
+    start = {"logits": np.log(np.where(RHO > 0, RHO, 1.0))}
+    found = tune(build, start, HALF, max_steps=12)
+    named = tune(GAME, {"reference": None}, HALF, response=RESPONSE, max_steps=12)
+    same(found.history[:6], named.history[:6])  # the same coordinates
+    assert set(found.parameters) == {"logits"}
+
+
+# --- bounds, masks, methods -------------------------------------------------------------------------------
+
+
+def test_bounds_hold_and_what_is_fixed_stays():
+    last = np.arange(6)[:, None, None] == 5
+    found = tune(
+        GAME,
+        {
+            "beta": Variable(lower=1.0, upper=4.0),
+            "reference": Variable(lower=0.009),
+            "reward.L.weight": Variable(upper=-0.5, where=last),
+        },
+        lambda eq: (eq.mean_field[-1, 2] - 0.5) ** 2,
+        response=RESPONSE,
+        max_steps=10,
+    )
+    assert 1 < found.parameters["beta"] < 4
+    reference, weight = found.parameters["reference"][0], found.parameters["reward.L.weight"]
+    assert (reference[np.asarray(GAME.available)[0]] > 0.009).all()
+    assert_close(weight[:-1], GAME.reward.L.weight[:-1])
+    assert (weight[-1] < -0.5).all()
+    assert np.ptp(weight[-1]) > 0
+    assert_close(found.game.reward.L.weight, weight)
+    assert_close(found.response.beta, found.parameters["beta"])
+
+
+@pytest.mark.parametrize(
+    ("kind", "start", "bounds"),
+    [
+        (REAL, [1.0, -2.0], {}),
+        (REAL, [1.0, 3.0], {"lower": 0.5}),
+        (REAL, [-1.0, -3.0], {"upper": [0.0, -1.0]}),
+        (REAL, [0.2, 0.4], {"lower": 0.0, "upper": 1.0}),
+        (POSITIVE, [0.1, 30.0], {}),
+        (SHARE, [0.5, 0.9], {}),
+        (LAW, [0.2, 0.8, 0.0], {}),
+        (LAW, [0.2, 0.8, 0.0], {"lower": 0.1}),
+    ],
+)
+def test_coordinates_lead_back_to_the_start_and_keep_the_bounds(kind, start, bounds, rng):
+    found = coordinates_of("x", kind, Variable(start, **bounds), np.asarray(start))
+    assert_close(found.array(jnp.asarray(found.origin)), start, atol=1e-14)
+    for _ in range(5):
+        x = np.asarray(found.array(jnp.asarray(found.origin + 3 * rng.standard_normal(found.origin.shape))))
+        assert ((x >= np.asarray(bounds.get("lower", -np.inf))) | (np.asarray(start) == 0)).all()
+        assert (x <= np.asarray(bounds.get("upper", np.inf))).all()
+        if kind == LAW:
+            assert_close(x.sum(), 1.0, atol=1e-14)
+            assert x[2] == 0
+
+
+def test_a_method_that_climbs_does_not_lose_the_best():
+    found = tune(GAME, {"beta": None}, lambda eq: (eq.mean_field[-1, 2] - 0.63) ** 2, optax.sgd(800.0),
+                 response=RESPONSE, max_steps=15)  # fmt: skip
+    assert (np.diff(found.history[:, 0]) > 0).any(), "this step is far too long"
+    assert found.value == np.nanmin(found.history)
+    assert_close((found.equilibrium.mean_field[-1, 2] - 0.63) ** 2, found.value, atol=1e-9)
+
+
+def test_steps_to_designs_without_an_equilibrium_are_shortened_and_told():
+    """Plain iteration diverges from some β on, where DΓ has an eigenvalue of size 1: the search gets close to it."""
+    found = tune(GAME, {"beta": 1.0}, lambda eq: -eq.mean_field[-1, 2], response=RESPONSE, max_steps=40,
+                 solver=mfg.Picard(atol=1e-10))  # fmt: skip
+    assert found.failed.any()
+    assert np.isnan(found.history[found.failed]).all()
+    assert found.equilibrium.converged
+    assert 0.95 < radius(GAME, found.response, found.equilibrium.mean_field) < 1
+    assert "had no equilibrium" in str(found)
+
+
+def test_a_start_without_an_equilibrium_is_refused():
+    with pytest.raises(mfg.ConvergenceError, match="No start has an equilibrium; the best residual is"):
+        tune(GAME, {"beta": 50.0}, lambda eq: -eq.mean_field[-1, 2], response=RESPONSE, solver=mfg.Picard(atol=1e-10))
+
+
+def test_a_search_ends_at_its_goal_by_a_callback_and_by_ctrl_c():
+    found = tune(GAME, {"reference": None}, HALF, response=RESPONSE, goal=1e-3)
+    assert found.value <= 1e-3
+    assert found.status == ("The objective reached `goal`.",)
+
+    def third(told):
+        return told["step"] == 2
+
+    found = tune(GAME, {"reference": None}, HALF, response=RESPONSE, callback=third)
+    assert found.num_steps == 3
+    assert found.status == ("The search was stopped from outside.",)
+
+    def interrupt(told):
+        if told["step"] == 4:
+            raise KeyboardInterrupt
+
+    found = tune(GAME, {"reference": None}, HALF, response=RESPONSE, callback=interrupt)
+    assert found.num_steps == 5
+    assert found.equilibrium.converged
+
+
+# --- objectives, by loops ---------------------------------------------------------------------------------
+
+
+def test_objectives_equal_their_definitions():
+    eq = mfg.solve(GAME, RESPONSE)
+    mu, pi, V = (np.asarray(x) for x in (eq.mean_field, eq.policy, eq.values))
+    law = np.array([0.1, 0.2, 0.3, 0.2, 0.2])
+    expected = {
+        "law": (TargetLaw(law, 2), sum((mu[2][s] - law[s]) ** 2 for s in range(5))),
+        "named": (TargetLaw({"4": 0.25}), (mu[5][3] - 0.25) ** 2),
+        "flow": (TargetFlow(np.tile(law, (6, 1))), sum((mu[t][s] - law[s]) ** 2 for t in range(6) for s in range(5))),
+        "inside": (Occupancy(["1", "5"]), sum(mu[t][s] for t in range(6) for s in (0, 4))),
+        "outside": (Occupancy("3", outside=True), sum(mu[t][s] for t in range(6) for s in (0, 1, 3, 4))),
+        "entropy": (Entropy(0), -sum(p * np.log(p) for p in (0.3, 0.2, 0.3, 0.1, 0.1))),
+    }
+    value = [1.5 * (s == 2) + 1.0 * (s == 3) for s in range(5)]
+    pay = sum(mu[5][s] * (value[s] - mu[5][s]) ** 2 for s in range(5))  # only the last time pays
+    expected["cost"] = (Cost(), -pay)
+    start = [0.3, 0.2, 0.3, 0.1, 0.1]
+    mean = sum(p * v for p, v in zip(start, V[0], strict=True))
+    expected["inequality"] = (Inequality(), sum(p * (v - mean) ** 2 for p, v in zip(start, V[0], strict=True)))
+    uniform = np.asarray(GAME.available)[0] / np.asarray(GAME.available)[0].sum(axis=1, keepdims=True)
+    rho = np.asarray(RHO)
+    change = sum(rho[s, a] * np.log(rho[s, a] / uniform[s, a]) for s in range(5) for a in range(3) if rho[s, a] > 0) / 5
+    expected["change"] = (ReferenceChange(uniform), change)
+    for name, (one, number) in expected.items():
+        assert_close(one(GAME, RESPONSE, eq), number, atol=1e-12), name
+    first, second = expected["inside"][0], expected["entropy"][0]
+    both = 2.0 * first - second + (lambda eq: eq.mean_field[-1, 2])
+    assert_close(both(GAME, RESPONSE, eq), 2 * expected["inside"][1] - expected["entropy"][1] + mu[-1, 2], atol=1e-12)
+    assert pi.shape == (6, 5, 3)
+
+
+# --- bad input --------------------------------------------------------------------------------------------
+
+BAD = [
+    (dict(parameters={}), "`parameters` must map names"),
+    (dict(parameters={"rho": None}), "There is no array 'rho'"),
+    (dict(parameters={"solver.damping": None}, solver=mfg.Picard(0.5)), "the method does not change what is found"),
+    (dict(parameters={"beta": Variable(3.0, upper=2.0)}), r"`parameters\['beta'\].start` is 3.0, but it must lie"),
+    (dict(parameters={"beta": Variable(lower=-1.0)}), r"`parameters\['beta'\].lower` is -1.0, but it must be at least"),
+    (dict(parameters={"reference": np.ones((5, 3)) / 3}), r"positive exactly on the available actions"),
+    (dict(parameters={"reference": Variable(upper=0.5)}), "give `lower`"),
+    (dict(parameters={"reference": Variable(lower=0.4)}), r"must lie in \[0, 0.333333\)"),
+    (dict(parameters={"reward.L.weight": np.ones((5, 2))}), "does not broadcast"),
+    (dict(parameters={"initial": Variable(where=[False] * 5)}), "does not broadcast"),
+    (dict(response=mfg.Greedy()), "`response` must be smooth"),
+    (dict(objective=3.0), "`objective` must be an objective or a function"),
+    (dict(objective=lambda a, b: a), "its arguments are"),
+    (dict(objective=lambda eq: eq.mean_field), "`objective` must return one real number; got shape"),
+    (dict(objective=TargetLaw({"7": 1.0})), "has the state '7', but the states are"),
+    (dict(objective=TargetLaw(np.ones(5) / 5, 9)), "`time` is 9, but the last time of the game is 5"),
+    (dict(optimizer=0.1), "`optimizer` must be one of optax"),
+    (dict(restarts=2), "`key` must be a key"),
+    (dict(restarts=0), "`restarts` must be at least 1"),
+    (dict(max_steps=0), "`max_steps` must be at least 1"),
+    (dict(over="best"), "`over` must be one of 'mean', 'worst'"),
+    (dict(scenarios={"beta": [1.0, -1.0]}), r"beta"),
+    (dict(scenarios={"reference": np.ones((5, 3, 2)) / 3}), r"available|both set"),
+    (dict(scenarios=[GAME, mfg.games.ring_crowd(5, 5)]), r"`scenarios\[1\]` is no game of the structure"),
+]
+
+
+@pytest.mark.parametrize(("changed", "sentence"), BAD, ids=[sentence[:30] for _, sentence in BAD])
+def test_bad_input_is_named(changed, sentence):
+    given = dict(game=GAME, parameters={"reference": None}, objective=HALF, response=RESPONSE) | changed
+    with pytest.raises(ValueError, match=sentence):
+        tune(given.pop("game"), given.pop("parameters"), given.pop("objective"), given.pop("optimizer", None), **given)
