@@ -42,7 +42,7 @@ def plot_search(found: Tuned, *, title: str | None = None, ax: Axes | None = Non
     ax.plot(steps, lowest[:, best], color="#0072b2", linewidth=1.8, label="best so far", zorder=2)
     failed = np.flatnonzero(found.failed[:, best])
     if len(failed):
-        low = dict(transform=ax.get_xaxis_transform(), clip_on=False)
+        low: dict[str, Any] = dict(transform=ax.get_xaxis_transform(), clip_on=False)
         ax.plot(steps[failed], np.zeros(len(failed)), "x", color="black", label="no equilibrium: step shortened", **low)
     if np.nanmin(found.history) > 0:
         ax.set_yscale("log")
@@ -88,7 +88,7 @@ def plot_laws(
         wanted = np.asarray(target, dtype=float)[shown]
         ax.plot(places, wanted, "_", color="#d55e00", markersize=26, markeredgewidth=2.5, label="target", zorder=3)
     names = [short(found.game.state_labels[s]) for s in shown]
-    turned = dict(rotation=40, ha="right") if max(map(len, names)) > 4 or len(names) > 12 else {}
+    turned: dict[str, Any] = dict(rotation=40, ha="right") if max(map(len, names)) > 4 or len(names) > 12 else {}
     ax.set_xticks(places, names, parse_math=False, **turned)
     ax.set_xlabel("state")
     ax.set_ylabel("share of the population")
