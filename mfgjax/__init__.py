@@ -23,13 +23,16 @@ from .cores import use_cpu_cores as use_cpu_cores
 from .equilibrium import Equilibrium as Equilibrium
 from .kernels import AbstractKernel as AbstractKernel
 from .kernels import DenseKernel as DenseKernel
+from .kernels import MixtureKernel as MixtureKernel
 from .kernels import MovesKernel as MovesKernel
+from .kernels import RestartKernel as RestartKernel
 from .kernels import SuccessorKernel as SuccessorKernel
 from .model import BestResponse as BestResponse
 from .model import FiniteHorizonGame as FiniteHorizonGame
 from .model import OwnStateInteraction as OwnStateInteraction
 from .model import PairwiseReward as PairwiseReward
 from .model import Power as Power
+from .model import StationaryGame as StationaryGame
 from .model import SuccessorInteraction as SuccessorInteraction
 from .model import exploitability as exploitability
 from .model import flow_distance as flow_distance
@@ -37,21 +40,26 @@ from .model import mean_field_map as mean_field_map
 from .model import policy_distance as policy_distance
 from .model import policy_value as policy_value
 from .model import propagate as propagate
+from .model import q_operator as q_operator
 from .model import respond as respond
 from .model import validate as validate
 from .responses import AbstractResponse as AbstractResponse
 from .responses import Boltzmann as Boltzmann
 from .responses import EntropyRegularized as EntropyRegularized
+from .responses import EpsilonGreedy as EpsilonGreedy
 from .responses import Greedy as Greedy
+from .responses import Trembling as Trembling
 from .responses import soft_backup as soft_backup
 from .solve import solve as solve
 from .solvers import AbstractSolver as AbstractSolver
 from .solvers import Anderson as Anderson
 from .solvers import Auto as Auto
 from .solvers import Continuation as Continuation
+from .solvers import Lagged as Lagged
 from .solvers import MirrorDescent as MirrorDescent
 from .solvers import Newton as Newton
 from .solvers import Picard as Picard
+from .solvers import StationaryLaw as StationaryLaw
 
 if TYPE_CHECKING:
     from . import io as io

@@ -6,21 +6,20 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
+from ._linear import solve_linear
 from ._typing import Array, Bool
-from .model import FiniteHorizonGame, mean_field_map
+from .model import AnyGame, mean_field_map
 from .responses import AbstractResponse
-from .solvers.linear import solve_linear
 
 
 @eqx.filter_custom_jvp
-def fixed_point(
-    problem: tuple[FiniteHorizonGame, AbstractResponse], mean_field: Array, found: Bool[Array, ""]
-) -> Array:
+def fixed_point(problem: tuple[AnyGame, AbstractResponse], mean_field: Array, found: Bool[Array, ""]) -> Array:
     """Return the given fixed point μ* of Γ, as a differentiable function of game and response.
 
         dμ* = (I − D_μ Γ)^{-1} ∂_θ Γ dθ
 
-    whatever method found μ*, and wherever 1 is no eigenvalue of D_μ Γ: also where iterating Γ diverges. The
+    whatever method found μ*, and wherever 1 is no eigenvalue of D_μ Γ: also where iterating Γ diverges. In stationary
+    games that is meant on vectors of sum zero, as `model.stationary_maps.move_on` says. The
     derivative of a point that was not found is NaN, never plausible; that of a quantity which does not
     depend on any parameter stays zero, so that masked losses over several problems remain finite.
     """
@@ -53,7 +52,7 @@ def _fixed_point_jvp(primals: Any, tangents: Any) -> tuple[Array, Array]:
 
 
 @eqx.filter_custom_jvp
-def refuse_derivative(mean_field: Array, problem: tuple[FiniteHorizonGame, AbstractResponse]) -> Array:
+def refuse_derivative(mean_field: Array, problem: tuple[AnyGame, AbstractResponse]) -> Array:
     """Return the mean field; asked for its derivative, say why there is none."""
     return mean_field
 

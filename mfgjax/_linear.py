@@ -1,11 +1,11 @@
-"""The linear systems of Newton's method, of continuation and of the implicit derivative."""
+"""The linear systems of policy evaluation, Newton's method, continuation and the implicit derivative."""
 
 from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
 
-from .._typing import Array
+from ._typing import Array
 
 DENSE_LIMIT = 640
 """Unknowns up to which the matrix is formed and factorised; beyond, GMRES uses products only."""
