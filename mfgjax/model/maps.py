@@ -114,6 +114,13 @@ def state_law(game: AnyGame, policy: Array) -> tuple[Array, Array]:
     return forward(game.kernel_at, game.observe, game.initial, policy)
 
 
+def policy_from(game: AnyGame, mean_field: Array, response: AbstractResponse, start: Any) -> tuple[Array, Any]:
+    """Return the policy of `respond` and, of a stationary game, values to start from at a mean field nearby."""
+    if game.is_stationary:
+        return stationary_maps.policy_from(game, mean_field, response, start)  # pyright: ignore[reportArgumentType]
+    return best_policy(game, mean_field, response), None
+
+
 def at_rest(game: AnyGame, policy: Array, mean_field: Array) -> Array:
     """Return where a stationary game's population comes to rest if moves always see the same mean field."""
     return stationary_maps.rest(game, policy, mean_field)[1]  # pyright: ignore[reportArgumentType]

@@ -3,8 +3,8 @@
 import jax.numpy as jnp
 
 from .._typing import Array
-from ..operators import Decision, improve, occupancy, policy_values, response_values, settled_law
-from ..responses import AbstractResponse, Backup
+from ..operators import Decision, certain_policy, improve, occupancy, policy_values, response_values, settled_law
+from ..responses import AbstractResponse, AbstractTrembling, Backup, Greedy
 from .lanes import LaneGame
 from .stationary import StationaryGame
 
@@ -31,6 +31,20 @@ def answer(
     start = jnp.zeros_like(game.initial) if start is None else start
     backup, q = improve(problem, response, response_values(problem, response, start))
     return Backup(*(x[None] for x in backup)), q[None]
+
+
+def policy_from(
+    game: StationaryGame | LaneGame, mean_field: Array, response: AbstractResponse, start: Array
+) -> tuple[Array, Array]:
+    """Return the policy of the response to a mean field, `[1, S, A]`, and values `[S]` near its own: for iterating.
+
+    Where many games are solved at once, only as much of the values is computed as tells which actions are best.
+    """
+    if game.lanes and isinstance(response, Greedy | AbstractTrembling):
+        policy, values = certain_policy(decision(game, mean_field), response, start)
+        return policy[None], values
+    backup, _ = answer(game, mean_field, response, start)
+    return backup.policy, backup.values[0]
 
 
 def move_on(game: StationaryGame | LaneGame, mean_field: Array, policy: Array) -> tuple[Array, Array]:

@@ -5,6 +5,8 @@ from .backward import policies as policies
 from .evaluate import evaluate as evaluate
 from .forward import forward as forward
 from .stationary import Decision as Decision
+from .stationary import action_gap as action_gap
+from .stationary import certain_policy as certain_policy
 from .stationary import improve as improve
 from .stationary import occupancy as occupancy
 from .stationary import policy_iteration as policy_iteration

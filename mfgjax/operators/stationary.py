@@ -15,6 +15,7 @@ import jax.numpy as jnp
 
 from .._linear import DENSE_LIMIT, solve_linear
 from .._typing import Array, Bool, Float
+from ..kernels.base import align
 from ..responses import AbstractResponse, Backup
 
 _ROUNDING = 16
@@ -109,9 +110,8 @@ def value_iteration(
     def is_open(values: Array, low: Array, high: Array) -> Array:
         if tolerance is not None:
             return decision.discount * (high - low) > tolerance * (1 - decision.discount)
-        # NaN compares as settled: what is not finite is found by whoever asked. Sums over many states round more
-        spacings = _ROUNDING * max(1.0, len(values) ** 0.5 / 8)
-        return high - low > spacings * eps * jnp.abs(values).max(axis=0)
+        # NaN compares as settled: what is not finite is found by whoever asked
+        return high - low > _spacings(values) * eps * jnp.abs(values).max(axis=0)
 
     def unsettled(carry: tuple) -> Bool[Array, ""]:
         values, low, high, count = carry
@@ -126,6 +126,56 @@ def value_iteration(
 
     values, low, high, _ = jax.lax.while_loop(unsettled, sweep, (*swept(start), jnp.int32(0)))
     return values + decision.discount / (1 - decision.discount) * (low + high) / 2
+
+
+def _spacings(values: Array) -> float:
+    """Return how many spacings of numbers count as rounding: more where sums go over many states."""
+    return _ROUNDING * max(1.0, len(values) ** 0.5 / 8)
+
+
+def certain_policy(decision: Decision, response: AbstractResponse, start: Array) -> tuple[Array, Array]:
+    """Return the policy of a response that plays the best action, and values near its own; by value iteration.
+
+    By MacQueen's bounds differences of q(s,·) are off by less than γ/(1−γ) (max Δ − min Δ). As soon as the smallest
+    gap between a best action and the next exceeds this, no further sweep can change the policy, however far off the
+    values are. Where two actions are equally good, it goes on to the rounding level.
+    """
+    eps = jnp.finfo(start.dtype).eps
+
+    def swept(values: Array) -> Any:
+        backup, q = improve(decision, response, values)
+        change = backup.values - values
+        return backup.values, backup.policy, change.min(axis=0), change.max(axis=0), action_gap(q, decision.available)
+
+    def is_open(values: Array, policy: Array, low: Array, high: Array, gap: Array) -> Array:
+        off = decision.discount / (1 - decision.discount) * (high - low)
+        rounding = _spacings(values) * eps * jnp.abs(values).max(axis=0)
+        return (gap <= off + rounding) & (high - low > rounding)
+
+    def unsettled(carry: tuple) -> Bool[Array, ""]:
+        return is_open(*carry[:-1]).any() & (carry[-1] < _MOST_SWEEPS)
+
+    def sweep(carry: tuple) -> tuple:
+        *before, count = carry
+        goes_on = is_open(*before)
+        held = [jnp.where(goes_on, new, old) for new, old in zip(swept(before[0]), before, strict=True)]
+        return *held, count + 1
+
+    values, policy, *_ = jax.lax.while_loop(unsettled, sweep, (*swept(start), jnp.int32(0)))
+    return policy, values
+
+
+def action_gap(q: Array, available: Array) -> Array:
+    """Return by how much the best available action beats the next, in the state where that is least.
+
+    Infinite where no state has a choice, 0 where two actions are equally good.
+    """
+    masked = jnp.where(align(available, q), q, -jnp.inf)
+    best = masked.max(axis=1, keepdims=True)
+    is_best = masked == best
+    several = is_best.sum(axis=1) > 1
+    next_best = jnp.where(is_best, -jnp.inf, masked).max(axis=1)
+    return jnp.where(several, 0, best[:, 0] - next_best).min(axis=0)
 
 
 @eqx.filter_custom_jvp

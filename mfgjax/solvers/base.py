@@ -12,6 +12,7 @@ from .._simplex import onto_simplex
 from .._typing import Array, Bool, Scalar
 from ..kernels.base import align
 from ..model import AnyGame, mean_field_map, moved_on, propagate, respond, seen_distance
+from ..model.maps import policy_from
 from ..responses import AbstractResponse
 
 
@@ -56,10 +57,8 @@ class Problem(NamedTuple):
 
     def image_from(self, mean_field: Array, values: Array | None) -> tuple[Array, Array | None]:
         """Return Γ(μ) and, in stationary games, the values behind it: given to a call nearby, they save work."""
-        if not self.game.is_stationary:
-            return self.image(mean_field), None
-        best = respond(self.game, mean_field, self.response, values)
-        return moved_on(self.game, mean_field, best.policy)[1], best.values[0]
+        policy, values = policy_from(self.game, mean_field, self.response, values)
+        return moved_on(self.game, mean_field, policy)[1], values
 
     def no_values(self) -> Array | None:
         """Return what `image_from` is given first."""

@@ -7,7 +7,8 @@ import jax.numpy as jnp
 
 from .. import _checks
 from .._typing import Array, ArrayLike, Float
-from ..model import AnyGame, moved_on, respond
+from ..model import AnyGame, moved_on
+from ..model.maps import policy_from
 from ..responses import AbstractResponse
 from .base import AbstractSolver, Candidate, Problem, Progress, needs_stationary
 
@@ -51,8 +52,8 @@ class Lagged(AbstractSolver):
     def step(self, problem: Problem, state: Any) -> tuple[Any, Progress]:
         z, before, values = state
         game = problem.game
-        best = respond(game, z, problem.response, values)
-        residual = problem.distance(z, moved_on(game, z, best.policy)[1])
+        policy, values = policy_from(game, z, problem.response, values)
+        residual = problem.distance(z, moved_on(game, z, policy)[1])
         image = moved_on(game, z, before)[1]
         following = z + self.damping.astype(game.dtype) * (image - z)
-        return (following, best.policy, best.values[0]), Progress(Candidate(z, None), residual, jnp.array(False))
+        return (following, policy, values), Progress(Candidate(z, None), residual, jnp.array(False))

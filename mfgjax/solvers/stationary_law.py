@@ -7,8 +7,8 @@ import jax.numpy as jnp
 
 from .. import _checks
 from .._typing import Array, ArrayLike, Float
-from ..model import AnyGame, moved_on, respond
-from ..model.maps import at_rest
+from ..model import AnyGame, moved_on
+from ..model.maps import at_rest, policy_from
 from ..responses import AbstractResponse
 from .base import AbstractSolver, Candidate, Problem, Progress, needs_stationary
 
@@ -53,7 +53,7 @@ class StationaryLaw(AbstractSolver):
     def step(self, problem: Problem, state: Any) -> tuple[Any, Progress]:
         z, values = state
         game = problem.game
-        best = respond(game, z, problem.response, values)
-        residual = problem.distance(z, moved_on(game, z, best.policy)[1])
-        following = z + self.damping.astype(game.dtype) * (at_rest(game, best.policy, z) - z)
-        return (following, best.values[0]), Progress(Candidate(z, None), residual, jnp.array(False))
+        policy, values = policy_from(game, z, problem.response, values)
+        residual = problem.distance(z, moved_on(game, z, policy)[1])
+        following = z + self.damping.astype(game.dtype) * (at_rest(game, policy, z) - z)
+        return (following, values), Progress(Candidate(z, None), residual, jnp.array(False))
