@@ -12,12 +12,16 @@ from ._result import Result as Result
 from ._simplex import total_variation as total_variation
 from ._version import __version__ as __version__
 from .batch import solve_batch as solve_batch
+from .bracket import Bracket as Bracket
+from .bracket import bracket as bracket
 from .branch import Branch as Branch
 from .branch import branch as branch
 from .certify import Certificate as Certificate
+from .certify import Complementarity as Complementarity
 from .certify import Lipschitz as Lipschitz
 from .certify import Report as Report
 from .certify import certify as certify
+from .certify import check_complementarity as check_complementarity
 from .certify import sample_lipschitz as sample_lipschitz
 from .cores import use_cpu_cores as use_cpu_cores
 from .equilibrium import Equilibrium as Equilibrium
