@@ -15,7 +15,7 @@ from ._typing import Array, ArrayLike
 from .equilibrium import Equilibrium
 from .finish import finish, held
 from .model import AnyGame, FiniteHorizonGame, StationaryGame
-from .responses import AbstractResponse, AbstractTrembling, EntropyRegularized
+from .responses import AbstractResponse, AbstractTrembling, EntropyRegularized, EpsilonGreedy
 from .solvers import AbstractSolver, Auto, Problem
 from .solvers.base import by_residual
 from .solvers.loop import Outcome, default_tolerance, iterate
@@ -97,6 +97,11 @@ def checked(
     if not isinstance(response, AbstractResponse):
         got = _checks.shorten(response)
         raise ValueError(f"`response` must be a response such as `EntropyRegularized(beta)`; got {got}.")
+    if isinstance(response, EpsilonGreedy) and not game.is_stationary:
+        raise ValueError(
+            "`EpsilonGreedy` policies maximise nothing, so mixtures of them, which equilibria with a finite horizon "
+            "are as a rule, cannot be judged. Use `Trembling`, or a `StationaryGame`."
+        )
     if not isinstance(solver, AbstractSolver | Auto):
         raise ValueError(f"`solver` must be a solver such as `Auto()`; got {_checks.shorten(solver)}.")
     solver.check(game, response)

@@ -203,6 +203,17 @@ def test_a_greedy_equilibrium_mixes_where_a_crowd_avoids_itself():
         mfg.solve(game, mfg.Greedy(), mfg.Picard())
 
 
+def test_a_trembling_hand_with_a_finite_horizon_is_judged_within_its_strategies():
+    """Left-right: 2/3 go left at every small ε, by mixing (1 − ε, ε) and (ε, 1 − ε); nobody gains within Π^ε."""
+    found = mfg.solve(mfg.games.left_right(), mfg.Trembling(0.1))
+    assert_close(found.mean_field[1], [0, 2 / 3, 1 / 3], atol=1e-3)
+    assert found.criterion == "exploitability" and 0 <= float(found.exploitability) <= 1e-4
+    # with ε = 1/2 there is nothing to choose: half go either way, and outside Π^ε one would gain
+    found = mfg.solve(mfg.games.left_right(), mfg.Trembling(0.5))
+    assert_close(found.mean_field[1], [0, 0.5, 0.5], atol=1e-12)
+    assert_close(mfg.exploitability(mfg.games.left_right(), found.policy), 0.25, atol=1e-12)
+
+
 def test_payoffs_may_see_the_joint_law():
     """A toll of the share of agents who pay it: at the equilibrium z π repeats under Φ and the response."""
     rng = np.random.default_rng(8)

@@ -25,7 +25,7 @@ GAMES = {
     "discount of 0": ({"discount": 0}, r"`discount` is 0.0, but it must lie in \(0, 1\)"),
     "discounts": ({"discount": [0.5, 0.6]}, "`discount` must be one number"),
     "rows": ({"kernel": HALF * 0.9}, r"`kernel\[0, 0\]` sums to 0.9, but probabilities must sum to 1"),
-    "negative": ({"kernel": HALF + [0.6, -0.6]}, r"`kernel\[0, 0, 1\]` is -0.09.*must not be negative"),
+    "negative": ({"kernel": HALF + np.array([0.6, -0.6])}, r"`kernel\[0, 0, 1\]` is -0.09.*must not be negative"),
     "kernel over time": ({"kernel": HALF[None].repeat(3, 0)}, "`kernel` has 3 times; a stationary game needs one"),
     "kernel of some z": ({"kernel": leaning}, r"`kernel\[0, 0\]` with all in the first state sums to 2"),
     "kernel shape": ({"kernel": lambda z: jnp.ones((2, 2))}, r"`kernel` must have shape \(2, 2, 2\)"),
@@ -91,6 +91,10 @@ CALLS = {
     "lagged, finite horizon": (
         lambda: mfg.solve(mfg.games.left_right(), mfg.Greedy(), mfg.Lagged()),
         r"`solver=Lagged\(...\)` moves the population of a `StationaryGame`",
+    ),
+    "epsilon-greedy, finite horizon": (
+        lambda: mfg.solve(mfg.games.left_right(), mfg.EpsilonGreedy(0.1)),
+        "`EpsilonGreedy` policies maximise nothing",
     ),
     "mean field, finite horizon": (
         lambda: mfg.propagate(mfg.games.left_right(), jnp.full((2, 3, 2), 0.5), jnp.ones(3) / 3),
