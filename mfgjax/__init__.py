@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from . import design as design
 from . import finite as finite
 from . import games as games
+from . import learners as learners
 from ._result import RESULTS as RESULTS
 from ._result import ConvergenceError as ConvergenceError
 from ._result import Result as Result
