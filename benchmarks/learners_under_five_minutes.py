@@ -1,4 +1,4 @@
-"""Claim: 20 seeds of five learners, 1,000 agents and 150 steps of the population, take less than 5 minutes on two cores.
+"""Claim: 20 seeds of five learners, 1,000 agents and 150 steps, take less than 5 minutes on two cores.
 
     python benchmarks/learners_under_five_minutes.py [--c-f 0.05 0.1 0.3] [--seeds 20] [--steps 150]
 
@@ -50,10 +50,9 @@ def main() -> None:
             seconds = time.perf_counter() - start
             total += seconds if name in LEARNERS else 0
             apart, health = run.distance(end)[:, -1], run.mean_state[:, -1]
-            print(
-                f"  {name:20} TV {apart.mean():.3f} +- {apart.std():.3f}, mean health {health.mean():6.2f} +- "
-                f"{health.std():.2f}, policy off by {run.policy_error(end).mean():.3f}; {seconds:.1f} s with compilation"
-            )
+            print(f"  {name:20} TV {apart.mean():.3f} +- {apart.std():.3f}", end=", ")
+            print(f"mean health {health.mean():6.2f} +- {health.std():.2f}", end=", ")
+            print(f"policy off by {run.policy_error(end).mean():.3f}; {seconds:.1f} s with compilation")
         print(f"  the five together: {total:.1f} s")
 
 
