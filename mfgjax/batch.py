@@ -16,7 +16,7 @@ from .equilibrium import Equilibrium
 from .finish import finish
 from .implicit import fixed_point, held
 from .lanes import Lanes, block_width, narrow_width
-from .model import FiniteHorizonGame
+from .model import FiniteHorizonGame, StationaryGame
 from .parameters import place, swept
 from .responses import AbstractResponse
 from .solve import checked, fit_response, join, seen_shape, tolerance_of
@@ -28,7 +28,7 @@ Stages = Sequence[tuple[AbstractSolver, int]]
 
 
 def solve_batch(
-    game: FiniteHorizonGame,
+    game: FiniteHorizonGame | StationaryGame,
     response: AbstractResponse,
     solver: AbstractSolver | Auto | None = None,
     *,
@@ -51,9 +51,9 @@ def solve_batch(
       response: how agents act; likewise.
       solver: the method; None for `Auto()`. Its later methods are run for the lanes that need them.
       axes: what differs between lanes. Either a mapping from names to values with a *last* axis of lanes:
-        "beta", "reference", "initial", "damping", or the place of any array, such as "reward.L.weight" or
-        "kernel.probabilities". Or, where game and response already hold such arrays, a pytree prefix of
-        `(game, response)` or `(game, response, solver)` of -1 (lanes on the last axis) and None (shared).
+        "beta", "epsilon", "reference", "initial", "discount", "damping", or the place of any array, such as
+        "reward.L.weight" or "kernel.probabilities". Or, where game and response already hold such arrays, a pytree
+        prefix of `(game, response)` or `(game, response, solver)` of -1 (lanes on the last axis) and None (shared).
       guess: a mean field to start from, with or without a last axis of lanes; None: the reference's flow.
       max_steps: most steps of the solver in each lane.
       block: lanes that are computed together; None: as many as fit in a core's cache, or in an
@@ -84,9 +84,11 @@ def _start(lanes: Lanes, guess: Any) -> Array | None:
     _checks.shape_is("guess", flow, [one, (*one, lanes.num_lanes)], "of the mean field, perhaps with lanes")
     if not _checks.is_traced(flow):
         shown = np.moveaxis(np.asarray(flow), -1, 0) if flow.ndim > len(one) else np.asarray(flow)
-        _checks.distribution("guess", shown, leading=shown.ndim - len(one) + 1)
+        times = 0 if lanes.problem[0].is_stationary else 1
+        _checks.distribution("guess", shown, leading=shown.ndim - len(one) + times)
     flow = jnp.asarray(flow if flow.ndim > len(one) else flow[..., None], lanes.problem[0].dtype)
-    return jnp.broadcast_to(flow, (*one, lanes.num_lanes))
+    flow = jnp.broadcast_to(flow, (*one, lanes.num_lanes))
+    return flow[None] if lanes.problem[0].is_stationary else flow
 
 
 def solved(lanes: Lanes, guess: Array | None, stages: Stages, tolerance: np.ndarray, width: int) -> Outcome:

@@ -12,12 +12,14 @@ import numpy as np
 from . import _checks
 from ._typing import Array, ArrayLike, Scalar
 from .equilibrium import Equilibrium
-from .model import FiniteHorizonGame
+from .model import FiniteHorizonGame, StationaryGame
 from .responses import AbstractResponse
 from .solve import fit_response, solve
 from .solvers import Newton, Problem
-from .solvers.base import needs_smooth
+from .solvers.base import refuse_jumps
 from .solvers.path import PathReport, PathState, path_start, path_step
+
+AnyGame = FiniteHorizonGame | StationaryGame
 
 _RANGE = 4.0  # length of the parameter's interval in units of the path; a flow moves by at most 1.4
 
@@ -28,7 +30,8 @@ class Branch:
 
     Attributes:
       parameter: its values at the points of the path, in order along it; they turn back at folds.
-      mean_field: the equilibria, `[points, H+1, S]` (or `[points, H+1, S, A]`).
+      mean_field: the equilibria, `[points, H+1, S]` (or `[points, H+1, S, A]`), without times for a stationary
+        game.
       folds: values of the parameter at which the path turns, in order along it.
       complete: whether the path reached `stop`; else it came back below `start`, or the points ran out.
       message: a sentence on how the path ended.
@@ -59,9 +62,9 @@ class Branch:
 
 
 def branch(
-    game: FiniteHorizonGame,
+    game: AnyGame,
     response: AbstractResponse,
-    parameter: str | Callable[[FiniteHorizonGame, Any], Array] = "beta",
+    parameter: str | Callable[[AnyGame, Any], Array] = "beta",
     *,
     start: float,
     stop: float,
@@ -97,7 +100,7 @@ def branch(
     Source: Keller (1977); for logit equilibria Turocy (2005), Games and Economic Behavior 51.
     """
     if not response.is_smooth:
-        needs_smooth(Newton(), response)
+        refuse_jumps(Newton(), response)
     resolution = _checks.integer_at_least("resolution", resolution, 1)
     max_points = _checks.integer_at_least("max_points", max_points, 2)
     log = parameter == "beta" if log is None else log
@@ -116,7 +119,7 @@ def branch(
         value = low + unit * position
         return jnp.exp(value) if log else value
 
-    def moved(value: Any) -> tuple[FiniteHorizonGame, Any]:
+    def moved(value: Any) -> tuple[AnyGame, Any]:
         leaf = pick((game, response))
         return eqx.tree_at(pick, (game, response), jnp.asarray(value, leaf.dtype))
 
@@ -145,7 +148,8 @@ def branch(
         return solve(*moved(value), Newton(), guess=flow)
 
     begin = solve(*moved(first), guess=guess)
-    state = path_start(begin.mean_field, jnp.zeros((), game.dtype), _RANGE / resolution)
+    at = begin.mean_field[None] if game.is_stationary else begin.mean_field
+    state = path_start(at, jnp.zeros((), game.dtype), _RANGE / resolution)
     positions, flows, tangents, folds = [], [], [], []
     complete, message = False, f"The path was cut after {max_points} points."
     while len(positions) < max_points:
@@ -171,10 +175,11 @@ def branch(
     values = np.asarray([float(value_at(p)) for p in positions])
     if complete:
         values[-1] = last
-    return Branch(values, np.stack(flows), np.asarray([float(value_at(p)) for p in folds]), complete, message, refined)
+    path = np.stack(flows)[:, 0] if game.is_stationary else np.stack(flows)
+    return Branch(values, path, np.asarray([float(value_at(p)) for p in folds]), complete, message, refined)
 
 
-def _picker(game: FiniteHorizonGame, response: Any, parameter: Any) -> Callable[[tuple], Array]:
+def _picker(game: AnyGame, response: Any, parameter: Any) -> Callable[[tuple], Array]:
     if parameter == "beta":
         if not hasattr(response, "beta"):
             raise ValueError(f'`parameter="beta"`, but `{type(response).__name__}` has no beta.')

@@ -18,7 +18,8 @@ class Equilibrium(eqx.Module):
       log_policy: its log, −inf where it is 0.
       values: V_t(s) of the response to `mean_field`, in units of reward.
       q: Q_t(s,a), likewise.
-      residual: max_t d_TV(μ_t, Γ(μ)_t) for smooth responses; the exploitability for others.
+      residual: max_t d_TV(μ_t, Γ(μ)_t) for smooth responses, and for others in a stationary game whose solver does not
+        mix policies; else the exploitability.
       exploitability: gain from leaving `policy` in the population that follows it, in units of reward, in
         the criterion of the response: with KL terms for `EntropyRegularized`, without for others.
       tolerance: what `residual` was compared with; above the `atol` asked for only where rounding is.
@@ -29,14 +30,17 @@ class Equilibrium(eqx.Module):
       observes: what `mean_field` is, as in the game.
       action_axis: where the actions are in joint laws, counted from the end.
 
+    Of a stationary game arrays have no axis of times: `mean_field` is z, `[S]`, `policy` `[S, A]`, and exploitability
+    is that of an agent who starts in a random place of the population z, to which `policy` is compared.
+
     An `Equilibrium` of `solve_batch` has one axis of lanes more, the last of every array.
     """
 
     mean_field: Array
-    policy: Float[Array, "T S A"]
-    log_policy: Float[Array, "T S A"]
-    values: Float[Array, "T S"]
-    q: Float[Array, "T S A"]
+    policy: Float[Array, "*T S A"]
+    log_policy: Float[Array, "*T S A"]
+    values: Float[Array, "*T S"]
+    q: Float[Array, "*T S A"]
     residual: Scalar
     exploitability: Scalar
     tolerance: Scalar

@@ -12,16 +12,16 @@ from ._typing import Array
 from .equilibrium import Equilibrium
 from .implicit import fixed_point, held, refuse_derivative
 from .kernels import AbstractKernel
-from .model import FiniteHorizonGame, LaneGame, respond, seen_distance, state_law
-from .model.maps import gain
-from .responses import AbstractResponse, Boltzmann, EntropyRegularized, Greedy
+from .model import AnyGame, FiniteHorizonGame, LaneGame, StationaryGame, moved_on, respond, seen_distance
+from .model.maps import criterion_of, gained
+from .responses import AbstractResponse, Boltzmann, EpsilonGreedy
 from .solvers import Problem
 from .solvers.base import Candidate, rounding
 from .solvers.loop import Outcome, reachable
 
 
 def finish(
-    game: FiniteHorizonGame | LaneGame,
+    game: AnyGame,
     response: AbstractResponse,
     outcome: Outcome,
     tolerance: Any,
@@ -39,58 +39,54 @@ def finish(
       judged: compute the exploitability; else it is NaN.
     """
     candidate: Candidate = outcome.candidate
+    is_residual = candidate.log_policy is None
     if response.is_smooth:
         mean_field = differentiable((game, response), candidate.mean_field, outcome.code == RESULTS.converged)
         best = respond(game, mean_field, response)
-        log_policy = best.log_policy
     else:
-        assert candidate.log_policy is not None
         mean_field = refuse_derivative(candidate.mean_field, (game, response))
         best = respond(game, mean_field, response)
-        log_policy = log_normalize(candidate.log_policy, axis=2)  # averaged weights are rounded
-
-    policy = best.policy if response.is_smooth else jnp.exp(log_policy)
+    # averaged weights are rounded
+    log_policy = best.log_policy if candidate.log_policy is None else log_normalize(candidate.log_policy, axis=2)
+    policy = best.policy if is_residual else jnp.exp(log_policy)
     # the residual is zero at every equilibrium, hence so is its derivative
-    mu, image = state_law(*held((game, policy)))
-    gained = _gained(game, response, log_policy) if judged else jnp.full(game.lanes, jnp.nan, game.dtype)
+    mu, image = moved_on(*held((game, mean_field, policy)))
+    gains = _gained(game, mean_field, response, log_policy) if judged else jnp.full(game.lanes, jnp.nan, game.dtype)
     residual, target = outcome.residual, jnp.broadcast_to(tolerance, game.lanes)
-    if response.is_smooth:
+    if is_residual:
         residual = seen_distance(game, candidate.mean_field, image)
-        target = reachable(Problem(game, response, tolerance), rounding(game, response, best.q))
+        floor = rounding(game, response, best.q) if response.is_smooth else jnp.zeros(game.lanes, game.dtype)
+        target = reachable(Problem(game, response, tolerance), floor)
     # adds nothing, but the derivative of what was not found is NaN here, too
     nothing = 0 * mean_field.sum(axis=tuple(range(1 + game.num_seen_axes)))
+    flows = (mean_field, policy, log_policy, best.values, best.q)
+    if game.is_stationary:
+        flows = tuple(x[0] for x in flows)
     return Equilibrium(
-        mean_field=mean_field,
-        policy=policy,
-        log_policy=log_policy,
-        values=best.values,
-        q=best.q,
+        *flows,
         residual=residual + nothing,
-        exploitability=gained + nothing,
+        exploitability=gains + nothing,
         tolerance=target,
         num_steps=outcome.num_steps,
         residual_history=jnp.where(jnp.isfinite(outcome.history), outcome.history, jnp.nan),
         result=Result(jnp.where(_unsound(game, image, mu), RESULTS.not_stochastic, outcome.code), outcome.period),
-        criterion="residual" if response.is_smooth else "exploitability",
+        criterion="residual" if is_residual else "exploitability",
         observes=game.observes,
         action_axis=-1 - len(game.lanes),
     )
 
 
-def _gained(game: FiniteHorizonGame | LaneGame, response: AbstractResponse, log_policy: Array) -> Array:
+def _gained(game: AnyGame, mean_field: Array, response: AbstractResponse, log_policy: Array) -> Array:
     """Return what leaving a policy gains in the population that follows it."""
     if not isinstance(response, Boltzmann):
         # zero at every equilibrium, hence so is its derivative (not that of leaving a Boltzmann policy)
-        game, response, log_policy = held((game, response, log_policy))
-    mu, image = state_law(game, jnp.exp(log_policy))
-    criterion = response if isinstance(response, EntropyRegularized) else Greedy()
-    penalty = None
-    if isinstance(response, EntropyRegularized):
-        penalty = (response.beta, response.log_prior(game.available, game.dtype))
-    return gain(game, mu, log_policy, respond(game, image, criterion), penalty)
+        game, mean_field, response, log_policy = held((game, mean_field, response, log_policy))
+    maximised = None if isinstance(response, Boltzmann | EpsilonGreedy) else response
+    criterion, penalty = criterion_of(game, maximised, "solve")
+    return gained(game, mean_field if game.is_stationary else None, log_policy, criterion, penalty)
 
 
-def _unsound(game: FiniteHorizonGame | LaneGame, mean_field: Array, mu: Array) -> Array:
+def _unsound(game: AnyGame, mean_field: Array, mu: Array) -> Array:
     """Tell whether the law of states is none or, for a kernel given as a callable, its rows at the flow reached."""
     slack = float(jnp.finfo(game.dtype).eps) ** 0.5
     # comparisons with NaN are false: what is not finite has a code of its own
@@ -102,7 +98,7 @@ def _unsound(game: FiniteHorizonGame | LaneGame, mean_field: Array, mu: Array) -
     return unsound | _defective(game, mean_field)
 
 
-def _defective(game: FiniteHorizonGame, mean_field: Array) -> Array:
+def _defective(game: FiniteHorizonGame | StationaryGame, mean_field: Array) -> Array:
     slack = float(jnp.finfo(game.dtype).eps) ** 0.5
 
     def defect(t: Array) -> Array:
@@ -111,4 +107,4 @@ def _defective(game: FiniteHorizonGame, mean_field: Array) -> Array:
         negative = kernel.probabilities[0].min(axis=-1) < -slack
         return (available & (missing | negative)).any()
 
-    return jax.lax.map(defect, jnp.arange(game.horizon, dtype=jnp.int32)).any()
+    return jax.lax.map(defect, jnp.arange(max(game.horizon, 1), dtype=jnp.int32)).any()

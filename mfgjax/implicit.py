@@ -9,20 +9,19 @@ import jax
 import jax.numpy as jnp
 
 from ._typing import Array, Bool
-from .model import FiniteHorizonGame, LaneGame, mean_field_map
+from .model import AnyGame, mean_field_map
 from .responses import AbstractResponse
 from .solvers.elimination import linear_solver
 
 
 @eqx.filter_custom_jvp
-def fixed_point(
-    problem: tuple[FiniteHorizonGame | LaneGame, AbstractResponse], mean_field: Array, found: Bool[Array, "*lanes"]
-) -> Array:
+def fixed_point(problem: tuple[AnyGame, AbstractResponse], mean_field: Array, found: Bool[Array, "*lanes"]) -> Array:
     """Return the given fixed point μ* of Γ, as a differentiable function of game and response.
 
         dμ* = (I − D_μ Γ)^{-1} ∂_θ Γ dθ
 
-    whatever method found μ*, and wherever 1 is no eigenvalue of D_μ Γ: also where iterating Γ diverges. The
+    whatever method found μ*, and wherever 1 is no eigenvalue of D_μ Γ: also where iterating Γ diverges. In stationary
+    games that is meant on vectors of sum zero, as `model.stationary_maps.move_on` says. The
     derivative of a point that was not found is NaN, never plausible; that of a quantity which does not
     depend on any parameter stays zero, so that masked losses over several problems remain finite. Many games have
     one derivative each, along their own lane.
@@ -64,7 +63,7 @@ def held(tree: Any) -> Any:
 
 
 @eqx.filter_custom_jvp
-def refuse_derivative(mean_field: Array, problem: tuple[FiniteHorizonGame, AbstractResponse]) -> Array:
+def refuse_derivative(mean_field: Array, problem: tuple[AnyGame, AbstractResponse]) -> Array:
     """Return the mean field; asked for its derivative, say why there is none."""
     return mean_field
 

@@ -8,11 +8,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ._linear import DENSE_LIMIT
 from ._typing import Array
-from .model import FiniteHorizonGame, LaneGame
+from .model import FiniteHorizonGame, LaneGame, StationaryGame
 from .responses import AbstractResponse
 from .solvers import AbstractSolver, Auto
-from .solvers.linear import DENSE_LIMIT
 
 _CACHE = 2**14
 """Bytes of one policy of one time, over the lanes of a block, that leave all else in a core's cache."""
@@ -30,7 +30,7 @@ class Lanes(eqx.Module):
       num_lanes: their number.
     """
 
-    problem: tuple[FiniteHorizonGame, AbstractResponse, AbstractSolver | Auto]
+    problem: tuple[FiniteHorizonGame | StationaryGame, AbstractResponse, AbstractSolver | Auto]
     carried: tuple[bool, ...] = eqx.field(static=True)
     num_lanes: int = eqx.field(static=True)
 
@@ -119,7 +119,7 @@ def _front(tree: Any) -> Any:
     return jax.tree.map(lambda leaf: jnp.moveaxis(leaf, -1, 0), tree)
 
 
-def block_width(game: FiniteHorizonGame) -> int:
+def block_width(game: FiniteHorizonGame | StationaryGame) -> int:
     """Return how many lanes make a good block: a power of 2 that fits in cache, or fills an accelerator."""
     size = game.num_states * game.num_actions * game.dtype.itemsize
     if jax.default_backend() == "cpu":
@@ -129,7 +129,7 @@ def block_width(game: FiniteHorizonGame) -> int:
     return int(np.clip(2 ** int(np.log2(max(budget, 1))), least, most))
 
 
-def narrow_width(game: FiniteHorizonGame, width: int) -> int:
+def narrow_width(game: FiniteHorizonGame | StationaryGame, width: int) -> int:
     """Return how many lanes to take at once where each needs a matrix of the size of its flow."""
     unknowns = (game.horizon + 1) * game.num_states * (game.num_actions if game.num_seen_axes == 2 else 1)
     work = (game.horizon + 1) * game.num_states * game.num_actions

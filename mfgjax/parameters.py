@@ -12,11 +12,13 @@ from . import _checks
 from ._simplex import log_normalize, safe_log
 from ._typing import Array, ArrayLike
 from .lanes import Lanes
-from .model import FiniteHorizonGame
+from .model import FiniteHorizonGame, StationaryGame
 from .responses import AbstractResponse, Boltzmann, EntropyRegularized
+from .solve import check_trembling
 from .solvers import AbstractSolver, Auto
 
-Triple = tuple[FiniteHorizonGame, AbstractResponse, AbstractSolver | Auto]
+AnyGame = FiniteHorizonGame | StationaryGame
+Triple = tuple[AnyGame, AbstractResponse, AbstractSolver | Auto]
 
 _POSITIVE = ("beta", "learning_rate", "prior_beta")
 _SHARES = ("discount", "damping", "mixing")
@@ -37,7 +39,7 @@ class Parameter(NamedTuple):
     values: Array
 
 
-def swept(game: FiniteHorizonGame, response: AbstractResponse, solver: Any, axes: Mapping[str, ArrayLike]) -> Lanes:
+def swept(game: AnyGame, response: AbstractResponse, solver: Any, axes: Mapping[str, ArrayLike]) -> Lanes:
     """Return the problems that have the given values, with a last axis of lanes, in place of single ones."""
     triple = with_policy_leaf((game, cast_response(game, response), solver), axes)
     found = {name: parameter(triple, name, values) for name, values in axes.items()}
@@ -58,7 +60,7 @@ def swept(game: FiniteHorizonGame, response: AbstractResponse, solver: Any, axes
     return Lanes(jax.tree.unflatten(structure, leaves), tuple(carried), num_lanes)
 
 
-def place(game: FiniteHorizonGame, response: AbstractResponse, solver: Any, axes: Any) -> Lanes:
+def place(game: AnyGame, response: AbstractResponse, solver: Any, axes: Any) -> Lanes:
     """Return the problems of arrays that hold lanes already, where a prefix of -1 and None says so."""
     if not isinstance(axes, tuple) or len(axes) not in (2, 3):
         got = _checks.shorten(axes)
@@ -97,7 +99,7 @@ def place(game: FiniteHorizonGame, response: AbstractResponse, solver: Any, axes
     return Lanes(jax.tree.unflatten(structure, leaves), tuple(carried), counts.pop())
 
 
-def cast_response(game: FiniteHorizonGame, response: AbstractResponse) -> AbstractResponse:
+def cast_response(game: AnyGame, response: AbstractResponse) -> AbstractResponse:
     """Return the response in the precision of the game."""
     return jax.tree.map(lambda leaf: leaf.astype(game.dtype) if eqx.is_inexact_array(leaf) else leaf, response)
 
@@ -168,7 +170,7 @@ def find(triple: Triple, name: str) -> tuple[int, str, str]:
     raise ValueError(f"There is no array {name!r} in game, response or solver; there are {', '.join(names)}.")
 
 
-def _log_policies(game: FiniteHorizonGame, name: str, kind: str, table: Any) -> Array:
+def _log_policies(game: AnyGame, name: str, kind: str, table: Any) -> Array:
     """Return logs `[#T, S, A, lanes]` of policies given as probabilities, or as logs, with lanes last."""
     S, A, T, count = game.num_states, game.num_actions, game.horizon + 1, table.shape[-1]
     allowed = [(S, A, count), (1, S, A, count), (T, S, A, count)]
@@ -187,12 +189,16 @@ def _log_policies(game: FiniteHorizonGame, name: str, kind: str, table: Any) -> 
     return log_normalize(logs if kind.startswith("log_") else safe_log(logs), axis=2)
 
 
-def _check_values(game: FiniteHorizonGame, name: str, path: str, values: np.ndarray) -> None:
+def _check_values(game: AnyGame, name: str, path: str, values: np.ndarray) -> None:
     """Refuse values of known arrays that are out of range; the first axis is lanes."""
     field = path.rsplit(".", 1)[-1]
     owner = path.split(".", 1)[0]
     if owner != "game" and field in _POSITIVE:
         _checks.all_true(name, values, (values > 0) & (values < np.inf), "it must lie in (0, inf)")
+    elif owner != "game" and field == "epsilon":
+        check_trembling(game, values)
+    elif path == "game.discount" and game.is_stationary:
+        _checks.all_true(name, values, (values > 0) & (values < 1), "it must lie in (0, 1)")
     elif (owner != "game" or path == "game.discount") and field in _SHARES:
         _checks.all_true(name, values, (values > 0) & (values <= 1), "it must lie in (0, 1]")
     elif path == "game.initial":

@@ -15,16 +15,17 @@ from ._typing import Array, ArrayLike
 from .equilibrium import Equilibrium
 from .finish import finish
 from .implicit import held
-from .model import FiniteHorizonGame
-from .responses import AbstractResponse, EntropyRegularized
+from .model import AnyGame, FiniteHorizonGame, StationaryGame
+from .responses import AbstractResponse, AbstractTrembling, EntropyRegularized, EpsilonGreedy
 from .solvers import AbstractSolver, Auto, Problem
+from .solvers.base import by_residual
 from .solvers.loop import Outcome, default_tolerance, iterate
 
 _DEFAULT = Auto()
 
 
 def solve(
-    game: FiniteHorizonGame,
+    game: FiniteHorizonGame | StationaryGame,
     response: AbstractResponse,
     solver: AbstractSolver | Auto | None = None,
     *,
@@ -32,7 +33,7 @@ def solve(
     max_steps: int | None = None,
     throw: bool = True,
 ) -> Equilibrium:
-    """Find an equilibrium: a mean field μ = Γ(μ) that the response to it generates.
+    """Find an equilibrium: a mean field μ = Γ(μ) that the response to it generates, or keeps, in a stationary game.
 
     Works alike eagerly, inside `jit` and under `vmap`. Its derivatives with respect to every array in game
     and response are those of the equation (implicit), forward and reverse, of any order; they hold also
@@ -40,9 +41,10 @@ def solve(
 
     Args:
       game: the physics.
-      response: how agents act: `EntropyRegularized`, `Boltzmann` or `Greedy`.
+      response: how agents act: `EntropyRegularized`, `Boltzmann`, `Greedy`, `Trembling` or `EpsilonGreedy`.
       solver: the method; None for `Auto()`, which needs no tuning.
-      guess: a mean field to start from, or an `Equilibrium`; None: the flow of the reference policy.
+      guess: a mean field to start from, or an `Equilibrium`; None: the flow of the reference policy, or a stationary
+        game's initial law.
       max_steps: most steps of the solver; None for its default.
       throw: raise if no equilibrium was found. Inside `jit` and `vmap` nothing is raised: look at `result`.
 
@@ -53,7 +55,8 @@ def solve(
       ValueError: if an argument is invalid: the field, the place and the value are named.
       ConvergenceError: if none was found and `throw` holds; its `equilibrium` is the best iterate.
 
-    Source: Guan et al. (2021), arXiv:2110.07469, eqs. (14), (16), definition 3.
+    Source: Guan et al. (2021), arXiv:2110.07469, eqs. (14), (16), definition 3; for stationary games Lee et al.
+    (2021), arXiv:2006.11683, definition 2.
     """
     solver, stages = checked(game, response, solver, max_steps)
     throw = _checks.boolean("throw", throw)
@@ -90,21 +93,26 @@ def checked(
 ) -> tuple[AbstractSolver | Auto, list[tuple[AbstractSolver, int]]]:
     """Return the solver and its methods in turn, each with its most steps, or refuse what is of the wrong kind."""
     solver = _DEFAULT if solver is None else solver
-    if not isinstance(game, FiniteHorizonGame):
-        raise ValueError(f"`game` must be a `FiniteHorizonGame`; got {type(game).__name__}.")
+    if not isinstance(game, FiniteHorizonGame | StationaryGame):
+        raise ValueError(f"`game` must be a `FiniteHorizonGame` or a `StationaryGame`; got {type(game).__name__}.")
     if not isinstance(response, AbstractResponse):
         got = _checks.shorten(response)
         raise ValueError(f"`response` must be a response such as `EntropyRegularized(beta)`; got {got}.")
+    if isinstance(response, EpsilonGreedy) and not game.is_stationary:
+        raise ValueError(
+            "`EpsilonGreedy` policies maximise nothing, so mixtures of them, which equilibria with a finite horizon "
+            "are as a rule, cannot be judged. Use `Trembling`, or a `StationaryGame`."
+        )
     if not isinstance(solver, AbstractSolver | Auto):
         raise ValueError(f"`solver` must be a solver such as `Auto()`; got {_checks.shorten(solver)}.")
-    solver.check(response)
+    solver.check(game, response)
     steps = solver.default_max_steps if max_steps is None else _checks.integer_at_least("max_steps", max_steps, 1)
     if steps >= 2**31:  # steps are counted in int32
         raise ValueError(f"`max_steps` must be below 2^31; got {steps}.")
-    return solver, solver.stages(response, steps) if isinstance(solver, Auto) else [(solver, steps)]
+    return solver, solver.stages(game, response, steps) if isinstance(solver, Auto) else [(solver, steps)]
 
 
-def fit_response(game: FiniteHorizonGame, response: AbstractResponse) -> AbstractResponse:
+def fit_response(game: FiniteHorizonGame | StationaryGame, response: AbstractResponse) -> AbstractResponse:
     """Return the response in the game's precision, refused if it does not fit the game's shapes or masks."""
     if any(eqx.is_inexact_array(leaf) and leaf.dtype != game.dtype for leaf in jax.tree.leaves(response)):
         response = jax.tree.map(lambda x: x.astype(game.dtype) if eqx.is_inexact_array(x) else x, response)
@@ -113,6 +121,12 @@ def fit_response(game: FiniteHorizonGame, response: AbstractResponse) -> Abstrac
         raise ValueError(f"`beta` must be one number; got an array of shape {beta.shape}: use `jax.vmap` over it.")
     if beta is not None and not _checks.is_traced(beta) and not 0 < float(beta) < np.inf:
         raise ValueError(f"`beta` is {beta} in {game.dtype}, but it must lie in (0, inf).")
+    if isinstance(response, AbstractTrembling):
+        if response.epsilon.ndim:
+            shape = response.epsilon.shape
+            raise ValueError(f"`epsilon` must be one number; got an array of shape {shape}: use `jax.vmap` over it.")
+        if not _checks.is_traced((response.epsilon, game.available)):
+            check_trembling(game, np.asarray(response.epsilon))
     prior = response.prior_table
     if prior is None:
         return response
@@ -144,9 +158,13 @@ def _triple(index: np.ndarray) -> str:
     return "(" + ", ".join(str(int(i)) for i in index) + ")"
 
 
-def tolerance_of(game: FiniteHorizonGame, response: AbstractResponse, solver: AbstractSolver | Auto) -> np.ndarray:
+def tolerance_of(
+    game: FiniteHorizonGame | StationaryGame, response: AbstractResponse, solver: AbstractSolver | Auto
+) -> np.ndarray:
     """Return the tolerance on the criterion, refused if the precision cannot reach it."""
-    atol = default_tolerance(game.dtype, response.is_smooth) if solver.atol is None else solver.atol
+    method = solver.stages(game, response, 1)[0][0] if isinstance(solver, Auto) else solver
+    default = default_tolerance(game.dtype, by_residual(game, response, method))
+    atol = default if solver.atol is None else solver.atol
     least = 8 * float(jnp.finfo(game.dtype).eps)
     if 0 < atol < least:
         raise ValueError(
@@ -156,23 +174,42 @@ def tolerance_of(game: FiniteHorizonGame, response: AbstractResponse, solver: Ab
     return np.asarray(atol, game.dtype)
 
 
-def seen_shape(game: FiniteHorizonGame) -> tuple[int, ...]:
+def check_trembling(game: AnyGame, epsilon: np.ndarray) -> None:
+    """Refuse an ε (or many) at which the chosen action would not be the likeliest."""
+    counts = np.asarray(game.available).sum(axis=-1)
+    counts = counts[counts > 1]
+    least = int(counts.min()) if counts.size else 2
+    bound = (least - 1) / least
+    # the bound as the precision has it, such as 2/3 in single precision, is allowed
+    _checks.all_true(
+        "epsilon",
+        epsilon,
+        (epsilon >= 0) & (epsilon <= bound * (1 + 4 * float(jnp.finfo(epsilon.dtype).eps))),
+        f"where {least} actions are available it must lie in [0, {least - 1}/{least}]",
+    )
+
+
+def seen_shape(game: FiniteHorizonGame | StationaryGame) -> tuple[int, ...]:
     """Return the shape of a mean field of the game."""
-    shape = (game.horizon + 1, game.num_states)
+    times = () if game.is_stationary else (game.horizon + 1,)
+    shape = (*times, game.num_states)
     return shape if game.observes == "states" else (*shape, game.num_actions)
 
 
-def _guess(game: FiniteHorizonGame, guess: Any) -> Array | None:
+def _guess(game: FiniteHorizonGame | StationaryGame, guess: Any) -> Array | None:
     if guess is None:
         return None
     if isinstance(guess, Equilibrium):
         guess = guess.mean_field
     flow = _checks.as_numbers("guess", guess)
     shape = seen_shape(game)
-    _checks.shape_is("guess", flow, [shape], "times, states" if len(shape) == 2 else "times, states, actions")
+    times = () if game.is_stationary else ("times",)
+    names = (*times, "states", "actions")[: len(shape)]
+    _checks.shape_is("guess", flow, [shape], ", ".join(names))
     if not _checks.is_traced(flow):
-        _checks.distribution("guess", flow, leading=1)
-    return flow.astype(game.dtype)
+        _checks.distribution("guess", flow, leading=len(times))
+    flow = flow.astype(game.dtype)
+    return flow[None] if game.is_stationary else flow
 
 
 def run_on(

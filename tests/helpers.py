@@ -140,6 +140,18 @@ def moves_kernel_with_gaps(rng):
     return mfg.MovesKernel(table), table_of_successors(table[..., None], np.ones((1, S, A, 1)))
 
 
+def restart_kernel(rng):
+    law = rng.dirichlet(np.ones(S))
+    return mfg.RestartKernel(law, A), np.tile(law, (1, S, A, 1))
+
+
+def mixture_kernel(rng):
+    """Moves, lists of successors and a fresh start, each with its probability."""
+    parts, tables = zip(*(make(rng) for make in (moves_kernel, successor_kernel, restart_kernel)), strict=True)
+    weights = rng.dirichlet(np.ones(3))
+    return mfg.MixtureKernel(parts, weights), sum(w * table for w, table in zip(weights, tables, strict=True))
+
+
 def star(rng, num_states=65):
     """All leaves lead to the hub 0 and to their right neighbour, the hub to the first leaves: in-degrees 64, 2, 1."""
     table = np.zeros((num_states, A), dtype=int)
@@ -163,6 +175,8 @@ KERNELS = {
     "successors with gaps over time": successor_kernel_with_gaps,
     "moves": moves_kernel,
     "moves with gaps": moves_kernel_with_gaps,
+    "restart": restart_kernel,
+    "mixture": mixture_kernel,
     "star of moves": star,
     "star of successors": successor_star,
 }

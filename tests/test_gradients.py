@@ -27,8 +27,8 @@ from helpers import (
 )
 
 import mfgjax as mfg
+from mfgjax._linear import DENSE_LIMIT
 from mfgjax.model import DenseInteraction
-from mfgjax.solvers.linear import DENSE_LIMIT
 
 RTOL = 1e-6  # of differences, see above; observed 1e-9
 

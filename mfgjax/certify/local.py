@@ -6,10 +6,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from .._linear import solve_dense
 from .._typing import Array, Bool
 from ..model import FiniteHorizonGame, mean_field_map, propagate, seen_distance
 from ..responses.base import AbstractTempered
-from ..solvers.linear import solve_dense
 
 _SQUARINGS = 32
 _MOST_SQUARED = 256

@@ -16,7 +16,7 @@ from ..batch import Stages, finish_lanes, solved
 from ..equilibrium import Equilibrium
 from ..finish import finish
 from ..lanes import Lanes, block_width, narrow_width
-from ..model import FiniteHorizonGame
+from ..model import AnyGame, FiniteHorizonGame
 from ..parameters import Triple, find, parameter, with_policy_leaf
 from ..responses import AbstractResponse
 from ..solve import checked, fit_response, run_on, tolerance_of
@@ -251,7 +251,7 @@ def _coordinates(triple: Triple, name: str, path: str, kind: str, index: int, va
     return coordinates_of(name, numbers, variable, start)
 
 
-def _shape(name: str, game: FiniteHorizonGame, start: np.ndarray, shape: tuple[int, ...], path: str) -> tuple[int, ...]:
+def _shape(name: str, game: AnyGame, start: np.ndarray, shape: tuple[int, ...], path: str) -> tuple[int, ...]:
     """Return the shape of a start with a time axis, refused if it does not broadcast to that of its array."""
     given = start.shape
     if len(given) == len(shape) - 1 and shape[0] == 1 and given == shape[1:]:

@@ -7,6 +7,9 @@ from .graph import graph_game as graph_game
 from .graph import moves as moves
 from .graph import policy_on_edges as policy_on_edges
 from .grid import grid_crowd as grid_crowd
+from .infection import infection_spread as infection_spread
+from .infection import infection_tipping as infection_tipping
+from .mturk import mturk as mturk
 from .random_dense import random_dense as random_dense
 from .resource_allocation import resource_allocation as resource_allocation
 from .resource_allocation import resource_allocation_reference as resource_allocation_reference

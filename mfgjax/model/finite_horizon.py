@@ -1,19 +1,20 @@
 """Games with a finite horizon."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.core import Tracer
 
 from .. import _checks
 from .._typing import Array, ArrayLike, Bool, Float, Scalar
-from ..kernels import AbstractKernel, DenseKernel, MovesKernel
+from ..kernels import AbstractKernel, DenseKernel
 from ..kernels.base import time_slice
+from .parts import Axes, booleans, check_kernel_values, kernel_axes, names_of
 from .rewards import PairwiseReward, TableReward, check_interaction
+from .stationary import StationaryGame, validate_stationary
 
 
 class FiniteHorizonGame(eqx.Module):
@@ -55,6 +56,7 @@ class FiniteHorizonGame(eqx.Module):
     observes: str = eqx.field(static=True)
     state_labels: tuple[str, ...] = eqx.field(static=True)
     action_labels: tuple[str, ...] = eqx.field(static=True)
+    is_stationary: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -82,7 +84,7 @@ class FiniteHorizonGame(eqx.Module):
             _checks.shape_is("reward", table, [(None,) * 2, (None,) * 3], "states, actions; or times, states, actions")
             reward = TableReward(table[None] if table.ndim == 2 else table)
         num_states = law.shape[0]
-        available = _booleans("available", available)
+        available = booleans("available", available)
         num_actions = _num_actions(kernel, reward, available, law, observes)
         dtype = jnp.result_type(
             *(leaf.dtype for leaf in jax.tree.leaves((kernel, reward, law)) if eqx.is_inexact_array(leaf))
@@ -91,8 +93,8 @@ class FiniteHorizonGame(eqx.Module):
         self.kernel, self.reward, self.initial, self.discount, self.available = jax.tree.map(
             lambda leaf: _checks.on_device(leaf, dtype), (kernel, reward, law, discount, available)
         )
-        self.state_labels = _labels("state_labels", state_labels, num_states)
-        self.action_labels = _labels("action_labels", action_labels, num_actions)
+        self.state_labels = names_of("state_labels", state_labels, num_states)
+        self.action_labels = names_of("action_labels", action_labels, num_actions)
         _check_kernel_shape(self)
         _check_reward_shape(self)
         validate(self)
@@ -118,7 +120,7 @@ class FiniteHorizonGame(eqx.Module):
         """Return the kernel of the move from t to t+1 in a population with that mean field at t."""
         if isinstance(self.kernel, AbstractKernel):
             return self.kernel.at(t)
-        kernel = self.kernel(t, mean_field)
+        kernel = self.given_kernel(t, mean_field)
         return (kernel if isinstance(kernel, AbstractKernel) else DenseKernel(kernel)).at(jnp.int32(0))
 
     def reward_at(self, t: Scalar, mean_field: Array) -> Array:
@@ -127,7 +129,15 @@ class FiniteHorizonGame(eqx.Module):
 
     def pay_at(self, t: Scalar, mean_field: Array) -> Array:
         """Return R_t(s,a,mean_field) as `[S, A]`, or `[S, 1]` where all actions earn the same."""
-        return jnp.asarray(self.reward(t, mean_field)).astype(self.dtype)
+        return jnp.asarray(self.given_reward(t, mean_field)).astype(self.dtype)
+
+    def given_kernel(self, t: Scalar, mean_field: Array) -> Any:
+        """Return what a kernel that was given as a callable returns."""
+        return self.kernel(t, mean_field)  # pyright: ignore[reportCallIssue]
+
+    def given_reward(self, t: Scalar, mean_field: Array) -> Array:
+        """Return what the callable that pays returns."""
+        return self.reward(t, mean_field)
 
     def available_at(self, t: Scalar) -> Array:
         """Return which actions exist at time t, `[S, A]`."""
@@ -141,23 +151,6 @@ class FiniteHorizonGame(eqx.Module):
     def num_seen_axes(self) -> int:
         """Return how many axes the mean field of one time has."""
         return 1 if self.observes == "states" else 2
-
-
-def _labels(name: str, labels: Sequence[str] | None, count: int) -> tuple[str, ...]:
-    if labels is None:
-        return tuple(map(str, range(count)))
-    if not isinstance(labels, list | tuple | np.ndarray):
-        raise ValueError(f"`{name}` must be a list of {count} names; got {_checks.shorten(labels)}.")
-    for i, label in enumerate(labels):
-        if isinstance(label, bool) or not isinstance(label, str | int | np.integer):
-            raise ValueError(f"`{name}[{i}]` is {_checks.shorten(label)}, but a name is a string.")
-    names = tuple(map(str, labels))
-    if len(names) != count:
-        raise ValueError(f"`{name}` must be {count} names; got {len(names)}: {', '.join(names)[:60]}.")
-    if len(set(names)) < count:
-        i = next(i for i, label in enumerate(names) if label in names[:i])
-        raise ValueError(f"`{name}[{i}]` is {names[i]!r}, which is also the name at {names.index(names[i])}.")
-    return names
 
 
 def _num_actions(kernel: Any, reward: Any, available: Any, initial: Array, observes: str) -> int:
@@ -174,23 +167,6 @@ def _num_actions(kernel: Any, reward: Any, available: Any, initial: Array, obser
     if len(shape) == 2 and shape[1] > 1:
         return shape[1]
     raise ValueError("`available` must be given, booleans [S, A]: callables alone do not tell the number of actions.")
-
-
-def _booleans(name: str, value: Any) -> Any:
-    """Return `value` as an array of booleans `[S, A]` or `[#T, S, A]`, or None."""
-    if value is None:
-        return None
-    array = value
-    if not isinstance(value, Tracer):
-        try:
-            array = np.asarray(value)
-        except (ValueError, TypeError) as error:
-            message = f"`{name}` must hold booleans in a rectangular array; got {_checks.shorten(value)}."
-            raise ValueError(message) from error
-    if array.dtype != bool:
-        raise ValueError(f"`{name}` must hold booleans; got {_checks.shorten(value)} of kind {array.dtype}.")
-    _checks.shape_is(name, array, [(None,) * 2, (None,) * 3], "states, actions; or times, states, actions")
-    return array
 
 
 def _available(available: Any, num_states: int, num_actions: int, horizon: int) -> Any:
@@ -226,27 +202,14 @@ def _check_kernel_shape(game: FiniteHorizonGame) -> None:
             raise ValueError(f"`kernel` has {game.kernel.num_times} times; it needs horizon = {H} of them, or one.")
         return
     S, A = game.num_states, game.num_actions
-    result = _checks.returned("kernel", game.kernel, _arguments(game), "at t = 0", _kernel_axes)
-    if not isinstance(result, _Axes):
+    result = _checks.returned("kernel", game.kernel, _arguments(game), "at t = 0", kernel_axes)
+    if not isinstance(result, Axes):
         _checks.shape_returned("kernel", result, [(S, A, S)], "states, actions, next states, by the callable")
-    elif result != _Axes(1, S, A):
+    elif result != Axes(1, S, A):
         raise ValueError(
             f"`kernel` must return the kernel of one time, {S} states and {A} actions; got (times, states, "
             f"actions) = {tuple(result)}."
         )
-
-
-class _Axes(NamedTuple):
-    times: int
-    states: int
-    actions: int
-
-
-def _kernel_axes(result: Any) -> Any:
-    """Return the lengths of a kernel object's axes, and anything else as it is."""
-    if isinstance(result, AbstractKernel):
-        return _Axes(result.num_times, result.num_states, result.num_actions)
-    return result
 
 
 def _arguments(game: FiniteHorizonGame) -> dict[str, Any]:
@@ -273,8 +236,10 @@ def _check_reward_shape(game: FiniteHorizonGame) -> None:
         _checks.shape_returned("reward.theta", result, [x.shape], "the shape of x")
 
 
-def validate(game: FiniteHorizonGame) -> None:
+def validate(game: FiniteHorizonGame | StationaryGame) -> None:
     """Check the values of a game's arrays, and of its callables at the first and the last time.
+
+    The callables of a stationary game are tried at a few mean fields.
 
     Args:
       game: the game; values that are traced (inside `jit` or `vmap`) are skipped, and what is wrong with
@@ -284,6 +249,8 @@ def validate(game: FiniteHorizonGame) -> None:
       ValueError: naming the field, the first offending place and its value: numbers that are not finite,
         negative probabilities, rows that do not sum to 1.
     """
+    if isinstance(game, StationaryGame):
+        return validate_stationary(game)
     if _checks.is_traced(game):
         return
     _checks.distribution("initial", game.initial)
@@ -292,12 +259,12 @@ def validate(game: FiniteHorizonGame) -> None:
     # time H has no move, so only the masks of the first H decisions bear on the kernel
     masks = available if available.shape[0] == 1 else available[:H]
     if isinstance(game.kernel, AbstractKernel):
-        _check_kernel_values(game.kernel, masks)
+        check_kernel_values(game.kernel, masks)
     else:
         for t in sorted({0, H - 1}):
             with jax.ensure_compile_time_eval():
                 kernel = _probe_kernel(game, t)
-            _check_kernel_values(kernel, masks[min(t, len(masks) - 1)][None], f" at t = {t}")
+            check_kernel_values(kernel, masks[min(t, len(masks) - 1)][None], f" at t = {t}")
     must = "it must be a finite number"
     if isinstance(game.reward, TableReward):
         table, mask = np.broadcast_arrays(np.asarray(game.reward.table), available)
@@ -320,19 +287,3 @@ def _probe_rewards(game: FiniteHorizonGame) -> tuple[Array, Array]:
 @eqx.filter_jit
 def _probe_kernel(game: FiniteHorizonGame, t: int) -> AbstractKernel:
     return game.kernel_at(*_probe(game, t))
-
-
-def _check_kernel_values(kernel: AbstractKernel, masks: np.ndarray, when: str = "") -> None:
-    if isinstance(kernel, MovesKernel):
-        stuck = np.argwhere(masks & ~np.asarray(kernel.leads))
-        if len(stuck):
-            _, s, a = stuck[0]
-            raise ValueError(f"`next_state[{s}, {a}]`{when} is -1, but the action is available.")
-        return
-    table = np.asarray(kernel.probabilities)
-    times = max(len(table), len(masks))
-    shown = np.broadcast_to(table, (times, *table.shape[1:]))
-    where = np.broadcast_to(masks, (times, *masks.shape[1:]))
-    if times == 1:
-        shown, where = shown[0], where[0]
-    _checks.distribution("kernel", shown, where, leading=where.ndim, when=when)

@@ -10,12 +10,13 @@ import jax.numpy as jnp
 from .._typing import Array, Bool, Scalar
 from ..kernels import AbstractKernel
 from .finite_horizon import FiniteHorizonGame
+from .stationary import StationaryGame
 
 
 class LaneGame(eqx.Module):
     """A game of which some arrays carry a trailing axis of lanes, one game each; the others are shared.
 
-    It stands in for a `FiniteHorizonGame` wherever code indexes leading axes only: mean fields are then
+    It stands in for a game wherever code indexes leading axes only: mean fields are then
     `[T, S, lanes]`, policies `[T, S, A, lanes]`. The library's own rewards and kernels compute all lanes at
     once; callables of users, written for one game, are mapped over the lanes.
 
@@ -25,7 +26,7 @@ class LaneGame(eqx.Module):
       num_lanes: their number.
     """
 
-    game: FiniteHorizonGame
+    game: FiniteHorizonGame | StationaryGame
     carried: tuple[bool, ...] = eqx.field(static=True)
     num_lanes: int = eqx.field(static=True)
 
@@ -33,6 +34,10 @@ class LaneGame(eqx.Module):
     def lanes(self) -> tuple[int, ...]:
         """The axes behind those of one game."""
         return (self.num_lanes,)
+
+    @property
+    def is_stationary(self) -> bool:
+        return self.game.is_stationary
 
     @property
     def initial(self) -> Array:
@@ -87,6 +92,10 @@ class LaneGame(eqx.Module):
         kernel = self.game.kernel
         if isinstance(kernel, AbstractKernel) and (kernel.takes_lanes or not self._carries("kernel")):
             return kernel.at(t)
+        if getattr(kernel, "takes_lanes", False):
+            made = self.game.given_kernel(t, mean_field)
+            if isinstance(made, AbstractKernel) and made.takes_lanes:
+                return made.at(jnp.int32(0))
         return _MappedKernel(self, t, mean_field)
 
     def reward_at(self, t: Scalar, mean_field: Array) -> Array:
@@ -98,7 +107,7 @@ class LaneGame(eqx.Module):
         """Return R_t(s,a,·) of every lane as `[S, A, lanes]`; either of the last two axes may be 1."""
         if not getattr(self.game.reward, "takes_lanes", False):
             return self.per_lane(lambda game, seen: game.pay_at(t, seen), mean_field)
-        pay = jnp.asarray(self.game.reward(t, mean_field)).astype(self.dtype)
+        pay = jnp.asarray(self.game.given_reward(t, mean_field)).astype(self.dtype)
         return pay if pay.ndim == 3 else pay[..., None]
 
     def per_lane(self, function: Callable, *arrays: Array) -> Any:

@@ -1,20 +1,29 @@
 """The maps of a game: best response, propagation, their composition, and values."""
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 
 from .. import _simplex
 from .._typing import Array, Float, Scalar
 from ..kernels.base import align
 from ..operators import backward, evaluate, forward, policies
-from ..responses import AbstractResponse, EntropyRegularized, Greedy
+from ..responses import AbstractResponse, EntropyRegularized, Greedy, Trembling
+from . import stationary_maps
 from .finite_horizon import FiniteHorizonGame
 from .lanes import LaneGame
+from .stationary import StationaryGame
+
+AnyGame = FiniteHorizonGame | StationaryGame | LaneGame
 
 
 class BestResponse(NamedTuple):
-    """What `respond` returns: policy, its log, the values and the action values behind it."""
+    """What `respond` returns: policy, its log, the values and the action values behind it.
+
+    Of a stationary game they have no axis of times.
+    """
 
     policy: Float[Array, "T S A"]
     log_policy: Float[Array, "T S A"]
@@ -22,24 +31,35 @@ class BestResponse(NamedTuple):
     q: Float[Array, "T S A"]
 
 
-def respond(game: FiniteHorizonGame | LaneGame, mean_field: Array, response: AbstractResponse) -> BestResponse:
-    """Compute how an agent acts against a given mean field (B_opt).
+def respond(game: AnyGame, mean_field: Array, response: AbstractResponse, start: Array | None = None) -> BestResponse:
+    """Compute how an agent acts against a given mean field (B_opt; in stationary games one element of Ψ(z)).
 
         Q_t(s,a) = R_t(s,a,μ_t) + γ Σ_s' P_t(s'|s,a,μ_t) V_{t+1}(s'),   Q_H = R_H
         Greedy:              V = max_a Q,                           π on a maximiser            (12)
         EntropyRegularized:  V = (1/β) log Σ_a ρ exp(βQ),           π = ρ exp(β(Q − V))         (15)
         Boltzmann:           V = max_a Q,                           π ∝ prior exp(βQ)
+        Trembling:           V = Σ_a π Q,                           π in Π^ε on a maximiser
+
+    In a stationary game Q = r(·,·,z) + γ P(·,z) V and V, at all times the same, are the fixed point of this: found by
+    policy iteration up to some hundred states, by value iteration beyond.
 
     Args:
       game: the game.
-      mean_field: what payoffs see, `[H+1, S]` (or `[H+1, S, A]` if the game observes the joint law).
+      mean_field: what payoffs see, `[H+1, S]` (or `[H+1, S, A]` if the game observes the joint law); of a
+        stationary game `[S]` (or `[S, A]`).
       response: how the agent acts.
+      start: for stationary games values `[S]` to start from, which save work if they are near; None: zeros.
 
     Returns:
       `BestResponse(policy, log_policy, values, q)`; values in units of reward.
 
-    Source: Guan et al. (2021), arXiv:2110.07469, eqs. (11), (12), (15).
+    Source: Guan et al. (2021), arXiv:2110.07469, eqs. (11), (12), (15); for stationary games Lee et al. (2021),
+    arXiv:2006.11683, eqs. (3)-(5).
     """
+    if game.is_stationary:
+        (seen,), untimed = _timed(game, (mean_field, game.num_seen_axes))
+        backup, q = stationary_maps.answer(game, seen, response, start)  # pyright: ignore[reportArgumentType]
+        return untimed(BestResponse(backup.policy, backup.log_policy, backup.values, q))
     terminal = jnp.zeros_like(game.initial)
     backup, q = backward(
         game.kernel_at, game.reward_at, game.available_at, response, mean_field, game.discount, terminal
@@ -47,18 +67,76 @@ def respond(game: FiniteHorizonGame | LaneGame, mean_field: Array, response: Abs
     return BestResponse(backup.policy, backup.log_policy, backup.values, q)
 
 
-def best_policy(game: FiniteHorizonGame | LaneGame, mean_field: Array, response: AbstractResponse) -> Array:
+def q_operator(
+    game: StationaryGame, mean_field: Array, response: AbstractResponse
+) -> Callable[[Float[Array, "S A"]], Float[Array, "S A"]]:
+    """Return the operator on action values whose fixed point is the q of `respond` in a stationary game.
+
+        F_z(Q)(s,a) = r(s,a,z) + γ Σ_s' P(s'|s,a,z) G(Q)(s')
+
+    with G(Q)(s) the value that the response gives to Q(s,·): Σ_a π_Q^ε(a|s) Q(s,a) for `Trembling` (the TQ-value
+    operator), max_a Q(s,a) for `Greedy`, (1/β) log Σ_a ρ exp(βQ) for `EntropyRegularized`. Each is a γ-contraction in
+    the maximum norm over available actions, so iterating it is (TQ-)value iteration.
+
+    Args:
+      game: the game.
+      mean_field: z, `[S]` (or `[S, A]`).
+      response: how agents act.
+
+    Returns:
+      F_z, from `[S, A]` to `[S, A]`, in units of reward.
+
+    Source: Lee et al. (2021), arXiv:2006.11683, eq. (5) and proposition 1.
+    """
+    problem = stationary_maps.decision(game, jnp.asarray(mean_field)[None])
+
+    def operator(q: Array) -> Array:
+        return problem.q(response.backup(jnp.int32(0), q, problem.available).values)
+
+    return operator
+
+
+def best_policy(game: AnyGame, mean_field: Array, response: AbstractResponse) -> Array:
     """Return the policy of `respond` alone, `[H+1, S, A]`, which costs less; equal but for rounding."""
+    if game.is_stationary:
+        return respond(game, mean_field, response).policy
     terminal = jnp.zeros_like(game.initial)
     return policies(game.kernel_at, game.pay_at, game.available_at, response, mean_field, game.discount, terminal)
 
 
-def state_law(game: FiniteHorizonGame | LaneGame, policy: Array) -> tuple[Array, Array]:
-    """Return the law of the states `[H+1, S]` under a policy, and what payoffs see of it."""
+def state_law(game: AnyGame, policy: Array) -> tuple[Array, Array]:
+    """Return the law of the states `[H+1, S]` under a policy, and what payoffs see of it.
+
+    In a stationary game it is the law at which a population that starts from `initial` comes to rest, `[1, S]`.
+    """
+    if game.is_stationary:
+        return stationary_maps.rest(game, policy)  # pyright: ignore[reportArgumentType]
     return forward(game.kernel_at, game.observe, game.initial, policy)
 
 
-def propagate(game: FiniteHorizonGame | LaneGame, policy: Float[Array, "T S A *batch"]) -> Array:
+def policy_from(game: AnyGame, mean_field: Array, response: AbstractResponse, start: Any) -> tuple[Array, Any]:
+    """Return the policy of `respond` and, of a stationary game, values to start from at a mean field nearby."""
+    if game.is_stationary:
+        return stationary_maps.policy_from(game, mean_field, response, start)  # pyright: ignore[reportArgumentType]
+    return best_policy(game, mean_field, response), None
+
+
+def at_rest(game: AnyGame, policy: Array, mean_field: Array) -> Array:
+    """Return where a stationary game's population comes to rest if moves always see the same mean field."""
+    return stationary_maps.rest(game, policy, mean_field)[1]  # pyright: ignore[reportArgumentType]
+
+
+def moved_on(game: AnyGame, mean_field: Array, policy: Array) -> tuple[Array, Array]:
+    """Return the law of the states of a population after it followed a policy, and what payoffs see of it.
+
+    In a finite horizon that is the whole flow, whatever the mean field was; in a stationary game one step from it.
+    """
+    if game.is_stationary:
+        return stationary_maps.move_on(game, mean_field, policy)  # pyright: ignore[reportArgumentType]
+    return state_law(game, policy)
+
+
+def propagate(game: AnyGame, policy: Float[Array, "... S A"], mean_field: Array | None = None) -> Array:
     """Compute the mean field of a population that follows a policy (B_prop).
 
         μ_{t+1}(s') = Σ_{s,a} μ_t(s) π_t(a|s) P_t(s'|s,a,μ_t)
@@ -67,18 +145,48 @@ def propagate(game: FiniteHorizonGame | LaneGame, policy: Float[Array, "T S A *b
 
     Args:
       game: the game.
-      policy: `[H+1, S, A]`.
+      policy: `[H+1, S, A]`; of a stationary game `[S, A]`.
+      mean_field: of a stationary game, `[S]`: where the population is one step before. None: at rest.
 
     Returns:
-      The flow `[H+1, S]`, or the joint laws μ_t(s)π_t(a|s), `[H+1, S, A]`, if the game observes those.
+      The flow `[H+1, S]`, or the joint laws μ_t(s)π_t(a|s), `[H+1, S, A]`, if the game observes those. In a
+      stationary game Φ(mean_field, policy), `[S]`, of the McKean-Vlasov dynamics; without a mean field the law at
+      which a population that starts from `initial` comes to rest.
 
-    Source: Guan et al. (2021), arXiv:2110.07469, eqs. (9), (13).
+    Raises:
+      ValueError: if a mean field is given with a finite horizon, where the flow starts from `initial`.
+
+    Source: Guan et al. (2021), arXiv:2110.07469, eqs. (9), (13); Lee et al. (2021), arXiv:2006.11683, (1), (2).
     """
-    return state_law(game, policy)[1]
+    if not game.is_stationary:
+        if mean_field is not None:
+            raise ValueError(
+                "`mean_field` is for stationary games: a flow with a finite horizon starts from `initial`."
+            )
+        return state_law(game, policy)[1]
+    if mean_field is None:
+        (pi,), untimed = _timed(game, (policy, 2))
+        return untimed(state_law(game, pi)[1])
+    (pi, seen), untimed = _timed(game, (policy, 2), (mean_field, game.num_seen_axes))
+    return untimed(moved_on(game, seen, pi)[1])
 
 
-def mean_field_map(game: FiniteHorizonGame | LaneGame, response: AbstractResponse):
+def _timed(game: AnyGame, *arrays: tuple[Any, int]) -> tuple[list[Array], Any]:
+    """Return arrays of a stationary game with an axis of one time in front, and a function that takes it away again.
+
+    Each array comes with the number of axes it has without times and lanes. Those of users have no time, those of
+    solvers do.
+    """
+    given = [(jnp.asarray(array), count) for array, count in arrays]
+    plain = [array.ndim == count + len(game.lanes) for array, count in given]
+    timed = [array[None] if bare else array for (array, _), bare in zip(given, plain, strict=True)]
+    return timed, (lambda tree: jax.tree.map(lambda x: x[0], tree)) if all(plain) else (lambda tree: tree)
+
+
+def mean_field_map(game: AnyGame, response: AbstractResponse):
     """Return Γ = B_prop ∘ B_opt, whose fixed points are the equilibria.
+
+    In a stationary game it is z ↦ Φ(z, π) with π the response to z: one step of the McKean-Vlasov dynamics.
 
     Args:
       game: the game.
@@ -87,21 +195,29 @@ def mean_field_map(game: FiniteHorizonGame | LaneGame, response: AbstractRespons
     Returns:
       A pure function from mean field to mean field.
 
-    Source: Guan et al. (2021), arXiv:2110.07469, eq. (16) and section III-A.
+    Source: Guan et al. (2021), arXiv:2110.07469, eq. (16) and section III-A; for stationary games the iteration of
+    Lee et al. (2021), arXiv:2006.11683, algorithm 1.
     """
 
     def gamma(mean_field: Array) -> Array:
-        return propagate(game, best_policy(game, mean_field, response))
+        policy = best_policy(game, mean_field, response)
+        return propagate(game, policy, mean_field) if game.is_stationary else propagate(game, policy)
 
     return gamma
 
 
-def _penalty(game: FiniteHorizonGame, response: AbstractResponse | None, name: str) -> tuple[Array, Array] | None:
-    """Return what the KL criterion of a response needs; None for an unregularised one."""
-    if response is None or isinstance(response, Greedy):
-        return None
+def criterion_of(game: AnyGame, response: AbstractResponse | None, name: str) -> tuple[AbstractResponse, Any]:
+    """Return the response that maximises what a response maximises, and what its KL terms need (None: there are none).
+
+    Raises:
+      ValueError: for a response that maximises nothing, naming the function that was asked.
+    """
+    if response is None:
+        return Greedy(), None
+    if isinstance(response, Greedy | Trembling):
+        return response, None
     if isinstance(response, EntropyRegularized):
-        return response.beta.astype(game.dtype), response.log_prior(game.available, game.dtype)
+        return response, (response.beta.astype(game.dtype), response.log_prior(game.available, game.dtype))
     kind = type(response).__name__
     raise ValueError(
         f"`{name}(..., response={kind}(...))`: {kind} policies maximise no criterion, so there is none to compute. "
@@ -109,19 +225,20 @@ def _penalty(game: FiniteHorizonGame, response: AbstractResponse | None, name: s
     )
 
 
-def policy_value(
-    game: FiniteHorizonGame, policy: Array, mean_field: Array, response: AbstractResponse | None = None
-) -> Scalar:
+def policy_value(game: AnyGame, policy: Array, mean_field: Array, response: AbstractResponse | None = None) -> Scalar:
     """Compute the expected reward of one agent's policy against a given mean field.
 
         J_μ(π)    = E Σ_t γ^t R_t(s_t,a_t,μ_t)                                            (11)
         J_μ^KL(π) = E Σ_t γ^t (R_t(s_t,a_t,μ_t) − (1/β) log π_t(a_t|s_t)/ρ_t(a_t|s_t))
 
+    In a stationary game the sum is over all times, and the agent starts in a random place of the population: the
+    value is Σ_s z(s) V_{π,z}(s).
+
     Args:
       game: the game.
-      policy: the agent's, `[H+1, S, A]`.
+      policy: the agent's, `[H+1, S, A]`; of a stationary game `[S, A]`.
       mean_field: the population's; it need not come from `policy`.
-      response: None or `Greedy` for J, `EntropyRegularized` for J^KL.
+      response: None, `Greedy` or `Trembling` for J, `EntropyRegularized` for J^KL.
 
     Returns:
       A number in units of reward.
@@ -131,20 +248,38 @@ def policy_value(
 
     Source: Guan et al. (2021), arXiv:2110.07469, eq. (11) and the display before section IV-A.
     """
-    penalty = _penalty(game, response, "policy_value")
-    values, _ = evaluate(
+    _, penalty = criterion_of(game, response, "policy_value")
+    if game.is_stationary:
+        (pi, seen), _ = _timed(game, (policy, 2), (mean_field, game.num_seen_axes))
+        values, _ = evaluated(game, seen, _simplex.safe_log(pi), penalty)
+        law = stationary_maps.law_of(game, seen)  # pyright: ignore[reportArgumentType]
+        return (law[0] * values[0]).sum(axis=0)
+    values, _ = evaluated(game, mean_field, _simplex.safe_log(policy), penalty)
+    return (game.initial * values[0]).sum(axis=0)
+
+
+def evaluated(game: AnyGame, mean_field: Array, log_policy: Array, penalty: Any) -> tuple[Array, Array]:
+    """Return `(values [T, S], q [T, S, A])` of a policy in a population; `penalty` is that of `criterion_of`."""
+    if game.is_stationary:
+        cost = jnp.zeros_like(log_policy)
+        if penalty is not None:
+            beta, log_reference = penalty
+            cost = _simplex.log_ratio(log_policy, jnp.broadcast_to(align(log_reference, log_policy), cost.shape)) / beta
+        return stationary_maps.evaluation(game, mean_field, jnp.exp(log_policy), cost)  # pyright: ignore
+    return evaluate(
         game.kernel_at,
         game.reward_at,
         mean_field,
-        _simplex.safe_log(policy),
+        log_policy,
         game.discount,
         jnp.zeros_like(game.initial),
         penalty,
     )
-    return (game.initial * values[0]).sum()
 
 
-def exploitability(game: FiniteHorizonGame, policy: Array, response: AbstractResponse | None = None) -> Scalar:
+def exploitability(
+    game: AnyGame, policy: Array, response: AbstractResponse | None = None, *, mean_field: Array | None = None
+) -> Scalar:
     """Compute how much one agent gains by leaving a policy that all others follow.
 
         E(π) = max_π' J_μ(π') − J_μ(π),   μ = B_prop(π)
@@ -153,10 +288,16 @@ def exploitability(game: FiniteHorizonGame, policy: Array, response: AbstractRes
     response to μ, E(π) = Σ_t γ^t Σ_{s} μ_t(s) (V*_t(s) − Σ_a π_t(a|s) Q*_t(s,a)), and in the regularised
     case E(π) = Σ_t γ^t Σ_s μ_t(s) KL(π_t(·|s) ‖ π*_t(·|s))/β. No term is negative.
 
+    In a stationary game the population is at `mean_field`, and the agent starts in a random place of it: with d its
+    discounted law of states under π, E(π) = Σ_s z(s) (V*_z(s) − V_{π,z}(s)) = Σ_s d(s) (V*_z(s) − Σ_a π Q*_z)/(1−γ).
+
     Args:
       game: the game.
-      policy: `[H+1, S, A]`.
-      response: None or `Greedy` for the unregularised gain, `EntropyRegularized` for that in J^KL.
+      policy: `[H+1, S, A]`; of a stationary game `[S, A]`.
+      response: None or `Greedy` for the unregularised gain, `Trembling` for that within Π^ε (of a policy in it, or
+        a mixture of such), `EntropyRegularized` for that in J^KL.
+      mean_field: of a stationary game: z, `[S]`. None: the law at which a population that starts from `initial` and
+        follows the policy comes to rest.
 
     Returns:
       A number ≥ 0 in units of reward; 0 exactly at an equilibrium.
@@ -166,20 +307,42 @@ def exploitability(game: FiniteHorizonGame, policy: Array, response: AbstractRes
 
     Source: Guan et al. (2021), arXiv:2110.07469, definition 3 and eq. (14), with the gain of eq. (8).
     """
-    penalty = _penalty(game, response, "exploitability")
-    mu, seen = state_law(game, policy)
-    best = respond(game, seen, Greedy() if penalty is None else response or Greedy())
-    return gain(game, mu, _simplex.safe_log(policy), best, penalty)
+    criterion, penalty = criterion_of(game, response, "exploitability")
+    if not game.is_stationary:
+        if mean_field is not None:
+            raise ValueError("`mean_field` is for stationary games: with a finite horizon the policy generates it.")
+        return gained(game, None, _simplex.safe_log(policy), criterion, penalty)
+    given = [] if mean_field is None else [(mean_field, game.num_seen_axes)]
+    (pi, *seen), _ = _timed(game, (policy, 2), *given)
+    return gained(game, seen[0] if seen else None, _simplex.safe_log(pi), criterion, penalty)
+
+
+def gained(
+    game: AnyGame, mean_field: Array | None, log_policy: Array, criterion: AbstractResponse, penalty: Any
+) -> Scalar:
+    """Return the exploitability of a policy in the population that follows it, or in one with a mean field.
+
+    A mean field is given for stationary games only; there an agent starts in a random place of it.
+    """
+    policy = jnp.exp(log_policy)
+    if mean_field is None:
+        mu, mean_field = state_law(game, policy)
+    else:
+        mu = stationary_maps.visits(game, mean_field, policy)  # pyright: ignore[reportArgumentType]
+    return gain(game, mu, log_policy, respond(game, mean_field, criterion), penalty)
 
 
 def gain(
-    game: FiniteHorizonGame | LaneGame,
+    game: AnyGame,
     mu: Array,
     log_policy: Array,
     best: BestResponse,
     penalty: tuple[Array, Array] | None,
 ) -> Scalar:
-    """Return the exploitability of a policy whose law of states is `mu`, given the best response to it."""
+    """Return the exploitability of a policy whose law of states is `mu`, given the best response to it.
+
+    In a stationary game `mu` is the discounted law of an agent's states, which is z where z is stationary.
+    """
     policy = jnp.exp(log_policy)
     if penalty is None:
         lost = jnp.where(policy > 0, policy * (best.values[:, :, None] - best.q), 0)
@@ -189,6 +352,8 @@ def gain(
         ratio = _simplex.log_ratio(log_policy, best.log_policy)
         lost = jnp.maximum(policy * ratio - policy + best.policy, 0) / beta
     by_time = (mu * lost.sum(axis=2)).sum(axis=1)
+    if game.is_stationary:
+        return by_time[0] / (1 - game.discount)
     weight = game.discount ** align(jnp.arange(game.horizon + 1), by_time)
     return (weight * by_time).sum(axis=0)
 
@@ -197,15 +362,17 @@ def flow_distance(first: Array, second: Array) -> Scalar:
     """Return the distance of two mean fields, d_M = max_t d_TV(μ_t, μ'_t).
 
     Args:
-      first: `[T, S]`, or `[T, S, A]` for joint laws.
+      first: `[T, S]`, or `[T, S, A]` for joint laws; or one law `[S]`.
       second: the same.
 
     Source: Guan et al. (2021), arXiv:2110.07469, section II-d.
     """
+    if first.ndim == 1:
+        return _simplex.total_variation(first, second)
     return _simplex.total_variation(first, second, axis=tuple(range(1, first.ndim))).max()
 
 
-def seen_distance(game: FiniteHorizonGame | LaneGame, first: Array, second: Array) -> Array:
+def seen_distance(game: AnyGame, first: Array, second: Array) -> Array:
     """Return `flow_distance` of two mean fields of a game, or of every lane of many."""
     axes = tuple(range(1, 1 + game.num_seen_axes))
     return _simplex.total_variation(first, second, axis=axes).max(axis=0)

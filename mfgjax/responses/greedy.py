@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from .. import _checks
 from .._typing import Array, Bool, Float, Scalar
 from ..kernels.base import align
-from .base import AbstractResponse, Backup
+from .base import AbstractResponse, Backup, greedy_values
 
 
 class Greedy(AbstractResponse):
@@ -33,16 +33,9 @@ class Greedy(AbstractResponse):
         return None
 
     def backup(self, t: Scalar, q: Float[Array, "S A *batch"], available: Bool[Array, "S A"]) -> Backup:
-        masked = jnp.where(align(available, q), q, -jnp.inf)
-        num_actions = q.shape[1]
-        if self.tie == "smallest":
-            choice = jnp.argmax(masked, axis=1)
-        else:
-            choice = num_actions - 1 - jnp.argmax(masked[:, ::-1], axis=1)
-        actions = align(jnp.arange(num_actions)[None], q)
-        chosen = actions == choice[:, None]
+        chosen = first_best(q, available, self.tie)
         log_policy = jnp.where(chosen, jnp.zeros((), q.dtype), -jnp.inf)
-        return Backup(masked.max(axis=1), log_policy, chosen.astype(q.dtype))
+        return Backup(greedy_values(q, available), log_policy, chosen.astype(q.dtype))
 
     def act(
         self,
@@ -53,3 +46,12 @@ class Greedy(AbstractResponse):
     ) -> tuple[Float[Array, "S *batch"], Float[Array, "S A *batch"]]:
         values, _, policy = self.backup(t, reward + ahead, available)
         return values, policy
+
+
+def first_best(q: Array, available: Array, tie: str) -> Array:
+    """Tell which action is the first (or, with `tie="largest"`, the last) best available one, `[S, A, *batch]`."""
+    masked, num_actions = jnp.where(align(available, q), q, -jnp.inf), q.shape[1]
+    choice = jnp.argmax(masked if tie == "smallest" else masked[:, ::-1], axis=1)
+    if tie == "largest":
+        choice = num_actions - 1 - choice
+    return align(jnp.arange(num_actions)[None], q) == choice[:, None]

@@ -9,17 +9,19 @@ import jax.numpy as jnp
 from .. import _checks
 from .._typing import Array, ArrayLike, Float
 from ..kernels.base import align
+from ..model import AnyGame
 from ..responses import AbstractResponse
 from .base import AbstractSolver, Candidate, Problem, Progress, needs_smooth
 
 
 class Anderson(AbstractSolver):
-    """Extrapolate from the last few steps of Γ (Anderson acceleration, type II), for smooth responses.
+    """Extrapolate from the last few steps of Γ (Anderson acceleration, type II).
 
         μ ← Proj(μ + ηf − (ΔX + ηΔF) argmin_c |f − ΔF c|),   f = Γ(μ) − μ
 
     Fast on mild games; on strongly congested ones at large β it may stall, and says so. Iterates stay
-    distributions; when the residual grows, the memory is dropped.
+    distributions; when the residual grows, the memory is dropped. For smooth responses; in stationary games for
+    all: between two changes of the policy Γ is smooth there.
 
     Args:
       memory: number of differences kept, ≥ 1.
@@ -41,19 +43,24 @@ class Anderson(AbstractSolver):
         self.mixing = _checks.scalar_in("mixing", mixing, 0, 1, "(0, 1]")
         self.atol = _checks.tolerance(atol)
 
-    def check(self, response: AbstractResponse) -> None:
-        needs_smooth(self, response)
+    def check(self, game: AnyGame, response: AbstractResponse) -> None:
+        needs_smooth(self, game, response)
+
+    @property
+    def mixes(self) -> bool:
+        return False
 
     def init(self, problem: Problem, guess: Array) -> Any:
         past = jnp.zeros((self.memory, *guess.shape), guess.dtype)
         gram = jnp.zeros((self.memory, self.memory, *problem.lanes), guess.dtype)
         count = jnp.zeros(problem.lanes, jnp.int32)
         never = jnp.full(problem.lanes, jnp.inf, guess.dtype)
-        return count, guess, jnp.zeros_like(guess), jnp.zeros_like(guess), past, past, gram, never
+        nothing = jnp.zeros_like(guess)
+        return count, guess, nothing, nothing, past, past, gram, never, problem.no_values()
 
     def step(self, problem: Problem, state: Any) -> tuple[Any, Progress]:
-        count, x, last_x, last_f, past_x, past_f, gram, last_residual = state
-        image = problem.image(x)
+        count, x, last_x, last_f, past_x, past_f, gram, last_residual, values = state
+        image, values = problem.image_from(x, values)
         f = image - x
         residual = problem.distance(x, image)
         grew = residual > 2 * last_residual
@@ -77,7 +84,8 @@ class Anderson(AbstractSolver):
         for weight, dx, df in zip(weights, past_x, past_f, strict=True):
             following = following - weight * (dx + eta * df)
         progress = Progress(Candidate(x, None), residual, jnp.array(False))
-        return (count + 1, problem.project(following), x, f, past_x, past_f, gram, residual), progress
+        following = problem.project(following)
+        return (count + 1, following, x, f, past_x, past_f, gram, residual, values), progress
 
 
 def _products(columns: Array, vector: Array, axes: tuple[int, ...]) -> Array:

@@ -5,7 +5,8 @@ from functools import cache, partial
 from typing import ClassVar
 
 from .. import _checks
-from ..responses import AbstractResponse, AbstractTempered
+from ..model import AnyGame
+from ..responses import AbstractResponse, AbstractTempered, AbstractTrembling
 from .anderson import Anderson
 from .base import AbstractSolver
 from .continuation import Continuation
@@ -21,8 +22,9 @@ class Auto:
     Smooth responses with a temperature: Anderson for a few steps, which settles mild games at once; strongly
     damped iteration, which is cheap and settles many games that are not monotone; then continuation in β
     along the path of equilibria, through folds, which costs more a step and settles the rest. `Greedy`: the
-    path of regularised equilibria as β → ∞, then fictitious play, then proximal mirror descent. Outside
-    `jit` the later methods are compiled only when they are needed.
+    path of regularised equilibria as β → ∞, then fictitious play, then proximal mirror descent. `Trembling` and
+    `EpsilonGreedy` in stationary games: plain iteration (T-BR), then Newton's method, then strong damping; with a
+    finite horizon fictitious play. Outside `jit` the later methods are compiled only when they are needed.
 
     Args:
       atol: tolerance on the criterion; None for the default of the precision.
@@ -34,12 +36,16 @@ class Auto:
     def __post_init__(self):
         object.__setattr__(self, "atol", _checks.tolerance(self.atol))
 
-    def check(self, response: AbstractResponse) -> None:
+    def check(self, game: AnyGame, response: AbstractResponse) -> None:
         """Accept every response."""
 
-    def stages(self, response: AbstractResponse, max_steps: int) -> list[tuple[AbstractSolver, int]]:
+    def stages(self, game: AnyGame, response: AbstractResponse, max_steps: int) -> list[tuple[AbstractSolver, int]]:
         """Return the methods in turn, each with its share of the steps."""
-        if isinstance(response, AbstractTempered):
+        if isinstance(response, AbstractTrembling):
+            methods, shares = (
+                (_TREMBLING, (2_000, 1_000, max_steps)) if game.is_stationary else (("fictitious play",), (max_steps,))
+            )
+        elif isinstance(response, AbstractTempered):
             methods, shares = _TEMPERED, (60, 600, max_steps)
         elif response.is_smooth:
             methods, shares = _SMOOTH, (200, max_steps)
@@ -55,6 +61,7 @@ class Auto:
 
 _TEMPERED = ("anderson", "damped", "continuation")
 _SMOOTH = ("anderson", "newton")
+_TREMBLING = ("iteration", "newton", "damped")
 _JUMPING = ("continuation", "fictitious play", "proximal mirror descent")
 
 
@@ -64,6 +71,7 @@ def _method(name: str) -> AbstractSolver:
         "anderson": Anderson,
         "continuation": Continuation,
         "damped": partial(Picard, 0.1),
+        "iteration": Picard,
         "newton": Newton,
         "fictitious play": partial(Picard, averaging="uniform"),
         "proximal mirror descent": partial(MirrorDescent, 0.1, prior_steps=50),

@@ -1,7 +1,7 @@
 """What a solver is, and the equation it is given."""
 
 from abc import abstractmethod
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, NoReturn
 
 import equinox as eqx
 import jax
@@ -11,12 +11,13 @@ import numpy as np
 from .._simplex import onto_simplex
 from .._typing import Array, Bool, Scalar
 from ..kernels.base import align
-from ..model import FiniteHorizonGame, LaneGame, mean_field_map, propagate, respond, seen_distance
+from ..model import AnyGame, mean_field_map, moved_on, propagate, respond, seen_distance
+from ..model.maps import policy_from
 from ..responses import AbstractResponse
 
 
 class Candidate(NamedTuple):
-    """What may become the equilibrium: a mean field, and the policy where the mean field does not fix it."""
+    """What may become the equilibrium: a mean field, and the policy where the response to that is not it."""
 
     mean_field: Array
     log_policy: Array | None
@@ -36,7 +37,7 @@ class Progress(NamedTuple):
 class Problem(NamedTuple):
     """The fixed-point equation μ = Γ(μ) of a game and a response, and the tolerance it is wanted to."""
 
-    game: FiniteHorizonGame | LaneGame
+    game: AnyGame
     response: AbstractResponse
     tolerance: Scalar | np.ndarray
 
@@ -52,7 +53,23 @@ class Problem(NamedTuple):
     def image_and_floor(self, mean_field: Array) -> tuple[Array, Scalar]:
         """Return Γ(μ) and the rounding level of its computation, 8 ε β span(Q)."""
         best = respond(self.game, mean_field, self.response)
-        return propagate(self.game, best.policy), rounding(self.game, self.response, best.q)
+        return moved_on(self.game, mean_field, best.policy)[1], rounding(self.game, self.response, best.q)
+
+    def image_from(self, mean_field: Array, values: Array | None) -> tuple[Array, Array | None]:
+        """Return Γ(μ) and, in stationary games, the values behind it: given to a call nearby, they save work."""
+        policy, values = policy_from(self.game, mean_field, self.response, values)
+        return moved_on(self.game, mean_field, policy)[1], values
+
+    def no_values(self) -> Array | None:
+        """Return what `image_from` is given first."""
+        return jnp.zeros_like(self.game.initial) if self.game.is_stationary else None
+
+    def first_guess(self) -> Array:
+        """Return where to start: the flow of the prior policy; in a stationary game the initial law."""
+        if not self.game.is_stationary:
+            return propagate(self.game, jnp.exp(self.prior_policy()))
+        law = self.game.initial[None]
+        return self.game.observe(law, law[:, :, None] * jnp.exp(self.prior_policy()))
 
     def distance(self, first: Array, second: Array) -> Array:
         """Return max_t d_TV(μ_t, μ'_t) of two mean fields."""
@@ -70,7 +87,7 @@ class Problem(NamedTuple):
         return jnp.broadcast_to(prior if prior.ndim == len(shape) else prior[..., None], shape)
 
 
-def rounding(game: FiniteHorizonGame | LaneGame, response: AbstractResponse, q: Array) -> Scalar:
+def rounding(game: AnyGame, response: AbstractResponse, q: Array) -> Scalar:
     """Return 8 ε β span(Q): what rounding of the action values does to the policy, in total variation."""
     beta = getattr(response, "beta", jnp.zeros((), q.dtype))
     available = align(game.available, q)
@@ -82,8 +99,9 @@ def rounding(game: FiniteHorizonGame | LaneGame, response: AbstractResponse, q: 
 class AbstractSolver(eqx.Module):
     """A method for μ = Γ(μ), as pure `init` and `step` functions that the one loop drives.
 
-    `atol` is the tolerance on the criterion: the residual max_t d_TV(μ_t, Γ(μ)_t) for smooth responses, the
-    exploitability for others. None stands for the default of the precision, 0 for "run `max_steps`".
+    `atol` is the tolerance on the criterion: the residual max_t d_TV(μ_t, Γ(μ)_t) for smooth responses, and in
+    stationary games for others too, unless the method mixes policies; else the exploitability. None stands for the
+    default of the precision, 0 for "run `max_steps`".
     """
 
     atol: eqx.AbstractVar[float | None]
@@ -93,8 +111,13 @@ class AbstractSolver(eqx.Module):
     takes_lanes: ClassVar[bool] = False  # `init` and `step` compute all lanes of a `LaneGame` at once
 
     @abstractmethod
-    def check(self, response: AbstractResponse) -> None:
-        """Raise `ValueError` with a sentence if the method does not apply to a response."""
+    def check(self, game: AnyGame, response: AbstractResponse) -> None:
+        """Raise `ValueError` with a sentence if the method does not apply to a response, or a kind of game."""
+
+    @property
+    @abstractmethod
+    def mixes(self) -> bool:
+        """Whether candidates for jumping responses are mixtures of policies, which the mean field does not tell."""
 
     @abstractmethod
     def init(self, problem: Problem, guess: Array) -> Any:
@@ -105,10 +128,36 @@ class AbstractSolver(eqx.Module):
         """Evaluate the current iterate and move to the next."""
 
 
-def needs_smooth(solver: AbstractSolver, response: AbstractResponse) -> None:
-    """Refuse responses whose policy is not a differentiable function of the mean field."""
-    if not response.is_smooth:
+def by_residual(game: AnyGame, response: AbstractResponse, solver: AbstractSolver) -> bool:
+    """Tell whether the criterion is the residual; else it is the exploitability.
+
+    Where the response jumps, a finite-horizon equilibrium needs mixing at the jumps, as a rule. A stationary one is
+    also sought among the pure responses, such as those of Π^ε, by methods that do not mix.
+    """
+    return response.is_smooth or (game.is_stationary and not solver.mixes)
+
+
+def needs_smooth(solver: AbstractSolver, game: AnyGame, response: AbstractResponse) -> None:
+    """Refuse responses whose policy is not a differentiable function of the mean field, but in stationary games.
+
+    There the map of the jumping ones is smooth wherever no two actions are equally good.
+    """
+    if not response.is_smooth and not game.is_stationary:
+        refuse_jumps(solver, response)
+
+
+def refuse_jumps(solver: AbstractSolver, response: AbstractResponse) -> NoReturn:
+    """Say that a method needs a smooth response."""
+    raise ValueError(
+        f"`solver={type(solver).__name__}(...)` needs a smooth response, but `{type(response).__name__}` jumps. "
+        "Use `EntropyRegularized`, or a solver such as `Auto`, `Continuation`, `Picard(averaging=...)`."
+    )
+
+
+def needs_stationary(solver: AbstractSolver, game: AnyGame) -> None:
+    """Refuse games with a finite horizon."""
+    if not game.is_stationary:
         raise ValueError(
-            f"`solver={type(solver).__name__}(...)` needs a smooth response, but `{type(response).__name__}` jumps. "
-            "Use `EntropyRegularized`, or a solver such as `Auto`, `Continuation`, `Picard(averaging=...)`."
+            f"`solver={type(solver).__name__}(...)` moves the population of a `StationaryGame`; with a finite horizon "
+            "use `Picard`, or the default solver."
         )

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from .. import _checks
 from .._typing import Array, ArrayLike, Scalar
-from ..model import respond, state_law
+from ..model import AnyGame, respond, state_law
 from ..model.maps import gain
 from ..responses import AbstractResponse, AbstractTempered, EntropyRegularized, Greedy
 from .base import AbstractSolver, Candidate, Problem, Progress
@@ -49,7 +49,11 @@ class Continuation(AbstractSolver):
         self.largest_step = _checks.number_in("largest_step", largest_step, 0, float("inf"), "(0, inf)")
         self.atol = _checks.tolerance(atol)
 
-    def check(self, response: AbstractResponse) -> None:
+    @property
+    def mixes(self) -> bool:
+        return True
+
+    def check(self, game: AnyGame, response: AbstractResponse) -> None:
         if not isinstance(response, AbstractTempered | Greedy):
             raise ValueError(
                 f"`solver=Continuation(...)` moves along `beta`, which `{type(response).__name__}` does not have. Use "
@@ -61,7 +65,8 @@ class Continuation(AbstractSolver):
             return jnp.log(problem.response.beta.astype(problem.game.dtype))
         # at this β the KL terms, at most log A each, are worth less than the tolerance
         game = problem.game
-        worth = (game.horizon + 1) * jnp.log(jnp.asarray(max(game.num_actions, 2), game.dtype))
+        times = 1 / (1 - game.discount) if game.is_stationary else game.horizon + 1
+        worth = times * jnp.log(jnp.asarray(max(game.num_actions, 2), game.dtype))
         return jnp.log(2 * worth / jnp.maximum(problem.tolerance, jnp.finfo(game.dtype).eps))
 
     def _response(self, problem: Problem, log_beta: Scalar) -> AbstractTempered:

@@ -6,10 +6,10 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
+from .._linear import DENSE_LIMIT, solve_dense, solve_iteratively, solve_linear
 from .._typing import Array, Scalar
-from ..model import FiniteHorizonGame, LaneGame, respond
+from ..model import AnyGame, respond
 from ..responses import AbstractResponse
-from .linear import DENSE_LIMIT, solve_dense, solve_iteratively, solve_linear
 
 _SMALL = 16
 """States up to which products of matrices with lanes are written out."""
@@ -26,7 +26,7 @@ _FEW = 3
 Solver = Callable[[Callable[[Array], Array], Array, bool], tuple[Array, Array]]
 
 
-def linear_solver(game: FiniteHorizonGame | LaneGame, response: AbstractResponse, mean_field: Array) -> Solver:
+def linear_solver(game: AnyGame, response: AbstractResponse, mean_field: Array) -> Solver:
     """Return a solver of linear systems with I − DΓ(μ), or its transpose, at a fixed point μ.
 
     Args:
@@ -71,14 +71,13 @@ def linear_solver(game: FiniteHorizonGame | LaneGame, response: AbstractResponse
     return solve
 
 
-def can_eliminate(game: FiniteHorizonGame | LaneGame) -> bool:
+def can_eliminate(game: AnyGame) -> bool:
     """Tell whether the game has the form that `eliminate` needs, and its matrices fit in memory."""
-    return game.observes == "states" and (game.horizon + 1) * game.num_states**2 <= _MOST_STORED
+    in_time = not game.is_stationary and game.observes == "states"
+    return in_time and (game.horizon + 1) * game.num_states**2 <= _MOST_STORED
 
 
-def eliminate(
-    game: FiniteHorizonGame | LaneGame, response: AbstractResponse, mean_field: Array
-) -> Callable[[Array], Array]:
+def eliminate(game: AnyGame, response: AbstractResponse, mean_field: Array) -> Callable[[Array], Array]:
     """Factorise I − DΓ(μ) at a fixed point μ of a game that observes states; returns b ↦ (I − DΓ(μ))⁻¹ b.
 
     A change of μ moves the values V_t backward in time and the law of states ν_t forward,

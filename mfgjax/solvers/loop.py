@@ -7,8 +7,7 @@ import jax.numpy as jnp
 
 from .._result import RESULTS
 from .._typing import Array, Bool, Float, Int, Scalar
-from ..model import propagate
-from .base import AbstractSolver, Candidate, Problem, Progress
+from .base import AbstractSolver, Candidate, Problem, Progress, by_residual
 
 _RUNNING = -1
 _STRIDE = 8
@@ -53,15 +52,15 @@ def iterate(
 ) -> Outcome:
     """Drive a solver until it converges, fails, cycles, stalls or uses up its steps.
 
-    It starts from `guess`; None stands for the flow of the prior policy. A cycle is found by Brent's method:
-    one earlier iterate is kept, replaced after 1, 2, 4, ... steps, and an iterate that repeats it to rounding
-    p ≥ 2 steps later, far from converged, closes a cycle of period p.
+    It starts from `guess`; None stands for the flow of the prior policy, or a stationary game's initial law. A
+    cycle is found by Brent's method: one earlier iterate is kept, replaced after 1, 2, 4, ... steps, and an iterate
+    that repeats it to rounding p ≥ 2 steps later, far from converged, closes a cycle of period p.
 
     A problem with lanes ends each of them by itself: what a lane has found stays while others go on.
     """
     eps = float(jnp.finfo(problem.game.dtype).eps)
     if guess is None:
-        guess = propagate(problem.game, jnp.exp(problem.prior_policy()))
+        guess = problem.first_guess()
     runs_all_steps = solver.atol == 0
     level = reachable(problem, _floor(problem, guess))
     patience = None if runs_all_steps or getattr(solver, "averaging", None) is not None else solver.patience
@@ -117,7 +116,7 @@ def iterate(
 
     lanes = problem.lanes
     state = solver.init(problem, guess)
-    best = _empty(problem, guess)
+    best = _empty(problem, solver, guess)
     zero, zeros = jnp.int32(0), jnp.zeros(lanes, jnp.int32)
     history = jnp.full((max_steps if keep_history else 0, *lanes), jnp.nan, guess.dtype)
     improved = None if runs_all_steps else (best.residual, zeros)
@@ -128,7 +127,7 @@ def iterate(
     code = jnp.where(carry.code == _RUNNING, RESULTS.max_steps, carry.code)
     gave_up = (code == RESULTS.max_steps) | (code == RESULTS.stalled)
     # a run of all steps is judged by the default tolerance
-    judged = _with_default_tolerance(problem) if runs_all_steps else problem
+    judged = _with_default_tolerance(problem, solver) if runs_all_steps else problem
     floor = _floor(problem, best.candidate.mean_field)
     code = jnp.where(gave_up & (best.residual <= floor), RESULTS.precision, code)
     code = jnp.where(gave_up & (best.residual <= reachable(judged, floor)), RESULTS.converged, code)
@@ -142,8 +141,9 @@ def _floor(problem: Problem, mean_field: Array) -> Array:
     return problem.image_and_floor(mean_field)[1]
 
 
-def _empty(problem: Problem, guess: Array) -> Progress:
-    log_policy = None if problem.response.is_smooth else problem.prior_policy()
+def _empty(problem: Problem, solver: AbstractSolver, guess: Array) -> Progress:
+    is_residual = by_residual(problem.game, problem.response, solver)
+    log_policy = None if is_residual else problem.prior_policy()
     return Progress(
         Candidate(guess, log_policy),
         jnp.full(problem.lanes, jnp.inf, guess.dtype),
@@ -151,14 +151,15 @@ def _empty(problem: Problem, guess: Array) -> Progress:
     )
 
 
-def default_tolerance(dtype: Any, is_smooth: bool) -> float:
+def default_tolerance(dtype: Any, is_residual: bool) -> float:
     """Return the tolerance of the criterion by precision: residuals, or exploitabilities in units of reward."""
     double = jnp.finfo(dtype).eps < 1e-12
-    if is_smooth:
+    if is_residual:
         return 1e-10 if double else 1e-5
     return 1e-4 if double else 1e-3
 
 
-def _with_default_tolerance(problem: Problem) -> Problem:
-    default = default_tolerance(problem.game.dtype, problem.response.is_smooth)
+def _with_default_tolerance(problem: Problem, solver: AbstractSolver) -> Problem:
+    is_residual = by_residual(problem.game, problem.response, solver)
+    default = default_tolerance(problem.game.dtype, is_residual)
     return Problem(problem.game, problem.response, jnp.asarray(default, problem.game.dtype))

@@ -10,9 +10,8 @@ from .. import _checks
 from .._simplex import log_normalize
 from .._typing import Array, ArrayLike, Float
 from ..kernels.base import align
-from ..model import respond, state_law
-from ..model.maps import gain
-from ..operators import evaluate
+from ..model import AnyGame, respond, state_law
+from ..model.maps import evaluated, gain
 from ..responses import AbstractResponse, EntropyRegularized, Greedy
 from .base import AbstractSolver, Candidate, Problem, Progress
 
@@ -64,7 +63,11 @@ class MirrorDescent(AbstractSolver):
         self.prior_beta = _checks.scalar_in("prior_beta", prior_beta, 0, float("inf"), "(0, inf)")
         self.atol = _checks.tolerance(atol)
 
-    def check(self, response: AbstractResponse) -> None:
+    @property
+    def mixes(self) -> bool:
+        return True
+
+    def check(self, game: AnyGame, response: AbstractResponse) -> None:
         if not isinstance(response, EntropyRegularized | Greedy):
             raise ValueError(
                 f"`solver=MirrorDescent(...)` follows a criterion, and `{type(response).__name__}` policies maximise "
@@ -96,15 +99,7 @@ class MirrorDescent(AbstractSolver):
             progress = Progress(Candidate(seen, log_policy), found, never)
             beta = self.prior_beta.astype(game.dtype)
         regularised = response.is_smooth or self.prior_steps is not None
-        _, q = evaluate(
-            game.kernel_at,
-            game.reward_at,
-            seen,
-            log_policy,
-            game.discount,
-            jnp.zeros_like(game.initial),
-            (beta, prior) if regularised else None,
-        )
+        _, q = evaluated(game, seen, log_policy, (beta, prior) if regularised else None)
         eta = self.learning_rate(count) if callable(self.learning_rate) else self.learning_rate
         eta = jnp.asarray(eta, game.dtype)
         pull = jnp.minimum(eta / beta, 1) if regularised else jnp.zeros_like(eta)

@@ -7,11 +7,11 @@ import jax
 import jax.numpy as jnp
 
 from .. import _checks
+from .._linear import solve_linear
 from .._typing import Array
-from ..model import flow_distance
+from ..model import AnyGame, flow_distance
 from ..responses import AbstractResponse
 from .base import AbstractSolver, Candidate, Problem, Progress, needs_smooth
-from .linear import solve_linear
 
 
 class Newton(AbstractSolver):
@@ -19,7 +19,8 @@ class Newton(AbstractSolver):
 
     Quadratic near an equilibrium whatever the spectral radius of DΓ; from far away, at large β, use
     `Continuation`. The derivative is never stored: products come from the JVP of Γ, and the system is solved
-    by LU up to a few hundred unknowns and by GMRES beyond.
+    by LU up to a few hundred unknowns and by GMRES beyond. For smooth responses; in stationary games for all: with a
+    jumping one a step goes to the stationary law of the policy it finds.
 
     Args:
       atol: tolerance on the residual; None for the default of the precision, 0 to run `max_steps`.
@@ -31,8 +32,12 @@ class Newton(AbstractSolver):
     def __init__(self, *, atol: float | None = None):
         self.atol = _checks.tolerance(atol)
 
-    def check(self, response: AbstractResponse) -> None:
-        needs_smooth(self, response)
+    def check(self, game: AnyGame, response: AbstractResponse) -> None:
+        needs_smooth(self, game, response)
+
+    @property
+    def mixes(self) -> bool:
+        return False
 
     def init(self, problem: Problem, guess: Array) -> Any:
         return (

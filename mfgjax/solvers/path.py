@@ -22,9 +22,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from .._linear import solve_linear
 from .._typing import Array, Bool, Int, Scalar
 from ..model import flow_distance
-from .linear import solve_linear
 
 START, TRACK, FINISH = 0, 1, 2
 _MOST_CORRECTIONS = 8

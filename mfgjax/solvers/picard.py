@@ -8,10 +8,10 @@ import jax.numpy as jnp
 from .. import _checks
 from .._simplex import safe_log
 from .._typing import Array, ArrayLike, Float
-from ..model import respond, state_law
+from ..model import AnyGame, respond, state_law
 from ..model.maps import gain
 from ..responses import AbstractResponse
-from .base import AbstractSolver, Candidate, Problem, Progress
+from .base import AbstractSolver, Candidate, Problem, Progress, by_residual
 
 
 class Picard(AbstractSolver):
@@ -21,6 +21,9 @@ class Picard(AbstractSolver):
     averaging it is fictitious play, which also serves `Greedy` responses: there the joint laws of states and
     actions are averaged, and the policy that generates the average is judged by its exploitability.
 
+    In a stationary game Γ(z) = Φ(z, π), with π the response to z: with a `Trembling` response it is the T-BR
+    iteration, with α < 1 its damped form. Averaging goes over the stationary laws of the best responses there.
+
     Args:
       damping: α in (0, 1].
       averaging: None; "uniform", α_k = 1/(k+1), the mean of all best responses; "linear", α_k = 2/(k+2),
@@ -28,7 +31,7 @@ class Picard(AbstractSolver):
       atol: tolerance on the criterion; None for the default of the precision, 0 to run `max_steps`.
 
     Source: Guan et al. (2021), arXiv:2110.07469, eq. (16) iterated; averaging: Perrin et al. (2020),
-    arXiv:2007.03458.
+    arXiv:2007.03458; in stationary games Lee et al. (2021), arXiv:2006.11683, algorithm 1.
     """
 
     damping: Float[Array, "*batch"]
@@ -49,8 +52,12 @@ class Picard(AbstractSolver):
         self.averaging = None if averaging is None else str(averaging)
         self.atol = _checks.tolerance(atol)
 
-    def check(self, response: AbstractResponse) -> None:
+    def check(self, game: AnyGame, response: AbstractResponse) -> None:
         pass
+
+    @property
+    def mixes(self) -> bool:
+        return self.averaging is not None
 
     def _weight(self, step: Array, dtype: Any) -> Array:
         if self.averaging == "uniform":
@@ -61,17 +68,17 @@ class Picard(AbstractSolver):
 
     def init(self, problem: Problem, guess: Array) -> Any:
         start = jnp.int32(0)
-        if problem.response.is_smooth:
-            return start, guess
+        if by_residual(problem.game, problem.response, self):
+            return start, guess, problem.no_values()
         return start, respond(problem.game, guess, problem.response).policy
 
     def step(self, problem: Problem, state: Any) -> tuple[Any, Progress]:
-        step, iterate = state
+        step, iterate = state[:2]
         weight = self._weight(step, problem.game.dtype)
-        if problem.response.is_smooth:
-            image = problem.image(iterate)
+        if by_residual(problem.game, problem.response, self):
+            image, values = problem.image_from(iterate, state[2])
             progress = Progress(Candidate(iterate, None), problem.distance(iterate, image), jnp.array(False))
-            return (step + 1, iterate + weight * (image - iterate)), progress
+            return (step + 1, iterate + weight * (image - iterate), values), progress
 
         game = problem.game
         mu, seen = state_law(game, iterate)

@@ -1,4 +1,4 @@
-"""The linear systems of Newton's method, of continuation and of the implicit derivative."""
+"""The linear systems of policy evaluation, Newton's method, continuation and the implicit derivative."""
 
 from collections.abc import Callable
 
@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jax.scipy.sparse.linalg import gmres
 
-from .._typing import Array
+from ._typing import Array
 
 DENSE_LIMIT = 640
 """Unknowns up to which the matrix is formed and factorised; beyond, GMRES uses products only."""

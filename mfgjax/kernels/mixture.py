@@ -1,0 +1,114 @@
+"""Kernels that are mixtures of simpler ones, and a fresh start as one of these."""
+
+from collections.abc import Sequence
+from typing import ClassVar, Self
+
+import equinox as eqx
+import jax.numpy as jnp
+
+from .. import _checks
+from .._typing import Array, ArrayLike, Float
+from .base import AbstractKernel, align
+
+
+class RestartKernel(AbstractKernel):
+    """A kernel that forgets: P(s'|s,a) = law(s'), whatever s and a. Memory and work O(S + A).
+
+    Args:
+      law: probabilities `[S]` of the next state.
+      num_actions: A.
+    """
+
+    law: Float[Array, "S *batch"]
+    actions: int = eqx.field(static=True)
+    takes_lanes: ClassVar[bool] = True
+
+    def __init__(self, law: ArrayLike, num_actions: int):
+        self.law = _checks.as_numbers("law", law)
+        _checks.shape_is("law", self.law, [(None,)], "states")
+        self.actions = _checks.integer_at_least("num_actions", num_actions, 1)
+
+    @property
+    def probabilities(self) -> Array:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """The law at every pair, `[1, S, A, S]`: for checks, not for computing."""
+        return jnp.broadcast_to(self.law, (1, self.num_states, self.actions, *self.law.shape))
+
+    def at(self, t: Array) -> Self:
+        return self
+
+    def expect(self, values: Float[Array, "S *batch"]) -> Float[Array, "S A *batch"]:
+        mean = (align(self.law, values) * values).sum(axis=0)
+        return jnp.broadcast_to(mean, (self.num_states, self.actions, *mean.shape))
+
+    def push(self, mass: Float[Array, "S A *batch"]) -> Float[Array, "S *batch"]:
+        moved = mass.sum(axis=(0, 1))
+        return align(self.law, moved[None]) * moved
+
+    @property
+    def num_states(self) -> int:
+        return self.law.shape[0]
+
+    @property
+    def num_actions(self) -> int:
+        return self.actions
+
+    @property
+    def num_times(self) -> int:
+        return 1
+
+
+class MixtureKernel(AbstractKernel):
+    """A kernel that draws one of several events, then moves as that event does.
+
+        P(s'|s,a) = Σ_k w_k P_k(s'|s,a)
+
+    What the population changes are often only the weights; then a callable `z -> MixtureKernel(parts, weights(z))`
+    costs as little as its parts.
+
+    Args:
+      parts: the kernels P_k, each the same at all times, with equal numbers of states and actions.
+      weights: their probabilities w_k, one number each.
+    """
+
+    parts: tuple[AbstractKernel, ...]
+    weights: tuple[Float[Array, "*batch"], ...]
+    takes_lanes: ClassVar[bool] = True
+
+    def __init__(self, parts: Sequence[AbstractKernel], weights: Sequence[ArrayLike]):
+        if len(parts) != len(weights) or not parts:
+            raise ValueError(f"`weights` must be one number for each kernel; got {len(weights)} for {len(parts)}.")
+        sizes = {(part.num_states, part.num_actions, part.num_times) for part in parts}
+        if len(sizes) > 1 or parts[0].num_times != 1:
+            raise ValueError(f"`parts` must agree in states, actions and have one time; got {sorted(sizes)}.")
+        self.parts = tuple(parts)
+        self.weights = tuple(_checks.as_numbers(f"weights[{k}]", weight) for k, weight in enumerate(weights))
+
+    @property
+    def probabilities(self) -> Array:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """The probabilities of all parts beside each other, `[1, S, A, K]`: for checks, not for computing."""
+        return jnp.concatenate(
+            [part.probabilities * weight for part, weight in zip(self.parts, self.weights, strict=True)], axis=3
+        )
+
+    def at(self, t: Array) -> Self:
+        return self
+
+    def expect(self, values: Float[Array, "S *batch"]) -> Float[Array, "S A *batch"]:
+        terms = [weight * part.expect(values) for part, weight in zip(self.parts, self.weights, strict=True)]
+        return sum(terms[1:], terms[0])
+
+    def push(self, mass: Float[Array, "S A *batch"]) -> Float[Array, "S *batch"]:
+        terms = [weight * part.push(mass) for part, weight in zip(self.parts, self.weights, strict=True)]
+        return sum(terms[1:], terms[0])
+
+    @property
+    def num_states(self) -> int:
+        return self.parts[0].num_states
+
+    @property
+    def num_actions(self) -> int:
+        return self.parts[0].num_actions
+
+    @property
+    def num_times(self) -> int:
+        return 1

@@ -1,0 +1,14 @@
+"""Learning the equilibrium of a stationary game from samples of its moves."""
+
+from .base import AbstractLearner as AbstractLearner
+from .base import Polynomial as Polynomial
+from .base import Task as Task
+from .gmbl import GMBL as GMBL
+from .iql import IQL as IQL
+from .mfq import MFQ as MFQ
+from .online_tmfq import OnlineTMFQ as OnlineTMFQ
+from .run import Run as Run
+from .run import run as run
+from .sampling import GameSimulator as GameSimulator
+from .sampling import next_mean_field as next_mean_field
+from .tmfq import TMFQ as TMFQ

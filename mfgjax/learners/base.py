@@ -1,0 +1,88 @@
+"""What a learner is, and what it is given."""
+
+from abc import abstractmethod
+from collections.abc import Callable
+from typing import Any
+
+import equinox as eqx
+import jax.numpy as jnp
+
+from .. import _checks
+from .._typing import Array, Scalar
+from ..model import StationaryGame
+from ..responses import AbstractTrembling, Backup
+from .sampling import Draw
+
+
+class Task(eqx.Module):
+    """A game of which the moves can only be sampled; its rewards are known.
+
+    Attributes:
+      game: gives rewards, discount and shapes.
+      response: how agents act on action values, such as `Trembling(epsilon)`.
+      simulator: `(z) -> draw`, with `draw(key, states, actions)` the next states.
+    """
+
+    game: StationaryGame
+    response: AbstractTrembling
+    simulator: Callable[[Array], Draw]
+
+    def backup(self, q: Array) -> Backup:
+        """Return G(Q) `[S]` and π_Q `[S, A]` of action values `[S, A]`."""
+        return self.response.backup(jnp.int32(0), q, self.game.available[0])
+
+    def backup_rows(self, rows: Array, states: Array) -> Backup:
+        """Return the same for rows `[N, A]`, each of an agent in one of the states `[N]`."""
+        return self.response.backup(jnp.int32(0), rows, self.game.available[0][states])
+
+    def reward(self, z: Array) -> Array:
+        """Return r(s,a,z), `[S, A]`."""
+        return self.game.reward_at(jnp.int32(0), z)
+
+
+class AbstractLearner(eqx.Module):
+    """A method of learning, as pure `init` and `step` functions that `run` drives.
+
+    A state is any tuple of arrays whose field `z` is the law of the states, `[S]`.
+    """
+
+    @abstractmethod
+    def init(self, task: Task, key: Array, z: Array) -> Any:
+        """Return the state before the first step, in a population with law z, with all values 0."""
+
+    @abstractmethod
+    def step(self, task: Task, state: Any, key: Array) -> Any:
+        """Learn in the population as it is, and let it move once."""
+
+    @abstractmethod
+    def policy(self, task: Task, state: Any) -> Array:
+        """Return what is played, `[S, A]`; the mean over agents in a state where each has a policy of its own."""
+
+
+class Polynomial(eqx.Module):
+    """The step size 1/n^w at the n-th visit of a state and an action.
+
+    Args:
+      exponent: w in (1/2, 1): slow enough to forget the start, fast enough to average noise.
+
+    Source: Even-Dar and Mansour (2003), JMLR 5; Lee et al. (2021), arXiv:2006.11683, theorem 4.
+    """
+
+    exponent: Scalar
+
+    def __init__(self, exponent: float = 0.77):
+        self.exponent = _checks.scalar_in("exponent", exponent, 0.5, 1, "(1/2, 1)")
+
+    def __call__(self, visits: Array) -> Array:
+        return 1 / visits**self.exponent
+
+
+def step_size(name: str, rate: Any) -> Any:
+    """Return a schedule: the default, or a callable of the number of visits, such as an optax schedule."""
+    if rate is None:
+        return Polynomial()
+    if not callable(rate):
+        got = _checks.shorten(rate)
+        raise ValueError(f"`{name}` must be a callable (visits), such as an optax schedule; got {got}.")
+    _checks.shape_returned(name, _checks.returned(name, rate, {"visits": jnp.ones(())}, "at 1"), [()], "one number")
+    return rate

@@ -1,0 +1,61 @@
+"""Model-based learning from a generative model: estimate the kernel, then solve it."""
+
+from typing import NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+
+from .. import _checks
+from .._typing import Array
+from ..kernels import DenseKernel
+from ..operators import Decision, improve, response_values
+from .base import AbstractLearner, Task
+from .sampling import histogram
+
+
+class GMBLState(NamedTuple):
+    """Law and action values."""
+
+    z: Array
+    q: Array
+
+
+class GMBL(AbstractLearner):
+    """Draw every pair of state and action n times in the population z_k, and take the frequencies for the kernel.
+
+    The TQ-values of the estimated kernel are found exactly, and the population moves by it, too: no further draws.
+
+    Args:
+      num_samples: n ≥ 1, draws of each pair at each step.
+
+    Source: Lee et al. (2021), arXiv:2006.11683, section 4.2 ("GMBL" in section 6).
+    """
+
+    num_samples: int = eqx.field(static=True)
+
+    def __init__(self, num_samples: int = 100):
+        self.num_samples = _checks.integer_at_least("num_samples", num_samples, 1)
+
+    def init(self, task: Task, key: Array, z: Array) -> GMBLState:
+        return GMBLState(z, jnp.zeros((task.game.num_states, task.game.num_actions), z.dtype))
+
+    def step(self, task: Task, state: GMBLState, key: Array) -> GMBLState:
+        S, A = state.q.shape
+        draw = task.simulator(state.z)
+
+        def frequencies(pair: tuple) -> Array:
+            key, s, a = pair
+            after = draw(key, jnp.full(self.num_samples, s), jnp.full(self.num_samples, a))
+            return histogram(after, S, state.z.dtype)
+
+        states, actions = (x.reshape(-1) for x in jnp.meshgrid(jnp.arange(S), jnp.arange(A), indexing="ij"))
+        table = jax.lax.map(frequencies, (jax.random.split(key, S * A), states, actions))
+        kernel = DenseKernel(table.reshape(S, A, S))
+        problem = Decision(kernel, task.reward(state.z), task.game.available[0], task.game.discount)
+        values = response_values(problem, task.response, task.backup(state.q).values)
+        backup, q = improve(problem, task.response, values)
+        return GMBLState(kernel.push(state.z[:, None] * backup.policy), q)
+
+    def policy(self, task: Task, state: GMBLState) -> Array:
+        return task.backup(state.q).policy

@@ -1,0 +1,136 @@
+"""Running a learner, many times at once."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from .. import _checks
+from .._typing import Array, ArrayLike
+from ..equilibrium import Equilibrium
+from ..model import StationaryGame
+from ..responses import AbstractTrembling
+from ..solve import fit_response
+from .base import AbstractLearner, Task
+from .sampling import GameSimulator
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """What a learner went through, once for every seed.
+
+    Attributes:
+      laws: z_0, z_1, ..., `[seeds, steps + 1, S]`.
+      policy: what is played at the end, `[seeds, S, A]`.
+      state: of the learner at the end, with a first axis of seeds: `run(..., resume=run)` goes on from it.
+      num_steps: steps taken, those before a resumption included.
+      seed: of the random numbers.
+    """
+
+    laws: np.ndarray
+    policy: np.ndarray
+    state: Any
+    num_steps: int
+    seed: int
+
+    def distance(self, to: Equilibrium | ArrayLike) -> np.ndarray:
+        """Return the total variation distance of every law to another, `[seeds, steps + 1]`."""
+        law = np.asarray(to.mean_field if isinstance(to, Equilibrium) else to)
+        return np.abs(self.laws - law).sum(axis=2) / 2
+
+    def policy_error(self, to: Equilibrium | ArrayLike) -> np.ndarray:
+        """Return the total variation distance of the policy to another, averaged over the end's law, `[seeds]`."""
+        policy = np.asarray(to.policy if isinstance(to, Equilibrium) else to)
+        apart = np.abs(self.policy - policy).sum(axis=2) / 2
+        return (self.laws[:, -1] * apart).sum(axis=1)
+
+    @property
+    def mean_state(self) -> np.ndarray:
+        """Σ_s s z_k(s), `[seeds, steps + 1]`."""
+        return self.laws @ np.arange(self.laws.shape[2])
+
+
+def run(
+    game: StationaryGame,
+    response: AbstractTrembling,
+    learner: AbstractLearner,
+    num_steps: int = 150,
+    *,
+    seed: int = 0,
+    num_seeds: int = 1,
+    simulator: Callable[[Array], Any] | None = None,
+    initial: ArrayLike | None = None,
+    resume: Run | None = None,
+) -> Run:
+    """Run a learner for some steps of the population, with several seeds at once.
+
+    The numbers of a step depend on `seed`, the number of the run and that of the step alone: a run that is cut in two
+    by `resume` gives what one run gives.
+
+    Args:
+      game: one that observes the law of the states. Learners use its rewards, and its kernel only through `simulator`.
+      response: how agents act on action values: `Trembling`, or `EpsilonGreedy` for plain Q-learning.
+      learner: the method, such as `OnlineTMFQ()`.
+      num_steps: steps k of the population.
+      seed: whole number ≥ 0.
+      num_seeds: how many runs, each with random numbers of its own.
+      simulator: `(z) -> draw`, with `draw(key, states, actions)` the next states; None: that of the game's kernel.
+      initial: z_0, `[S]`; None: that of the game.
+      resume: an earlier run of the same game and learner, to go on from.
+
+    Returns:
+      A `Run`: the laws at all steps, and policy and state at the end.
+
+    Raises:
+      ValueError: if an argument is invalid.
+
+    Source: Lee et al. (2021), arXiv:2006.11683, sections 4-6.
+    """
+    if not isinstance(game, StationaryGame):
+        raise ValueError(f"`game` must be a `StationaryGame`; got {_checks.shorten(game)}.")
+    if game.observes != "states":
+        raise ValueError("`game` observes the joint law of states and actions; learners know laws of states.")
+    if not isinstance(response, AbstractTrembling):
+        raise ValueError(f"`response` must be `Trembling(epsilon)` or `EpsilonGreedy(epsilon)`; got {response!r}.")
+    if not isinstance(learner, AbstractLearner):
+        raise ValueError(f"`learner` must be a learner such as `OnlineTMFQ()`; got {_checks.shorten(learner)}.")
+    num_steps = _checks.integer_at_least("num_steps", num_steps, 1)
+    seed = _checks.integer_at_least("seed", seed, 0)
+    num_seeds = _checks.integer_at_least("num_seeds", num_seeds, 1)
+    law = np.asarray(game.initial if initial is None else _checks.as_numbers("initial", initial))
+    _checks.shape_is("initial", law, [(game.num_states,)], "states")
+    _checks.distribution("initial", law)
+    fitted: Any = fit_response(game, response)
+    task = Task(game, fitted, GameSimulator(game) if simulator is None else simulator)
+    keys = jax.vmap(lambda i: jax.random.fold_in(jax.random.key(seed), i))(jnp.arange(num_seeds))
+    if resume is None:
+        state, done = _start(learner, task, keys, jnp.asarray(law, game.dtype)), 0
+    else:
+        if (resume.seed, len(resume.laws)) != (seed, num_seeds):
+            before = f"{len(resume.laws)} runs from seed {resume.seed}"
+            raise ValueError(f"`resume` is {before}; got `num_seeds={num_seeds}`, `seed={seed}`.")
+        state, done = resume.state, resume.num_steps
+    state, laws, policy = _steps(learner, task, keys, state, done + jnp.arange(num_steps))
+    return Run(np.asarray(laws), np.asarray(policy), state, done + num_steps, seed)
+
+
+@eqx.filter_jit
+def _start(learner: AbstractLearner, task: Task, keys: Array, z: Array) -> Any:
+    return jax.vmap(lambda key: learner.init(task, jax.random.fold_in(key, 0), z))(keys)
+
+
+@eqx.filter_jit
+def _steps(learner: AbstractLearner, task: Task, keys: Array, state: Any, numbers: Array) -> Any:
+    def one(key: Array, state: Any) -> Any:
+        def step(state: Any, k: Array) -> tuple[Any, Array]:
+            state = learner.step(task, state, jax.random.fold_in(key, k + 1))
+            return state, state.z
+
+        after, laws = jax.lax.scan(step, state, numbers)
+        return after, jnp.concatenate([state.z[None], laws]), learner.policy(task, after)
+
+    return jax.vmap(one)(keys, state)

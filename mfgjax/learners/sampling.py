@@ -1,0 +1,89 @@
+"""Drawing next states, actions and populations."""
+
+from collections.abc import Callable
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+
+from .._typing import Array
+from ..model import StationaryGame
+
+Draw = Callable[[Array, Array, Array], Array]
+"""`(key, states, actions) -> next states`, integers of one shape: what a simulator does in one population."""
+
+
+class GameSimulator(eqx.Module):
+    """The simulator of a game: z ↦ a function that draws s' ~ P(·|s,a,z).
+
+    Any callable of this form can stand in its place, such as one around a program of one's own: learners call nothing
+    else of the moves.
+
+    Args:
+      game: whose kernel is sampled.
+    """
+
+    game: StationaryGame
+
+    def __call__(self, z: Array) -> Draw:
+        """Return `draw(key, states, actions)` for integer arrays of one shape, in a population with law z."""
+        S, A = self.game.num_states, self.game.num_actions
+        kernel = self.game.kernel_at(jnp.int32(0), z)
+        rows = jax.vmap(kernel.expect, in_axes=1, out_axes=2)(jnp.eye(S, dtype=self.game.dtype))
+        # the last state takes what rounding leaves
+        table = jnp.cumsum(rows, axis=2).at[:, :, -1].set(jnp.inf).reshape(-1)
+
+        def draw(key: Array, states: Array, actions: Array) -> Array:
+            row = (states * A + actions) * S
+            u = jax.random.uniform(key, jnp.shape(states), table.dtype)
+            low, high = jnp.zeros_like(row), jnp.full_like(row, S - 1)
+            for _ in range((S - 1).bit_length()):  # the first state whose cumulated probability exceeds u
+                middle = (low + high) // 2
+                beyond = u >= table[row + middle]
+                low, high = jnp.where(beyond, middle + 1, low), jnp.where(beyond, high, middle)
+            return low
+
+        return draw
+
+
+def draw_actions(key: Array, rows: Array) -> Array:
+    """Return one action for each row of a table of policies `[N, A]`."""
+    u = jax.random.uniform(key, rows.shape[:1], rows.dtype)
+    beyond = u[:, None] >= jnp.cumsum(rows, axis=1)[:, :-1]
+    return beyond.sum(axis=1)
+
+
+def next_mean_field(
+    draw: Draw, key: Array, z: Array, policy: Array, num_samples: int, *, stratified: bool = False
+) -> Array:
+    """Estimate Φ(z, π) from draws: the law of the next states of `num_samples` agents (the Next-MF scheme).
+
+    Args:
+      draw: of the population z.
+      key: of the draws.
+      z: law of the states, `[S]`.
+      policy: `[S, A]`.
+      num_samples: M.
+      stratified: take pairs (s, a) at even steps through z ⊗ π, one in each of M equal parts, in place of independent
+        ones: less variance, no bias.
+
+    Returns:
+      A law `[S]` in multiples of 1/M.
+
+    Source: the scheme that Lee et al. (2021), arXiv:2006.11683, section 4.1, call Next-MF; its details are in their
+    supplement.
+    """
+    first, second = jax.random.split(key)
+    u = jax.random.uniform(first, (num_samples,), z.dtype)
+    if stratified:
+        u = (jnp.arange(num_samples) + u) / num_samples
+    cumulated = jnp.cumsum((z[:, None] * policy).reshape(-1))
+    pairs = jnp.minimum(jnp.searchsorted(cumulated, u, side="right"), policy.size - 1)
+    states, actions = jnp.divmod(pairs, policy.shape[1])
+    return histogram(draw(second, states, actions), len(z), z.dtype)
+
+
+def histogram(states: Array, num_states: int, dtype: Any) -> Array:
+    """Return the empirical law of many states."""
+    return jnp.zeros(num_states, dtype).at[states].add(1 / states.size)

@@ -1,0 +1,264 @@
+"""Stationary games: the same decision problem at every time, discounted."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from .. import _checks
+from .._typing import Array, ArrayLike, Bool, Float, Scalar
+from ..kernels import AbstractKernel, DenseKernel
+from .parts import Axes, booleans, check_kernel_values, kernel_axes, names_of
+from .rewards import PairwiseReward, TableReward, check_interaction
+
+
+class StationaryGame(eqx.Module):
+    """A mean-field game without an end: payoffs and moves depend on the population, not on the time.
+
+    Agents maximise E Σ_k γ^k r(s_k, a_k, z) in a population whose law z stays as it is; an equilibrium is a law
+    that its own response keeps:
+
+        z'(s') = Φ(z, π)(s') = Σ_{s,a} z(s) π(a|s) P(s'|s,a,z),   z = Φ(z, π),   π the response to z.
+
+    The game is the physics alone: how agents act on it is a response (`Trembling`, `EntropyRegularized`, ...).
+    Functions of games take and return `mean_field` as `[S]`, policies as `[S, A]`, values as `[S]`.
+
+    Args:
+      kernel: how an agent moves: an array `[S, A, S]` of P(s'|s,a), a kernel object, or a callable
+        `(z) -> array or kernel object` when it depends on the population.
+      reward: an array `[S, A]`, a `PairwiseReward`, or a callable `(z) -> [S, A]`; A may be 1 where all actions
+        earn the same.
+      discount: γ in (0, 1), per step.
+      initial: the law `[S]` from which iterations start; None: uniform.
+      available: which actions exist where, booleans `[S, A]`; None: all.
+      observes: what z is in rewards and kernels: "states", the law `[S]` of the states, or "state_actions", the
+        joint law `[S, A]` of states and actions.
+      state_labels: names of the states, for tables and pictures.
+      action_labels: names of the actions.
+
+    All floating arrays are brought to one precision, the widest given. Parameters that one wants to sweep or
+    differentiate live in an `equinox.Module` with `__call__`: arrays captured by a lambda are constants. Callables
+    are tried at the initial law, at the uniform one, and with everybody in the first or in the last state; rows
+    that are no probabilities elsewhere end as the result `not_stochastic`.
+
+    Raises:
+      ValueError: naming the field, the first offending place and its value.
+
+    Source: Lee et al. (2021), arXiv:2006.11683, section 2, eqs. (1), (2).
+    """
+
+    kernel: AbstractKernel | Callable[[Array], Any]
+    reward: Callable[..., Array]
+    initial: Float[Array, "S *batch"]
+    available: Bool[Array, "1 S A"]
+    discount: Float[Array, "*batch"]
+    observes: str = eqx.field(static=True)
+    state_labels: tuple[str, ...] = eqx.field(static=True)
+    action_labels: tuple[str, ...] = eqx.field(static=True)
+    is_stationary: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        kernel: ArrayLike | AbstractKernel | Callable,
+        reward: ArrayLike | Callable,
+        discount: ArrayLike,
+        *,
+        initial: ArrayLike | None = None,
+        available: ArrayLike | None = None,
+        observes: str = "states",
+        state_labels: Sequence[str] | None = None,
+        action_labels: Sequence[str] | None = None,
+    ):
+        _checks.one_of("observes", observes, ("states", "state_actions"))
+        self.observes = str(observes)
+        discount = _checks.scalar_in("discount", discount, 0, 1, "(0, 1)")
+        if not isinstance(kernel, AbstractKernel) and not callable(kernel):
+            kernel = DenseKernel(kernel)
+        if not callable(reward):
+            table = _checks.as_numbers("reward", reward)
+            _checks.shape_is("reward", table, [(None,) * 2], "states, actions")
+            reward = TableReward(table[None])
+        law = None if initial is None else _checks.as_numbers("initial", initial)
+        if law is not None:
+            _checks.shape_is("initial", law, [(None,)], "states")
+        mask = booleans("available", available)
+        S, A = _sizes(kernel, reward, law, mask, self.observes)
+        if law is None:
+            law = np.full(S, 1 / S)
+        else:
+            _checks.shape_is("initial", law, [(S,)], "states")
+        given = (kernel, reward) if initial is None else (kernel, reward, law)
+        dtypes = [leaf.dtype for leaf in jax.tree.leaves(given) if eqx.is_inexact_array(leaf)]
+        dtype = jnp.result_type(*dtypes) if dtypes else jnp.zeros(()).dtype
+        mask = _available(mask, S, A)
+        self.kernel, self.reward, self.initial, self.discount, self.available = jax.tree.map(
+            lambda leaf: _checks.on_device(leaf, dtype), (kernel, reward, law, discount, mask)
+        )
+        self.state_labels = names_of("state_labels", state_labels, S)
+        self.action_labels = names_of("action_labels", action_labels, A)
+        _check_shapes(self)
+        validate_stationary(self)
+
+    @property
+    def horizon(self) -> int:
+        """Inside the library a stationary game has one time, so that horizon + 1 = 1."""
+        return 0
+
+    @property
+    def lanes(self) -> tuple[int, ...]:
+        """The axes behind those of one game: none. `LaneGame` has one."""
+        return ()
+
+    @property
+    def num_states(self) -> int:
+        return self.initial.shape[0]
+
+    @property
+    def num_actions(self) -> int:
+        return self.available.shape[2]
+
+    @property
+    def dtype(self) -> jnp.dtype:
+        return self.initial.dtype
+
+    @property
+    def num_seen_axes(self) -> int:
+        """Return how many axes a mean field has."""
+        return 1 if self.observes == "states" else 2
+
+    def kernel_at(self, t: Scalar, mean_field: Array) -> AbstractKernel:
+        """Return the kernel in a population with that mean field; `t` is not used."""
+        if isinstance(self.kernel, AbstractKernel):
+            return self.kernel.at(jnp.int32(0))
+        kernel = self.given_kernel(t, mean_field)
+        return (kernel if isinstance(kernel, AbstractKernel) else DenseKernel(kernel)).at(jnp.int32(0))
+
+    def reward_at(self, t: Scalar, mean_field: Array) -> Array:
+        """Return r(s,a,mean_field) as `[S, A]`."""
+        return jnp.broadcast_to(self.pay_at(t, mean_field), (self.num_states, self.num_actions))
+
+    def pay_at(self, t: Scalar, mean_field: Array) -> Array:
+        """Return r(s,a,mean_field) as `[S, A]`, or `[S, 1]` where all actions earn the same."""
+        return jnp.asarray(self.given_reward(t, mean_field)).astype(self.dtype)
+
+    def available_at(self, t: Scalar) -> Array:
+        """Return which actions exist, `[S, A]`."""
+        return self.available[0]
+
+    def observe(self, mu: Array, mass: Array) -> Array:
+        """Return what payoffs see of the law of states `mu` and the joint law `mass`."""
+        return mu if self.observes == "states" else mass
+
+    def given_kernel(self, t: Scalar, mean_field: Array) -> Any:
+        """Return what a kernel that was given as a callable returns."""
+        return self.kernel(mean_field)  # pyright: ignore[reportCallIssue]
+
+    def given_reward(self, t: Scalar, mean_field: Array) -> Array:
+        """Return what the callable that pays returns; the library's own rewards take a time, which is 0."""
+        if isinstance(self.reward, TableReward | PairwiseReward):
+            return self.reward(jnp.int32(0), mean_field)
+        return self.reward(mean_field)
+
+
+def _sizes(kernel: Any, reward: Any, law: Any, mask: Any, observes: str) -> tuple[int, int]:
+    if isinstance(kernel, AbstractKernel):
+        return kernel.num_states, kernel.num_actions
+    if mask is not None:
+        return mask.shape[-2], mask.shape[-1]
+    if isinstance(reward, TableReward):
+        return reward.table.shape[1], reward.table.shape[2]
+    if law is not None and observes == "states" and not isinstance(reward, PairwiseReward):
+        shape = getattr(_checks.returned("reward", reward, {"z": law}, "at the initial law"), "shape", ())
+        if len(shape) == 2 and shape[1] > 1:
+            return law.shape[0], shape[1]
+    raise ValueError(
+        "`available` must be given, booleans [S, A]: callables alone do not tell the numbers of states and actions."
+    )
+
+
+def _available(mask: Any, num_states: int, num_actions: int) -> Any:
+    if mask is None:
+        return np.ones((1, num_states, num_actions), dtype=bool)
+    _checks.shape_is("available", mask, [(num_states, num_actions)], "states, actions")
+    if not _checks.is_traced(mask):
+        rows = mask.any(axis=-1)
+        _checks.all_true("available", rows, rows, "every state needs an available action")
+    return mask[None]
+
+
+def probes(game: StationaryGame) -> dict[str, Array]:
+    """Return the mean fields at which callables are tried, by the words for them."""
+    S = game.num_states
+    point = np.zeros((2, S))
+    point[0, 0] = point[1, -1] = 1
+    laws = {
+        "at the initial law": game.initial,
+        "at the uniform law": jnp.full(S, 1 / S, game.dtype),
+        "with all in the first state": jnp.asarray(point[0], game.dtype),
+        "with all in the last state": jnp.asarray(point[1], game.dtype),
+    }
+    if game.observes == "states":
+        return laws
+    uniform = game.available[0].astype(game.dtype)
+    uniform = uniform / uniform.sum(axis=1, keepdims=True)
+    return {words: law[:, None] * uniform for words, law in laws.items()}
+
+
+def _check_shapes(game: StationaryGame) -> None:
+    S, A = game.num_states, game.num_actions
+    with jax.ensure_compile_time_eval():
+        seen = probes(game)["at the initial law"]
+    kernel, reward, at = game.kernel, game.reward, "at the initial law"
+    if isinstance(kernel, AbstractKernel):
+        if kernel.num_times != 1:
+            raise ValueError(f"`kernel` has {kernel.num_times} times; a stationary game needs one.")
+    else:
+        result = _checks.returned("kernel", kernel, {"z": seen}, at, kernel_axes)
+        if not isinstance(result, Axes):
+            _checks.shape_returned("kernel", result, [(S, A, S)], "states, actions, next states, by the callable")
+        elif result != Axes(1, S, A):
+            raise ValueError(
+                f"`kernel` must return the kernel of one time, {S} states and {A} actions; got (times, states, "
+                f"actions) = {tuple(result)}."
+            )
+    shapes = [(S, A), (S, 1)]
+    if isinstance(reward, TableReward):
+        _checks.shape_is("reward", reward.table[0], shapes, "states, actions (or 1)")
+    elif isinstance(reward, PairwiseReward):
+        check_interaction(reward.L, seen.shape, A, 1)
+        result = _checks.returned("reward", reward, {"t": jnp.int32(0), "z": seen}, at)
+        _checks.shape_returned("reward", result, shapes, "states, actions (or 1)")
+    else:
+        result = _checks.returned("reward", reward, {"z": seen}, at)
+        _checks.shape_returned("reward", result, shapes, "states, actions (or 1)")
+
+
+def validate_stationary(game: StationaryGame) -> None:
+    """Check the values of a stationary game's arrays, and of its callables at a few mean fields."""
+    if _checks.is_traced(game):
+        return
+    _checks.distribution("initial", game.initial)
+    available = np.asarray(game.available)
+    if isinstance(game.kernel, AbstractKernel):
+        check_kernel_values(game.kernel, available)
+    if isinstance(game.reward, TableReward):
+        table = np.broadcast_to(np.asarray(game.reward.table[0]), available.shape[1:])
+        _checks.all_true("reward", table, np.isfinite(table) | ~available[0], "it must be a finite number")
+    if isinstance(game.kernel, AbstractKernel) and isinstance(game.reward, TableReward):
+        return
+    with jax.ensure_compile_time_eval():  # a game that is known may be built inside `jit`
+        tried = _tried(game)
+    for words, (kernel, reward) in tried.items():
+        if not isinstance(game.kernel, AbstractKernel):
+            check_kernel_values(kernel, available, f" {words}")
+        pay = np.asarray(reward)
+        _checks.all_true("reward", pay, np.isfinite(pay) | ~available[0], "it must be a finite number", f" {words}")
+
+
+@eqx.filter_jit  # one small program instead of dozens of operations
+def _tried(game: StationaryGame) -> dict[str, tuple[AbstractKernel, Array]]:
+    time = jnp.int32(0)
+    return {words: (game.kernel_at(time, z), game.reward_at(time, z)) for words, z in probes(game).items()}

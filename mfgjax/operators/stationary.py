@@ -1,0 +1,266 @@
+"""Discounted decision problems without an end: their values, by policy and by value iteration; laws of states.
+
+A `Decision` is what an agent faces in one population. Values `[S]` are the fixed point of V = T(V),
+
+    q(s,a) = r(s,a) + γ Σ_s' P(s'|s,a) V(s'),   T(V) = values of the response to q.
+
+T is monotone and T(V + c) = T(V) + γ c for every response of the library, so it is a γ-contraction in the sup norm.
+"""
+
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+
+from .._linear import DENSE_LIMIT, solve_linear
+from .._typing import Array, Bool, Float
+from ..kernels.base import align
+from ..responses import AbstractResponse, Backup
+
+_ROUNDING = 16
+"""Spacings of numbers, at the size of the values, below which a change of values is taken for rounding."""
+
+_MOST_POLICIES = 100
+_MOST_SWEEPS = 100_000
+
+
+class Decision(eqx.Module):
+    """The decision problem that a population poses: `kernel` has `expect` and `push`, `reward` is `[S, A]`."""
+
+    kernel: Any
+    reward: Float[Array, "S A *batch"]
+    available: Bool[Array, "S A"]
+    discount: Float[Array, "*#batch"]
+
+    def q(self, values: Array) -> Array:
+        """Return r(s,a) + γ Σ_s' P(s'|s,a) v(s')."""
+        return self.reward + self.discount * self.kernel.expect(values)
+
+    def mean(self, weights: Array, values: Array) -> Array:
+        """Return Σ_a w(s,a) Σ_s' P(s'|s,a) v(s'), where w is not 0."""
+        ahead = self.kernel.expect(values)
+        return jnp.where(weights != 0, weights * ahead, 0).sum(axis=1)
+
+
+def improve(decision: Decision, response: AbstractResponse, values: Array) -> tuple[Backup, Array]:
+    """Return one step of value iteration: the backup of q, and q itself."""
+    q = decision.q(values)
+    return response.backup(jnp.int32(0), q, decision.available), q
+
+
+def response_values(decision: Decision, response: AbstractResponse, start: Array) -> Array:
+    """Return the values V = T(V) of a response; differentiable in decision and response, whatever method found V.
+
+    Up to some hundred states it is policy iteration, which is exact after a few linear systems; beyond, and where
+    many problems are solved at once, value iteration, which needs no matrix.
+    """
+    problem = (decision, response)
+    held = jax.tree.map(lambda x: jax.lax.stop_gradient(x) if eqx.is_inexact_array(x) else x, problem)
+    start = jax.lax.stop_gradient(start)
+    method = policy_iteration if start.ndim == 1 and len(start) <= DENSE_LIMIT else value_iteration
+    return _fixed_values(problem, method(held[0], held[1], start))
+
+
+def policy_iteration(decision: Decision, response: AbstractResponse, start: Array) -> Array:
+    """Return V = T(V) by Newton's method, whose steps evaluate a policy: V ← V + (I − γ P_w)⁻¹ (T(V) − V).
+
+    w = dT/dq are the weights of the actions in the values: the policy itself where the response maximises a
+    criterion, a greedy one where its values are greedy. From any start the values of the policies rise, and for the
+    hard responses a policy repeats after finitely many.
+    """
+
+    def residual(values: Array) -> Any:
+        def backed(q: Array) -> Array:
+            return response.backup(jnp.int32(0), q, decision.available).values
+
+        found, pull = jax.vjp(backed, decision.q(values))
+        return found - values, pull(jnp.ones_like(found))[0]
+
+    def unsettled(carry: tuple) -> Bool[Array, ""]:
+        values, off, _, count = carry
+        size = jnp.abs(values).max() + jnp.abs(decision.reward).max()
+        return (jnp.abs(off).max() > _ROUNDING * jnp.finfo(values.dtype).eps * size) & (count < _MOST_POLICIES)
+
+    def evaluate(carry: tuple) -> tuple:
+        values, off, weights, count = carry
+        values = values + _solve(decision, weights, off)
+        return values, *residual(values), count + 1
+
+    return jax.lax.while_loop(unsettled, evaluate, (start, *residual(start), jnp.int32(0)))[0]
+
+
+def value_iteration(
+    decision: Decision, response: AbstractResponse, start: Array, tolerance: float | None = None
+) -> Array:
+    """Return V = T(V) by iterating T, with MacQueen's bounds: with Δ = T(V) − V,
+
+        T(V) + γ/(1−γ) min Δ ≤ V* ≤ T(V) + γ/(1−γ) max Δ.
+
+    It stops in each lane by itself where these are `tolerance` apart (None: at the rounding level of Δ), and returns
+    their middle.
+    """
+    eps = jnp.finfo(start.dtype).eps
+
+    def swept(values: Array) -> Any:
+        found = improve(decision, response, values)[0].values
+        change = found - values
+        return found, change.min(axis=0), change.max(axis=0)
+
+    def is_open(values: Array, low: Array, high: Array) -> Array:
+        if tolerance is not None:
+            return decision.discount * (high - low) > tolerance * (1 - decision.discount)
+        # NaN compares as settled: what is not finite is found by whoever asked
+        return high - low > _spacings(values) * eps * jnp.abs(values).max(axis=0)
+
+    def unsettled(carry: tuple) -> Bool[Array, ""]:
+        values, low, high, count = carry
+        return is_open(values, low, high).any() & (count < _MOST_SWEEPS)
+
+    def sweep(carry: tuple) -> tuple:
+        values, low, high, count = carry
+        goes_on = is_open(values, low, high)
+        after = swept(values)
+        held = [jnp.where(goes_on, new, old) for new, old in zip(after, (values, low, high), strict=True)]
+        return *held, count + 1
+
+    values, low, high, _ = jax.lax.while_loop(unsettled, sweep, (*swept(start), jnp.int32(0)))
+    return values + decision.discount / (1 - decision.discount) * (low + high) / 2
+
+
+def _spacings(values: Array) -> float:
+    """Return how many spacings of numbers count as rounding: more where sums go over many states."""
+    return _ROUNDING * max(1.0, len(values) ** 0.5 / 8)
+
+
+def certain_policy(decision: Decision, response: AbstractResponse, start: Array) -> tuple[Array, Array]:
+    """Return the policy of a response that plays the best action, and values near its own; by value iteration.
+
+    By MacQueen's bounds differences of q(s,·) are off by less than γ/(1−γ) (max Δ − min Δ). As soon as the smallest
+    gap between a best action and the next exceeds this, no further sweep can change the policy, however far off the
+    values are. Where two actions are equally good, it goes on to the rounding level.
+    """
+    eps = jnp.finfo(start.dtype).eps
+
+    def swept(values: Array) -> Any:
+        backup, q = improve(decision, response, values)
+        change = backup.values - values
+        return backup.values, backup.policy, change.min(axis=0), change.max(axis=0), action_gap(q, decision.available)
+
+    def is_open(values: Array, policy: Array, low: Array, high: Array, gap: Array) -> Array:
+        off = decision.discount / (1 - decision.discount) * (high - low)
+        rounding = _spacings(values) * eps * jnp.abs(values).max(axis=0)
+        return (gap <= off + rounding) & (high - low > rounding)
+
+    def unsettled(carry: tuple) -> Bool[Array, ""]:
+        return is_open(*carry[:-1]).any() & (carry[-1] < _MOST_SWEEPS)
+
+    def sweep(carry: tuple) -> tuple:
+        *before, count = carry
+        goes_on = is_open(*before)
+        held = [jnp.where(goes_on, new, old) for new, old in zip(swept(before[0]), before, strict=True)]
+        return *held, count + 1
+
+    values, policy, *_ = jax.lax.while_loop(unsettled, sweep, (*swept(start), jnp.int32(0)))
+    return policy, values
+
+
+def action_gap(q: Array, available: Array) -> Array:
+    """Return by how much the best available action beats the next, in the state where that is least.
+
+    Infinite where no state has a choice, 0 where two actions are equally good.
+    """
+    masked = jnp.where(align(available, q), q, -jnp.inf)
+    best = masked.max(axis=1, keepdims=True)
+    is_best = masked == best
+    several = is_best.sum(axis=1) > 1
+    next_best = jnp.where(is_best, -jnp.inf, masked).max(axis=1)
+    return jnp.where(several, 0, best[:, 0] - next_best).min(axis=0)
+
+
+@eqx.filter_custom_jvp
+def _fixed_values(problem: tuple[Decision, AbstractResponse], values: Array) -> Array:
+    """Return the given fixed point of T as a differentiable function: dV = (I − γ P_w)⁻¹ ∂_θ T dθ."""
+    return values
+
+
+@_fixed_values.def_jvp
+def _fixed_values_jvp(primals: Any, tangents: Any) -> tuple[Array, Array]:
+    problem, values = primals
+    problem_dot, _ = tangents
+    # as the output of the function itself, so that second derivatives see how it moves
+    point = _fixed_values(problem, values)
+
+    def backed(problem: Any, values: Array) -> Array:
+        return improve(problem[0], problem[1], values)[0].values
+
+    _, moved = eqx.filter_jvp(lambda problem: backed(problem, point), (problem,), (problem_dot,))
+    _, jvp = jax.linearize(lambda values: backed(problem, values), point)
+    shape = point.shape
+
+    def matvec(v: Array) -> Array:
+        return v - jvp(v.reshape(shape)).reshape(-1)
+
+    return point, _differentiable(matvec, moved.reshape(-1)).reshape(shape)
+
+
+def _solve(decision: Decision, weights: Array, right: Array) -> Array:
+    """Return x = (I − γ P_w)⁻¹ b for one problem."""
+    return solve_linear(lambda v: v - decision.discount * decision.mean(weights, v), right)
+
+
+def _differentiable(matvec: Any, right: Array) -> Array:
+    """Return the solution of a linear system, with a derivative that does not look into the method."""
+    return jax.lax.custom_linear_solve(matvec, right, solve_linear, transpose_solve=solve_linear)
+
+
+def policy_values(decision: Decision, policy: Array, cost: Array) -> tuple[Array, Array]:
+    """Return `(values, q)` of a policy: V = Σ_a π (q − cost), q = r + γ P V."""
+    pay = jnp.where(policy > 0, policy * (decision.reward - cost), 0).sum(axis=1)
+    if pay.ndim == 1:
+        values = _differentiable(lambda v: v - decision.discount * decision.mean(policy, v), pay)
+    else:
+
+        def back(values: Array) -> Array:
+            return pay + decision.discount * decision.mean(policy, values)
+
+        values = _iterated(back, jnp.zeros_like(pay))
+    return values, decision.q(values)
+
+
+def occupancy(decision: Decision, policy: Array, start: Array) -> Array:
+    """Return the discounted law of the states that a policy visits: d = (1−γ) Σ_k γ^k (law after k moves)."""
+
+    def ahead(law: Array) -> Array:
+        return decision.discount * decision.kernel.push(law[:, None] * policy)
+
+    right = (1 - decision.discount) * start
+    if start.ndim == 1:
+        return _differentiable(lambda law: law - ahead(law), right)
+    return _iterated(lambda law: right + ahead(law), start)
+
+
+def _iterated(function: Any, start: Array) -> Array:
+    """Iterate a contraction on `[S, lanes]` until nothing moves beyond rounding."""
+    eps = jnp.finfo(start.dtype).eps
+
+    def moves(carry: tuple) -> Array:
+        _, change, count = carry
+        return (change > _ROUNDING * eps).any() & (count < _MOST_SWEEPS)
+
+    def again(carry: tuple) -> tuple:
+        x, _, count = carry
+        after = function(x)
+        size = jnp.abs(after).max(axis=0)
+        return after, jnp.abs(after - x).max(axis=0) / jnp.where(size > 0, size, 1), count + 1
+
+    never = jnp.full(start.shape[1:], jnp.inf, start.dtype)
+    return jax.lax.while_loop(moves, again, (start, never, jnp.int32(0)))[0]
+
+
+def settled_law(move: Any, start: Array) -> Array:
+    """Return the law at which a population comes to rest under z ← (z + move(z))/2, from `start` `[S, *lanes]`.
+
+    Half of all stay where they are in each step, which changes no stationary law and ends every cycle of a chain.
+    """
+    return _iterated(lambda z: (z + move(z)) / 2, start)

@@ -1,0 +1,120 @@
+"""Best responses of agents whose hand trembles, and the greedy policy to which trembling is added afterwards."""
+
+from typing import ClassVar
+
+import equinox as eqx
+import jax.numpy as jnp
+
+from .. import _checks
+from .._simplex import safe_log
+from .._typing import Array, ArrayLike, Bool, Float, Scalar
+from ..kernels.base import align
+from .base import AbstractResponse, Backup, greedy_values
+from .greedy import first_best
+
+
+class AbstractTrembling(AbstractResponse):
+    """A response that plays one action with probability 1 − ε and shares ε among the others."""
+
+    epsilon: eqx.AbstractVar[Array]
+    tie: eqx.AbstractVar[str]
+    is_smooth: ClassVar[bool] = False
+
+    @property
+    def prior_table(self) -> Float[Array, "#T S A"] | None:
+        return None
+
+
+class Trembling(AbstractTrembling):
+    """The best response within Π^ε, the strategies of a trembling hand, which counts in its values that it trembles.
+
+        π_Q(a|s) = 1 − ε for the maximiser of Q(s,·),  ε/(A(s) − 1) for each other available action
+        V(s)     = G(Q)(s) = Σ_a π_Q(a|s) Q(s,a)
+
+    where A(s) is the number of available actions (a state with one plays it). A fixed point of Q = r + γ P G(Q)
+    is the TQ-value, and π_Q then maximises the value over Π^ε. `EpsilonGreedy` is the policy that is greedy first
+    and randomised afterwards.
+
+    Args:
+      epsilon: ε in [0, 1), a probability; at most (A(s) − 1)/A(s) in every state with A(s) ≥ 2, so that the chosen
+        action is the likeliest.
+      tie: which maximiser is taken, "smallest" or "largest" index.
+
+    Raises:
+      ValueError: if ε is out of range; its bound by the number of actions is checked with a game.
+
+    Source: Lee et al. (2021), arXiv:2006.11683, section 2 and the definitions of π_Q^ε and G before eq. (5).
+    """
+
+    epsilon: Float[Array, "*batch"]
+    tie: str = eqx.field(static=True)
+
+    def __init__(self, epsilon: ArrayLike, tie: str = "smallest"):
+        self.epsilon, self.tie = _trembling(epsilon, tie)
+
+    def backup(self, t: Scalar, q: Float[Array, "S A *batch"], available: Bool[Array, "S A"]) -> Backup:
+        policy = trembling_policy(q, available, self.epsilon, self.tie)
+        values = (policy * jnp.where(align(available, q), q, 0)).sum(axis=1)
+        return Backup(values, safe_log(policy), policy)
+
+    def act(
+        self,
+        t: Scalar,
+        reward: Float[Array, "S #A *#batch"],
+        ahead: Float[Array, "S A *batch"],
+        available: Bool[Array, "S A"],
+    ) -> tuple[Float[Array, "S *batch"], Float[Array, "S A *batch"]]:
+        values, _, policy = self.backup(t, reward + ahead, available)
+        return values, policy
+
+
+class EpsilonGreedy(AbstractTrembling):
+    """The greedy policy to which randomness is added as an afterthought: its values ignore it.
+
+        V(s) = max_a Q(s,a),   π(a|s) = 1 − ε for the maximiser,  ε/(A(s) − 1) for each other available action
+
+    It maximises nothing that its agents receive; `Trembling` is the consistent one.
+
+    Args:
+      epsilon: ε in [0, 1), as for `Trembling`.
+      tie: which maximiser is taken, "smallest" or "largest" index.
+
+    Raises:
+      ValueError: if ε is out of range.
+
+    Source: the ε-greedy idea from which Lee et al. (2021), arXiv:2006.11683, section 2, set trembling apart.
+    """
+
+    epsilon: Float[Array, "*batch"]
+    tie: str = eqx.field(static=True)
+
+    def __init__(self, epsilon: ArrayLike, tie: str = "smallest"):
+        self.epsilon, self.tie = _trembling(epsilon, tie)
+
+    def backup(self, t: Scalar, q: Float[Array, "S A *batch"], available: Bool[Array, "S A"]) -> Backup:
+        policy = trembling_policy(q, available, self.epsilon, self.tie)
+        return Backup(greedy_values(q, available), safe_log(policy), policy)
+
+    def act(
+        self,
+        t: Scalar,
+        reward: Float[Array, "S #A *#batch"],
+        ahead: Float[Array, "S A *batch"],
+        available: Bool[Array, "S A"],
+    ) -> tuple[Float[Array, "S *batch"], Float[Array, "S A *batch"]]:
+        values, _, policy = self.backup(t, reward + ahead, available)
+        return values, policy
+
+
+def trembling_policy(q: Array, available: Array, epsilon: Array, tie: str) -> Array:
+    """Return π_Q^ε of the available actions, `[S, A, *batch]`."""
+    chosen, exists = first_best(q, available, tie), align(available, q)
+    others = align(available.sum(axis=1).astype(q.dtype), q[:, 0])[:, None] - 1
+    share = jnp.where(others > 0, epsilon / jnp.maximum(others, 1), 0)
+    main = jnp.where(others > 0, 1 - epsilon, jnp.ones((), q.dtype))
+    return jnp.where(chosen, main, jnp.where(exists, share, 0)).astype(q.dtype)
+
+
+def _trembling(epsilon: ArrayLike, tie: str) -> tuple[Array, str]:
+    _checks.one_of("tie", tie, ("smallest", "largest"))
+    return _checks.scalar_in("epsilon", epsilon, 0, 1, "[0, 1)"), str(tie)

@@ -1,0 +1,59 @@
+"""The iteration of a population that follows the strategy of a step ago."""
+
+from typing import Any, ClassVar
+
+import equinox as eqx
+import jax.numpy as jnp
+
+from .. import _checks
+from .._typing import Array, ArrayLike, Float
+from ..model import AnyGame, moved_on
+from ..model.maps import policy_from
+from ..responses import AbstractResponse
+from .base import AbstractSolver, Candidate, Problem, Progress, needs_stationary
+
+
+class Lagged(AbstractSolver):
+    """Move a stationary game's population by the strategy found at the step before.
+
+        z_{k+1} = (1 − α) z_k + α Φ(z_k, π_{k−1}),   π_k the response to z_k
+
+    It is what agents do who learn from the moves they make: by the time they know a strategy for the population of
+    those moves, it has moved on. π_{−1} is the prior policy. The lag changes the way, not where it leads.
+
+    Args:
+      damping: α in (0, 1].
+      atol: tolerance on the residual; None for the default of the precision, 0 to run `max_steps`.
+
+    Source: Lee et al. (2021), arXiv:2006.11683, section 5, with exact learning.
+    """
+
+    damping: Float[Array, "*batch"]
+    atol: float | None = eqx.field(static=True)
+    default_max_steps: ClassVar[int] = 20_000
+    patience: ClassVar[int | None] = 2_000
+    may_cycle: ClassVar[bool] = True
+    takes_lanes: ClassVar[bool] = True
+
+    def __init__(self, damping: ArrayLike = 1.0, *, atol: float | None = None):
+        self.damping = _checks.scalar_in("damping", damping, 0, 1, "(0, 1]")
+        self.atol = _checks.tolerance(atol)
+
+    def check(self, game: AnyGame, response: AbstractResponse) -> None:
+        needs_stationary(self, game)
+
+    @property
+    def mixes(self) -> bool:
+        return False
+
+    def init(self, problem: Problem, guess: Array) -> Any:
+        return guess, jnp.exp(problem.prior_policy()), problem.no_values()
+
+    def step(self, problem: Problem, state: Any) -> tuple[Any, Progress]:
+        z, before, values = state
+        game = problem.game
+        policy, values = policy_from(game, z, problem.response, values)
+        residual = problem.distance(z, moved_on(game, z, policy)[1])
+        image = moved_on(game, z, before)[1]
+        following = z + self.damping.astype(game.dtype) * (image - z)
+        return (following, policy, values), Progress(Candidate(z, None), residual, jnp.array(False))

@@ -1,0 +1,86 @@
+"""The least and the greatest equilibrium, from both ends of the order."""
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from helpers import assert_close
+
+import mfgjax as mfg
+
+HEALTH = np.arange(25)
+
+
+def dominates(high, low, slack=1e-14):
+    """By its definition: Σ f(s) high(s) ≥ Σ f(s) low(s) for all f = 1{s ≥ k}."""
+    return all(high[k:].sum() >= low[k:].sum() - slack for k in range(len(high)))
+
+
+def test_the_ends_of_a_game_with_one_equilibrium_coincide():
+    for c_f, mean in ((0.05, 20.359148), (0.1, 19.569801), (0.3, 13.778329)):
+        found = mfg.bracket(mfg.games.infection_spread(c_f), mfg.Trembling(0.2))
+        for end in (found.least, found.greatest):
+            assert_close(end.mean_field @ HEALTH, mean, atol=1e-6)
+        assert found.coincide and found.ordered and found.distance < 1e-10
+        assert found.certificate.startswith("holds") and "reached from every law" in found.certificate
+
+
+@pytest.mark.parametrize(
+    ("build", "least", "greatest"),
+    [(mfg.games.infection_tipping, 5.798445, 17.231141), (mfg.games.mturk, 8.890705, 20.109247)],
+    ids=["tipping", "mturk"],
+)
+def test_both_equilibria_of_a_game_that_tips_are_found_and_every_step_keeps_the_order(build, least, greatest):
+    found = mfg.bracket(build(), mfg.Trembling(0.1))
+    assert_close(found.least.mean_field @ HEALTH, least, atol=1e-6)
+    assert_close(found.greatest.mean_field @ HEALTH, greatest, atol=1e-6)
+    assert not found.coincide and found.ordered
+    assert found.certificate.startswith("holds") and "at least two equilibria" in found.certificate
+    for way, sign in ((found.rising, 1), (found.falling, -1)):
+        assert all(dominates(*(b, a)[::sign]) for a, b in zip(way.laws[:-1], way.laws[1:], strict=True))
+        k = way.steps_to(0.01)
+        apart = np.abs(way.laws - way.laws[-1]).sum(axis=1)
+        assert (apart[k:] <= 0.01).all() and apart[k - 1] > 0.01
+        assert 0 < way.error < 1e-10
+    assert dominates(np.asarray(found.greatest.mean_field), np.asarray(found.least.mean_field))
+
+
+def test_the_error_bound_holds_and_is_attained():
+    """Stopped early, with the policy of the end: the distance to the limit is below the bound, and above a tenth."""
+    game = mfg.games.infection_spread(0.3)
+    limit = np.asarray(mfg.bracket(game, mfg.Trembling(0.2)).least.mean_field)
+    early = mfg.bracket(game, mfg.Trembling(0.2), atol=1e-6)
+    away = np.abs(np.asarray(early.least.mean_field) - limit).sum() / 2
+    assert away <= early.rising.error * (1 + 1e-4)
+    assert away >= early.rising.error / 10
+
+
+def test_a_map_that_is_not_isotone_is_reported():
+    """Two states; the more are in the second, the better it is to leave: the way from below falls back."""
+
+    class Crowding(eqx.Module):
+        def __call__(self, z):
+            return jnp.array([[0.0, 0.0], [0.0, 0.0]]) + jnp.arange(2)[:, None] * (0.5 - z[1])
+
+    moves = np.array([[[0.9, 0.1], [0.1, 0.9]]] * 2)
+    game = mfg.StationaryGame(moves, Crowding(), 0.5)
+    found = mfg.bracket(game, mfg.Trembling(0.1), max_steps=30, throw=False)
+    assert not found.ordered and found.rising.disorder > 0.1
+    assert found.certificate.startswith("fails") and found.complementarity is not None
+    assert not found.complementarity.holds
+    with pytest.raises(mfg.ConvergenceError):
+        mfg.bracket(game, mfg.Trembling(0.1), max_steps=30)
+
+
+@pytest.mark.parametrize(
+    ("call", "sentence"),
+    [
+        (lambda: mfg.bracket(mfg.games.left_right(), mfg.Trembling(0.1)), "`game` must be a `StationaryGame`"),
+        (lambda: mfg.bracket(mfg.games.mturk(), 0.1), "`response` must be a response"),
+        (lambda: mfg.bracket(mfg.games.mturk(), mfg.Trembling(0.1), atol=1e-20), "`atol` is 1.0e-20"),
+        (lambda: mfg.bracket(mfg.games.mturk(), mfg.Trembling(0.9)), r"`epsilon` is 0.9, but where 5 actions are"),
+    ],
+)
+def test_wrong_arguments_are_named(call, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        call()

@@ -1,0 +1,303 @@
+"""Stationary games: responses, moves, values and equilibria against plain loops, on random games of one size."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import stationary_oracle as oracle
+from helpers import assert_close, random_policy
+from stationary_games import A, S, random_game, random_reference
+
+import mfgjax as mfg
+from mfgjax.model.stationary_maps import decision
+from mfgjax.operators import value_iteration
+
+# the oracle stops where values move by 1e-14; discount .8
+CLOSE = {"atol": 1e-10}
+
+respond = eqx.filter_jit(mfg.respond)
+
+
+def responses(rng, game, tie="smallest"):
+    """Every kind of response, with its form in the oracle."""
+    mask, rho = np.asarray(game.available[0]), random_reference(rng, game)
+    uniform = mask / mask.sum(axis=1, keepdims=True)
+    return {
+        "Trembling": (mfg.Trembling(0.2, tie), oracle.trembling(0.2, tie)),
+        "EpsilonGreedy": (mfg.EpsilonGreedy(0.2, tie), oracle.trembling(0.2, tie, greedy_values=True)),
+        "Greedy": (mfg.Greedy(tie), oracle.trembling(0.0, tie)),
+        "EntropyRegularized": (mfg.EntropyRegularized(3.0, rho), oracle.soft(3.0, rho)),
+        "Boltzmann": (mfg.Boltzmann(3.0), oracle.boltzmann(3.0, uniform)),
+    }
+
+
+KINDS = ["Trembling", "EpsilonGreedy", "Greedy", "EntropyRegularized", "Boltzmann"]
+kinds = pytest.mark.parametrize("kind", KINDS)
+
+
+@kinds
+def test_a_response_is_the_fixed_point_that_value_iteration_by_loops_finds(kind, rng):
+    for _ in range(3):
+        game, plain = random_game(rng)
+        response, by_hand = responses(rng, game)[kind]
+        z = rng.dirichlet(np.ones(S))
+        values, policy, q = oracle.best_response(plain, z, by_hand)
+        found = respond(game, z, response)
+        assert_close(found.values, values, **CLOSE)
+        assert_close(found.policy, policy, **CLOSE)
+        assert_close(np.where(plain.available, found.q, 0), q, **CLOSE)
+
+
+def test_ties_are_broken_towards_the_action_asked_for():
+    """Two actions are equal everywhere: trembling takes the first of them, or the last."""
+    game = mfg.StationaryGame(np.full((2, 3, 2), 0.5), [[0.0, 1, 1], [2, 2, 0]], 0.5)
+    for tie, chosen in (("smallest", [1, 0]), ("largest", [2, 1])):
+        policy = mfg.respond(game, game.initial, mfg.Trembling(0.3, tie)).policy
+        expected = np.full((2, 3), 0.15)
+        expected[[0, 1], chosen] = 0.7
+        assert_close(policy, expected, atol=1e-15)
+
+
+def test_values_of_a_trembling_hand_count_the_trembling_and_greedy_ones_do_not():
+    """One state, rewards 1 and 0, γ = 1/2, ε = .2: V = .8/(1 − .5) = 1.6 against 1/(1 − .5) = 2."""
+    game = mfg.StationaryGame(np.ones((1, 2, 1)), [[1.0, 0.0]], 0.5)
+    assert_close(mfg.respond(game, [1.0], mfg.Trembling(0.2)).values, [1.6], atol=1e-14)
+    assert_close(mfg.respond(game, [1.0], mfg.EpsilonGreedy(0.2)).values, [2.0], atol=1e-14)
+    assert_close(mfg.exploitability(game, jnp.array([[0.8, 0.2]]), mfg.Trembling(0.2)), 0, atol=1e-14)
+    # unrestricted: .2 is lost at each step
+    assert_close(mfg.exploitability(game, jnp.array([[0.8, 0.2]])), 0.2 / 0.5, atol=1e-14)
+
+
+@eqx.filter_jit
+def applied(game, z, response, q):
+    return mfg.q_operator(game, z, response)(q)
+
+
+@kinds
+def test_the_operator_on_action_values_contracts_by_the_discount_and_has_the_response_as_fixed_point(kind, rng):
+    """Proposition 1, at random Q, near and far."""
+    for _ in range(5):
+        game, plain = random_game(rng)
+        response, by_hand = responses(rng, game)[kind]
+        z, first = rng.dirichlet(np.ones(S)), rng.standard_normal((S, A)) * 3
+        second = first + rng.standard_normal((S, A)) * 10.0 ** rng.integers(-3, 2)
+        images = [np.asarray(applied(game, z, response, q)) for q in (first, second)]
+        apart = np.abs(images[0] - images[1])[plain.available].max()
+        assert apart <= plain.discount * np.abs(first - second)[plain.available].max() * (1 + 1e-12)
+        backed = oracle.backup(plain, z, by_hand(first, plain.available)[0])
+        assert_close(np.where(plain.available, images[0], 0), backed, atol=1e-12)
+        q = respond(game, z, response).q
+        assert_close(applied(game, z, response, q), q, atol=1e-12)
+
+
+@kinds
+def test_value_iteration_and_policy_iteration_agree(kind, rng):
+    game, _ = random_game(rng)
+    response, _ = responses(rng, game)[kind]
+    z = rng.dirichlet(np.ones(S))
+    problem = eqx.filter_jit(decision)(game, z[None])
+    # MacQueen's bounds are at most so far apart
+    iterated = eqx.filter_jit(value_iteration)(problem, response, jnp.zeros(S), 1e-9)
+    assert_close(iterated, respond(game, z, response).values, atol=1e-9)
+    assert_close(eqx.filter_jit(value_iteration)(problem, response, jnp.zeros(S)), iterated, atol=1e-9)
+
+
+def test_the_population_moves_as_the_mckean_vlasov_equation_says(rng):
+    propagate = eqx.filter_jit(mfg.propagate)
+    for _ in range(3):
+        game, plain = random_game(rng)
+        policy, z = random_policy(rng, plain.available, zeros=True), rng.dirichlet(np.ones(S))
+        moved = propagate(game, policy, z)
+        assert_close(moved, oracle.step(plain, z, policy), atol=1e-14)
+        assert_close(moved.sum(), 1, atol=1e-15)
+        rest = propagate(game, policy)
+        assert_close(rest, oracle.stationary_law(plain, policy), atol=1e-12)
+
+
+def test_policy_values_and_exploitability_are_those_of_linear_systems(rng):
+    value, exploit = eqx.filter_jit(mfg.policy_value), eqx.filter_jit(mfg.exploitability)
+    for _ in range(2):
+        game, plain = random_game(rng)
+        policy, z = random_policy(rng, plain.available), rng.dirichlet(np.ones(S))
+        rho = random_reference(rng, game)
+        soft = mfg.EntropyRegularized(2.0, rho)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            cost = np.where(plain.available, np.log(policy / rho) / 2.0, 0)
+        plainly, penalised = oracle.policy_values(plain, z, policy), oracle.policy_values(plain, z, policy, cost)
+        assert_close(value(game, policy, z), z @ plainly, atol=1e-12)
+        assert_close(value(game, policy, z, soft), z @ penalised, atol=1e-12)
+        best = oracle.best_response(plain, z, oracle.trembling(0.0))[0]
+        assert_close(exploit(game, policy, mean_field=z), z @ (best - plainly), atol=1e-11)
+        best = oracle.best_response(plain, z, oracle.soft(2.0, rho))[0]
+        assert_close(exploit(game, policy, soft, mean_field=z), z @ (best - penalised), atol=1e-11)
+        # at rest under the policy
+        rest = oracle.stationary_law(plain, policy)
+        best = oracle.best_response(plain, rest, oracle.trembling(0.0))[0]
+        own = oracle.policy_values(plain, rest, policy)
+        assert_close(exploit(game, policy), rest @ (best - own), atol=1e-11)
+
+
+def test_the_iteration_is_algorithm_1(rng):
+    for _ in range(2):
+        game, plain = random_game(rng)
+        step = eqx.filter_jit(lambda game, response, z: mfg.mean_field_map(game, response)(z))
+        z = plain.initial
+        for expected in oracle.iterate(plain, oracle.trembling(0.2), z, 8)[1:]:
+            z = step(game, mfg.Trembling(0.2), z)
+            assert_close(z, expected, **CLOSE)
+
+
+SOLVERS = {
+    "auto": None,
+    "damped": mfg.Picard(0.5),
+    "anderson": mfg.Anderson(),
+    "newton": mfg.Newton(),
+    "lagged": mfg.Lagged(),
+    "stationary law": mfg.StationaryLaw(),
+}
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_every_solver_finds_the_trembling_equilibrium(solver):
+    """Mild games, where plain iteration contracts: the law repeats under the oracle's response and step."""
+    rng = np.random.default_rng(5)
+    for _ in range(2):
+        game, plain = random_game(rng, pull=0.3, weight=0.2)
+        found = mfg.solve(game, mfg.Trembling(0.2), SOLVERS[solver])
+        z = np.asarray(found.mean_field)
+        _, policy, _ = oracle.best_response(plain, z, oracle.trembling(0.2))
+        assert_close(oracle.step(plain, z, policy), z, atol=2e-10)
+        assert_close(found.policy, policy, **CLOSE)
+        assert found.criterion == "residual" and z.shape == (S,) and found.policy.shape == (S, A)
+        assert abs(float(found.exploitability)) < 1e-12
+        assert_close(found.residual, np.abs(oracle.step(plain, z, policy) - z).sum() / 2, atol=1e-13)
+
+
+@pytest.mark.parametrize("kind", ["EpsilonGreedy", "EntropyRegularized", "Boltzmann"])
+def test_the_default_solver_finds_the_equilibria_of_other_responses(kind):
+    rng = np.random.default_rng(6)
+    game, plain = random_game(rng)
+    response, by_hand = responses(rng, game)[kind]
+    found = mfg.solve(game, response)
+    z = np.asarray(found.mean_field)
+    _, policy, _ = oracle.best_response(plain, z, by_hand)
+    assert_close(oracle.step(plain, z, policy), z, atol=2e-10)
+    own = oracle.policy_values(plain, z, policy)
+    if kind != "EntropyRegularized":  # the unregularised gain of leaving it
+        best = oracle.best_response(plain, z, oracle.trembling(0.0))[0]
+        assert_close(found.exploitability, z @ (best - own), atol=1e-9)
+    else:
+        assert abs(float(found.exploitability)) < 1e-12
+
+
+def test_a_greedy_equilibrium_mixes_where_a_crowd_avoids_itself():
+    """Two places that pay −z(s) each, free to choose: half are at each, and no pure policy keeps that."""
+    moves = mfg.MovesKernel([[0, 1], [0, 1]])
+    reward = mfg.PairwiseReward(mfg.OwnStateInteraction(np.zeros((2, 1)), -np.ones((2, 1))))
+    game = mfg.StationaryGame(moves, reward, 0.5, initial=[0.9, 0.1])
+    found = mfg.solve(game, mfg.Greedy())
+    assert found.criterion == "exploitability" and float(found.exploitability) <= 1e-4
+    assert_close(found.mean_field, [0.5, 0.5], atol=1e-3)
+    with pytest.raises(mfg.ConvergenceError, match="cycle of period 2"):
+        mfg.solve(game, mfg.Greedy(), mfg.Picard())
+
+
+def test_a_trembling_hand_with_a_finite_horizon_is_judged_within_its_strategies():
+    """Left-right: 2/3 go left at every small ε, by mixing (1 − ε, ε) and (ε, 1 − ε); nobody gains within Π^ε."""
+    found = mfg.solve(mfg.games.left_right(), mfg.Trembling(0.1))
+    assert_close(found.mean_field[1], [0, 2 / 3, 1 / 3], atol=1e-3)
+    assert found.criterion == "exploitability" and 0 <= float(found.exploitability) <= 1e-4
+    # with ε = 1/2 there is nothing to choose: half go either way, and outside Π^ε one would gain
+    found = mfg.solve(mfg.games.left_right(), mfg.Trembling(0.5))
+    assert_close(found.mean_field[1], [0, 0.5, 0.5], atol=1e-12)
+    assert_close(mfg.exploitability(mfg.games.left_right(), found.policy), 0.25, atol=1e-12)
+
+
+def test_payoffs_may_see_the_joint_law():
+    """A toll of the share of agents who pay it: at the equilibrium z π repeats under Φ and the response."""
+    rng = np.random.default_rng(8)
+    base, table = rng.dirichlet(np.ones(S), size=(S, A)), rng.standard_normal((S, A))
+
+    class Toll(eqx.Module):
+        table: jax.Array
+
+        def __call__(self, joint):
+            return self.table - joint
+
+    game = mfg.StationaryGame(base, Toll(jnp.asarray(table)), 0.8, observes="state_actions")
+    found = mfg.solve(game, mfg.EntropyRegularized(2.0))
+    joint, law = np.asarray(found.mean_field), np.asarray(found.state_law)
+    plain = oracle.PlainStationary(lambda z: base, lambda z: table - joint, law, np.ones((S, A), bool), 0.8)
+    _, policy, _ = oracle.best_response(plain, law, oracle.soft(2.0, np.full((S, A), 1 / A)))
+    assert_close(oracle.step(plain, law, policy), law, atol=1e-9)
+    assert_close(law[:, None] * policy, joint, atol=1e-9)
+
+
+def test_lanes_equal_single_solves():
+    rng = np.random.default_rng(9)
+    game, _ = random_game(rng)
+    epsilons, pulls, discounts = np.array([0.05, 0.2, 0.4]), np.array([0.2, 0.5, 0.9]), np.array([0.5, 0.8, 0.9])
+    axes = {"epsilon": epsilons, "kernel.pull": pulls, "discount": discounts}
+    found = mfg.solve_batch(game, mfg.Trembling(0.1), axes=axes)
+    assert np.asarray(found.converged).all() and found.mean_field.shape == (S, 3)
+    for lane in range(3):
+        one = eqx.tree_at(
+            lambda g: (g.kernel.pull, g.discount), game, (jnp.asarray(pulls[lane]), jnp.asarray(discounts[lane]))
+        )
+        single = mfg.solve(one, mfg.Trembling(epsilons[lane]))
+        assert_close(found.mean_field[:, lane], single.mean_field, atol=1e-9)
+        assert_close(found.policy[..., lane], single.policy, atol=1e-12)
+        assert_close(found.values[:, lane], single.values, atol=1e-8)
+        assert_close(found.exploitability[lane], 0, atol=1e-12)
+
+
+@pytest.mark.parametrize("kind", ["EntropyRegularized", "Boltzmann"])
+def test_the_gradient_of_an_equilibrium_is_that_of_differences(kind):
+    """Of a mean over the law and of one value, by discount, reward, kernel and beta; central differences to 1e-6."""
+    rng = np.random.default_rng(10)
+    game, _ = random_game(rng)
+    response, _ = responses(rng, game)[kind]
+    at = jnp.array([0.8, 0.7, 0.5, 3.0])
+    solver = mfg.Newton(atol=1e-13)
+
+    def places(pair):
+        return pair[0].discount, pair[0].kernel.pull, pair[0].reward.weight, pair[1].beta
+
+    @jax.jit
+    def loss(x):
+        moved = eqx.tree_at(places, (game, response), tuple(x))
+        found = mfg.solve(*moved, solver, throw=False)
+        return found.mean_field @ jnp.arange(S) + found.values[1] + found.policy[0, 0]
+
+    gradient = jax.jit(jax.grad(loss))
+    slope = gradient(at)
+    for i, step in enumerate(np.eye(4) * 1e-5):
+        assert_close(slope[i], (loss(at + step) - loss(at - step)) / 2e-5, rtol=2e-6, atol=1e-8)
+    if kind == "EntropyRegularized":
+        along = jnp.array([0.1, 0.5, 0.3, 1.0])
+        curvature = jax.jit(lambda x: jax.jvp(gradient, (x,), (along,))[1])(at)
+        expected = (gradient(at + 1e-5 * along) - gradient(at - 1e-5 * along)) / 2e-5
+        assert_close(curvature, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_the_derivative_of_a_trembling_equilibrium_is_refused():
+    game, _ = random_game(np.random.default_rng(5), pull=0.3, weight=0.2)
+    with pytest.raises(ValueError, match="has no derivative"):
+        jax.grad(lambda e: mfg.solve(game, mfg.Trembling(e)).mean_field[0])(0.2)
+
+
+def test_the_path_of_equilibria_is_followed_in_a_stationary_game():
+    game, _ = random_game(np.random.default_rng(5))
+    found = mfg.branch(game, mfg.EntropyRegularized(1.0), start=0.5, stop=5.0, resolution=4)
+    assert found.complete and found.mean_field.shape[1:] == (S,)
+    direct = mfg.solve(game, mfg.EntropyRegularized(5.0)).mean_field
+    assert_close(found.mean_field[-1], direct, atol=1e-8)
+
+
+def test_single_precision_is_kept():
+    game, _ = random_game(np.random.default_rng(5), pull=0.3, weight=0.2)
+    single = jax.tree.map(lambda x: x.astype(np.float32) if eqx.is_inexact_array(x) else x, game)
+    found = mfg.solve(single, mfg.Trembling(0.2))
+    assert {str(x.dtype) for x in (found.mean_field, found.policy, found.q, found.exploitability)} == {"float32"}
+    assert_close(found.mean_field, mfg.solve(game, mfg.Trembling(0.2)).mean_field, atol=1e-4)
