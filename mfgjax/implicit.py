@@ -71,9 +71,12 @@ def refuse_derivative(mean_field: Array, problem: tuple[AnyGame, AbstractRespons
 @refuse_derivative.def_jvp
 def _refuse_derivative_jvp(primals: Any, tangents: Any) -> tuple[Array, Array]:
     if any(tangent is not None for tangent in jax.tree.leaves(tangents)):
-        name = type(primals[1][1]).__name__
+        game, response = primals[1]
+        name, also = type(response).__name__, ""
+        if game.is_stationary:
+            also = " With `Trembling(epsilon)`, `design.sensitivity` gives derivatives with every choice held."
         raise ValueError(
             f"An equilibrium of the `{name}` response has no derivative: its policy jumps where two actions are "
-            "equally good. Use `EntropyRegularized` with a large `beta`, whose equilibrium is smooth."
+            f"equally good. Use `EntropyRegularized` with a large `beta`, whose equilibrium is smooth.{also}"
         )
     return primals[0], jnp.zeros_like(primals[0])

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from helpers import assert_close, random_game, random_policy
+from stationary_games import random_game as stationary_game
 
 import mfgjax as mfg
 from mfgjax.plot import plot_sensitivity
@@ -115,3 +116,158 @@ def test_it_works_inside_jit():
         return mfg.design.sensitivity(GAME, mfg.EntropyRegularized(beta, RHO), on_node_3).derivatives["beta"]
 
     assert_close(jax.jit(slope)(3.0), slope(3.0), rtol=1e-6)
+
+
+def mean_health(found):
+    return found.mean_field @ jnp.arange(25.0)
+
+
+def infection(c_f=0.1, epsilon=0.2, discount=0.5, regeneration=0.1, delta3=0.009):
+    delta = (0.7, 0.2, delta3)
+    game = mfg.games.infection_spread(c_f, regeneration=regeneration, discount=discount, delta=delta)
+    return game, mfg.Trembling(epsilon)
+
+
+def gap_by_loops(q, available):
+    gaps = []
+    for s in range(len(q)):
+        ranked = sorted((q[s, a] for a in range(q.shape[1]) if available[s, a]), reverse=True)
+        gaps += [ranked[0] - ranked[1]] if len(ranked) > 1 else []
+    return min(gaps, default=np.inf)
+
+
+@pytest.fixture(scope="module")
+def health():
+    return mfg.design.sensitivity(*infection(), mean_health)
+
+
+def test_a_trembling_equilibrium_moves_as_differences_of_equilibria_do(health):
+    """Where the choices do not change: d mean/dθ to the error of central differences; bounded by 1e-12/step, step²."""
+    places = {
+        "c_f": "kernel.c_f",
+        "epsilon": "epsilon",
+        "discount": "discount",
+        "regeneration": "kernel.regeneration",
+        "delta3": "reward.delta3",
+    }
+    at = {"c_f": 0.1, "epsilon": 0.2, "discount": 0.5, "regeneration": 0.1, "delta3": 0.009}
+    exact, policy = mfg.Picard(atol=1e-13), np.asarray(mfg.solve(*infection()).policy)
+    for name, place in places.items():
+        ends = [mfg.solve(*infection(**{name: at[name] + sign * 1e-5}), exact) for sign in (1, -1)]
+        for end in ends:  # what the formula assumes
+            assert (np.asarray(end.policy).argmax(axis=1) == policy.argmax(axis=1)).all()
+        difference = float(mean_health(ends[0]) - mean_health(ends[1])) / 2e-5
+        assert_close(health.derivatives[place], difference, rtol=1e-7, atol=1e-7)
+    # held choices: neither rewards nor the discount move the crowd; the start is forgotten
+    for place in ("discount", "reward.delta1", "reward.delta2", "reward.delta3", "initial"):
+        assert_close(health.derivatives[place], 0, atol=1e-12)
+    assert_close(health.value, 19.569801, atol=1e-6)
+    # along laws: a constant added to nothing
+    law = health.entries["kernel.newcomer.law"]
+    assert_close((health.derivatives["kernel.newcomer.law"] * law).sum(), 0, atol=1e-10)
+
+
+def test_the_smallest_action_gap_stands_beside_the_table(health):
+    game, response = infection()
+    found = mfg.solve(game, response)
+    gap = gap_by_loops(np.asarray(found.q), np.asarray(game.available[0]))
+    assert_close(health.action_gap, gap, rtol=1e-8)
+    assert 0 < float(health.gap_error) < 1e-6 and not health.at_tie
+    assert str(health).endswith(f"the smallest action gap is {gap:.4g} in units of reward.")
+    assert "kernel.newcomer.law[state 0]" in str(health)
+    assert f"smallest action gap {gap:.3g}" in plot_sensitivity(health, top=3).get_title()
+
+
+@pytest.mark.parametrize("kind", [mfg.Trembling, mfg.EpsilonGreedy])
+def test_sensitivities_of_random_trembling_games_are_those_of_differences(kind):
+    """Of law, values, action values, policy and gain; by discount, pull, weight, ε and a random change of rewards."""
+    rng = np.random.default_rng(7)
+    tried = 0
+    for _ in range(3):
+        game, plain = stationary_game(rng, pull=0.3, weight=0.3)
+        direction = rng.standard_normal(plain.available.shape)
+        picks = {
+            "discount": lambda pair: pair[0].discount,
+            "kernel.pull": lambda pair: pair[0].kernel.pull,
+            "reward.weight": lambda pair: pair[0].reward.weight,
+            "reward.table": lambda pair: pair[0].reward.table,
+            "epsilon": lambda pair: pair[1].epsilon,
+        }
+        response, exact = kind(0.2), mfg.Picard(atol=1e-14)
+
+        def quantity(found):
+            return found.mean_field @ jnp.arange(5.0) + found.values[1] * found.policy[2].max() + found.exploitability
+
+        found = mfg.design.sensitivity(game, response, quantity, exact)
+        base = mfg.solve(game, response, exact)
+        assert_close(found.action_gap, gap_by_loops(np.asarray(base.q), plain.available), rtol=1e-8)
+        if float(found.action_gap) < 1e-3:  # a choice could change within the step
+            continue
+        tried += 1
+        for place, pick in picks.items():
+            entries = pick((game, response))
+            along = direction if entries.ndim else 1.0
+            ends = [eqx.tree_at(pick, (game, response), entries + sign * 1e-5 * along) for sign in (1, -1)]
+            plus, minus = (float(quantity(mfg.solve(*pair, exact))) for pair in ends)
+            slope = float((found.derivatives[place] * along).sum())
+            assert_close(slope, (plus - minus) / 2e-5, rtol=1e-6, atol=1e-7)
+    assert tried >= 2
+
+
+@pytest.mark.parametrize("response", [mfg.EntropyRegularized(3.0), mfg.Boltzmann(3.0)])
+def test_smooth_responses_in_stationary_games_have_sensitivities(response):
+    game, _ = stationary_game(np.random.default_rng(3))
+
+    def quantity(found):
+        return found.mean_field @ jnp.arange(5.0)
+
+    solver = mfg.Newton(atol=1e-13)
+    found = mfg.design.sensitivity(game, response, quantity, solver)
+    assert found.action_gap is None and found.gap_text == "" and not found.at_tie
+    for place, pick in [("kernel.pull", lambda p: p[0].kernel.pull), ("beta", lambda p: p[1].beta)]:
+        entry = pick((game, response))
+        ends = [eqx.tree_at(pick, (game, response), entry + sign * 1e-5) for sign in (1, -1)]
+        plus, minus = (float(quantity(mfg.solve(*pair, solver))) for pair in ends)
+        assert_close(found.derivatives[place], (plus - minus) / 2e-5, rtol=2e-6, atol=1e-9)
+
+
+def test_rows_of_a_table_of_moves_are_laws_in_a_stationary_game():
+    """A chain of two states and one action: z(1) = p01/(p01 + p10); each row is renormalised."""
+    p01, p10 = 0.3, 0.2
+    moves = np.array([[[1 - p01, p01]], [[p10, 1 - p10]]])
+    game = mfg.StationaryGame(moves, np.ones((2, 1)), 0.5)
+    found = mfg.design.sensitivity(game, mfg.Trembling(0.0), lambda eq: eq.mean_field[1])
+    d01, d10 = p10 / (p01 + p10) ** 2, -p01 / (p01 + p10) ** 2
+    # entry p01 up by h: the row is (1 − p01, p01 + h)/(1 + h), so p01 moves by (1 − p01) h
+    expected = [[-p01 * d01, (1 - p01) * d01], [(1 - p10) * d10, -p10 * d10]]
+    assert_close(np.asarray(found.derivatives["kernel.probabilities"]).reshape(2, 2), expected, rtol=1e-9)
+    assert np.isinf(found.action_gap) and "No state has a choice" in str(found)
+
+
+def test_a_tie_is_said_plainly():
+    """Two actions that are the same: which is chosen decides the law only by name; the gap is 0."""
+    game = mfg.StationaryGame(np.array([[[0.7, 0.3]] * 2, [[0.4, 0.6]] * 2]), np.ones((2, 2)) * [[1.0], [2.0]], 0.5)
+    found = mfg.design.sensitivity(game, mfg.Trembling(0.1), lambda eq: eq.mean_field[1])
+    assert found.at_tie and float(found.action_gap) <= float(found.gap_error) < 1e-9
+    assert "no more than rounding explains" in str(found) and "there is no derivative" in str(found)
+    assert "a tie" in plot_sensitivity(found, top=2).get_title()
+
+
+def test_trembling_sensitivities_work_inside_jit_and_refuse_what_has_none(health):
+    game, response = infection()
+
+    def slope(epsilon):
+        return mfg.design.sensitivity(game, mfg.Trembling(epsilon), mean_health).derivatives["kernel.c_f"]
+
+    assert_close(jax.jit(slope)(0.2), health.derivatives["kernel.c_f"], rtol=1e-8)
+    mixing = mfg.Picard(averaging="uniform", atol=1e-3)
+    for arguments, message in [
+        (("game", response, mean_health), "`game` must be a `FiniteHorizonGame` or a `StationaryGame`; got str"),
+        ((game, 0.2, mean_health), "`response` must be a response such as .*; got 0.2"),
+        ((game, mfg.Trembling(0.9), mean_health), r"`epsilon` is 0.9.*\[0, 4/5\]"),
+        ((game, response, lambda eq: eq.policy), r"`quantity` must return one real number; got shape \(25, 5\)"),
+        ((game, response, mean_health, mixing), "`solver` mixes policies"),
+        ((mfg.games.left_right(), mfg.Trembling(0.1), on_node_3), "`Trembling` response has no derivative"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            mfg.design.sensitivity(*arguments)

@@ -85,6 +85,8 @@ class Search(NamedTuple):
         max_steps = _checks.integer_at_least("max_steps", max_steps, 1)
         search = self._smoothed(points, guess)
         lanes = search.weights.shape[1] * self.plan.num_scenarios
+        from .._progress import progress_bar  # rich is heavy, and wanted here only
+
         fields: Any = self._guess(guess, lanes)
         state = _begin(self.method, points)
         rows: list[_Report] = []

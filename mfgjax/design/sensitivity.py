@@ -13,11 +13,13 @@ from .. import _checks
 from .._simplex import log_normalize
 from .._typing import Array, ArrayLike, Scalar
 from ..equilibrium import Equilibrium
-from ..kernels import AbstractKernel
-from ..model import FiniteHorizonGame
-from ..responses import AbstractResponse
+from ..implicit import held
+from ..kernels import AbstractKernel, MixtureKernel
+from ..model import FiniteHorizonGame, StationaryGame
+from ..responses import AbstractResponse, AbstractTrembling
 from ..solve import fit_response, solve
 from ..solvers import AbstractSolver, Auto
+from .choices import smallest_gap, with_choices_held
 
 _SHOWN = 12
 
@@ -32,12 +34,37 @@ class Sensitivity(eqx.Module):
         entries shrink in proportion as one grows; for log ρ the row is normalised.
       entries: for every array, the value of each entry.
       labels: names of states and actions, for the table.
+      action_gap: of a trembling equilibrium, whose choices are held: by how much the best action beats the next, in
+        the state where that is least, in units of reward; infinite where nobody has a choice. None for smooth ones.
+      gap_error: by how much rounding and what is left of the residual may put `action_gap` off, likewise.
     """
 
     value: Scalar
     derivatives: dict[str, Array]
     entries: dict[str, Array]
     labels: tuple[tuple[str, ...], tuple[str, ...]] = eqx.field(static=True)
+    action_gap: Scalar | None = None
+    gap_error: Scalar | None = None
+
+    @property
+    def at_tie(self) -> bool:
+        """Whether the smallest action gap is no more than rounding explains, so that there may be no derivative."""
+        return self.action_gap is not None and not float(self.action_gap) > float(jnp.asarray(self.gap_error))
+
+    @property
+    def gap_text(self) -> str:
+        """What is to be said of the action gap, in a sentence; "" for smooth responses."""
+        if self.action_gap is None:
+            return ""
+        gap, error = float(self.action_gap), float(jnp.asarray(self.gap_error))
+        if self.at_tie:
+            return (
+                f"The smallest action gap, {gap:.3g} in units of reward, is no more than rounding explains "
+                f"({error:.1g}): two actions are equally good, the choice may jump, and then there is no derivative."
+            )
+        if np.isinf(gap):
+            return "No state has a choice of actions."
+        return f"Choices are held; the smallest action gap is {gap:.4g} in units of reward."
 
     def top(self, count: int = _SHOWN) -> list[tuple[str, float, float]]:
         """Return the entries with the largest derivatives: place, derivative, and the entry itself.
@@ -68,6 +95,8 @@ class Sensitivity(eqx.Module):
             parts.append(f"state {states[index[1]]}")
             if shape[2] > 1:
                 parts.append(actions[index[2]] if shape[2] == len(actions) else str(int(index[2])))
+        elif shape == (len(states), len(actions)) and len(states) != len(actions):
+            parts = [f"state {states[index[0]]}", actions[index[1]]]
         return f"{place}[{', '.join(parts)}]"
 
     def __str__(self) -> str:
@@ -79,13 +108,15 @@ class Sensitivity(eqx.Module):
         lines = [f"The quantity is {float(self.value):.6g}; what moves it most:"]
         for name, slope, own in rows:
             lines.append(f"{name.ljust(widths[0])}  {slope.rjust(widths[1])}  {own.rjust(widths[2])}")
+        if self.gap_text:
+            lines.append(self.gap_text)
         return "\n".join(lines)
 
     __repr__ = __str__
 
 
 def sensitivity(
-    game: FiniteHorizonGame,
+    game: FiniteHorizonGame | StationaryGame,
     response: AbstractResponse,
     quantity: Callable[[Equilibrium], Scalar],
     solver: AbstractSolver | Auto | None = None,
@@ -96,11 +127,16 @@ def sensitivity(
 
         d quantity/dθ = ∂ quantity/∂θ + ⟨∂ quantity/∂μ, (I − D_μ Γ)^{-1} ∂_θ Γ⟩
 
-    in one reverse pass, whatever their number.
+    in one reverse pass, whatever their number. In a stationary game Γ(z) = Φ(z, π), and derivatives are on vectors of
+    sum zero. A trembling hand's policy is piecewise constant: then each state's chosen action is held,
+
+        dz*/dθ = (I − D_z Φ(z*, π))^{-1} ∂_θ Φ(z*, π),
+
+    with π a function of ε alone, and the smallest action gap tells how far the choices are from changing.
 
     Args:
       game: the physics.
-      response: a smooth one.
+      response: a smooth one; in a stationary game also `Trembling` or `EpsilonGreedy`.
       quantity: from an `Equilibrium` to a number, such as `lambda eq: eq.mean_field[-1, 2]`.
       solver: as in `solve`.
       guess: as in `solve`.
@@ -109,47 +145,82 @@ def sensitivity(
       A `Sensitivity`; `print` shows what moves the quantity most, `plot.plot_sensitivity` draws it.
 
     Raises:
-      ValueError: if the response has no derivative, or the quantity is no number.
+      ValueError: if the response has no derivative, the equilibrium of a trembling hand mixes two choices, or the
+        quantity is no number.
       ConvergenceError: if no equilibrium was found.
 
     Source: the implicit function theorem; see `docs/mathematics.md`, Derivatives.
     """
-    if not isinstance(game, FiniteHorizonGame):
-        raise ValueError(f"`game` must be a `FiniteHorizonGame`; got {type(game).__name__}.")
+    if not isinstance(game, FiniteHorizonGame | StationaryGame):
+        raise ValueError(f"`game` must be a `FiniteHorizonGame` or a `StationaryGame`; got {type(game).__name__}.")
+    if not isinstance(response, AbstractResponse):
+        got = _checks.shorten(response)
+        raise ValueError(f"`response` must be a response such as `EntropyRegularized(beta)`; got {got}.")
     if not callable(quantity):
         raise ValueError(f"`quantity` must be a function of the equilibrium; got {_checks.shorten(quantity)}.")
     response = fit_response(game, response)
+    pure, gap, error = None, None, None
+    if isinstance(game, StationaryGame) and isinstance(response, AbstractTrembling):
+        fixed_game, fixed_response = held(_normalized(game, response))
+        pure = solve(fixed_game, fixed_response, solver, guess=guess)
+        if pure.criterion != "residual":
+            raise ValueError(
+                "`solver` mixes policies, so that the equilibrium may play two choices in one state, and has no "
+                "derivative with choices held. Use `Auto()` or `Picard()`."
+            )
+        gap, error = _smallest_gap_jit(fixed_game, fixed_response, pure)
 
-    def value(pair: tuple[FiniteHorizonGame, Any]) -> Array:
-        found = quantity(solve(*_normalized(*pair), solver, guess=guess))
+    def value(pair: tuple[Any, Any]) -> Array:
+        game, response = _normalized(*pair)
+        if pure is None:
+            found = quantity(solve(game, response, solver, guess=guess))
+        else:
+            found = quantity(with_choices_held(game, response, pure))
         if jnp.shape(found) != () or not jnp.issubdtype(jnp.result_type(found), jnp.floating):
             raise ValueError(f"`quantity` must return one real number; got shape {jnp.shape(found)}.")
         return jnp.asarray(found)
 
-    number, slopes = eqx.filter_value_and_grad(value)((game, response))
+    differentiate = eqx.filter_value_and_grad(value)
+    # with choices held nothing can fail to converge any more: one program instead of many small ones
+    number, slopes = (differentiate if pure is None else eqx.filter_jit(differentiate))((game, response))
     arrays = eqx.filter((game, response), eqx.is_inexact_array)
     derivatives, entries = {}, {}
     for (keys, leaf), slope in zip(jax.tree_util.tree_leaves_with_path(arrays), jax.tree.leaves(slopes), strict=True):
         place = jax.tree_util.keystr(keys[1:]).lstrip(".")
         # an action that is not available has no weight to change
         derivatives[place], entries[place] = jnp.where(jnp.isfinite(leaf), slope, 0), leaf
-    return Sensitivity(number, derivatives, entries, (game.state_labels, game.action_labels))
+    return Sensitivity(number, derivatives, entries, (game.state_labels, game.action_labels), gap, error)
 
 
-def _normalized(game: FiniteHorizonGame, response: Any) -> tuple[FiniteHorizonGame, Any]:
+_smallest_gap_jit = eqx.filter_jit(smallest_gap)
+
+
+def _normalized(game: Any, response: Any) -> tuple[Any, Any]:
     """Return game and response with laws that sum to 1, so that derivatives are along laws."""
     game = eqx.tree_at(lambda g: g.initial, game, game.initial / game.initial.sum())
-    kernel = game.kernel
-    if isinstance(kernel, AbstractKernel) and eqx.is_inexact_array(
-        getattr(kernel, "__dict__", {}).get("probabilities")
-    ):
-        rows = kernel.probabilities
-        sums = rows.sum(axis=-1, keepdims=True)
-        # rows of actions that are not available may be empty
-        scaled = jnp.where(sums > 0, rows / jnp.where(sums > 0, sums, 1), rows)
-        game = eqx.tree_at(lambda g: g.kernel.probabilities, game, scaled)
+    # also kernels inside a callable
+    kernel = jax.tree.map(_along_laws, game.kernel, is_leaf=lambda node: isinstance(node, AbstractKernel))
+    game = eqx.tree_at(lambda g: g.kernel, game, kernel, is_leaf=lambda node: node is game.kernel)
     for field in ("log_reference", "log_weights"):
         table = getattr(response, field, None)
         if table is not None:
             response = eqx.tree_at(lambda r, f=field: getattr(r, f), response, log_normalize(table, axis=-1))
     return game, response
+
+
+def _along_laws(node: Any) -> Any:
+    """Return a kernel whose laws sum to 1; anything else as it is."""
+    if not isinstance(node, AbstractKernel):
+        return node
+    if isinstance(node, MixtureKernel):
+        total = sum(node.weights[1:], node.weights[0])
+        parts, weights = tuple(_along_laws(part) for part in node.parts), tuple(w / total for w in node.weights)
+        return eqx.tree_at(lambda k: (k.parts, k.weights), node, (parts, weights))
+    for field in ("probabilities", "law"):
+        rows: Any = node.__dict__.get(field)
+        if eqx.is_inexact_array(rows):
+            sums = rows.sum(axis=-1, keepdims=True)
+            # rows of actions that are not available may be empty
+            scaled = jnp.where(sums > 0, rows / jnp.where(sums > 0, sums, 1), rows)
+            node = eqx.tree_at(lambda k, f=field: getattr(k, f), node, scaled)
+    return node

@@ -3,6 +3,12 @@
 from .base import AbstractLearner as AbstractLearner
 from .base import Polynomial as Polynomial
 from .base import Task as Task
+from .bounds import Guarantee as Guarantee
+from .bounds import frozen_contraction as frozen_contraction
+from .bounds import model_guarantee as model_guarantee
+from .bounds import online_agents as online_agents
+from .bounds import tmfq_updates as tmfq_updates
+from .bounds import tmfq_updates_contracting as tmfq_updates_contracting
 from .gmbl import GMBL as GMBL
 from .iql import IQL as IQL
 from .mfq import MFQ as MFQ

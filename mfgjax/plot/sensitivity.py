@@ -21,7 +21,7 @@ def plot_sensitivity(
       quantity: its name, for the axis; the derivative is in its units per unit of the parameter.
 
     Returns:
-      The axes.
+      The axes; of a trembling equilibrium the title ends with the smallest action gap.
     """
     rows = found.top(_checks.integer_at_least("top", top, 1))
     if not rows:
@@ -38,6 +38,13 @@ def plot_sensitivity(
     ax.invert_yaxis()
     ax.axvline(0, color="0.2", linewidth=0.8)
     ax.set_xlabel(f"derivative of the {quantity}")
-    ax.set_title(title or f"what moves the {quantity} most (now {float(found.value):.4g})")
+    ax.set_title("\n".join([title or f"what moves the {quantity} most (now {float(found.value):.4g})", *_gap(found)]))
     ax.grid(axis="x", alpha=0.3)
     return ax
+
+
+def _gap(found: Sensitivity) -> list[str]:
+    if found.action_gap is None:
+        return []
+    gap = f"smallest action gap {float(found.action_gap):.3g}"
+    return [f"{gap}: a tie, there may be no derivative" if found.at_tie else gap]

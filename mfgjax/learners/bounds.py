@@ -1,0 +1,303 @@
+"""How many samples learning needs: the printed guarantees, as log10, and ones that can be used."""
+
+import math
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from .. import _checks
+from .._typing import Array, ArrayLike
+from ..model import StationaryGame, moved_on, respond
+from ..operators import action_gap
+from ..responses import AbstractTrembling
+from ..solve import fit_response
+
+
+class Guarantee(NamedTuple):
+    """What a generative model with n draws of each pair guarantees in one population.
+
+    Attributes:
+      error: bound on max |Q̂ − Q|, in units of reward, with probability 1 − δ over all steps.
+      gap: the smallest action gap of Q.
+      samples: smallest n at which the bound is below gap/2, so that every chosen action is right; infinite at a tie.
+    """
+
+    error: float
+    gap: float
+    samples: float
+
+
+def tmfq_updates(
+    *,
+    c1: float,
+    c2: float,
+    c3: float,
+    num_steps: int,
+    discount: float,
+    num_states: int,
+    num_actions: int,
+    covering_time: float,
+    distance: float,
+    delta: float,
+    exponent: float = 0.77,
+) -> float:
+    """Return log10 of the updates per step of TMFQ-learning in Theorem 4, with 1 for the constant of O(·).
+
+        T₀ = (B² L^(1+3w) V² / (β² ε²) ln(2 B k₀ S A V / (δ β ε)))^(1/w) + (L/β ln(B V/ε))^(1/(1−w))
+        B = (1 + C₂ + C₃ D)^(k₀+1) (C₃ + 1),  D = (C₁ + γ C₂)/(1 − γ),  V = 1/(1 − γ),  β = (1 − γ)/2
+
+    Trembling policies jump at ties, so no finite C₃ holds for all Q: the formula is the paper's, not a guarantee.
+
+    Args:
+      c1: C₁ > 0, Lipschitz constant of the reward in z, in l1.
+      c2: C₂ > 0, that of the kernel.
+      c3: C₃ > 0, that of the moves in Q.
+      num_steps: k₀ ≥ 1, steps of the population.
+      discount: γ in (0, 1).
+      num_states: S.
+      num_actions: A.
+      covering_time: L ≥ 1, steps to visit every pair.
+      distance: ε in (0, 1); the law is then promised to be within 2ε of the equilibrium, in l1.
+      delta: δ in (0, 1), the probability of failure.
+      exponent: w in (1/2, 1), of the step size.
+
+    Raises:
+      ValueError: naming the argument that is out of range.
+
+    Source: Lee et al. (2021), arXiv:2006.11683, theorem 4, eq. (7).
+    """
+    c1, c2, c3 = (_positive(name, value) for name, value in (("c1", c1), ("c2", c2), ("c3", c3)))
+    steps, gamma = _checks.integer_at_least("num_steps", num_steps, 1), _unit("discount", discount)
+    log_b = (steps + 1) * math.log(1 + c2 + c3 * (c1 + gamma * c2) / (1 - gamma)) + math.log(c3 + 1)
+    first, second = _terms(log_b, gamma, steps, num_states, num_actions, covering_time, distance, delta, exponent)
+    return _log10_sum(first, second)
+
+
+def tmfq_updates_contracting(
+    *,
+    c1: float,
+    c2: float,
+    c4: float,
+    c5: float,
+    num_steps: int,
+    discount: float,
+    num_states: int,
+    num_actions: int,
+    covering_time: float,
+    distance: float,
+    delta: float,
+    exponent: float = 0.77,
+) -> float:
+    """Return log10 of the same T₀ with B = (C₅ + 1)/(1 − (C₄ + C₅ D)), for dynamics that contract.
+
+    Args:
+      c1: C₁ > 0, as in `tmfq_updates`, like all that is not named here.
+      c2: C₂ > 0.
+      c4: C₄ > 0, Lipschitz constant of Φ in z.
+      c5: C₅ > 0, that in Q; C₄ + C₅ D < 1.
+      num_steps: k₀ ≥ 1, which is left in the logarithm.
+      discount: γ in (0, 1).
+      num_states: S.
+      num_actions: A.
+      covering_time: L ≥ 1.
+      distance: ε in (0, 1).
+      delta: δ in (0, 1).
+      exponent: w in (1/2, 1).
+
+    Raises:
+      ValueError: naming the argument that is out of range.
+
+    Source: Lee et al. (2021), arXiv:2006.11683, corollary 1.
+    """
+    c1, c2, c4, c5 = (_positive(n, v) for n, v in (("c1", c1), ("c2", c2), ("c4", c4), ("c5", c5)))
+    steps, gamma = _checks.integer_at_least("num_steps", num_steps, 1), _unit("discount", discount)
+    factor = c4 + c5 * (c1 + gamma * c2) / (1 - gamma)
+    if factor >= 1:
+        raise ValueError(f"`c4` + `c5` D is {factor:.6g}, but the corollary needs it below 1.")
+    log_b = math.log(c5 + 1) - math.log1p(-factor)
+    return _log10_sum(*_terms(log_b, gamma, steps, num_states, num_actions, covering_time, distance, delta, exponent))
+
+
+def online_agents(
+    *,
+    c1: float,
+    c2: float,
+    c3: float,
+    num_steps: int,
+    discount: float,
+    num_states: int,
+    num_actions: int,
+    epsilon: float,
+    regeneration: float,
+    distance: float,
+    delta: float,
+    exponent: float = 0.77,
+) -> float:
+    """Return log10 of the agents that online TMFQ-learning needs in Theorem 5, with 1 for the constant of O(·).
+
+        I₀ = S A/(ε' ζ) (B² V²/(β² ε²) ln(2 B k₀ S A V/(δ β ε)))^(1/w) + (1/β ln(B V/ε))^(1/(1−w))
+        B = ((1 − ζ) 2 M)^k₀ C₃ ε' / ((1 − ζ)(M − 1)),  M = max(1 + C₂, C₃ D)
+
+    with D, V and β as in `tmfq_updates`; a logarithm that is negative counts as 0.
+
+    Args:
+      c1: C₁ > 0, as in `tmfq_updates`, like all that is not named here.
+      c2: C₂ > 0.
+      c3: C₃ > 0.
+      num_steps: k₀ ≥ 1.
+      discount: γ in (0, 1).
+      num_states: S.
+      num_actions: A.
+      epsilon: ε' in (0, 1), of the trembling hand.
+      regeneration: ζ in (0, 1), the probability of replacement.
+      distance: ε in (0, 1).
+      delta: δ in (0, 1).
+      exponent: w in (1/2, 1).
+
+    Raises:
+      ValueError: naming the argument that is out of range.
+
+    Source: Lee et al. (2021), arXiv:2006.11683, theorem 5.
+    """
+    c1, c2, c3 = (_positive(name, value) for name, value in (("c1", c1), ("c2", c2), ("c3", c3)))
+    steps, gamma = _checks.integer_at_least("num_steps", num_steps, 1), _unit("discount", discount)
+    hand, zeta = _unit("epsilon", epsilon), _unit("regeneration", regeneration)
+    largest = max(1 + c2, c3 * (c1 + gamma * c2) / (1 - gamma))
+    log_b = steps * math.log((1 - zeta) * 2 * largest) + math.log(c3 * hand)
+    log_b -= math.log((1 - zeta) * (largest - 1))
+    first, second = _terms(log_b, gamma, steps, num_states, num_actions, 1.0, distance, delta, exponent)
+    return _log10_sum(first + math.log(num_states * num_actions / (hand * zeta)), second)
+
+
+def _terms(
+    log_b: float,
+    gamma: float,
+    steps: int,
+    num_states: int,
+    num_actions: int,
+    covering_time: float,
+    distance: float,
+    delta: float,
+    exponent: float,
+) -> tuple[float, float]:
+    """Return the natural logs of both terms of eq. (7)."""
+    pairs = _checks.integer_at_least("num_states", num_states, 1)
+    pairs *= _checks.integer_at_least("num_actions", num_actions, 1)
+    log_cover = math.log(_checks.number_in("covering_time", covering_time, 1, math.inf, "[1, inf)"))
+    log_eps, log_delta = math.log(_unit("distance", distance)), math.log(_unit("delta", delta))
+    w = _checks.number_in("exponent", exponent, 0.5, 1, "(1/2, 1)")
+    log_v, log_beta = -math.log(1 - gamma), math.log((1 - gamma) / 2)
+    inner = math.log(2 * steps * pairs) + log_b + log_v - log_delta - log_beta - log_eps
+    first = 2 * log_b + (1 + 3 * w) * log_cover + 2 * (log_v - log_beta - log_eps) + _log(inner)
+    second = log_cover - log_beta + _log(log_b + log_v - log_eps)
+    return first / w, second / (1 - w)
+
+
+def _log(x: float) -> float:
+    return math.log(x) if x > 0 else -math.inf
+
+
+def _log10_sum(first: float, second: float) -> float:
+    top = max(first, second)
+    if top == -math.inf:
+        return top
+    return (top + math.log(math.exp(first - top) + math.exp(second - top))) / math.log(10)
+
+
+def _positive(name: str, value: float) -> float:
+    return _checks.number_in(name, value, 0, math.inf, "(0, inf)")
+
+
+def _unit(name: str, value: float) -> float:
+    return _checks.number_in(name, value, 0, 1, "(0, 1)")
+
+
+def model_guarantee(
+    game: StationaryGame,
+    response: AbstractTrembling,
+    mean_field: ArrayLike,
+    num_samples: int,
+    *,
+    delta: float = 0.05,
+    num_steps: int = 1,
+) -> Guarantee:
+    """Bound the error of action values found from n draws of each pair in a population z, as `GMBL` finds them.
+
+        max |Q̂ − Q| ≤ γ span(V)/(1 − γ) · √(ln(2 S A k₀/δ)/(2n))   with probability 1 − δ
+
+    Proof: Q̂ − Q is at most 1/(1 − γ) times γ |(P̂ − P) V|, of which Hoeffding's inequality bounds every entry. If it is
+    below half the smallest action gap, the policies are the same. The population that moves by the estimated kernel
+    goes to another z; that error is not in the bound.
+
+    Args:
+      game: one whose payoffs see the law of the states.
+      response: how agents act.
+      mean_field: z, `[S]`.
+      num_samples: n ≥ 1.
+      delta: δ in (0, 1).
+      num_steps: k₀ ≥ 1, steps at each of which it shall hold.
+
+    Raises:
+      ValueError: naming the argument that is out of range.
+
+    Source: Hoeffding's inequality and the γ-contraction of Lee et al. (2021), arXiv:2006.11683, proposition 1.
+    """
+    z, response = _population(game, response, mean_field)
+    n, delta = _checks.integer_at_least("num_samples", num_samples, 1), _unit("delta", delta)
+    best = respond(game, z, response)
+    scale = float(game.discount * jnp.ptp(best.values) / (1 - game.discount))
+    pairs = int(game.available.sum())
+    log = math.log(2 * pairs * _checks.integer_at_least("num_steps", num_steps, 1) / delta)
+    gap = float(action_gap(best.q, game.available[0]))
+    needed = math.inf if gap == 0 else max(1.0, math.floor(2 * log * (scale / gap) ** 2) + 1.0)
+    return Guarantee(scale * math.sqrt(log / (2 * n)), gap, needed)
+
+
+def frozen_contraction(
+    game: StationaryGame, response: AbstractTrembling, mean_field: ArrayLike, regeneration: float
+) -> tuple[float, float]:
+    """Return two l1 factors of z ↦ Φ(z, π) at a population, with the policy held: (1 − ζ) + C₂, and the exact one.
+
+    C₂ is the largest l1 norm over pairs of ∂P(·|s,a,z)/∂z, and the exact factor that of D_z Φ, both on vectors of sum
+    zero. If the kernel is affine in z, C₂ is the same everywhere. A factor q < 1 bounds the distance to the law that
+    the policy keeps by residual/(1 − q), as far as it holds along the way.
+
+    Args:
+      game: one whose payoffs see the law of the states.
+      response: how agents act.
+      mean_field: z, `[S]`.
+      regeneration: ζ in (0, 1): at every pair the next state has a part ζ that does not depend on (s, a).
+
+    Raises:
+      ValueError: naming the argument that is out of range.
+
+    Source: the contraction in total variation by Dobrushin's coefficient; ζ of Lee et al. (2021), section 5.
+    """
+    z, response = _population(game, response, mean_field)
+    zeta, identity = _unit("regeneration", regeneration), jnp.eye(game.num_states, dtype=game.dtype)
+
+    def rows(z: Array) -> Array:
+        return jax.vmap(game.kernel_at(jnp.int32(0), z).expect, in_axes=1, out_axes=2)(identity)
+
+    policy = respond(game, z, response).policy
+    slopes = jax.jacfwd(rows)(z).reshape(-1, *identity.shape)
+    c2 = jax.lax.map(_norm, slopes)[game.available.reshape(-1)].max()
+    step = jax.jacfwd(lambda z: moved_on(game, z[None], policy[None])[0][0])(z)
+    return 1 - zeta + float(c2), float(_norm(step))
+
+
+def _norm(matrix: Array) -> Array:
+    """Return the l1 norm on vectors of sum zero, which are mixtures of e_i − e_j."""
+    return jnp.abs(matrix[:, :, None] - matrix[:, None, :]).sum(axis=0).max() / 2
+
+
+def _population(game: object, response: object, mean_field: ArrayLike) -> tuple[Array, AbstractTrembling]:
+    if not isinstance(game, StationaryGame) or game.observes != "states":
+        raise ValueError(f"`game` must be a `StationaryGame` of laws of states; got {_checks.shorten(game)}.")
+    if not isinstance(response, AbstractTrembling):
+        raise ValueError(f"`response` must be `Trembling(epsilon)` or `EpsilonGreedy(epsilon)`; got {response!r}.")
+    z = _checks.as_numbers("mean_field", mean_field)
+    _checks.shape_is("mean_field", z, [(game.num_states,)], "states")
+    _checks.distribution("mean_field", z)
+    return jnp.asarray(z, game.dtype), fit_response(game, response)  # pyright: ignore[reportReturnType]
