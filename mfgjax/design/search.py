@@ -11,7 +11,6 @@ import numpy as np
 import optax
 
 from .. import _checks
-from .._progress import progress_bar
 from .._result import RESULTS, ConvergenceError
 from .._typing import Array, Scalar
 from ..finish import finish
@@ -81,6 +80,8 @@ class Search(NamedTuple):
         progress: bool,
     ) -> Record:
         """Run all searches from `points` until each has ended."""
+        from .._progress import progress_bar  # rich, which importing the library does not need
+
         max_steps = _checks.integer_at_least("max_steps", max_steps, 1)
         search = self._smoothed(points, guess)
         lanes = search.weights.shape[1] * self.plan.num_scenarios
