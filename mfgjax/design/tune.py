@@ -158,7 +158,7 @@ def tune(
     values = np.asarray(record.state.best_value)
     best = int(np.argmin(values))
     one = jax.tree.map(lambda leaf: leaf[..., best : best + 1], record.state.best)
-    scenario_values, mean_field = search.at(one, record.guess_of(best, plan.num_scenarios))
+    scenario_values, mean_field = search.at(one, record.fields_of(best, plan.num_scenarios))
     tuned_game, tuned_response, _ = designed(plan, one)
     equilibrium = solve(tuned_game, tuned_response, solver, guess=mean_field[..., 0])
     restored = {name: np.asarray(value)[..., 0] for name, value in all_arrays(plan, one).items()}
