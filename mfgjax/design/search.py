@@ -97,7 +97,7 @@ class Search(NamedTuple):
                     advance(1)
                     if step == 0 and not report.accepted.any():
                         raise _no_start(rows[0], outcome)
-                    wants_end = callback is not None and callback(_told(step, rows[-1], state))
+                    wants_end = callback is not None and callback(self._told(step, rows[-1], state))
                     if (status != RUNNING).all():
                         break
                     if wants_end:
@@ -118,6 +118,20 @@ class Search(NamedTuple):
             np.where(seen, table["gradient_norm"], np.nan),
             ~table["found"],
         )
+
+    def _told(self, step: int, report: _Report, state: Descent) -> dict[str, Any]:
+        def design() -> Any:  # asked for now and then: it is no part of every step
+            best = int(jnp.argmin(state.best_value))
+            one = jax.tree.map(lambda leaf: leaf[..., best : best + 1], state.best)
+            return self.plan.restore({k: np.asarray(x)[..., 0] for k, x in all_arrays(self.plan, one).items()})
+
+        return {
+            "step": step,
+            "values": np.where(report.accepted, report.value, np.nan),
+            "best": np.asarray(state.best_value),
+            "design": design,
+            "failed": ~report.found,
+        }
 
     def at(self, points: Points, guess: Array | None) -> tuple[np.ndarray, Array]:
         """Return the objectives `[objectives, designs, scenarios]` of designs, and their mean fields."""
@@ -241,15 +255,6 @@ def _alone(search: Search, field: Array, point: Any) -> Scalar:
 
 def _ended(state: Descent, code: int) -> Descent:
     return state._replace(status=jnp.where(state.status == RUNNING, code, state.status))
-
-
-def _told(step: int, report: _Report, state: Descent) -> dict[str, Any]:
-    return {
-        "step": step,
-        "values": np.where(report.accepted, report.value, np.nan),
-        "best": np.asarray(state.best_value),
-        "failed": ~report.found,
-    }
 
 
 def _no_start(report: _Report, outcome: Outcome) -> ConvergenceError:
