@@ -85,7 +85,8 @@ ReferenceOption = Annotated[
     typer.Option(
         metavar="uniform|paper|file|PATH",
         help="Policy that agents are drawn to: uniform; the paper's (of its example); that in the game's file; or "
-        "a JSON file, either {node: {next node: probability}} or one row of probabilities for each state. "
+        "a JSON file, either {node: {next node: probability}} or one row of probabilities for each state, or a list of "
+        "these, one for each time. "
         "[dim]Default: the game's own if it has one, else uniform.[/dim]",
     ),
 ]

@@ -128,7 +128,7 @@ def run(request: SimulateRequest, out: Path | None, *, as_json: bool, float32: b
 
 
 def _plan(request: SimulateRequest) -> _Plan:
-    numbers = _agents(request.agents)
+    numbers = numbers_of_agents(request.agents)
     _checks.integer_at_least("--runs", request.runs, 1)
     if not 0 <= request.seed < 2**32:
         raise ValueError(f"`--seed` must lie between 0 and 4,294,967,295; got {request.seed}.")
@@ -143,7 +143,7 @@ def _plan(request: SimulateRequest) -> _Plan:
     return _Plan(loaded, None, single_policy(loaded.game, policy), criterion, numbers)
 
 
-def _agents(text: str) -> list[int]:
+def numbers_of_agents(text: str) -> list[int]:
     """Return the numbers of agents of a list or a range, in which they are rounded to whole ones."""
     said = f"--agents {text}"
     values = np.array(catalogue.numbers(said, text))

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 import equinox as eqx
 import jax
+import numpy as np
 from rich.table import Table
 
 from .. import games
@@ -161,7 +162,7 @@ def reference_of(wanted: str | None, named: str, loaded: GameFile) -> Any:
 
 
 def read_policy(option: str, path: str, named: str, loaded: GameFile, what: str) -> Any:
-    """Return the policy in a JSON file: rows of probabilities, or probabilities of the next nodes by node.
+    """Return the policy in a JSON file: rows of probabilities, or probabilities of the next nodes by node, or by time.
 
     Args:
       option: that says so, for sentences.
@@ -181,14 +182,16 @@ def read_policy(option: str, path: str, named: str, loaded: GameFile, what: str)
         raise ValueError(f"`--{option} {path}` cannot be read: {error.strerror}.") from error
     except ValueError as error:  # no JSON, or no UTF-8
         raise ValueError(f"`--{option} {path}` is no valid JSON: {error}.") from error
-    if not isinstance(content, dict):
+    by_time = content if isinstance(content, list) else [content]
+    if not by_time or not all(isinstance(one, dict) for one in by_time):
         return content
-    for node, row in content.items():
+    for node, row in (pair for one in by_time for pair in one.items()):
         if not isinstance(row, dict):
             raise ValueError(f"`{option}[{node!r}]` must be probabilities by node; got {json.dumps(row)[:40]}.")
     if not isinstance(loaded.game.kernel, MovesKernel):
         raise ValueError(f"`--{option} {path}` names nodes, but {named} is no game on a graph.")
-    return games.policy_on_edges(loaded.game, content, name=option)
+    tables = [games.policy_on_edges(loaded.game, one, name=option) for one in by_time]
+    return tables[0] if content is by_time[0] else np.stack(tables)
 
 
 def _save(

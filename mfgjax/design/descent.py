@@ -140,7 +140,8 @@ def tell(
     length = jnp.where(
         accept, jnp.minimum(1, reach / jnp.where(size > 0, size, 1)), search.length / jnp.where(usable, 2, 4)
     )
-    status = jnp.where(accept & (_size(clean) <= method.gtol), CONVERGED, RUNNING)
+    # where probabilities are all but 0 or 1 gradients vanish, too: only the best design can be an answer
+    status = jnp.where(accept & better & (_size(clean) <= method.gtol), CONVERGED, RUNNING)
     if method.searches:  # others may rise before they fall
         status = jnp.where(accept & (flat >= _PATIENCE), SETTLED, status)
     status = jnp.where(~accept & (length < _SHORTEST), jnp.where(usable, SETTLED, STUCK), status)

@@ -28,6 +28,8 @@ class AbstractObjective(eqx.Module):
         return _Sum((self, as_objective("the second term", other)), (1.0, 1.0))
 
     def __radd__(self, other: Any) -> "AbstractObjective":
+        if isinstance(other, int) and other == 0:  # `sum` begins with it
+            return self
         return _Sum((as_objective("the first term", other), self), (1.0, 1.0))
 
     def __sub__(self, other: Any) -> "AbstractObjective":

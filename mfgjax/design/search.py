@@ -27,21 +27,21 @@ class Record(NamedTuple):
 
     Attributes:
       state: where each of them ended.
-      guess: mean fields of the designs accepted last, with lanes last.
+      fields: mean fields of the best designs, with lanes last.
       history: the objective at every step, `[steps, searches]`, NaN where a design was not accepted.
       gradient_norm: largest entry of the gradient, likewise.
       failed: whether a design had no equilibrium.
     """
 
     state: Descent
-    guess: Array
+    fields: Array
     history: np.ndarray
     gradient_norm: np.ndarray
     failed: np.ndarray
 
-    def guess_of(self, search: int, num_scenarios: int) -> Array:
+    def fields_of(self, search: int, num_scenarios: int) -> Array:
         """Return the mean fields of one search."""
-        return self.guess[..., search * num_scenarios : (search + 1) * num_scenarios]
+        return self.fields[..., search * num_scenarios : (search + 1) * num_scenarios]
 
 
 class _Report(NamedTuple):
@@ -49,7 +49,6 @@ class _Report(NamedTuple):
     gradient_norm: Array
     accepted: Array
     found: Array
-    largest: Array
 
 
 class Search(NamedTuple):
@@ -88,19 +87,19 @@ class Search(NamedTuple):
         from .._progress import progress_bar  # rich is heavy, and wanted here only
 
         fields: Any = self._guess(guess, lanes)
-        state = _begin(self.method, points)
+        state, best_fields = _begin(self.method, points), fields
         rows: list[_Report] = []
         with progress_bar("tuning", max_steps, shown=progress) as advance:
             try:
                 for step in range(max_steps):
                     outcome = equilibria(self.plan, points, fields)
-                    state, points, fields, report = _advance(search, state, outcome, fields)
+                    state, points, fields, best_fields, report = _advance(search, state, outcome, fields, best_fields)
                     rows.append(jax.tree.map(np.asarray, report))
                     status = np.asarray(state.status)
                     advance(1)
                     if step == 0 and not report.accepted.any():
                         raise _no_start(rows[0], outcome)
-                    wants_end = callback is not None and callback(_told(step, rows[-1], state))
+                    wants_end = callback is not None and callback(self._told(step, rows[-1], state))
                     if (status != RUNNING).all():
                         break
                     if wants_end:
@@ -116,11 +115,25 @@ class Search(NamedTuple):
         seen = table["accepted"]
         return Record(
             state,
-            fields,
+            best_fields,
             np.where(seen, table["value"], np.nan),
             np.where(seen, table["gradient_norm"], np.nan),
             ~table["found"],
         )
+
+    def _told(self, step: int, report: _Report, state: Descent) -> dict[str, Any]:
+        def design() -> Any:  # asked for now and then: it is no part of every step
+            best = int(jnp.argmin(state.best_value))
+            one = jax.tree.map(lambda leaf: leaf[..., best : best + 1], state.best)
+            return self.plan.restore({k: np.asarray(x)[..., 0] for k, x in all_arrays(self.plan, one).items()})
+
+        return {
+            "step": step,
+            "values": np.where(report.accepted, report.value, np.nan),
+            "best": np.asarray(state.best_value),
+            "design": design,
+            "failed": ~report.found,
+        }
 
     def at(self, points: Points, guess: Array | None) -> tuple[np.ndarray, Array]:
         """Return the objectives `[objectives, designs, scenarios]` of designs, and their mean fields."""
@@ -186,13 +199,17 @@ def _judged(search: Search, points: Points, outcome: Outcome) -> Array:
 
 @eqx.filter_jit
 def _advance(
-    search: Search, state: Descent, outcome: Outcome, before: Array | None
-) -> tuple[Descent, Points, Array, _Report]:
-    """Judge the designs on trial, and return the searches after it, the next designs and the fields to start from."""
+    search: Search, state: Descent, outcome: Outcome, before: Array | None, best: Array | None
+) -> tuple[Descent, Points, Array, Array, _Report]:
+    """Judge the designs on trial.
+
+    Returns:
+      The searches after it, the designs to try next, fields to start from, those of the best designs, and a report.
+    """
     plan = search.plan
     points = jax.vmap(lambda one: one.trial, in_axes=-1, out_axes=-1)(state)
 
-    def total(points: Points) -> tuple[Scalar, tuple[Array, Array]]:
+    def total(points: Points) -> tuple[Scalar, Array]:
         values = judge(plan, search.objectives, points, outcome)
         over = values.mean(axis=2)
         if search.over == "worst":
@@ -200,23 +217,25 @@ def _advance(
             mean_exp = jax.nn.logsumexp(values / tau, axis=2) - np.log(plan.num_scenarios)
             over = tau * mean_exp
         each = (search.weights * over).sum(axis=0)
-        return each.sum(), (each, values.max(axis=2).max(axis=0))
+        return each.sum(), each
 
     # searches do not touch one another, so the derivative of the sum holds that of each
-    (_, (value, largest)), gradient = jax.value_and_grad(total, has_aux=True)(points)
+    (_, value), gradient = jax.value_and_grad(total, has_aux=True)(points)
     found = (outcome.code == RESULTS.converged).reshape(-1, plan.num_scenarios).all(axis=1)
-    fields = outcome.candidate.mean_field if before is None else before
+    new = outcome.candidate.mean_field
+    fields, best = new if before is None else before, new if best is None else best
+    running, lowest = state.status == RUNNING, state.best_value
 
     def one(state: Descent, value: Array, gradient: Any, found: Array, field: Array) -> tuple[Descent, Array]:
         return tell(search.method, state, value, gradient, found, partial(_alone, search, field))
 
     by_search = fields.reshape(*fields.shape[:-1], -1, plan.num_scenarios).swapaxes(-1, -2)
     state, accepted = jax.vmap(one, in_axes=-1, out_axes=-1)(state, value, gradient, found, by_search)
-    takes = jnp.repeat(accepted, plan.num_scenarios)
-    fields = jnp.where(takes, outcome.candidate.mean_field, fields)
+    fields = jnp.where(jnp.repeat(accepted, plan.num_scenarios), new, fields)
+    best = jnp.where(jnp.repeat(state.best_value < lowest, plan.num_scenarios), new, best)
     sizes = jnp.stack([jnp.abs(leaf).max(axis=0) for leaf in jax.tree.leaves(gradient)]).max(axis=0)
     points = jax.vmap(lambda one: one.trial, in_axes=-1, out_axes=-1)(state)
-    return state, points, fields, _Report(value, sizes, accepted, found, largest)
+    return state, points, fields, best, _Report(value, sizes, accepted, found | ~running)
 
 
 def _alone(search: Search, field: Array, point: Any) -> Scalar:
@@ -238,15 +257,6 @@ def _alone(search: Search, field: Array, point: Any) -> Scalar:
 
 def _ended(state: Descent, code: int) -> Descent:
     return state._replace(status=jnp.where(state.status == RUNNING, code, state.status))
-
-
-def _told(step: int, report: _Report, state: Descent) -> dict[str, Any]:
-    return {
-        "step": step,
-        "values": np.where(report.accepted, report.value, np.nan),
-        "best": np.asarray(state.best_value),
-        "failed": ~report.found,
-    }
 
 
 def _no_start(report: _Report, outcome: Outcome) -> ConvergenceError:

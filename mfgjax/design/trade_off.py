@@ -109,7 +109,7 @@ def trade_off(
     search = Search(plan, method, objectives, np.stack([1 - shares, shares]), "mean", None)
     points = repeated(plan, len(shares))
     record = search.run(points, guess, max_steps, None, _checks.boolean("progress", progress))
-    values = search.at(record.state.best, record.guess)[0].mean(axis=2)
+    values = search.at(record.state.best, record.fields)[0].mean(axis=2)
     values = np.where(np.isfinite(np.asarray(record.state.best_value)), values, np.nan)
     return TradeOff(
         shares,

@@ -134,8 +134,8 @@ def tune(
       max_steps: most designs that are tried, in each restart.
       gtol: largest entry of the gradient, in coordinates, at which a search has converged; None: by precision.
       goal: objective at which a search may end.
-      callback: called after each step with a dict of "step", "values", "best" and "failed"; the search ends when it
-        returns True.
+      callback: called after each step with a dict of "step", "values", "best", "failed", and "design", a function that
+        returns the best parameters so far; the search ends when it returns True.
       progress: show a bar on a terminal or in a notebook.
 
     Returns:
@@ -158,7 +158,7 @@ def tune(
     values = np.asarray(record.state.best_value)
     best = int(np.argmin(values))
     one = jax.tree.map(lambda leaf: leaf[..., best : best + 1], record.state.best)
-    scenario_values, mean_field = search.at(one, record.guess_of(best, plan.num_scenarios))
+    scenario_values, mean_field = search.at(one, record.fields_of(best, plan.num_scenarios))
     tuned_game, tuned_response, _ = designed(plan, one)
     assert isinstance(tuned_game, FiniteHorizonGame)
     equilibrium = solve(tuned_game, tuned_response, solver, guess=mean_field[..., 0])

@@ -16,3 +16,5 @@ from .resource_allocation import resource_allocation_reference as resource_alloc
 from .ring_crowd import ring_crowd as ring_crowd
 from .small import coordination as coordination
 from .small import left_right as left_right
+from .write import edges_of_policy as edges_of_policy
+from .write import save_game as save_game

@@ -1,0 +1,182 @@
+"""Files in TOML, and one sentence on each mistake in them: where it stands, what is there, what must be."""
+
+import datetime as dt
+import difflib
+import math
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+
+def document(path: Path) -> dict[str, Any]:
+    """Return what a file in TOML holds."""
+    try:
+        if not path.is_file():
+            raise ValueError("this is a directory, or no regular file." if path.exists() else "there is no such file.")
+        data = path.read_bytes()
+    except OSError as error:
+        raise ValueError(f"the file cannot be read ({error.strerror}).") from error
+    try:
+        text = data.decode("utf-8-sig")  # editors under Windows put a byte order mark, which tomllib refuses
+    except UnicodeDecodeError as error:
+        byte, line = data[error.start], data.count(b"\n", 0, error.start) + 1
+        raise ValueError(f"byte {byte:#04x} at line {line} is not UTF-8, in which TOML is written.") from error
+    try:
+        return tomllib.loads(text)
+    except RecursionError as error:
+        raise ValueError("this is not valid TOML: it is nested too deeply.") from error
+    except ValueError as error:  # besides TOMLDecodeError the one of Python for numbers of too many digits
+        line = re.search(r"\(at line (\d+), ", str(error))
+        quoted = f": {shown(text.splitlines()[int(line[1]) - 1].strip())}" if line else ""
+        raise ValueError(f"this is not valid TOML: {error}{quoted}.") from error
+
+
+def by_name(place: str, value: Any, known: Iterable[str], noun: str, top: tuple[str, ...] = ()) -> dict[str, float]:
+    """Return the numbers of a table from names to numbers."""
+    numbers = {}
+    for name, given in table(place, value, f"a table of {noun}s with their numbers").items():
+        check_name(f"{place}[{name!r}]", given, name, known, noun, top)
+        numbers[name] = number(f"{place}[{name!r}]", given)
+    return numbers
+
+
+def check_sum(place: str, numbers: Mapping[str, float], what: str) -> None:
+    """Refuse numbers that do not sum to 1."""
+    total = math.fsum(numbers.values())
+    if abs(total - 1) > 1e-8:
+        raise ValueError(f"`{place}` sums to {total:.10g}, but {what} must sum to 1 (to within 1e-8).")
+
+
+def check_keys(prefix: str, given: Mapping[str, Any], keys: tuple[str, ...], top: tuple[str, ...] = ()) -> None:
+    """Refuse keys that there are not; a key of the whole file below a [table] is told where it belongs."""
+    for key, value in given.items():
+        if key not in keys:
+            must = f"there is no such key{suggestion(key, keys, top)}"
+            raise wrong(prefix + (key if key.isidentifier() else repr(key)), value, must)
+
+
+def check_name(place: str, value: Any, name: str, known: Iterable[str], noun: str, top: tuple[str, ...] = ()) -> None:
+    """Refuse the name of something that there is not."""
+    if name not in known:
+        raise wrong(place, value, f"there is no {noun} {shown(name)}{suggestion(name, known, top)}")
+
+
+def suggestion(word: str, known: Iterable[str], top: tuple[str, ...] = ()) -> str:
+    """Return what may be meant by a word that is not known, as the end of a sentence."""
+    names = list(known)
+    close = difflib.get_close_matches(word, names, n=1)
+    if close:
+        return f"; did you mean {close[0]!r}?"
+    if word in top:
+        return f"; the key {word!r} must stand above the first [table]"
+    return f"; there are {listed(names)}"
+
+
+def listed(words: Iterable[str]) -> str:
+    """Return names in quotes, the first of many."""
+    names = [repr(word) for word in words]
+    return ", ".join(names if len(names) <= 12 else [*names[:11], "..."])
+
+
+def table(place: str, value: Any, kind: str) -> dict[str, Any]:
+    """Return a table, or say that it is none."""
+    if not isinstance(value, dict):
+        raise wrong(place, value, f"it must be {kind}")
+    return value
+
+
+def entries(place: str, value: Any, kind: str) -> list[Any]:
+    """Return a list that is not empty, or say that it is none."""
+    if not isinstance(value, list) or not value:
+        raise wrong(place, value, f"it must be {kind}, not empty")
+    return value
+
+
+def text(place: str, value: Any) -> str:
+    """Return a name, or say that it is none."""
+    if not isinstance(value, str) or not value.strip():
+        raise wrong(place, value, 'a name must be a string that is not empty, as in "1"')
+    return value
+
+
+def whole(place: str, value: Any, most: int, least: int = 1) -> int:
+    """Return a whole number from `least` to `most`, or say that it is none."""
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+        raise wrong(place, value, f"it must be a whole number from {least} to {most} (without point or quotes)")
+    return value
+
+
+def number(place: str, value: Any) -> float:
+    """Return a number that the precision at work can hold, or say why not."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        hint = "; names with a dot need quotes" if isinstance(value, dict) else ""
+        raise wrong(place, value, f"it must be a number{hint}")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise wrong(place, value, "it must be a finite number")
+    largest = float(jnp.finfo(precision()).max)
+    if abs(value) > largest:  # also for whole numbers beyond any float
+        raise wrong(place, value, f"the largest {precision()} number is {largest:.1e}")
+    return float(value)
+
+
+def number_above(place: str, value: Any, low: float, *, included: bool = False) -> float:
+    """Return a number above `low`, or say that it is none."""
+    given = number(place, value)
+    if not (given >= low if included else given > low):
+        raise wrong(place, value, f"it must be {'at least' if included else 'above'} {low:g}")
+    return given
+
+
+def boolean(place: str, value: Any) -> bool:
+    """Return true or false, or say that it is neither."""
+    if not isinstance(value, bool):
+        raise wrong(place, value, "it must be true or false (without quotes)")
+    return value
+
+
+def one_of(place: str, value: Any, words: Iterable[str]) -> str:
+    """Return one of several words, or say that it is none of them."""
+    known = tuple(words)
+    if value not in known:
+        raise wrong(place, value, f"it must be one of {listed(known)}")
+    return value
+
+
+def share(place: str, value: Any, must: str) -> float:
+    """Return a number in (0, 1] that stays positive in the precision at work."""
+    given = number(place, value)
+    if not 0 < given <= 1:
+        raise wrong(place, value, must)
+    smallest = float(jnp.finfo(precision()).tiny)
+    if given < smallest:
+        raise wrong(place, value, f"the smallest positive {precision()} number is {smallest:.1e}")
+    return given
+
+
+def precision() -> np.dtype:
+    """Return the precision of JAX's numbers."""
+    return np.dtype(jnp.result_type(float))
+
+
+def wrong(place: str, value: Any, must: str) -> ValueError:
+    """Return the sentence on a value: where it stands, what it is, what it must be."""
+    sentence = f"`{place}` is {shown(value)}, but {must}"
+    return ValueError(sentence if sentence.endswith("?") else f"{sentence}.")
+
+
+def shown(value: Any) -> str:
+    """Return a value as TOML writes it, in at most 60 characters."""
+    if isinstance(value, bool):
+        return str(value).lower()  # as TOML writes it
+    if isinstance(value, dt.date | dt.time):
+        return value.isoformat()
+    try:
+        text = repr(value).replace("\n", " ")
+    except (ValueError, RecursionError):  # numbers of more digits than Python prints, tables nested too deeply
+        return f"too long to be shown (of kind {type(value).__name__})"
+    return text if len(text) <= 60 else f"{text[:57]}..."

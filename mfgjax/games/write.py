@@ -1,0 +1,120 @@
+"""Graph games to a TOML file, which `load_game` reads again."""
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..kernels import MovesKernel
+from ..model import FiniteHorizonGame, OwnStateInteraction, PairwiseReward, Power, Staged
+from .file import FORMAT, GameFile
+from .graph import moves
+
+
+def save_game(path: str | os.PathLike[str], file: GameFile) -> None:
+    """Write a graph game to a TOML file.
+
+    What `load_game` reads from it is the same game, to the last digit of every number.
+
+    Args:
+      path: of the file; one that is there is replaced.
+      file: the game with its name, its reference (the same at all times) and where nodes are drawn.
+
+    Raises:
+      ValueError: if the format has no place for something, such as a reward of pairs of nodes.
+    """
+    Path(path).write_text(game_text(file), encoding="utf-8")
+
+
+def game_text(file: GameFile) -> str:
+    """Return a graph game as `save_game` writes it."""
+    game = file.game
+    stages = _stages(game)
+    nexts = moves(game)
+    labels = game.state_labels
+    lines = [f"format = {_toml(FORMAT)}", f"name = {_toml(file.name)}", f"description = {_toml(file.description)}", ""]
+    lines += [f"horizon = {game.horizon}", f"discount = {_toml(float(game.discount))}", ""]
+    lines += [f"nodes = {_toml(labels)}", "edges = ["]
+    for node, ends in zip(labels, nexts, strict=True):
+        lines.append("  " + " ".join(f"{_toml([node, end])}," for end in ends))
+    lines += ["]", "", "[initial]"]
+    lines += [f"{_toml(node)} = {_toml(float(m))}" for node, m in zip(labels, _initial(game), strict=True) if m > 0]
+    if file.positions is not None:
+        lines += ["", "[positions]"]
+        lines += [f"{_toml(node)} = {_toml([float(x) for x in file.positions[node]])}" for node in labels]
+    for name, (value, congestion, theta) in stages.items():
+        lines += ["", f"[{name}]", f"scale = {_toml(float(theta.scale))}", f"exponent = {theta.exponent}"]
+        for key, numbers in (("value", value), ("congestion", congestion)):
+            rows = {node: float(x) for node, x in zip(labels, numbers, strict=True) if x}
+            lines.append(f"{key} = {_toml(rows)}" if rows else f"{key} = 0.0")
+    if file.reference is not None:
+        lines += ["", "[reference]"]
+        rows = edges_of_policy(game, file.reference)
+        lines += [f"{_toml(node)} = {_toml(row)}" for node, row in rows.items()]
+    return "\n".join(lines) + "\n"
+
+
+def edges_of_policy(game: FiniteHorizonGame, policy: Any) -> dict[str, dict[str, float]]:
+    """Return the probability of each move of a policy, node by node: the opposite of `policy_on_edges`.
+
+    Args:
+      game: a graph game.
+      policy: π(a|s) as `[S, A]`, or `[1, S, A]`.
+    """
+    table = np.asarray(policy)
+    if table.ndim == 3 and len(table) != 1:
+        raise ValueError(f"`policy` has {len(table)} times, but the moves of a graph are told for one.")
+    rows = zip(game.state_labels, moves(game), table.reshape(table.shape[-2:]), _available(game), strict=True)
+    return {node: dict(zip(nexts, map(float, row[mask]), strict=True)) for node, nexts, row, mask in rows}
+
+
+def _available(game: FiniteHorizonGame) -> np.ndarray:
+    return np.asarray(np.asarray(game.available).any(axis=0))
+
+
+def _initial(game: FiniteHorizonGame) -> np.ndarray:
+    law = np.asarray(game.initial, float)
+    return law if abs(law.sum() - 1) < 1e-9 else law / law.sum()  # a single-precision law in double
+
+
+def _stages(game: FiniteHorizonGame) -> dict[str, tuple[np.ndarray, np.ndarray, Power]]:
+    """Return value, congestion and Θ of every node before and at the end, or say what the format has no place for."""
+    if not isinstance(game.kernel, MovesKernel):
+        raise ValueError(f"`game.kernel` is a {type(game.kernel).__name__}, but the file is for games on a graph.")
+    if len(np.asarray(game.available)) > 1:
+        raise ValueError("`game.available` changes over time, for which the file has no place.")
+    reward = game.reward
+    if not isinstance(reward, PairwiseReward) or not isinstance(reward.L, OwnStateInteraction):
+        raise ValueError(
+            "`game.reward` is not what nodes pay by their own crowd, for which alone the file has a place."
+        )
+    theta = Power() if reward.theta is None else reward.theta
+    running, terminal = (theta.running, theta.terminal) if isinstance(theta, Staged) else (theta, theta)
+    if not isinstance(running, Power) or not isinstance(terminal, Power):
+        raise ValueError(f"`game.reward.theta` is a {type(theta).__name__}, for which the file has no place.")
+    times = game.horizon + 1
+    tables = []
+    for name, given, sign in (("base", reward.L.base, 1), ("weight", reward.L.weight, -1)):
+        table = np.asarray(given, float)
+        if (table != table[:, :, :1]).any():
+            raise ValueError(f"`game.reward.L.{name}` differs between actions, for which the file has no place.")
+        table = np.broadcast_to(table[:, :, 0], (times, game.num_states))
+        if (table[:-1] != table[0]).any():
+            raise ValueError(f"`game.reward.L.{name}` changes before the end, for which the file has no place.")
+        tables.append(sign * table)
+    both = {"running": (tables[0][0], tables[1][0], running), "terminal": (tables[0][-1], tables[1][-1], terminal)}
+    paying = {name: stage for name, stage in both.items() if stage[0].any() or stage[1].any()}
+    return paying or {"terminal": both["terminal"]}
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return "{ " + ", ".join(f"{_toml(key)} = {_toml(entry)}" for key, entry in value.items()) + " }"
+    if isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")  # the one that JSON leaves as it is
+    if isinstance(value, Sequence):
+        return "[" + ", ".join(map(_toml, value)) + "]"
+    return repr(value)
