@@ -170,7 +170,7 @@ def _tuned(problem: Problem, saved: Saved) -> tuple[_Judged, Tuned, float]:
     with progress_line() as begin:
         begin("solving the start")
         plan = problem.plan
-        game, response, _ = designed(plan, repeated(plan, 1))
+        game, response = designed(plan, repeated(plan, 1))
         before = _judged(problem, game, response)
     search = problem.search
     objective = reduce(add, [term.weight * term.objective for term in problem.terms])

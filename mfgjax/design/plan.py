@@ -93,7 +93,7 @@ def equilibria(plan: Plan, points: Points, guess: Array | None) -> Outcome:
         first = None if guess is None else guess[..., 0]
         outcome = _first_stage(plan, points, first)
         if int(outcome.code) != RESULTS.converged and len(plan.stages) > 1:
-            game, response, _ = _single(plan, points)
+            game, response, _ = single(plan, points)
             outcome = run_on(outcome, Problem(game, response, plan.tolerance), plan.stages[1:], first)
         outcome = outcome._replace(history=outcome.history[:0])
         return jax.tree.map(lambda leaf: leaf[..., None], outcome)
@@ -138,7 +138,8 @@ def _first_stage(plan: Plan, points: Points, guess: Array | None) -> Outcome:
 
 
 @eqx.filter_jit
-def _single(plan: Plan, points: Points) -> Triple:
+def single(plan: Plan, points: Points) -> Triple:
+    """Return game, response and solver of one design."""
     return plan.single(jax.tree.map(lambda leaf: leaf[..., 0], points))
 
 

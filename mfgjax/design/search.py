@@ -14,12 +14,13 @@ from .. import _checks
 from .._result import RESULTS, ConvergenceError
 from .._typing import Array, Scalar
 from ..finish import finish
-from ..parameters import Triple
+from ..model import FiniteHorizonGame
+from ..responses import AbstractResponse
 from ..solve import seen_shape
 from ..solvers import Problem
 from ..solvers.loop import Outcome, iterate
 from .descent import MAX_STEPS, RUNNING, STOPPED, Descent, Method, begin, lbfgs, tell
-from .plan import Plan, Points, equilibria, judge, numbers
+from .plan import Plan, Points, equilibria, judge, numbers, single
 
 
 class Record(NamedTuple):
@@ -84,8 +85,6 @@ class Search(NamedTuple):
         max_steps = _checks.integer_at_least("max_steps", max_steps, 1)
         search = self._smoothed(points, guess)
         lanes = search.weights.shape[1] * self.plan.num_scenarios
-        from .._progress import progress_bar  # rich is heavy, and wanted here only
-
         fields: Any = self._guess(guess, lanes)
         state, best_fields = _begin(self.method, points), fields
         rows: list[_Report] = []
@@ -175,10 +174,11 @@ def make_method(plan: Plan, optimizer: Any, gtol: Any, goal: Any) -> Method:
     return Method(extended, False, np.asarray(gtol, dtype), np.asarray(goal, dtype))
 
 
-@eqx.filter_jit
-def designed(plan: Plan, points: Points) -> Triple:
-    """Return game, response and solver of one design."""
-    return plan.single(jax.tree.map(lambda leaf: leaf[..., 0], points))
+def designed(plan: Plan, points: Points) -> tuple[FiniteHorizonGame, AbstractResponse]:
+    """Return game and response of one design."""
+    game, response, _ = single(plan, points)
+    assert isinstance(game, FiniteHorizonGame)  # `make_plan` takes no other
+    return game, response
 
 
 @eqx.filter_jit

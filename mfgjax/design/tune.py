@@ -159,8 +159,7 @@ def tune(
     best = int(np.argmin(values))
     one = jax.tree.map(lambda leaf: leaf[..., best : best + 1], record.state.best)
     scenario_values, mean_field = search.at(one, record.fields_of(best, plan.num_scenarios))
-    tuned_game, tuned_response, _ = designed(plan, one)
-    assert isinstance(tuned_game, FiniteHorizonGame)
+    tuned_game, tuned_response = designed(plan, one)
     equilibrium = solve(tuned_game, tuned_response, solver, guess=mean_field[..., 0])
     restored = {name: np.asarray(value)[..., 0] for name, value in all_arrays(plan, one).items()}
     return Tuned(
