@@ -109,7 +109,18 @@ def checked(
     steps = solver.default_max_steps if max_steps is None else _checks.integer_at_least("max_steps", max_steps, 1)
     if steps >= 2**31:  # steps are counted in int32
         raise ValueError(f"`max_steps` must be below 2^31; got {steps}.")
-    return solver, solver.stages(game, response, steps) if isinstance(solver, Auto) else [(solver, steps)]
+    stages = solver.stages(game, response, steps) if isinstance(solver, Auto) else [(solver, steps)]
+    return solver, [(_in_precision(stage, game.dtype), most) for stage, most in stages]
+
+
+def _in_precision(solver: AbstractSolver, dtype: Any) -> AbstractSolver:
+    """Return the solver with its numbers in the precision of the game: it may have been made in another."""
+    leaves, structure = jax.tree.flatten(solver)
+    if all(getattr(leaf, "dtype", dtype) == dtype for leaf in leaves):
+        return solver
+    return jax.tree.unflatten(
+        structure, [leaf.astype(dtype) if eqx.is_inexact_array(leaf) else leaf for leaf in leaves]
+    )
 
 
 def fit_response(game: FiniteHorizonGame | StationaryGame, response: AbstractResponse) -> AbstractResponse:
