@@ -10,11 +10,12 @@ import numpy as np
 from jax.core import Tracer
 
 from . import _checks
+from ._held import held
 from ._result import RESULTS
 from ._typing import Array, ArrayLike
 from .equilibrium import Equilibrium
 from .finish import finish
-from .implicit import fixed_point, held
+from .implicit import fixed_point
 from .lanes import Lanes, block_width, narrow_width
 from .model import FiniteHorizonGame, StationaryGame
 from .parameters import place, swept

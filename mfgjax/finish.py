@@ -6,11 +6,12 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from ._held import held
 from ._result import RESULTS, Result
 from ._simplex import log_normalize
 from ._typing import Array
 from .equilibrium import Equilibrium
-from .implicit import fixed_point, held, refuse_derivative
+from .implicit import fixed_point, refuse_derivative
 from .kernels import AbstractKernel
 from .model import AnyGame, FiniteHorizonGame, LaneGame, StationaryGame, moved_on, respond, seen_distance
 from .model.maps import criterion_of, gained

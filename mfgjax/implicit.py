@@ -8,6 +8,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
+from ._held import held
 from ._typing import Array, Bool
 from .model import AnyGame, mean_field_map
 from .responses import AbstractResponse
@@ -55,11 +56,6 @@ def _fixed_point_jvp(primals: Any, tangents: Any) -> tuple[Array, Array]:
 
     moved = jax.lax.custom_linear_solve(matvec, pushed, solve, transpose_solve=partial(solve, transposed=True))
     return point, moved
-
-
-def held(tree: Any) -> Any:
-    """Return a tree whose arrays are constants to differentiation; callables in it stay as they are."""
-    return jax.tree.map(lambda leaf: jax.lax.stop_gradient(leaf) if eqx.is_inexact_array(leaf) else leaf, tree)
 
 
 @eqx.filter_custom_jvp

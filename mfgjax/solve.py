@@ -10,11 +10,11 @@ import numpy as np
 from jax.core import Tracer
 
 from . import _checks
+from ._held import held
 from ._result import RESULTS, ConvergenceError
 from ._typing import Array, ArrayLike
 from .equilibrium import Equilibrium
 from .finish import finish
-from .implicit import held
 from .model import AnyGame, FiniteHorizonGame, StationaryGame
 from .responses import AbstractResponse, AbstractTrembling, EntropyRegularized, EpsilonGreedy
 from .solvers import AbstractSolver, Auto, Problem

@@ -4,9 +4,10 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
+from .._held import held
 from .._typing import Array, Scalar
 from ..equilibrium import Equilibrium
-from ..implicit import fixed_point, held
+from ..implicit import fixed_point
 from ..model import StationaryGame, exploitability, mean_field_map, respond
 from ..operators import action_gap
 from ..responses import AbstractTrembling, EpsilonGreedy

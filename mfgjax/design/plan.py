@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .. import _checks
+from .._families import differing, kind_of
 from .._result import RESULTS
 from .._typing import Array
 from ..batch import Stages, finish_lanes, solved
@@ -290,21 +291,12 @@ def _scenarios(triple: Triple, named: Mapping, games: Any, taken: Sequence[int])
             raise ValueError(f"`scenarios` has different numbers of them: {counts}.")
         count = next(iter(counts.values()))
     elif games:
-        leaves, structure = jax.tree.flatten(triple[0])
         count = len(games)
         for k, game in enumerate(games):
-            same = isinstance(game, FiniteHorizonGame) and jax.tree.structure(game) == structure
-            if not same or [np.shape(leaf) for leaf in jax.tree.leaves(game)] != [np.shape(leaf) for leaf in leaves]:
-                raise ValueError(f"`scenarios[{k}]` is no game of the structure and the shapes of `game`.")
-        for index, values in enumerate(zip(*map(jax.tree.leaves, games), strict=True)):
-            if any((np.asarray(value) != np.asarray(values[0])).any() for value in values):
-                if not eqx.is_inexact_array(values[0]):
-                    raise ValueError(
-                        "`scenarios` are games that differ in a mask or a table of moves; these are shared."
-                    )
-                found[index] = jnp.stack(values, axis=-1)
-            elif (np.asarray(values[0]) != np.asarray(leaves[index])).any():
-                found[index] = jnp.stack(values, axis=-1)
+            if not isinstance(game, FiniteHorizonGame) or kind_of(game) != kind_of(triple[0]):
+                raise ValueError(f"`scenarios[{k}]` is no game of the structure, the shapes and the masks of `game`.")
+        # the first is not among the scenarios, but what they share may be other than there
+        found = {index: jnp.asarray(table[..., 1:]) for index, table in differing([triple[0], *games]).items()}
     else:
         return {}, 1
     for index in found:

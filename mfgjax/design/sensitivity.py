@@ -10,10 +10,10 @@ import numpy as np
 from jax.core import Tracer
 
 from .. import _checks
+from .._held import held
 from .._simplex import log_normalize
 from .._typing import Array, ArrayLike, Scalar
 from ..equilibrium import Equilibrium
-from ..implicit import held
 from ..kernels import AbstractKernel, MixtureKernel
 from ..model import FiniteHorizonGame, StationaryGame
 from ..responses import AbstractResponse, AbstractTrembling

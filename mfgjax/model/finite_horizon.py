@@ -11,13 +11,13 @@ import numpy as np
 from .. import _checks
 from .._typing import Array, ArrayLike, Bool, Float, Scalar
 from ..kernels import AbstractKernel, DenseKernel
-from ..kernels.base import time_slice
+from .base import AbstractGame
 from .parts import Axes, booleans, check_kernel_values, kernel_axes, names_of
 from .rewards import PairwiseReward, TableReward, check_interaction
 from .stationary import StationaryGame, validate_stationary
 
 
-class FiniteHorizonGame(eqx.Module):
+class FiniteHorizonGame(AbstractGame):
     """A mean-field game over times 0..H: `horizon=H` means H moves and H+1 decisions.
 
     The action at H still earns its reward, but nobody moves after it. The game is the physics alone: how
@@ -99,38 +99,6 @@ class FiniteHorizonGame(eqx.Module):
         _check_reward_shape(self)
         validate(self)
 
-    @property
-    def lanes(self) -> tuple[int, ...]:
-        """The axes behind those of one game: none. `LaneGame` has one."""
-        return ()
-
-    @property
-    def num_states(self) -> int:
-        return self.initial.shape[0]
-
-    @property
-    def num_actions(self) -> int:
-        return self.available.shape[2]
-
-    @property
-    def dtype(self) -> jnp.dtype:
-        return self.initial.dtype
-
-    def kernel_at(self, t: Scalar, mean_field: Array) -> AbstractKernel:
-        """Return the kernel of the move from t to t+1 in a population with that mean field at t."""
-        if isinstance(self.kernel, AbstractKernel):
-            return self.kernel.at(t)
-        kernel = self.given_kernel(t, mean_field)
-        return (kernel if isinstance(kernel, AbstractKernel) else DenseKernel(kernel)).at(jnp.int32(0))
-
-    def reward_at(self, t: Scalar, mean_field: Array) -> Array:
-        """Return R_t(s,a,mean_field) as `[S, A]`."""
-        return jnp.broadcast_to(self.pay_at(t, mean_field), (self.num_states, self.num_actions))
-
-    def pay_at(self, t: Scalar, mean_field: Array) -> Array:
-        """Return R_t(s,a,mean_field) as `[S, A]`, or `[S, 1]` where all actions earn the same."""
-        return jnp.asarray(self.given_reward(t, mean_field)).astype(self.dtype)
-
     def given_kernel(self, t: Scalar, mean_field: Array) -> Any:
         """Return what a kernel that was given as a callable returns."""
         return self.kernel(t, mean_field)  # pyright: ignore[reportCallIssue]
@@ -138,19 +106,6 @@ class FiniteHorizonGame(eqx.Module):
     def given_reward(self, t: Scalar, mean_field: Array) -> Array:
         """Return what the callable that pays returns."""
         return self.reward(t, mean_field)
-
-    def available_at(self, t: Scalar) -> Array:
-        """Return which actions exist at time t, `[S, A]`."""
-        return time_slice(self.available, t)
-
-    def observe(self, mu: Array, mass: Array) -> Array:
-        """Return what payoffs see of the law of states `mu` and the joint law `mass` of one time."""
-        return mu if self.observes == "states" else mass
-
-    @property
-    def num_seen_axes(self) -> int:
-        """Return how many axes the mean field of one time has."""
-        return 1 if self.observes == "states" else 2
 
 
 def _num_actions(kernel: Any, reward: Any, available: Any, initial: Array, observes: str) -> int:

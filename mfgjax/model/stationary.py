@@ -11,11 +11,12 @@ import numpy as np
 from .. import _checks
 from .._typing import Array, ArrayLike, Bool, Float, Scalar
 from ..kernels import AbstractKernel, DenseKernel
+from .base import AbstractGame
 from .parts import Axes, booleans, check_kernel_values, kernel_axes, names_of
 from .rewards import PairwiseReward, TableReward, check_interaction
 
 
-class StationaryGame(eqx.Module):
+class StationaryGame(AbstractGame):
     """A mean-field game without an end: payoffs and moves depend on the population, not on the time.
 
     Agents maximise E Σ_k γ^k r(s_k, a_k, z) in a population whose law z stays as it is; an equilibrium is a law
@@ -106,51 +107,6 @@ class StationaryGame(eqx.Module):
     def horizon(self) -> int:
         """Inside the library a stationary game has one time, so that horizon + 1 = 1."""
         return 0
-
-    @property
-    def lanes(self) -> tuple[int, ...]:
-        """The axes behind those of one game: none. `LaneGame` has one."""
-        return ()
-
-    @property
-    def num_states(self) -> int:
-        return self.initial.shape[0]
-
-    @property
-    def num_actions(self) -> int:
-        return self.available.shape[2]
-
-    @property
-    def dtype(self) -> jnp.dtype:
-        return self.initial.dtype
-
-    @property
-    def num_seen_axes(self) -> int:
-        """Return how many axes a mean field has."""
-        return 1 if self.observes == "states" else 2
-
-    def kernel_at(self, t: Scalar, mean_field: Array) -> AbstractKernel:
-        """Return the kernel in a population with that mean field; `t` is not used."""
-        if isinstance(self.kernel, AbstractKernel):
-            return self.kernel.at(jnp.int32(0))
-        kernel = self.given_kernel(t, mean_field)
-        return (kernel if isinstance(kernel, AbstractKernel) else DenseKernel(kernel)).at(jnp.int32(0))
-
-    def reward_at(self, t: Scalar, mean_field: Array) -> Array:
-        """Return r(s,a,mean_field) as `[S, A]`."""
-        return jnp.broadcast_to(self.pay_at(t, mean_field), (self.num_states, self.num_actions))
-
-    def pay_at(self, t: Scalar, mean_field: Array) -> Array:
-        """Return r(s,a,mean_field) as `[S, A]`, or `[S, 1]` where all actions earn the same."""
-        return jnp.asarray(self.given_reward(t, mean_field)).astype(self.dtype)
-
-    def available_at(self, t: Scalar) -> Array:
-        """Return which actions exist, `[S, A]`."""
-        return self.available[0]
-
-    def observe(self, mu: Array, mass: Array) -> Array:
-        """Return what payoffs see of the law of states `mu` and the joint law `mass`."""
-        return mu if self.observes == "states" else mass
 
     def given_kernel(self, t: Scalar, mean_field: Array) -> Any:
         """Return what a kernel that was given as a callable returns."""

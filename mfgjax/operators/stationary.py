@@ -13,6 +13,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
+from .._held import held
 from .._linear import DENSE_LIMIT, solve_linear
 from .._typing import Array, Bool, Float
 from ..kernels.base import align
@@ -55,11 +56,8 @@ def response_values(decision: Decision, response: AbstractResponse, start: Array
     Up to some hundred states it is policy iteration, which is exact after a few linear systems; beyond, and where
     many problems are solved at once, value iteration, which needs no matrix.
     """
-    problem = (decision, response)
-    held = jax.tree.map(lambda x: jax.lax.stop_gradient(x) if eqx.is_inexact_array(x) else x, problem)
-    start = jax.lax.stop_gradient(start)
     method = policy_iteration if start.ndim == 1 and len(start) <= DENSE_LIMIT else value_iteration
-    return _fixed_values(problem, method(held[0], held[1], start))
+    return _fixed_values((decision, response), method(*held((decision, response, start))))
 
 
 def policy_iteration(decision: Decision, response: AbstractResponse, start: Array) -> Array:
@@ -121,8 +119,8 @@ def value_iteration(
         values, low, high, count = carry
         goes_on = is_open(values, low, high)
         after = swept(values)
-        held = [jnp.where(goes_on, new, old) for new, old in zip(after, (values, low, high), strict=True)]
-        return *held, count + 1
+        kept = [jnp.where(goes_on, new, old) for new, old in zip(after, (values, low, high), strict=True)]
+        return *kept, count + 1
 
     values, low, high, _ = jax.lax.while_loop(unsettled, sweep, (*swept(start), jnp.int32(0)))
     return values + decision.discount / (1 - decision.discount) * (low + high) / 2
@@ -158,8 +156,8 @@ def certain_policy(decision: Decision, response: AbstractResponse, start: Array)
     def sweep(carry: tuple) -> tuple:
         *before, count = carry
         goes_on = is_open(*before)
-        held = [jnp.where(goes_on, new, old) for new, old in zip(swept(before[0]), before, strict=True)]
-        return *held, count + 1
+        kept = [jnp.where(goes_on, new, old) for new, old in zip(swept(before[0]), before, strict=True)]
+        return *kept, count + 1
 
     values, policy, *_ = jax.lax.while_loop(unsettled, sweep, (*swept(start), jnp.int32(0)))
     return policy, values

@@ -64,6 +64,20 @@ class AbstractResponse(eqx.Module):
         return log_uniform(available, dtype) if table is None else table.astype(dtype)
 
 
+class AbstractByBackup(AbstractResponse):
+    """A response that carries its values themselves from time to time: where iterating has nothing to save."""
+
+    def act(
+        self,
+        t: Array,
+        reward: Float[Array, "S #A *#batch"],
+        ahead: Float[Array, "S A *batch"],
+        available: Bool[Array, "S A"],
+    ) -> tuple[Float[Array, "S *batch"], Float[Array, "S A *batch"]]:
+        values, _, policy = self.backup(t, reward + ahead, available)
+        return values, policy
+
+
 class AbstractTempered(AbstractResponse):
     """A smooth response with an inverse temperature, on which solvers may continue."""
 

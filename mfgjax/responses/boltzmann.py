@@ -6,10 +6,10 @@ from .. import _checks
 from .._simplex import log_normalize
 from .._typing import Array, ArrayLike, Bool, Float, Scalar
 from ..kernels.base import align, time_slice
-from .base import AbstractTempered, Backup, canonical_policy, greedy_values, log_uniform
+from .base import AbstractByBackup, AbstractTempered, Backup, canonical_policy, greedy_values, log_uniform
 
 
-class Boltzmann(AbstractTempered):
+class Boltzmann(AbstractTempered, AbstractByBackup):
     """The softmax of the *greedy* action values, which other codes call Boltzmann policies.
 
         V(s)   = max_a Q(s,a)
@@ -47,13 +47,3 @@ class Boltzmann(AbstractTempered):
         log_prior = log_uniform(available, q.dtype) if self.log_weights is None else time_slice(self.log_weights, t)
         log_policy = log_normalize(align(log_prior, q) + advantage, axis=1)
         return Backup(values, log_policy, jnp.exp(log_policy))
-
-    def act(
-        self,
-        t: Scalar,
-        reward: Float[Array, "S #A *#batch"],
-        ahead: Float[Array, "S A *batch"],
-        available: Bool[Array, "S A"],
-    ) -> tuple[Float[Array, "S *batch"], Float[Array, "S A *batch"]]:
-        values, _, policy = self.backup(t, reward + ahead, available)
-        return values, policy

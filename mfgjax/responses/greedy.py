@@ -8,10 +8,10 @@ import jax.numpy as jnp
 from .. import _checks
 from .._typing import Array, Bool, Float, Scalar
 from ..kernels.base import align
-from .base import AbstractResponse, Backup, greedy_values
+from .base import AbstractByBackup, Backup, greedy_values
 
 
-class Greedy(AbstractResponse):
+class Greedy(AbstractByBackup):
     """The best response without regularisation: all weight on one best action.
 
         V(s) = max_a Q(s,a),   π(·|s) = 1 at the first (or last) maximiser
@@ -36,16 +36,6 @@ class Greedy(AbstractResponse):
         chosen = first_best(q, available, self.tie)
         log_policy = jnp.where(chosen, jnp.zeros((), q.dtype), -jnp.inf)
         return Backup(greedy_values(q, available), log_policy, chosen.astype(q.dtype))
-
-    def act(
-        self,
-        t: Scalar,
-        reward: Float[Array, "S #A *#batch"],
-        ahead: Float[Array, "S A *batch"],
-        available: Bool[Array, "S A"],
-    ) -> tuple[Float[Array, "S *batch"], Float[Array, "S A *batch"]]:
-        values, _, policy = self.backup(t, reward + ahead, available)
-        return values, policy
 
 
 def first_best(q: Array, available: Array, tie: str) -> Array:

@@ -9,11 +9,11 @@ from .. import _checks
 from .._simplex import safe_log
 from .._typing import Array, ArrayLike, Bool, Float, Scalar
 from ..kernels.base import align
-from .base import AbstractResponse, Backup, greedy_values
+from .base import AbstractByBackup, Backup, greedy_values
 from .greedy import first_best
 
 
-class AbstractTrembling(AbstractResponse):
+class AbstractTrembling(AbstractByBackup):
     """A response that plays one action with probability 1 − ε and shares ε among the others."""
 
     epsilon: eqx.AbstractVar[Array]
@@ -57,16 +57,6 @@ class Trembling(AbstractTrembling):
         values = (policy * jnp.where(align(available, q), q, 0)).sum(axis=1)
         return Backup(values, safe_log(policy), policy)
 
-    def act(
-        self,
-        t: Scalar,
-        reward: Float[Array, "S #A *#batch"],
-        ahead: Float[Array, "S A *batch"],
-        available: Bool[Array, "S A"],
-    ) -> tuple[Float[Array, "S *batch"], Float[Array, "S A *batch"]]:
-        values, _, policy = self.backup(t, reward + ahead, available)
-        return values, policy
-
 
 class EpsilonGreedy(AbstractTrembling):
     """The greedy policy to which randomness is added as an afterthought: its values ignore it.
@@ -94,16 +84,6 @@ class EpsilonGreedy(AbstractTrembling):
     def backup(self, t: Scalar, q: Float[Array, "S A *batch"], available: Bool[Array, "S A"]) -> Backup:
         policy = trembling_policy(q, available, self.epsilon, self.tie)
         return Backup(greedy_values(q, available), safe_log(policy), policy)
-
-    def act(
-        self,
-        t: Scalar,
-        reward: Float[Array, "S #A *#batch"],
-        ahead: Float[Array, "S A *batch"],
-        available: Bool[Array, "S A"],
-    ) -> tuple[Float[Array, "S *batch"], Float[Array, "S A *batch"]]:
-        values, _, policy = self.backup(t, reward + ahead, available)
-        return values, policy
 
 
 def trembling_policy(q: Array, available: Array, epsilon: Array, tie: str) -> Array:

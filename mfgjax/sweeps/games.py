@@ -3,11 +3,11 @@
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-import equinox as eqx
 import jax
 import numpy as np
 
 from .. import _checks
+from .._families import differing, kind_of
 from ..model import FiniteHorizonGame
 from .grid import Axis, Points
 
@@ -59,7 +59,7 @@ def build_games(game: FiniteHorizonGame | Callable, points: Points) -> Games:
         chosen = list(np.ndindex(*lengths))
     built = [_build(game, axes, indices) for indices in chosen]
     keys: dict[Any, int] = {}
-    family_of = np.array([keys.setdefault(_shape_key(one), len(keys)) for one in built])
+    family_of = np.array([keys.setdefault(kind_of(one), len(keys)) for one in built])
     place_of = np.array([int((family_of[:k] == family_of[k]).sum()) for k in range(len(built))])
     families = [_family([one for one, f in zip(built, family_of, strict=True) if f == k]) for k in range(len(keys))]
 
@@ -83,24 +83,5 @@ def _build(builder: Callable, axes: Sequence[Axis], indices: Sequence[int]) -> F
     return built
 
 
-def _shape_key(game: FiniteHorizonGame) -> tuple:
-    """Return what games of one family have in common: everything but the values of floating arrays."""
-    leaves, structure = jax.tree.flatten(game)
-    kinds = []
-    for leaf in leaves:
-        if eqx.is_inexact_array(leaf):
-            kinds.append((leaf.shape, str(leaf.dtype)))
-        else:
-            kinds.append(np.asarray(leaf).tobytes() if eqx.is_array(leaf) else leaf)
-    return structure, tuple(kinds)
-
-
 def _family(games: list[FiniteHorizonGame]) -> Family:
-    differing = {}
-    if len(games) > 1:
-        for index, values in enumerate(zip(*map(jax.tree.leaves, games), strict=True)):
-            if eqx.is_inexact_array(values[0]):
-                table = np.stack([np.asarray(value) for value in values], axis=-1)
-                if (table != table[..., :1]).any():
-                    differing[index] = table
-    return Family(games, differing)
+    return Family(games, differing(games))

@@ -1,0 +1,31 @@
+"""Trees of one kind, such as games, which differ in the numbers of their floating arrays alone."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import equinox as eqx
+import jax
+import numpy as np
+
+
+def kind_of(tree: Any) -> tuple:
+    """Return what trees of one kind have in common: everything but the values of floating arrays."""
+    leaves, structure = jax.tree.flatten(tree)
+    kinds = []
+    for leaf in leaves:
+        if eqx.is_inexact_array(leaf):
+            kinds.append((leaf.shape, str(leaf.dtype)))
+        else:
+            kinds.append(np.asarray(leaf).tobytes() if eqx.is_array(leaf) else leaf)
+    return structure, tuple(kinds)
+
+
+def differing(trees: Sequence[Any]) -> dict[int, np.ndarray]:
+    """Return, for the leaves in which trees of one kind differ, by number, their values with a last axis of trees."""
+    found = {}
+    for index, values in enumerate(zip(*map(jax.tree.leaves, trees), strict=True)):
+        if eqx.is_inexact_array(values[0]):
+            table = np.stack([np.asarray(value) for value in values], axis=-1)
+            if (table != table[..., :1]).any():
+                found[index] = table
+    return found
