@@ -26,6 +26,8 @@ from .certify import check_complementarity as check_complementarity
 from .certify import sample_lipschitz as sample_lipschitz
 from .cores import use_cpu_cores as use_cpu_cores
 from .equilibrium import Equilibrium as Equilibrium
+from .hysteresis import Hysteresis as Hysteresis
+from .hysteresis import hysteresis as hysteresis
 from .kernels import AbstractKernel as AbstractKernel
 from .kernels import DenseKernel as DenseKernel
 from .kernels import MixtureKernel as MixtureKernel

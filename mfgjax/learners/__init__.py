@@ -17,4 +17,7 @@ from .run import Run as Run
 from .run import run as run
 from .sampling import GameSimulator as GameSimulator
 from .sampling import next_mean_field as next_mean_field
+from .store import load_run as load_run
+from .store import save_run as save_run
+from .store import saved_note as saved_note
 from .tmfq import TMFQ as TMFQ
