@@ -97,7 +97,7 @@ def _read(path: Path, needed: tuple[str, ...]) -> tuple[dict[str, Any], dict[str
     if not path.is_file():
         raise ValueError(f"`path` is {path}, but there is no such file.")
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             header = json.loads(str(archive["header"]))
             arrays = {name: archive[name] for name in archive.files if needed}
         found = header["format"]
