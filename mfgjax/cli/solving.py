@@ -13,6 +13,7 @@ import numpy as np
 from rich.table import Table
 
 from .. import games
+from .._heaviest import heaviest
 from .._progress import progress_line
 from ..equilibrium import Equilibrium
 from ..games import GameFile
@@ -272,7 +273,7 @@ def _print(
         table.add_column(heading, justify="right")
     law, values = found.state_law, found.values[0]
     # the states with most mass at the end, in their own order
-    shown = sorted(jax.numpy.argsort(-law[-1])[:_MOST_ROWS].tolist())
+    shown = heaviest(law[-1], _MOST_ROWS)
     for s in shown:
         numbers = (law[0, s], law[-1, s], values[s])
         table.add_row(game.state_labels[s], *(f"{float(x):.6f}" for x in numbers))

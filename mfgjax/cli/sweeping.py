@@ -19,6 +19,7 @@ import numpy as np
 import xarray as xr
 
 from .. import _checks
+from .._heaviest import heaviest
 from .._result import RESULTS
 from ..cores import num_cores, use_cpu_cores
 from ..games import GameFile
@@ -84,7 +85,7 @@ class _Plan:
         """What is kept of one lane."""
         game = self.first
         sizes = {"time": game.horizon + 1, "state": game.num_states, "action": game.num_actions}
-        kept = [math.prod(sizes[d] for d in output.dims or ()) for output in parse_outputs(self.outputs, game.observes)]
+        kept = [math.prod(sizes[d] for d in output.dims or ()) for output in parse_outputs(self.outputs, game)]
         return game.dtype.itemsize * (5 + sum(kept))
 
     @property
@@ -364,8 +365,8 @@ def _results(codes: np.ndarray) -> dict[str, int]:
 def _law(law: xr.DataArray) -> dict[str, float]:
     """Return the mass of the heaviest states in their own order, without those that only other games have."""
     masses = law.values
-    heaviest = np.sort(np.argsort(-np.nan_to_num(masses), kind="stable")[:_MOST_STATES])
-    return {str(law["state"].values[s]): float(masses[s]) for s in heaviest if np.isfinite(masses[s])}
+    shown = [s for s in heaviest(masses, _MOST_STATES) if np.isfinite(masses[s])]
+    return {str(law["state"].values[s]): float(masses[s]) for s in shown}
 
 
 def _draw(path: Path, plan: _Plan, dataset: xr.Dataset, report: Mapping[str, Any]) -> None:
