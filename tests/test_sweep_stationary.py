@@ -110,7 +110,7 @@ def test_soft_responses_are_swept_over_beta_reference_and_any_array():
 
 
 def test_points_go_side_by_side_and_start_where_they_are_told():
-    game, plain, _ = crowded()
+    game, *_ = crowded()
     start = np.eye(5)[2]
     options = {"zipped": True, "discount": [0.3, 0.5, 0.7], "epsilon": [0.1, 0.2, 0.3], "progress": False}
     ds = mfg.sweep(game, mfg.EpsilonGreedy, guess=start, **options)
@@ -306,6 +306,6 @@ def test_the_phase_diagram_shows_the_law_in_equilibrium():
 def test_a_picture_needs_a_law():
     ds = spread().drop_vars(["mean_field", "state_law"])
     with pytest.raises(
-        ValueError, match="has neither `terminal_law` nor `mean_field`.*of a stationary game the latter"
+        ValueError, match=r"has neither `terminal_law` nor `mean_field`: .*of a stationary game the latter"
     ):
         mfg.plot.plot_sweep(ds)
