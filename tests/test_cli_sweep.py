@@ -248,7 +248,7 @@ ERRORS = [
     ([PAPER, BETA, "--response=greedy", OUT], "does not apply to `--response greedy`"),
     ([PAPER, "--response=greedy", OUT], "There is nothing to sweep"),
     ([PAPER, "--response=greedy", "--warm-start", OUT], "`--warm-start` goes along beta"),
-    ([PAPER, BETA, "--damping=0.5", OUT], "applies to `--solver picard` only"),
+    ([PAPER, BETA, "--damping=0.5", OUT], "applies to `--solver` picard"),
     ([PAPER, BETA, *PICARD, "--damping=0.5:1.5:3", OUT], "`damping[2]` is 1.5"),
     ([PAPER, BETA, *PICARD, "--damping=1,0.5", "--averaging=uniform", OUT], "`damping` must be 1"),
     ([PAPER, BETA, "--atol=1e-17", OUT], "float64 cannot reach"),

@@ -8,6 +8,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from .._heaviest import heaviest
+from .behaviour import behaviour_of
 from .output import console
 
 _MOST_ROWS = 40
@@ -37,7 +38,7 @@ def _over_numbers(content: Mapping[str, Any], rows: list[Mapping[str, Any]]) -> 
     if content["policy"] == "from a file":
         behaviour = str(request["policy"]) + (f", β = {request['beta']:g}" if regularised else "")
     else:
-        behaviour = request["response"] + (f", β = {request['beta']:g}" if request["beta"] is not None else "")
+        behaviour = behaviour_of(request["response"], request["beta"], request["epsilon"])
     title = f"{content['game']} ({behaviour}) among N agents"
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, collapse_padding=True, pad_edge=False)
     exact = "Monte Carlo" if content["method"] == "Monte Carlo" else "exact"

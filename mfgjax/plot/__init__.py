@@ -7,6 +7,8 @@ from .crowd import plot_residuals as plot_residuals
 from .finite import animate_agents as animate_agents
 from .finite import plot_gain as plot_gain
 from .sensitivity import plot_sensitivity as plot_sensitivity
+from .stationary import plot_bracket as plot_bracket
+from .stationary import plot_stationary as plot_stationary
 from .sweep import plot_phase as plot_phase
 from .sweep import plot_sweep as plot_sweep
 from .sweep import plot_sweep_map as plot_sweep_map
