@@ -216,7 +216,10 @@ ERRORS = [
     ([*SOLVE, BETA, "--solver=magic", OUT], "'magic' is not one of"),
     ([*SOLVE, BETA, "--response=magic", OUT], "'magic' is not one of"),
     ([*SOLVE, BETA, "--averaging=magic", OUT], "'magic' is not one of"),
-    ([*SOLVE, BETA, "--solver=newton", "--damping=.5", OUT], "`--damping 0.5` applies to `--solver picard` only"),
+    (
+        [*SOLVE, BETA, "--solver=newton", "--damping=.5", OUT],
+        "`--damping 0.5` applies to `--solver` picard, lagged, stationary",
+    ),
     ([*SOLVE, BETA, "--averaging=uniform", OUT], "`--averaging uniform` applies to `--solver picard` only"),
     ([*SOLVE, BETA, "--solver=picard", "--averaging=uniform", "--damping=.5", OUT], "`damping` must be 1"),
     ([*SOLVE, BETA, "--solver=picard", "--damping=2", OUT], "`damping` is 2"),

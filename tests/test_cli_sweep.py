@@ -17,7 +17,7 @@ import xarray as xr
 
 import mfgjax as mfg
 from mfgjax._result import RESULTS
-from mfgjax.cli import catalogue, main, sweeping
+from mfgjax.cli import catalogue, main, sweep_plan, sweeping
 from mfgjax.cores import num_cores
 
 ROOT = Path(mfg.__file__).parents[1]
@@ -248,7 +248,7 @@ ERRORS = [
     ([PAPER, BETA, "--response=greedy", OUT], "does not apply to `--response greedy`"),
     ([PAPER, "--response=greedy", OUT], "There is nothing to sweep"),
     ([PAPER, "--response=greedy", "--warm-start", OUT], "`--warm-start` goes along beta"),
-    ([PAPER, BETA, "--damping=0.5", OUT], "applies to `--solver picard` only"),
+    ([PAPER, BETA, "--damping=0.5", OUT], "applies to `--solver` picard"),
     ([PAPER, BETA, *PICARD, "--damping=0.5:1.5:3", OUT], "`damping[2]` is 1.5"),
     ([PAPER, BETA, *PICARD, "--damping=1,0.5", "--averaging=uniform", OUT], "`damping` must be 1"),
     ([PAPER, BETA, "--atol=1e-17", OUT], "float64 cannot reach"),
@@ -278,8 +278,8 @@ def test_bad_input_is_one_sentence_and_no_file(folder, arguments, sentence):
 
 def test_more_lanes_than_memory_or_disk_can_hold_are_refused(folder, monkeypatch):
     # 4,000 lanes of 6 · 5 · 3 numbers for the policy, as many · 1/3 for the mean field, 5 for the law, 6 more
-    monkeypatch.setattr(sweeping.shutil, "disk_usage", lambda path: SimpleNamespace(free=3_000_000))
-    monkeypatch.setattr(sweeping.os, "sysconf", lambda name: 500)
+    monkeypatch.setattr(sweep_plan.shutil, "disk_usage", lambda path: SimpleNamespace(free=3_000_000))
+    monkeypatch.setattr(sweep_plan.os, "sysconf", lambda name: 500)
     _, _, err = run(PAPER, "--beta=1:2:4000", OUT)
     assert "4,000 lanes take 0.00419 GB of disk, but 0.003 GB are free in 'results'" in err
     assert not (folder / "results").exists()

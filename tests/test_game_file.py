@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mfgjax import EntropyRegularized, games, solve
+from mfgjax import EntropyRegularized, StationaryGame, games, solve
 from mfgjax.games import file as game_file
 from mfgjax.games import load_game
 
@@ -393,3 +393,71 @@ def test_the_manual_names_every_key_and_its_example_can_be_loaded(tmp_path):
     path.write_text(example[1], "utf-8")
     file = load_game(path)
     assert file.name == "two doors" and file.reference is not None and file.positions is not None
+
+
+STATIONARY = {key: VALID[key] for key in ("format", "nodes", "edges", "positions", "reference", "running", "discount")}
+
+
+def test_a_file_without_a_horizon_is_a_stationary_game(tmp_path):
+    file = load_game(write(tmp_path / "walk.toml", STATIONARY))
+    assert isinstance(file.game, StationaryGame) and float(file.game.discount) == 0.9
+    assert games.moves(file.game) == [["a", "b"], ["exit", "a"], ["exit"]]
+    np.testing.assert_allclose(file.game.initial, 1 / 3, rtol=1e-15)
+    np.testing.assert_array_equal(file.reference, [[0.25, 0.75], [0.5, 0.5], [1, 0]])
+    z = np.array([0.5, 0.25, 0.25])
+    pay = [2.0 * (-1.0 - 0.5 * 0.5), 2.0 * -2.0, 0.0]  # scale (value − congestion z)
+    np.testing.assert_allclose(file.game.reward_at(np.int32(0), z)[:, 0], pay, rtol=1e-14)
+    own = load_game(write(tmp_path / "own.toml", {**STATIONARY, "initial": VALID["initial"]}))
+    np.testing.assert_array_equal(own.game.initial, [0.75, 0.25, 0])
+
+
+def test_a_stationary_game_is_written_and_read_to_the_last_digit(tmp_path):
+    file = load_game(write(tmp_path / "walk.toml", {**STATIONARY, "initial": VALID["initial"]}))
+    games.save_game(tmp_path / "again.toml", file)
+    again = load_game(tmp_path / "again.toml")
+    assert jax.tree.structure(again.game) == jax.tree.structure(file.game)
+    for ours, theirs in zip(jax.tree.leaves(again.game), jax.tree.leaves(file.game), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    np.testing.assert_array_equal(again.reference, file.reference)
+    assert again.positions == file.positions
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        (
+            {"discount": 1.0},
+            "`discount` is 1.0, but without `horizon` the game is stationary, and it must lie in (0, 1).",
+        ),
+        ({"discount": GONE}, "`horizon` is missing, but every game file needs it"),
+        ({"terminal": {"value": 1.0}}, "`horizon` is missing, so the game is stationary, and `terminal` has no end"),
+        ({"running": GONE}, "`running` is missing"),
+        ({"initial": {"a": 0.5}}, "`initial` sums to 0.5"),
+    ],
+)
+def test_what_does_not_fit_a_stationary_game_is_refused(tmp_path, changes, sentence):
+    document = {key: value for key, value in (STATIONARY | changes).items() if value is not GONE}
+    assert refusal(write(tmp_path / "game.toml", document)).startswith(sentence)
+
+
+def test_the_manual_s_cafes_are_in_equilibrium_by_loops(tmp_path):
+    """V and π by value iteration from the formulas, at the law found."""
+    manual = (ROOT / "docs" / "game-file.md").read_text("utf-8")
+    path = tmp_path / "cafes.toml"
+    path.write_text(re.findall(r"```toml\n(.*?)```", manual, re.DOTALL)[1], "utf-8")
+    file = load_game(path)
+    eq = solve(file.game, EntropyRegularized(5.0))
+    z = np.asarray(eq.mean_field)
+    nexts, pay = [[0, 1, 2], [1, 0], [2, 0]], [0.0, 1.0 - 1.5 * z[1], 0.7 - z[2]]
+    values = np.zeros(3)
+    for _ in range(400):  # 0.9^400 is below rounding
+        q = [[pay[s] + 0.9 * values[n] for n in nexts[s]] for s in range(3)]
+        values = np.array([np.log(np.mean(np.exp(5.0 * np.array(row)))) / 5.0 for row in q])
+    moved = np.zeros(3)
+    for s in range(3):
+        weights = np.exp(5.0 * np.array(q[s]))
+        for n, share in zip(nexts[s], weights / weights.sum(), strict=True):
+            moved[n] += z[s] * share
+    np.testing.assert_allclose(eq.values, values, rtol=1e-9)
+    np.testing.assert_allclose(moved, z, atol=2e-10)
+    assert file.game.state_labels == ("home", "left café", "right café")

@@ -260,8 +260,8 @@ def _figures(plan: _Plan, found: dict[str, Run], ends: Bracket, out: Path) -> No
 
 def _print(report: dict[str, Any]) -> None:
     request = report["request"]
-    title = f"{report['game']}, {request['response']} with ε = {request['epsilon']:g}: {request['seeds']} runs of "
-    title += f"{request['steps']} steps, mean ± deviation"
+    title = f"{report['game']}, {request['response']}, ε = {request['epsilon']:g}"
+
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, collapse_padding=True, pad_edge=False)
     table.add_column("learner")
     for heading in ("mean state", "distance", "to the", "policy off by"):
@@ -280,6 +280,7 @@ def _print(report: dict[str, Any]) -> None:
     if not report["coincide"]:
         exact = f"least {exact}, greatest {greatest['mean_state']:.4f}"
     lines = [
+        f"{request['seeds']} runs of {request['steps']} steps each: mean ± deviation",
         "distance: total variation between the population at the end and that of the equilibrium",
         "policy off by: total variation of the policy, averaged over the population at the end",
         f"exact          {exact}",

@@ -12,6 +12,8 @@ class Response(StrEnum):
     entropy = "entropy"
     boltzmann = "boltzmann"
     greedy = "greedy"
+    trembling = "trembling"
+    epsilon_greedy = "epsilon-greedy"
 
 
 class TremblingResponse(StrEnum):
@@ -37,6 +39,8 @@ class Solver(StrEnum):
     newton = "newton"
     mirror_descent = "mirror-descent"
     continuation = "continuation"
+    lagged = "lagged"
+    stationary_law = "stationary-law"
 
 
 class Averaging(StrEnum):
@@ -102,6 +106,10 @@ GameName = Annotated[
 ]
 BetaOption = Annotated[
     float | None, real("Inverse temperature, > 0, in 1/reward: small plays the reference, large is near greedy.")
+]
+EpsilonOption = Annotated[
+    float | None,
+    real("Probability that a trembling hand does something else, in \\[0, 1); for trembling and epsilon-greedy."),
 ]
 ReferenceOption = Annotated[
     str | None,

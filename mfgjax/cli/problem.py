@@ -93,19 +93,9 @@ def load_problem(path: str) -> Problem:
 
 
 def _problem(document: dict[str, Any], path: Path) -> Problem:
-    if "format" in document and document["format"] != FORMAT:
-        must = f"this version of mfgjax reads {FORMAT!r} here"
-        raise _toml.wrong("format", document["format"], f"{must}; `mfgjax solve` reads games")
-    _toml.check_keys("", document, KEYS)
-    for key in _REQUIRED:
-        if key not in document:
-            like = f', as in `format = "{FORMAT}"`' if key == "format" else ""
-            raise ValueError(f"`{key}` is missing, but every problem file needs it{like}.")
-    name = _toml.text("name", document.get("name", path.stem))
-    description = document.get("description", "")
-    if not isinstance(description, str):
-        raise _toml.wrong("description", description, "it must be a string")
-    loaded = _game(document, path)
+    here = " here; `mfgjax solve` reads games"
+    name, description = _toml.head(document, FORMAT, KEYS, _REQUIRED, kind="problem", stem=path.stem, here=here)
+    loaded = catalogue.with_horizon("tune", _game(document, path))
     game = loaded.game
     betas, over, smoothing = _temperatures(document)
     start = _reference(document, loaded)

@@ -11,6 +11,7 @@ from .learning import plot_learning as plot_learning
 from .order import plot_bracket as plot_bracket
 from .order import plot_hysteresis as plot_hysteresis
 from .sensitivity import plot_sensitivity as plot_sensitivity
+from .stationary import plot_stationary as plot_stationary
 from .sweep import plot_phase as plot_phase
 from .sweep import plot_sweep as plot_sweep
 from .sweep import plot_sweep_map as plot_sweep_map

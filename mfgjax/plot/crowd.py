@@ -14,7 +14,7 @@ from matplotlib.ticker import MaxNLocator
 from .._typing import Array, Float
 from ..equilibrium import Equilibrium
 from ..games import moves
-from ..model import FiniteHorizonGame
+from ..model import FiniteHorizonGame, StationaryGame
 
 _MASS_COLOURS = colormaps["Blues"]
 _HATCHES = ("", "//", "..", "\\\\", "xx", "--", "++", "oo", "||", "**")
@@ -48,7 +48,7 @@ def circle_positions(labels: Sequence[str]) -> dict[str, tuple[float, float]]:
 
 
 def plot_graph(
-    game: FiniteHorizonGame,
+    game: FiniteHorizonGame | StationaryGame,
     law: Float[Array, " S"],
     *,
     policy: Float[Array, "S A"] | None = None,
@@ -99,7 +99,7 @@ def plot_graph(
 
 def draw_edges(
     ax: Axes,
-    game: FiniteHorizonGame,
+    game: FiniteHorizonGame | StationaryGame,
     places: np.ndarray,
     radius: np.ndarray,
     outward: np.ndarray,
@@ -131,7 +131,7 @@ def draw_edges(
             _arrow(ax, path, None if weight is None else float(weight[s, action]))
 
 
-def edges_of(game: FiniteHorizonGame) -> set[tuple[int, int]]:
+def edges_of(game: FiniteHorizonGame | StationaryGame) -> set[tuple[int, int]]:
     """Return the moves of a graph as pairs of nodes; refuse a game that is none."""
     index = {label: i for i, label in enumerate(game.state_labels)}
     return {(s, index[name]) for s, names in enumerate(moves(game)) for name in names}
@@ -292,9 +292,15 @@ def plot_flow(
     Returns:
       The axes.
 
+    Raises:
+      ValueError: if there is no law for every time.
+
     Source: the form of Guan et al. (2021), arXiv:2110.07469, Fig. 2.
     """
     flow = _flow(equilibrium_or_flow)
+    if game.is_stationary or flow.ndim != 2:
+        told = "a stationary game, whose law does not change: see `plot_stationary`"
+        raise ValueError(f"`plot_flow` draws a law for every time; got {told if game.is_stationary else flow.shape}.")
     ax = new_axes(ax, (6.4, 4.2))
     if title is not None:
         ax.set_title(title)

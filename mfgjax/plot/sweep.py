@@ -26,7 +26,7 @@ from .curves import (
     Horizontal,
     Part,
     curves_of,
-    heaviest,
+    heaviest_states,
     horizontal_of,
     label_of,
     last_time,
@@ -55,9 +55,9 @@ def plot_phase(
 ) -> Figure | SubFigure:
     """Draw the law at the last time against beta: a line per state, a panel per combination of the other axes.
 
-    At most 16 panels are drawn: of an axis with more values an even choice, which the panels' titles name. Of
-    many states those 8 are drawn that have the most mass anywhere, and the sum of the others. Lanes that did
-    not converge are gaps, hatched by how they ended.
+    Of a stationary game it is the law in equilibrium. At most 16 panels are drawn: of an axis with more values an even
+    choice, which the panels' titles name. Of many states those 8 are drawn that have the most mass anywhere, and the
+    sum of the others. Lanes that did not converge are gaps, hatched by how they ended.
 
     Args:
       dataset: from `sweep`, with `terminal_law` or `mean_field`.
@@ -76,7 +76,7 @@ def plot_phase(
     counts, rows, columns = _layout(parts)
     chosen = [[part[i] for i in spread_evenly(len(part), n)] for part, n in zip(parts, counts, strict=True)]
     curves = curves_of(chosen, dataset, axis)
-    states = heaviest(law, curves)
+    states = heaviest_states(law, curves)
     others = np.setdiff1d(np.arange(law.sizes["state"]), states)
     figure = Figure(figsize=_phase_size(rows, columns), layout="constrained") if figure is None else figure
     panels: np.ndarray = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
@@ -209,7 +209,7 @@ def plot_sweep(dataset: xr.Dataset, *, along: str | None = None, title: str | No
         left.get_legend().remove()
     if title is None:
         name = str(dataset.attrs.get("game", "FiniteHorizonGame"))
-        title = "" if name == "FiniteHorizonGame" else f"{name}: "  # the class says nothing
+        title = "" if name in ("FiniteHorizonGame", "StationaryGame") else f"{name}: "  # the class says nothing
         title += f"{(codes == RESULTS.converged).sum():,} of {codes.size:,} converged"
     figure.suptitle(title, parse_math=False)
     return figure
