@@ -11,7 +11,8 @@ import jax
 import numpy as np
 
 from .. import _toml, design, games
-from ..design.plan import Plan, make_plan
+from ..design.given import make_plan
+from ..design.plan import Plan
 from ..games import GameFile
 from ..games.file import reference_of_table
 from ..kernels import MovesKernel

@@ -19,8 +19,7 @@ from .._progress import progress_line
 from .._result import ConvergenceError
 from .._typing import Array
 from ..design import Tuned
-from ..design.plan import numbers, repeated
-from ..design.search import designed
+from ..design.plan import objective_values, repeated, single
 from ..equilibrium import Equilibrium
 from ..games import GameFile
 from ..model import FiniteHorizonGame
@@ -149,7 +148,7 @@ class _Judged(eqx.Module):
 
 @eqx.filter_jit
 def _terms(objectives: tuple, game: Any, response: Any, found: Equilibrium) -> Array:
-    return numbers(objectives, game, response, found)
+    return objective_values(objectives, game, response, found)
 
 
 def _judged(problem: Problem, game: FiniteHorizonGame, response: AbstractResponse, guess: Any = None) -> _Judged:
@@ -170,7 +169,7 @@ def _tuned(problem: Problem, saved: Saved) -> tuple[_Judged, Tuned, float]:
     with progress_line() as begin:
         begin("solving the start")
         plan = problem.plan
-        game, response = designed(plan, repeated(plan, 1))
+        game, response = single(plan, repeated(plan, 1))
         before = _judged(problem, game, response)
     search = problem.search
     objective = reduce(add, [term.weight * term.objective for term in problem.terms])
