@@ -206,6 +206,7 @@ def _content(
     seconds: float,
 ) -> dict[str, Any]:
     problem, status, response = saved.problem, found.status[found.best], found.response
+    lowest = np.fmin.reduce(found.history, axis=1)  # of all restarts; NaN where no design was accepted
     assert isinstance(response, EntropyRegularized)  # that of the problem
     return {
         "file": path,
@@ -223,7 +224,7 @@ def _content(
             "num_without_equilibrium": int(found.failed.sum()),
             "restarts": [finite(value) for value in found.values],
             "best_restart": found.best,
-            "history": [finite(value) for value in [*saved.earlier, *_lowest(found.history)]],
+            "history": [finite(value) for value in [*saved.earlier, *lowest]],
             "gradient_norm": [finite(value) for value in found.gradient_norm[:, found.best]],
             "seconds": round(seconds, 3),
         },
@@ -236,11 +237,6 @@ def _content(
 
 def _array(problem: Problem, name: str, value: Any) -> Any:
     return table_of_policy(problem.game, value) if name == "reference" else np.asarray(value).tolist()
-
-
-def _lowest(history: np.ndarray) -> np.ndarray:
-    """Return the least objective of all restarts at each step; NaN where none was accepted."""
-    return np.where(np.isfinite(history).any(axis=1), np.min(np.nan_to_num(history, nan=np.inf), axis=1), np.nan)
 
 
 def _told(problem: Problem, judged: _Judged) -> dict[str, Any]:
