@@ -31,7 +31,8 @@ AS_USERS_DO = (
     "test_responses",
     "test_kernels",
 )
-LONGEST = ("test_readme", *AS_USERS_DO, "test_certify")  # begin with these: what comes last keeps one worker waiting
+# begin with these: what comes last keeps one worker waiting
+LONGEST = ("test_readme", *AS_USERS_DO, "test_certify", "test_certify_uniqueness", "test_certify_bounds")
 
 # fusions by LLVM alone, without passes of MLIR before it, and no passes of LLVM
 QUICK = {"xla_cpu_use_fusion_emitters": False, "xla_backend_optimization_level": 0}

@@ -1,16 +1,15 @@
 """The command line on stationary games: what it prints and saves is what the library finds."""
 
-import io as text_io
 import json
-from contextlib import redirect_stderr, redirect_stdout
 
 import numpy as np
 import pytest
 import xarray as xr
+from commands import run, words
 from helpers import assert_close
 
 import mfgjax as mfg
-from mfgjax.cli import catalogue, main
+from mfgjax.cli import catalogue
 from mfgjax.io import load_equilibrium
 
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -24,18 +23,6 @@ edges = [["home", "home"], ["home", "café"], ["café", "café"], ["café", "hom
 running.value = { "café" = 1.0 }
 running.congestion = { "café" = 1.5 }
 """
-
-
-def run(*arguments: str) -> tuple[int, str, str]:
-    """Return exit status, stdout and stderr of a command."""
-    out, err = text_io.StringIO(), text_io.StringIO()
-    with redirect_stdout(out), redirect_stderr(err):
-        status = main(list(arguments))
-    return status, out.getvalue(), err.getvalue()
-
-
-def words(text: str) -> str:
-    return " ".join(text.split())
 
 
 # --- list and solve -----------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ import hashlib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,8 @@ import jax
 import numpy as np
 
 from .. import _toml, design, games
-from ..design.plan import Plan, make_plan
+from ..design.given import make_plan
+from ..design.plan import Plan
 from ..games import GameFile
 from ..games.file import reference_of_table
 from ..kernels import MovesKernel
@@ -71,7 +73,7 @@ class Problem:
         """What differs between scenarios."""
         return {"beta": np.array(self.betas)} if len(self.betas) > 1 else None
 
-    @property
+    @cached_property
     def plan(self) -> Plan:
         """What may change, in coordinates."""
         return make_plan(self.game, self.parameters, self.response, None, self.scenarios)

@@ -1,11 +1,11 @@
 """Pictures of crowds, finite populations, sweeps, certificates, designs, orders and learners, on matplotlib's axes."""
 
+from .agents import animate_agents as animate_agents
 from .crowd import circle_positions as circle_positions
-from .crowd import plot_flow as plot_flow
 from .crowd import plot_graph as plot_graph
-from .crowd import plot_residuals as plot_residuals
-from .finite import animate_agents as animate_agents
 from .finite import plot_gain as plot_gain
+from .flow import plot_flow as plot_flow
+from .flow import plot_residuals as plot_residuals
 from .learning import plot_learned_laws as plot_learned_laws
 from .learning import plot_learning as plot_learning
 from .order import plot_bracket as plot_bracket
