@@ -1,5 +1,6 @@
-"""Pictures of crowds, finite populations, sweeps, certificates and designs, on matplotlib's axes."""
+"""Pictures of crowds, paths, finite populations, sweeps, certificates and designs, on matplotlib's axes."""
 
+from .branch import plot_branch as plot_branch
 from .crowd import circle_positions as circle_positions
 from .crowd import plot_flow as plot_flow
 from .crowd import plot_graph as plot_graph

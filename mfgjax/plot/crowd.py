@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.patches import Circle, FancyArrowPatch, Patch
 from matplotlib.path import Path
 from matplotlib.ticker import MaxNLocator
@@ -15,16 +14,13 @@ from .._typing import Array, Float
 from ..equilibrium import Equilibrium
 from ..games import moves
 from ..model import FiniteHorizonGame
+from .figures import new_axes
 
 _MASS_COLOURS = colormaps["Blues"]
 _HATCHES = ("", "//", "..", "\\\\", "xx", "--", "++", "oo", "||", "**")
 _MOST_BARS = 12  # states that still can be told apart in a stack
 BEND = 0.16  # of edges there and back, in their length
 LINES = ("-", "--", "-.", ":")
-
-
-def new_axes(ax: Axes | None, size: tuple[float, float]) -> Axes:
-    return Figure(figsize=size, layout="constrained").add_subplot() if ax is None else ax
 
 
 def short(label: str, length: int = 14) -> str:

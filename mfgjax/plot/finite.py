@@ -14,7 +14,8 @@ from matplotlib.ticker import LogLocator, NullFormatter
 
 from ..finite import DeviationGain, Simulation
 from ..model import FiniteHorizonGame
-from .crowd import BEND, draw_edges, edges_of, free_side, new_axes, places_of, short, size_of, unit_of
+from .crowd import BEND, draw_edges, edges_of, free_side, places_of, short, size_of, unit_of
+from .figures import new_axes
 
 _GAINS: tuple[dict[str, Any], ...] = (
     dict(color="#000000", linestyle="-", marker="o"),

@@ -9,7 +9,8 @@ from matplotlib.axes import Axes
 from .. import _checks
 from ..design import TradeOff, Tuned
 from ..equilibrium import Equilibrium
-from .crowd import new_axes, short
+from .crowd import short
+from .figures import new_axes
 
 _MOST_BARS = 24
 
