@@ -5,8 +5,10 @@ What notebooks compute is compared with closed forms, theorems and `tests/oracle
 
 import ast
 import base64
+import contextlib
 import functools
 import importlib.util
+import io
 import json
 import re
 from pathlib import Path
@@ -25,6 +27,8 @@ NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
 MOST_BYTES = 400_000
 ABSOLUTE_PATH = re.compile(r"""(?:^|[\s'"`(=])(?:/[\w.~-]+/[\w.~-]|[A-Za-z]:\\|file://)""", re.MULTILINE)
 
+NUMBER = re.compile(r"\d+\.?\d*(?:e[+-]?\d+)?")
+
 each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 
 
@@ -40,6 +44,11 @@ def source(cell):
     return "".join(cell["source"])
 
 
+def squeezed(text):
+    """A text without blanks and commas between thousands, and without numbers of steps, which rounding may change."""
+    return re.sub(r"\s|(?<=\d),(?=\d{3})", "", re.sub(r"\d+ steps", "steps", text))
+
+
 def texts(cell):
     """All texts among the stored outputs of a cell."""
     for output in cell["outputs"]:
@@ -53,21 +62,31 @@ def pictures(cell):
 
 
 @functools.cache
-def executed(name):
-    """What the names of a notebook stand for in the end."""
+def run(name):
+    """What the names of a notebook stand for in the end, and what each cell printed and returned."""
     matplotlib.use("Agg")
-    path, names = FOLDER / f"{name}.ipynb", {}
+    names, shown = {}, {}
     with mock.patch.object(mfg, "use_cpu_cores", lambda: 1):  # JAX has begun to compute long ago
-        for cell in code_cells(path):
+        for cell in code_cells(FOLDER / f"{name}.ipynb"):
             if "IPython" in source(cell) and importlib.util.find_spec("IPython") is None:
                 continue
-            exec(compile(source(cell), f"{path.name}:{cell['id']}", "exec"), names)
-    return names
+            tree, value, where = ast.parse(source(cell)), None, f"{name}:{cell['id']}"
+            last = ast.Expression(tree.body.pop().value) if isinstance(tree.body[-1], ast.Expr) else None
+            with contextlib.redirect_stdout(io.StringIO()) as printed:
+                exec(compile(tree, where, "exec"), names)
+                if last is not None:
+                    value = eval(compile(last, where, "eval"), names)
+            shown[cell["id"]] = printed.getvalue() + ("" if value is None else repr(value))
+    return names, shown
+
+
+def executed(name):
+    return run(name)[0]
 
 
 @each_notebook
 def test_a_notebook_runs(path):
-    assert executed(path.stem)
+    assert executed(path.stem)["mfg"] is mfg
 
 
 @each_notebook
@@ -118,6 +137,18 @@ def test_no_output_is_an_error_a_warning_or_a_path_of_some_machine(path):
         for text in texts(cell):
             assert "Warning" not in text and "Traceback" not in text
             assert not ABSOLUTE_PATH.search(text), text
+
+
+@each_notebook
+def test_what_a_notebook_shows_is_what_its_cells_give(path):
+    _, fresh = run(path.stem)
+    for cell in code_cells(path):
+        if cell["id"] in fresh and not any("image/gif" in output.get("data", {}) for output in cell["outputs"]):
+            stored, now = "".join(texts(cell)), fresh[cell["id"]]
+            assert NUMBER.sub("#", squeezed(stored)) == NUMBER.sub("#", squeezed(now))
+            numbers = [[float(number) for number in NUMBER.findall(squeezed(text))] for text in (stored, now)]
+            # rounded to three digits at least, with residuals at the level of rounding among them
+            np.testing.assert_allclose(*numbers, rtol=2e-3, atol=2e-6, err_msg=source(cell))
 
 
 @each_notebook
