@@ -1,6 +1,7 @@
-"""Pictures of crowds, finite populations, sweeps, certificates, designs, orders and learners, on matplotlib's axes."""
+"""Pictures of crowds, paths, finite populations, sweeps, certificates, designs, orders and learners, by matplotlib."""
 
 from .agents import animate_agents as animate_agents
+from .branch import plot_branch as plot_branch
 from .crowd import circle_positions as circle_positions
 from .crowd import plot_graph as plot_graph
 from .finite import plot_gain as plot_gain

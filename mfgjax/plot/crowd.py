@@ -6,22 +6,17 @@ from typing import Any
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.patches import Circle, FancyArrowPatch
 from matplotlib.path import Path
 
 from .._typing import Array, Float
 from ..games import moves
 from ..model import FiniteHorizonGame, StationaryGame
+from .figures import new_axes
 
 _MASS_COLOURS = colormaps["Blues"]
 BEND = 0.16  # of edges there and back, in their length
 LINES = ("-", "--", "-.", ":")
-
-
-def new_axes(ax: Axes | None, size: tuple[float, float]) -> Axes:
-    """Return the axes that were given, or those of a new figure with a size in inches."""
-    return Figure(figsize=size, layout="constrained").add_subplot() if ax is None else ax
 
 
 def short(label: str, length: int = 14) -> str:

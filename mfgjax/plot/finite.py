@@ -9,7 +9,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, NullFormatter
 
 from ..finite import DeviationGain
-from .crowd import new_axes
+from .figures import new_axes
 
 _GAINS: tuple[dict[str, Any], ...] = (
     dict(color="#000000", linestyle="-", marker="o"),

@@ -12,7 +12,8 @@ from matplotlib.ticker import MaxNLocator
 from .._typing import Array, Float
 from ..equilibrium import Equilibrium
 from ..model import FiniteHorizonGame
-from .crowd import LINES, new_axes, short
+from .crowd import LINES, short
+from .figures import new_axes
 
 _HATCHES = ("", "//", "..", "\\\\", "xx", "--", "++", "oo", "||", "**")
 _MOST_BARS = 12  # states that still can be told apart in a stack

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from .. import _checks
 from ..bracket import Bracket
 from ..hysteresis import Hysteresis
-from .crowd import new_axes
+from .figures import new_axes
 
 _MOST_STEPS = 12  # of a way that are drawn
 _RISING, _FALLING = "#0072b2", "#d55e00"

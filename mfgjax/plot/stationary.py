@@ -11,6 +11,7 @@ from ..equilibrium import Equilibrium
 from ..model import StationaryGame
 from .crowd import short
 from .curves import spread_evenly
+from .figures import new_figure
 
 _MOST_TICKS, _MOST_OUTLINED = 26, 60
 _MEAN = "#d55e00"
@@ -46,7 +47,7 @@ def plot_stationary(
     _checks.shape_is("equilibrium.policy", policy, [shape], "states, actions of `game`")
     law, places = np.asarray(equilibrium.state_law), np.arange(game.num_states)
     height = float(np.clip(0.32 * game.num_actions, 1.1, 4.0))
-    figure = Figure(figsize=(8.0, 3.0 + height), layout="constrained") if figure is None else figure
+    figure = new_figure((8.0, 3.0 + height)) if figure is None else figure
     upper, lower = np.ravel(np.array(figure.subplots(2, 1, sharex=True, height_ratios=[2.3, height])))
     edge: dict[str, Any] = dict(edgecolor="0.15", linewidth=0.6) if len(law) <= _MOST_OUTLINED else {}
     upper.bar(places, law, width=0.85 if edge else 1.0, color="#56b4e9", **edge)

@@ -10,7 +10,8 @@ from .. import _checks
 from .._heaviest import heaviest
 from ..design import TradeOff, Tuned
 from ..equilibrium import Equilibrium
-from .crowd import new_axes, short
+from .crowd import short
+from .figures import new_axes
 
 _MOST_BARS = 24
 
