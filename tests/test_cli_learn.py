@@ -59,7 +59,7 @@ def test_an_interruption_leaves_what_was_done(tmp_path, monkeypatch):
         (("mturk", "--epsilon", "0.1", "--learners", "dqn"), "`--learners` has 'dqn'"),
         (("mturk", "--epsilon", "0.1", "--learners", "iql,iql"), "`--learners` has iql twice"),
         (("mturk", "--epsilon", "0.1", "--steps", "0"), "`--steps`"),
-        (("mturk", "--epsilon", "0.1", "--agents", "0"), "`num_agents`"),
+        (("mturk", "--epsilon", "0.1", "--agents", "0"), "`--agents`"),
     ],
 )
 def test_bad_input_is_one_sentence(arguments, sentence):

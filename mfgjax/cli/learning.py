@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from .. import learners, plot
+from .. import _checks, learners, plot
 from .._progress import progress_bar
 from .._version import __version__
 from ..bracket import Bracket, bracket
@@ -114,6 +114,9 @@ def run(request: LearnRequest, out: Path | None, *, as_json: bool, float32: bool
 
 
 def _plan(request: LearnRequest) -> _Plan:
+    for option in ("steps", "seeds", "agents", "updates", "samples"):
+        _checks.integer_at_least(f"--{option}", getattr(request, option), 1)
+    _checks.integer_at_least("--seed", request.seed, 0)
     loaded = catalogue.load(request.game, request.settings)
     if not isinstance(loaded.game, StationaryGame):
         raise ValueError(f"`GAME` is {request.game!r}, which has a horizon; learners are for stationary games.")
