@@ -213,3 +213,41 @@ def test_values_unknown_while_traced_end_as_a_result_code():
 
     assert code(jnp.asarray(REWARD)) == RESULTS.converged
     assert code(jnp.full((S, A), jnp.nan)) != RESULTS.converged
+
+
+SOFT = mfg.EntropyRegularized(1.0)
+
+
+@pytest.mark.parametrize(
+    ("call", "sentence"),
+    [
+        (lambda game, flow, rho: mfg.respond(game, SOFT, flow), "`response` must be a response .* in `respond"),
+        (
+            lambda game, flow, rho: mfg.respond(game, SOFT, SOFT),
+            r"the order is `respond\(game, mean_field, response\)`",
+        ),
+        (
+            lambda game, flow, rho: mfg.respond(game, flow[:2], SOFT),
+            r"`mean_field` must have shape \(6, 5\) \(times, st",
+        ),
+        (lambda game, flow, rho: mfg.propagate(game, SOFT), r"`policy` is a response.*`propagate\(game, policy\)`"),
+        (lambda game, flow, rho: mfg.propagate(game, rho[:, :2]), r"`policy` must have shape \(5, 3\) or \(6, 5, 3\)"),
+        (lambda game, flow, rho: mfg.policy_value(game, flow, rho), "`policy` must have shape"),
+        (lambda game, flow, rho: mfg.exploitability(game, SOFT), "`policy` is a response"),
+    ],
+)
+def test_operators_say_what_is_in_the_wrong_place(call, sentence):
+    example = mfg.games.resource_allocation()
+    rho = mfg.games.resource_allocation_reference(example)
+    with pytest.raises(ValueError, match=sentence):
+        call(example, mfg.propagate(example, rho), rho)
+
+
+def test_a_policy_without_times_holds_at_all():
+    example = mfg.games.resource_allocation()
+    rho = mfg.games.resource_allocation_reference(example)
+    always = jnp.broadcast_to(rho, (example.horizon + 1, *rho.shape))
+    flow = mfg.propagate(example, rho)
+    assert (flow == mfg.propagate(example, always)).all()
+    assert mfg.exploitability(example, rho) == mfg.exploitability(example, always)
+    assert mfg.policy_value(example, rho, flow) == mfg.policy_value(example, always, flow)

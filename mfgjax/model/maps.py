@@ -12,6 +12,7 @@ from ..responses import AbstractResponse
 from . import stationary_maps
 from .finite_horizon import FiniteHorizonGame
 from .lanes import LaneGame
+from .operands import mean_field_is, policy_of, response_is
 from .stationary import StationaryGame
 
 AnyGame = FiniteHorizonGame | StationaryGame | LaneGame
@@ -51,9 +52,14 @@ def respond(game: AnyGame, mean_field: Array, response: AbstractResponse, start:
     Returns:
       `BestResponse(policy, log_policy, values, q)`; values in units of reward.
 
+    Raises:
+      ValueError: if an argument is of the wrong kind or shape.
+
     Source: Guan et al. (2021), arXiv:2110.07469, eqs. (11), (12), (15); for stationary games Lee et al. (2021),
     arXiv:2006.11683, eqs. (3)-(5).
     """
+    response_is(response, "respond(game, mean_field, response)")
+    mean_field_is(game, mean_field, "respond(game, mean_field, response)")
     if game.is_stationary:
         (seen,), untimed = timed(game, (mean_field, game.num_seen_axes))
         backup, q = stationary_maps.answer(game, seen, response, start)  # pyright: ignore[reportArgumentType]
@@ -86,6 +92,8 @@ def q_operator(
 
     Source: Lee et al. (2021), arXiv:2006.11683, eq. (5) and proposition 1.
     """
+    response_is(response, "q_operator(game, mean_field, response)")
+    mean_field_is(game, mean_field, "q_operator(game, mean_field, response)")
     problem = stationary_maps.decision(game, jnp.asarray(mean_field)[None])
 
     def operator(q: Array) -> Array:
@@ -143,7 +151,7 @@ def propagate(game: AnyGame, policy: Float[Array, "... S A"], mean_field: Array 
 
     Args:
       game: the game.
-      policy: `[H+1, S, A]`; of a stationary game `[S, A]`.
+      policy: `[H+1, S, A]`, or `[S, A]` for all times.
       mean_field: of a stationary game, `[S]`: where the population is one step before. None: at rest.
 
     Returns:
@@ -152,10 +160,12 @@ def propagate(game: AnyGame, policy: Float[Array, "... S A"], mean_field: Array 
       which a population that starts from `initial` comes to rest.
 
     Raises:
-      ValueError: if a mean field is given with a finite horizon, where the flow starts from `initial`.
+      ValueError: if an argument is of the wrong kind or shape, or a mean field is given with a finite horizon, where
+        the flow starts from `initial`.
 
     Source: Guan et al. (2021), arXiv:2110.07469, eqs. (9), (13); Lee et al. (2021), arXiv:2006.11683, (1), (2).
     """
+    policy = policy_of(game, policy, "propagate(game, policy)")
     if not game.is_stationary:
         if mean_field is not None:
             raise ValueError(

@@ -11,6 +11,7 @@ from ..operators import evaluate
 from ..responses import AbstractResponse, EntropyRegularized, Greedy, Trembling
 from . import stationary_maps
 from .maps import AnyGame, BestResponse, respond, state_law, timed
+from .operands import mean_field_is, policy_of
 
 
 def criterion_of(game: AnyGame, response: AbstractResponse | None, name: str) -> tuple[AbstractResponse, Any]:
@@ -43,7 +44,7 @@ def policy_value(game: AnyGame, policy: Array, mean_field: Array, response: Abst
 
     Args:
       game: the game.
-      policy: the agent's, `[H+1, S, A]`; of a stationary game `[S, A]`.
+      policy: the agent's, `[H+1, S, A]`, or `[S, A]` for all times.
       mean_field: the population's; it need not come from `policy`.
       response: None, `Greedy` or `Trembling` for J, `EntropyRegularized` for J^KL.
 
@@ -55,6 +56,9 @@ def policy_value(game: AnyGame, policy: Array, mean_field: Array, response: Abst
 
     Source: Guan et al. (2021), arXiv:2110.07469, eq. (11) and the display before section IV-A.
     """
+    call = "policy_value(game, policy, mean_field, response)"
+    policy = policy_of(game, policy, call)
+    mean_field_is(game, mean_field, call)
     _, penalty = criterion_of(game, response, "policy_value")
     if game.is_stationary:
         (pi, seen), _ = timed(game, (policy, 2), (mean_field, game.num_seen_axes))
@@ -100,7 +104,7 @@ def exploitability(
 
     Args:
       game: the game.
-      policy: `[H+1, S, A]`; of a stationary game `[S, A]`.
+      policy: `[H+1, S, A]`, or `[S, A]` for all times.
       response: None or `Greedy` for the unregularised gain, `Trembling` for that within Π^ε (of a policy in it, or
         a mixture of such), `EntropyRegularized` for that in J^KL.
       mean_field: of a stationary game: z, `[S]`. None: the law at which a population that starts from `initial` and
@@ -114,6 +118,7 @@ def exploitability(
 
     Source: Guan et al. (2021), arXiv:2110.07469, definition 3 and eq. (14), with the gain of eq. (8).
     """
+    policy = policy_of(game, policy, "exploitability(game, policy, response)")
     criterion, penalty = criterion_of(game, response, "exploitability")
     if not game.is_stationary:
         if mean_field is not None:
