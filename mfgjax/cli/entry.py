@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import typer
 
-from . import analyse_commands, design_commands, solve_commands  # noqa: F401 - each adds its commands
+from . import solve_commands, analyse_commands, design_commands  # isort: skip  # noqa: F401 - commands in this order
 from .app import app
 from .output import Interrupted
 
