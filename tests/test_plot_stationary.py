@@ -47,17 +47,6 @@ def test_many_states_are_drawn_with_few_names():
     assert len(upper.patches) == S and len(lower.get_xticks()) <= 26
 
 
-def test_the_ways_from_both_ends_are_their_mean_states():
-    found = mfg.bracket(mfg.games.infection_tipping(), mfg.Trembling(0.1))
-    ax = mfg.plot.plot_bracket(found, title="tipping")
-    falling, rising = ax.lines
-    np.testing.assert_allclose(rising.get_ydata(), found.rising.laws @ np.arange(25.0), rtol=1e-14)
-    np.testing.assert_allclose(falling.get_ydata(), found.falling.laws @ np.arange(25.0), rtol=1e-14)
-    # the numbers that `infection_tipping` documents
-    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["greatest: 17.2311", "least: 5.7984"]
-    assert ax.get_legend().get_title().get_text() == "the ends differ"
-
-
 def test_what_is_not_stationary_is_refused(solved):
     game, eq = solved
     flow_game = mfg.games.left_right()

@@ -1,22 +1,13 @@
-"""The commands that shape a crowd and reproduce examples."""
+"""The command that shapes a crowd."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from .app import STATUS, app
-from .options import (
-    Example,
-    Figure,
-    JsonOption,
-    Preset,
-    SingleOption,
-    whole,
-)
+from .options import JsonOption, SingleOption, whole
 
 
-@app.command(epilog=STATUS)
 def tune(
     file: Annotated[str, typer.Argument(metavar="FILE", help="A problem in TOML: docs/problem-file.md.")],
     agents: Annotated[
@@ -63,37 +54,3 @@ def tune(
         as_json=as_json,
         float32=float32,
     )
-
-
-@app.command(epilog=STATUS)
-def reproduce(
-    example: Annotated[Example, typer.Argument(help="What to reproduce.", show_default=False)],
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for figures, equilibria and the table.")],
-    preset: Annotated[
-        Preset, typer.Option(help="Numbers as printed, or as in the first author's published code.")
-    ] = Preset.paper,
-    figure: Annotated[
-        Figure | None,
-        typer.Option(
-            help="3: what one agent among N gains, instead. [dim]Default: the oscillation, equilibria, figures 1 and 2."
-            "[/dim]",
-            show_default=False,
-        ),
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the table as JSON and nothing else.")] = False,
-) -> int:
-    """Reproduce the example of the paper (Guan et al. 2021, section V): its oscillation, equilibria and figures.
-
-    [b]Examples[/b]
-
-      mfgjax reproduce resource-allocation --out results
-
-      mfgjax reproduce resource-allocation --preset author-code --out results
-
-      mfgjax reproduce resource-allocation --figure 3 --out results
-    """
-    from .reproducing import run, run_gains
-
-    if figure is not None:
-        return run_gains(preset.value, out, as_json=as_json)
-    return run(preset.value, out, as_json=as_json)

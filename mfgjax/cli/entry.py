@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import typer
 
-from . import solve_commands, analyse_commands, design_commands  # isort: skip  # noqa: F401 - commands in this order
 from .app import app
 from .output import Interrupted
 

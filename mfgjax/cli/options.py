@@ -16,6 +16,20 @@ class Response(StrEnum):
     epsilon_greedy = "epsilon-greedy"
 
 
+class TremblingResponse(StrEnum):
+    """Values of `--response` where agents learn."""
+
+    trembling = "trembling"
+    epsilon_greedy = "epsilon-greedy"
+
+
+class Memory(StrEnum):
+    """Values of `--memory`."""
+
+    running = "running"
+    reset = "reset"
+
+
 class Solver(StrEnum):
     """Values of `--solver`."""
 
@@ -53,6 +67,8 @@ class Example(StrEnum):
     """What can be reproduced."""
 
     resource_allocation = "resource-allocation"
+    infection_spread = "infection-spread"
+    mturk = "mturk"
 
 
 def number(text: str) -> float:
@@ -67,6 +83,13 @@ def whole_number(text: str) -> int:
         return int(text)
     except ValueError:
         raise typer.BadParameter(f"{text!r} is not a whole number.") from None
+
+
+def refuse_options(command: str, **options: Any) -> None:
+    """Refuse options that were given to a command that has no use for them."""
+    for name, value in options.items():
+        if value is not None:
+            raise ValueError(f"`--{name} {value}` does not apply to `mfgjax {command}`.")
 
 
 def real(what: str) -> Any:

@@ -1,4 +1,4 @@
-"""Pictures of crowds, finite populations, sweeps, certificates and designs, on matplotlib's axes."""
+"""Pictures of crowds, finite populations, sweeps, certificates, designs, orders and learners, on matplotlib's axes."""
 
 from .crowd import circle_positions as circle_positions
 from .crowd import plot_flow as plot_flow
@@ -6,8 +6,11 @@ from .crowd import plot_graph as plot_graph
 from .crowd import plot_residuals as plot_residuals
 from .finite import animate_agents as animate_agents
 from .finite import plot_gain as plot_gain
+from .learning import plot_learned_laws as plot_learned_laws
+from .learning import plot_learning as plot_learning
+from .order import plot_bracket as plot_bracket
+from .order import plot_hysteresis as plot_hysteresis
 from .sensitivity import plot_sensitivity as plot_sensitivity
-from .stationary import plot_bracket as plot_bracket
 from .stationary import plot_stationary as plot_stationary
 from .sweep import plot_phase as plot_phase
 from .sweep import plot_sweep as plot_sweep

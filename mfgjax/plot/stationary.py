@@ -1,4 +1,4 @@
-"""Pictures of stationary games: who is where and does what, and the way to the two extreme equilibria."""
+"""Pictures of stationary equilibria: who is where and does what."""
 
 from typing import Any
 
@@ -7,14 +7,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 
 from .. import _checks
-from ..bracket import Bracket
 from ..equilibrium import Equilibrium
 from ..model import StationaryGame
-from .crowd import new_axes, short
+from .crowd import short
 from .curves import spread_evenly
 
 _MOST_TICKS, _MOST_OUTLINED = 26, 60
-_LEAST, _GREATEST = "#0072b2", "#d55e00"
+_MEAN = "#d55e00"
 
 
 def plot_stationary(
@@ -82,7 +81,7 @@ def plot_stationary(
 
 def _mark(ax: Axes, mean: float, num_states: int) -> None:
     right = mean < 0.7 * (num_states - 1)
-    ax.axvline(mean, color=_GREATEST, linestyle="--", linewidth=1.4)
+    ax.axvline(mean, color=_MEAN, linestyle="--", linewidth=1.4)
     ax.annotate(
         f"mean {mean:.2f}",
         (mean, 0.97),
@@ -91,38 +90,6 @@ def _mark(ax: Axes, mean: float, num_states: int) -> None:
         textcoords="offset points",
         ha="left" if right else "right",
         va="top",
-        color=_GREATEST,
+        color=_MEAN,
         bbox=dict(boxstyle="round,pad=0.15", facecolor="white", edgecolor="none", alpha=0.8),
     )
-
-
-def plot_bracket(found: Bracket, *, title: str | None = None, ax: Axes | None = None) -> Axes:
-    """Draw the mean state on the way to the least and to the greatest equilibrium, step by step.
-
-    Where the curves meet there is one equilibrium; all others lie between them, if the map is isotone.
-
-    Args:
-      found: of `bracket`.
-      title: of the picture.
-      ax: where to draw; None: on a new figure, which is `returned.figure`.
-
-    Returns:
-      The axes.
-    """
-    ax = new_axes(ax, (6.4, 4.2))
-    ends = (
-        ("greatest", found.falling, found.greatest, _GREATEST, "--"),
-        ("least", found.rising, found.least, _LEAST, "-"),
-    )
-    for name, way, equilibrium, colour, line in ends:
-        means = way.laws @ np.arange(way.laws.shape[1])
-        label = f"{name}: {float(equilibrium.mean_state):.4f}"
-        ax.plot(np.arange(1, len(means) + 1), means, color=colour, linestyle=line, linewidth=1.8, label=label)
-    ax.set_xscale("log")
-    ax.set_xlabel("step of the iteration from this end")
-    ax.set_ylabel("mean state")
-    ax.grid(True, which="major", alpha=0.3)
-    ax.legend(title="the ends coincide" if found.coincide else "the ends differ")
-    if title is not None:
-        ax.set_title(title, fontsize=11, parse_math=False)
-    return ax
