@@ -68,12 +68,16 @@ def test_the_other_commands_exist():
 
 def test_the_guide_to_sweeps_runs(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    grid, outputs, cluster, gradient, crowd = blocks("python", SWEEPS)
+    grid, outputs, stationary, cluster, gradient, crowd = blocks("python", SWEEPS)
     names: dict = {}
     # with fewer points; JAX has started, so the number of devices is what it is
     exec(compile(grid.replace("4096", "16").replace("mfg.use_cpu_cores()", ""), "sweeps.md", "exec"), names)
     assert names["ds"].sizes["reference"] == 2 and (tmp_path / "phase.png").stat().st_size > 10_000
     exec(compile(outputs, "sweeps.md", "exec"), names)
+    exec(compile(stationary, "sweeps.md", "exec"), names)
+    # the number that `infection_spread` documents
+    np.testing.assert_allclose(names["spread"].mean_state.sel(epsilon=0.2, c_f=0.1), 19.569801, atol=1e-6)
+    assert "time" not in names["spread"].dims and (tmp_path / "health.png").stat().st_size > 5_000
     exec(compile(gradient.replace("jax.grad(loss)", "slope = jax.grad(loss)"), "sweeps.md", "exec"), names)
     assert np.isfinite(names["slope"]).all()
     assert "jax.distributed.initialize" in cluster

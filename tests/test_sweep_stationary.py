@@ -186,6 +186,19 @@ def test_functions_of_one_s_own_see_one_game():
     assert_close(ds.effort, ((ds.policy * np.arange(5)).sum("action") * ds.mean_field).sum("state"), rtol=1e-12)
 
 
+def _even(num_states: int = 2):
+    """Whatever is done, all are everywhere alike."""
+    kernel = np.full((num_states, 2, num_states), 1 / num_states)
+    return mfg.StationaryGame(kernel, np.zeros((num_states, 2)), 0.5)
+
+
+def test_games_of_several_sizes_are_padded():
+    ds = mfg.sweep(_even, mfg.Trembling(0.1), num_states=[2, 4], outputs=["mean_field", "mean_state"], progress=False)
+    assert_close(ds.mean_field[1], np.full(4, 0.25))
+    np.testing.assert_array_equal(ds.mean_field[0], [0.5, 0.5, np.nan, np.nan])
+    assert_close(ds.mean_state, [0.5, 1.5])
+
+
 def test_single_precision_stays_single():
     with jax.enable_x64(False):
         game = mfg.games.infection_spread()

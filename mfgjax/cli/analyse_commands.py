@@ -5,7 +5,6 @@ from typing import Annotated
 
 import typer
 
-from .app import STATUS, app
 from .options import (
     BetaOption,
     EpsilonOption,
@@ -19,7 +18,6 @@ from .options import (
 )
 
 
-@app.command(epilog=STATUS)
 def certify(
     game: GameName,
     beta: BetaOption = None,
@@ -90,7 +88,6 @@ def certify(
     )
 
 
-@app.command(epilog=STATUS)
 def simulate(
     game: GameName,
     agents: Annotated[

@@ -1,10 +1,14 @@
-"""The command line without its commands, which modules of their own add; what they do is imported when they run."""
+"""The commands in their order; what they do is imported only when they run, so that `--help` is quick."""
 
 from typing import Annotated
 
 import typer
 
 from .._version import __version__
+from .analyse_commands import certify, simulate
+from .design_commands import tune
+from .learn_commands import learn, reproduce
+from .solve_commands import list_games, solve, sweep
 
 STATUS = (
     "Exit status: 0 done; 1 no equilibrium was found (what was found is printed and saved all the same); "
@@ -35,3 +39,16 @@ def _begin(
 ) -> None:
     if context.invoked_subcommand is None:
         print(context.get_help())
+
+
+for _name, _command in {
+    "list": list_games,
+    "solve": solve,
+    "sweep": sweep,
+    "certify": certify,
+    "simulate": simulate,
+    "tune": tune,
+    "learn": learn,
+    "reproduce": reproduce,
+}.items():
+    app.command(_name, epilog=STATUS)(_command)

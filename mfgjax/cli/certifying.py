@@ -89,6 +89,7 @@ def run(request: CertifyRequest, out: Path | None, *, explain: bool, as_json: bo
         else:
             loaded = catalogue.build(request.game, arguments)
         if loaded.game.is_stationary:
+            check_size(loaded.name, loaded.game)
             _check_stationary(request, loaded.name, explain)
             return bracketing.run(request, loaded, out, as_json=as_json)
         return _run_one(request, loaded, out, explain, as_json)

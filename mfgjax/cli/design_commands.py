@@ -5,11 +5,9 @@ from typing import Annotated
 
 import typer
 
-from .app import STATUS, app
 from .options import JsonOption, SingleOption, whole
 
 
-@app.command(epilog=STATUS)
 def tune(
     file: Annotated[str, typer.Argument(metavar="FILE", help="A problem in TOML: docs/problem-file.md.")],
     agents: Annotated[

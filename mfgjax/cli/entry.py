@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import typer
 
-from . import analyse_commands, design_commands, learn_commands, solve_commands  # noqa: F401 - each adds its commands
 from .app import app
 from .output import Interrupted
 

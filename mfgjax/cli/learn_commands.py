@@ -5,7 +5,6 @@ from typing import Annotated
 
 import typer
 
-from .app import STATUS, app
 from .options import (
     Example,
     Figure,
@@ -21,7 +20,6 @@ from .options import (
 )
 
 
-@app.command(epilog=STATUS)
 def learn(
     game: GameName,
     epsilon: Annotated[float, real("Share ε of random actions, in [0, (A−1)/A].")],
@@ -91,7 +89,6 @@ def learn(
     )
 
 
-@app.command(epilog=STATUS)
 def reproduce(
     example: Annotated[Example, typer.Argument(help="What to reproduce.", show_default=False)],
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for figures, equilibria and the table.")],

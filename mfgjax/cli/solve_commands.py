@@ -5,7 +5,6 @@ from typing import Annotated
 
 import typer
 
-from .app import STATUS, app
 from .options import (
     AveragingOption,
     BetaOption,
@@ -25,7 +24,6 @@ from .options import (
 )
 
 
-@app.command("list", epilog=STATUS)
 def list_games() -> None:
     """List the ready-made games, with the parameters that [b]--set[/b] changes and their defaults."""
     from .catalogue import print_catalogue
@@ -33,7 +31,6 @@ def list_games() -> None:
     print_catalogue()
 
 
-@app.command(epilog=STATUS)
 def solve(
     game: GameName,
     beta: BetaOption = None,
@@ -101,7 +98,6 @@ def solve(
     )
 
 
-@app.command(epilog=STATUS)
 def sweep(
     game: GameName,
     beta: Annotated[

@@ -91,6 +91,12 @@ class SweepPlan:
 
 
 def make_plan(request: SweepRequest, saved: bool) -> SweepPlan:
+    """Return what is to be computed, refused if options do not go together.
+
+    Args:
+      request: what the command line says.
+      saved: whether the sweep is written to disk, where more is kept.
+    """
     damping = [] if request.damping is None else catalogue.numbers(f"--damping {request.damping}", request.damping)
     # averaging does not go with damping below 1
     solver = solver_of(request.solver, min(damping, default=None), request.averaging, request.atol)

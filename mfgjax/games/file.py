@@ -75,10 +75,11 @@ def load_game(path: str | os.PathLike[str]) -> GameFile:
 
 
 def _game_file(document: dict[str, Any], stem: str) -> GameFile:
-    required = ("format", "horizon", "nodes", "edges", "initial")
-    if "discount" in document and "horizon" not in document:
-        required = ("format", "nodes", "edges")
-    name, description = _toml.head(document, FORMAT, _KEYS, required, kind="game", stem=stem)
+    name, description = _toml.head(document, FORMAT, _KEYS, ("format", "nodes", "edges"), kind="game", stem=stem)
+    if "horizon" not in document and "discount" not in document:
+        raise ValueError("`horizon` is missing, but a game needs it, or a `discount` below 1 to go on for ever.")
+    if "horizon" in document and "initial" not in document:
+        raise ValueError("`initial` is missing, but every game with a `horizon` needs it.")
     nodes = _nodes(document["nodes"])
     stages = {key: _node_reward(key, document[key], nodes) for key in ("running", "terminal") if key in document}
     game = (_game if "horizon" in document else _stationary_game)(document, nodes, stages)
