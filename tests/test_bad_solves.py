@@ -27,6 +27,7 @@ from faults import (
     whole,
 )
 
+import mfgjax as mfg
 from mfgjax import (
     RESULTS,
     Anderson,
