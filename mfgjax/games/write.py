@@ -63,6 +63,9 @@ def edges_of_policy(game: FiniteHorizonGame, policy: Any) -> dict[str, dict[str,
     Args:
       game: a graph game.
       policy: π(a|s) as `[S, A]`, or `[1, S, A]`.
+
+    Raises:
+      ValueError: if the policy changes over time.
     """
     table = np.asarray(policy)
     if table.ndim == 3 and len(table) != 1:

@@ -38,14 +38,17 @@ class AbstractGame(eqx.Module):
 
     @property
     def num_states(self) -> int:
+        """S."""
         return self.initial.shape[0]
 
     @property
     def num_actions(self) -> int:
+        """A."""
         return self.available.shape[2]
 
     @property
     def dtype(self) -> jnp.dtype:
+        """The precision of the floating arrays."""
         return self.initial.dtype
 
     @property

@@ -20,9 +20,13 @@ AnyGame = FiniteHorizonGame | StationaryGame | LaneGame
 
 
 class BestResponse(NamedTuple):
-    """What `respond` returns: policy, its log, the values and the action values behind it.
+    """What `respond` returns. Of a stationary game the arrays have no axis of times.
 
-    Of a stationary game they have no axis of times.
+    Attributes:
+      policy: π_t(a|s).
+      log_policy: its log, −inf where it is 0.
+      values: V_t(s), in units of reward.
+      q: Q_t(s,a), likewise.
     """
 
     policy: Float[Array, "T S A"]
@@ -304,6 +308,12 @@ def exploitability(
 
     Raises:
       ValueError: for a response without a criterion (`Boltzmann`).
+
+    Example:
+      >>> import mfgjax as mfg, numpy as np
+      >>> game = mfg.games.left_right()
+      >>> float(mfg.exploitability(game, np.full((2, 3, 2), 0.5)))  # half go right, where it pays less
+      0.25
 
     Source: Guan et al. (2021), arXiv:2110.07469, definition 3 and eq. (14), with the gain of eq. (8).
     """
