@@ -20,12 +20,16 @@ from .branch import branch as branch
 from .certify import Certificate as Certificate
 from .certify import Complementarity as Complementarity
 from .certify import Lipschitz as Lipschitz
+from .certify import MonotoneResponse as MonotoneResponse
 from .certify import Report as Report
 from .certify import certify as certify
 from .certify import check_complementarity as check_complementarity
+from .certify import check_monotone_response as check_monotone_response
 from .certify import sample_lipschitz as sample_lipschitz
 from .cores import use_cpu_cores as use_cpu_cores
 from .equilibrium import Equilibrium as Equilibrium
+from .hysteresis import Hysteresis as Hysteresis
+from .hysteresis import hysteresis as hysteresis
 from .kernels import AbstractKernel as AbstractKernel
 from .kernels import DenseKernel as DenseKernel
 from .kernels import MixtureKernel as MixtureKernel
@@ -48,6 +52,8 @@ from .model import propagate as propagate
 from .model import q_operator as q_operator
 from .model import respond as respond
 from .model import validate as validate
+from .multi_start import MultiStart as MultiStart
+from .multi_start import multi_start as multi_start
 from .responses import AbstractResponse as AbstractResponse
 from .responses import Boltzmann as Boltzmann
 from .responses import EntropyRegularized as EntropyRegularized

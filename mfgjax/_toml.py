@@ -36,6 +36,41 @@ def document(path: Path) -> dict[str, Any]:
         raise ValueError(f"this is not valid TOML: {error}{quoted}.") from error
 
 
+def head(
+    given: Mapping[str, Any],
+    reads: str,
+    keys: tuple[str, ...],
+    required: tuple[str, ...],
+    *,
+    kind: str,
+    stem: str,
+    here: str = "",
+) -> tuple[str, str]:
+    """Return name and description of a document, refused if its format or its keys are not those of its kind.
+
+    Args:
+      given: the document.
+      reads: the format that it must have.
+      keys: that it may have.
+      required: that it must have.
+      kind: of the file, for sentences.
+      stem: name where the document gives none.
+      here: what follows the format in the sentence on a wrong one.
+    """
+    if "format" in given and given["format"] != reads:
+        raise wrong("format", given["format"], f"this version of mfgjax reads {reads!r}{here}")
+    check_keys("", given, keys)
+    for key in required:
+        if key not in given:
+            like = f', as in `format = "{reads}"`' if key == "format" else ""
+            raise ValueError(f"`{key}` is missing, but every {kind} file needs it{like}.")
+    description = given.get("description", "")
+    name = text("name", given.get("name", stem))
+    if not isinstance(description, str):
+        raise wrong("description", description, "it must be a string")
+    return name, description
+
+
 def by_name(place: str, value: Any, known: Iterable[str], noun: str, top: tuple[str, ...] = ()) -> dict[str, float]:
     """Return the numbers of a table from names to numbers."""
     numbers = {}

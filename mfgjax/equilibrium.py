@@ -1,7 +1,7 @@
 """What a solve returns."""
 
 import equinox as eqx
-import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
@@ -57,9 +57,15 @@ class Equilibrium(eqx.Module):
         return self.result.code == RESULTS.converged
 
     @property
-    def state_law(self) -> Float[Array, "T S"]:
+    def state_law(self) -> Float[Array, "*T S"]:
         """The law of the states at every time, whatever payoffs see."""
         return self.mean_field if self.observes == "states" else self.mean_field.sum(axis=self.action_axis)
+
+    @property
+    def mean_state(self) -> Float[Array, "*T"]:
+        """Σ_s s μ_t(s), the mean number of the state at every time: of health, reputation, whatever states count."""
+        law = jnp.moveaxis(self.state_law, self.action_axis, -1)
+        return law @ jnp.arange(law.shape[-1], dtype=law.dtype)
 
     @property
     def history(self) -> Array:
@@ -67,7 +73,7 @@ class Equilibrium(eqx.Module):
         if isinstance(self.residual_history, Tracer) or self.residual_history.ndim > 1:
             return self.residual_history
         values = np.asarray(self.residual_history)
-        return jax.numpy.asarray(values[np.isfinite(values)])
+        return jnp.asarray(values[np.isfinite(values)])
 
     def __repr__(self) -> str:
         if isinstance(self.residual, Tracer) or self.residual.ndim:

@@ -14,7 +14,7 @@ from .equilibrium import Equilibrium
 from .implicit import fixed_point, refuse_derivative
 from .kernels import AbstractKernel
 from .model import AnyGame, FiniteHorizonGame, LaneGame, StationaryGame, moved_on, respond, seen_distance
-from .model.maps import criterion_of, gained
+from .model.values import criterion_of, gained
 from .responses import AbstractResponse, Boltzmann, EpsilonGreedy
 from .solvers import Problem
 from .solvers.base import Candidate, rounding

@@ -20,7 +20,7 @@ from ._version import __version__
 from .equilibrium import Equilibrium
 from .games import moves
 from .kernels import MovesKernel
-from .model import FiniteHorizonGame
+from .model import FiniteHorizonGame, StationaryGame
 from .responses import AbstractResponse
 from .solvers import AbstractSolver, Auto
 
@@ -71,14 +71,14 @@ def describe(thing: object) -> Any:
 
 
 def to_dataset(
-    game: FiniteHorizonGame,
+    game: FiniteHorizonGame | StationaryGame,
     equilibrium: Equilibrium,
     *,
     response: AbstractResponse | None = None,
     solver: AbstractSolver | Auto | None = None,
     attrs: Mapping[str, Any] | None = None,
 ) -> xr.Dataset:
-    """Label the arrays of an equilibrium with times, states and actions.
+    """Label the arrays of an equilibrium with times (unless the game is stationary), states and actions.
 
     `q` is NaN where an action is not available. `residual_history` has only the steps that measured the
     criterion. In a game on a graph `leads_to` names the state at the end of each edge; where a reference
@@ -92,21 +92,24 @@ def to_dataset(
       attrs: more to be recorded; what is no string is kept as JSON.
 
     Returns:
-      A dataset with dims time, state, action, step.
+      A dataset with dims time (not for a stationary game), state, action, step.
 
     Raises:
       ValueError: for a batch of equilibria, or attributes whose names are taken.
     """
     if is_traced(equilibrium) or equilibrium.residual.ndim:
         raise ValueError("`equilibrium` must be a single concrete one; got a batch of them, or a traced one.")
-    seen = _STATES if equilibrium.observes == "states" else _PAIRS
-    available = np.broadcast_to(np.asarray(game.available), equilibrium.q.shape)
+    times = slice(1 if game.is_stationary else 0, None)  # a stationary game has none
+    states, pairs = _STATES[times], _PAIRS[times]
+    seen = states if equilibrium.observes == "states" else pairs
+    mask = np.asarray(game.available)
+    available = np.broadcast_to(mask[0] if game.is_stationary else mask, equilibrium.q.shape)
     data: dict[str, tuple[tuple[str, ...], Any]] = {
         "mean_field": (seen, np.asarray(equilibrium.mean_field)),
-        "state_law": (_STATES, np.asarray(equilibrium.state_law)),
-        "policy": (_PAIRS, np.asarray(equilibrium.policy)),
-        "values": (_STATES, np.asarray(equilibrium.values)),
-        "q": (_PAIRS, np.where(available, np.asarray(equilibrium.q), np.nan)),
+        "state_law": (states, np.asarray(equilibrium.state_law)),
+        "policy": (pairs, np.asarray(equilibrium.policy)),
+        "values": (states, np.asarray(equilibrium.values)),
+        "q": (pairs, np.where(available, np.asarray(equilibrium.q), np.nan)),
         "residual_history": (("step",), np.asarray(equilibrium.history)),
         "residual": ((), np.asarray(equilibrium.residual)),
         "tolerance": ((), np.asarray(equilibrium.tolerance)),
@@ -138,7 +141,7 @@ def to_dataset(
             raise ValueError(f"`attrs` has the key {key!r}, which this format writes itself.")
         recorded[key] = value if isinstance(value, str) else json.dumps(describe(value))
     coords = {
-        "time": np.arange(game.horizon + 1),
+        **({} if game.is_stationary else {"time": np.arange(game.horizon + 1)}),
         "state": np.array(game.state_labels, dtype=object),
         "action": np.array(game.action_labels, dtype=object),
         "step": np.arange(1, len(data["residual_history"][1]) + 1),
@@ -146,7 +149,7 @@ def to_dataset(
     return xr.Dataset(data, coords, recorded)
 
 
-def _leads_to(game: FiniteHorizonGame) -> np.ndarray:
+def _leads_to(game: FiniteHorizonGame | StationaryGame) -> np.ndarray:
     """Return for every state and action the name of the state it leads to, "" where there is none."""
     table = np.full((game.num_states, game.num_actions), "", dtype=object)
     available = np.asarray(game.available.any(axis=0))
@@ -157,7 +160,7 @@ def _leads_to(game: FiniteHorizonGame) -> np.ndarray:
 
 def save_equilibrium(
     path: str | os.PathLike,
-    game: FiniteHorizonGame,
+    game: FiniteHorizonGame | StationaryGame,
     equilibrium: Equilibrium,
     *,
     response: AbstractResponse | None = None,
@@ -241,6 +244,8 @@ def load_equilibrium(path: str | os.PathLike) -> xr.Dataset:
         raise ValueError(f"{path} has the format {str(found)!r}, but this version of mfgjax reads {FORMAT!r}.")
     seen = _STATES if dataset.attrs.get("observes") == "states" else _PAIRS
     for name, dims in {"mean_field": seen, **_DIMS}.items():
+        if "time" not in dataset.coords:  # of a stationary game
+            dims = tuple(dim for dim in dims if dim != "time")
         if name not in dataset:
             raise ValueError(f"{path} is damaged: the variable `{name}` is missing.")
         if dataset[name].dims != dims:

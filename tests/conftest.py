@@ -26,12 +26,20 @@ AS_USERS_DO = (
     "test_grid",
     "test_sweep_devices",  # to the last bit what other processes find
     "test_sweep_store",  # and so here
-    "test_notebooks",
     "test_reproduce_gain",
     "test_responses",
     "test_kernels",
 )
-LONGEST = ("test_readme", *AS_USERS_DO, "test_certify")  # begin with these: what comes last keeps one worker waiting
+# begin with these: what comes last keeps one worker waiting
+LONGEST = (
+    "test_readme",
+    "test_notebooks",
+    *AS_USERS_DO,
+    "test_certify",
+    "test_certify_uniqueness",
+    "test_certify_bounds",
+    "test_reproduce_learners",
+)
 
 # fusions by LLVM alone, without passes of MLIR before it, and no passes of LLVM
 QUICK = {"xla_cpu_use_fusion_emitters": False, "xla_backend_optimization_level": 0}

@@ -27,6 +27,13 @@ def cornered():
     return iterated(solver=mfg.Newton(), beta=[0.5, 5.0, 20.0])
 
 
+def stationary():
+    """15 stationary games, each with its own number of steps."""
+    axes = {"epsilon": [0.1, 0.15, 0.2], "kernel.c_f": np.linspace(0.05, 0.5, 5)}
+    outputs, game = ("mean_field", "policy", "mean_state"), mfg.games.infection_spread()
+    return mfg.sweep(game, mfg.Trembling, outputs=outputs, block=2, chunk=10, progress=False, **axes)
+
+
 def arrays(**datasets):
     """All variables of datasets, under "dataset/variable"."""
     return {f"{key}/{name}": ds[name].values for key, ds in datasets.items() for name in ds.data_vars}
@@ -44,7 +51,7 @@ def refusal(function):
 def main(results, devices, folder=None, port=None, process=None, processes=None):
     mfg.use_cpu_cores(int(devices))
     if folder is None:
-        found = arrays(iterated=iterated(), cornered=cornered())
+        found = arrays(iterated=iterated(), cornered=cornered(), stationary=stationary())
     else:
         import jax
 

@@ -1,27 +1,23 @@
 """The command line: what it prints and saves is what the library finds, and what it refuses leaves no trace."""
 
 import csv
-import io as text_io
 import json
 import os
 import subprocess
 import sys
-from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import jax
 import numpy as np
 import pytest
+from commands import EXAMPLE, PAPER, PNG, ROOT, run
 
 import mfgjax as mfg
 from mfgjax import _progress
-from mfgjax.cli import catalogue, main, output, solving
+from mfgjax.cli import catalogue, output, solving
 from mfgjax.io import load_equilibrium
 
-ROOT = Path(mfg.__file__).parents[1]
-EXAMPLE = str(ROOT / "examples" / "resource_allocation.toml")
-SOLVE = ["solve", "resource-allocation"]
-PNG = b"\x89PNG\r\n\x1a\n"
+SOLVE = ["solve", PAPER]
 
 # terminal laws and μ_0·V_0, computed independently of this library
 GOLDEN = {
@@ -32,14 +28,6 @@ GOLDEN = {
     ("author-code", "beta_3"): ((0.002084, 0.002043, 0.633486, 0.360486, 0.001902), 0.211969),
 }
 REFERENCE_LAW = (0.00498, 0.00449, 0.49522, 0.49031, 0.00500)
-
-
-def run(*arguments: str) -> tuple[int, str, str]:
-    """Return exit status, stdout and stderr of a command."""
-    out, err = text_io.StringIO(), text_io.StringIO()
-    with redirect_stdout(out), redirect_stderr(err):
-        status = main(list(arguments))
-    return status, out.getvalue(), err.getvalue()
 
 
 def is_png(path: Path) -> bool:
@@ -216,7 +204,10 @@ ERRORS = [
     ([*SOLVE, BETA, "--solver=magic", OUT], "'magic' is not one of"),
     ([*SOLVE, BETA, "--response=magic", OUT], "'magic' is not one of"),
     ([*SOLVE, BETA, "--averaging=magic", OUT], "'magic' is not one of"),
-    ([*SOLVE, BETA, "--solver=newton", "--damping=.5", OUT], "`--damping 0.5` applies to `--solver picard` only"),
+    (
+        [*SOLVE, BETA, "--solver=newton", "--damping=.5", OUT],
+        "`--damping 0.5` applies to `--solver` picard, lagged, stationary",
+    ),
     ([*SOLVE, BETA, "--averaging=uniform", OUT], "`--averaging uniform` applies to `--solver picard` only"),
     ([*SOLVE, BETA, "--solver=picard", "--averaging=uniform", "--damping=.5", OUT], "`damping` must be 1"),
     ([*SOLVE, BETA, "--solver=picard", "--damping=2", OUT], "`damping` is 2"),

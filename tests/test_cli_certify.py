@@ -1,34 +1,19 @@
 """The command `certify`: what it prints and saves is what the library proves, and it says what is not proved."""
 
-import io as text_io
 import json
 import math
-from contextlib import redirect_stderr, redirect_stdout
-from pathlib import Path
+from functools import partial
 from types import SimpleNamespace
 
+import commands
 import numpy as np
 import pytest
+from commands import EXAMPLE, PAPER, PNG, words
 
 import mfgjax as mfg
-from mfgjax.cli import certifying, main
+from mfgjax.cli import certifying
 
-ROOT = Path(mfg.__file__).parents[1]
-EXAMPLE = str(ROOT / "examples" / "resource_allocation.toml")
-PAPER = "resource-allocation"
-PNG = b"\x89PNG\r\n\x1a\n"
-
-
-def run(*arguments: str) -> tuple[int, str, str]:
-    """Return exit status, stdout and stderr of `mfgjax certify`."""
-    out, err = text_io.StringIO(), text_io.StringIO()
-    with redirect_stdout(out), redirect_stderr(err):
-        status = main(["certify", *arguments])
-    return status, out.getvalue(), err.getvalue()
-
-
-def words(text: str) -> str:
-    return " ".join(text.split())
+run = partial(commands.run, "certify")
 
 
 @pytest.fixture(scope="module")

@@ -1,36 +1,22 @@
 """The command `simulate`: what it prints and saves is what `mfgjax.finite` finds."""
 
-import io as text_io
 import json
-from contextlib import redirect_stderr, redirect_stdout
+from functools import partial
 from pathlib import Path
 
+import commands
 import jax
 import numpy as np
 import pytest
+from commands import EXAMPLE, PAPER, PNG, words
 from PIL import Image
 
 import mfgjax as mfg
-from mfgjax.cli import catalogue, main, simulating
+from mfgjax.cli import catalogue, simulating
 from mfgjax.games import GameFile
 
-ROOT = Path(mfg.__file__).parents[1]
-EXAMPLE = str(ROOT / "examples" / "resource_allocation.toml")
-PAPER = "resource-allocation"
+run = partial(commands.run, "simulate")
 RUNS = "--runs=300"  # everywhere the same, so that it is compiled once
-PNG = b"\x89PNG\r\n\x1a\n"
-
-
-def run(*arguments: str) -> tuple[int, str, str]:
-    """Return exit status, stdout and stderr of `mfgjax simulate`."""
-    out, err = text_io.StringIO(), text_io.StringIO()
-    with redirect_stdout(out), redirect_stderr(err):
-        status = main(["simulate", *arguments])
-    return status, out.getvalue(), err.getvalue()
-
-
-def words(text: str) -> str:
-    return " ".join(text.split())
 
 
 @pytest.fixture(scope="module")

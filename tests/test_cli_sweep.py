@@ -1,41 +1,32 @@
 """The command `sweep`: what it prints and saves is what the library finds, and no interruption loses anything."""
 
-import io as text_io
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
-from contextlib import redirect_stderr, redirect_stdout
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
+import commands
 import numpy as np
 import pytest
 import xarray as xr
+from commands import EXAMPLE, PAPER, PNG, ROOT
 
 import mfgjax as mfg
 from mfgjax._result import RESULTS
-from mfgjax.cli import catalogue, main, sweeping
+from mfgjax.cli import catalogue, sweep_plan, sweeping
 from mfgjax.cores import num_cores
 
-ROOT = Path(mfg.__file__).parents[1]
-EXAMPLE = str(ROOT / "examples" / "resource_allocation.toml")
-PAPER = "resource-allocation"
+run = partial(commands.run, "sweep")
 PICARD = ["--solver", "picard"]
 
 # terminal laws of the paper's example, computed independently of this library
 LAW_AT_1 = (0.002714, 0.002452, 0.603457, 0.388649, 0.002729)
 LAW_AT_3 = (0.000854, 0.000772, 0.670311, 0.327205, 0.000859)
-
-
-def run(*arguments: str) -> tuple[int, str, str]:
-    """Return exit status, stdout and stderr of `mfgjax sweep`."""
-    out, err = text_io.StringIO(), text_io.StringIO()
-    with redirect_stdout(out), redirect_stderr(err):
-        status = main(["sweep", *arguments])
-    return status, out.getvalue(), err.getvalue()
 
 
 def opened(folder: Path) -> xr.Dataset:
@@ -70,7 +61,7 @@ def test_a_sweep_finds_the_known_laws_and_says_how(saved):
 def test_a_folder_gets_the_sweep_a_picture_and_the_table(saved):
     folder, _ = saved
     assert {path.name for path in folder.iterdir()} == {"sweep.zarr", "phase.png", "table.json"}
-    assert (folder / "phase.png").read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
+    assert (folder / "phase.png").read_bytes().startswith(PNG)
     assert (folder / "phase.png").stat().st_size > 20_000
     assert {"terminal_law", "mean_field", "policy", "exploitability"} < set(opened(folder).data_vars)
     assert opened(folder).attrs["game"] == "resource_allocation"
@@ -248,7 +239,7 @@ ERRORS = [
     ([PAPER, BETA, "--response=greedy", OUT], "does not apply to `--response greedy`"),
     ([PAPER, "--response=greedy", OUT], "There is nothing to sweep"),
     ([PAPER, "--response=greedy", "--warm-start", OUT], "`--warm-start` goes along beta"),
-    ([PAPER, BETA, "--damping=0.5", OUT], "applies to `--solver picard` only"),
+    ([PAPER, BETA, "--damping=0.5", OUT], "applies to `--solver` picard"),
     ([PAPER, BETA, *PICARD, "--damping=0.5:1.5:3", OUT], "`damping[2]` is 1.5"),
     ([PAPER, BETA, *PICARD, "--damping=1,0.5", "--averaging=uniform", OUT], "`damping` must be 1"),
     ([PAPER, BETA, "--atol=1e-17", OUT], "float64 cannot reach"),
@@ -278,8 +269,8 @@ def test_bad_input_is_one_sentence_and_no_file(folder, arguments, sentence):
 
 def test_more_lanes_than_memory_or_disk_can_hold_are_refused(folder, monkeypatch):
     # 4,000 lanes of 6 · 5 · 3 numbers for the policy, as many · 1/3 for the mean field, 5 for the law, 6 more
-    monkeypatch.setattr(sweeping.shutil, "disk_usage", lambda path: SimpleNamespace(free=3_000_000))
-    monkeypatch.setattr(sweeping.os, "sysconf", lambda name: 500)
+    monkeypatch.setattr(sweep_plan.shutil, "disk_usage", lambda path: SimpleNamespace(free=3_000_000))
+    monkeypatch.setattr(sweep_plan.os, "sysconf", lambda name: 500)
     _, _, err = run(PAPER, "--beta=1:2:4000", OUT)
     assert "4,000 lanes take 0.00419 GB of disk, but 0.003 GB are free in 'results'" in err
     assert not (folder / "results").exists()

@@ -1,34 +1,26 @@
 """The command `tune`: what it prints and saves is what the library finds, and a search that stopped goes on."""
 
-import io as text_io
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
-from contextlib import redirect_stderr, redirect_stdout
+from functools import partial
 from pathlib import Path
 
+import commands
 import numpy as np
 import pytest
+from commands import PAPER, PNG, ROOT
 
 import mfgjax as mfg
-from mfgjax.cli import main, resuming, tuning
+from mfgjax.cli import resuming, tuning
 
-ROOT = Path(mfg.__file__).parents[1]
+run = partial(commands.run, "tune")
 EXAMPLES = ROOT / "examples"
 HALF, SIGNS = str(EXAMPLES / "half_and_half.toml"), str(EXAMPLES / "evacuation_signs.toml")
-PNG = b"\x89PNG\r\n\x1a\n"
 FILES = {"tuned.json", "reference.json", "tuned.toml", "tuned.png", "search.json"}
-
-
-def run(*arguments: str) -> tuple[int, str, str]:
-    """Return exit status, stdout and stderr of `mfgjax tune`."""
-    out, err = text_io.StringIO(), text_io.StringIO()
-    with redirect_stdout(out), redirect_stderr(err):
-        status = main(["tune", *arguments])
-    return status, out.getvalue(), err.getvalue()
 
 
 def content_of(folder: Path) -> dict:
@@ -191,11 +183,10 @@ def test_several_temperatures_and_a_reference_that_changes(tmp_path):
     reference = json.loads((tmp_path / "out" / "reference.json").read_text(encoding="utf-8"))
     assert len(reference) == 6 and reference[0] != reference[1]
     saved = list(content["after"]["scenarios"][1]["terminal_law"].values())
-    solved = text_io.StringIO()
-    with redirect_stdout(solved):
-        arguments = ["solve", "resource-allocation", "--beta", "3", "--json"]
-        assert main([*arguments, "--reference", str(tmp_path / "out" / "reference.json")]) == 0  # it reads it
-    np.testing.assert_allclose(list(json.loads(solved.getvalue())["terminal_law"].values()), saved, atol=1e-8)
+    reference = str(tmp_path / "out" / "reference.json")  # which `solve` reads
+    status, out, _ = commands.run("solve", PAPER, "--beta", "3", "--json", "--reference", reference)
+    assert status == 0
+    np.testing.assert_allclose(list(json.loads(out)["terminal_law"].values()), saved, atol=1e-8)
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs a signal that cannot be caught")

@@ -24,7 +24,8 @@ from mfgjax.design import (
     trade_off,
     tune,
 )
-from mfgjax.design.plan import equilibria, judge, make_plan
+from mfgjax.design.given import make_plan
+from mfgjax.design.plan import equilibria, first_fields, judge
 from mfgjax.design.variables import LAW, POSITIVE, REAL, SHARE, coordinates_of
 
 GAME = mfg.games.resource_allocation()
@@ -78,7 +79,7 @@ def test_gradients_in_coordinates_equal_differences_up_to_beta_30(kind, place, s
         def moved(h, points=points, ways=ways):
             return {name: start + h * ways[name] for name, start in points.items()}
 
-        found = equilibria(plan, points, None)
+        found = equilibria(plan, points, first_fields(plan, points))
         _, slopes = both(points, found)
         slope = sum(np.vdot(ways[name], slopes[name]) for name in points)
         near = found.candidate.mean_field
@@ -86,7 +87,7 @@ def test_gradients_in_coordinates_equal_differences_up_to_beta_30(kind, place, s
         expected = (8 * (at[0] - at[1]) - (at[2] - at[3])) / 12e-3
         # of fourth order in 1e-3, times β; values are exact to 1e-12
         assert_close(slope, expected, rtol=1e-6, atol=1e-8)
-        diverges.append(radius(*plan.single({name: start[:, 0] for name, start in points.items()})[:2], near[..., 0]))
+        diverges.append(radius(*plan.only(points), near[..., 0]))
     if kind == "crowd kernel":
         assert max(diverges) > 1, "at one of these β plain iteration must diverge"
 

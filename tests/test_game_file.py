@@ -1,24 +1,22 @@
 """Graph games from files: the examples are the games they claim to be, and every fault has its sentence."""
 
-import copy
 import datetime as dt
-import json
 import re
 from pathlib import Path
 
 import jax
 import numpy as np
 import pytest
+from documents import GONE, changed, write
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mfgjax import EntropyRegularized, games, solve
+from mfgjax import EntropyRegularized, StationaryGame, games, solve
 from mfgjax.games import file as game_file
 from mfgjax.games import load_game
 
 ROOT = Path(__file__).parent.parent
 nan, inf = float("nan"), float("inf")
-GONE = object()  # as a value: the key is taken away
 
 VALID = {
     "format": "mfgjax-graph-game/1",
@@ -34,41 +32,6 @@ VALID = {
     "terminal": {"value": 1.0, "congestion": 0.25, "scale": 3.0, "exponent": 2},
     "reference": {"a": {"a": 0.25, "b": 0.75}, "exit": {"exit": 1.0}},
 }
-
-
-def toml(value) -> str:
-    """Write a value as TOML, tables within braces."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, dict):
-        return "{ " + ", ".join(f"{json.dumps(key)} = {toml(entry)}" for key, entry in value.items()) + " }"
-    if isinstance(value, list):
-        return "[" + ", ".join(map(toml, value)) + "]"
-    if isinstance(value, int) and value > 1 << 64:
-        return hex(value)  # Python writes no decimals that long
-    if isinstance(value, dt.date):
-        return value.isoformat()
-    return json.dumps(value) if isinstance(value, str) else repr(value)
-
-
-def write(path: Path, document: dict) -> Path:
-    path.write_text("".join(f"{json.dumps(key)} = {toml(value)}\n" for key, value in document.items()), "utf-8")
-    return path
-
-
-def changed(place: tuple, value) -> dict:
-    document = copy.deepcopy(VALID)
-    *way, last = place
-    table = document
-    for key in way:
-        table = table[key]
-    if value is GONE:
-        del table[last]
-    elif isinstance(table, list) and last == len(table):
-        table.append(value)
-    else:
-        table[last] = value
-    return document
 
 
 def refusal(path: object) -> str:
@@ -184,30 +147,32 @@ def test_the_table_of_faults_covers_every_key():
 
 @pytest.mark.parametrize(("place", "named", "shown", "value"), CASES)
 def test_a_wrong_value_is_refused_with_its_key_and_place(tmp_path, place, named, shown, value):
-    sentence = refusal(write(tmp_path / "game.toml", changed(place, value)))
+    sentence = refusal(write(tmp_path / "game.toml", changed(VALID, place, value)))
     assert f"`{named}`" in sentence
     assert shown in sentence
 
 
 @pytest.mark.parametrize("key", ["format", "horizon", "nodes", "edges", "initial"])
 def test_a_missing_key_is_named(tmp_path, key):
-    sentence = refusal(write(tmp_path / "game.toml", changed((key,), GONE)))
+    sentence = refusal(write(tmp_path / "game.toml", changed(VALID, (key,), GONE)))
     assert sentence.startswith(f"`{key}` is missing")
 
 
 def test_a_game_that_pays_nothing_is_refused(tmp_path):
-    document = changed(("running",), GONE)
+    document = changed(VALID, ("running",), GONE)
     del document["terminal"]
     assert "`running` and `terminal` are both missing" in refusal(write(tmp_path / "game.toml", document))
 
 
 def test_a_node_without_position_is_named(tmp_path):
-    assert "`positions['b']` is missing" in refusal(write(tmp_path / "game.toml", changed(("positions", "b"), GONE)))
+    assert "`positions['b']` is missing" in refusal(
+        write(tmp_path / "game.toml", changed(VALID, ("positions", "b"), GONE))
+    )
 
 
 def test_a_node_that_no_edge_leaves_is_named(tmp_path):
     assert "`edges` has no edge that leaves node 'exit'" in refusal(
-        write(tmp_path / "game.toml", changed(("edges", 4), GONE))
+        write(tmp_path / "game.toml", changed(VALID, ("edges", 4), GONE))
     )
 
 
@@ -224,7 +189,7 @@ def test_a_node_that_no_edge_leaves_is_named(tmp_path):
     ],
 )
 def test_an_unknown_key_is_refused_with_the_nearest_known_one(tmp_path, place, named, meant):
-    sentence = refusal(write(tmp_path / "game.toml", changed(place, 5)))
+    sentence = refusal(write(tmp_path / "game.toml", changed(VALID, place, 5)))
     assert sentence.startswith(f"`{named}` is 5, but there is no ")
     assert meant in sentence
 
@@ -232,12 +197,12 @@ def test_an_unknown_key_is_refused_with_the_nearest_known_one(tmp_path, place, n
 @pytest.mark.parametrize("place", [("edges", 2, 1), ("initial",), ("terminal", "value"), ("reference",)])
 def test_a_misspelt_node_is_refused_with_the_nearest_one(tmp_path, place):
     wrong = "exut" if place[0] == "edges" else {"exut": 1.0}
-    sentence = refusal(write(tmp_path / "game.toml", changed(place, wrong)))
+    sentence = refusal(write(tmp_path / "game.toml", changed(VALID, place, wrong)))
     assert "there is no node 'exut'; did you mean 'exit'?" in sentence
 
 
 def test_rewards_that_overflow_are_refused_with_node_and_stage(tmp_path):
-    document = changed(("terminal",), {"value": {"b": 1e300}, "exponent": 2})
+    document = changed(VALID, ("terminal",), {"value": {"b": 1e300}, "exponent": 2})
     assert re.match(
         r"`terminal` has rewards of size inf at node 'b' .value 1e\+300,",
         refusal(write(tmp_path / "game.toml", document)),
@@ -245,8 +210,8 @@ def test_rewards_that_overflow_are_refused_with_node_and_stage(tmp_path):
 
 
 def test_what_single_precision_cannot_hold_is_refused_there_alone(tmp_path):
-    tiny = write(tmp_path / "tiny.toml", changed(("reference", "a"), {"a": 1e-50, "b": 1.0}))
-    large = write(tmp_path / "large.toml", changed(("running", "scale"), 1e60))
+    tiny = write(tmp_path / "tiny.toml", changed(VALID, ("reference", "a"), {"a": 1e-50, "b": 1.0}))
+    large = write(tmp_path / "large.toml", changed(VALID, ("running", "scale"), 1e60))
     load_game(tiny), load_game(large)
     with jax.enable_x64(False):
         assert refusal(tiny) == ("`reference['a']['a']` is 1e-50, but the smallest positive float32 number is 1.2e-38.")
@@ -307,7 +272,7 @@ def places(value: object, way: tuple = ()) -> list[tuple]:
 @settings(max_examples=60, deadline=None)
 @given(st.sampled_from(places(VALID)), ANYTHING)
 def test_a_file_is_read_or_refused_in_one_sentence(tmp_path_factory, place, value):
-    path = write(tmp_path_factory.getbasetemp() / "any.toml", changed(place, value))
+    path = write(tmp_path_factory.getbasetemp() / "any.toml", changed(VALID, place, value))
     try:
         assert load_game(path).game.num_states == 3
     except ValueError as error:
@@ -351,7 +316,7 @@ def test_what_is_optional_may_be_left_out(tmp_path):
 
 
 def test_an_empty_reference_is_uniform(tmp_path):
-    file = load_game(write(tmp_path / "game.toml", changed(("reference",), {})))
+    file = load_game(write(tmp_path / "game.toml", changed(VALID, ("reference",), {})))
     np.testing.assert_array_equal(file.reference, [[0.5, 0.5], [0.5, 0.5], [1, 0]])
 
 
@@ -393,3 +358,71 @@ def test_the_manual_names_every_key_and_its_example_can_be_loaded(tmp_path):
     path.write_text(example[1], "utf-8")
     file = load_game(path)
     assert file.name == "two doors" and file.reference is not None and file.positions is not None
+
+
+STATIONARY = {key: VALID[key] for key in ("format", "nodes", "edges", "positions", "reference", "running", "discount")}
+
+
+def test_a_file_without_a_horizon_is_a_stationary_game(tmp_path):
+    file = load_game(write(tmp_path / "walk.toml", STATIONARY))
+    assert isinstance(file.game, StationaryGame) and float(file.game.discount) == 0.9
+    assert games.moves(file.game) == [["a", "b"], ["exit", "a"], ["exit"]]
+    np.testing.assert_allclose(file.game.initial, 1 / 3, rtol=1e-15)
+    np.testing.assert_array_equal(file.reference, [[0.25, 0.75], [0.5, 0.5], [1, 0]])
+    z = np.array([0.5, 0.25, 0.25])
+    pay = [2.0 * (-1.0 - 0.5 * 0.5), 2.0 * -2.0, 0.0]  # scale (value − congestion z)
+    np.testing.assert_allclose(file.game.reward_at(np.int32(0), z)[:, 0], pay, rtol=1e-14)
+    own = load_game(write(tmp_path / "own.toml", {**STATIONARY, "initial": VALID["initial"]}))
+    np.testing.assert_array_equal(own.game.initial, [0.75, 0.25, 0])
+
+
+def test_a_stationary_game_is_written_and_read_to_the_last_digit(tmp_path):
+    file = load_game(write(tmp_path / "walk.toml", {**STATIONARY, "initial": VALID["initial"]}))
+    games.save_game(tmp_path / "again.toml", file)
+    again = load_game(tmp_path / "again.toml")
+    assert jax.tree.structure(again.game) == jax.tree.structure(file.game)
+    for ours, theirs in zip(jax.tree.leaves(again.game), jax.tree.leaves(file.game), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    np.testing.assert_array_equal(again.reference, file.reference)
+    assert again.positions == file.positions
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        (
+            {"discount": 1.0},
+            "`discount` is 1.0, but without `horizon` the game is stationary, and it must lie in (0, 1).",
+        ),
+        ({"discount": GONE}, "`horizon` is missing, but every game file needs it"),
+        ({"terminal": {"value": 1.0}}, "`horizon` is missing, so the game is stationary, and `terminal` has no end"),
+        ({"running": GONE}, "`running` is missing"),
+        ({"initial": {"a": 0.5}}, "`initial` sums to 0.5"),
+    ],
+)
+def test_what_does_not_fit_a_stationary_game_is_refused(tmp_path, changes, sentence):
+    document = {key: value for key, value in (STATIONARY | changes).items() if value is not GONE}
+    assert refusal(write(tmp_path / "game.toml", document)).startswith(sentence)
+
+
+def test_the_manual_s_cafes_are_in_equilibrium_by_loops(tmp_path):
+    """V and π by value iteration from the formulas, at the law found."""
+    manual = (ROOT / "docs" / "game-file.md").read_text("utf-8")
+    path = tmp_path / "cafes.toml"
+    path.write_text(re.findall(r"```toml\n(.*?)```", manual, re.DOTALL)[1], "utf-8")
+    file = load_game(path)
+    eq = solve(file.game, EntropyRegularized(5.0))
+    z = np.asarray(eq.mean_field)
+    nexts, pay = [[0, 1, 2], [1, 0], [2, 0]], [0.0, 1.0 - 1.5 * z[1], 0.7 - z[2]]
+    values = np.zeros(3)
+    for _ in range(400):  # 0.9^400 is below rounding
+        q = [[pay[s] + 0.9 * values[n] for n in nexts[s]] for s in range(3)]
+        values = np.array([np.log(np.mean(np.exp(5.0 * np.array(row)))) / 5.0 for row in q])
+    moved = np.zeros(3)
+    for s in range(3):
+        weights = np.exp(5.0 * np.array(q[s]))
+        for n, share in zip(nexts[s], weights / weights.sum(), strict=True):
+            moved[n] += z[s] * share
+    np.testing.assert_allclose(eq.values, values, rtol=1e-9)
+    np.testing.assert_allclose(moved, z, atol=2e-10)
+    assert file.game.state_labels == ("home", "left café", "right café")

@@ -45,6 +45,28 @@ def test_what_is_loaded_is_what_was_solved(solved, tmp_path):
     assert json.loads(loaded.attrs["solver"]) == {"kind": "Auto", "atol": None}
 
 
+def test_a_stationary_equilibrium_is_kept_without_times(tmp_path):
+    rng = np.random.default_rng(0)
+    mask = np.array([[True, True], [True, False], [True, True]])
+    game = mfg.StationaryGame(rng.dirichlet(np.ones(3), (3, 2)), rng.standard_normal((3, 2)), 0.8, available=mask)
+    rho = np.array([[0.3, 0.7], [1.0, 0.0], [0.5, 0.5]])
+    response = mfg.EntropyRegularized(2.0, rho)
+    found = mfg.solve(game, response)
+    loaded = io.load_equilibrium(io.save_equilibrium(tmp_path / "a.nc", game, found, response=response))
+    xr.testing.assert_identical(loaded, io.to_dataset(game, found, response=response))
+    for name in ("mean_field", "state_law", "policy", "values", "residual", "exploitability", "num_steps"):
+        np.testing.assert_array_equal(loaded[name], getattr(found, name))
+    assert set(loaded.dims) == {"state", "action", "step"} and loaded.mean_field.dims == ("state",)
+    np.testing.assert_array_equal(loaded.q.isnull(), ~mask)
+    np.testing.assert_allclose(loaded.reference, rho, rtol=1e-14)
+    again = mfg.solve(game, response, guess=loaded.mean_field.values)
+    assert int(again.num_steps) == 1
+    flat = loaded.drop_vars("policy").assign(policy=("state", found.policy[:, 0]))
+    flat.to_netcdf(tmp_path / "b.nc")
+    with pytest.raises(ValueError, match=r"`policy` has dims \('state',\), but they must be \('state', 'action'\)"):
+        io.load_equilibrium(tmp_path / "b.nc")
+
+
 def test_any_netcdf_reader_can_open_the_file(content, solved, tmp_path):
     path = tmp_path / "a.nc"
     path.write_bytes(content)

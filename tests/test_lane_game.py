@@ -29,8 +29,9 @@ from helpers import (
 import mfgjax as mfg
 from mfgjax.games.random_dense import SquashedLinear
 from mfgjax.model import DenseInteraction, LaneGame
-from mfgjax.model.maps import gain, state_law
+from mfgjax.model.maps import state_law
 from mfgjax.model.rewards import Staged, TableReward
+from mfgjax.model.values import gain
 
 LANES = 6  # unlike any other length, so that no axis is taken for another
 ATOL = 1e-13  # the same sums of numbers of order 1, in another order

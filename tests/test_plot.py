@@ -140,3 +140,40 @@ def test_what_cannot_be_drawn_is_refused(game, flow):
 
 def test_pyplot_holds_no_figure(game, flow):
     assert plot.plot_graph(game, flow[0]).get_figure(root=True).canvas.manager is None
+
+
+def test_notebooks_show_the_figure_of_new_axes(game, flow):
+    ax = plot.plot_flow(game, flow)
+    shown = ax._repr_png_()
+    assert shown[:4] == b"\x89PNG" and len(shown) > 10_000
+    assert shown == ax.get_figure(root=True)._repr_png_()
+
+
+def test_axes_that_are_given_stay_what_they_are(game, flow):
+    ax = Figure().add_subplot()
+    assert plot.plot_flow(game, flow, ax=ax) is ax
+
+
+def test_a_path_is_drawn_with_its_folds():
+    # folds where 1/(β x (1 − x)) = 2, at β = 4 in the field log(x/(1 − x))/4 − (2x − 1)
+    x = (1 + np.array([-1, 1]) * np.sqrt(0.5)) / 2
+    folds = np.log(x / (1 - x)) / 4 - (2 * x - 1)
+    game, response = mfg.games.coordination(), mfg.EntropyRegularized(4.0)
+    path = mfg.branch(game, response, lambda game, response: game.reward.L.field, start=-1.0, stop=1.0)
+    ax = plot.plot_branch(path, path.mean_field[:, 1, 1], parameter="field", label="share", title="S")
+    assert (ax.get_xlabel(), ax.get_ylabel(), ax.get_title()) == ("field", "share", "S")
+    legend = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert legend == ["start of the path", "folds: " + ", ".join(f"{fold:.4g}" for fold in folds)]
+    *parts, _, marks = ax.lines
+    assert [part.get_linestyle() for part in parts] == ["-", "--", "-"]
+    np.testing.assert_allclose(marks.get_xdata(), folds, atol=0.01)  # at the nearest points of the path
+    assert len(png(ax)) > 10_000
+
+
+def test_a_path_is_drawn_with_one_number_for_each_point():
+    path = mfg.branch(mfg.games.left_right(), mfg.EntropyRegularized(1.0), start=0.1, stop=1.0)
+    with pytest.raises(ValueError, match=r"`quantity` has shape .*, but the path has \d+ points"):
+        plot.plot_branch(path, path.mean_field[:, 1])
+    with pytest.raises(ValueError, match="`path` must be what `branch` returns"):
+        plot.plot_branch(path.mean_field, path.mean_field[:, 1, 1])
+    assert len(plot.plot_branch(path, path.mean_field[:, 1, 1], log=True).get_legend().get_texts()) == 1

@@ -1,13 +1,11 @@
 """Problem files: the examples are the problems they claim to be, and every fault has its sentence."""
 
-import copy
-import json
 from pathlib import Path
 
 import jax
 import numpy as np
 import pytest
-from test_game_file import toml
+from documents import GONE, changed, write
 
 import mfgjax as mfg
 from mfgjax.cli.objectives import _KINDS
@@ -15,7 +13,6 @@ from mfgjax.cli.problem import KEYS, load_problem
 from mfgjax.cli.searching import _KEYS as SEARCH_KEYS
 
 ROOT = Path(mfg.__file__).parents[1]
-GONE = object()  # as a value: the key is taken away
 
 VALID = {
     "format": "mfgjax-tune/1",
@@ -49,24 +46,6 @@ VALID = {
         "goal": -1,
     },
 }
-
-
-def write(path: Path, document: dict) -> Path:
-    path.write_text("".join(f"{json.dumps(key)} = {toml(value)}\n" for key, value in document.items()), "utf-8")
-    return path
-
-
-def changed(place: tuple, value) -> dict:
-    document = copy.deepcopy(VALID)
-    *way, last = place
-    table = document
-    for key in way:
-        table = table[key]
-    if value is GONE:
-        del table[last]
-    else:
-        table[last] = value
-    return document
 
 
 @pytest.fixture(scope="module")
@@ -232,7 +211,7 @@ WRONG = [
 
 @pytest.mark.parametrize(("place", "value", "sentence"), WRONG, ids=[f"{w[0][-1]} {w[2][:40]}" for w in WRONG])
 def test_a_mistake_is_one_sentence_with_key_place_and_value(tmp_path, place, value, sentence):
-    path = write(tmp_path / "problem.toml", changed(place, value))
+    path = write(tmp_path / "problem.toml", changed(VALID, place, value))
     with pytest.raises(ValueError) as caught:
         load_problem(str(path))
     said = str(caught.value)

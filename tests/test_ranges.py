@@ -8,7 +8,8 @@ import pytest
 from helpers import assert_close
 
 from mfgjax.certify.intervals import Interval, hull, inverse, power, product
-from mfgjax.certify.ranges import NotDerivable, range_of
+from mfgjax.certify.programs import range_of
+from mfgjax.certify.ranges import NotDerivable
 
 N = 3
 MATRIX = jnp.array([[1.0, -2.0, 0.5], [0.0, 1.0, -1.0]])

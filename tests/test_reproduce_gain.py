@@ -1,26 +1,18 @@
 """Figure 3: the gains of one agent among N, with the slopes that theory says, exactly and by Monte Carlo."""
 
 import csv
-import io as text_io
 import json
-from contextlib import redirect_stderr, redirect_stdout
+from functools import partial
 
+import commands
 import numpy as np
 import pytest
+from commands import PAPER, PNG
 
 from mfgjax import reproduce
-from mfgjax.cli import main, reproducing
+from mfgjax.cli import reproducing
 
-PAPER = "resource-allocation"
-PNG = b"\x89PNG\r\n\x1a\n"
-
-
-def run(*arguments: str) -> tuple[int, str, str]:
-    """Return exit status, stdout and stderr of `mfgjax reproduce`."""
-    out, err = text_io.StringIO(), text_io.StringIO()
-    with redirect_stdout(out), redirect_stderr(err):
-        status = main(["reproduce", *arguments])
-    return status, out.getvalue(), err.getvalue()
+run = partial(commands.run, "reproduce")
 
 
 @pytest.fixture(scope="module", params=["paper", "author-code"])

@@ -11,7 +11,7 @@ import jax
 import numpy as np
 import pytest
 from helpers import assert_close
-from sweep_on_devices import BETAS, arrays, cornered, iterated
+from sweep_on_devices import BETAS, arrays, cornered, iterated, stationary
 
 import mfgjax as mfg
 from mfgjax.sweeps import devices
@@ -43,7 +43,7 @@ def finish(processes):
 
 @pytest.fixture(scope="module")
 def on_one():
-    return arrays(iterated=iterated(), cornered=cornered())
+    return arrays(iterated=iterated(), cornered=cornered(), stationary=stationary())
 
 
 def test_eight_devices_give_the_same_as_one(on_one, tmp_path):
@@ -52,7 +52,7 @@ def test_eight_devices_give_the_same_as_one(on_one, tmp_path):
     found = np.load(tmp_path / "eight.npz")
     assert set(found) == set(on_one)
     for name in found:
-        if name.startswith("iterated/"):  # in blocks of the same width: to the last bit
+        if name.startswith(("iterated/", "stationary/")):  # in blocks of the same width: to the last bit
             np.testing.assert_array_equal(found[name], on_one[name], err_msg=name)
     for name in ("result_code", "num_steps"):
         np.testing.assert_array_equal(found[f"cornered/{name}"], on_one[f"cornered/{name}"])

@@ -5,5 +5,7 @@ from .complementarity import check_complementarity as check_complementarity
 from .entry import certify as certify
 from .lipschitz import Lipschitz as Lipschitz
 from .lipschitz import sample_lipschitz as sample_lipschitz
+from .monotone import MonotoneResponse as MonotoneResponse
+from .monotone import check_monotone_response as check_monotone_response
 from .report import Certificate as Certificate
 from .report import Report as Report

@@ -154,7 +154,7 @@ def _functions(game: StationaryGame, laws: Array) -> tuple[Array, Array]:
 
 def _report(game: StationaryGame, form: str, tails: np.ndarray, rewards: np.ndarray, affine: bool) -> Complementarity:
     S = game.num_states
-    by_form: Callable = _by_post_decision if form == "post-decision" else lambda f: f
+    by_form: Callable = by_post_decision if form == "post-decision" else lambda f: f
     action = "y" if form == "post-decision" else "a"
     conditions = []
     for name, f, words in (("reward", rewards[..., None], "r"), ("next state", tails, "tails")):
@@ -176,7 +176,7 @@ def _report(game: StationaryGame, form: str, tails: np.ndarray, rewards: np.ndar
     return Complementarity(form, tuple(conditions), affine)
 
 
-def _by_post_decision(f: np.ndarray) -> np.ndarray:
+def by_post_decision(f: np.ndarray) -> np.ndarray:
     """Return a function of (s,a) as one of (s,y), y = s + a: `[laws, S, S+A−1, k]`, NaN where y cannot be reached."""
     laws, S, A, K = f.shape
     g = np.full((laws, S, S + A - 1, K), np.nan)

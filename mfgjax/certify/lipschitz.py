@@ -13,7 +13,8 @@ from .._typing import Array, ArrayLike, Float
 from ..model import FiniteHorizonGame
 from .intervals import Interval
 from .paths import is_decoupled
-from .ranges import NotDerivable, range_of
+from .programs import range_of
+from .ranges import NotDerivable
 from .sampling import sample_laws, seen_of
 from .slopes import oscillation
 

@@ -7,7 +7,7 @@ from .._typing import Array, Bool, Float
 from ..kernels import AbstractKernel, MovesKernel, SuccessorKernel
 from ..model import FiniteHorizonGame
 from .intervals import Interval
-from .ranges import ignores
+from .programs import ignores
 
 _AT_ONCE = 2**21
 

@@ -12,7 +12,8 @@ from .._typing import Array, Bool, Float
 from ..model import FiniteHorizonGame, OwnStateInteraction, PairwiseReward, SuccessorInteraction
 from ..model.rewards import DenseInteraction, TableReward
 from .intervals import Interval, hull, point, product
-from .ranges import NotDerivable, range_of
+from .programs import range_of
+from .ranges import NotDerivable
 from .slopes import AbstractSlopes, DenseSlopes, OneNodeSlopes, fitted, from_ranges
 
 _MOST_NUMBERS = 2**25

@@ -1,3 +1,3 @@
 """The command `mfgjax`."""
 
-from .app import main as main
+from .entry import main as main

@@ -10,8 +10,19 @@ import numpy as np
 
 from .. import games
 from ..games import GameFile
+from ..model import FiniteHorizonGame, StationaryGame
 
-NAMES = ("resource_allocation", "ring_crowd", "grid_crowd", "random_dense", "coordination", "left_right")
+NAMES = (
+    "resource_allocation",
+    "ring_crowd",
+    "grid_crowd",
+    "random_dense",
+    "coordination",
+    "left_right",
+    "infection_spread",
+    "infection_tipping",
+    "mturk",
+)
 RANGE = "START:STOP:COUNT, START:STOP:COUNT:log, a list such as 0.5,1,3, or one value"
 _MOST_VALUES = 10**7  # of a range
 
@@ -37,6 +48,11 @@ def is_ready_made(game: str) -> bool:
     return game.replace("-", "_") in NAMES
 
 
+def is_stationary(game: str) -> bool:
+    """Tell whether a game of the zoo is stationary."""
+    return inspect.signature(builder(game.replace("-", "_"))).return_annotation is StationaryGame
+
+
 def load(game: str, settings: Sequence[str]) -> GameFile:
     """Build a game of the zoo, or read a file.
 
@@ -59,6 +75,13 @@ def load(game: str, settings: Sequence[str]) -> GameFile:
     return games.load_game(game)
 
 
+def with_horizon(command: str, loaded: GameFile) -> GameFile[FiniteHorizonGame]:
+    """Return a game of which a command can make something, refused if it is stationary."""
+    if loaded.game.is_stationary:
+        raise ValueError(f"`{command}` is for games with a finite horizon, but {loaded.name} is stationary.")
+    return loaded
+
+
 def build(game: str, arguments: Mapping[str, Any]) -> GameFile:
     """Build a game of the zoo from the builder's arguments."""
     name = game.replace("-", "_")
@@ -72,7 +95,9 @@ def ranges(game: str, settings: Sequence[str]) -> dict[str, list[Any]]:
     values: dict[str, list[Any]] = {}
     for setting, key, text, parameter in _split(game, settings):
         said, kinds = f"--set {setting}", _kinds(parameter)
-        if bool not in kinds and (int in kinds or float in kinds):
+        if tuple in kinds:
+            values[key] = [_parse(setting, text, parameter)]
+        elif bool not in kinds and (int in kinds or float in kinds):
             values[key] = numbers(said, text, whole=int in kinds)
         else:
             values[key] = different(said, [_parse(setting, word.strip(), parameter) for word in text.split(",")])
@@ -98,7 +123,9 @@ def _split(game: str, settings: Sequence[str]) -> list[tuple[str, str, str, insp
 
 
 def _kinds(parameter: inspect.Parameter) -> tuple[Any, ...]:
-    return get_args(parameter.annotation) or (parameter.annotation,)
+    """Return the types that a parameter may have; where it may be any array, that of its default."""
+    kinds = get_args(parameter.annotation) or (parameter.annotation,)
+    return (type(parameter.default),) if kinds == (Any,) else kinds
 
 
 def _parse(setting: str, text: str, parameter: inspect.Parameter) -> Any:
@@ -107,6 +134,15 @@ def _parse(setting: str, text: str, parameter: inspect.Parameter) -> Any:
         if text.lower() not in ("true", "false"):
             raise ValueError(f"`--set {setting}`: it must be true or false; got {text!r}.")
         return text.lower() == "true"
+    if tuple in kinds:
+        words, many = text.split(","), len(parameter.default)
+        try:
+            found = tuple(float(word) for word in words)
+        except ValueError:
+            found = ()
+        if len(found) != many:
+            raise ValueError(f"`--set {setting}`: it must be {many} numbers with commas between them; got {text!r}.")
+        return found
     for kind, noun in ((int, "a whole number"), (float, "a number")):
         if kind in kinds:
             try:
@@ -166,8 +202,15 @@ def different(said: str, values: list[Any]) -> list[Any]:
 def print_catalogue() -> None:
     """Print every game of the zoo with its parameters and their defaults."""
     for name in NAMES:
-        print(name.replace("_", "-"))
+        print(name.replace("_", "-") + (" (stationary)" if is_stationary(name) else ""))
         print(f"    {summary(name)}")
         for key, parameter in parameters(name).items():
-            default = str(parameter.default)
-            print(f"    --set {key}={default.lower() if isinstance(parameter.default, bool) else default}")
+            print(f"    --set {key}={_default(parameter.default)}")
+
+
+def _default(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, tuple):
+        return ",".join(map(str, value))
+    return "..." if value is None else str(value)

@@ -20,9 +20,10 @@ from ..equilibrium import Equilibrium
 from ..games import GameFile
 from ..responses import AbstractResponse
 from ..solve import fit_response, solve
-from . import catalogue
+from . import bracketing, catalogue
+from .behaviour import TEMPERED, behaviour_of, response_of
 from .output import console, finite, json_of, print_json, staged
-from .solving import check_size, response_of
+from .solving import check_size
 
 _FILES = ("certificates.json", "thresholds.png")
 _MOST_ROWS = 40
@@ -38,6 +39,7 @@ class CertifyRequest:
 
     game: str
     beta: float | None
+    epsilon: float | None
     reference: str | None
     response: str
     settings: tuple[str, ...]
@@ -86,7 +88,16 @@ def run(request: CertifyRequest, out: Path | None, *, explain: bool, as_json: bo
             loaded = catalogue.load(request.game, request.settings)
         else:
             loaded = catalogue.build(request.game, arguments)
+        if loaded.game.is_stationary:
+            _check_stationary(request, loaded.name, explain)
+            return bracketing.run(request, loaded, out, as_json=as_json)
         return _run_one(request, loaded, out, explain, as_json)
+
+
+def _check_stationary(request: CertifyRequest, name: str, explain: bool) -> None:
+    for option, given in (("explain", explain), ("critical", request.critical is not None)):
+        if given:
+            raise ValueError(f"`--{option}` is for games with a finite horizon, but {name} is stationary.")
 
 
 def _settings(request: CertifyRequest) -> tuple[_Family | None, dict[str, Any] | None]:
@@ -98,14 +109,16 @@ def _settings(request: CertifyRequest) -> tuple[_Family | None, dict[str, Any] |
     fixed = {key: options[0] for key, options in values.items() if key not in varied}
     if not varied:
         return None, fixed
+    if catalogue.is_stationary(request.game):
+        raise ValueError(f"`certify` takes one stationary game at a time: give one value for `--set {varied[0]}`.")
     if len(varied) > 1:
         raise ValueError(f"`certify` takes a range for one parameter, but `--set` gives one for {', '.join(varied)}.")
     (parameter,) = varied
     for value in values[parameter]:
         if not isinstance(value, int | float) or isinstance(value, bool):
             raise ValueError(f"`--set {parameter}` has several values, {value!r} among them: a range is of numbers.")
-    if request.response == "greedy":
-        raise ValueError("`--response greedy` has no β, hence no thresholds: certify one game at a time.")
+    if request.response not in TEMPERED:
+        raise ValueError(f"`--response {request.response}` has no β, hence no thresholds: certify one game at a time.")
     return _Family(parameter, values[parameter], fixed), None
 
 
@@ -115,7 +128,7 @@ def _run_one(request: CertifyRequest, loaded: GameFile, out: Path | None, explai
         member = _member(request, loaded)
         content = _content(request, member)
         if folder is not None and out is not None:
-            title = f"{loaded.name} ({_behaviour(request)})"
+            title = f"{loaded.name} ({behaviour_of(request.response, request.beta, request.epsilon)})"
             _save(folder, out, content, [member], lambda plot: plot.plot_certificates(member.report, title=title))
     if as_json:
         print_json(content)
@@ -274,10 +287,6 @@ def _rounded_up(number: float) -> str:
     return f"{math.ceil(number / unit * (1 - 1e-12)) * unit:.0e}".replace("e-0", "e-")
 
 
-def _behaviour(request: CertifyRequest) -> str:
-    return request.response if request.beta is None else f"{request.response}, β = {request.beta:g}"
-
-
 def _word(word: str) -> Text:
     return Text(word, style=_STYLES[word])
 
@@ -288,7 +297,7 @@ def _table(title: str) -> Table:
 
 def _print_one(request: CertifyRequest, member: _Member, content: Mapping[str, Any], explain: bool) -> None:
     report, screen = member.report, console()
-    table = _table(f"{member.loaded.name} ({_behaviour(request)})")
+    table = _table(f"{member.loaded.name} ({behaviour_of(request.response, request.beta, request.epsilon)})")
     for heading in ("certificate", "status", "value", "for β <", "the value is"):
         table.add_column(heading, justify="right" if heading in ("value", "for β <") else "left", no_wrap=True)
     for name, word, *rest in report.rows():

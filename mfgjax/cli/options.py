@@ -12,6 +12,22 @@ class Response(StrEnum):
     entropy = "entropy"
     boltzmann = "boltzmann"
     greedy = "greedy"
+    trembling = "trembling"
+    epsilon_greedy = "epsilon-greedy"
+
+
+class TremblingResponse(StrEnum):
+    """Values of `--response` where agents learn."""
+
+    trembling = "trembling"
+    epsilon_greedy = "epsilon-greedy"
+
+
+class Memory(StrEnum):
+    """Values of `--memory`."""
+
+    running = "running"
+    reset = "reset"
 
 
 class Solver(StrEnum):
@@ -23,6 +39,8 @@ class Solver(StrEnum):
     newton = "newton"
     mirror_descent = "mirror-descent"
     continuation = "continuation"
+    lagged = "lagged"
+    stationary_law = "stationary-law"
 
 
 class Averaging(StrEnum):
@@ -49,6 +67,8 @@ class Example(StrEnum):
     """What can be reproduced."""
 
     resource_allocation = "resource-allocation"
+    infection_spread = "infection-spread"
+    mturk = "mturk"
 
 
 def number(text: str) -> float:
@@ -65,6 +85,13 @@ def whole_number(text: str) -> int:
         raise typer.BadParameter(f"{text!r} is not a whole number.") from None
 
 
+def refuse_options(command: str, **options: Any) -> None:
+    """Refuse options that were given to a command that has no use for them."""
+    for name, value in options.items():
+        if value is not None:
+            raise ValueError(f"`--{name} {value}` does not apply to `mfgjax {command}`.")
+
+
 def real(what: str) -> Any:
     return typer.Option(parser=number, metavar="NUMBER", help=what)
 
@@ -79,6 +106,10 @@ GameName = Annotated[
 ]
 BetaOption = Annotated[
     float | None, real("Inverse temperature, > 0, in 1/reward: small plays the reference, large is near greedy.")
+]
+EpsilonOption = Annotated[
+    float | None,
+    real("Probability that a trembling hand does something else, in \\[0, 1); for trembling and epsilon-greedy."),
 ]
 ReferenceOption = Annotated[
     str | None,

@@ -129,7 +129,8 @@ def print_sweep(report: Mapping[str, Any]) -> None:
     for heading in (f"worst {report['criterion']}", "steps, most"):
         table.add_column(heading, justify="right")
     for end in groups[0]["ends"]:
-        table.add_column(f"law at the end, {along} = {_text(end[along])}")
+        law = "law" if "law" in end else "law at the end"
+        table.add_column(f"{'mean state and ' * ('mean_state' in end)}{law}, {along} = {_text(end[along])}")
     for group in groups:
         worst = "–" if group["worst_residual"] is None else f"{group['worst_residual']:.1e}"
         numbers = _counts(group["results"]), worst, f"{group['median_steps']:g}, {group['most_steps']}"
@@ -170,8 +171,10 @@ def _counts(results: Mapping[str, int]) -> str:
 
 
 def _heaviest(end: Mapping[str, Any]) -> str:
-    """Return the states of a law with most mass, or how the lane failed."""
+    """Return the states of a law with most mass, after their mean if it is told, or how the lane failed."""
     if end["result"] != "converged":
         return end["result"]
-    masses = sorted(end["terminal_law"].items(), key=lambda item: -round(item[1], 6))[:_TOP_STATES]
-    return ", ".join(f"{state}: {mass:.3f}" for state, mass in masses if mass >= 5e-4)
+    law = end["law"] if "law" in end else end["terminal_law"]
+    masses = sorted(law.items(), key=lambda item: -round(item[1], 6))[:_TOP_STATES]
+    mean = f"{end['mean_state']:.4f};  " if end.get("mean_state") is not None else ""
+    return mean + ", ".join(f"{state}: {mass:.3f}" for state, mass in masses if mass >= 5e-4)

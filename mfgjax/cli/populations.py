@@ -7,6 +7,8 @@ import numpy as np
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
+from .._heaviest import heaviest
+from .behaviour import behaviour_of
 from .output import console
 
 _MOST_ROWS = 40
@@ -23,7 +25,7 @@ def print_simulation(content: Mapping[str, Any]) -> None:
     law = content["terminal_law"]
     # the states with most mass, in their own order
     masses = np.array([line["mean_field"] for line in law.values()])
-    shown = np.sort(np.argsort(-masses, kind="stable")[:_MOST_ROWS])
+    shown = heaviest(masses, _MOST_ROWS)
     screen.print(_of_law(content, [list(law.items())[s] for s in shown]), markup=False)
     if len(shown) < len(law):
         screen.print(f"{len(law) - len(shown)} states with less mass in the mean field are not shown.")
@@ -36,7 +38,7 @@ def _over_numbers(content: Mapping[str, Any], rows: list[Mapping[str, Any]]) -> 
     if content["policy"] == "from a file":
         behaviour = str(request["policy"]) + (f", β = {request['beta']:g}" if regularised else "")
     else:
-        behaviour = request["response"] + (f", β = {request['beta']:g}" if request["beta"] is not None else "")
+        behaviour = behaviour_of(request["response"], request["beta"], request["epsilon"])
     title = f"{content['game']} ({behaviour}) among N agents"
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, collapse_padding=True, pad_edge=False)
     exact = "Monte Carlo" if content["method"] == "Monte Carlo" else "exact"

@@ -4,6 +4,7 @@ import hashlib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,8 @@ import jax
 import numpy as np
 
 from .. import _toml, design, games
-from ..design.plan import Plan, make_plan
+from ..design.given import make_plan
+from ..design.plan import Plan
 from ..games import GameFile
 from ..games.file import reference_of_table
 from ..kernels import MovesKernel
@@ -71,7 +73,7 @@ class Problem:
         """What differs between scenarios."""
         return {"beta": np.array(self.betas)} if len(self.betas) > 1 else None
 
-    @property
+    @cached_property
     def plan(self) -> Plan:
         """What may change, in coordinates."""
         return make_plan(self.game, self.parameters, self.response, None, self.scenarios)
@@ -93,19 +95,9 @@ def load_problem(path: str) -> Problem:
 
 
 def _problem(document: dict[str, Any], path: Path) -> Problem:
-    if "format" in document and document["format"] != FORMAT:
-        must = f"this version of mfgjax reads {FORMAT!r} here"
-        raise _toml.wrong("format", document["format"], f"{must}; `mfgjax solve` reads games")
-    _toml.check_keys("", document, KEYS)
-    for key in _REQUIRED:
-        if key not in document:
-            like = f', as in `format = "{FORMAT}"`' if key == "format" else ""
-            raise ValueError(f"`{key}` is missing, but every problem file needs it{like}.")
-    name = _toml.text("name", document.get("name", path.stem))
-    description = document.get("description", "")
-    if not isinstance(description, str):
-        raise _toml.wrong("description", description, "it must be a string")
-    loaded = _game(document, path)
+    here = " here; `mfgjax solve` reads games"
+    name, description = _toml.head(document, FORMAT, KEYS, _REQUIRED, kind="problem", stem=path.stem, here=here)
+    loaded = catalogue.with_horizon("tune", _game(document, path))
     game = loaded.game
     betas, over, smoothing = _temperatures(document)
     start = _reference(document, loaded)

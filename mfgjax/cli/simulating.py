@@ -22,10 +22,11 @@ from ..model import FiniteHorizonGame, exploitability, policy_value, state_law
 from ..responses import AbstractResponse, EntropyRegularized
 from ..solve import fit_response, solve
 from . import catalogue
+from .behaviour import behaviour_of, check_options, read_policy, response_of
 from .output import finite as number
 from .output import json_of, print_json, staged
 from .populations import print_simulation
-from .solving import check_size, read_policy, response_of
+from .solving import check_size
 
 _FILES = ("simulation.json", "gain.png", "agents.gif")
 _MOST_POPULATIONS = 1000
@@ -38,6 +39,7 @@ class SimulateRequest:
 
     game: str
     beta: float | None
+    epsilon: float | None
     reference: str | None
     response: str
     settings: tuple[str, ...]
@@ -132,7 +134,7 @@ def _plan(request: SimulateRequest) -> _Plan:
     _checks.integer_at_least("--runs", request.runs, 1)
     if not 0 <= request.seed < 2**32:
         raise ValueError(f"`--seed` must lie between 0 and 4,294,967,295; got {request.seed}.")
-    loaded = catalogue.load(request.game, request.settings)
+    loaded = catalogue.with_horizon("simulate", catalogue.load(request.game, request.settings))
     check_size(loaded.name, loaded.game)
     _check_room(loaded.game, len(numbers), request.runs)
     response = _response(request, loaded)
@@ -162,6 +164,7 @@ def numbers_of_agents(text: str) -> list[int]:
 def _response(request: SimulateRequest, loaded: GameFile) -> AbstractResponse | None:
     """Return how agents act; for a policy from a file, what it is measured by, None for rewards alone."""
     if request.policy is not None:
+        check_options(request)
         if request.response != "entropy":
             raise ValueError(f"`--response {request.response}` does not go with `--policy`: nothing is solved.")
         if request.beta is None and request.reference is not None:
@@ -333,7 +336,7 @@ def _title(content: dict[str, Any]) -> str:
     request = content["request"]
     if request["policy"] is not None:
         return f"{content['game']}, {Path(request['policy']).name}"
-    return f"{content['game']}, " + (f"β = {request['beta']:g}" if request["beta"] is not None else "greedy")
+    return f"{content['game']}, {behaviour_of(request['response'], request['beta'], request['epsilon'])}"
 
 
 def _animate(path: Path, plan: _Plan, policy: jax.Array, num_agents: int, key: jax.Array, title: str) -> None:

@@ -1,16 +1,13 @@
 """The command `sweep`."""
 
-import functools
 import logging
-import math
-import os
 import shutil
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -19,80 +16,16 @@ import numpy as np
 import xarray as xr
 
 from .. import _checks
+from .._heaviest import heaviest
 from .._result import RESULTS
 from ..cores import num_cores, use_cpu_cores
-from ..games import GameFile
-from ..model import FiniteHorizonGame
-from ..responses import AbstractResponse, Boltzmann, EntropyRegularized, Greedy
-from ..solvers import AbstractSolver, Auto
 from ..sweeps import sweep
-from ..sweeps.outputs import KNOWN, parse_outputs
-from . import catalogue
 from .output import Interrupted, failures_of, finite, json_of, print_json, print_sweep, staged, writable
-from .solving import check_size, reference_of, refuse_for_greedy, solver_of
+from .sweep_plan import SweepPlan, SweepRequest, check_room, make_plan
 
 _FILES = ("phase.png", "table.json")
 _MOST_GROUPS = 24  # that are told of
 _MOST_STATES = 40  # of a law
-_CHUNKS, _LEAST_CHUNK = 64, 1024  # signs of progress, unless that makes chunks smaller than this
-_CHUNK_BYTES = 2**27
-
-
-@dataclass(frozen=True)
-class SweepRequest:
-    """What is to be swept and how, as on the command line."""
-
-    game: str
-    beta: str | None
-    reference: str | None
-    response: str
-    solver: str
-    damping: str | None
-    averaging: str | None
-    atol: float | None
-    max_steps: int | None
-    settings: tuple[str, ...]
-    outputs: str | None
-    warm_start: bool
-    block: int | None
-    chunk: int | None
-
-
-@dataclass(frozen=True)
-class _Plan:
-    """The arguments of `sweep`; `first` is the game of the first values of what is swept."""
-
-    name: str
-    first: FiniteHorizonGame
-    builder: Callable[..., FiniteHorizonGame]
-    response: AbstractResponse
-    solver: AbstractSolver | Auto
-    axes: dict[str, Any]
-    outputs: tuple[str, ...]
-
-    @property
-    def num_lanes(self) -> int:
-        return math.prod(map(len, self.axes.values()))
-
-    @property
-    def along(self) -> str:
-        """The axis along which results are told: beta if it is swept, else the one with most values."""
-        return max(self.axes, key=lambda name: (len(self.axes[name]) > 1, name == "beta", len(self.axes[name])))
-
-    @property
-    def bytes_of_lane(self) -> int:
-        """What is kept of one lane."""
-        game = self.first
-        sizes = {"time": game.horizon + 1, "state": game.num_states, "action": game.num_actions}
-        kept = [math.prod(sizes[d] for d in output.dims or ()) for output in parse_outputs(self.outputs, game.observes)]
-        return game.dtype.itemsize * (5 + sum(kept))
-
-    @property
-    def chunk(self) -> int:
-        game = self.first
-        policy = (game.horizon + 1) * game.num_states * game.num_actions * game.dtype.itemsize
-        most = _CHUNK_BYTES // (self.bytes_of_lane + 4 * policy)
-        return max(1, min(most, max(_LEAST_CHUNK, -(-self.num_lanes // _CHUNKS))))
 
 
 def run(request: SweepRequest, out: Path | None, *, cores: int | None, as_json: bool, float32: bool) -> int:
@@ -110,9 +43,9 @@ def run(request: SweepRequest, out: Path | None, *, cores: int | None, as_json: 
     """
     _use_cores(cores)
     with jax.enable_x64(not float32):
-        plan = _plan(request, out is not None)
+        plan = make_plan(request, out is not None)
         if out is None:
-            _check_room(plan, None)
+            check_room(plan, None)
             report = _report(request, plan, *_compute(request, plan, None), [])
         else:
             report = _written(request, plan, out)
@@ -126,13 +59,13 @@ def run(request: SweepRequest, out: Path | None, *, cores: int | None, as_json: 
     return 0
 
 
-def _written(request: SweepRequest, plan: _Plan, out: Path) -> dict[str, Any]:
+def _written(request: SweepRequest, plan: SweepPlan, out: Path) -> dict[str, Any]:
     """Sweep into a folder, and return the report when all is there."""
     store = out / "sweep.zarr"
     with writable(out):
         begun = not store.exists()
         if begun:
-            _check_room(plan, out)
+            check_room(plan, out)
         try:
             found = _compute(request, plan, store)
             report = _report(request, plan, *found, [str(out / name) for name in (store.name, *_FILES)])
@@ -153,7 +86,7 @@ def _written(request: SweepRequest, plan: _Plan, out: Path) -> dict[str, Any]:
     return report
 
 
-def _compute(request: SweepRequest, plan: _Plan, store: Path | None) -> tuple[xr.Dataset, float, int]:
+def _compute(request: SweepRequest, plan: SweepPlan, store: Path | None) -> tuple[xr.Dataset, float, int]:
     """Return the sweep, how long it took and how many lanes were computed in that time."""
     there, begin = 0 if store is None else _lanes_there(store), time.perf_counter()
     with _without_advice():
@@ -164,7 +97,7 @@ def _compute(request: SweepRequest, plan: _Plan, store: Path | None) -> tuple[xr
             outputs=plan.outputs,
             out=store,
             max_steps=request.max_steps,
-            warm_start="beta" if request.warm_start else None,
+            warm_start=plan.warmed if request.warm_start else None,
             block=request.block,
             chunk=plan.chunk if request.chunk is None else request.chunk,
             **plan.axes,
@@ -203,95 +136,8 @@ def _without_advice() -> Iterator[None]:
         logger.setLevel(level)
 
 
-def _plan(request: SweepRequest, saved: bool) -> _Plan:
-    damping = [] if request.damping is None else catalogue.numbers(f"--damping {request.damping}", request.damping)
-    # averaging does not go with damping below 1
-    solver = solver_of(request.solver, min(damping, default=None), request.averaging, request.atol)
-    loaded, builder, swept = _games(request)
-    axes: dict[str, Any] = {}
-    betas = [] if request.beta is None else catalogue.numbers(f"--beta {request.beta}", request.beta)
-    if request.response == "greedy":
-        refuse_for_greedy(request.beta, request.reference)
-        if request.warm_start:
-            raise ValueError("`--warm-start` goes along beta, which `--response greedy` does not have.")
-        response = Greedy()
-    elif not betas:
-        raise ValueError(f"`--response {request.response}` needs `--beta`: {catalogue.RANGE}.")
-    else:
-        kind = EntropyRegularized if request.response == "entropy" else Boltzmann
-        response = kind(betas[0], loaded.reference if request.reference is None else None)
-        if request.reference is not None:  # a policy that has two names in the library
-            axes["reference" if request.response == "entropy" else "prior"] = _references(request, loaded)
-    axes |= swept
-    if len(damping) > 1:
-        axes["damping"] = damping
-    if betas:
-        axes["beta"] = betas  # last: neighbours take about as many steps
-    if not axes:
-        raise ValueError("There is nothing to sweep: give `--set KEY=RANGE`, or `--damping RANGE` with picard.")
-    outputs = _outputs(request.outputs, saved)
-    return _Plan(loaded.name, loaded.game, builder, response, solver, axes, outputs)
-
-
-def _games(request: SweepRequest) -> tuple[GameFile, Callable[..., FiniteHorizonGame], dict[str, list[Any]]]:
-    """Return the game of the first values, the builder of all, and what of its parameters is swept."""
-    if not catalogue.is_ready_made(request.game):
-        loaded = catalogue.load(request.game, request.settings)
-        check_size(loaded.name, loaded.game)
-
-        def read() -> FiniteHorizonGame:
-            return loaded.game
-
-        read.__name__ = loaded.name
-        return loaded, read, {}
-    values = catalogue.ranges(request.game, request.settings)
-    swept = {key: options for key, options in values.items() if len(options) > 1}
-    fixed = {key: options[0] for key, options in values.items() if key not in swept}
-    loaded = catalogue.build(request.game, {key: options[0] for key, options in values.items()})
-    check_size(loaded.name, loaded.game)
-    original = catalogue.builder(loaded.name)
-
-    @functools.wraps(original)
-    def built(**chosen: Any) -> FiniteHorizonGame:
-        game = original(**fixed, **chosen)
-        check_size(loaded.name, game)
-        return game
-
-    return loaded, built, swept
-
-
-def _references(request: SweepRequest, loaded: GameFile) -> dict[str, Any]:
-    names = [name.strip() for name in str(request.reference).split(",")]
-    catalogue.different(f"--reference {request.reference}", names)
-    return {name: reference_of(name, request.game, loaded) for name in names}
-
-
-def _outputs(text: str | None, saved: bool) -> tuple[str, ...]:
-    """Return what is kept: what the table shows, and more where it can be looked at later."""
-    if text is None:
-        return ("terminal_law", "exploitability", *(("mean_field", "policy") if saved else ()))
-    names = [name.strip().replace("-", "_") for name in text.split(",")]
-    for name in names:
-        if name not in KNOWN:
-            raise ValueError(f"`--outputs` has {name!r}, but the outputs are {', '.join(KNOWN)}.")
-    return tuple(dict.fromkeys(["terminal_law", *names]))
-
-
-def _check_room(plan: _Plan, out: Path | None) -> None:
-    """Refuse what neither memory nor, with a folder, the disk can hold."""
-    if out is not None:
-        room, where = shutil.disk_usage(out).free, f"are free in {str(out)!r}: give fewer, or fewer `--outputs`"
-    elif hasattr(os, "sysconf"):
-        room, where = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"), "are there: give fewer, or `--out`"
-    else:
-        return
-    if (needed := plan.num_lanes * plan.bytes_of_lane) > room:
-        lanes = f"{plan.num_lanes:,} lanes take {needed / 1e9:.3g} GB of " + ("memory" if out is None else "disk")
-        raise ValueError(f"{lanes}, but {room / 1e9:.3g} GB {where}.")
-
-
 def _report(
-    request: SweepRequest, plan: _Plan, dataset: xr.Dataset, seconds: float, computed: int, files: list[str]
+    request: SweepRequest, plan: SweepPlan, dataset: xr.Dataset, seconds: float, computed: int, files: list[str]
 ) -> dict[str, Any]:
     """Return the summary: a group for each combination of the axes that results are not told along."""
     along, others = plan.along, [name for name in plan.axes if name != plan.along]
@@ -307,8 +153,8 @@ def _report(
 
     groups = []
     for row in np.unique(np.linspace(0, len(codes) - 1, min(len(codes), _MOST_GROUPS)).round().astype(int)):
-        laws = dataset["terminal_law"].isel({**at(row), along: ends}).transpose(along, "state")
-        told = zip(labels[[0, -1]], codes[row][[0, -1]], laws, strict=False)
+        last = dataset[list(plan.shown)].isel({**at(row), along: ends})
+        told = zip(labels[[0, -1]], codes[row][[0, -1]], range(2), strict=False)
         group = {
             "at": {name: _plain(numbers[name].values[i]) for name, i in at(row).items()},
             "num_lanes": len(labels),
@@ -317,8 +163,8 @@ def _report(
             "median_steps": float(np.median(steps[row])),
             "most_steps": int(steps[row].max()),
             "ends": [
-                {along: _plain(label), "result": RESULTS(int(code)).name, "terminal_law": _law(law)}
-                for label, code, law in told
+                {along: _plain(label), "result": RESULTS(int(code)).name, **_end(last.isel({along: i}), plan.shown)}
+                for label, code, i in told
             ],
         }
         groups.append(group)
@@ -361,14 +207,20 @@ def _results(codes: np.ndarray) -> dict[str, int]:
     return {RESULTS(int(kind)).name: int(count) for kind, count in zip(kinds, counts, strict=True)}
 
 
+def _end(point: xr.Dataset, shown: Mapping[str, str]) -> dict[str, Any]:
+    """Return what is told of one lane, under the names it is told by."""
+    of_states = {told: point[name] for name, told in shown.items()}
+    return {told: _law(one) if "state" in one.dims else finite(one) for told, one in of_states.items()}
+
+
 def _law(law: xr.DataArray) -> dict[str, float]:
     """Return the mass of the heaviest states in their own order, without those that only other games have."""
     masses = law.values
-    heaviest = np.sort(np.argsort(-np.nan_to_num(masses), kind="stable")[:_MOST_STATES])
-    return {str(law["state"].values[s]): float(masses[s]) for s in heaviest if np.isfinite(masses[s])}
+    shown = [s for s in heaviest(masses, _MOST_STATES) if np.isfinite(masses[s])]
+    return {str(law["state"].values[s]): float(masses[s]) for s in shown}
 
 
-def _draw(path: Path, plan: _Plan, dataset: xr.Dataset, report: Mapping[str, Any]) -> None:
+def _draw(path: Path, plan: SweepPlan, dataset: xr.Dataset, report: Mapping[str, Any]) -> None:
     from .. import plot  # slow to import, and often not needed
 
     title = f"{plan.name}: {report['num_converged']:,} of {report['num_lanes']:,} converged"

@@ -19,8 +19,7 @@ from .._progress import progress_line
 from .._result import ConvergenceError
 from .._typing import Array
 from ..design import Tuned
-from ..design.plan import numbers, repeated
-from ..design.search import designed
+from ..design.plan import objective_values, repeated, single
 from ..equilibrium import Equilibrium
 from ..games import GameFile
 from ..model import FiniteHorizonGame
@@ -149,7 +148,7 @@ class _Judged(eqx.Module):
 
 @eqx.filter_jit
 def _terms(objectives: tuple, game: Any, response: Any, found: Equilibrium) -> Array:
-    return numbers(objectives, game, response, found)
+    return objective_values(objectives, game, response, found)
 
 
 def _judged(problem: Problem, game: FiniteHorizonGame, response: AbstractResponse, guess: Any = None) -> _Judged:
@@ -170,7 +169,7 @@ def _tuned(problem: Problem, saved: Saved) -> tuple[_Judged, Tuned, float]:
     with progress_line() as begin:
         begin("solving the start")
         plan = problem.plan
-        game, response = designed(plan, repeated(plan, 1))
+        game, response = single(plan, repeated(plan, 1))
         before = _judged(problem, game, response)
     search = problem.search
     objective = reduce(add, [term.weight * term.objective for term in problem.terms])
@@ -207,6 +206,7 @@ def _content(
     seconds: float,
 ) -> dict[str, Any]:
     problem, status, response = saved.problem, found.status[found.best], found.response
+    lowest = np.fmin.reduce(found.history, axis=1)  # of all restarts; NaN where no design was accepted
     assert isinstance(response, EntropyRegularized)  # that of the problem
     return {
         "file": path,
@@ -224,7 +224,7 @@ def _content(
             "num_without_equilibrium": int(found.failed.sum()),
             "restarts": [finite(value) for value in found.values],
             "best_restart": found.best,
-            "history": [finite(value) for value in [*saved.earlier, *_lowest(found.history)]],
+            "history": [finite(value) for value in [*saved.earlier, *lowest]],
             "gradient_norm": [finite(value) for value in found.gradient_norm[:, found.best]],
             "seconds": round(seconds, 3),
         },
@@ -237,11 +237,6 @@ def _content(
 
 def _array(problem: Problem, name: str, value: Any) -> Any:
     return table_of_policy(problem.game, value) if name == "reference" else np.asarray(value).tolist()
-
-
-def _lowest(history: np.ndarray) -> np.ndarray:
-    """Return the least objective of all restarts at each step; NaN where none was accepted."""
-    return np.where(np.isfinite(history).any(axis=1), np.min(np.nan_to_num(history, nan=np.inf), axis=1), np.nan)
 
 
 def _told(problem: Problem, judged: _Judged) -> dict[str, Any]:

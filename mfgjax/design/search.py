@@ -1,7 +1,8 @@
 """Searches that run side by side: equilibria of what is on trial, their objectives, and the next step of each."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
+from itertools import islice
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -11,16 +12,15 @@ import numpy as np
 import optax
 
 from .. import _checks
+from .._held import held
 from .._result import RESULTS, ConvergenceError
 from .._typing import Array, Scalar
 from ..finish import finish
-from ..model import FiniteHorizonGame
-from ..responses import AbstractResponse
 from ..solve import seen_shape
 from ..solvers import Problem
 from ..solvers.loop import Outcome, iterate
 from .descent import MAX_STEPS, RUNNING, STOPPED, Descent, Method, begin, lbfgs, tell
-from .plan import Plan, Points, equilibria, judge, numbers, single
+from .plan import Plan, Points, equilibria, first_fields, judge, objective_values
 
 
 class Record(NamedTuple):
@@ -43,6 +43,14 @@ class Record(NamedTuple):
     def fields_of(self, search: int, num_scenarios: int) -> Array:
         """Return the mean fields of one search."""
         return self.fields[..., search * num_scenarios : (search + 1) * num_scenarios]
+
+
+class _Going(NamedTuple):
+    """Searches on their way, with the mean fields that they go on from, and those of their best designs."""
+
+    state: Descent
+    fields: Array
+    best: Array
 
 
 class _Report(NamedTuple):
@@ -83,42 +91,38 @@ class Search(NamedTuple):
         from .._progress import progress_bar  # rich, which importing the library does not need
 
         max_steps = _checks.integer_at_least("max_steps", max_steps, 1)
-        search = self._smoothed(points, guess)
-        lanes = search.weights.shape[1] * self.plan.num_scenarios
-        fields: Any = self._guess(guess, lanes)
-        state, best_fields = _begin(self.method, points), fields
-        rows: list[_Report] = []
+        start = self._start(points, guess)
+        search = self._smoothed(points, start)
+        now, reports, ends_as = _Going(_begin(search.method, points), start, start), [], MAX_STEPS
+        steps = islice(search._steps(now), max_steps)
         with progress_bar("tuning", max_steps, shown=progress) as advance:
             try:
-                for step in range(max_steps):
-                    outcome = equilibria(self.plan, points, fields)
-                    state, points, fields, best_fields, report = _advance(search, state, outcome, fields, best_fields)
-                    rows.append(jax.tree.map(np.asarray, report))
-                    status = np.asarray(state.status)
+                for now, report in steps:
+                    reports.append(report)
                     advance(1)
-                    if step == 0 and not report.accepted.any():
-                        raise _no_start(rows[0], outcome)
-                    wants_end = callback is not None and callback(self._told(step, rows[-1], state))
-                    if (status != RUNNING).all():
+                    if callback is not None and callback(self._told(len(reports) - 1, report, now.state)):
+                        ends_as = STOPPED
                         break
-                    if wants_end:
-                        state = _ended(state, STOPPED)
-                        break
-                else:
-                    state = _ended(state, MAX_STEPS)
             except KeyboardInterrupt:  # what was found so far is returned, and says that it was stopped
-                if not rows:
+                if not reports:
                     raise
-                state = _ended(state, STOPPED)
-        table = {name: np.stack([getattr(row, name) for row in rows]) for name in _Report._fields}
-        seen = table["accepted"]
-        return Record(
-            state,
-            best_fields,
-            np.where(seen, table["value"], np.nan),
-            np.where(seen, table["gradient_norm"], np.nan),
-            ~table["found"],
-        )
+                ends_as = STOPPED
+        status = jnp.where(now.state.status == RUNNING, ends_as, now.state.status)
+        value, size, accepted, found = (np.stack(column) for column in zip(*reports, strict=True))
+        value, size = (np.where(accepted, x, np.nan) for x in (value, size))
+        return Record(now.state._replace(status=status), now.best, value, size, ~found)
+
+    def _steps(self, now: _Going) -> Iterator[tuple[_Going, _Report]]:
+        """Yield where the searches are after every step, and what happened in it."""
+        is_first = True
+        while (np.asarray(now.state.status) == RUNNING).any():
+            outcome = equilibria(self.plan, _trials(now.state), now.fields)
+            now, report = _advance(self, now, outcome)
+            report = jax.tree.map(np.asarray, report)
+            if is_first and not report.accepted.any():
+                raise _no_start(report, outcome)
+            is_first = False
+            yield now, report
 
     def _told(self, step: int, report: _Report, state: Descent) -> dict[str, Any]:
         def design() -> Any:  # asked for now and then: it is no part of every step
@@ -134,29 +138,28 @@ class Search(NamedTuple):
             "failed": ~report.found,
         }
 
-    def at(self, points: Points, guess: Array | None) -> tuple[np.ndarray, Array]:
+    def at(self, points: Points, guess: Array) -> tuple[np.ndarray, Array]:
         """Return the objectives `[objectives, designs, scenarios]` of designs, and their mean fields."""
         outcome = equilibria(self.plan, points, guess)
         return np.asarray(_judged(self, points, outcome)), outcome.candidate.mean_field
 
-    def _smoothed(self, points: Points, guess: Any) -> "Search":
+    def _smoothed(self, points: Points, fields: Array) -> "Search":
+        """Return the search with a number for the smoothing, and without "worst" of a single scenario."""
         if self.over == "mean" or self.plan.num_scenarios == 1:
             return self._replace(over="mean")
         if self.smoothing is not None:
-            smoothing = _checks.number_in("smoothing", self.smoothing, 0, np.inf, "(0, inf)")
-        else:
-            lanes = self.weights.shape[1] * self.plan.num_scenarios
-            values = np.asarray(_judged(self, points, equilibria(self.plan, points, self._guess(guess, lanes))))
-            smoothing = 0.01 * float(np.nanmax(np.abs(values))) + np.finfo(values.dtype).tiny
-        return self._replace(smoothing=smoothing)
+            return self._replace(smoothing=_checks.number_in("smoothing", self.smoothing, 0, np.inf, "(0, inf)"))
+        values, _ = self.at(points, fields)
+        return self._replace(smoothing=0.01 * float(np.nanmax(np.abs(values))) + np.finfo(values.dtype).tiny)
 
-    def _guess(self, guess: Any, lanes: int) -> Array | None:
+    def _start(self, points: Points, guess: Any) -> Array:
+        """Return the mean fields from which the first equilibria are sought, with lanes last."""
+        fields = first_fields(self.plan, points)
         if guess is None:
-            return None
-        game = self.plan.triple[0]
+            return fields
         flow = _checks.as_numbers("guess", getattr(guess, "mean_field", guess))
-        _checks.shape_is("guess", flow, [seen_shape(game)], "of the mean field")
-        return jnp.broadcast_to(jnp.asarray(flow, game.dtype)[..., None], (*flow.shape, lanes))
+        _checks.shape_is("guess", flow, [seen_shape(self.plan.triple[0])], "of the mean field")
+        return jnp.broadcast_to(jnp.asarray(flow, fields.dtype)[..., None], fields.shape)
 
 
 def make_method(plan: Plan, optimizer: Any, gtol: Any, goal: Any) -> Method:
@@ -174,13 +177,6 @@ def make_method(plan: Plan, optimizer: Any, gtol: Any, goal: Any) -> Method:
     return Method(extended, False, np.asarray(gtol, dtype), np.asarray(goal, dtype))
 
 
-def designed(plan: Plan, points: Points) -> tuple[FiniteHorizonGame, AbstractResponse]:
-    """Return game and response of one design."""
-    game, response, _ = single(plan, points)
-    assert isinstance(game, FiniteHorizonGame)  # `make_plan` takes no other
-    return game, response
-
-
 @eqx.filter_jit
 def all_arrays(plan: Plan, points: Points) -> dict[str, Array]:
     """Return the arrays of designs by name, with a last axis of designs."""
@@ -192,22 +188,21 @@ def _begin(method: Method, points: Points) -> Descent:
     return jax.vmap(partial(begin, method), in_axes=-1, out_axes=-1)(points)
 
 
+@jax.jit
+def _trials(state: Descent) -> Points:
+    """Return the coordinates of the designs on trial."""
+    return jax.vmap(lambda one: one.trial, in_axes=-1, out_axes=-1)(state)
+
+
 @eqx.filter_jit
 def _judged(search: Search, points: Points, outcome: Outcome) -> Array:
     return judge(search.plan, search.objectives, points, outcome)
 
 
 @eqx.filter_jit
-def _advance(
-    search: Search, state: Descent, outcome: Outcome, before: Array | None, best: Array | None
-) -> tuple[Descent, Points, Array, Array, _Report]:
-    """Judge the designs on trial.
-
-    Returns:
-      The searches after it, the designs to try next, fields to start from, those of the best designs, and a report.
-    """
-    plan = search.plan
-    points = jax.vmap(lambda one: one.trial, in_axes=-1, out_axes=-1)(state)
+def _advance(search: Search, now: _Going, outcome: Outcome) -> tuple[_Going, _Report]:
+    """Judge the designs on trial."""
+    plan, state, new = search.plan, now.state, outcome.candidate.mean_field
 
     def total(points: Points) -> tuple[Scalar, Array]:
         values = judge(plan, search.objectives, points, outcome)
@@ -220,22 +215,19 @@ def _advance(
         return each.sum(), each
 
     # searches do not touch one another, so the derivative of the sum holds that of each
-    (_, value), gradient = jax.value_and_grad(total, has_aux=True)(points)
+    (_, value), gradient = jax.value_and_grad(total, has_aux=True)(_trials(state))
     found = (outcome.code == RESULTS.converged).reshape(-1, plan.num_scenarios).all(axis=1)
-    new = outcome.candidate.mean_field
-    fields, best = new if before is None else before, new if best is None else best
     running, lowest = state.status == RUNNING, state.best_value
 
     def one(state: Descent, value: Array, gradient: Any, found: Array, field: Array) -> tuple[Descent, Array]:
         return tell(search.method, state, value, gradient, found, partial(_alone, search, field))
 
-    by_search = fields.reshape(*fields.shape[:-1], -1, plan.num_scenarios).swapaxes(-1, -2)
+    by_search = new.reshape(*new.shape[:-1], -1, plan.num_scenarios).swapaxes(-1, -2)
     state, accepted = jax.vmap(one, in_axes=-1, out_axes=-1)(state, value, gradient, found, by_search)
-    fields = jnp.where(jnp.repeat(accepted, plan.num_scenarios), new, fields)
-    best = jnp.where(jnp.repeat(state.best_value < lowest, plan.num_scenarios), new, best)
+    fields = jnp.where(jnp.repeat(accepted, plan.num_scenarios), new, now.fields)
+    best = jnp.where(jnp.repeat(state.best_value < lowest, plan.num_scenarios), new, now.best)
     sizes = jnp.stack([jnp.abs(leaf).max(axis=0) for leaf in jax.tree.leaves(gradient)]).max(axis=0)
-    points = jax.vmap(lambda one: one.trial, in_axes=-1, out_axes=-1)(state)
-    return state, points, fields, best, _Report(value, sizes, accepted, found | ~running)
+    return _Going(state, fields, best), _Report(value, sizes, accepted, found | ~running)
 
 
 def _alone(search: Search, field: Array, point: Any) -> Scalar:
@@ -245,18 +237,14 @@ def _alone(search: Search, field: Array, point: Any) -> Scalar:
         raise ValueError(
             "`optimizer` searches along a line, which several scenarios or objectives do not allow: use None."
         )
-    game, response, _ = plan.single(point)
+    game, response = plan.single(point)
+    fixed_game, fixed_response = held((game, response))
     solver, steps = plan.stages[0]
-    held = jax.lax.stop_gradient((eqx.filter(game, eqx.is_array), eqx.filter(response, eqx.is_array)))
-    fixed = eqx.combine(held[0], game), eqx.combine(held[1], response)
-    outcome = iterate(Problem(*fixed, plan.tolerance), solver, field[..., 0], steps, keep_history=False)
+    problem = Problem(fixed_game, fixed_response, plan.tolerance)
+    outcome = iterate(problem, solver, field[..., 0], steps, keep_history=False)
     equilibrium = finish(game, response, outcome, plan.tolerance, judged=False)
-    value = numbers(search.objectives, game, response, equilibrium)[0]
+    value = objective_values(search.objectives, game, response, equilibrium)[0]
     return jnp.where(outcome.code == RESULTS.converged, value, jnp.inf)
-
-
-def _ended(state: Descent, code: int) -> Descent:
-    return state._replace(status=jnp.where(state.status == RUNNING, code, state.status))
 
 
 def _no_start(report: _Report, outcome: Outcome) -> ConvergenceError:

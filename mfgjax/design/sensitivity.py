@@ -17,7 +17,7 @@ from ..equilibrium import Equilibrium
 from ..kernels import AbstractKernel, MixtureKernel
 from ..model import FiniteHorizonGame, StationaryGame
 from ..responses import AbstractResponse, AbstractTrembling
-from ..solve import fit_response, solve
+from ..solve import checked, fit_response, solve
 from ..solvers import AbstractSolver, Auto
 from .choices import smallest_gap, with_choices_held
 
@@ -151,11 +151,7 @@ def sensitivity(
 
     Source: the implicit function theorem; see `docs/mathematics.md`, Derivatives.
     """
-    if not isinstance(game, FiniteHorizonGame | StationaryGame):
-        raise ValueError(f"`game` must be a `FiniteHorizonGame` or a `StationaryGame`; got {type(game).__name__}.")
-    if not isinstance(response, AbstractResponse):
-        got = _checks.shorten(response)
-        raise ValueError(f"`response` must be a response such as `EntropyRegularized(beta)`; got {got}.")
+    checked(game, response, solver, None)
     if not callable(quantity):
         raise ValueError(f"`quantity` must be a function of the equilibrium; got {_checks.shorten(quantity)}.")
     response = fit_response(game, response)

@@ -14,8 +14,9 @@ from ..model import FiniteHorizonGame
 from ..responses import AbstractResponse
 from ..solvers import AbstractSolver, Auto
 from .descent import STATUS
+from .given import make_plan
 from .objectives import as_objective
-from .plan import make_plan, repeated
+from .plan import repeated
 from .search import Search, all_arrays, make_method
 
 

@@ -16,9 +16,10 @@ from ..responses import AbstractResponse
 from ..solve import solve
 from ..solvers import AbstractSolver, Auto
 from .descent import STATUS
+from .given import make_plan
 from .objectives import as_objective
-from .plan import Plan, Points, make_plan, repeated
-from .search import Search, all_arrays, designed, make_method
+from .plan import Plan, Points, repeated, single
+from .search import Search, all_arrays, make_method
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -166,7 +167,7 @@ def tune(
     best = int(np.argmin(values))
     one = jax.tree.map(lambda leaf: leaf[..., best : best + 1], record.state.best)
     scenario_values, mean_field = search.at(one, record.fields_of(best, plan.num_scenarios))
-    tuned_game, tuned_response = designed(plan, one)
+    tuned_game, tuned_response = single(plan, one)
     equilibrium = solve(tuned_game, tuned_response, solver, guess=mean_field[..., 0])
     restored = {name: np.asarray(value)[..., 0] for name, value in all_arrays(plan, one).items()}
     return Tuned(

@@ -16,5 +16,6 @@ from .resource_allocation import resource_allocation_reference as resource_alloc
 from .ring_crowd import ring_crowd as ring_crowd
 from .small import coordination as coordination
 from .small import left_right as left_right
+from .stationary_graph import stationary_graph_game as stationary_graph_game
 from .write import edges_of_policy as edges_of_policy
 from .write import save_game as save_game

@@ -4,27 +4,33 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import jax.numpy as jnp
 import numpy as np
 
 from .. import _toml
 from .._typing import Array, Float
-from ..model import FiniteHorizonGame
+from ..model import FiniteHorizonGame, StationaryGame
 from .graph import NodeReward, graph_game, moves, policy_on_edges
+from .stationary_graph import stationary_graph_game
 
 FORMAT = "mfgjax-graph-game/1"
 MAX_HORIZON = 100_000  # tables of H+1 times are held in memory
 MAX_EXPONENT = 100
 
-_REQUIRED = ("format", "horizon", "nodes", "edges", "initial")
-_KEYS = (*_REQUIRED, "name", "description", "discount", "positions", "running", "terminal", "reference")
+_KEYS = (
+    *("format", "horizon", "nodes", "edges", "initial"),
+    *("name", "description", "discount", "positions", "running", "terminal", "reference"),
+)
 _REWARD_KEYS = ("value", "congestion", "scale", "exponent")
 
 
+Game = TypeVar("Game", bound=FiniteHorizonGame | StationaryGame)
+
+
 @dataclass(frozen=True, eq=False)
-class GameFile:
+class GameFile(Generic[Game]):
     """A game as a file describes it, with what a file says besides the physics.
 
     Args:
@@ -36,7 +42,7 @@ class GameFile:
     """
 
     name: str
-    game: FiniteHorizonGame
+    game: Game
     reference: Float[Array, "S A"] | None
     positions: dict[str, tuple[float, float]] | None
     description: str
@@ -47,7 +53,7 @@ def load_game(path: str | os.PathLike[str]) -> GameFile:
 
     At node s the reward is scale · (value(s) − congestion(s) · μ_t(s))^exponent, with the numbers of
     `[running]` at t < H and those of `[terminal]` at t = H. Numbers get JAX's default precision: enable x64
-    before loading for float64.
+    before loading for float64. A file without `horizon` is a stationary game, which `[running]` pays at all times.
 
     Args:
       path: of the file.
@@ -69,22 +75,24 @@ def load_game(path: str | os.PathLike[str]) -> GameFile:
 
 
 def _game_file(document: dict[str, Any], stem: str) -> GameFile:
-    if "format" in document and document["format"] != FORMAT:
-        raise _toml.wrong("format", document["format"], f"this version of mfgjax reads {FORMAT!r}")
-    _toml.check_keys("", document, _KEYS)
-    for key in _REQUIRED:
-        if key not in document:
-            like = f', as in `format = "{FORMAT}"`' if key == "format" else ""
-            raise ValueError(f"`{key}` is missing, but every game file needs it{like}.")
-    name = _toml.text("name", document.get("name", stem))
-    description = document.get("description", "")
-    if not isinstance(description, str):
-        raise _toml.wrong("description", description, "it must be a string")
+    required = ("format", "horizon", "nodes", "edges", "initial")
+    if "discount" in document and "horizon" not in document:
+        required = ("format", "nodes", "edges")
+    name, description = _toml.head(document, FORMAT, _KEYS, required, kind="game", stem=stem)
     nodes = _nodes(document["nodes"])
     stages = {key: _node_reward(key, document[key], nodes) for key in ("running", "terminal") if key in document}
+    game = (_game if "horizon" in document else _stationary_game)(document, nodes, stages)
+    positions = _positions(document["positions"], nodes) if "positions" in document else None
+    reference = reference_of_table(document["reference"], game) if "reference" in document else None
+    return GameFile(name, game, reference, positions, description)
+
+
+def _game(
+    document: Mapping[str, Any], nodes: Mapping[str, None], stages: Mapping[str, NodeReward]
+) -> FiniteHorizonGame:
     if not stages:
         raise ValueError("`running` and `terminal` are both missing, but a game needs one of them to pay something.")
-    game = graph_game(
+    return graph_game(
         _edges(document["edges"], nodes),
         nodes=list(nodes),
         horizon=_toml.whole("horizon", document["horizon"], MAX_HORIZON),
@@ -92,9 +100,24 @@ def _game_file(document: dict[str, Any], stem: str) -> GameFile:
         discount=_toml.share("discount", document.get("discount", 1.0), "it must lie in (0, 1]"),
         **stages,
     )
-    positions = _positions(document["positions"], nodes) if "positions" in document else None
-    reference = reference_of_table(document["reference"], game) if "reference" in document else None
-    return GameFile(name, game, reference, positions, description)
+
+
+def _stationary_game(
+    document: Mapping[str, Any], nodes: Mapping[str, None], stages: Mapping[str, NodeReward]
+) -> StationaryGame:
+    if "terminal" in stages:
+        raise ValueError("`horizon` is missing, so the game is stationary, and `terminal` has no end at which to pay.")
+    if "running" not in stages:
+        raise ValueError(
+            "`running` is missing, but a stationary game (one without `horizon`) needs it to pay something."
+        )
+    must = "without `horizon` the game is stationary, and it must lie in (0, 1)"
+    discount = _toml.share("discount", document["discount"], must)
+    if np.asarray(discount, _toml.precision()) == 1:
+        raise _toml.wrong("discount", document["discount"], must)
+    edges = _edges(document["edges"], nodes)
+    initial = _initial(document["initial"], nodes) if "initial" in document else None
+    return stationary_graph_game(edges, stages["running"], discount, initial=initial, nodes=list(nodes))
 
 
 def _nodes(value: Any) -> dict[str, None]:
@@ -173,7 +196,9 @@ def _check_size(key: str, nodes: Mapping[str, None], value: Any, congestion: Any
                 )
 
 
-def reference_of_table(value: Any, game: FiniteHorizonGame, top: tuple[str, ...] = _KEYS) -> Float[Array, "S A"]:
+def reference_of_table(
+    value: Any, game: FiniteHorizonGame | StationaryGame, top: tuple[str, ...] = _KEYS
+) -> Float[Array, "S A"]:
     """Return the policy of a table [reference] in a file.
 
     Args:

@@ -9,7 +9,7 @@ import numpy as np
 from .. import _checks
 from .._typing import Array, ArrayLike, Float
 from ..kernels import MovesKernel
-from ..model import FiniteHorizonGame, OwnStateInteraction, PairwiseReward, Power, Staged
+from ..model import FiniteHorizonGame, OwnStateInteraction, PairwiseReward, Power, Staged, StationaryGame
 
 
 class NodeReward(eqx.Module):
@@ -69,6 +69,36 @@ def graph_game(
       >>> mfg.games.moves(game)
       [['home', 'bar'], ['bar']]
     """
+    names, table = next_nodes(edges, nodes)
+    place = {name: i for i, name in enumerate(names)}
+    horizon = _checks.integer_at_least("horizon", horizon, 1)
+    for name, reward in (("running", running), ("terminal", terminal)):
+        if reward is not None and not isinstance(reward, NodeReward):
+            raise ValueError(f"`{name}` must be a `NodeReward`, or None; got {_checks.shorten(reward)}.")
+    running, terminal = running or NodeReward(), terminal or NodeReward()
+    value = [per_node("reward.value", r.value, place) for r in (running, terminal)]
+    weight = [-per_node("reward.congestion", r.congestion, place) for r in (running, terminal)]
+    stages = np.minimum(np.arange(horizon + 1) // horizon, 1)  # 0 before the end, 1 at the end
+    interaction = OwnStateInteraction(np.stack(value)[stages][..., None], np.stack(weight)[stages][..., None])
+    return FiniteHorizonGame(
+        MovesKernel(table),
+        PairwiseReward(interaction, Staged(running.theta, terminal.theta, horizon)),
+        per_node("initial", initial, place),
+        horizon,
+        available=table >= 0,
+        discount=discount,
+        state_labels=[str(name) for name in names],
+        action_labels=[f"edge {k}" for k in range(table.shape[1])],
+    )
+
+
+def next_nodes(edges: Any, nodes: Sequence[Hashable] | None) -> tuple[list[Hashable], np.ndarray]:
+    """Return the names of the nodes, and the number of the node at the end of every edge of each, padded with −1.
+
+    Args:
+      edges: as in `graph_game`.
+      nodes: likewise.
+    """
     if hasattr(edges, "edges") and hasattr(edges, "nodes"):
         graph = edges if edges.is_directed() else edges.to_directed()
         nodes, edges = list(graph.nodes) if nodes is None else nodes, list(graph.edges())
@@ -91,26 +121,7 @@ def graph_game(
     table = np.full((len(names), max(map(len, successors))), -1)
     for s, nexts in enumerate(successors):
         table[s, : len(nexts)] = nexts
-
-    horizon = _checks.integer_at_least("horizon", horizon, 1)
-    for name, reward in (("running", running), ("terminal", terminal)):
-        if reward is not None and not isinstance(reward, NodeReward):
-            raise ValueError(f"`{name}` must be a `NodeReward`, or None; got {_checks.shorten(reward)}.")
-    running, terminal = running or NodeReward(), terminal or NodeReward()
-    value = [per_node("reward.value", r.value, place) for r in (running, terminal)]
-    weight = [-per_node("reward.congestion", r.congestion, place) for r in (running, terminal)]
-    stages = np.minimum(np.arange(horizon + 1) // horizon, 1)  # 0 before the end, 1 at the end
-    interaction = OwnStateInteraction(np.stack(value)[stages][..., None], np.stack(weight)[stages][..., None])
-    return FiniteHorizonGame(
-        MovesKernel(table),
-        PairwiseReward(interaction, Staged(running.theta, terminal.theta, horizon)),
-        per_node("initial", initial, place),
-        horizon,
-        available=table >= 0,
-        discount=discount,
-        state_labels=[str(name) for name in names],
-        action_labels=[f"edge {k}" for k in range(table.shape[1])],
-    )
+    return names, table
 
 
 def _pairs(edges: Iterable) -> list[tuple[Hashable, Hashable]]:
@@ -171,15 +182,15 @@ def _known(name: str, number: Array) -> Array:
     return number
 
 
-def _moves_kernel(game: FiniteHorizonGame) -> MovesKernel:
-    if not isinstance(game, FiniteHorizonGame):
-        raise ValueError(f"`game` must be a `FiniteHorizonGame`; got {_checks.shorten(game)}.")
+def _moves_kernel(game: FiniteHorizonGame | StationaryGame) -> MovesKernel:
+    if not isinstance(game, FiniteHorizonGame | StationaryGame):
+        raise ValueError(f"`game` must be a `FiniteHorizonGame` or a `StationaryGame`; got {_checks.shorten(game)}.")
     if not isinstance(game.kernel, MovesKernel):
         raise ValueError(f"`game.kernel` must be a `MovesKernel`; got {type(game.kernel).__name__}.")
     return game.kernel
 
 
-def moves(game: FiniteHorizonGame) -> list[list[str]]:
+def moves(game: FiniteHorizonGame | StationaryGame) -> list[list[str]]:
     """Return for every state the names of the states its available actions lead to, in order of actions.
 
     Args:
@@ -194,7 +205,10 @@ def moves(game: FiniteHorizonGame) -> list[list[str]]:
 
 
 def policy_on_edges(
-    game: FiniteHorizonGame, weights: Mapping[str, Mapping[str, float]], *, name: str = "reference"
+    game: FiniteHorizonGame | StationaryGame,
+    weights: Mapping[str, Mapping[str, float]],
+    *,
+    name: str = "reference",
 ) -> Float[Array, "S A"]:
     """Build a policy from the probabilities of the moves, node by node.
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..kernels import MovesKernel
-from ..model import FiniteHorizonGame, OwnStateInteraction, PairwiseReward, Power, Staged
+from ..model import FiniteHorizonGame, OwnStateInteraction, PairwiseReward, Power, Staged, StationaryGame
 from .file import FORMAT, GameFile
 from .graph import moves
 
@@ -36,7 +36,8 @@ def game_text(file: GameFile) -> str:
     nexts = moves(game)
     labels = game.state_labels
     lines = [f"format = {_toml(FORMAT)}", f"name = {_toml(file.name)}", f"description = {_toml(file.description)}", ""]
-    lines += [f"horizon = {game.horizon}", f"discount = {_toml(float(game.discount))}", ""]
+    lines += [] if game.is_stationary else [f"horizon = {game.horizon}"]
+    lines += [f"discount = {_toml(float(game.discount))}", ""]
     lines += [f"nodes = {_toml(labels)}", "edges = ["]
     for node, ends in zip(labels, nexts, strict=True):
         lines.append("  " + " ".join(f"{_toml([node, end])}," for end in ends))
@@ -57,7 +58,7 @@ def game_text(file: GameFile) -> str:
     return "\n".join(lines) + "\n"
 
 
-def edges_of_policy(game: FiniteHorizonGame, policy: Any) -> dict[str, dict[str, float]]:
+def edges_of_policy(game: FiniteHorizonGame | StationaryGame, policy: Any) -> dict[str, dict[str, float]]:
     """Return the probability of each move of a policy, node by node: the opposite of `policy_on_edges`.
 
     Args:
@@ -74,16 +75,16 @@ def edges_of_policy(game: FiniteHorizonGame, policy: Any) -> dict[str, dict[str,
     return {node: dict(zip(nexts, map(float, row[mask]), strict=True)) for node, nexts, row, mask in rows}
 
 
-def _available(game: FiniteHorizonGame) -> np.ndarray:
+def _available(game: FiniteHorizonGame | StationaryGame) -> np.ndarray:
     return np.asarray(np.asarray(game.available).any(axis=0))
 
 
-def _initial(game: FiniteHorizonGame) -> np.ndarray:
+def _initial(game: FiniteHorizonGame | StationaryGame) -> np.ndarray:
     law = np.asarray(game.initial, float)
     return law if abs(law.sum() - 1) < 1e-9 else law / law.sum()  # a single-precision law in double
 
 
-def _stages(game: FiniteHorizonGame) -> dict[str, tuple[np.ndarray, np.ndarray, Power]]:
+def _stages(game: FiniteHorizonGame | StationaryGame) -> dict[str, tuple[np.ndarray, np.ndarray, Power]]:
     """Return value, congestion and Θ of every node before and at the end, or say what the format has no place for."""
     if not isinstance(game.kernel, MovesKernel):
         raise ValueError(f"`game.kernel` is a {type(game.kernel).__name__}, but the file is for games on a graph.")
@@ -108,6 +109,8 @@ def _stages(game: FiniteHorizonGame) -> dict[str, tuple[np.ndarray, np.ndarray, 
         if (table[:-1] != table[0]).any():
             raise ValueError(f"`game.reward.L.{name}` changes before the end, for which the file has no place.")
         tables.append(sign * table)
+    if game.is_stationary:
+        return {"running": (tables[0][0], tables[1][0], running)}
     both = {"running": (tables[0][0], tables[1][0], running), "terminal": (tables[0][-1], tables[1][-1], terminal)}
     paying = {name: stage for name, stage in both.items() if stage[0].any() or stage[1].any()}
     return paying or {"terminal": both["terminal"]}

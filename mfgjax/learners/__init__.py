@@ -9,6 +9,9 @@ from .bounds import model_guarantee as model_guarantee
 from .bounds import online_agents as online_agents
 from .bounds import tmfq_updates as tmfq_updates
 from .bounds import tmfq_updates_contracting as tmfq_updates_contracting
+from .constants import Constants as Constants
+from .constants import covering_time as covering_time
+from .constants import estimate_constants as estimate_constants
 from .gmbl import GMBL as GMBL
 from .iql import IQL as IQL
 from .mfq import MFQ as MFQ
@@ -17,4 +20,7 @@ from .run import Run as Run
 from .run import run as run
 from .sampling import GameSimulator as GameSimulator
 from .sampling import next_mean_field as next_mean_field
+from .store import load_run as load_run
+from .store import save_run as save_run
+from .store import saved_note as saved_note
 from .tmfq import TMFQ as TMFQ

@@ -255,7 +255,7 @@ def model_guarantee(
 
     Source: Hoeffding's inequality and the γ-contraction of Lee et al. (2021), arXiv:2006.11683, proposition 1.
     """
-    z, response = _population(game, response, mean_field)
+    z, response = population(game, response, mean_field)
     n, delta = _checks.integer_at_least("num_samples", num_samples, 1), _unit("delta", delta)
     best = respond(game, z, response)
     scale = float(game.discount * jnp.ptp(best.values) / (1 - game.discount))
@@ -289,7 +289,7 @@ def frozen_contraction(
 
     Source: the contraction in total variation by Dobrushin's coefficient; ζ of Lee et al. (2021), section 5.
     """
-    z, response = _population(game, response, mean_field)
+    z, response = population(game, response, mean_field)
     zeta, identity = _unit("regeneration", regeneration), jnp.eye(game.num_states, dtype=game.dtype)
 
     def rows(z: Array) -> Array:
@@ -297,17 +297,18 @@ def frozen_contraction(
 
     policy = respond(game, z, response).policy
     slopes = jax.jacfwd(rows)(z).reshape(-1, *identity.shape)
-    c2 = jax.lax.map(_norm, slopes)[game.available.reshape(-1)].max()
+    c2 = jax.lax.map(zero_sum_norm, slopes)[game.available.reshape(-1)].max()
     step = jax.jacfwd(lambda z: moved_on(game, z[None], policy[None])[0][0])(z)
-    return 1 - zeta + float(c2), float(_norm(step))
+    return 1 - zeta + float(c2), float(zero_sum_norm(step))
 
 
-def _norm(matrix: Array) -> Array:
+def zero_sum_norm(matrix: Array) -> Array:
     """Return the l1 norm on vectors of sum zero, which are mixtures of e_i − e_j."""
     return jnp.abs(matrix[:, :, None] - matrix[:, None, :]).sum(axis=0).max() / 2
 
 
-def _population(game: object, response: object, mean_field: ArrayLike) -> tuple[Array, AbstractTrembling]:
+def population(game: object, response: object, mean_field: ArrayLike) -> tuple[Array, AbstractTrembling]:
+    """Return a law and the response in the precision of the game, or refuse what is of the wrong kind."""
     if not isinstance(game, StationaryGame) or game.observes != "states":
         raise ValueError(f"`game` must be a `StationaryGame` of laws of states; got {_checks.shorten(game)}.")
     if not isinstance(response, AbstractTrembling):

@@ -24,10 +24,10 @@ class Run:
     """What a learner went through, once for every seed.
 
     Attributes:
-      laws: z_0, z_1, ..., `[seeds, steps + 1, S]`.
+      laws: z_0, z_1, ..., those before a resumption included, `[seeds, num_steps + 1, S]`.
       policy: what is played at the end, `[seeds, S, A]`.
       state: of the learner at the end, with a first axis of seeds: `run(..., resume=run)` goes on from it.
-      num_steps: steps taken, those before a resumption included.
+      num_steps: steps taken, likewise.
       seed: of the random numbers.
     """
 
@@ -97,6 +97,31 @@ def run(
 
     Source: Lee et al. (2021), arXiv:2006.11683, sections 4-6.
     """
+    task = task_of(game, response, learner, simulator)
+    num_steps = _checks.integer_at_least("num_steps", num_steps, 1)
+    seed = _checks.integer_at_least("seed", seed, 0)
+    num_seeds = _checks.integer_at_least("num_seeds", num_seeds, 1)
+    law = np.asarray(game.initial if initial is None else _checks.as_numbers("initial", initial))
+    _checks.shape_is("initial", law, [(game.num_states,)], "states")
+    _checks.distribution("initial", law)
+    keys = _keys(seed, num_seeds)
+    if resume is None:
+        state = initial_states(learner, task, seed, num_seeds, jnp.asarray(law, game.dtype))
+        before, done = np.zeros((num_seeds, 0, game.num_states), game.dtype), 0
+    else:
+        if (resume.seed, len(resume.laws)) != (seed, num_seeds):
+            words = f"{len(resume.laws)} runs from seed {resume.seed}"
+            raise ValueError(f"`resume` is {words}; got `num_seeds={num_seeds}`, `seed={seed}`.")
+        state, before, done = resume.state, resume.laws[:, :-1], resume.num_steps
+    state, laws, policy = _steps(learner, task, keys, state, done + jnp.arange(num_steps))
+    laws = np.concatenate([before, np.asarray(laws)], axis=1)
+    return Run(laws, np.asarray(policy), state, done + num_steps, seed)
+
+
+def task_of(
+    game: StationaryGame, response: AbstractTrembling, learner: AbstractLearner, simulator: Callable | None
+) -> Task:
+    """Return the task, or refuse arguments of the wrong kind; None is the simulator of the game's kernel."""
     if not isinstance(game, StationaryGame):
         raise ValueError(f"`game` must be a `StationaryGame`; got {_checks.shorten(game)}.")
     if game.observes != "states":
@@ -105,29 +130,18 @@ def run(
         raise ValueError(f"`response` must be `Trembling(epsilon)` or `EpsilonGreedy(epsilon)`; got {response!r}.")
     if not isinstance(learner, AbstractLearner):
         raise ValueError(f"`learner` must be a learner such as `OnlineTMFQ()`; got {_checks.shorten(learner)}.")
-    num_steps = _checks.integer_at_least("num_steps", num_steps, 1)
-    seed = _checks.integer_at_least("seed", seed, 0)
-    num_seeds = _checks.integer_at_least("num_seeds", num_seeds, 1)
-    law = np.asarray(game.initial if initial is None else _checks.as_numbers("initial", initial))
-    _checks.shape_is("initial", law, [(game.num_states,)], "states")
-    _checks.distribution("initial", law)
     fitted: Any = fit_response(game, response)
-    task = Task(game, fitted, GameSimulator(game) if simulator is None else simulator)
-    keys = jax.vmap(lambda i: jax.random.fold_in(jax.random.key(seed), i))(jnp.arange(num_seeds))
-    if resume is None:
-        state, done = _start(learner, task, keys, jnp.asarray(law, game.dtype)), 0
-    else:
-        if (resume.seed, len(resume.laws)) != (seed, num_seeds):
-            before = f"{len(resume.laws)} runs from seed {resume.seed}"
-            raise ValueError(f"`resume` is {before}; got `num_seeds={num_seeds}`, `seed={seed}`.")
-        state, done = resume.state, resume.num_steps
-    state, laws, policy = _steps(learner, task, keys, state, done + jnp.arange(num_steps))
-    return Run(np.asarray(laws), np.asarray(policy), state, done + num_steps, seed)
+    return Task(game, fitted, GameSimulator(game) if simulator is None else simulator)
+
+
+def _keys(seed: int, num_seeds: int) -> Array:
+    return jax.vmap(lambda i: jax.random.fold_in(jax.random.key(seed), i))(jnp.arange(num_seeds))
 
 
 @eqx.filter_jit
-def _start(learner: AbstractLearner, task: Task, keys: Array, z: Array) -> Any:
-    return jax.vmap(lambda key: learner.init(task, jax.random.fold_in(key, 0), z))(keys)
+def initial_states(learner: AbstractLearner, task: Task, seed: int, num_seeds: int, z: Array) -> Any:
+    """Return the states of all runs before their first step, with a first axis of seeds."""
+    return jax.vmap(lambda key: learner.init(task, jax.random.fold_in(key, 0), z))(_keys(seed, num_seeds))
 
 
 @eqx.filter_jit

@@ -30,7 +30,7 @@ class GameSimulator(eqx.Module):
         """Return `draw(key, states, actions)` for integer arrays of one shape, in a population with law z."""
         S, A = self.game.num_states, self.game.num_actions
         kernel = self.game.kernel_at(jnp.int32(0), z)
-        rows = jax.vmap(kernel.expect, in_axes=1, out_axes=2)(jnp.eye(S, dtype=self.game.dtype))
+        rows = kernel.expect(jnp.eye(S, dtype=self.game.dtype))
         # the last state takes what rounding leaves
         table = jnp.cumsum(rows, axis=2).at[:, :, -1].set(jnp.inf).reshape(-1)
 

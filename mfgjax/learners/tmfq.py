@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from .. import _checks
 from .._typing import Array
 from .base import AbstractLearner, Task, step_size
-from .sampling import next_mean_field
+from .sampling import draw_actions, next_mean_field
 
 
 class TMFQState(NamedTuple):
@@ -76,8 +76,7 @@ class TMFQ(AbstractLearner):
         def update(carry: tuple, key: Array) -> tuple[tuple, None]:
             q, visits, s = carry
             first, second = jax.random.split(key)
-            policy = task.backup_rows(q[s][None], s[None]).policy[0]
-            a = (jax.random.uniform(first, (), q.dtype) >= jnp.cumsum(policy)[:-1]).sum()
+            (a,) = draw_actions(first, task.backup_rows(q[s][None], s[None]).policy)
             after = draw(second, s, a)
             ahead = task.backup_rows(q[after][None], after[None]).values[0]
             visits = visits.at[s, a].add(1)

@@ -24,6 +24,7 @@ class AbstractGame(eqx.Module):
     available: eqx.AbstractVar[Bool[Array, "#T S A"]]
     discount: eqx.AbstractVar[Float[Array, "*batch"]]
     observes: eqx.AbstractVar[str]
+    state_labels: eqx.AbstractVar[tuple[str, ...]]
     is_stationary: ClassVar[bool]
     lanes: ClassVar[tuple[int, ...]] = ()
     """The axes behind those of one game: none. `LaneGame` has one."""
@@ -45,6 +46,11 @@ class AbstractGame(eqx.Module):
     def num_actions(self) -> int:
         """A."""
         return self.available.shape[2]
+
+    @property
+    def has_numbered_states(self) -> bool:
+        """Whether states are called 0, 1, ..., so that a mean of them may mean something."""
+        return self.state_labels == tuple(map(str, range(self.num_states)))
 
     @property
     def dtype(self) -> jnp.dtype:

@@ -1,4 +1,4 @@
-"""The maps of a game: best response, propagation, their composition, and values."""
+"""The maps of a game: best response, propagation, and their composition."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -6,11 +6,9 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from .. import _simplex
-from .._typing import Array, Float, Scalar
-from ..kernels.base import align
-from ..operators import backward, evaluate, forward, policies
-from ..responses import AbstractResponse, EntropyRegularized, Greedy, Trembling
+from .._typing import Array, Float
+from ..operators import backward, forward, policies
+from ..responses import AbstractResponse
 from . import stationary_maps
 from .finite_horizon import FiniteHorizonGame
 from .lanes import LaneGame
@@ -61,7 +59,7 @@ def respond(game: AnyGame, mean_field: Array, response: AbstractResponse, start:
     arXiv:2006.11683, eqs. (3)-(5).
     """
     if game.is_stationary:
-        (seen,), untimed = _timed(game, (mean_field, game.num_seen_axes))
+        (seen,), untimed = timed(game, (mean_field, game.num_seen_axes))
         backup, q = stationary_maps.answer(game, seen, response, start)  # pyright: ignore[reportArgumentType]
         return untimed(BestResponse(backup.policy, backup.log_policy, backup.values, q))
     terminal = jnp.zeros_like(game.initial)
@@ -169,13 +167,13 @@ def propagate(game: AnyGame, policy: Float[Array, "... S A"], mean_field: Array 
             )
         return state_law(game, policy)[1]
     if mean_field is None:
-        (pi,), untimed = _timed(game, (policy, 2))
+        (pi,), untimed = timed(game, (policy, 2))
         return untimed(state_law(game, pi)[1])
-    (pi, seen), untimed = _timed(game, (policy, 2), (mean_field, game.num_seen_axes))
+    (pi, seen), untimed = timed(game, (policy, 2), (mean_field, game.num_seen_axes))
     return untimed(moved_on(game, seen, pi)[1])
 
 
-def _timed(game: AnyGame, *arrays: tuple[Any, int]) -> tuple[list[Array], Any]:
+def timed(game: AnyGame, *arrays: tuple[Any, int]) -> tuple[list[Array], Any]:
     """Return arrays of a stationary game with an axis of one time in front, and a function that takes it away again.
 
     Each array comes with the number of axes it has without times and lanes. Those of users have no time, those of
@@ -208,193 +206,3 @@ def mean_field_map(game: AnyGame, response: AbstractResponse):
         return propagate(game, policy, mean_field) if game.is_stationary else propagate(game, policy)
 
     return gamma
-
-
-def criterion_of(game: AnyGame, response: AbstractResponse | None, name: str) -> tuple[AbstractResponse, Any]:
-    """Return the response that maximises what a response maximises, and what its KL terms need (None: there are none).
-
-    Raises:
-      ValueError: for a response that maximises nothing, naming the function that was asked.
-    """
-    if response is None:
-        return Greedy(), None
-    if isinstance(response, Greedy | Trembling):
-        return response, None
-    if isinstance(response, EntropyRegularized):
-        return response, (response.beta.astype(game.dtype), response.log_prior(game.available, game.dtype))
-    kind = type(response).__name__
-    raise ValueError(
-        f"`{name}(..., response={kind}(...))`: {kind} policies maximise no criterion, so there is none to compute. "
-        "Use `response=None` (unregularised) or an `EntropyRegularized` response."
-    )
-
-
-def policy_value(game: AnyGame, policy: Array, mean_field: Array, response: AbstractResponse | None = None) -> Scalar:
-    """Compute the expected reward of one agent's policy against a given mean field.
-
-        J_μ(π)    = E Σ_t γ^t R_t(s_t,a_t,μ_t)                                            (11)
-        J_μ^KL(π) = E Σ_t γ^t (R_t(s_t,a_t,μ_t) − (1/β) log π_t(a_t|s_t)/ρ_t(a_t|s_t))
-
-    In a stationary game the sum is over all times, and the agent starts in a random place of the population: the
-    value is Σ_s z(s) V_{π,z}(s).
-
-    Args:
-      game: the game.
-      policy: the agent's, `[H+1, S, A]`; of a stationary game `[S, A]`.
-      mean_field: the population's; it need not come from `policy`.
-      response: None, `Greedy` or `Trembling` for J, `EntropyRegularized` for J^KL.
-
-    Returns:
-      A number in units of reward.
-
-    Raises:
-      ValueError: for a response without a criterion (`Boltzmann`).
-
-    Source: Guan et al. (2021), arXiv:2110.07469, eq. (11) and the display before section IV-A.
-    """
-    _, penalty = criterion_of(game, response, "policy_value")
-    if game.is_stationary:
-        (pi, seen), _ = _timed(game, (policy, 2), (mean_field, game.num_seen_axes))
-        values, _ = evaluated(game, seen, _simplex.safe_log(pi), penalty)
-        law = stationary_maps.law_of(game, seen)  # pyright: ignore[reportArgumentType]
-        return (law[0] * values[0]).sum(axis=0)
-    values, _ = evaluated(game, mean_field, _simplex.safe_log(policy), penalty)
-    return (game.initial * values[0]).sum(axis=0)
-
-
-def evaluated(game: AnyGame, mean_field: Array, log_policy: Array, penalty: Any) -> tuple[Array, Array]:
-    """Return `(values [T, S], q [T, S, A])` of a policy in a population; `penalty` is that of `criterion_of`."""
-    if game.is_stationary:
-        cost = jnp.zeros_like(log_policy)
-        if penalty is not None:
-            beta, log_reference = penalty
-            cost = _simplex.log_ratio(log_policy, jnp.broadcast_to(align(log_reference, log_policy), cost.shape)) / beta
-        return stationary_maps.evaluation(game, mean_field, jnp.exp(log_policy), cost)  # pyright: ignore
-    return evaluate(
-        game.kernel_at,
-        game.reward_at,
-        mean_field,
-        log_policy,
-        game.discount,
-        jnp.zeros_like(game.initial),
-        penalty,
-    )
-
-
-def exploitability(
-    game: AnyGame, policy: Array, response: AbstractResponse | None = None, *, mean_field: Array | None = None
-) -> Scalar:
-    """Compute how much one agent gains by leaving a policy that all others follow.
-
-        E(π) = max_π' J_μ(π') − J_μ(π),   μ = B_prop(π)
-
-    It is summed without cancellation, by the performance-difference identity: with V*, Q*, π* the best
-    response to μ, E(π) = Σ_t γ^t Σ_{s} μ_t(s) (V*_t(s) − Σ_a π_t(a|s) Q*_t(s,a)), and in the regularised
-    case E(π) = Σ_t γ^t Σ_s μ_t(s) KL(π_t(·|s) ‖ π*_t(·|s))/β. No term is negative.
-
-    In a stationary game the population is at `mean_field`, and the agent starts in a random place of it: with d its
-    discounted law of states under π, E(π) = Σ_s z(s) (V*_z(s) − V_{π,z}(s)) = Σ_s d(s) (V*_z(s) − Σ_a π Q*_z)/(1−γ).
-
-    Args:
-      game: the game.
-      policy: `[H+1, S, A]`; of a stationary game `[S, A]`.
-      response: None or `Greedy` for the unregularised gain, `Trembling` for that within Π^ε (of a policy in it, or
-        a mixture of such), `EntropyRegularized` for that in J^KL.
-      mean_field: of a stationary game: z, `[S]`. None: the law at which a population that starts from `initial` and
-        follows the policy comes to rest.
-
-    Returns:
-      A number ≥ 0 in units of reward; 0 exactly at an equilibrium.
-
-    Raises:
-      ValueError: for a response without a criterion (`Boltzmann`).
-
-    Example:
-      >>> import mfgjax as mfg, numpy as np
-      >>> game = mfg.games.left_right()
-      >>> float(mfg.exploitability(game, np.full((2, 3, 2), 0.5)))  # half go right, where it pays less
-      0.25
-
-    Source: Guan et al. (2021), arXiv:2110.07469, definition 3 and eq. (14), with the gain of eq. (8).
-    """
-    criterion, penalty = criterion_of(game, response, "exploitability")
-    if not game.is_stationary:
-        if mean_field is not None:
-            raise ValueError("`mean_field` is for stationary games: with a finite horizon the policy generates it.")
-        return gained(game, None, _simplex.safe_log(policy), criterion, penalty)
-    given = [] if mean_field is None else [(mean_field, game.num_seen_axes)]
-    (pi, *seen), _ = _timed(game, (policy, 2), *given)
-    return gained(game, seen[0] if seen else None, _simplex.safe_log(pi), criterion, penalty)
-
-
-def gained(
-    game: AnyGame, mean_field: Array | None, log_policy: Array, criterion: AbstractResponse, penalty: Any
-) -> Scalar:
-    """Return the exploitability of a policy in the population that follows it, or in one with a mean field.
-
-    A mean field is given for stationary games only; there an agent starts in a random place of it.
-    """
-    policy = jnp.exp(log_policy)
-    if mean_field is None:
-        mu, mean_field = state_law(game, policy)
-    else:
-        mu = stationary_maps.visits(game, mean_field, policy)  # pyright: ignore[reportArgumentType]
-    return gain(game, mu, log_policy, respond(game, mean_field, criterion), penalty)
-
-
-def gain(
-    game: AnyGame,
-    mu: Array,
-    log_policy: Array,
-    best: BestResponse,
-    penalty: tuple[Array, Array] | None,
-) -> Scalar:
-    """Return the exploitability of a policy whose law of states is `mu`, given the best response to it.
-
-    In a stationary game `mu` is the discounted law of an agent's states, which is z where z is stationary.
-    """
-    policy = jnp.exp(log_policy)
-    if penalty is None:
-        lost = jnp.where(policy > 0, policy * (best.values[:, :, None] - best.q), 0)
-    else:
-        beta, _ = penalty
-        # KL as Σ (π log(π/π*) − π + π*): no term is negative but by rounding
-        ratio = _simplex.log_ratio(log_policy, best.log_policy)
-        lost = jnp.maximum(policy * ratio - policy + best.policy, 0) / beta
-    by_time = (mu * lost.sum(axis=2)).sum(axis=1)
-    if game.is_stationary:
-        return by_time[0] / (1 - game.discount)
-    weight = game.discount ** align(jnp.arange(game.horizon + 1), by_time)
-    return (weight * by_time).sum(axis=0)
-
-
-def flow_distance(first: Array, second: Array) -> Scalar:
-    """Return the distance of two mean fields, d_M = max_t d_TV(μ_t, μ'_t).
-
-    Args:
-      first: `[T, S]`, or `[T, S, A]` for joint laws; or one law `[S]`.
-      second: the same.
-
-    Source: Guan et al. (2021), arXiv:2110.07469, section II-d.
-    """
-    if first.ndim == 1:
-        return _simplex.total_variation(first, second)
-    return _simplex.total_variation(first, second, axis=tuple(range(1, first.ndim))).max()
-
-
-def seen_distance(game: AnyGame, first: Array, second: Array) -> Array:
-    """Return `flow_distance` of two mean fields of a game, or of every lane of many."""
-    axes = tuple(range(1, 1 + game.num_seen_axes))
-    return _simplex.total_variation(first, second, axis=axes).max(axis=0)
-
-
-def policy_distance(first: Float[Array, "T S A"], second: Float[Array, "T S A"]) -> Scalar:
-    """Return the distance of two policies, d_Π = max_t max_s d_TV(π_t(·|s), π'_t(·|s)).
-
-    Args:
-      first: `[T, S, A]`.
-      second: the same.
-
-    Source: Guan et al. (2021), arXiv:2110.07469, section II-d.
-    """
-    return _simplex.total_variation(first, second, axis=-1).max()

@@ -1,12 +1,18 @@
-"""Pictures of crowds, finite populations, sweeps, certificates and designs, on matplotlib's axes."""
+"""Pictures of crowds, paths, finite populations, sweeps, certificates, designs, orders and learners, by matplotlib."""
 
+from .agents import animate_agents as animate_agents
+from .branch import plot_branch as plot_branch
 from .crowd import circle_positions as circle_positions
-from .crowd import plot_flow as plot_flow
 from .crowd import plot_graph as plot_graph
-from .crowd import plot_residuals as plot_residuals
-from .finite import animate_agents as animate_agents
 from .finite import plot_gain as plot_gain
+from .flow import plot_flow as plot_flow
+from .flow import plot_residuals as plot_residuals
+from .learning import plot_learned_laws as plot_learned_laws
+from .learning import plot_learning as plot_learning
+from .order import plot_bracket as plot_bracket
+from .order import plot_hysteresis as plot_hysteresis
 from .sensitivity import plot_sensitivity as plot_sensitivity
+from .stationary import plot_stationary as plot_stationary
 from .sweep import plot_phase as plot_phase
 from .sweep import plot_sweep as plot_sweep
 from .sweep import plot_sweep_map as plot_sweep_map

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import xarray as xr
 
+from .._heaviest import heaviest
 from .._result import RESULTS
 from .crowd import short
 
@@ -15,6 +16,7 @@ MOST_LINES = 8  # states that still can be told apart
 RESIDUALS = ("residual", "exploitability", "tolerance")  # go down to rounding, hence on log scales
 _LABELS = {
     "beta": "inverse temperature β (1/reward)",
+    "epsilon": "trembling ε (probability)",
     "num_steps": "steps of the solver",
     "residual": "residual (total variation)",
     "tolerance": "tolerance (total variation)",
@@ -22,6 +24,7 @@ _LABELS = {
     "result_period": "period of the cycle (steps)",
     "result_code": "result",
 }
+_SYMBOLS = {"beta": "β", "epsilon": "ε"}
 
 
 Part = list[tuple[dict[str, str], dict[str, Any]]]  # values along an axis: as text, and where they are, for `isel`
@@ -122,23 +125,26 @@ def curves_of(parts: Sequence[Part], dataset: xr.Dataset, axis: Horizontal) -> l
 
 
 def terminal_law_of(dataset: xr.Dataset) -> xr.DataArray:
-    """Return the law at the last time; it is NaN at states that other games of the sweep have."""
+    """Return the law at the last time, or in equilibrium; it is NaN at states that other games of the sweep have."""
     if "terminal_law" in dataset:
         return dataset["terminal_law"]
     name = next((name for name in ("state_law", "mean_field") if name in dataset), None)
     if name is None:
         raise ValueError(
-            "`dataset` has neither `terminal_law` nor `mean_field`: give `sweep` one of them as `outputs`."
+            "`dataset` has neither `terminal_law` nor `mean_field`: give `sweep` one of them as `outputs` (of a "
+            "stationary game the latter)."
         )
     flow = dataset[name]
     inner = [dim for dim in ("state", "action") if dim in flow.dims]
+    if "time" not in flow.dims:  # a stationary game, or one time that was selected
+        return flow.sum("action", min_count=1) if "action" in inner else flow
     last = flow.isel(time=-1)
     if bool(last.isnull().all(inner).any()):  # games with a shorter horizon, or lanes that failed
         last = flow.isel(time=flow.notnull().any(inner).sum("time").clip(1) - 1)
     return last.sum("action", min_count=1) if "action" in inner else last
 
 
-def heaviest(law: xr.DataArray, curves: list[Curve]) -> np.ndarray:
+def heaviest_states(law: xr.DataArray, curves: list[Curve]) -> np.ndarray:
     """Return the states with most mass anywhere among the lanes that converged, in their order."""
     most = np.zeros(law.sizes["state"])
     for curve in curves:
@@ -146,12 +152,14 @@ def heaviest(law: xr.DataArray, curves: list[Curve]) -> np.ndarray:
         converged = curve.get("result_code") == RESULTS.converged
         most = np.fmax(most, np.fmax.reduce(table[converged], axis=0, initial=0.0))
     several = len(most) > MOST_LINES + 1  # one other would be no sum
-    return np.sort(np.argsort(-most, kind="stable")[: MOST_LINES if several else None])
+    return heaviest(most, MOST_LINES if several else None)
 
 
 def last_time(dataset: xr.Dataset) -> str:
+    if "time" not in dataset.coords and "terminal_law" not in dataset:
+        return "in the stationary law"
     fixed = "time" in dataset.coords and "horizon" not in dataset.coords
-    return f"at t = {dataset['time'].values[-1]}" if fixed else "at the last time"
+    return f"at t = {np.ravel(dataset['time'].values)[-1]}" if fixed else "at the last time"
 
 
 def text_of(value: Any) -> str:
@@ -167,7 +175,7 @@ def range_of(values: np.ndarray) -> str:
 
 
 def symbol(name: str) -> str:
-    return "β" if name == "beta" else short(name, 20)
+    return _SYMBOLS.get(name, short(name, 20))
 
 
 def label_of(dataset: xr.Dataset, name: str) -> str:

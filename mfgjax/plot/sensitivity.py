@@ -5,7 +5,7 @@ from matplotlib.axes import Axes
 
 from .. import _checks
 from ..design import Sensitivity
-from .crowd import new_axes
+from .figures import new_axes
 
 
 def plot_sensitivity(

@@ -18,7 +18,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
 from .._result import RESULTS
-from .crowd import LINES, new_axes, short
+from .crowd import LINES, short
 from .curves import (
     MOST_LINES,
     RESIDUALS,
@@ -26,7 +26,7 @@ from .curves import (
     Horizontal,
     Part,
     curves_of,
-    heaviest,
+    heaviest_states,
     horizontal_of,
     label_of,
     last_time,
@@ -36,6 +36,7 @@ from .curves import (
     symbol,
     terminal_law_of,
 )
+from .figures import new_axes, new_figure
 
 _MOST_ACROSS, _MOST_CELLS = 4, (64, 512)  # panels in a row; rows and columns of a map
 _COLOURS = ("#000000", "#e69f00", "#0072b2", "#009e73", "#d55e00", "#56b4e9", "#cc79a7", "#806000")
@@ -55,9 +56,9 @@ def plot_phase(
 ) -> Figure | SubFigure:
     """Draw the law at the last time against beta: a line per state, a panel per combination of the other axes.
 
-    At most 16 panels are drawn: of an axis with more values an even choice, which the panels' titles name. Of
-    many states those 8 are drawn that have the most mass anywhere, and the sum of the others. Lanes that did
-    not converge are gaps, hatched by how they ended.
+    Of a stationary game it is the law in equilibrium. At most 16 panels are drawn: of an axis with more values an even
+    choice, which the panels' titles name. Of many states those 8 are drawn that have the most mass anywhere, and the
+    sum of the others. Lanes that did not converge are gaps, hatched by how they ended.
 
     Args:
       dataset: from `sweep`, with `terminal_law` or `mean_field`.
@@ -76,9 +77,9 @@ def plot_phase(
     counts, rows, columns = _layout(parts)
     chosen = [[part[i] for i in spread_evenly(len(part), n)] for part, n in zip(parts, counts, strict=True)]
     curves = curves_of(chosen, dataset, axis)
-    states = heaviest(law, curves)
+    states = heaviest_states(law, curves)
     others = np.setdiff1d(np.arange(law.sizes["state"]), states)
-    figure = Figure(figsize=_phase_size(rows, columns), layout="constrained") if figure is None else figure
+    figure = new_figure(_phase_size(rows, columns)) if figure is None else figure
     panels: np.ndarray = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
     rest = []
     for i, (curve, ax) in enumerate(zip(curves, panels.flat, strict=False)):
@@ -196,7 +197,7 @@ def plot_sweep(dataset: xr.Dataset, *, along: str | None = None, title: str | No
     codes, parts = dataset["result_code"].values, parts_of(dataset, axis)
     width, above = _phase_size(*_layout(parts)[1:])
     below = 2.8 if codes.ndim == 1 else _map_height(math.prod(map(len, parts)))
-    figure = Figure(figsize=(max(width, 9.5), above + below + 0.3), layout="constrained")
+    figure = new_figure((max(width, 9.5), above + below + 0.3))
     upper, lower = np.ravel(np.array(figure.subfigures(2, 1, height_ratios=[above, below])))
     plot_phase(dataset, along=axis.name, figure=upper)
     left, right = lower.subplots(1, 2, gridspec_kw=dict(wspace=0.1))
@@ -209,7 +210,7 @@ def plot_sweep(dataset: xr.Dataset, *, along: str | None = None, title: str | No
         left.get_legend().remove()
     if title is None:
         name = str(dataset.attrs.get("game", "FiniteHorizonGame"))
-        title = "" if name == "FiniteHorizonGame" else f"{name}: "  # the class says nothing
+        title = "" if name in ("FiniteHorizonGame", "StationaryGame") else f"{name}: "  # the class says nothing
         title += f"{(codes == RESULTS.converged).sum():,} of {codes.size:,} converged"
     figure.suptitle(title, parse_math=False)
     return figure

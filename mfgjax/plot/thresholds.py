@@ -12,7 +12,7 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
 from ..certify import Report
 from ..certify.report import shown, shown_log10
-from .crowd import new_axes
+from .figures import new_axes
 
 _PAPER = "paper_meant"
 _CHAINS = ("naive_chain", "span_sum", "path_span")

@@ -7,9 +7,11 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 
 from .. import _checks
+from .._heaviest import heaviest
 from ..design import TradeOff, Tuned
 from ..equilibrium import Equilibrium
-from .crowd import new_axes, short
+from .crowd import short
+from .figures import new_axes
 
 _MOST_BARS = 24
 
@@ -81,9 +83,7 @@ def plot_laws(
     """
     ax = new_axes(ax, (6.4, 4.2))
     first, second = (np.asarray(one.state_law[time], dtype=float) for one in (before, found.equilibrium))
-    shown = np.arange(len(first))
-    if len(first) > _MOST_BARS:
-        shown = np.sort(np.argsort(-np.maximum(first, second), kind="stable")[:_MOST_BARS])
+    shown = heaviest(np.maximum(first, second), _MOST_BARS)
     places, width = np.arange(len(shown)), 0.38
     ax.bar(places - width / 2, first[shown], width, color="#e8e8e8", edgecolor="0.2", hatch="///", label="before")
     ax.bar(places + width / 2, second[shown], width, color="#0072b2", edgecolor="0.2", label="tuned")

@@ -1,4 +1,4 @@
-"""The numerical example of Guan et al. (2021), section V, from solving to pictures."""
+"""The examples of both papers, from solving to pictures."""
 
 from .equilibria import NUM_RUNS as NUM_RUNS
 from .equilibria import Outcome as Outcome
@@ -11,6 +11,18 @@ from .equilibria import resource_allocation as resource_allocation
 from .equilibria import runs as runs
 from .equilibria import terminal_cycle as terminal_cycle
 from .equilibria import write as write
+from .infection import INFECTION_TASKS as INFECTION_TASKS
+from .infection import Infection as Infection
+from .infection import infection_figures as infection_figures
+from .infection import infection_spread as infection_spread
+from .infection import write_infection as write_infection
+from .learners import Effort as Effort
+from .learners import Learned as Learned
+from .mturk import MARKET_TASKS as MARKET_TASKS
+from .mturk import Market as Market
+from .mturk import market_figures as market_figures
+from .mturk import mturk as mturk
+from .mturk import write_market as write_market
 from .populations import BETAS as BETAS
 from .populations import FIT as FIT
 from .populations import Populations as Populations

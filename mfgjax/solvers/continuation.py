@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from .. import _checks
 from .._typing import Array, ArrayLike, Scalar
 from ..model import AnyGame, respond, state_law
-from ..model.maps import gain
+from ..model.values import gain
 from ..responses import AbstractResponse, AbstractTempered, EntropyRegularized, Greedy
 from .base import AbstractSolver, Candidate, Problem, Progress
 from .path import START, PathState, path_start, path_step

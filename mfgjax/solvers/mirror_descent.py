@@ -11,7 +11,7 @@ from .._simplex import log_normalize
 from .._typing import Array, ArrayLike, Float
 from ..kernels.base import align
 from ..model import AnyGame, respond, state_law
-from ..model.maps import evaluated, gain
+from ..model.values import evaluated, gain
 from ..responses import AbstractResponse, EntropyRegularized, Greedy
 from .base import AbstractSolver, Candidate, Problem, Progress
 

@@ -9,7 +9,7 @@ from .. import _checks
 from .._simplex import safe_log
 from .._typing import Array, ArrayLike, Float
 from ..model import AnyGame, respond, state_law
-from ..model.maps import gain
+from ..model.values import gain
 from ..responses import AbstractResponse
 from .base import AbstractSolver, Candidate, Problem, Progress, by_residual
 

@@ -13,7 +13,7 @@ from .. import _checks
 from .._progress import progress_bar
 from .._typing import ArrayLike
 from ..equilibrium import Equilibrium
-from ..model import FiniteHorizonGame
+from ..model import FiniteHorizonGame, StationaryGame
 from ..responses import AbstractResponse, EntropyRegularized
 from ..solvers import AbstractSolver, Auto
 from .devices import lane_mesh, meet, of_first_process
@@ -26,7 +26,7 @@ from .work import Work, make_plan
 
 
 def sweep(
-    game: FiniteHorizonGame | Callable[..., FiniteHorizonGame],
+    game: FiniteHorizonGame | StationaryGame | Callable[..., FiniteHorizonGame | StationaryGame],
     response: AbstractResponse | type[AbstractResponse] = EntropyRegularized,
     *,
     solver: AbstractSolver | Auto | None = None,
@@ -53,16 +53,17 @@ def sweep(
     Args:
       game: the physics; or a function that builds it, such as `games.ring_crowd`, whose parameters can be
         swept too (those that change the shape, such as a horizon, are gone through one by one).
-      response: how agents act, with what all points share; or its class, `beta` then being swept.
+      response: how agents act, with what all points share; or its class, `beta` (of a trembling hand `epsilon`) then
+        being swept.
       solver: the method; None for `Auto()`.
       zipped: the axes go side by side, one point for each place in them, rather than span a grid.
       outputs: what is kept of every point besides `result_code`, `result_period`, `residual`, `tolerance` and
         `num_steps`: names among "mean_field", "policy", "exploitability", "state_law", "terminal_law",
-        "log_policy", "values", "q", and the certificates "unique", "unique_below", "certified_beta",
+        "log_policy", "values", "q", "mean_state", and the certificates "unique", "unique_below", "certified_beta",
         "contraction_factor", "local_radius", "critical_beta", "distance" (see `certify`); or a mapping from names to
         functions `(game, response, equilibrium) -> array`, or to pairs of such a function and the names of its
-        dimensions (None: an output of that name).
-        They are computed in the same program.
+        dimensions (None: an output of that name). They are computed in the same program. A stationary game has
+        neither "terminal_law" nor certificates.
       out: folder in zarr's format that is written as the sweep goes. Interrupted at any moment, the same call
         goes on where it was; a call with anything changed is refused.
       guess: a mean field from which every point starts; None: the flow of its reference.
@@ -72,19 +73,19 @@ def sweep(
       block: points that a device computes together; None: as many as fit in its cache.
       chunk: points between two signs of progress, and in one file; None: as many as take 128 MB.
       progress: show a bar with the time left, on a terminal or in a notebook.
-      **axes: what is swept, by name: "beta", "reference", "initial", "discount", "damping", the place of any
-        array, such as `**{"reward.L.weight": weights}`, or a parameter of the builder. Each is a list of
+      **axes: what is swept, by name: "beta", "epsilon", "reference", "initial", "discount", "damping", the place of
+        any array, such as `**{"reward.L.weight": weights}`, or a parameter of the builder. Each is a list of
         values, or a mapping from labels to values; None in a list of references is the uniform one.
 
     Returns:
-      A dataset with one dimension for each axis (or "point"), then "time", "state", "action"; its attributes
-      say what made it. With `out` it is read from there when it is used.
+      A dataset with one dimension for each axis (or "point"), then "time" (not of stationary games), "state", "action";
+      its attributes say what made it. With `out` it is read from there when it is used.
 
     Raises:
       ValueError: if an argument is invalid, naming the axis, the place in it and the value; or if `out` holds
         something else.
     """
-    builder = None if isinstance(game, FiniteHorizonGame) else game
+    builder = None if isinstance(game, FiniteHorizonGame | StationaryGame) else game
     if builder is not None and not callable(builder):
         raise ValueError(f"`game` must be a game or a function that returns one; got {_checks.shorten(game)}.")
     points = Points(parse_axes(axes, builder), _checks.boolean("zipped", zipped))
@@ -94,7 +95,7 @@ def sweep(
     games = build_games(game, points)
     plans = [make_plan(family, response, solver, max_steps, points, guess) for family in games.families]
     block = None if block is None else _checks.integer_at_least("block", block, 1)
-    wanted = parse_outputs(outputs, plans[0].lanes.problem[0].observes, tuple(axes))
+    wanted = parse_outputs(outputs, plans[0].lanes.problem[0], tuple(axes))
     work = Work(points, games, plans, wanted, lane_mesh(), block, warm_start is not None)
     tiles = work.tiles(None if chunk is None else _checks.integer_at_least("chunk", chunk, 1))
     attrs = provenance(game, plans[0], points)

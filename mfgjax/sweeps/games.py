@@ -8,7 +8,7 @@ import numpy as np
 
 from .. import _checks
 from .._families import differing, kind_of
-from ..model import FiniteHorizonGame
+from ..parameters import AnyGame
 from .grid import Axis, Points
 
 
@@ -20,7 +20,7 @@ class Family(NamedTuple):
       differing: for the leaves that differ, by their number, the values with a last axis of games.
     """
 
-    games: list[FiniteHorizonGame]
+    games: list[AnyGame]
     differing: dict[int, np.ndarray]
 
 
@@ -40,11 +40,11 @@ class Games(NamedTuple):
     combination: Callable[[list[np.ndarray]], np.ndarray]
 
 
-def build_games(game: FiniteHorizonGame | Callable, points: Points) -> Games:
+def build_games(game: AnyGame | Callable, points: Points) -> Games:
     """Return the games that the points of a sweep need, each built once."""
     building = [i for i, axis in enumerate(points.axes) if axis.builds]
     axes = [points.axes[i] for i in building]
-    if isinstance(game, FiniteHorizonGame):
+    if isinstance(game, AnyGame):
         return Games([_family([game])], np.zeros(1, int), np.zeros(1, int), lambda places: np.zeros_like(places[0]))
     lengths = [len(axis.values) for axis in axes]
     if points.zipped and axes:
@@ -58,6 +58,8 @@ def build_games(game: FiniteHorizonGame | Callable, points: Points) -> Games:
         of_point = np.arange(1)
         chosen = list(np.ndindex(*lengths))
     built = [_build(game, axes, indices) for indices in chosen]
+    if len({one.is_stationary for one in built}) > 1:
+        raise ValueError("`game` returns games with a finite horizon and stationary ones: sweep them apart.")
     keys: dict[Any, int] = {}
     family_of = np.array([keys.setdefault(kind_of(one), len(keys)) for one in built])
     place_of = np.array([int((family_of[:k] == family_of[k]).sum()) for k in range(len(built))])
@@ -73,15 +75,15 @@ def build_games(game: FiniteHorizonGame | Callable, points: Points) -> Games:
     return Games(families, family_of, place_of, combination)
 
 
-def _build(builder: Callable, axes: Sequence[Axis], indices: Sequence[int]) -> FiniteHorizonGame:
+def _build(builder: Callable, axes: Sequence[Axis], indices: Sequence[int]) -> AnyGame:
     chosen = {axis.name: axis.values[i] for axis, i in zip(axes, indices, strict=True)}
     # of NumPy's numbers builders get Python's: whole numbers and words are static to them
     arguments = {name: value.item() if isinstance(value, np.generic) else value for name, value in chosen.items()}
     built = builder(**{k: float(v) if isinstance(v, jax.Array) and v.ndim == 0 else v for k, v in arguments.items()})
-    if not isinstance(built, FiniteHorizonGame):
+    if not isinstance(built, AnyGame):
         raise ValueError(f"`game` must be a game or a function that returns one; got {_checks.shorten(built)}.")
     return built
 
 
-def _family(games: list[FiniteHorizonGame]) -> Family:
+def _family(games: list[AnyGame]) -> Family:
     return Family(games, differing(games))

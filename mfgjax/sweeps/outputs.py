@@ -13,6 +13,7 @@ from .._typing import Array
 from ..certify import Report, certify
 from ..equilibrium import Equilibrium
 from ..lanes import Lanes
+from ..parameters import AnyGame
 
 _STATES, _PAIRS = ("time", "state"), ("time", "state", "action")
 
@@ -36,9 +37,19 @@ KNOWN: dict[str, tuple[str, ...]] = {
     "log_policy": _PAIRS,
     "values": _STATES,
     "q": _PAIRS,
+    "mean_state": ("time",),
     **dict.fromkeys(CERTIFIED, ()),
 }
-"""Outputs by name, with their dimensions; `mean_field` has those of the joint law where a game observes that."""
+"""Outputs by name, with their dimensions; `mean_field` has those of the joint law where a game observes that.
+
+Of a stationary game there is none over time.
+"""
+
+_FINITE_ONLY = {
+    "terminal_law": "there is no last time: `state_law` is the law of its states",
+    **dict.fromkeys(CERTIFIED, "the theorems of `certify` are for a finite horizon: see `bracket`"),
+}
+"""Outputs that a stationary game does not have, with the reason."""
 
 ALWAYS = ("result_code", "result_period", "residual", "tolerance", "num_steps")
 COORDINATES = ("time", "state", "action", "point")
@@ -63,6 +74,7 @@ ATTRIBUTES: dict[str, dict[str, Any]] = {
     "log_policy": {"long_name": "log of the probability of the action"},
     "values": {"long_name": "value of a state", "units": "reward"},
     "q": {"long_name": "action value", "units": "reward"},
+    "mean_state": {"long_name": "mean number of the state"},
     "unique": {"long_name": "whether one equilibrium is proved: 1 holds, 0 unknown"},
     "unique_below": {"long_name": "beta below which one equilibrium is proved", "units": "1/reward"},
     "certified_beta": {"long_name": "beta below which a contraction is proved", "units": "1/reward"},
@@ -82,13 +94,13 @@ class Output:
     function: Callable | None = None
 
 
-def parse_outputs(outputs: Any, observes: str, axes: Sequence[str] = ()) -> tuple[Output, ...]:
+def parse_outputs(outputs: Any, game: AnyGame, axes: Sequence[str] = ()) -> tuple[Output, ...]:
     """Return what is asked for, refused if there is no such output.
 
     Args:
       outputs: names; or a mapping from names to functions `(game, response, equilibrium) -> array`, to pairs
         of such a function and the names of its dimensions, or to None for an output of the library.
-      observes: as in the game.
+      game: one of those that are swept.
       axes: names that are taken by what is swept.
     """
     if isinstance(outputs, str) or not isinstance(outputs, Iterable):
@@ -102,8 +114,9 @@ def parse_outputs(outputs: Any, observes: str, axes: Sequence[str] = ()) -> tupl
             raise ValueError(f"`outputs` has the name {name!r}, which is a dimension of what comes back.")
         function, dims = given if isinstance(given, tuple) and len(given) == 2 else (given, None)
         if function is None and name in KNOWN:
-            joint = name == "mean_field" and observes == "state_actions"
-            found.append(Output(name, _PAIRS if joint else KNOWN[name]))
+            check_output("outputs", name, game)
+            dims = _PAIRS if name == "mean_field" and game.observes == "state_actions" else KNOWN[name]
+            found.append(Output(name, tuple(dim for dim in dims if dim != "time" or not game.is_stationary)))
         elif callable(function):
             found.append(Output(name, None if dims is None else _dims(name, dims, axes), function))
         else:
@@ -113,6 +126,12 @@ def parse_outputs(outputs: Any, observes: str, axes: Sequence[str] = ()) -> tupl
                 "(game, response, equilibrium) -> array."
             )
     return tuple(found)
+
+
+def check_output(argument: str, name: str, game: AnyGame) -> None:
+    """Refuse a known output that a game does not have."""
+    if game.is_stationary and name in _FINITE_ONLY:
+        raise ValueError(f"`{argument}` has {name!r}, but in a stationary game {_FINITE_ONLY[name]}.")
 
 
 def _dims(name: str, dims: Any, axes: Sequence[str]) -> tuple[str, ...]:
@@ -145,8 +164,8 @@ def compute_outputs(outputs: Iterable[Output], lanes: Lanes, equilibrium: Equili
         elif output.name == "terminal_law":
             result[output.name] = equilibrium.state_law[-1]
         elif output.name == "q":
-            mask = game.available[..., None]
-            result[output.name] = jnp.where(mask, equilibrium.q, jnp.nan)
+            mask = game.available[0] if game.is_stationary else game.available
+            result[output.name] = jnp.where(mask[..., None], equilibrium.q, jnp.nan)
         else:
             result[output.name] = getattr(equilibrium, output.name)
     return result

@@ -11,8 +11,10 @@ from .._version import __version__
 from ..batch import finish_lanes, run_stage
 from ..io import describe
 from ..lanes import Lanes
-from ..model import FiniteHorizonGame, mean_field_map
+from ..model import mean_field_map
+from ..parameters import AnyGame
 from ..solve import seen_shape
+from ..solvers.base import by_residual
 from .grid import Points, Tile
 from .outputs import Output, compute_outputs
 from .store import arrays_of, program_of
@@ -69,7 +71,7 @@ def _outputs_alone(outputs: tuple[Output, ...], lanes: Lanes, plan: Plan) -> Any
 
 def provenance(game: Any, plan: Plan, points: Points) -> dict[str, str]:
     first, response, solver = plan.lanes.problem
-    name = type(game).__name__ if isinstance(game, FiniteHorizonGame) else getattr(game, "__name__", str(game))
+    name = type(game).__name__ if isinstance(game, AnyGame) else getattr(game, "__name__", str(game))
     described = describe(response)
     for axis in points.axes:
         if isinstance(described, dict) and axis.name in described:
@@ -80,9 +82,9 @@ def provenance(game: Any, plan: Plan, points: Points) -> dict[str, str]:
         "dtype": str(first.dtype),
         "platform": jax.default_backend(),
         "game": name,
-        "horizon": str(first.horizon),
+        **({} if first.is_stationary else {"horizon": str(first.horizon)}),
         "observes": first.observes,
         "response": json.dumps(described),
         "solver": json.dumps(describe(solver)),
-        "criterion": "residual" if response.is_smooth else "exploitability",
+        "criterion": "residual" if by_residual(first, response, plan.stages[0][0]) else "exploitability",
     }

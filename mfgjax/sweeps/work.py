@@ -82,22 +82,22 @@ def make_plan(family: Family, response: Any, solver: Any, max_steps: Any, points
     if guess is not None:
         flow = np.asarray(guess.mean_field if isinstance(guess, Equilibrium) else guess, game.dtype)
         _checks.shape_is("guess", flow, [seen_shape(game)], "of the mean field")
-        _checks.distribution("guess", flow, leading=1)
+        _checks.distribution("guess", flow, leading=0 if game.is_stationary else 1)
     return Plan(lanes, tables, flow, stages, tolerance_of(game, response, solver))
 
 
 def _instance(kind: type, points: Points) -> AbstractResponse:
     if not issubclass(kind, AbstractResponse):
         raise ValueError(f"`response` must be a response or its class; got {kind.__name__}.")
-    for axis in points.axes:
-        if axis.name == "beta" and not axis.builds:
-            first = axis.values[0]
-            return kind(first)  # pyright: ignore[reportCallIssue]
-    if "beta" in getattr(kind, "__dataclass_fields__", {}):
-        raise ValueError(
-            f"`response` is the class {kind.__name__}, but `beta` is not swept: give `beta=[...]`, or a response "
-            f"such as `{kind.__name__}(3.0)`."
-        )
+    for name, value in (("beta", "3.0"), ("epsilon", "0.1")):
+        if name in getattr(kind, "__dataclass_fields__", {}):
+            for axis in points.axes:
+                if axis.name == name and not axis.builds:
+                    return kind(axis.values[0])  # pyright: ignore[reportCallIssue]
+            raise ValueError(
+                f"`response` is the class {kind.__name__}, but `{name}` is not swept: give `{name}=[...]`, or a "
+                f"response such as `{kind.__name__}({value})`."
+            )
     return kind()
 
 
@@ -138,7 +138,7 @@ class Work:
     @functools.cached_property
     def shapes(self) -> dict[str, tuple[tuple[str, ...], tuple[int, ...], np.dtype]]:
         """For every output its dimensions, the shape that holds it for all games, and its kind."""
-        sizes = {"time": len(self.times), "state": len(self.labels("state")), "action": len(self.labels("action"))}
+        sizes = {dim: len(labels) for dim, labels in self.inner_coords.items()}
         kind, whole = np.dtype(self.plans[0].lanes.problem[0].dtype), np.dtype(np.int32)
         found: dict[str, Any] = {name: ((), (), whole if name in WHOLE else kind) for name in ALWAYS}
         for output in self.outputs:
@@ -163,7 +163,8 @@ class Work:
             shapes.append(leaf.shape[:-1])
             kinds.append(leaf.dtype)
             game = plan.lanes.problem[0]
-            own = {"time": game.horizon + 1, "state": game.num_states, "action": game.num_actions}
+            own = {"state": game.num_states, "action": game.num_actions}
+            own |= {} if game.is_stationary else {"time": game.horizon + 1}
             dims = tuple(f"{output.name}_{i}" for i in range(leaf.ndim - 1)) if output.dims is None else output.dims
             if len(dims) != leaf.ndim - 1 or any(own.get(d, n) != n for d, n in zip(dims, shapes[-1], strict=True)):
                 raise ValueError(f"{name} has shape {shapes[-1]}, which does not fit the dimensions {dims} of a game.")
@@ -173,17 +174,19 @@ class Work:
         dims = tuple(f"{output.name}_{i}" for i in range(len(shape))) if output.dims is None else output.dims
         return dims, tuple(sizes.get(dim, n) for dim, n in zip(dims, shape, strict=True)), np.result_type(*kinds)
 
-    @property
-    def times(self) -> np.ndarray:
-        return np.arange(max(plan.lanes.problem[0].horizon for plan in self.plans) + 1)
-
     def labels(self, kind: str) -> list[str]:
         """Return the names of the states or actions of all games, in the order in which they first appear."""
         return list(dict.fromkeys(label for plan in self.plans for label in _labels(plan, kind)))
 
+    @property
+    def inner_coords(self) -> dict[str, np.ndarray]:
+        """The coordinates of one point: times, unless games are stationary, states and actions."""
+        games = [plan.lanes.problem[0] for plan in self.plans]
+        times = {} if games[0].is_stationary else {"time": np.arange(max(game.horizon for game in games) + 1)}
+        return {**times, **{kind: np.array(self.labels(kind), dtype=object) for kind in ("state", "action")}}
+
     def coords(self) -> dict[str, Any]:
-        states, actions = (np.array(self.labels(kind), dtype=object) for kind in ("state", "action"))
-        return {**self.points.coords(), "time": self.times, "state": states, "action": actions}
+        return {**self.points.coords(), **self.inner_coords}
 
     def tiles(self, chunk: int | None) -> list[Tile]:
         """Cut the points into tiles that are computed at once."""
@@ -222,7 +225,10 @@ class Work:
         lanes = plan.at(places, games)
         if guess is None and plan.guess is not None:
             guess = np.broadcast_to(plan.guess[..., None], (*plan.guess.shape, len(games)))
-        width = block_width(lanes.problem[0]) if self.block is None else self.block
+        game = lanes.problem[0]
+        if guess is not None and game.is_stationary:
+            guess = guess[None]  # inside, a stationary game has one time
+        width = block_width(game) if self.block is None else self.block
         return solve_lanes(lanes, guess, plan.stages, plan.tolerance, (*self.outputs, *more), self.mesh, width)
 
     def _from_neighbours(self, plan: Plan, tile: Tile, places: list[np.ndarray], games: np.ndarray) -> Any:

@@ -1,0 +1,15 @@
+"""Which of many states are worth a row of a table, or a line of a picture."""
+
+import numpy as np
+
+from ._typing import Array, Float, Int
+
+
+def heaviest(masses: Float[Array, " S"] | np.ndarray, most: int | None) -> Int[np.ndarray, " rows"]:
+    """Return the places of the largest numbers, in their own order; of equal ones the first count.
+
+    Args:
+      masses: one number a state; NaN counts as less than any.
+      most: how many at most; None: all.
+    """
+    return np.sort(np.argsort(-np.asarray(masses), kind="stable")[:most])

@@ -1,0 +1,128 @@
+"""Whether best responses rise with the state and with the population, judged by the action values themselves."""
+
+import dataclasses
+
+import jax
+import numpy as np
+
+from .. import _checks
+from .._typing import ArrayLike
+from ..model import StationaryGame, respond
+from ..responses import AbstractResponse
+from ..solve import fit_response
+from .complementarity import Condition, by_post_decision
+
+
+@dataclasses.dataclass(frozen=True)
+class MonotoneResponse:
+    """What `check_monotone_response` found.
+
+    Attributes:
+      form: "action" or "post-decision": what was taken for the action.
+      conditions: each with its worst violation and where it is.
+      num_laws: populations in which they were tested.
+    """
+
+    form: str
+    conditions: tuple[Condition, ...]
+    num_laws: int
+
+    @property
+    def holds(self) -> bool:
+        """Whether every condition holds in the populations that were tested."""
+        return all(condition.status == "holds" for condition in self.conditions)
+
+    @property
+    def fails(self) -> tuple[Condition, ...]:
+        """The conditions that fail."""
+        return tuple(condition for condition in self.conditions if condition.status == "fails")
+
+    def __str__(self) -> str:
+        lines = [f"Monotone response, {self.form} form, in {self.num_laws} populations"]
+        for c in self.conditions:
+            worst = "" if c.status == "holds" else f"  worst {c.violation:.3g} at {c.where}"
+            lines.append(f"  {c.status:6} {c.name}{worst}")
+        return "\n".join(lines)
+
+
+def check_monotone_response(
+    game: StationaryGame, response: AbstractResponse, laws: ArrayLike, form: str = "action"
+) -> MonotoneResponse:
+    """Test in given populations whether responses rise with the state and with the population.
+
+    `check_complementarity` asks it of the game, before anything is solved; its conditions are sufficient. Here the
+    action values Q_z of the populations z_0 ≤ z_1 ≤ ... are computed and looked at:
+
+      Q supermodular in (s,a), so that better states have higher best actions;
+      Q with increasing differences in a and z, so that better populations have;
+      the policy itself non-decreasing in s and in z, by stochastic dominance.
+
+    If they hold along the way of `bracket`, such as `bracket(game, response).rising.laws`, every step of it went up
+    for the reason that the theory gives, though the game may not have complementarities everywhere.
+
+    Args:
+      game: of which the moves and rewards see the law of the states; all actions must exist everywhere.
+      response: how agents act.
+      laws: populations in increasing order of stochastic dominance, `[n, S]`; n = 1 asks nothing of z.
+      form: "action", or "post-decision": y = s + a is taken for the action, as in `check_complementarity`.
+
+    Returns:
+      A `MonotoneResponse`, whose text is a table.
+
+    Raises:
+      ValueError: if an argument is of the wrong kind, or a population is not above the one before.
+
+    Source: Topkis (1998), Supermodularity and Complementarity; Lee et al. (2021), arXiv:2006.11683, theorem 1.
+    """
+    if not isinstance(game, StationaryGame):
+        raise ValueError(f"`game` must be a `StationaryGame`; got {_checks.shorten(game)}.")
+    if game.observes != "states":
+        raise ValueError(
+            "`game` observes the joint law of states and actions; populations are ordered by their states."
+        )
+    if not isinstance(response, AbstractResponse):
+        got = _checks.shorten(response)
+        raise ValueError(f"`response` must be a response such as `Trembling(epsilon)`; got {got}.")
+    _checks.one_of("form", form, ("action", "post-decision"))
+    if not np.asarray(game.available).all():
+        raise ValueError("`game` lacks actions in some states; the order of actions needs all of them everywhere.")
+    table = np.asarray(_checks.as_numbers("laws", laws), game.dtype)
+    _checks.shape_is("laws", table, [(None, game.num_states)], "populations, states")
+    _checks.distribution("laws", table, leading=1)
+    eps = float(np.finfo(game.dtype).eps)
+    tails = table[:, ::-1].cumsum(axis=1)[:, ::-1]
+    _checks.all_true(
+        "laws", np.diff(tails, axis=0), np.diff(tails, axis=0) >= -256 * eps, "tails must rise from each to the next"
+    )
+    response = fit_response(game, response)
+    found = jax.vmap(lambda z: (lambda best: (best.q, best.policy))(respond(game, z, response)))(table)
+    q, policy = (np.asarray(part, dtype=float) for part in found)
+    slack = 256 * eps * max(1.0, float(np.abs(q).max())) / (1 - float(game.discount))
+    action = "a" if form == "action" else "y = s + a"
+    if form == "post-decision":
+        q = by_post_decision(q[..., None])[..., 0]
+        policy = np.nan_to_num(by_post_decision(policy[..., None])[..., 0])
+    higher = policy[:, :, ::-1].cumsum(axis=2)[:, :, ::-1]
+
+    def condition(name: str, differences: np.ndarray) -> Condition:
+        return _condition(name, differences, slack, action)
+
+    conditions = [
+        condition(f"Q supermodular in (s, {action[0]})", np.diff(np.diff(q, axis=1), axis=2)),
+        condition("policy non-decreasing in s", np.diff(higher, axis=1)),
+    ]
+    if len(table) > 1:
+        conditions += [
+            condition(f"Q with increasing differences in {action[0]} and z", np.diff(np.diff(q, axis=2), axis=0)),
+            condition("policy non-decreasing in z", np.diff(higher, axis=0)),
+        ]
+    return MonotoneResponse(form, tuple(conditions), len(table))
+
+
+def _condition(name: str, differences: np.ndarray, slack: float, action: str) -> Condition:
+    """Return the verdict on differences `[laws, s, action]`, none of which should be negative."""
+    known = np.where(np.isnan(differences), np.inf, differences)
+    place = np.unravel_index(np.argmin(known), known.shape)
+    law, s, a = (int(i) for i in place)
+    worst = -float(known[place])
+    return Condition(name, "fails" if worst > slack else "holds", worst, f"population {law}, s = {s}, {action} = {a}")

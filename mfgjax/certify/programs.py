@@ -1,0 +1,98 @@
+"""Programs of functions, evaluated on ranges: what they can return, and how fast that can change.
+
+A function is traced to a jaxpr, and each of its primitives has a rule. A primitive without one, or a choice that
+depends on the input (`jnp.where(x > 0, ...)`, which may jump), raises `NotDerivable`.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from .._program import depends
+from .._typing import Array
+from .entrywise import ENTRYWISE
+from .intervals import Interval, point
+from .ranges import NotDerivable, Range, constant
+from .structural import STRUCTURAL, bind
+
+
+def range_of(function: Callable[[Array], Array], box: Interval, *, entrywise: bool = False) -> Range:
+    """Bound the values and derivatives of a function on a box.
+
+    Args:
+      function: from one array to one array.
+      box: of its input.
+      entrywise: the function acts on each entry alone; then there is one coordinate, the own entry, and a function
+        that mixes entries is refused.
+
+    Returns:
+      The `Range`; with slopes `[n, *output]`, n the number of input entries (1 where entrywise).
+
+    Raises:
+      NotDerivable: if the program has a primitive without a rule.
+    """
+    shape = jnp.shape(box.low)
+    jaxpr = jax.make_jaxpr(function)(jax.ShapeDtypeStruct(shape, box.low.dtype))
+    if len(jaxpr.jaxpr.outvars) != 1:
+        raise NotDerivable("it returns several arrays")
+    if entrywise:
+        seed = jnp.ones((1, *shape), box.low.dtype)
+    else:
+        size = int(np.prod(shape))
+        seed = jnp.eye(size, dtype=box.low.dtype).reshape(size, *shape)
+    start = Range(box, point(seed), True)
+    rules = ENTRYWISE if entrywise else ENTRYWISE | STRUCTURAL
+    (result,) = _evaluate(jaxpr.jaxpr, jaxpr.consts, [start], rules)
+    result = result if isinstance(result, Range) else constant(result, seed.shape[0])
+    return Range(_unbounded(result.value), _unbounded(result.slope), result.affine)
+
+
+def _unbounded(x: Interval) -> Interval:
+    """Return an interval in which what is not a number (∞ − ∞, say) is anything."""
+    return Interval(jnp.where(jnp.isnan(x.low), -jnp.inf, x.low), jnp.where(jnp.isnan(x.high), jnp.inf, x.high))
+
+
+def ignores(function: Callable[[Array], Array], box: Interval) -> bool:
+    """Tell whether the program of a function does not use its input at all."""
+    jaxpr = jax.make_jaxpr(function)(jax.ShapeDtypeStruct(jnp.shape(box.low), box.low.dtype))
+    return not any(depends(jaxpr.jaxpr))
+
+
+def _evaluate(jaxpr: Any, consts: Sequence[Any], arguments: Sequence[Any], rules: dict[str, Callable]) -> list[Any]:
+    known: dict[Any, Any] = {}
+
+    def read(atom: Any) -> Any:
+        return atom.val if hasattr(atom, "val") else known[atom]
+
+    known.update(zip(jaxpr.constvars, consts, strict=True))
+    known.update(zip(jaxpr.invars, arguments, strict=True))
+    for equation in jaxpr.eqns:
+        inputs = [read(atom) for atom in equation.invars]
+        outputs = _apply(equation, inputs, rules)
+        known.update(zip(equation.outvars, outputs, strict=True))
+    return [read(atom) for atom in jaxpr.outvars]
+
+
+_CALLS = ("jit", "pjit", "closed_call", "core_call", "custom_jvp_call", "custom_vjp_call", "checkpoint", "remat2")
+"""Primitives that evaluate a program of their own."""
+
+
+def _apply(equation: Any, inputs: list[Any], rules: dict[str, Callable]) -> list[Any]:
+    name, params = equation.primitive.name, equation.params
+    if name in _CALLS:
+        inner: Any = params.get("call_jaxpr", params.get("jaxpr"))
+        program, consts = (inner.jaxpr, inner.consts) if hasattr(inner, "consts") else (inner, ())
+        return _evaluate(program, consts, inputs, rules)
+    if not any(isinstance(x, Range) for x in inputs):
+        return bind(equation, inputs)
+    if name == "mul" and equation.invars[0] is equation.invars[1]:
+        return [rules["square"](equation, inputs[:1])]
+    if name not in rules:
+        raise NotDerivable(f"there is no rule for `{name}`")
+    if name == "select_n" and isinstance(inputs[0], Range):
+        raise NotDerivable("it chooses between values by the mean field, which may be a jump")
+    result = rules[name](equation, inputs)
+    return result if isinstance(result, list) else [result]

@@ -1,0 +1,122 @@
+"""Rules of the primitives that move, add up or mix entries: the range of their output from those of their inputs.
+
+A rule is a function of the equation of a program and its inputs: `Range`s, or arrays that do not depend on the mean
+field.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from .._typing import Array
+from .intervals import Interval, total
+from .ranges import NotDerivable, Range, lift
+
+
+def bind(equation: Any, inputs: Sequence[Any]) -> list[Any]:
+    """Return what the primitive of an equation makes of arrays."""
+    result = equation.primitive.bind(*inputs, **equation.params)
+    return list(result) if equation.primitive.multiple_results else [result]
+
+
+def _dot_general(equation: Any, inputs: list[Any]) -> Range:
+    x, y = inputs
+
+    def dot(a: Array, b: Array) -> Array:
+        return bind(equation, [a, b])[0]
+
+    if isinstance(x, Range) and isinstance(y, Range):
+        # x y with x = m ± r: |xy − m m'| ≤ |m| r' + r |m'| + r r'
+        value = _around(dot, x.value, y.value)
+        each = jax.vmap(lambda a, b: tuple(_around(dot, Interval(*a), Interval(*b))), in_axes=(None, 0))
+        other = jax.vmap(lambda a, b: tuple(_around(dot, Interval(*a), Interval(*b))), in_axes=(0, None))
+        slope = total(Interval(*each(tuple(x.value), tuple(y.slope))), Interval(*other(tuple(x.slope), tuple(y.value))))
+        return Range(value, slope, False)
+    if isinstance(x, Range):
+        return _linear(lambda a: dot(a, jnp.maximum(y, 0)), lambda a: dot(a, jnp.minimum(y, 0)), x)
+    return _linear(lambda a: dot(jnp.maximum(x, 0), a), lambda a: dot(jnp.minimum(x, 0), a), y)
+
+
+def _around(dot: Callable, x: Interval, y: Interval) -> Interval:
+    (m, r), (n, s) = (((v.low + v.high) / 2, (v.high - v.low) / 2) for v in (x, y))
+    centre, radius = dot(m, n), dot(jnp.abs(m), s) + dot(r, jnp.abs(n)) + dot(r, s)
+    return Interval(centre - radius, centre + radius)
+
+
+def _linear(up: Callable, down: Callable, x: Range) -> Range:
+    """Return a linear map of x, split into its parts with positive and with negative coefficients."""
+
+    def image(v: Interval) -> Interval:
+        return Interval(up(v.low) + down(v.high), up(v.high) + down(v.low))
+
+    slope = jax.vmap(lambda low, high: tuple(image(Interval(low, high))))(*x.slope)
+    return Range(image(x.value), Interval(*slope), x.affine)
+
+
+def _reduce_extreme(reduce: Callable) -> Callable:
+    def rule(equation: Any, inputs: list[Any]) -> Range:
+        (x,) = inputs
+        axes = tuple(equation.params["axes"])
+        behind = tuple(axis + 1 for axis in axes)
+        value = Interval(reduce(x.value.low, axis=axes), reduce(x.value.high, axis=axes))
+        return Range(value, Interval(x.slope.low.min(axis=behind), x.slope.high.max(axis=behind)), False)
+
+    return rule
+
+
+def moved(*data: int) -> Callable:
+    """Return the rule of a primitive that moves or adds up entries: linear, with coefficients ≥ 0.
+
+    Args:
+      data: numbers of the inputs that hold the entries; none: all do.
+    """
+
+    def rule(equation: Any, inputs: list[Any]) -> Range:
+        places = data or tuple(range(len(inputs)))
+        if any(isinstance(x, Range) for i, x in enumerate(inputs) if i not in places):
+            raise NotDerivable(f"places in `{equation.primitive.name}` depend on the mean field")
+        parts = [lift(inputs[i], inputs) for i in places]
+
+        def image(*values: Array) -> Array:
+            full = list(inputs)
+            for i, value in zip(places, values, strict=True):
+                full[i] = value
+            return bind(equation, full)[0]
+
+        ends = [image(*(part.value[end] for part in parts)) for end in (0, 1)]
+        slopes = [jax.vmap(image)(*(part.slope[end] for part in parts)) for end in (0, 1)]
+        return Range(Interval(*ends), Interval(*slopes), all(part.affine for part in parts))
+
+    return rule
+
+
+STRUCTURAL: dict[str, Callable] = {
+    "dot_general": _dot_general,
+    "reduce_max": _reduce_extreme(jnp.max),
+    "reduce_min": _reduce_extreme(jnp.min),
+    "gather": moved(0),
+    "dynamic_slice": moved(0),
+    "dynamic_update_slice": moved(0, 1),
+    "scatter": moved(0, 2),
+    "scatter-add": moved(0, 2),
+    "scatter_add": moved(0, 2),
+} | {
+    name: moved()
+    for name in (
+        "broadcast_in_dim",
+        "concatenate",
+        "cumsum",
+        "expand_dims",
+        "pad",
+        "reduce_sum",
+        "reshape",
+        "rev",
+        "slice",
+        "squeeze",
+        "stack",
+        "transpose",
+    )
+}
+"""Primitives that move, add up or mix entries."""

@@ -1,0 +1,74 @@
+"""From the arguments of a process to its exit status."""
+
+import os
+import sys
+from collections.abc import Sequence
+
+import typer
+
+from . import analyse_commands, design_commands, learn_commands, solve_commands  # noqa: F401 - each adds its commands
+from .app import app
+from .output import Interrupted
+
+INTERRUPTED = 130
+
+# typer's own copy of click is private to it, but its public errors derive from the class wanted here
+_UsageError: type[Exception] = typer.BadParameter.__mro__[2]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Args:
+      arguments: in place of those of the process.
+
+    Returns:
+      The exit status: 0 done, 1 no equilibrium found, 2 bad input, 130 interrupted.
+    """
+    try:
+        status = _run(None if arguments is None else list(arguments))
+        if status == INTERRUPTED and arguments is None:
+            os._exit(status)  # the compiler's threads still run; an ordinary end would crash on them
+        return status
+    except BrokenPipeError:  # whoever read stdout has gone: `mfgjax list | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+
+
+def _run(arguments: list[str] | None) -> int:
+    try:
+        status = app(args=arguments, prog_name="mfgjax", standalone_mode=False)
+        if sys.stdout is not None:
+            sys.stdout.flush()  # here, where a reader that has gone is dealt with
+        if status == INTERRUPTED:  # typer has caught it
+            raise KeyboardInterrupt
+        return status if isinstance(status, int) else 0
+    except BrokenPipeError:
+        raise
+    except _UsageError as error:
+        problem = error.format_message().replace("Value error, ", "")  # pyright: ignore[reportAttributeAccessIssue]
+    except Interrupted as error:
+        _say(str(error))
+        return INTERRUPTED
+    except (KeyboardInterrupt, typer.Abort):
+        _say("interrupted.")
+        return INTERRUPTED
+    except ValueError as error:
+        problem = str(error)
+    except MemoryError as error:
+        problem = f"there is not enough memory for this ({error})."
+    except OverflowError as error:
+        problem = f"a number is too large for this ({error})."
+    except RuntimeError as error:
+        if "RESOURCE_EXHAUSTED" not in str(error):
+            raise
+        problem = "there is not enough memory for this."
+    except OSError as error:
+        problem = f"`{error.filename}`: {error.strerror}." if error.filename else f"{error}."
+    _say(problem)
+    return 2
+
+
+def _say(sentence: str) -> None:
+    line = " ".join(sentence.split())
+    print(f"mfgjax: {line}" + ("" if line.endswith((".", ")")) else "."), file=sys.stderr, flush=True)

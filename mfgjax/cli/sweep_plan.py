@@ -1,0 +1,198 @@
+"""What the command `sweep` is to compute: the games, how agents act in them, and what differs between lanes."""
+
+import functools
+import math
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..games import GameFile
+from ..parameters import AnyGame
+from ..responses import AbstractResponse, Greedy
+from ..solvers import AbstractSolver, Auto
+from ..sweeps.outputs import KNOWN, check_output, parse_outputs
+from . import catalogue
+from .behaviour import TEMPERED, TREMBLING, check_options, reference_of, solver_of
+from .solving import check_size
+
+_CHUNKS, _LEAST_CHUNK = 64, 1024  # signs of progress, unless that makes chunks smaller than this
+_CHUNK_BYTES = 2**27
+
+
+@dataclass(frozen=True)
+class SweepRequest:
+    """What is to be swept and how, as on the command line."""
+
+    game: str
+    beta: str | None
+    epsilon: str | None
+    reference: str | None
+    response: str
+    solver: str
+    damping: str | None
+    averaging: str | None
+    atol: float | None
+    max_steps: int | None
+    settings: tuple[str, ...]
+    outputs: str | None
+    warm_start: bool
+    block: int | None
+    chunk: int | None
+
+
+@dataclass(frozen=True)
+class SweepPlan:
+    """The arguments of `sweep`; `first` is the game of the first values of what is swept."""
+
+    name: str
+    first: AnyGame
+    builder: Callable[..., AnyGame]
+    response: AbstractResponse
+    solver: AbstractSolver | Auto
+    axes: dict[str, Any]
+    outputs: tuple[str, ...]
+
+    @property
+    def num_lanes(self) -> int:
+        return math.prod(map(len, self.axes.values()))
+
+    @property
+    def shown(self) -> dict[str, str]:
+        """The outputs that are told of lanes, with the names under which they are."""
+        return shown_of(self.first)
+
+    @property
+    def warmed(self) -> str:
+        """The axis along which neighbours may start from one another."""
+        return "beta" if "beta" in self.axes else "epsilon"
+
+    @property
+    def along(self) -> str:
+        """The axis along which results are told: beta if it is swept, else the one with most values."""
+        return max(self.axes, key=lambda name: (len(self.axes[name]) > 1, name == "beta", len(self.axes[name])))
+
+    @property
+    def bytes_of_lane(self) -> int:
+        """What is kept of one lane."""
+        game = self.first
+        sizes = {"time": game.horizon + 1, "state": game.num_states, "action": game.num_actions}
+        kept = [math.prod(sizes[d] for d in output.dims or ()) for output in parse_outputs(self.outputs, game)]
+        return game.dtype.itemsize * (5 + sum(kept))
+
+    @property
+    def chunk(self) -> int:
+        game = self.first
+        policy = (game.horizon + 1) * game.num_states * game.num_actions * game.dtype.itemsize
+        most = _CHUNK_BYTES // (self.bytes_of_lane + 4 * policy)
+        return max(1, min(most, max(_LEAST_CHUNK, -(-self.num_lanes // _CHUNKS))))
+
+
+def make_plan(request: SweepRequest, saved: bool) -> SweepPlan:
+    damping = [] if request.damping is None else catalogue.numbers(f"--damping {request.damping}", request.damping)
+    # averaging does not go with damping below 1
+    solver = solver_of(request.solver, min(damping, default=None), request.averaging, request.atol)
+    loaded, builder, swept = _games(request)
+    axes: dict[str, Any] = {}
+    check_options(request)
+    betas, epsilons = (_numbers(request, name) for name in ("beta", "epsilon"))
+    if request.response in TREMBLING:
+        response = TREMBLING[request.response](epsilons[0])
+    elif request.response in TEMPERED:
+        kind = TEMPERED[request.response]
+        response = kind(betas[0], loaded.reference if request.reference is None else None)
+        if request.reference is not None:  # a policy that has two names in the library
+            axes["reference" if request.response == "entropy" else "prior"] = _references(request, loaded)
+    else:
+        response = Greedy()
+        if request.warm_start:
+            raise ValueError("`--warm-start` goes along beta or epsilon, which `--response greedy` does not have.")
+    axes |= swept
+    if len(damping) > 1:
+        axes["damping"] = damping
+    for name, values in (("epsilon", epsilons), ("beta", betas)):
+        if values:
+            axes[name] = values  # last: neighbours take about as many steps
+    if not axes:
+        raise ValueError("There is nothing to sweep: give `--set KEY=RANGE`, or `--damping RANGE` with picard.")
+    outputs = _outputs(request.outputs, saved, loaded.game)
+    return SweepPlan(loaded.name, loaded.game, builder, response, solver, axes, outputs)
+
+
+def _numbers(request: SweepRequest, name: str) -> list[float]:
+    """Return the values of β or ε, refused if the response needs them and there are none."""
+    text = getattr(request, name)
+    if text is not None:
+        return list(catalogue.numbers(f"--{name} {text}", text))
+    if request.response in (TEMPERED if name == "beta" else TREMBLING):
+        raise ValueError(f"`--response {request.response}` needs `--{name}`: {catalogue.RANGE}.")
+    return []
+
+
+def _games(request: SweepRequest) -> tuple[GameFile, Callable[..., AnyGame], dict[str, list[Any]]]:
+    """Return the game of the first values, the builder of all, and what of its parameters is swept."""
+    if not catalogue.is_ready_made(request.game):
+        loaded = catalogue.load(request.game, request.settings)
+        check_size(loaded.name, loaded.game)
+
+        def read() -> AnyGame:
+            return loaded.game
+
+        read.__name__ = loaded.name
+        return loaded, read, {}
+    values = catalogue.ranges(request.game, request.settings)
+    swept = {key: options for key, options in values.items() if len(options) > 1}
+    fixed = {key: options[0] for key, options in values.items() if key not in swept}
+    loaded = catalogue.build(request.game, {key: options[0] for key, options in values.items()})
+    check_size(loaded.name, loaded.game)
+    original = catalogue.builder(loaded.name)
+
+    @functools.wraps(original)
+    def built(**chosen: Any) -> AnyGame:
+        game = original(**fixed, **chosen)
+        check_size(loaded.name, game)
+        return game
+
+    return loaded, built, swept
+
+
+def _references(request: SweepRequest, loaded: GameFile) -> dict[str, Any]:
+    names = [name.strip() for name in str(request.reference).split(",")]
+    catalogue.different(f"--reference {request.reference}", names)
+    return {name: reference_of(name, request.game, loaded) for name in names}
+
+
+def shown_of(game: AnyGame) -> dict[str, str]:
+    """Return the output that is the law of the states at the end, or of a stationary game and its mean state."""
+    if not game.is_stationary:
+        return {"terminal_law": "terminal_law"}
+    law = "mean_field" if game.observes == "states" else "state_law"
+    return {law: "law"} | ({"mean_state": "mean_state"} if game.has_numbered_states else {})
+
+
+def _outputs(text: str | None, saved: bool, game: AnyGame) -> tuple[str, ...]:
+    """Return what is kept: what the table shows, and more where it can be looked at later."""
+    shown = shown_of(game)
+    if text is None:
+        return tuple(dict.fromkeys([*shown, "exploitability", *(["mean_field", "policy"] if saved else [])]))
+    names = [name.strip().replace("-", "_") for name in text.split(",")]
+    for name in names:
+        if name not in KNOWN:
+            raise ValueError(f"`--outputs` has {name!r}, but the outputs are {', '.join(KNOWN)}.")
+        check_output("--outputs", name, game)
+    return tuple(dict.fromkeys([*shown, *names]))
+
+
+def check_room(plan: SweepPlan, out: Path | None) -> None:
+    """Refuse what neither memory nor, with a folder, the disk can hold."""
+    if out is not None:
+        room, where = shutil.disk_usage(out).free, f"are free in {str(out)!r}: give fewer, or fewer `--outputs`"
+    elif hasattr(os, "sysconf"):
+        room, where = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"), "are there: give fewer, or `--out`"
+    else:
+        return
+    if (needed := plan.num_lanes * plan.bytes_of_lane) > room:
+        lanes = f"{plan.num_lanes:,} lanes take {needed / 1e9:.3g} GB of " + ("memory" if out is None else "disk")
+        raise ValueError(f"{lanes}, but {room / 1e9:.3g} GB {where}.")

@@ -1,0 +1,55 @@
+"""Games without an end of a crowd that moves along the edges of a graph."""
+
+from collections.abc import Hashable, Sequence
+from typing import Any
+
+from .. import _checks
+from .._typing import ArrayLike
+from ..kernels import MovesKernel
+from ..model import OwnStateInteraction, PairwiseReward, StationaryGame
+from .graph import NodeReward, next_nodes, per_node
+
+
+def stationary_graph_game(
+    edges: Any,
+    reward: NodeReward,
+    discount: ArrayLike,
+    *,
+    initial: Any = None,
+    nodes: Sequence[Hashable] | None = None,
+) -> StationaryGame:
+    """Build the game of a crowd that moves along the edges of a directed graph for ever.
+
+    As `graph_game`, with what nodes pay at every time: an equilibrium is a law of the nodes that does not change. From
+    a node that nobody comes back to the crowd is gone in the long run, and where there is no way between parts of the
+    graph the initial law decides who is where.
+
+    Args:
+      edges: pairs (from, to), or a networkx graph (undirected edges lead both ways).
+      reward: what nodes pay.
+      discount: γ in (0, 1), per move.
+      initial: law of the nodes from which iterations start: a mapping from names (others 0) or an array in the order
+        of nodes; None: uniform.
+      nodes: names in order; None: those of the graph, or as they first appear in `edges`.
+
+    Returns:
+      A `StationaryGame` with `MovesKernel` and `PairwiseReward`.
+
+    Raises:
+      ValueError: naming the edge or the node that does not fit.
+    """
+    if not isinstance(reward, NodeReward):
+        raise ValueError(f"`reward` must be a `NodeReward`; got {_checks.shorten(reward)}.")
+    names, table = next_nodes(edges, nodes)
+    place = {name: i for i, name in enumerate(names)}
+    value = per_node("reward.value", reward.value, place)
+    weight = -per_node("reward.congestion", reward.congestion, place)
+    return StationaryGame(
+        MovesKernel(table),
+        PairwiseReward(OwnStateInteraction(value[:, None], weight[:, None]), reward.theta),
+        discount,
+        initial=None if initial is None else per_node("initial", initial, place),
+        available=table >= 0,
+        state_labels=[str(name) for name in names],
+        action_labels=[f"edge {k}" for k in range(table.shape[1])],
+    )

@@ -1,0 +1,149 @@
+"""A population that is led there and back along a parameter, and the equilibria between which it jumps."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import numpy as np
+
+from . import _checks
+from ._typing import ArrayLike
+from .equilibrium import Equilibrium
+from .model import FiniteHorizonGame, StationaryGame
+from .parameters import Triple
+from .parameters import parameter as find_parameter
+from .responses import AbstractResponse
+from .solve import fit_response, seen_shape, solve
+from .solvers import AbstractSolver, Auto, Picard
+
+
+@dataclasses.dataclass(frozen=True)
+class Hysteresis:
+    """The equilibria that a population keeps while a parameter goes there and back.
+
+    Attributes:
+      name: of the parameter.
+      values: of it, in the order in which they were gone through, `[n]`.
+      there: the mean field at each, from the first value to the last, `[n, ...]`; NaN where none was found.
+      back: likewise from the last to the first, in the order of `values`.
+      joint: whether mean fields are joint laws of states and actions.
+    """
+
+    name: str
+    values: np.ndarray
+    there: np.ndarray
+    back: np.ndarray
+    joint: bool
+
+    @property
+    def distance(self) -> np.ndarray:
+        """Between both ways in total variation, `[n]`; of flows the most over time. NaN where one found nothing."""
+        return self._moved(self.there, self.back)
+
+    @property
+    def mean_state(self) -> np.ndarray:
+        """Σ_s s z(s) there and back, `[2, n]`; of a flow at its last time."""
+        laws = np.stack([self.there, self.back])
+        laws = laws.sum(axis=-1) if self.joint else laws
+        last = laws[:, :, -1] if laws.ndim == 4 else laws
+        return last @ np.arange(last.shape[2])
+
+    @property
+    def found(self) -> np.ndarray:
+        """Whether there is an equilibrium at each value, there and back, `[2, n]`."""
+        return np.stack([np.isfinite(way).all(axis=tuple(range(1, way.ndim))) for way in (self.there, self.back)])
+
+    def apart(self, distance: float = 1e-6) -> np.ndarray:
+        """Return the values at which the two ways keep different equilibria, so that there are at least two."""
+        return self.values[self.distance > _checks.number_in("distance", distance, 0, 1, "(0, 1)")]
+
+    def jumps(self, distance: float = 0.1) -> dict[str, list[tuple[float, float]]]:
+        """Return between which neighbouring values the population moves by more than `distance`, on either way."""
+        least = _checks.number_in("distance", distance, 0, 1, "(0, 1)")
+        found = {}
+        for way, laws in (("there", self.there), ("back", self.back)):
+            at = np.flatnonzero(self._moved(laws[1:], laws[:-1]) > least)
+            found[way] = [(float(self.values[i]), float(self.values[i + 1])) for i in at]
+        return found
+
+    def _moved(self, laws: np.ndarray, others: np.ndarray) -> np.ndarray:
+        apart = np.abs(laws - others).sum(axis=(-2, -1) if self.joint else -1) / 2
+        return apart if apart.ndim == 1 else apart.max(axis=1)
+
+
+def hysteresis(
+    game: FiniteHorizonGame | StationaryGame,
+    response: AbstractResponse,
+    parameter: str,
+    values: ArrayLike,
+    *,
+    solver: AbstractSolver | Auto | None = None,
+    guess: ArrayLike | Equilibrium | None = None,
+    max_steps: int | None = None,
+) -> Hysteresis:
+    """Lead a population along a parameter and back, each time from the equilibrium that it is in.
+
+    Where there is one equilibrium both ways agree. Where there are several, the population stays in its own until that
+    is gone, and then jumps; on the way back it jumps elsewhere. `bracket` gives the extreme ones at one value, and
+    `branch`, for smooth responses, those in between.
+
+    Args:
+      game: the physics.
+      response: how agents act.
+      parameter: the name of a scalar array of game or response, as in `solve_batch`: "beta", "epsilon", "discount",
+        "kernel.c_f", "reward.effort_cost", ...
+      values: of it, in order, at least two.
+      solver: the method at each value; None: the population's own move, `Picard()`, in a stationary game, else
+        `Auto()`.
+      guess: of the equilibrium at the first value; None: as in `solve`.
+      max_steps: most steps of the solver at each value.
+
+    Returns:
+      A `Hysteresis`. A value at which a solve fails is NaN, and the next starts from the last good one.
+
+    Raises:
+      ValueError: if there is no such parameter, it is not scalar, or a value is out of range.
+
+    Example:
+      >>> import mfgjax as mfg, numpy as np
+      >>> game = mfg.games.mturk()
+      >>> path = mfg.hysteresis(game, mfg.Trembling(0.1), "reward.effort_cost", np.linspace(0.14, 0.19, 6))
+      >>> bool((path.distance > 0.3).any())  # two populations at one cost of effort
+      True
+    """
+    if not isinstance(game, FiniteHorizonGame | StationaryGame):
+        raise ValueError(f"`game` must be a `FiniteHorizonGame` or a `StationaryGame`; got {_checks.shorten(game)}.")
+    if not isinstance(response, AbstractResponse):
+        got = _checks.shorten(response)
+        raise ValueError(f"`response` must be a response such as `Trembling(epsilon)`; got {got}.")
+    method = (Picard() if game.is_stationary else Auto()) if solver is None else solver
+    numbers = np.asarray(_checks.as_numbers("values", values))
+    _checks.shape_is("values", numbers, [(None,)], "values of the parameter")
+    if len(numbers) < 2:
+        raise ValueError("`values` must hold at least two numbers: between fewer there is no way.")
+    triple: Triple = (game, fit_response(game, response), method)
+    places = find_parameter(triple, parameter, numbers)
+    if places.values.ndim != 1:
+        shape = places.values.shape[:-1]
+        raise ValueError(f"`parameter` is {parameter!r}, an array of shape {shape}; it must be one number.")
+    leaves, structure = jax.tree.flatten(triple)
+
+    def lead(order: Sequence[int], start: Any) -> tuple[dict[int, np.ndarray], Any]:
+        laws = {}
+        for i in order:
+            leaves[places.leaf] = places.values[i]
+            game, response, method = jax.tree.unflatten(structure, leaves)
+            solved = solve(game, response, method, guess=start, max_steps=max_steps, throw=False)
+            if bool(solved.converged):
+                start = solved.mean_field
+                laws[i] = np.asarray(start)
+        return laws, start
+
+    there, end = lead(range(len(numbers)), guess)
+    back, _ = lead(range(len(numbers) - 1, -1, -1), end)
+    ways = []
+    for laws in (there, back):
+        nowhere = np.full(seen_shape(game), np.nan, game.dtype)
+        ways.append(np.stack([laws.get(i, nowhere) for i in range(len(numbers))]))
+    return Hysteresis(parameter, numbers, ways[0], ways[1], game.observes == "state_actions")

@@ -1,0 +1,188 @@
+"""The constants that the printed sample bounds ask for, estimated from a game."""
+
+from typing import NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from .. import _checks
+from .._typing import Array, ArrayLike
+from ..model import StationaryGame, moved_on, respond
+from ..responses import AbstractTrembling
+from .bounds import population, zero_sum_norm
+from .sampling import GameSimulator, draw_actions
+
+
+class Constants(NamedTuple):
+    """Lipschitz constants in the l1 norm of laws and the largest difference of action values.
+
+    Attributes:
+      c1: of rewards in z.
+      c2: of the law of the next state in z.
+      c3: of the moves under π_Q in Q.
+      c4: of Φ(z, π) in z.
+      c5: of Φ(z, π_Q) in Q; the same as C₃, which a population at the state that changes most attains.
+    """
+
+    c1: float
+    c2: float
+    c3: float
+    c4: float
+    c5: float
+
+
+def estimate_constants(
+    game: StationaryGame,
+    response: AbstractTrembling,
+    *,
+    seed: int = 0,
+    num_laws: int = 16,
+    num_pairs: int = 32,
+    resolution: float = 1e-2,
+) -> Constants:
+    """Estimate C₁ to C₅ of the paper's assumptions 1 and 2, from below.
+
+        |r(s,a,z) − r(s,a,z')| ≤ C₁ ‖z − z'‖₁,   ‖P(·|s,a,z) − P(·|s,a,z')‖₁ ≤ C₂ ‖z − z'‖₁,
+        ‖P_{z,π_Q}(·|s) − P_{z,π_Q'}(·|s)‖₁ ≤ C₃ ‖Q − Q'‖∞,
+        ‖Φ(z,π_Q) − Φ(z',π_Q')‖₁ ≤ C₄ ‖z − z'‖₁ + C₅ ‖Q − Q'‖∞
+
+    C₁, C₂ and C₄ are the largest slopes at all point masses and at random laws: exact where rewards and moves are
+    affine in z, but for C₄ only as far as random policies show. C₃ = C₅ do not exist: a trembling policy jumps where
+    two actions are worth the same, however little Q changes there. What is reported for them are the largest quotients
+    between values no closer than `resolution` of their range; they grow like its inverse.
+
+    Args:
+      game: one whose payoffs see the law of the states.
+      response: how agents act.
+      seed: of the random numbers.
+      num_laws: random populations, besides the point masses.
+      num_pairs: pairs of action values near a tie in each population.
+      resolution: share of the range of Q, in (0, 1).
+
+    Returns:
+      `Constants`, for `tmfq_updates` and its like.
+
+    Raises:
+      ValueError: naming the argument that is out of range.
+
+    Source: Lee et al. (2021), arXiv:2006.11683, assumptions 1 and 2.
+    """
+    _, response = population(game, response, game.initial)
+    seed = _checks.integer_at_least("seed", seed, 0)
+    num_laws = _checks.integer_at_least("num_laws", num_laws, 1)
+    num_pairs = _checks.integer_at_least("num_pairs", num_pairs, 1)
+    resolution = _checks.number_in("resolution", resolution, 0, 1, "(0, 1)")
+    key, other = jax.random.split(jax.random.key(seed))
+    laws = jax.random.dirichlet(key, jnp.ones(game.num_states, game.dtype), (num_laws,))
+    laws = jnp.concatenate([jnp.eye(game.num_states, dtype=game.dtype), laws])
+    found = _constants(
+        game, response, laws, jax.random.split(other, len(laws)), num_pairs, jnp.asarray(resolution, game.dtype)
+    )
+    c1, c2, c3, c4 = (float(np.max(part)) for part in found)
+    return Constants(c1, c2, c3, c4, c3)
+
+
+@eqx.filter_jit
+def _constants(
+    game: StationaryGame, response: AbstractTrembling, laws: Array, keys: Array, num_pairs: int, resolution: Array
+) -> tuple[Array, ...]:
+    identity, mask, time = jnp.eye(game.num_states, dtype=game.dtype), game.available[0], jnp.int32(0)
+
+    def rows(z: Array) -> Array:
+        return jax.vmap(game.kernel_at(time, z).expect, in_axes=1, out_axes=2)(identity)
+
+    def policy_of(q: Array) -> Array:
+        return response.backup(time, q, mask).policy
+
+    def at(pair: tuple[Array, Array]) -> tuple[Array, ...]:
+        z, key = pair
+        slopes = jax.jacfwd(lambda z: game.reward_at(time, z))(z)
+        c1 = jnp.where(mask, jnp.ptp(slopes, axis=2) / 2, 0).max()
+        moves = jax.lax.map(zero_sum_norm, jax.jacfwd(rows)(z).reshape(-1, *identity.shape))
+        c2 = jnp.where(mask.reshape(-1), moves, 0).max()
+        table, best = rows(z), respond(game, z, response).q
+        scale = jnp.ptp(jnp.where(mask, best, best[0, 0]))
+
+        def compare(key: Array) -> tuple[Array, ...]:
+            # in every state one action is lifted from just below the best to just above it: there policies jump
+            lifted = jax.random.categorical(key, jnp.where(mask, 0.0, -jnp.inf), axis=1)
+            is_lifted = jnp.arange(mask.shape[1]) == lifted[:, None]
+            tied = jnp.where(is_lifted, jnp.where(mask & ~is_lifted, best, -jnp.inf).max(axis=1, keepdims=True), best)
+            tied, apart = jnp.where(jnp.isfinite(tied), tied, best), scale * resolution
+            below, above = (policy_of(tied + side * apart / 2 * is_lifted) for side in (-1, 1))
+            change = jnp.abs(jnp.einsum("sa,san->sn", above - below, table)).sum(axis=1).max()
+            slope = jax.jacfwd(lambda z: moved_on(game, z[None], below[None])[0][0])(z)
+            return change / apart, zero_sum_norm(slope)
+
+        c3, c4 = (part.max() for part in jax.lax.map(compare, jax.random.split(key, num_pairs)))
+        return c1, c2, c3, c4
+
+    return jax.lax.map(at, (laws, keys))
+
+
+def covering_time(
+    game: StationaryGame,
+    response: AbstractTrembling,
+    mean_field: ArrayLike,
+    *,
+    seed: int = 0,
+    num_chains: int = 64,
+    max_steps: int = 1_000_000,
+) -> float:
+    """Estimate L: in how many steps one agent visits every pair of state and action, with probability 1/2.
+
+    The population stands still, and the agent follows its best response there; the slowest state to start from counts.
+
+    Args:
+      game: one whose payoffs see the law of the states.
+      response: how agents act; only with ε > 0 are all pairs visited.
+      mean_field: z, `[S]`.
+      seed: of the random numbers.
+      num_chains: agents that start from each state.
+      max_steps: after which agents are given up.
+
+    Returns:
+      The median over the agents, the largest over states to start from; infinite if half of them were given up.
+
+    Raises:
+      ValueError: naming the argument that is out of range.
+
+    Source: Even-Dar and Mansour (2003), JMLR 5, section 3; Lee et al. (2021), arXiv:2006.11683, theorem 4.
+    """
+    z, response = population(game, response, mean_field)
+    seed = _checks.integer_at_least("seed", seed, 0)
+    num_chains = _checks.integer_at_least("num_chains", num_chains, 1)
+    max_steps = _checks.integer_at_least("max_steps", max_steps, 1)
+    when = np.asarray(_cover(game, response, z, jax.random.key(seed), num_chains, max_steps))
+    return float(np.median(when, axis=0).max())
+
+
+@eqx.filter_jit
+def _cover(
+    game: StationaryGame, response: AbstractTrembling, z: Array, key: Array, num_chains: int, max_steps: int
+) -> Array:
+    """Return when each agent had visited all pairs, `[num_chains, S]` by the state it started from."""
+    S, A = game.num_states, game.num_actions
+    policy, draw = respond(game, z, response).policy, GameSimulator(game)(z)
+    states = jnp.tile(jnp.arange(S), num_chains)
+    agents = jnp.arange(len(states))
+    visited = jnp.broadcast_to(~game.available[0], (len(states), S, A))
+
+    def unfinished(carry: tuple) -> Array:
+        *_, when, step = carry
+        return jnp.isinf(when).any() & (step < max_steps)
+
+    def move(carry: tuple) -> tuple:
+        states, visited, when, step = carry
+        first, second = jax.random.split(jax.random.fold_in(key, step))
+        actions = draw_actions(first, policy[states])
+        visited = visited.at[agents, states, actions].set(True)
+        step = step + 1
+        when = jnp.where(jnp.isinf(when) & visited.all(axis=(1, 2)), step, when)
+        return draw(second, states, actions).astype(states.dtype), visited, when, step
+
+    never = jnp.full(len(states), jnp.inf)
+    when = jax.lax.while_loop(unfinished, move, (states, visited, never, jnp.int32(0)))[2]
+    return when.reshape(num_chains, S)

@@ -1,0 +1,116 @@
+"""Runs of learners in files, from which they go on."""
+
+import json
+import os
+import secrets
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from .. import _checks
+from .._version import __version__
+from ..model import StationaryGame
+from ..responses import AbstractTrembling
+from .base import AbstractLearner
+from .run import Run, initial_states, task_of
+
+FORMAT = "mfgjax-run/1"
+
+
+def save_run(path: str | os.PathLike, run: Run, note: Mapping[str, Any] | None = None) -> Path:
+    """Write a run as a NumPy archive (npz); the file is there whole, or not at all.
+
+    Args:
+      path: of the file, which is replaced if it exists; its folder must exist.
+      run: what `learners.run` returned.
+      note: more to be recorded, as what JSON can hold; `saved_note` reads it.
+
+    Returns:
+      The path.
+
+    Raises:
+      OSError: if the file cannot be written.
+    """
+    path, header = Path(path), {"format": FORMAT, "mfgjax_version": __version__}
+    header |= {"num_steps": run.num_steps, "seed": run.seed, "note": dict(note or {})}
+    leaves: dict[str, Any] = {f"state_{i}": np.asarray(leaf) for i, leaf in enumerate(jax.tree.leaves(run.state))}
+    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    try:
+        with partial.open("wb") as file:
+            np.savez(file, header=np.array(json.dumps(header)), laws=run.laws, policy=run.policy, **leaves)
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+    return path
+
+
+def saved_note(path: str | os.PathLike) -> dict[str, Any]:
+    """Return what was recorded with a run.
+
+    Args:
+      path: of the file.
+
+    Raises:
+      ValueError: as `load_run`.
+    """
+    return _read(Path(path), ())[0]["note"]
+
+
+def load_run(
+    path: str | os.PathLike, game: StationaryGame, response: AbstractTrembling, learner: AbstractLearner
+) -> Run:
+    """Read a run that `save_run` wrote: `learners.run(..., resume=run)` goes on from it.
+
+    Args:
+      path: of the file.
+      game: that of the run.
+      response: likewise.
+      learner: likewise.
+
+    Returns:
+      The `Run`, the state of its learner included.
+
+    Raises:
+      ValueError: if there is no such file, it is damaged, of another program or another version of the format, or its
+        learner's state has other shapes than that of `learner` in `game`.
+    """
+    path = Path(path)
+    header, arrays = _read(path, ("laws", "policy"))
+    laws = arrays["laws"]
+    task = task_of(game, response, learner, None)
+    start = jnp.asarray(game.initial)
+    expected = jax.eval_shape(lambda: initial_states(learner, task, header["seed"], len(laws), start))
+    leaves, structure = jax.tree.flatten(expected)
+    found = [arrays.get(f"state_{i}") for i in range(len(leaves))]
+    shapes = [None if leaf is None else (leaf.shape, str(leaf.dtype)) for leaf in found]
+    wanted = [(leaf.shape, str(leaf.dtype)) for leaf in leaves]
+    if shapes != wanted or f"state_{len(leaves)}" in arrays:
+        kind = type(learner).__name__
+        raise ValueError(f"{path} holds a run of another learner, game or precision than this `{kind}`.")
+    state = jax.tree.unflatten(structure, [jnp.asarray(leaf) for leaf in found])
+    return Run(laws, arrays["policy"], state, header["num_steps"], header["seed"])
+
+
+def _read(path: Path, needed: tuple[str, ...]) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    if not path.is_file():
+        raise ValueError(f"`path` is {path}, but there is no such file.")
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
+            header = json.loads(str(archive["header"]))
+            arrays = {name: archive[name] for name in archive.files if needed}
+        found = header["format"]
+    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+        raise ValueError(f"{path} is no run of mfgjax, or it is damaged.") from error
+    if found != FORMAT:
+        raise ValueError(
+            f"{path} has the format {_checks.shorten(found)}, but this version of mfgjax reads {FORMAT!r}."
+        )
+    for name in needed:
+        if name not in arrays:
+            raise ValueError(f"{path} is damaged: the array `{name}` is missing.")
+    return header, arrays

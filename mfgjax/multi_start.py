@@ -1,0 +1,136 @@
+"""Equilibria from many starts, where no order tells how many there are."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from . import _checks
+from ._typing import Array
+from .batch import solve_batch
+from .equilibrium import Equilibrium
+from .model import FiniteHorizonGame, StationaryGame, propagate
+from .responses import AbstractResponse
+from .solve import fit_response
+from .solvers import AbstractSolver, Auto
+
+
+@dataclasses.dataclass(frozen=True)
+class MultiStart:
+    """The different equilibria that were reached.
+
+    Attributes:
+      equilibria: one of each, those that were reached most often first.
+      counts: how many starts reached each.
+      num_starts: how many there were.
+      num_failed: how many of them reached none.
+    """
+
+    equilibria: tuple[Equilibrium, ...]
+    counts: tuple[int, ...]
+    num_starts: int
+    num_failed: int
+
+    def __repr__(self) -> str:
+        return f"MultiStart(counts={self.counts}, num_failed={self.num_failed} of {self.num_starts})"
+
+
+def multi_start(
+    game: FiniteHorizonGame | StationaryGame,
+    response: AbstractResponse,
+    num_starts: int = 64,
+    *,
+    seed: int = 0,
+    solver: AbstractSolver | Auto | None = None,
+    distance: float = 1e-4,
+    max_steps: int | None = None,
+) -> MultiStart:
+    """Look for equilibria from many random starts, all solved together.
+
+    What is found exists; that there are no others is not shown. Where the order of a game tells, `bracket` finds the
+    extreme equilibria for certain; `branch` finds those between folds, which iteration runs away from.
+
+    Starts of a stationary game are all its point masses, in turn, and laws drawn evenly and near the corners of the
+    simplex; those of a game with a horizon are the flows of random policies.
+
+    Args:
+      game: the physics.
+      response: how agents act.
+      num_starts: at least 1.
+      seed: of the random starts.
+      solver: the method; None for `Auto()`.
+      distance: mean fields closer than this are one equilibrium, in total variation, in (0, 1).
+      max_steps: most steps of the solver from each start.
+
+    Returns:
+      A `MultiStart`.
+
+    Raises:
+      ValueError: if an argument is invalid.
+
+    Example:
+      >>> import mfgjax as mfg
+      >>> mfg.multi_start(mfg.games.mturk(), mfg.Trembling(0.1), 32).counts.__len__() >= 2
+      True
+    """
+    if not isinstance(game, FiniteHorizonGame | StationaryGame):
+        raise ValueError(f"`game` must be a `FiniteHorizonGame` or a `StationaryGame`; got {_checks.shorten(game)}.")
+    if not isinstance(response, AbstractResponse):
+        got = _checks.shorten(response)
+        raise ValueError(f"`response` must be a response such as `Trembling(epsilon)`; got {got}.")
+    count = _checks.integer_at_least("num_starts", num_starts, 1)
+    seed = _checks.integer_at_least("seed", seed, 0)
+    least = _checks.number_in("distance", distance, 0, 1, "(0, 1)")
+    response = fit_response(game, response)
+    starts = jnp.moveaxis(_starts(game, count, jax.random.key(seed)), 0, -1)
+    same = jnp.broadcast_to(game.discount, (count,))
+    found = solve_batch(game, response, solver, axes={"discount": same}, guess=starts, max_steps=max_steps)
+    flows = np.moveaxis(np.asarray(found.mean_field), -1, 0)
+    good = np.flatnonzero(np.asarray(found.converged))
+    groups: list[list[int]] = []
+    for k in good:
+        for group in groups:
+            if _apart(flows[k], flows[group[0]], game) <= least:
+                group.append(int(k))
+                break
+        else:
+            groups.append([int(k)])
+    groups.sort(key=len, reverse=True)
+    # of each the lane that was solved best
+    residual = np.asarray(found.residual)
+    chosen = [min(group, key=lambda k: residual[k]) for group in groups]
+    picked = tuple(jax.tree.map(lambda leaf, k=k: leaf[..., k], found) for k in chosen)
+    return MultiStart(picked, tuple(map(len, groups)), count, count - len(good))
+
+
+def _apart(one: np.ndarray, other: np.ndarray, game: FiniteHorizonGame | StationaryGame) -> float:
+    axes = tuple(range(0 if game.is_stationary else 1, one.ndim))
+    return float((np.abs(one - other).sum(axis=axes) / 2).max())
+
+
+def _starts(game: FiniteHorizonGame | StationaryGame, count: int, key: Array) -> Array:
+    """Return starts with a first axis: `[count, S]` or `[count, H+1, S]`, with actions if payoffs see them."""
+    S, mask = game.num_states, game.available
+    one, two = jax.random.split(key)
+    if game.is_stationary:
+        points = jnp.eye(S, dtype=game.dtype)[: min(S, count // 2)]
+        # from even ones to some that are nearly at a corner
+        sharp = jnp.exp(jnp.linspace(0, -3, count - len(points), dtype=game.dtype))[:, None]
+        laws = jax.random.dirichlet(one, sharp * jnp.ones((1, S), game.dtype))
+        laws = jnp.concatenate([points, laws])
+        if game.observes == "states":
+            return laws
+        policies = _policies(two, jnp.broadcast_to(mask[0], (count, *mask.shape[1:])), game.dtype)
+        return laws[:, :, None] * policies
+    shape = (count, game.horizon + 1, S, game.num_actions)
+    policies = _policies(one, jnp.broadcast_to(mask, shape), game.dtype)
+    return jax.vmap(lambda policy: propagate(game, policy))(policies)
+
+
+def _policies(key: Array, mask: Array, dtype: np.dtype) -> Array:
+    """Return softmax policies of normals on the available actions, from even to almost certain ones."""
+    count = len(mask)
+    scale = jnp.exp(jnp.linspace(-1, 3, count, dtype=dtype)).reshape(count, *[1] * (mask.ndim - 1))
+    logs = jnp.where(mask, scale * jax.random.normal(key, mask.shape, dtype), -jnp.inf)
+    return jax.nn.softmax(logs, axis=-1)

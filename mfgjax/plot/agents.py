@@ -1,0 +1,197 @@
+"""Agents on their way through a graph."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from matplotlib.animation import FuncAnimation
+from matplotlib.axes import Axes
+from matplotlib.collections import EllipseCollection
+from matplotlib.figure import Figure
+from matplotlib.patches import Circle
+
+from ..finite import Simulation
+from ..model import FiniteHorizonGame
+from .crowd import BEND, draw_edges, edges_of, free_side, places_of, short, size_of, unit_of
+
+_GOLDEN = np.pi * (3 - 5**0.5)
+_MOST_NUMBERED = 20  # agents whose numbers can be read
+
+
+def animate_agents(
+    game: FiniteHorizonGame,
+    simulation: Simulation,
+    *,
+    run: int = 0,
+    positions: Mapping[str, tuple[float, float]] | None = None,
+    frames_per_step: int = 8,
+    title: str | None = None,
+    ax: Axes | None = None,
+) -> FuncAnimation:
+    """Let labelled agents move on their graph, each a dot.
+
+    Between two times agents move along the edges; those who stay do not. Beside the name of a node is how many agents
+    were there at the last time. Up to twenty agents have numbers; one that deviates is orange.
+
+    Args:
+      game: one with a `MovesKernel`, such as `graph_game` builds.
+      simulation: of `finite.simulate(..., labelled=True)`, for one population.
+      run: which of its runs.
+      positions: of the nodes by name; None: on a circle.
+      frames_per_step: pictures from one time to the next; half as many stand at a time.
+      title: before the time.
+      ax: where to draw; None: on a new figure.
+
+    Returns:
+      The animation: `animation.save("agents.gif", writer="pillow")`, or `animation.to_jshtml()` in a notebook.
+
+    Raises:
+      ValueError: if the game is no graph, a position is missing, agents have no labels, or there is no such run.
+    """
+    pairs = edges_of(game)
+    paths = _paths(simulation, run)
+    places = places_of(game.state_labels, positions)
+    if frames_per_step < 1:
+        raise ValueError(f"`frames_per_step` must be at least 1; got {frames_per_step}.")
+    if ax is None:
+        # a layout that is found anew for every picture would shake
+        width, height = np.minimum(size_of(places), 7.2)
+        ax = Figure(figsize=(width, height)).add_axes((0.01, 0.01, 0.98, 0.9))
+    radius, (num_times, num_agents) = 0.31 * unit_of(places), paths.shape
+    texts = _nodes(ax, game, places, radius, pairs, num_agents)
+    slots = _slots(paths, len(places))
+    crowd = int(slots.max()) + 1
+    distance = 0.84 * radius * np.sqrt((slots + 0.5) / crowd) if crowd > 1 else np.zeros(slots.shape)
+    offsets = distance[..., None] * np.stack([np.cos(_GOLDEN * slots), np.sin(_GOLDEN * slots)], axis=-1)
+    dots = _dots(ax, simulation, min(0.5, 1.25 / crowd**0.5) * radius)
+    numbers = []
+    if num_agents <= _MOST_NUMBERED:
+        ink: dict[str, Any] = dict(ha="center", va="center", fontsize=6.5, color="white", zorder=5)
+        numbers = [ax.text(0, 0, str(i + 1), **ink) for i in range(num_agents)]
+    standing = max(1, frames_per_step // 2)
+    frames = [(t, k) for t in range(num_times) for k in (*[0] * standing, *range(1, frames_per_step))]
+    frames = frames[: len(frames) - (frames_per_step - 1)] + [(num_times - 1, 0)] * standing
+    before = f"{title}, " if title else ""
+
+    def draw(frame: tuple[int, int]) -> list[Any]:
+        t, k = frame
+        after = min(t + 1, num_times - 1)
+        here, there = paths[t], paths[after]
+        moved = (k / frames_per_step) ** 2 * (3 - 2 * k / frames_per_step)
+        at = _on_the_way(places, here, there, moved, pairs) + (1 - moved) * offsets[t] + moved * offsets[after]
+        dots.set_offsets(at)
+        for number, place in zip(numbers, at, strict=False):
+            number.set_position(place)
+        counts = np.bincount(here, minlength=len(places))
+        for text, label, count in zip(texts, game.state_labels, counts, strict=True):
+            text.set_text(f"{short(label, 20)}: {count}")
+        # figures are of one width, so that the text stands still
+        ax.set_title(f"{before}t = {t}" + (f" → {t + 1}" if k else ""), loc="left", fontsize=11, parse_math=False)
+        return [dots, *numbers, *texts]
+
+    return FuncAnimation(
+        ax.get_figure(root=True),  # pyright: ignore[reportArgumentType]
+        draw,  # pyright: ignore[reportArgumentType]
+        frames=frames,
+        interval=80,
+        cache_frame_data=False,
+    )
+
+
+def _paths(simulation: Simulation, run: int) -> np.ndarray:
+    """Return where every agent is at every time, `[T, N]`."""
+    if simulation.states is None:
+        raise ValueError("`simulation` has no labels: simulate with `labelled=True`.")
+    states = np.asarray(simulation.states)
+    if states.ndim != 3:
+        raise ValueError(f"`simulation` must be of one population; its states have shape {states.shape}.")
+    if not 0 <= run < states.shape[2]:
+        raise ValueError(f"`run` is {run}, but there are runs 0 to {states.shape[2] - 1}.")
+    return states[:, :, run]
+
+
+def _slots(paths: np.ndarray, num_nodes: int) -> np.ndarray:
+    """Return a place within its node for every agent, `[T, N]`: those who stay keep theirs, others take a free one."""
+    slots = np.zeros_like(paths)
+    for t, nodes in enumerate(paths):
+        stays = nodes == paths[t - 1] if t else np.zeros(len(nodes), bool)
+        slots[t, stays] = slots[t - 1, stays]
+        for node in range(num_nodes):
+            come, taken = np.flatnonzero((nodes == node) & ~stays), slots[t, (nodes == node) & stays]
+            slots[t, come] = np.setdiff1d(np.arange(len(come) + len(taken)), taken)[: len(come)]
+    return slots
+
+
+def _dots(ax: Axes, simulation: Simulation, width: float) -> EllipseCollection:
+    """Draw the agents, in units of the axes, somewhere."""
+    num_agents, deviates = simulation.states.shape[1], simulation.deviator_states is not None  # pyright: ignore
+    colours, edges = ["#0072b2"] * num_agents, ["none"] * num_agents
+    if deviates:
+        colours[0], edges[0] = "#e69f00", "black"
+    size, zero = np.full(num_agents, width), np.zeros(num_agents)
+    if deviates:
+        size[0] *= 1.2
+    at: dict[str, Any] = dict(units="xy", offsets=np.zeros((num_agents, 2)), offset_transform=ax.transData)
+    dots = EllipseCollection(size, size, zero, facecolors=colours, edgecolors=edges, zorder=4, **at)
+    ax.add_collection(dots, autolim=False)
+    return dots
+
+
+def _nodes(
+    ax: Axes,
+    game: FiniteHorizonGame,
+    places: np.ndarray,
+    radius: float,
+    pairs: set[tuple[int, int]],
+    num_agents: int,
+) -> list[Any]:
+    """Draw the graph with room for the texts beside its nodes, and return these."""
+    loop = 0.32 * unit_of(places)
+    outward = np.array([free_side(s, places, pairs) for s in range(len(places))])
+    ax.set(aspect="equal")
+    ax.set_axis_off()
+    texts = []
+    for s, (x, y) in enumerate(places):
+        ax.add_patch(Circle((x, y), radius, facecolor="0.94", edgecolor="0.2", linewidth=1.1, zorder=2))
+        right, up = outward[s]
+        side: dict[str, Any] = dict(
+            ha="left" if right > 0.4 else "right" if right < -0.4 else "center",
+            va="bottom" if up > 0.8 else "top" if up < -0.8 else "center",
+            bbox=dict(boxstyle="round,pad=0.1", facecolor="white", edgecolor="none", alpha=0.7),
+        )
+        away = radius + (0.9 * loop if (s, s) in pairs else 0.3 * loop)
+        longest = f"{short(game.state_labels[s], 20)}: {num_agents}"
+        size = 9 if len(places) <= 24 else 7.5
+        texts.append(
+            ax.text(
+                x + away * right,
+                y + away * up,
+                longest,
+                fontsize=size,
+                weight="bold",
+                zorder=3,
+                parse_math=False,
+                **side,
+            )
+        )
+    low, high = (places - 1.2 * radius).min(axis=0), (places + 1.2 * radius).max(axis=0)
+    for _ in range(4):  # more room makes the texts larger in units of the axes
+        ax.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]))
+        ax.apply_aspect()
+        boxes = [text.get_window_extent().padded(3).transformed(ax.transData.inverted()) for text in texts]
+        low = np.minimum(low, np.min([box.min for box in boxes], axis=0))
+        high = np.maximum(high, np.max([box.max for box in boxes], axis=0))
+    draw_edges(ax, game, places, np.full(len(places), radius), outward, loop, None)
+    return texts
+
+
+def _on_the_way(
+    places: np.ndarray, here: np.ndarray, there: np.ndarray, moved: float, pairs: set[tuple[int, int]]
+) -> np.ndarray:
+    """Return points on the edges, bent as these are drawn."""
+    start, end = places[here], places[there]
+    back = np.array([(b, a) in pairs and a != b for a, b in zip(here, there, strict=True)])
+    across = end - start
+    normal = np.stack([across[:, 1], -across[:, 0]], axis=1)
+    control = (start + end) / 2 + np.where(back, BEND, 0.0)[:, None] * normal
+    return (1 - moved) ** 2 * start + 2 * moved * (1 - moved) * control + moved**2 * end

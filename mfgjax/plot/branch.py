@@ -1,0 +1,70 @@
+"""A picture of a path of equilibria, with its folds."""
+
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from .. import _checks
+from .._typing import Array, Float
+from ..branch import Branch
+from .crowd import LINES
+from .figures import new_axes
+
+
+def plot_branch(
+    path: Branch,
+    quantity: Float[Array, " points"],
+    *,
+    parameter: str = "inverse temperature β (1/reward)",
+    label: str = "quantity of the equilibrium",
+    log: bool = False,
+    title: str | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw a quantity of the equilibria on a path against the parameter, which turns back at folds.
+
+    Over one value of the parameter lie as many equilibria as the curve has points there. From fold to fold it is
+    drawn in another dash.
+
+    Args:
+      path: of `branch`.
+      quantity: a number for each point of the path, such as `path.mean_field[:, -1, 1]`.
+      parameter: its name, with the unit.
+      label: what the quantity is, with the unit.
+      log: draw the parameter on a log axis.
+      title: of the picture.
+      ax: where to draw; None: on a new figure, which is `returned.figure`.
+
+    Returns:
+      The axes.
+
+    Raises:
+      ValueError: if there is not one number for each point.
+    """
+    if not isinstance(path, Branch):
+        raise ValueError(f"`path` must be what `branch` returns; got {_checks.shorten(path)}.")
+    x, y = np.asarray(path.parameter, dtype=float), np.asarray(quantity, dtype=float)
+    if y.shape != x.shape:
+        raise ValueError(f"`quantity` has shape {y.shape}, but the path has {len(x)} points.")
+    ax = new_axes(ax, (6.4, 4.2))
+    if log:
+        ax.set_xscale("log")
+    steps = np.diff(x)
+    turns = np.flatnonzero(steps[:-1] * steps[1:] < 0) + 1
+    parts = np.split(np.arange(len(x)), turns)
+    for i, part in enumerate(parts):
+        piece = np.append(part, parts[i + 1][0]) if i + 1 < len(parts) else part
+        style: dict[str, Any] = dict(color="#0072b2" if i % 2 == 0 else "#d55e00", linestyle=LINES[i % 2])
+        ax.plot(x[piece], y[piece], linewidth=1.8, **style)
+    ax.plot(x[:1], y[:1], "o", color="black", markersize=5, label="start of the path")
+    if len(turns):
+        folds = "folds: " + ", ".join(f"{fold:.4g}" for fold in path.folds)
+        ax.plot(x[turns], y[turns], "D", color="black", markerfacecolor="white", label=folds, zorder=3)
+    ax.set_xlabel(parameter, parse_math=False)
+    ax.set_ylabel(label, parse_math=False)
+    ax.grid(True, which="major", alpha=0.3)
+    ax.legend()
+    if title is not None:
+        ax.set_title(title, parse_math=False)
+    return ax

@@ -1,0 +1,152 @@
+"""Pictures of learners: what they went through, and the populations that they end in, as means and deviations."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from .. import _checks
+from .._typing import ArrayLike
+from ..equilibrium import Equilibrium
+from ..learners import Run
+from .crowd import LINES
+from .figures import new_axes
+
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
+_MARKERS = "os^Dv"
+QUANTITIES = ("distance", "mean_state")
+
+
+def plot_learning(
+    runs: Mapping[str, Run],
+    equilibrium: Equilibrium | ArrayLike | Sequence[Equilibrium | ArrayLike] | None = None,
+    *,
+    quantity: str = "distance",
+    title: str | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw how the population moves while learners learn: the mean over the seeds, in a band of one deviation.
+
+    Args:
+      runs: of `learners.run`, by the names to print.
+      equilibrium: what distances are measured to, one for all runs, or one for each in their order. With "mean_state"
+        its own is drawn as a dotted line.
+      quantity: "distance", d_TV(z_k, z*), or "mean_state", Σ s z_k(s).
+      title: of the picture.
+      ax: where to draw; None: on a new figure, which is `returned.figure`.
+
+    Returns:
+      The axes.
+
+    Raises:
+      ValueError: if `quantity` is neither, or "distance" and there is no equilibrium.
+    """
+    checked(runs)
+    _checks.one_of("quantity", quantity, QUANTITIES)
+    if quantity == "distance" and equilibrium is None:
+        raise ValueError('`equilibrium` must be given: `quantity="distance"` is measured to it.')
+    targets = targets_of(equilibrium, len(runs))
+    ax = new_axes(ax, (6.4, 4.2))
+    for i, ((name, run), target) in enumerate(zip(runs.items(), targets, strict=True)):
+        values = run.mean_state if target is None or quantity == "mean_state" else run.distance(target)
+        steps = np.arange(values.shape[1])
+        draw_band(ax, steps, values, name, i)
+    if quantity == "mean_state":
+        own = len(set(map(id, targets))) > 1  # an equilibrium for each run
+        for i, target in enumerate(targets if own else targets[:1]):
+            if target is not None:
+                level, label = float(np.arange(len(target)) @ target), None if own else "equilibrium"
+                ax.axhline(level, color=colour(i) if own else "black", linestyle=":", linewidth=1, label=label)
+    ax.set_xlabel("step of the population")
+    ax.set_ylabel("distance to the equilibrium (total variation)" if quantity == "distance" else "mean state")
+    if quantity == "distance":
+        ax.set_ylim(bottom=0)
+    finish(ax, title, many=len(runs) > 1)
+    return ax
+
+
+def plot_learned_laws(
+    runs: Mapping[str, Run],
+    equilibrium: Equilibrium | ArrayLike | None = None,
+    *,
+    cumulative: bool = True,
+    title: str | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw the populations that learners end in: the mean over the seeds, in a band of one deviation.
+
+    Args:
+      runs: of `learners.run`, by the names to print.
+      equilibrium: to compare with, drawn as a thin black line.
+      cumulative: draw P(state ≤ s), of which a lower curve is a higher population; else the shares.
+      title: of the picture.
+      ax: where to draw; None: on a new figure, which is `returned.figure`.
+
+    Returns:
+      The axes.
+
+    Raises:
+      ValueError: if `runs` is something else.
+    """
+    checked(runs)
+    cumulative = _checks.boolean("cumulative", cumulative)
+    ax = new_axes(ax, (6.4, 4.2))
+    for i, (name, run) in enumerate(runs.items()):
+        laws = run.laws[:, -1]
+        draw_band(ax, np.arange(laws.shape[1]), laws.cumsum(axis=1) if cumulative else laws, name, i, marked=True)
+    if equilibrium is not None:
+        law = law_of(equilibrium)
+        values = law.cumsum() if cumulative else law
+        ax.plot(np.arange(len(law)), values, color="black", linewidth=1, label="equilibrium", zorder=4)
+    ax.set_xlabel("state s")
+    ax.set_ylabel("share of the population in states ≤ s" if cumulative else "share of the population")
+    ax.set_ylim(bottom=0)
+    finish(ax, title, many=len(runs) + (equilibrium is not None) > 1)
+    return ax
+
+
+def checked(runs: Mapping[str, Run]) -> None:
+    """Refuse what is no mapping from names to runs, or is empty."""
+    if not isinstance(runs, Mapping) or not runs or not all(isinstance(run, Run) for run in runs.values()):
+        raise ValueError(
+            f"`runs` must map at least one name to what `learners.run` returns; got {_checks.shorten(runs)}."
+        )
+
+
+def targets_of(equilibrium: Any, count: int) -> list[np.ndarray | None]:
+    """Return one law for each run, or None."""
+    if equilibrium is None:
+        return [None] * count
+    if isinstance(equilibrium, list | tuple) and not np.isscalar(equilibrium[0]):
+        if len(equilibrium) != count:
+            raise ValueError(f"`equilibrium` holds {len(equilibrium)} laws for {count} runs.")
+        return [law_of(one) for one in equilibrium]
+    return [law_of(equilibrium)] * count
+
+
+def law_of(equilibrium: Equilibrium | ArrayLike) -> np.ndarray:
+    law = equilibrium.state_law if isinstance(equilibrium, Equilibrium) else equilibrium
+    return np.asarray(law, dtype=float)
+
+
+def colour(i: int) -> str:
+    return COLOURS[i % len(COLOURS)]
+
+
+def draw_band(ax: Axes, x: np.ndarray, values: np.ndarray, name: str, i: int, *, marked: bool = False) -> None:
+    """Draw the mean of `[seeds, len(x)]` as a line, and one deviation to both sides as a band."""
+    mean, deviation = values.mean(axis=0), values.std(axis=0)
+    style: dict[str, Any] = dict(marker=_MARKERS[i % len(_MARKERS)], markersize=3.5) if marked else {}
+    line = LINES[i % len(LINES)]
+    ax.plot(x, mean, color=colour(i), linestyle=line, linewidth=1.6, label=name.replace("$", r"\$"), zorder=3, **style)
+    if len(values) > 1:
+        ax.fill_between(x, mean - deviation, mean + deviation, color=colour(i), alpha=0.22, linewidth=0, zorder=2)
+
+
+def finish(ax: Axes, title: str | None, *, many: bool) -> None:
+    if title is not None:
+        ax.set_title(title)
+    ax.grid(True, alpha=0.3)
+    if many:
+        ax.legend()

@@ -1,0 +1,96 @@
+"""Pictures of populations in order: the ways to the extreme equilibria, and those of a parameter there and back."""
+
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from .. import _checks
+from ..bracket import Bracket
+from ..hysteresis import Hysteresis
+from .figures import new_axes
+
+_MOST_STEPS = 12  # of a way that are drawn
+_RISING, _FALLING = "#0072b2", "#d55e00"
+
+
+def plot_bracket(found: Bracket, *, title: str | None = None, ax: Axes | None = None) -> Axes:
+    """Draw the ways from both ends of the order to the least and the greatest equilibrium.
+
+    A population is drawn by its tails, P(state ≥ s): one population is above another in the order if its curve is
+    nowhere below. The populations on the way are thin, and more opaque the later they are.
+
+    Args:
+      found: of `bracket`.
+      title: of the picture; None: whether the ends coincide.
+      ax: where to draw; None: on a new figure, which is `returned.figure`.
+
+    Returns:
+      The axes.
+    """
+    if not isinstance(found, Bracket):
+        raise ValueError(f"`found` must be what `bracket` returns; got {_checks.shorten(found)}.")
+    ax = new_axes(ax, (6.4, 4.4))
+    states = np.arange(found.rising.laws.shape[1])
+    ways = ((found.rising, found.least, _RISING, "-", "^"), (found.falling, found.greatest, _FALLING, "--", "v"))
+    for way, end, colour, line, marker in ways:
+        shown = np.unique(np.geomspace(1, len(way.laws), min(_MOST_STEPS, len(way.laws))).round().astype(int)) - 1
+        for place, k in enumerate(shown):
+            alpha = 0.2 + 0.5 * place / len(shown)
+            ax.plot(states, _tails(way.laws[k]), color=colour, linestyle=line, linewidth=0.8, alpha=alpha)
+        law = np.asarray(end.mean_field)
+        name = "least" if marker == "^" else "greatest"
+        label = f"{name} equilibrium, mean {states @ law:.2f}"
+        ax.plot(
+            states, _tails(law), color=colour, linestyle=line, linewidth=2.2, marker=marker, markersize=4, label=label
+        )
+    words = "one equilibrium" if found.coincide else f"two ends, {found.distance:.2f} apart in total variation"
+    ax.set_title(words if title is None else title)
+    ax.set_xlabel("state s")
+    ax.set_ylabel("share of the population in states ≥ s")
+    ax.set_ylim(0, 1.03)
+    ax.grid(True, alpha=0.3)
+    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=2, frameon=False)  # the axes are full of curves
+    return ax
+
+
+def plot_hysteresis(
+    found: Hysteresis, *, label: str | None = None, title: str | None = None, ax: Axes | None = None
+) -> Axes:
+    """Draw the mean state of a population while a parameter goes there and back; where they differ is shaded.
+
+    Args:
+      found: of `hysteresis`.
+      label: of the parameter, with its unit; None: its name.
+      title: of the picture.
+      ax: where to draw; None: on a new figure, which is `returned.figure`.
+
+    Returns:
+      The axes.
+    """
+    if not isinstance(found, Hysteresis):
+        raise ValueError(f"`found` must be what `hysteresis` returns; got {_checks.shorten(found)}.")
+    ax = new_axes(ax, (6.4, 4.2))
+    x, (there, back) = found.values, found.mean_state
+    rising = x[-1] > x[0]
+    apart = np.isfinite(found.distance) & (found.distance > 1e-6)
+    if apart.any():
+        ax.fill_between(
+            x, there, back, where=apart, color="0.88", linewidth=0, label="two equilibria at least", zorder=1
+        )
+    marker = (">", "<") if rising else ("<", ">")
+    upward, downward = ("rising", "falling") if rising else ("falling", "rising")
+    style: dict[str, Any] = dict(markersize=4, linewidth=1.4)
+    ax.plot(x, there, linestyle="-", marker=marker[0], color=_FALLING, label=f"parameter {upward}", zorder=3, **style)
+    ax.plot(x, back, linestyle="--", marker=marker[1], color=_RISING, label=f"parameter {downward}", zorder=2, **style)
+    ax.set_xlabel(found.name if label is None else label, parse_math=False)
+    ax.set_ylabel("mean state of the equilibrium")
+    if title is not None:
+        ax.set_title(title)
+    ax.grid(True, alpha=0.3)
+    ax.legend()
+    return ax
+
+
+def _tails(law: np.ndarray) -> np.ndarray:
+    return np.asarray(law, dtype=float)[::-1].cumsum()[::-1]

@@ -1,0 +1,154 @@
+"""Infection Spread: its trembling equilibria, what learners make of them, and figures 1 to 6 of the paper."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from .. import games, plot
+from ..bracket import Bracket, bracket
+from ..responses import Trembling
+from .learners import Effort, Learned, ends_row, learn, write_table
+
+EPSILON = 0.2
+COMPARED = (0.05, 0.1, 0.3)  # infection intensities at which all learners run
+ALL = (0.05, 0.1, 0.2, 0.3, 0.5)  # at which online TMFQ-learning does
+AGENTS = (100, 500, 1_000, 5_000)
+INFECTION_TASKS = 5 * len(COMPARED) + len(ALL) - len(COMPARED) + len(AGENTS) - 1
+
+
+@dataclass(frozen=True, eq=False)
+class Infection:
+    """The example with all its runs.
+
+    Attributes:
+      effort: how much was run.
+      ends: the equilibria at every infection intensity, from both ends.
+      compared: all learners at every intensity of `COMPARED`.
+      online: online TMFQ-learning at every intensity of `ALL`, by intensity.
+      agents: the same with different numbers of agents at the first intensity, by number.
+    """
+
+    effort: Effort
+    ends: dict[float, Bracket]
+    compared: tuple[Learned, ...]
+    online: dict[float, Learned]
+    agents: dict[int, Learned]
+
+    def at(self, c_f: float) -> dict[str, Learned]:
+        """Return the learners at one infection intensity, by name."""
+        return {one.name: one for one in self.compared if one.setting["c_f"] == c_f}
+
+    def learned(self) -> list[Learned]:
+        """Return all runs, once each."""
+        more = [one for c_f, one in self.online.items() if c_f not in COMPARED]
+        return [*self.compared, *more, *(one for n, one in self.agents.items() if n != self.effort.num_agents)]
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return the table, one dict for each learner and game."""
+        return [one.row() for one in self.learned()]
+
+    def equilibria(self) -> list[dict[str, Any]]:
+        """Return what is known of the equilibria, one dict for each infection intensity."""
+        return [ends_row({"c_f": c_f}, ends) for c_f, ends in self.ends.items()]
+
+
+def infection_spread(effort: Effort | None = None, *, report: Callable[[str], None] = lambda label: None) -> Infection:
+    """Solve Infection Spread from both ends, and let the learners of the paper loose on it.
+
+    The model-based and the trembling learners end near the equilibrium; independent and mean-field Q-learning, of
+    which every agent learns from its own moves alone, are far slower and still far below it. Health falls with the
+    infection intensity.
+
+    Args:
+      effort: seeds, steps and agents; None: those of the paper where it tells them.
+      report: called with the name of what begins.
+
+    Source: Lee et al. (2021), arXiv:2006.11683, section 6. Its parameters are in a supplement that is not public; those
+    of `games.infection_spread` show the same picture.
+    """
+    effort = Effort() if effort is None else effort
+    response = Trembling(EPSILON)
+    built = {c_f: games.infection_spread(c_f) for c_f in ALL}
+    ends = {c_f: bracket(game, response) for c_f, game in built.items()}
+    compared: list[Learned] = []
+    for c_f in COMPARED:
+        compared += learn(built[c_f], response, ends[c_f], {"c_f": c_f}, effort.methods(), effort, report)
+    online = {one.setting["c_f"]: one for one in compared if one.name == "online TMFQ"}
+    for c_f in ALL:
+        if c_f not in online:
+            methods = {"online TMFQ": effort.online()}
+            (online[c_f],) = learn(built[c_f], response, ends[c_f], {"c_f": c_f}, methods, effort, report)
+    first = ALL[0]
+    agents = {effort.num_agents: online[first]}
+    for n in AGENTS:
+        if n not in agents:
+            methods = {f"online TMFQ, {n:,} agents": effort.online(n)}
+            (agents[n],) = learn(built[first], response, ends[first], {"c_f": first}, methods, effort, report)
+    return Infection(effort, ends, tuple(compared), dict(sorted(online.items())), dict(sorted(agents.items())))
+
+
+def infection_figures(found: Infection) -> dict[str, Figure]:
+    """Draw the six figures of the paper's section 6, by name.
+
+    Args:
+      found: from `infection_spread`.
+    """
+    low, middle = COMPARED[:2]
+    steps = found.effort.num_steps
+    exact = found.ends[low].least
+
+    def runs(c_f: float, *names: str) -> dict[str, Any]:
+        return {name: one.run for name, one in found.at(c_f).items() if name in names}
+
+    drawn = {f"fig{i}": Figure(figsize=(6.4, 4.4), layout="constrained") for i in range(1, 7)}
+    ax = {name: figure.add_subplot() for name, figure in drawn.items()}
+    plot.plot_learned_laws(
+        runs(middle, "TMFQ", "GMBL", "online TMFQ"),
+        found.ends[middle].least,
+        cumulative=False,
+        title=f"populations that learners end in, c_f = {middle:g}",
+        ax=ax["fig1"],
+    )
+    compared = runs(low, "online TMFQ", "IQL", "MFQ")
+    plot.plot_learned_laws(compared, exact, title=f"after {steps} steps, c_f = {low:g}", ax=ax["fig2"])
+    title = f"mean health while learning, c_f = {low:g}"
+    plot.plot_learning(compared, exact, quantity="mean_state", title=title, ax=ax["fig3"])
+    plot.plot_learning(
+        {f"{n:,} agents": one.run for n, one in found.agents.items()},
+        exact,
+        title=f"online TMFQ, c_f = {low:g}",
+        ax=ax["fig4"],
+    )
+    online = {f"c_f = {c_f:g}": one.run for c_f, one in found.online.items()}
+    ends = [found.ends[c_f].least for c_f in found.online]
+    plot.plot_learning(online, ends, quantity="mean_state", title="online TMFQ, and equilibria (dotted)", ax=ax["fig5"])
+    plot.plot_learned_laws(online, title=f"online TMFQ after {steps} steps", ax=ax["fig6"])
+    ax["fig1"].set(yscale="log", ylim=(2e-3, 1))
+    ax["fig5"].legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    for name in ("fig3", "fig5"):
+        ax[name].set_ylabel("mean health of the population")
+    for name in ("fig1", "fig2", "fig6"):
+        ax[name].set_xlabel("health s")
+    for name in ("fig2", "fig6"):
+        ax[name].set_ylabel("share of the population of health ≤ s")
+    return drawn
+
+
+def write_infection(found: Infection, folder: Path) -> list[str]:
+    """Write figures 1 to 6 (PNG), the table (CSV, JSON), the curves (npz) and the settings (JSON).
+
+    Args:
+      found: from `infection_spread`.
+      folder: an existing one, without other files.
+
+    Returns:
+      The names of the files.
+    """
+    for name, figure in infection_figures(found).items():
+        figure.savefig(folder / f"{name}.png", dpi=150)
+    response = Trembling(EPSILON)
+    write_table(folder, "reproduce infection-spread", found.effort, response, found.learned(), found.equilibria())
+    return sorted(path.name for path in folder.iterdir())

@@ -1,0 +1,163 @@
+"""Learners against the equilibria that they look for: what both stationary examples share."""
+
+import csv
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from .. import learners
+from .._version import __version__
+from ..bracket import Bracket
+from ..io import describe
+from ..learners import AbstractLearner, Run
+from ..model import StationaryGame
+from ..responses import Trembling
+
+NUM_AGENTS = 1_000
+NUM_STEPS = 150
+NUM_SEEDS = 20
+SEED = 0
+
+
+class Learned(NamedTuple):
+    """One learner in one game, with all its seeds.
+
+    Attributes:
+      setting: what differs between games, such as {"c_f": 0.1}.
+      name: of the learner, for people.
+      learner: the method.
+      run: what it went through.
+      bracket: the equilibria of the game.
+    """
+
+    setting: dict[str, float]
+    name: str
+    learner: AbstractLearner
+    run: Run
+    bracket: Bracket
+
+    def row(self) -> dict[str, Any]:
+        """Return its line of the table: the population at the end, means and deviations over the seeds."""
+        least, greatest = (self.run.distance(end)[:, -1] for end in (self.bracket.least, self.bracket.greatest))
+        nearest = self.bracket.least if least.mean() <= greatest.mean() else self.bracket.greatest
+        states, error = self.run.mean_state[:, -1], self.run.policy_error(nearest)
+        return {
+            **self.setting,
+            "learner": self.name,
+            "num_seeds": len(states),
+            "num_steps": self.run.num_steps,
+            **_moments("mean_state", states),
+            **_moments("distance_to_least", least),
+            **_moments("distance_to_greatest", greatest),
+            **_moments("policy_error", error),
+        }
+
+
+def _moments(name: str, values: np.ndarray) -> dict[str, float]:
+    return {name: float(values.mean()), f"{name}_deviation": float(values.std())}
+
+
+def ends_row(setting: dict[str, float], ends: Bracket) -> dict[str, Any]:
+    """Return what is known of the equilibria of a game, as what JSON can hold."""
+    return {
+        **setting,
+        "least_mean_state": _mean_state(ends.least.mean_field),
+        "greatest_mean_state": _mean_state(ends.greatest.mean_field),
+        "distance": ends.distance,
+        "coincide": ends.coincide,
+        "certificate": ends.certificate,
+    }
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How much is run.
+
+    Attributes:
+      num_seeds: runs of each learner.
+      num_steps: steps of the population in each.
+      num_agents: agents of online TMFQ-learning, IQL and MFQ.
+    """
+
+    num_seeds: int = NUM_SEEDS
+    num_steps: int = NUM_STEPS
+    num_agents: int = NUM_AGENTS
+
+    def methods(self) -> dict[str, AbstractLearner]:
+        """Return the five learners that the paper compares, with the library's settings."""
+        return {
+            "TMFQ": learners.TMFQ(),
+            "GMBL": learners.GMBL(1_000),
+            "online TMFQ": self.online(),
+            "IQL": learners.IQL(self.num_agents),
+            "MFQ": learners.MFQ(self.num_agents),
+        }
+
+    def online(self, num_agents: int | None = None) -> learners.OnlineTMFQ:
+        """Return online TMFQ-learning, with another number of agents if one is given."""
+        return learners.OnlineTMFQ(self.num_agents if num_agents is None else num_agents)
+
+
+def learn(
+    game: StationaryGame,
+    response: Trembling,
+    bracket: Bracket,
+    setting: dict[str, float],
+    methods: Mapping[str, AbstractLearner],
+    effort: Effort,
+    report: Callable[[str], None],
+) -> list[Learned]:
+    """Run learners in one game, from the uniform population and action values of 0."""
+    words = ", ".join(f"{name} = {value:g}" for name, value in setting.items())
+    found = []
+    for name, learner in methods.items():
+        report(f"{name}, {words}")
+        run = learners.run(game, response, learner, effort.num_steps, seed=SEED, num_seeds=effort.num_seeds)
+        found.append(Learned(setting, name, learner, run, bracket))
+    return found
+
+
+def write_table(
+    folder: Path,
+    command: str,
+    effort: Effort,
+    response: Trembling,
+    found: Sequence[Learned],
+    equilibria: list[dict[str, Any]],
+) -> None:
+    """Write the table (CSV, JSON), the curves of all runs (npz) and the settings (JSON)."""
+    rows = [one.row() for one in found]
+    _write_json(folder / "table.json", {"equilibria": equilibria, "rows": rows})
+    with (folder / "table.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, fieldnames=list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    settings = [{**one.setting, "name": one.name, "learner": describe(one.learner)} for one in found]
+    _write_json(
+        folder / "config.json",
+        {
+            "command": command,
+            "mfgjax_version": __version__,
+            "jax_version": jax.__version__,
+            "response": describe(response),
+            "seed": SEED,
+            **vars(effort),
+            "runs": settings,
+        },
+    )
+    laws: dict[str, Any] = {f"run_{i}": one.run.laws.astype(np.float32) for i, one in enumerate(found)}
+    np.savez_compressed(folder / "laws.npz", **laws)
+
+
+def _write_json(path: Path, content: dict[str, Any]) -> None:
+    text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
+    path.write_text(text + "\n", encoding="utf-8")
+
+
+def _mean_state(law: Any) -> float:
+    return float(np.arange(len(law)) @ np.asarray(law, dtype=float))

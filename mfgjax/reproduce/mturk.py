@@ -1,0 +1,115 @@
+"""The market for small tasks: its two equilibria, the jump between them, and where learners end."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from .. import games, plot
+from ..bracket import Bracket, bracket
+from ..hysteresis import Hysteresis, hysteresis
+from ..responses import Trembling
+from .learners import Effort, Learned, ends_row, learn, write_table
+
+EPSILON = 0.1
+COST = 0.164
+COSTS = np.linspace(0.1, 0.25, 61)
+MARKET_TASKS = 2 + 5
+
+
+@dataclass(frozen=True, eq=False)
+class Market:
+    """The example with all its runs.
+
+    Attributes:
+      effort: how much was run.
+      cost: the price of full effort at which it was.
+      ends: the least and the greatest equilibrium there.
+      path: the population that is led there and back along the price of effort.
+      compared: all learners at `cost`.
+    """
+
+    effort: Effort
+    cost: float
+    ends: Bracket
+    path: Hysteresis
+    compared: tuple[Learned, ...]
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return the table, one dict for each learner."""
+        return [one.row() for one in self.compared]
+
+    def equilibria(self) -> list[dict[str, Any]]:
+        """Return both equilibria, and where the population jumps, as one dict that JSON can hold."""
+        apart = self.path.apart()
+        more = {
+            "several_equilibria_between": [float(apart.min()), float(apart.max())],
+            "jumps": {way: [list(pair) for pair in pairs] for way, pairs in self.path.jumps().items()},
+        }
+        return [{**ends_row({"effort_cost": self.cost}, self.ends), **more}]
+
+
+def mturk(effort: Effort | None = None, *, report: Callable[[str], None] = lambda label: None) -> Market:
+    """Find both equilibria of the market, lead it along the price of effort and back, and let learners loose on it.
+
+    All that work well lift each other's pay; so there is an equilibrium of much effort and one of little, and the price
+    at which a good market breaks down is higher than that at which a bad one recovers.
+
+    Args:
+      effort: seeds, steps and agents; None: 20 seeds, 150 steps, 1,000 agents.
+      report: called with the name of what begins.
+
+    Source: a model of our own for the example that Lee et al. (2021), arXiv:2006.11683, describe in section 2.
+    """
+    effort = Effort() if effort is None else effort
+    game, response = games.mturk(COST), Trembling(EPSILON)
+    report("both equilibria")
+    ends = bracket(game, response)
+    report("the price of effort, there and back")
+    path = hysteresis(game, response, "reward.effort_cost", COSTS)
+    compared = learn(game, response, ends, {"effort_cost": COST}, effort.methods(), effort, report)
+    return Market(effort, COST, ends, path, tuple(compared))
+
+
+def market_figures(found: Market) -> dict[str, Figure]:
+    """Draw the equilibria, the jumps, and the learners, by name.
+
+    Args:
+      found: from `mturk`.
+    """
+    drawn = {
+        name: Figure(figsize=(6.4, 4.4), layout="constrained") for name in ("equilibria", "hysteresis", "learners")
+    }
+    first, second, third = (figure.add_subplot() for figure in drawn.values())
+    plot.plot_bracket(found.ends, ax=first)
+    first.set_xlabel("reputation s")
+    first.set_ylabel("share of the population with reputation ≥ s")
+    plot.plot_hysteresis(found.path, label="price of full effort d (units of reward)", ax=second)
+    second.set_ylabel("mean reputation of the equilibrium")
+    plot.plot_learning({one.name: one.run for one in found.compared}, quantity="mean_state", ax=third)
+    for end, line, name in ((found.ends.least, ":", "least"), (found.ends.greatest, "-.", "greatest")):
+        level = float(np.arange(25) @ np.asarray(end.mean_field))
+        third.axhline(level, color="black", linestyle=line, linewidth=1, label=f"{name} equilibrium")
+    third.set_ylabel("mean reputation of the population")
+    third.set_title(f"d = {found.cost:g}, from the uniform population")
+    third.legend()
+    return drawn
+
+
+def write_market(found: Market, folder: Path) -> list[str]:
+    """Write figures (PNG), the table (CSV, JSON), the curves (npz) and the settings (JSON).
+
+    Args:
+      found: from `mturk`.
+      folder: an existing one, without other files.
+
+    Returns:
+      The names of the files.
+    """
+    for name, figure in market_figures(found).items():
+        figure.savefig(folder / f"{name}.png", dpi=150)
+    write_table(folder, "reproduce mturk", found.effort, Trembling(EPSILON), found.compared, found.equilibria())
+    return sorted(path.name for path in folder.iterdir())

@@ -1,0 +1,70 @@
+"""Near one equilibrium: the rate of iteration, the β where it ends, and the radii behind both."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from certificates import GAME, RHO, resting, soft, thresholds
+from helpers import assert_close
+
+import mfgjax as mfg
+from mfgjax.certify.local import arnoldi_radius, spectral_radius
+
+
+def test_the_local_radius_is_the_rate_of_plain_iteration():
+    response = soft(1.0, RHO)
+    radius = float(mfg.certify(GAME, response)["local_radius"].value)
+    history = np.asarray(mfg.solve(GAME, response, mfg.Picard(atol=1e-12)).history)
+    assert_close(history[-1] / history[-2], radius, rtol=1e-3)
+
+
+def test_the_critical_beta_is_where_an_eigenvalue_reaches_1():
+    """By NumPy's eigenvalues of the derivative at solutions on both sides."""
+    critical = float(mfg.certify(GAME, soft(1.0, RHO))["critical_beta"].value)
+    for factor, sign in ((0.999, -1), (1.001, 1)):
+        response = soft(factor * critical, RHO)
+        flow = mfg.solve(GAME, response).mean_field
+        derivative = jax.jacfwd(mfg.mean_field_map(GAME, response))(flow).reshape(flow.size, flow.size)
+        largest = np.abs(np.linalg.eigvals(np.asarray(derivative))).max()
+        assert sign * (largest - 1) > 0
+
+
+def test_where_payoffs_ignore_the_crowd_iteration_converges_at_every_beta():
+    game = mfg.FiniteHorizonGame(np.full((2, 2, 2), 0.5), np.arange(4.0).reshape(2, 2), [0.5, 0.5], 3)
+    report = mfg.certify(game, soft(100.0))
+    assert np.isinf(thresholds(report, "critical_beta", "path_span", "paper_meant", "unique")).all()
+    assert report["unique"].word == report["path_span"].word == "holds"
+
+
+def test_a_critical_beta_that_was_not_found_is_not_promised_not_to_exist():
+    """In this random game the radius stays below 1 for all β that are searched."""
+    game = mfg.games.random_dense(0, 5, 4, 6)
+    report = mfg.certify(game, soft(1e-3), resting(game), critical=True)["critical_beta"]
+    assert np.isinf(float(report.value)) and np.isnan(float(report.threshold)) and report.word == "holds"
+    far = mfg.certify(game, soft(1e7), resting(game), critical=True)["critical_beta"]
+    assert far.word == "unknown"
+
+
+@pytest.mark.parametrize("size", [1, 2, 7, 60])
+def test_radii_agree_with_numpy(rng, size):
+    matrix = rng.standard_normal((size, size))
+    truth = np.abs(np.linalg.eigvals(matrix)).max()
+    assert_close(spectral_radius(jnp.asarray(matrix)), truth, rtol=1e-6)
+    assert_close(arnoldi_radius(lambda v: jnp.asarray(matrix) @ v, size, jnp.float64), truth, rtol=1e-6)
+
+
+def test_the_radius_of_a_large_dominated_matrix_and_of_a_nilpotent_one(rng):
+    size = 300
+    vectors, _ = np.linalg.qr(rng.standard_normal((size, size)))
+    matrix = vectors @ np.diag([-3.0, *np.linspace(-2, 2, size - 1)]) @ vectors.T
+    assert_close(arnoldi_radius(lambda v: jnp.asarray(matrix) @ v, size, jnp.float64), 3, rtol=1e-6)
+    assert_close(spectral_radius(jnp.diag(jnp.ones(5), 1)), 0)
+
+
+def test_krylov_radii_of_matrices_that_are_not_normal(rng):
+    """A large part that only grows for a while must not be taken for the radius."""
+    size = 300
+    matrix = np.triu(rng.standard_normal((size, size)) / 10, 1)
+    matrix[np.diag_indices(size)] = np.linspace(-0.4, 0.5, size)
+    found = float(arnoldi_radius(lambda v: jnp.asarray(matrix) @ v, size, jnp.float64))
+    assert found >= 0.5 * (1 - 1e-2)

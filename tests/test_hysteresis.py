@@ -1,0 +1,53 @@
+"""A population led there and back along a parameter."""
+
+import numpy as np
+import pytest
+from helpers import assert_close
+
+import mfgjax as mfg
+
+
+def test_a_market_breaks_down_at_a_higher_price_than_it_recovers_at():
+    """At every price both ways are between the least and the greatest equilibrium."""
+    prices = np.array([0.11, 0.15, 0.164, 0.2, 0.24])
+    path = mfg.hysteresis(mfg.games.mturk(), mfg.Trembling(0.1), "reward.effort_cost", prices)
+    assert path.found.all()
+    there, back = path.mean_state
+    assert_close((there[2], back[2]), (20.109247, 8.890705), atol=1e-6)
+    assert_close(path.apart(), prices[1:4])
+    assert_close(path.distance[[0, -1]], 0, atol=1e-9)
+    assert path.jumps(0.3) == {"there": [(0.2, 0.24)], "back": [(0.11, 0.15)]}
+    for price, up, down in zip(prices, there, back, strict=True):
+        ends = mfg.bracket(mfg.games.mturk(price), mfg.Trembling(0.1))
+        low, high = (float(np.arange(25) @ end.mean_field) for end in (ends.least, ends.greatest))
+        assert low - 1e-6 <= down <= high + 1e-6 and low - 1e-6 <= up <= high + 1e-6
+
+
+def test_flows_of_a_game_with_a_horizon_and_values_that_fail():
+    """Coordination at small β has one equilibrium, by symmetry even; a β at which plain iteration cycles is NaN."""
+    game = mfg.games.coordination()
+    path = mfg.hysteresis(game, mfg.EntropyRegularized(1.0), "beta", [0.5, 1.0])
+    assert path.there.shape == (2, game.horizon + 1, 2)
+    assert_close(path.there[0], path.back[0], atol=1e-8)
+    assert_close(path.mean_state, 0.5, atol=1e-8)
+    rho = mfg.games.resource_allocation_reference(mfg.games.resource_allocation())
+    cycles = mfg.hysteresis(
+        mfg.games.resource_allocation(), mfg.EntropyRegularized(0.5, rho), "beta", [0.5, 3.0], solver=mfg.Picard()
+    )
+    assert cycles.found.tolist() == [[True, False], [True, False]]
+    assert np.isnan(cycles.distance[1]) and cycles.apart().size == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "sentence"),
+    [
+        ("reward.cost", [0.1, 0.2], "There is no array 'reward.cost'"),
+        ("initial", [0.1, 0.2], "`initial`"),
+        ("epsilon", [0.1, 0.9], r"`epsilon\[1\]` is 0.9"),
+        ("epsilon", [0.1], "`values` must hold at least two"),
+        ("epsilon", [[0.1, 0.2]], "`values`"),
+    ],
+)
+def test_wrong_arguments_are_named(name, values, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        mfg.hysteresis(mfg.games.mturk(), mfg.Trembling(0.1), name, values)

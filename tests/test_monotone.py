@@ -1,0 +1,58 @@
+"""Whether best responses rise, judged by the action values."""
+
+import numpy as np
+import pytest
+
+import mfgjax as mfg
+
+
+def whole_way(game, response):
+    found = mfg.bracket(game, response)
+    return np.concatenate([found.rising.laws, found.falling.laws[::-1]])
+
+
+@pytest.mark.parametrize(
+    ("game", "epsilon"), [(mfg.games.infection_spread, 0.2), (mfg.games.mturk, 0.1)], ids=["infection", "mturk"]
+)
+def test_with_complementarities_responses_rise_along_the_whole_way(game, epsilon):
+    """The theorem: post-decision complementarities make best responses rise with the state and the population."""
+    game, response = game(), mfg.Trembling(epsilon)
+    assert mfg.check_complementarity(game).form == "post-decision" and mfg.check_complementarity(game).holds
+    found = mfg.check_monotone_response(game, response, whole_way(game, response), "post-decision")
+    assert found.holds and len(found.conditions) == 4 and "worst" not in str(found)
+
+
+def test_the_printed_infection_spread_is_found_out_and_where():
+    """Its best effort falls with health just below the top, where more of it is lost by clipping, at s = 21."""
+    game, response = mfg.games.infection_spread(as_printed=True), mfg.Trembling(0.2)
+    laws = mfg.bracket(game, response).rising.laws
+    found = mfg.check_monotone_response(game, response, laws)
+    names = [condition.name for condition in found.fails]
+    assert "Q supermodular in (s, a)" in names and "policy non-decreasing in s" in names
+    policy = np.asarray(mfg.respond(game, laws[0], response).policy)
+    drop = max(policy[s, k:].sum() - policy[s + 1, k:].sum() for s in range(24) for k in range(5))
+    told = next(condition for condition in found.fails if condition.name == "policy non-decreasing in s")
+    assert told.violation == pytest.approx(drop, abs=1e-12) and "population 0, s = 21" in told.where
+    assert "worst 0.75 at population 0" in str(found)
+
+
+def test_one_population_asks_nothing_of_z():
+    game = mfg.games.mturk()
+    found = mfg.check_monotone_response(game, mfg.EntropyRegularized(5.0), np.full((1, 25), 1 / 25), "post-decision")
+    assert [condition.name for condition in found.conditions] == [
+        "Q supermodular in (s, y)",
+        "policy non-decreasing in s",
+    ]
+
+
+def test_wrong_arguments_are_named():
+    game, response = mfg.games.mturk(), mfg.Trembling(0.1)
+    falling = np.eye(25)[[3, 2]]
+    with pytest.raises(ValueError, match=r"`laws\[0, 3\]` is -1.0, but tails must rise"):
+        mfg.check_monotone_response(game, response, falling)
+    with pytest.raises(ValueError, match="`laws`"):
+        mfg.check_monotone_response(game, response, np.ones(25) / 25)
+    with pytest.raises(ValueError, match="`form`"):
+        mfg.check_monotone_response(game, response, falling, "both")
+    with pytest.raises(ValueError, match="`game` must be a `StationaryGame`"):
+        mfg.check_monotone_response(mfg.games.left_right(), response, falling)
