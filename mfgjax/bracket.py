@@ -142,6 +142,12 @@ def bracket(
       ValueError: if an argument is invalid.
       ConvergenceError: if the iteration from an end does not converge and `throw` holds.
 
+    Example:
+      >>> import mfgjax as mfg
+      >>> ends = mfg.bracket(mfg.games.infection_tipping(), mfg.Trembling(0.1))
+      >>> ends.ordered, ends.coincide
+      (True, False)
+
     Source: Lee et al. (2021), arXiv:2006.11683, theorems 1, 2 and algorithm 1; that both ends are needed follows from
     Tarski's theorem, as the argument says nothing of other starts.
     """

@@ -97,6 +97,13 @@ def branch(
       ValueError: if an argument is invalid.
       ConvergenceError: if no equilibrium was found at `start`.
 
+    Example:
+      >>> import mfgjax as mfg
+      >>> game, response = mfg.games.coordination(), mfg.EntropyRegularized(beta=4.0)
+      >>> path = mfg.branch(game, response, lambda game, _: game.reward.L.field, start=-0.5, stop=0.5)
+      >>> len(path.at(0.0)), len(path.folds)
+      (3, 2)
+
     Source: Keller (1977); for logit equilibria Turocy (2005), Games and Economic Behavior 51.
     """
     if not response.is_smooth:

@@ -108,7 +108,7 @@ def hysteresis(
     Example:
       >>> import mfgjax as mfg, numpy as np
       >>> game = mfg.games.mturk()
-      >>> path = mfg.hysteresis(game, mfg.Trembling(0.1), "reward.effort_cost", np.linspace(0.14, 0.19, 6))
+      >>> path = mfg.hysteresis(game, mfg.Trembling(0.1), "reward.effort_cost", np.linspace(0.1, 0.25, 7))
       >>> bool((path.distance > 0.3).any())  # two populations at one cost of effort
       True
     """

@@ -55,6 +55,12 @@ def solve(
       ValueError: if an argument is invalid: the field, the place and the value are named.
       ConvergenceError: if none was found and `throw` holds; its `equilibrium` is the best iterate.
 
+    Example:
+      >>> import mfgjax as mfg
+      >>> eq = mfg.solve(mfg.games.left_right(), mfg.EntropyRegularized(beta=5.0))
+      >>> eq.result.name, f"{eq.mean_field[1, 1]:.2f}"
+      ('converged', '0.63')
+
     Source: Guan et al. (2021), arXiv:2110.07469, eqs. (14), (16), definition 3; for stationary games Lee et al.
     (2021), arXiv:2006.11683, definition 2.
     """

@@ -62,6 +62,12 @@ def certify(
     Raises:
       ValueError: if an argument is invalid: the field, the place and the value are named.
 
+    Example:
+      >>> import mfgjax as mfg
+      >>> report = mfg.certify(mfg.games.coordination(), mfg.EntropyRegularized(beta=1.0))
+      >>> report["unique"].word, round(float(report.certified_beta), 3)
+      ('holds', 2.0)
+
     Source: Guan et al. (2021), arXiv:2110.07469, Theorem 1; for the sharper bounds see `docs/mathematics.md`.
     """
     if not isinstance(game, FiniteHorizonGame):

@@ -79,6 +79,9 @@ def sample_lipschitz(game: FiniteHorizonGame, *, key: Array, num_pairs: int = 10
 
     Returns:
       The largest quotients seen, as `Lipschitz(..., origin="sampled")`: never more than the true constants.
+
+    Raises:
+      ValueError: if an argument is invalid, such as a stationary game.
     """
     if not isinstance(game, FiniteHorizonGame):
         raise ValueError(f"`game` must be a `FiniteHorizonGame`; got {_checks.shorten(game)}.")

@@ -64,6 +64,13 @@ def inverse_reference(
       ValueError: naming the time, the state and the action where the policy is zero but the action available, or where
         a flow asks for a move that does not exist.
 
+    Example:
+      >>> import mfgjax as mfg
+      >>> game, response = mfg.games.left_right(), mfg.EntropyRegularized(beta=1.0)
+      >>> found = mfg.design.inverse_reference(game, mfg.solve(game, response).policy, beta=1.0)
+      >>> f"{found.reference[0, 0, 0]:.3f}"  # the uniform one
+      '0.500'
+
     Source: the soft backup of Guan et al. (2021), arXiv:2110.07469, eq. (15), solved for ρ.
     """
     if not isinstance(game, FiniteHorizonGame):

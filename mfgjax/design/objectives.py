@@ -86,6 +86,9 @@ class TargetLaw(AbstractObjective):
     Args:
       law: `[S]`; or a mapping from names of states to shares, and then only those states count.
       time: t; −1 is the last.
+
+    Raises:
+      ValueError: if shares are out of range; with a game, if it has no such state or time.
     """
 
     law: Any
@@ -120,6 +123,9 @@ class TargetFlow(AbstractObjective):
 
     Args:
       flow: `[H+1, S]`.
+
+    Raises:
+      ValueError: if laws are no probabilities; with a game, if shapes do not fit.
     """
 
     flow: Array
@@ -144,6 +150,9 @@ class Occupancy(AbstractObjective):
     Args:
       states: names of states; with `outside` the others.
       outside: count the time spent in all other states.
+
+    Raises:
+      ValueError: if no states are named; with a game, if it has no such state.
     """
 
     states: tuple[str, ...] = eqx.field(static=True)
@@ -202,6 +211,9 @@ class ReferenceChange(AbstractObjective):
 
     Args:
       reference: `[S, A]` or `[H+1, S, A]`, positive on the available actions.
+
+    Raises:
+      ValueError: if rows are no probabilities.
     """
 
     log_reference: Array

@@ -146,6 +146,13 @@ def tune(
       ValueError: if an argument is invalid, naming the variable, the place and the value.
       ConvergenceError: if the start of every restart has no equilibrium.
 
+    Example:
+      >>> import mfgjax as mfg
+      >>> game, response = mfg.games.left_right(), mfg.EntropyRegularized(beta=1.0)
+      >>> tuned = mfg.design.tune(game, {"beta": None}, mfg.design.TargetLaw({"left": 0.6}), response=response)
+      >>> f"{tuned.equilibrium.mean_field[1, 1]:.3f}"
+      '0.600'
+
     Source: the implicit function theorem; `docs/mathematics.md`, Shaping. Guan et al. (2021), arXiv:2110.07469, pose
     the question; they answer it by hand.
     """

@@ -122,6 +122,13 @@ def deviation_gain(
       ValueError: naming the argument, the place and the value; for a kernel that depends on the population; if no
         exact method fits and there is no key.
 
+    Example:
+      >>> import mfgjax as mfg
+      >>> game, response = mfg.games.left_right(), mfg.EntropyRegularized(beta=1.0)
+      >>> found = mfg.finite.deviation_gain(game, mfg.solve(game, response).policy, [2, 20, 200], response)
+      >>> [f"{gain:.0e}" for gain in found.gain], found.method
+      (['2e-02', '2e-04', '2e-06'], 'closed form')
+
     Source: Guan et al. (2021), arXiv:2110.07469, Theorem 2, eqs. (22)-(27), whose rates are improved here: the value
     gap is O(1/N) and the regularised gain O(β/N²) for Θ with a Lipschitz derivative.
     """

@@ -17,7 +17,14 @@ _AT_ONCE = 32
 
 
 class SmallestPopulation(NamedTuple):
-    """The least number of agents, and the measure there and with one agent less (NaN for a single agent)."""
+    """The least number of agents that makes a measure at most ε.
+
+    Attributes:
+      num_agents: N.
+      value: the measure with N agents, in units of reward.
+      value_before: with N − 1; NaN for a single agent.
+      measure: "gain", "value_gap" or "bound".
+    """
 
     num_agents: int
     value: float

@@ -60,6 +60,14 @@ def graph_game(
 
     Raises:
       ValueError: naming the edge or the node that does not fit.
+
+    Example:
+      >>> import mfgjax as mfg
+      >>> edges = [("home", "home"), ("home", "bar"), ("bar", "bar")]
+      >>> bar = mfg.games.NodeReward(value={"bar": 1.0}, congestion={"bar": 2.0})
+      >>> game = mfg.games.graph_game(edges, horizon=2, initial={"home": 1.0}, terminal=bar)
+      >>> mfg.games.moves(game)
+      [['home', 'bar'], ['bar']]
     """
     names, table = next_nodes(edges, nodes)
     place = {name: i for i, name in enumerate(names)}

@@ -35,6 +35,9 @@ def random_dense(
       num_actions: A ≥ 1.
       horizon: H ≥ 1.
       steepness: c.
+
+    Raises:
+      ValueError: if an argument is out of range, naming it.
     """
     S = _checks.integer_at_least("num_states", num_states, 1)
     A = _checks.integer_at_least("num_actions", num_actions, 1)

@@ -25,6 +25,9 @@ def resource_allocation(preset: str = "paper", *, self_loop_at_2: bool = True) -
         author's published code.
       self_loop_at_2: False takes the edge 2→2 away, as the paper's fifth footnote supposes.
 
+    Raises:
+      ValueError: if there is no such preset.
+
     Source: Guan et al. (2021), arXiv:2110.07469, section V; what the text leaves open (μ_0, H, the
     reference policy) is as in the first author's published code.
     """

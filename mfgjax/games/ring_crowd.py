@@ -19,6 +19,9 @@ def ring_crowd(num_states: int = 20, horizon: int = 20, congestion: float = 1.0)
       horizon: H ≥ 1.
       congestion: weight of the crowd.
 
+    Raises:
+      ValueError: if an argument is out of range, naming it.
+
     Source: the ring games of Pérolat et al. (2021), arXiv:2103.00623, with a linear crowd term.
     """
     n = _checks.integer_at_least("num_states", num_states, 3)

@@ -33,6 +33,9 @@ def coordination(field: float = 0.0, strength: float = 1.0) -> FiniteHorizonGame
       field: what state 1 pays beyond state 0; `game.reward.L.field`.
       strength: of the wish to be together; `game.reward.L.strength`.
 
+    Raises:
+      ValueError: if a number is not finite.
+
     Source: the mean-field Ising model with logit choice: Brock and Durlauf (2001), Review of Economic
     Studies 68.
     """

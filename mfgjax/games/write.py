@@ -64,6 +64,9 @@ def edges_of_policy(game: FiniteHorizonGame | StationaryGame, policy: Any) -> di
     Args:
       game: a graph game.
       policy: π(a|s) as `[S, A]`, or `[1, S, A]`.
+
+    Raises:
+      ValueError: if the policy changes over time.
     """
     table = np.asarray(policy)
     if table.ndim == 3 and len(table) != 1:

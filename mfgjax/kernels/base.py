@@ -37,11 +37,15 @@ class AbstractKernel(eqx.Module):
 
     @property
     @abstractmethod
-    def num_states(self) -> int: ...
+    def num_states(self) -> int:
+        """S."""
+        ...
 
     @property
     @abstractmethod
-    def num_actions(self) -> int: ...
+    def num_actions(self) -> int:
+        """A."""
+        ...
 
     @property
     @abstractmethod

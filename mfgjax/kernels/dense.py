@@ -16,6 +16,9 @@ class DenseKernel(AbstractKernel):
 
     Args:
       probabilities: P(s'|s,a) as `[S, A, S]`, or `[H, S, A, S]` when it changes with time.
+
+    Raises:
+      ValueError: if the shape does not fit. Whether rows are probabilities is checked with a game.
     """
 
     probabilities: Float[Array, "#T S A S *batch"]
@@ -46,10 +49,12 @@ class DenseKernel(AbstractKernel):
 
     @property
     def num_states(self) -> int:
+        """S."""
         return self.probabilities.shape[1]
 
     @property
     def num_actions(self) -> int:
+        """A."""
         return self.probabilities.shape[2]
 
     @property

@@ -17,6 +17,9 @@ class RestartKernel(AbstractKernel):
     Args:
       law: probabilities `[S]` of the next state.
       num_actions: A.
+
+    Raises:
+      ValueError: if a shape does not fit.
     """
 
     law: Float[Array, "S *batch"]
@@ -46,10 +49,12 @@ class RestartKernel(AbstractKernel):
 
     @property
     def num_states(self) -> int:
+        """S."""
         return self.law.shape[0]
 
     @property
     def num_actions(self) -> int:
+        """A."""
         return self.actions
 
     @property
@@ -68,6 +73,9 @@ class MixtureKernel(AbstractKernel):
     Args:
       parts: the kernels P_k, each the same at all times, with equal numbers of states and actions.
       weights: their probabilities w_k, one number each.
+
+    Raises:
+      ValueError: if the parts do not fit together, or weights are not one number for each.
     """
 
     parts: tuple[AbstractKernel, ...]
@@ -103,10 +111,12 @@ class MixtureKernel(AbstractKernel):
 
     @property
     def num_states(self) -> int:
+        """S."""
         return self.parts[0].num_states
 
     @property
     def num_actions(self) -> int:
+        """A."""
         return self.parts[0].num_actions
 
     @property

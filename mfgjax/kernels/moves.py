@@ -49,10 +49,12 @@ class MovesKernel(AbstractKernel):
 
     @property
     def num_states(self) -> int:
+        """S."""
         return self.next_state.shape[0]
 
     @property
     def num_actions(self) -> int:
+        """A."""
         return self.next_state.shape[1]
 
     @property

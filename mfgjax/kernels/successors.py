@@ -17,6 +17,9 @@ class SuccessorKernel(AbstractKernel):
     Args:
       successors: next states `[S, A, K]`, integers; −1 marks an unused place, whose probability must be 0.
       probabilities: their probabilities, `[S, A, K]`, or `[H, S, A, K]` when they change with time.
+
+    Raises:
+      ValueError: if shapes do not fit, or an unused place has a probability.
     """
 
     successors: Int[Array, "S A K"]
@@ -58,10 +61,12 @@ class SuccessorKernel(AbstractKernel):
 
     @property
     def num_states(self) -> int:
+        """S."""
         return self.successors.shape[0]
 
     @property
     def num_actions(self) -> int:
+        """A."""
         return self.successors.shape[1]
 
     @property

@@ -65,6 +65,9 @@ class Polynomial(eqx.Module):
     Args:
       exponent: w in (1/2, 1): slow enough to forget the start, fast enough to average noise.
 
+    Raises:
+      ValueError: if an argument is out of range, naming it.
+
     Source: Even-Dar and Mansour (2003), JMLR 5; Lee et al. (2021), arXiv:2006.11683, theorem 4.
     """
 

@@ -62,6 +62,9 @@ def tmfq_updates(
       delta: δ in (0, 1), the probability of failure.
       exponent: w in (1/2, 1), of the step size.
 
+    Returns:
+      log10 of the number, −inf where it is 0.
+
     Raises:
       ValueError: naming the argument that is out of range.
 
@@ -104,6 +107,9 @@ def tmfq_updates_contracting(
       distance: ε in (0, 1).
       delta: δ in (0, 1).
       exponent: w in (1/2, 1).
+
+    Returns:
+      log10 of the number, −inf where it is 0.
 
     Raises:
       ValueError: naming the argument that is out of range.
@@ -154,6 +160,9 @@ def online_agents(
       distance: ε in (0, 1).
       delta: δ in (0, 1).
       exponent: w in (1/2, 1).
+
+    Returns:
+      log10 of the number, −inf where it is 0.
 
     Raises:
       ValueError: naming the argument that is out of range.
@@ -238,6 +247,9 @@ def model_guarantee(
       delta: δ in (0, 1).
       num_steps: k₀ ≥ 1, steps at each of which it shall hold.
 
+    Returns:
+      A `Guarantee`.
+
     Raises:
       ValueError: naming the argument that is out of range.
 
@@ -268,6 +280,9 @@ def frozen_contraction(
       response: how agents act.
       mean_field: z, `[S]`.
       regeneration: ζ in (0, 1): at every pair the next state has a part ζ that does not depend on (s, a).
+
+    Returns:
+      `(formula, exact)`, both ≥ 0; the exact factor is never above the formula.
 
     Raises:
       ValueError: naming the argument that is out of range.

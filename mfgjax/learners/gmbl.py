@@ -29,6 +29,9 @@ class GMBL(AbstractLearner):
     Args:
       num_samples: n ≥ 1, draws of each pair at each step.
 
+    Raises:
+      ValueError: if an argument is out of range, naming it.
+
     Source: Lee et al. (2021), arXiv:2006.11683, section 4.2 ("GMBL" in section 6).
     """
 

@@ -17,6 +17,9 @@ class IQL(AbstractLearner):
       num_agents: I ≥ 1.
       rate: α as a callable of the number of the agent's visits, such as an optax schedule; None: n^−0.77.
 
+    Raises:
+      ValueError: if an argument is out of range, naming it.
+
     Source: the baseline of Lee et al. (2021), arXiv:2006.11683, section 6.
     """
 

@@ -34,6 +34,9 @@ class MFQ(AbstractLearner):
       num_seen: how many others are looked at.
       rate: α as a callable of the number of the agent's visits, such as an optax schedule; None: n^−0.77.
 
+    Raises:
+      ValueError: if an argument is out of range, naming it.
+
     Source: the variant of Yang et al. (2018), ICML, with which Lee et al. (2021), arXiv:2006.11683, section 6, compare.
     """
 

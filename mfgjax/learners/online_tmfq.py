@@ -34,6 +34,9 @@ class OnlineTMFQ(AbstractLearner):
       decay: of a running memory, in [0, 1].
       sweeps: of value iteration at each step.
 
+    Raises:
+      ValueError: if an argument is out of range, naming it.
+
     Source: Lee et al. (2021), arXiv:2006.11683, algorithm 3.
     """
 

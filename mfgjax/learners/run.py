@@ -88,6 +88,13 @@ def run(
     Raises:
       ValueError: if an argument is invalid.
 
+    Example:
+      >>> import mfgjax as mfg
+      >>> game, response = mfg.games.infection_spread(), mfg.Trembling(0.2)
+      >>> run = mfg.learners.run(game, response, mfg.learners.GMBL(100), num_steps=5, num_seeds=2)
+      >>> run.laws.shape  # seeds, steps and the start, states
+      (2, 6, 25)
+
     Source: Lee et al. (2021), arXiv:2006.11683, sections 4-6.
     """
     task = task_of(game, response, learner, simulator)

@@ -72,6 +72,9 @@ def load_run(
       response: likewise.
       learner: likewise.
 
+    Returns:
+      The `Run`, the state of its learner included.
+
     Raises:
       ValueError: if there is no such file, it is damaged, of another program or another version of the format, or its
         learner's state has other shapes than that of `learner` in `game`.

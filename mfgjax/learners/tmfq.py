@@ -37,6 +37,9 @@ class TMFQ(AbstractLearner):
       rate: α as a callable of the number of visits of the pair, such as an optax schedule; None: n^−0.77.
       decay: what remains of the visits from one population to the next, in [0, 1]; 0 starts them anew, as printed.
 
+    Raises:
+      ValueError: if an argument is out of range, naming it.
+
     Source: Lee et al. (2021), arXiv:2006.11683, algorithm 2 and eq. (6).
     """
 

@@ -39,10 +39,12 @@ class AbstractGame(eqx.Module):
 
     @property
     def num_states(self) -> int:
+        """S."""
         return self.initial.shape[0]
 
     @property
     def num_actions(self) -> int:
+        """A."""
         return self.available.shape[2]
 
     @property
@@ -52,6 +54,7 @@ class AbstractGame(eqx.Module):
 
     @property
     def dtype(self) -> jnp.dtype:
+        """The precision of the floating arrays."""
         return self.initial.dtype
 
     @property

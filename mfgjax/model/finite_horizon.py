@@ -44,6 +44,13 @@ class FiniteHorizonGame(AbstractGame):
     Raises:
       ValueError: naming the field, the first offending place and its value.
 
+    Example:
+      >>> import mfgjax as mfg
+      >>> moves = mfg.MovesKernel([[0, 1], [1, 0]])  # action 0 stays, action 1 moves
+      >>> game = mfg.FiniteHorizonGame(moves, lambda t, mu: -mu[:, None], initial=[1.0, 0.0], horizon=3)
+      >>> f"{mfg.solve(game, mfg.EntropyRegularized(beta=10.0)).mean_field[3, 1]:.2f}"
+      '0.50'
+
     Source: Guan et al. (2021), arXiv:2110.07469, section II; the pairwise class there is `PairwiseReward`.
     """
 

@@ -19,9 +19,13 @@ AnyGame = FiniteHorizonGame | StationaryGame | LaneGame
 
 
 class BestResponse(NamedTuple):
-    """What `respond` returns: policy, its log, the values and the action values behind it.
+    """What `respond` returns. Of a stationary game the arrays have no axis of times.
 
-    Of a stationary game they have no axis of times.
+    Attributes:
+      policy: π_t(a|s).
+      log_policy: its log, −inf where it is 0.
+      values: V_t(s), in units of reward.
+      q: Q_t(s,a), likewise.
     """
 
     policy: Float[Array, "T S A"]

@@ -117,6 +117,9 @@ class PairwiseReward(eqx.Module):
       theta: Θ as a callable `(t, x) -> array of the shape of x`; None is the identity. What one wants to
         sweep or differentiate in it is a field of an `equinox.Module`.
 
+    Raises:
+      ValueError: if Θ is no callable. Whether L fits a game is checked with the game.
+
     Source: Guan et al. (2021), arXiv:2110.07469, eqs. (3), (5), (10).
     """
 
@@ -131,6 +134,7 @@ class PairwiseReward(eqx.Module):
 
     @property
     def takes_lanes(self) -> bool:
+        """Whether the parts, and so the whole, work with a trailing axis of lanes."""
         # a table alone does not know of lanes that only Θ carries
         knows = all(part is None or getattr(part, "takes_lanes", False) for part in (self.L, self.theta))
         return knows and not isinstance(self.L, TableReward)
@@ -146,6 +150,9 @@ class Power(eqx.Module):
     Args:
       scale: a number.
       exponent: a whole number ≥ 1 (static: it selects code).
+
+    Raises:
+      ValueError: if the exponent is no whole number ≥ 1.
     """
 
     scale: Float[Array, "*batch"]
@@ -181,6 +188,7 @@ class Staged(eqx.Module):
 
     @property
     def takes_lanes(self) -> bool:
+        """Whether the parts, and so the whole, work with a trailing axis of lanes."""
         return all(getattr(part, "takes_lanes", False) for part in (self.running, self.terminal))
 
     def __call__(self, t: Scalar, x: Array) -> Array:

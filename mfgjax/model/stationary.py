@@ -48,6 +48,13 @@ class StationaryGame(AbstractGame):
     Raises:
       ValueError: naming the field, the first offending place and its value.
 
+    Example:
+      >>> import mfgjax as mfg
+      >>> kernel = [[[0.9, 0.1], [0.5, 0.5]], [[0.5, 0.5], [0.1, 0.9]]]
+      >>> game = mfg.StationaryGame(kernel, lambda z: -z[:, None], discount=0.5)
+      >>> f"{mfg.solve(game, mfg.EntropyRegularized(beta=2.0)).mean_field[1]:.2f}"
+      '0.50'
+
     Source: Lee et al. (2021), arXiv:2006.11683, section 2, eqs. (1), (2).
     """
 

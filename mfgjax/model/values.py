@@ -116,6 +116,12 @@ def exploitability(
     Raises:
       ValueError: for a response without a criterion (`Boltzmann`).
 
+    Example:
+      >>> import mfgjax as mfg, numpy as np
+      >>> game = mfg.games.left_right()
+      >>> float(mfg.exploitability(game, np.full((2, 3, 2), 0.5)))  # half go right, where it pays less
+      0.25
+
     Source: Guan et al. (2021), arXiv:2110.07469, definition 3 and eq. (14), with the gain of eq. (8).
     """
     policy = policy_of(game, policy, "exploitability(game, policy, response)")

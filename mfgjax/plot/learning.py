@@ -85,6 +85,9 @@ def plot_learned_laws(
 
     Returns:
       The axes.
+
+    Raises:
+      ValueError: if `runs` is something else.
     """
     checked(runs)
     cumulative = _checks.boolean("cumulative", cumulative)

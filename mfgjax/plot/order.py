@@ -27,6 +27,9 @@ def plot_bracket(found: Bracket, *, title: str | None = None, ax: Axes | None = 
 
     Returns:
       The axes.
+
+    Raises:
+      ValueError: if `found` is something else.
     """
     if not isinstance(found, Bracket):
         raise ValueError(f"`found` must be what `bracket` returns; got {_checks.shorten(found)}.")
@@ -67,6 +70,9 @@ def plot_hysteresis(
 
     Returns:
       The axes.
+
+    Raises:
+      ValueError: if `found` is something else.
     """
     if not isinstance(found, Hysteresis):
         raise ValueError(f"`found` must be what `hysteresis` returns; got {_checks.shorten(found)}.")

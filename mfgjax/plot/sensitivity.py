@@ -22,6 +22,9 @@ def plot_sensitivity(
 
     Returns:
       The axes; of a trembling equilibrium the title ends with the smallest action gap.
+
+    Raises:
+      ValueError: if nothing moves the quantity.
     """
     rows = found.top(_checks.integer_at_least("top", top, 1))
     if not rows:

@@ -29,6 +29,9 @@ def plot_search(found: Tuned, *, title: str | None = None, ax: Axes | None = Non
 
     Returns:
       The axes.
+
+    Raises:
+      ValueError: if `found` is something else.
     """
     if not isinstance(found, Tuned):
         raise ValueError(f"`found` must be what `design.tune` returns; got {_checks.shorten(found)}.")
@@ -114,6 +117,9 @@ def plot_tuned(
 
     Returns:
       Both axes; the figure is `returned[0].figure`.
+
+    Raises:
+      ValueError: if `axes` are not two.
     """
     if axes is None:
         _, axes = plt.subplots(1, 2, figsize=(12, 4.4), layout="constrained")
@@ -146,6 +152,9 @@ def plot_trade_off(
 
     Returns:
       The axes.
+
+    Raises:
+      ValueError: if `found` is something else.
     """
     if not isinstance(found, TradeOff):
         raise ValueError(f"`found` must be what `design.trade_off` returns; got {_checks.shorten(found)}.")

@@ -72,6 +72,12 @@ class EntropyRegularized(AbstractTempered):
     Raises:
       ValueError: naming the entry that is out of range.
 
+    Example:
+      >>> import mfgjax as mfg
+      >>> response = mfg.EntropyRegularized(beta=2.0, reference=[[0.9, 0.1], [0.5, 0.5], [0.5, 0.5]])
+      >>> f"{mfg.solve(mfg.games.left_right(), response).policy[0, 0, 0]:.2f}"
+      '0.80'
+
     Source: Guan et al. (2021), arXiv:2110.07469, eq. (15).
     """
 

@@ -19,6 +19,9 @@ class Greedy(AbstractByBackup):
     Args:
       tie: which maximiser is taken, "smallest" or "largest" index.
 
+    Raises:
+      ValueError: if `tie` is another word.
+
     Source: Guan et al. (2021), arXiv:2110.07469, eq. (12), which leaves the choice at ties open.
     """
 

@@ -28,6 +28,9 @@ class Anderson(AbstractSolver):
       mixing: η in (0, 1].
       atol: tolerance on the residual; None for the default of the precision, 0 to run `max_steps`.
 
+    Raises:
+      ValueError: if an argument is out of range, naming it.
+
     Source: Walker and Ni (2011), SIAM J. Numer. Anal. 49(4).
     """
 

@@ -28,6 +28,9 @@ class Auto:
 
     Args:
       atol: tolerance on the criterion; None for the default of the precision.
+
+    Raises:
+      ValueError: if an argument is out of range, naming it.
     """
 
     atol: float | None = None

@@ -28,6 +28,9 @@ class Continuation(AbstractSolver):
       start: β at which to start; None: where β times the span of the action values is 1.
       largest_step: of one step along the path; log β and the flow both count.
       atol: tolerance on the criterion; None for the default of the precision.
+
+    Raises:
+      ValueError: if an argument is out of range, naming it.
     """
 
     through_folds: bool = eqx.field(static=True)

@@ -25,6 +25,9 @@ class Lagged(AbstractSolver):
       damping: α in (0, 1].
       atol: tolerance on the residual; None for the default of the precision, 0 to run `max_steps`.
 
+    Raises:
+      ValueError: if an argument is out of range, naming it.
+
     Source: Lee et al. (2021), arXiv:2006.11683, section 5, with exact learning.
     """
 

@@ -33,6 +33,9 @@ class MirrorDescent(AbstractSolver):
       prior_beta: for `Greedy` with `prior_steps`: inverse temperature of the regularisation.
       atol: tolerance on the criterion; None for the default of the precision, 0 to run `max_steps`.
 
+    Raises:
+      ValueError: if an argument is out of range, naming it.
+
     Source: Pérolat et al. (2021), arXiv:2103.00623; Isobe, Abe and Ariu, NeurIPS 2025 (regularised and
     proximal form); prior descent: Cui and Koeppl (2021), arXiv:2102.01585.
     """

@@ -24,6 +24,9 @@ class Newton(AbstractSolver):
 
     Args:
       atol: tolerance on the residual; None for the default of the precision, 0 to run `max_steps`.
+
+    Raises:
+      ValueError: if an argument is out of range, naming it.
     """
 
     atol: float | None = eqx.field(static=True)

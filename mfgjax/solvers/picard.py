@@ -30,6 +30,9 @@ class Picard(AbstractSolver):
         later ones weighing more.
       atol: tolerance on the criterion; None for the default of the precision, 0 to run `max_steps`.
 
+    Raises:
+      ValueError: if an argument is out of range, or damping and averaging are both given.
+
     Source: Guan et al. (2021), arXiv:2110.07469, eq. (16) iterated; averaging: Perrin et al. (2020),
     arXiv:2007.03458; in stationary games Lee et al. (2021), arXiv:2006.11683, algorithm 1.
     """

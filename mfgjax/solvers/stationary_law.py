@@ -25,6 +25,9 @@ class StationaryLaw(AbstractSolver):
       damping: α in (0, 1].
       atol: tolerance on the residual; None for the default of the precision, 0 to run `max_steps`.
 
+    Raises:
+      ValueError: if an argument is out of range, naming it.
+
     Source: the best-response dynamics of Adlakha and Johari (2013), Operations Research 61(4), from which Lee et al.
     (2021), arXiv:2006.11683, sections 3 and 5, set theirs apart.
     """

@@ -1,0 +1,36 @@
+"""The site. Build it with `sphinx-build -W --keep-going -b html docs build/site`."""
+
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).parent
+sys.path[:0] = [str(HERE.parent), str(HERE / "_ext")]
+
+import notebooks  # noqa: E402  # of _ext
+
+project = "mfgjax"
+copyright = "the authors of mfgjax"
+extensions = ["sphinx.ext.autodoc", "sphinx.ext.napoleon", "myst_nb", "sphinx_design"]
+extensions += ["docstrings", "command_line", "links", "typography"]  # of _ext
+exclude_patterns = ["_ext"]
+
+html_theme = "furo"
+html_title = "mfgjax"
+html_theme_options = {"navigation_with_keys": True}
+smartquotes = False  # "beta" is a string
+html_copy_source = False
+python_maximum_signature_line_length = 90
+toc_object_entries_show_parents = "hide"
+
+myst_enable_extensions = ["colon_fence", "deflist"]
+myst_heading_anchors = 4
+nb_execution_mode = "off"  # notebooks are committed with their outputs
+nb_merge_streams = True
+
+autodoc_typehints = "none"  # `docstrings` writes signatures, with shapes
+autodoc_member_order = "bysource"
+autodoc_inherit_docstrings = True
+napoleon_numpy_docstring = False
+napoleon_attr_annotations = True
+
+notebooks.copy(HERE.parent / "notebooks", HERE / "notebooks")

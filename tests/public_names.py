@@ -1,0 +1,90 @@
+"""The public names of the library, which `__init__` files re-export. `python tests/public_names.py` lists them anew."""
+
+import ast
+import enum
+import importlib
+import inspect
+import sys
+from pathlib import Path
+from typing import Any
+
+SNAPSHOT = Path(__file__).parent / "public_api.txt"
+MODULES = ("", "certify", "design", "finite", "games", "io", "learners", "plot")
+
+
+def public_names() -> dict[str, Any]:
+    """Return every public function and class, and the constants, by its full name."""
+    found: dict[str, Any] = {}
+    for short in MODULES:
+        module = importlib.import_module(f"mfgjax.{short}" if short else "mfgjax")
+        tree = ast.parse(Path(str(module.__file__)).read_text(encoding="utf-8"))
+        for name in _exported(tree) or _defined(tree):
+            thing = getattr(module, name)
+            if not inspect.ismodule(thing):
+                found[f"{module.__name__}.{name}"] = thing
+    return found
+
+
+def _exported(tree: ast.Module) -> list[str]:
+    """Return what a package hands on as `from .x import Y as Y`."""
+    lines = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    return [alias.name for line in lines for alias in line.names if alias.asname == alias.name]
+
+
+def _defined(tree: ast.Module) -> list[str]:
+    """Return what a module defines itself."""
+    kinds = ast.FunctionDef | ast.ClassDef
+    return [node.name for node in tree.body if isinstance(node, kinds) and not node.name.startswith("_")]
+
+
+def members(thing: type) -> dict[str, Any]:
+    """Return the public methods and properties of a class, less those that a public class of the library gives it."""
+    public = set(map(id, public_names().values()))
+    found = {}
+    for parent in reversed(thing.__mro__):
+        if parent.__module__.startswith("mfgjax") and (parent is thing or id(parent) not in public):
+            found |= {n: x for n, x in vars(parent).items() if inspect.isfunction(x) or isinstance(x, property)}
+    return {name: x for name, x in found.items() if not name.startswith("_")}
+
+
+def signature(thing: Any) -> str:
+    """Return the parameters with their defaults as text, without annotations, which differ between versions."""
+    parameters = inspect.signature(thing).parameters.values()
+    shown = [p.replace(annotation=p.empty, default=_Shown(p.default)) for p in parameters]
+    return str(inspect.Signature(shown))
+
+
+class _Shown:
+    """A default as it is written, on which the list does not depend more than it must."""
+
+    def __new__(cls, value: Any) -> Any:
+        if value is inspect.Parameter.empty:
+            return value
+        shown = super().__new__(cls)
+        shown.text = value.__name__ if inspect.isclass(value) or inspect.isfunction(value) else repr(value)
+        return shown
+
+    def __repr__(self) -> str:
+        return self.text
+
+
+def listing() -> str:
+    """Return every public name with its signature, a line each, and below classes what they offer."""
+    lines = []
+    for name, thing in sorted(public_names().items()):
+        if not callable(thing):
+            lines.append(name)
+            continue
+        if inspect.isclass(thing) and issubclass(thing, enum.Enum):
+            lines += [name, *(f"    {entry.name} = {entry.value}" for entry in thing)]
+            continue
+        lines.append(name + signature(thing))
+        if inspect.isclass(thing):
+            for member, x in sorted(members(thing).items()):
+                lines.append(f"    {member}" + ("" if isinstance(x, property) else signature(x)))
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    SNAPSHOT.write_text(listing(), encoding="utf-8")
+    print(f"{SNAPSHOT}: {len(public_names())} names", file=sys.stderr)

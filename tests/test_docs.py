@@ -1,0 +1,215 @@
+"""The site is true: docstrings say what they must, what is shown runs, and no public name changes unnoticed."""
+
+import ast
+import doctest
+import inspect
+import re
+import shlex
+import sys
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+import pytest
+import typer
+from public_names import SNAPSHOT, listing, members, public_names
+
+import mfgjax as mfg
+from mfgjax.cli.app import app
+from mfgjax.solve import checked
+
+ROOT = Path(__file__).parent.parent
+PAGES = sorted((ROOT / "docs").glob("*.md"))
+NAMES = public_names()
+FUNCTIONS = {name: x for name, x in NAMES.items() if inspect.isfunction(x)}
+CLASSES = {name: x for name, x in NAMES.items() if inspect.isclass(x)}
+ELSEWHERE = ("sweeps",)  # run by test_readme
+LINES = re.DOTALL | re.MULTILINE
+
+
+def documented(doc: str, section: str) -> set[str]:
+    """Return the names that a section of a docstring explains."""
+    found = re.search(rf"^{section}:\n((?:[ ]+.*\n|\n)*)", doc + "\n", flags=re.MULTILINE)
+    return set() if found is None else set(re.findall(r"^  \*{0,2}(\w+): \S", found[1], flags=re.MULTILINE))
+
+
+def parameters_of(thing: Any) -> set[str]:
+    return {name for name in inspect.signature(thing).parameters if not name.startswith("_")}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_function_says_what_its_arguments_are_and_what_it_returns(name):
+    doc = inspect.getdoc(FUNCTIONS[name]) or ""
+    assert doc.splitlines()[0].endswith("."), "one sentence first"
+    assert documented(doc, "Args") == parameters_of(FUNCTIONS[name])
+    assert "\nReturns:" in doc or re.match(r"(Return|Build|Write|Draw|Check|Place) ", doc)
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_a_class_says_what_its_arguments_or_attributes_are(name):
+    thing, doc = CLASSES[name], inspect.getdoc(CLASSES[name]) or ""
+    assert doc.splitlines()[0].endswith("."), "one sentence first"
+    if name == "mfgjax.RESULTS" or not parameters_of(thing):
+        return
+    said = documented(doc, "Args") | documented(doc, "Attributes")
+    assert said >= parameters_of(thing) - {"message"}  # of an exception
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_what_a_class_offers_is_documented(name):
+    for member, x in members(CLASSES[name]).items():
+        assert inspect.getdoc(getattr(CLASSES[name], member, x)) or inspect.getdoc(x), member
+
+
+def test_what_can_raise_says_so():
+    """A `raise ValueError` or a check in the body of a public function is in its docstring."""
+    for name, function in FUNCTIONS.items():
+        if re.search(r"raise ValueError|_checks\.(?!is_traced)", inspect.getsource(function)):
+            assert "ValueError" in documented(inspect.getdoc(function) or "", "Raises"), name
+
+
+@pytest.mark.parametrize("name", [n for n, x in NAMES.items() if ">>> " in (getattr(x, "__doc__", "") or "")])
+def test_the_examples_in_docstrings_run(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    thing = NAMES[name]
+    test = doctest.DocTestParser().get_doctest(inspect.getdoc(thing) or "", {}, name, None, None)
+    runner = doctest.DocTestRunner(verbose=False, optionflags=doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS)
+    told: list[str] = []
+    runner.run(test, out=told.append)
+    assert not runner.failures, "".join(told)
+
+
+def test_the_reference_has_every_public_name():
+    pages = "\n".join(page.read_text(encoding="utf-8") for page in (ROOT / "docs" / "reference").glob("*.md"))
+    shown = set()
+    for module, block in re.findall(r"currentmodule:: (\S+)\n(.*?)```", pages, flags=re.DOTALL):
+        shown |= {f"{module}.{name}" for name in re.findall(r"auto\w+:: (\S+)", block)}
+    # certify's are in `mfgjax` itself
+    assert {name for name in NAMES if not name.startswith(("mfgjax.certify.", "mfgjax.__"))} <= shown
+
+
+def test_public_names_and_signatures_are_as_listed():
+    """If a change is meant: `python tests/public_names.py` writes the list anew, and the changelog says so."""
+    assert listing() == SNAPSHOT.read_text(encoding="utf-8")
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    text = re.sub(r"^<!-- not run .*-->\n```python.*?^```", "", page.read_text(encoding="utf-8"), flags=LINES)
+    return re.findall(rf"^```{language}\n(.*?)^```", text, flags=LINES)
+
+
+def run_and_compare(source: str, names: dict[str, Any]) -> None:
+    """Run statements; where an expression has a value as its comment, compare them to the digits shown."""
+    lines = source.splitlines()
+    for node in ast.parse(source).body:
+        if not isinstance(node, ast.Expr):
+            exec(compile(ast.Module([node], []), source.split("\n", 1)[0], "exec"), names)
+            continue
+        value = eval(compile(ast.Expression(node.value), "page", "eval"), names)
+        comment = lines[(node.end_lineno or 1) - 1].partition("  # ")[2]
+        shown = re.match(r"[\[(].*[\])]$|\{.*\}$|-?\d[\d.e+-]*$|'.*'$|True$|False$", comment)
+        if shown and value is not None:
+            assert_shown(value, shown[0])
+
+
+def assert_shown(value: Any, text: str) -> None:
+    expected = ast.literal_eval(text)
+    if isinstance(expected, str | bool | dict) or "'" in text:
+        assert value == expected
+        return
+    value, expected = np.array(value, float), np.array(expected, float)
+    assert value.shape == expected.shape
+    numbers = re.findall(r"\d+(?:\.\d+)?", text)
+    off = [0.51 * 10.0 ** -len(number.partition(".")[2]) for number in numbers]  # half of the last digit shown
+    assert (abs(value - expected).ravel() <= off).all(), f"{value} is not {text}"
+
+
+SHOWN = [page for page in PAGES if blocks(page, "python") and page.stem not in ELSEWHERE]
+
+
+@pytest.mark.parametrize("page", SHOWN, ids=lambda page: page.stem)
+def test_the_python_of_a_page_runs_and_gives_what_it_shows(page, tmp_path, monkeypatch):
+    matplotlib.use("Agg")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
+    names: dict[str, Any] = {}
+    for block in blocks(page, "python"):
+        if "jax.distributed.initialize" in block:  # waits for the other hosts
+            continue
+        # JAX has started here, so the number of devices is what it is
+        run_and_compare(block.replace("mfg.use_cpu_cores()", ""), names)
+    matplotlib.pyplot.close("all")
+
+
+@pytest.mark.parametrize("page", [*PAGES, ROOT / "README.md"], ids=lambda p: p.stem)
+def test_the_commands_of_a_page_are_understood(page):
+    """Commands, arguments and options exist; nothing is run."""
+    commands = typer.main.get_command(app).commands  # pyright: ignore[reportAttributeAccessIssue]
+    text = page.read_text(encoding="utf-8")
+    shown = re.findall(r"`(mfgjax [^`\n]+)`", text)
+    for block in [*blocks(page, "sh"), *blocks(page, "console")]:
+        shown += re.findall(r"(?:^|&& |/)(?:\$ )?(mfgjax .+)$", block, flags=re.MULTILINE)
+    for line in shown:
+        name, *arguments = shlex.split(re.split(r" (?:\||&&|>|#)", line)[0])[1:]
+        if name.isupper():  # `mfgjax COMMAND --help`
+            continue
+        assert name in commands, line
+        if arguments and "..." not in arguments:
+            commands[name].make_context(name, arguments)
+
+
+def test_links_between_pages_lead_somewhere():
+    for page in [*PAGES, *(ROOT / "docs" / "reference").glob("*.md"), ROOT / "README.md"]:
+        for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
+            path = page.parent / target
+            # the site writes these
+            assert path.exists() or path.name == "command-line.md", f"{page.name}: {target}"
+
+
+def test_the_page_of_commands_has_them_all(monkeypatch):
+    monkeypatch.setattr(sys, "path", [str(ROOT / "docs" / "_ext"), *sys.path])
+    import command_line
+
+    page = command_line.page()
+    for name in typer.main.get_command(app).commands:  # pyright: ignore[reportAttributeAccessIssue]
+        assert f"## mfgjax {name}\n" in page
+    assert "[b]" not in page and "`--beta NUMBER`" in page
+
+
+def table_after(page: str, words: str) -> list[list[str]]:
+    """Return the rows of the first table below some words, without markup."""
+    text = (ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8").split(words, 1)[1]
+    found = re.search(r"^\|.*\n\|[-|]+\|\n((?:\|.*\n)+)", text, flags=re.MULTILINE)
+    assert found is not None
+    head = text[found.start() :].splitlines()[0]
+    rows = [head, *found[1].splitlines()]
+    return [[cell.strip().replace("`", "") for cell in row.strip("|").split("|")] for row in rows]
+
+
+@pytest.mark.parametrize(
+    ("words", "game"),
+    [("With a finite horizon:", mfg.games.left_right), ("In a stationary game:", mfg.games.infection_tipping)],
+)
+def test_the_table_says_which_solver_goes_with_which_response(words, game):
+    made = {"Trembling": mfg.Trembling(0.1), "EpsilonGreedy": mfg.EpsilonGreedy(0.1), "Greedy": mfg.Greedy()}
+    made |= {"EntropyRegularized": mfg.EntropyRegularized(1.0), "Boltzmann": mfg.Boltzmann(1.0)}
+    head, *rows = table_after("choose-a-solver", words)
+    for responses, *cells in rows:
+        for response in responses.split(", "):
+            for solvers, said in zip(head[1:], cells, strict=True):
+                for solver in solvers.split(", "):
+                    assert goes(game(), made[response], getattr(mfg, solver)()) == (said == "yes"), (response, solver)
+
+
+def goes(game: Any, response: Any, solver: Any) -> bool:
+    try:
+        checked(game, response, solver, None)
+    except ValueError:
+        return False
+    return True
+
+
+def test_the_table_of_codes_has_them_all():
+    _, *rows = table_after("my-solve-fails", "## The codes")
+    assert {row[1]: int(row[0]) for row in rows} == {result.name: result.value for result in mfg.RESULTS}
