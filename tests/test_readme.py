@@ -18,7 +18,7 @@ def blocks(language, text=README):
 
 
 def test_the_python_examples_run_and_give_what_their_comments_say():
-    first, own, swept, proved, agents, shaped = blocks("python")
+    first, own, swept, proved, agents, shaped, rest = blocks("python")
     names: dict = {}
     exec(compile(first, "README.md", "exec"), names)
     shown = re.search(r"eq\.mean_field\[-1\]\s+# (\[.*\])", first)
@@ -41,6 +41,14 @@ def test_the_python_examples_run_and_give_what_their_comments_say():
     np.testing.assert_allclose(example["gain"].gain, np.array(eval(shown[1])), rtol=0.02)
     exec(compile(shaped, "README.md", "exec"), example)
     np.testing.assert_allclose(example["found"].reference, np.broadcast_to(example["rho"], (6, 5, 3)), atol=1e-9)
+    exec(compile(rest, "README.md", "exec"), example)
+    # the golden values of this game's equilibria
+    means = [float(end.mean_state) for end in (example["ends"].least, example["ends"].greatest)]
+    np.testing.assert_allclose(means, [8.890705, 20.109247], atol=1e-6)
+    assert example["ends"].certificate.startswith("holds") and "at least two" in example["ends"].certificate
+    assert example["path"].jumps(0.3) == {"there": [(0.2, 0.24)], "back": [(0.11, 0.15)]}
+    alone, shared = (example[name].mean_state[:, -1] for name in ("alone", "shared"))
+    assert abs(alone.mean() - 10) < 1 and abs(shared.mean() - 19) < 1
     assert int(example["report"].unique) == 1 and float(example["report"]["distance"].value) < 1e-8
 
 
@@ -62,6 +70,10 @@ def test_the_other_commands_exist():
         "certify",
         *["simulate"] * 2,
         "reproduce",
+        "solve",
+        "certify",
+        "learn",
+        *["reproduce"] * 2,
     ]
     assert ROOT.joinpath(lines[0][2]).exists()
 

@@ -1,6 +1,7 @@
 """Two details of type: an underscore in a formula is an underscore, and what a parameter means follows a dash."""
 
 import re
+from pathlib import Path
 from typing import Any
 
 from docutils import nodes
@@ -24,7 +25,7 @@ def _outside(pattern: re.Pattern[str], text: str, change: Any) -> str:
 
 
 def _read(app: Any, docname: str, source: list[str]) -> None:
-    if app.env.doc2path(docname).endswith(".md"):
+    if Path(app.env.doc2path(docname)).suffix == ".md":
         source[0] = _escaped(source[0])
 
 
