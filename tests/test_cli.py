@@ -348,6 +348,25 @@ def test_the_library_does_not_import_what_only_commands_need():
     assert found.stdout == f"set() {mfg.__version__}\n"
 
 
+def test_the_tab_key_offers_games_files_and_learners(tmp_path, monkeypatch):
+    """As bash asks, through the environment."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.toml").write_text("")
+    (tmp_path / "more").mkdir()
+    (tmp_path / "more" / "other.toml").write_text("")
+    (tmp_path / "notes.txt").write_text("")
+
+    def offered(line):
+        words = {"COMP_WORDS": f"mfgjax {line}", "COMP_CWORD": str(line.count(" ") + 1)}
+        return set(process("-m", "mfgjax", _MFGJAX_COMPLETE="complete_bash", **words).stdout.split())
+
+    assert {"mturk", "mine.toml", "more/"} <= offered("solve m") and "notes.txt" not in offered("solve ")
+    assert offered("solve infection-") == {"infection-spread", "infection-tipping"}
+    assert offered("solve infection_") == {"infection_spread", "infection_tipping"}
+    assert offered("tune more/") == {"more/other.toml"}
+    assert offered("learn mturk --learners iql,") == {"iql,tmfq", "iql,gmbl", "iql,online-tmfq", "iql,mfq"}
+
+
 def test_help_by_itself_does_not_import_jax():
     package = f"import sys, types; package = types.ModuleType('mfgjax'); package.__path__ = [{str(ROOT / 'mfgjax')!r}]"
     found = process("-c", f"{package}; sys.modules['mfgjax'] = package\n{HELP_WITHOUT_JAX}")

@@ -11,18 +11,8 @@ import numpy as np
 from .. import games
 from ..games import GameFile
 from ..model import FiniteHorizonGame, StationaryGame
+from .completion import NAMES
 
-NAMES = (
-    "resource_allocation",
-    "ring_crowd",
-    "grid_crowd",
-    "random_dense",
-    "coordination",
-    "left_right",
-    "infection_spread",
-    "infection_tipping",
-    "mturk",
-)
 RANGE = "START:STOP:COUNT, START:STOP:COUNT:log, a list such as 0.5,1,3, or one value"
 _MOST_VALUES = 10**7  # of a range
 

@@ -5,11 +5,17 @@ from typing import Annotated
 
 import typer
 
+from . import completion
 from .options import JsonOption, SingleOption, whole
 
 
 def tune(
-    file: Annotated[str, typer.Argument(metavar="FILE", help="A problem in TOML: docs/problem-file.md.")],
+    file: Annotated[
+        str,
+        typer.Argument(
+            metavar="FILE", help="A problem in TOML: docs/problem-file.md.", autocompletion=completion.files
+        ),
+    ],
     agents: Annotated[
         str | None,
         typer.Option(

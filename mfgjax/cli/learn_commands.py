@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from . import completion
 from .options import (
     Example,
     Figure,
@@ -26,7 +27,10 @@ def learn(
     names: Annotated[
         str,
         typer.Option(
-            "--learners", metavar="LIST", help="Who learns: some of tmfq, gmbl, online-tmfq, iql, mfq, with commas."
+            "--learners",
+            metavar="LIST",
+            help="Who learns: some of tmfq, gmbl, online-tmfq, iql, mfq, with commas.",
+            autocompletion=completion.learners,
         ),
     ] = "tmfq,gmbl,online-tmfq,iql,mfq",
     response: Annotated[TremblingResponse, typer.Option(help="How agents act on their values.")] = (

@@ -5,6 +5,8 @@ from typing import Annotated, Any
 
 import typer
 
+from . import completion
+
 
 class Response(StrEnum):
     """Values of `--response`."""
@@ -102,7 +104,12 @@ def whole(what: str) -> Any:
 
 # what commands share
 GameName = Annotated[
-    str, typer.Argument(help="Name of a ready-made game ([b]mfgjax list[/b]), or a TOML file.", show_default=False)
+    str,
+    typer.Argument(
+        help="Name of a ready-made game ([b]mfgjax list[/b]), or a TOML file.",
+        show_default=False,
+        autocompletion=completion.games,
+    ),
 ]
 BetaOption = Annotated[
     float | None, real("Inverse temperature, > 0, in 1/reward: small plays the reference, large is near greedy.")

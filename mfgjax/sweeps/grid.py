@@ -51,7 +51,9 @@ def _values(name: str, given: Any) -> tuple[Sequence[Any], np.ndarray]:
         must = "a list of values, or a mapping from labels to values"
         raise ValueError(f"`{name}` must be {must}; got {_checks.shorten(given)}.")
     if name.endswith(("reference", "prior")) and getattr(given, "ndim", 0) == 2:
-        raise ValueError(f"`{name}` is one policy, of shape {given.shape}; it must be a list of policies: `[{name}]`.")
+        raise ValueError(
+            f"`{name}` is one policy, of shape {np.shape(given)}; it must be a list of policies: `[{name}]`."
+        )
     first = given[0] if len(given) else 0.0
     if isinstance(first, str):
         return given, np.array([str(value) for value in given], dtype=object)

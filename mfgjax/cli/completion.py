@@ -1,0 +1,41 @@
+"""What the shell offers at the tab key; nothing heavy is imported, as it is asked at every press."""
+
+from pathlib import Path
+
+NAMES = (
+    "resource_allocation",
+    "ring_crowd",
+    "grid_crowd",
+    "random_dense",
+    "coordination",
+    "left_right",
+    "infection_spread",
+    "infection_tipping",
+    "mturk",
+)
+"""The ready-made games, as `mfgjax.games` has them."""
+
+
+def games(incomplete: str) -> list[str]:
+    """Return names of games, and the TOML files and folders next to what is typed."""
+    names = NAMES if "_" in incomplete else [name.replace("_", "-") for name in NAMES]
+    return [name for name in names if name.startswith(incomplete)] + files(incomplete)
+
+
+def files(incomplete: str) -> list[str]:
+    """Return the TOML files and folders next to what is typed."""
+    folder, _, begun = incomplete.rpartition("/")
+    place = Path(f"{folder}/" if incomplete.startswith("/") or folder else ".")
+    found = []
+    for path in sorted(place.iterdir()) if place.is_dir() else []:
+        if path.name.startswith(begun) and (path.is_dir() or path.suffix == ".toml") and path.name[0] != ".":
+            found.append(f"{incomplete[: len(incomplete) - len(begun)]}{path.name}{'/' if path.is_dir() else ''}")
+    return found
+
+
+def learners(incomplete: str) -> list[str]:
+    """Return lists of learners that begin as what is typed."""
+    before, comma, begun = incomplete.rpartition(",")
+    taken = before.split(",")
+    known = ("tmfq", "gmbl", "online-tmfq", "iql", "mfq")
+    return [f"{before}{comma}{name}" for name in known if name.startswith(begun) and name not in taken]
