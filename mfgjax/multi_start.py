@@ -100,7 +100,8 @@ def multi_start(
     # of each the lane that was solved best
     residual = np.asarray(found.residual)
     chosen = [min(group, key=lambda k: residual[k]) for group in groups]
-    picked = tuple(jax.tree.map(lambda leaf, k=k: leaf[..., k], found) for k in chosen)
+    lanes = dataclasses.replace(found, action_axis=-1)  # as it is in one lane
+    picked = tuple(jax.tree.map(lambda leaf, k=k: leaf[..., k], lanes) for k in chosen)
     return MultiStart(picked, tuple(map(len, groups)), count, count - len(good))
 
 

@@ -17,6 +17,7 @@ def test_both_equilibria_of_a_market_and_no_others_are_found():
     assert found.counts == tuple(sorted(found.counts, reverse=True))
     one = found.equilibria[0]
     assert one.mean_field.shape == (25,) and bool(one.converged)
+    assert_close(one.mean_state, STATES @ one.mean_field)  # with the axes of a single equilibrium
     again = mfg.solve(mfg.games.mturk(), mfg.Trembling(0.1), guess=one)
     assert_close(again.mean_field, one.mean_field, atol=1e-8)
 

@@ -300,6 +300,92 @@ def test_05_simulates_binomial_shares():
     np.testing.assert_allclose(np.std(names["share_at_3"], axis=-1), expected, rtol=0.2)
 
 
+PAY_BY_REPUTATION, EFFORT = np.arange(25)[:, None] / 24, np.arange(5) / 4
+REACHED = np.minimum(np.arange(25)[:, None] + np.arange(5), 24)
+
+
+def trembling_by_hand(q):
+    policy = np.full((25, 5), 0.1 / 4)
+    policy[np.arange(25), q.argmax(axis=1)] = 0.9
+    return (policy * q).sum(axis=1), policy
+
+
+def soft_by_hand(q):
+    weights = np.exp(20 * q) / 5
+    return np.log(weights.sum(axis=1)) / 20, weights / weights.sum(axis=1, keepdims=True)
+
+
+def market_by_hand(price, z, respond=trembling_by_hand):
+    """What the market for small tasks ends in from a population, by value iteration in NumPy from its description."""
+    values, bottom = np.zeros(25), np.eye(25)[0]
+    while True:
+        m = z @ np.arange(25) / 24
+        lost = 0.1 * (1 - m)
+        change = 1.0
+        while change > 1e-14:
+            ahead = 0.9 * ((1 - lost) * values[REACHED] + lost * values[0]) + 0.1 * values.mean()
+            after, policy = respond(PAY_BY_REPUTATION * (0.2 + 0.7 * m) - price * EFFORT + 0.75 * ahead)
+            change, values = np.abs(after - values).max(), after
+        earned = np.bincount(REACHED.ravel(), (z[:, None] * policy).ravel(), 25)
+        tomorrow = 0.9 * ((1 - lost) * earned + lost * bottom) + 0.1 / 25
+        if np.abs(tomorrow - z).sum() < 1e-13:
+            return tomorrow
+        z = tomorrow
+
+
+def test_06_finds_both_equilibria_of_the_market_and_the_one_of_infection_spread():
+    names = executed("06_strategic_complementarities_and_learning")
+    ends, healthy = names["ends"], names["healthy"]
+    for end, state, mean in ((ends.least, 0, 8.890705), (ends.greatest, 24, 20.109247)):
+        np.testing.assert_allclose(end.mean_state, mean, atol=1e-6)
+        np.testing.assert_allclose(end.mean_field, market_by_hand(0.164, np.eye(25)[state]), atol=1e-9)
+    np.testing.assert_allclose(names["eq"].mean_field, market_by_hand(0.164, np.full(25, 1 / 25)), atol=1e-8)
+    assert ends.certificate.startswith("holds") and healthy.certificate.startswith("holds") and healthy.coincide
+    np.testing.assert_allclose(healthy.least.mean_state, 20.359148, atol=1e-6)
+    assert not names["mfg"].check_complementarity(names["printed"]).holds
+
+
+def test_06_leads_the_market_there_and_back_as_plain_iteration_does():
+    names = executed("06_strategic_complementarities_and_learning")
+    z, ways = np.full(25, 1 / 25), []
+    for prices in (names["prices"], names["prices"][::-1]):
+        ways.append([])
+        for price in prices:
+            z = market_by_hand(price, z)
+            ways[-1].append(z @ np.arange(25))
+    np.testing.assert_allclose(names["path"].mean_state, [ways[0], ways[1][::-1]], atol=1e-6)
+
+
+def test_06_has_shared_learning_at_the_top_and_lone_learning_at_the_bottom():
+    names = executed("06_strategic_complementarities_and_learning")
+    shared, *alone = (run.mean_state[:, -1] for run in names["runs"].values())
+    assert (shared > 18.5).all() and (np.stack(alone) < 11).all()  # of 8.89 and 20.11
+    # at the even population the least effort is the best, by less than a thousandth
+    even = names["mfg"].respond(names["market"], names["market"].initial, names["hand"]).q[8]
+    assert int(even.argmax()) == 0 and 0 < even[0] - even[-1] < 1e-3
+    assert names["mine"].distance(names["ends"].greatest)[:, -1].max() < 0.25
+    apart = {name: run.distance(names["healthy"].least)[:, -1].mean() for name, run in names["spreading"].items()}
+    assert apart["online TMFQ"] < 0.1 and apart["GMBL"] < 0.12 and apart["IQL"] > 0.4
+
+
+def test_06_draws_by_the_rules_that_the_market_has():
+    names = executed("06_strategic_complementarities_and_learning")
+    jax, num = names["jax"], 100_000
+    draw = names["rules"](np.eye(25)[12])  # a standing of one half: 0.05 of those who stay lose all
+    drawn = np.asarray(draw(jax.random.key(0), np.full(num, 3), np.full(num, 2)))
+    expected = np.full(25, 0.1 / 25) + 0.9 * (0.05 * np.eye(25)[0] + 0.95 * np.eye(25)[5])
+    np.testing.assert_allclose(np.bincount(drawn, minlength=25) / num, expected, atol=0.006)  # 5 deviations
+
+
+def test_06_has_the_slope_of_the_equilibria_by_plain_iteration():
+    names = executed("06_strategic_complementarities_and_learning")
+    low, middle, high = (
+        market_by_hand(price, np.full(25, 1 / 25), soft_by_hand) @ np.arange(25) for price in (0.1639, 0.164, 0.1641)
+    )
+    np.testing.assert_allclose(names["value"], middle, rtol=1e-9)
+    np.testing.assert_allclose(names["slope"], (high - low) / 2e-4, rtol=1e-5)  # h² of the differences
+
+
 def test_07_fills_the_beach_like_water():
     pay = -np.abs(np.arange(11) - 5) / 5
     low, high = -5.0, 0.0  # the common pay c: Σ max(0, pay − c)/4 = 1
