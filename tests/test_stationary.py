@@ -301,3 +301,20 @@ def test_single_precision_is_kept():
     found = mfg.solve(single, mfg.Trembling(0.2))
     assert {str(x.dtype) for x in (found.mean_field, found.policy, found.q, found.exploitability)} == {"float32"}
     assert_close(found.mean_field, mfg.solve(game, mfg.Trembling(0.2)).mean_field, atol=1e-4)
+
+
+@pytest.mark.parametrize("nothing", [np.nan, np.inf, -np.inf])
+def test_what_stands_at_an_action_that_does_not_exist_changes_nothing(nothing, rng):
+    """With -inf or NaN there policy iteration took its start, zeros, for the values."""
+    moves, table = rng.dirichlet(np.ones(3), size=(3, 2)), rng.standard_normal((3, 2))
+    mask = np.array([[True, True], [True, False], [True, True]])
+    build = lambda number: mfg.StationaryGame(moves, np.where(mask, table, number), 0.9, available=mask)  # noqa: E731
+    for response in (mfg.Trembling(0.2), mfg.EntropyRegularized(2.0), mfg.Greedy()):
+        plain, other = (mfg.solve(build(number), response) for number in (0.0, nothing))
+        assert_close(other.values, plain.values, rtol=0)
+        assert_close(other.policy, plain.policy, rtol=0)
+        assert_close(other.exploitability, plain.exploitability, rtol=0)
+    plain, other = (
+        mfg.learners.run(build(number), mfg.Trembling(0.2), mfg.learners.GMBL(50), 5).state.q for number in (0.0, nothing)
+    )
+    assert_close(other, plain, rtol=0)

@@ -3,6 +3,7 @@
 import jax.numpy as jnp
 
 from .._typing import Array
+from ..kernels.base import align
 from ..operators import Decision, certain_policy, improve, occupancy, policy_values, response_values, settled_law
 from ..responses import AbstractResponse, AbstractTrembling, Backup, Greedy
 from .lanes import LaneGame
@@ -12,7 +13,10 @@ from .stationary import StationaryGame
 def decision(game: StationaryGame | LaneGame, mean_field: Array) -> Decision:
     """Return the decision problem of an agent in a population with that mean field."""
     now, seen = jnp.int32(0), mean_field[0]
-    return Decision(game.kernel_at(now, seen), game.reward_at(now, seen), game.available_at(now), game.discount)
+    reward, available = game.reward_at(now, seen), game.available_at(now)
+    # what stands at an action that does not exist need not be finite
+    reward = jnp.where(align(available, reward), reward, 0)
+    return Decision(game.kernel_at(now, seen), reward, available, game.discount)
 
 
 def law_of(game: StationaryGame | LaneGame, mean_field: Array) -> Array:
