@@ -84,3 +84,17 @@ def test_a_map_that_is_not_isotone_is_reported():
 def test_wrong_arguments_are_named(call, sentence):
     with pytest.raises(ValueError, match=sentence):
         call()
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 2), (3, 1)])
+def test_one_state_or_one_action_has_no_neighbours_and_nothing_to_violate(shape, rng):
+    num_states, num_actions = shape
+    rows = np.stack([np.linspace(1, 2 + s, num_states) for s in range(num_states)])
+    rows = np.repeat((rows / rows.sum(axis=1, keepdims=True))[:, None], num_actions, axis=1)
+    game = mfg.StationaryGame(rows, np.arange(num_states)[:, None] + np.zeros(shape), 0.9)
+    found = mfg.bracket(game, mfg.Trembling(0.0))
+    law = np.linalg.matrix_power(rows[:, 0], 200)[0]  # the chain forgets where it began
+    assert_close(found.least.mean_field, law, rtol=1e-11)
+    assert found.coincide and found.certificate.startswith("holds")
+    response = mfg.check_monotone_response(game, mfg.Trembling(0.0), found.rising.laws)
+    assert response.holds and mfg.check_complementarity(game, "post-decision").holds

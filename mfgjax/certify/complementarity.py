@@ -21,6 +21,9 @@ from ..model import StationaryGame
 
 _NUM_LAWS = 32
 
+NOWHERE = "nowhere: there is nothing to compare"
+"""The place of a condition on neighbours where one state, or one action, has none."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Condition:
@@ -117,7 +120,8 @@ def check_complementarity(game: StationaryGame, form: str | None = None, *, seed
     S = game.num_states
     points, mixed = slice(0, S), laws[S:]
     affine = all(
-        np.abs(f[S:] - np.tensordot(mixed, f[points], axes=1)).max() <= _slack(game, f) for f in (tails, rewards)
+        np.abs(f[S:] - np.tensordot(mixed, f[points], axes=1)).max(initial=0) <= _slack(game, f)
+        for f in (tails, rewards)
     )
     found = [_report(game, name, tails, rewards, affine) for name in ([form] if form else ["action", "post-decision"])]
     return next((report for report in found if report.holds), found[0])
@@ -125,7 +129,7 @@ def check_complementarity(game: StationaryGame, form: str | None = None, *, seed
 
 def _slack(game: StationaryGame, values: np.ndarray) -> float:
     """Return what counts as rounding: differences of sums over the states."""
-    return 16 * float(jnp.finfo(game.dtype).eps) * max(1.0, float(np.abs(values).max())) * game.num_states**0.5
+    return 16 * float(jnp.finfo(game.dtype).eps) * max(1.0, float(np.abs(values).max(initial=0))) * game.num_states**0.5
 
 
 def _laws(num_states: int, rng: np.random.Generator) -> np.ndarray:
@@ -194,6 +198,8 @@ def _condition(
     game: StationaryGame, name: str, differences: np.ndarray, in_z: bool, affine: bool, slack: float, action: str
 ) -> Condition:
     """Return the verdict on differences `[laws, s, action, k]`, none of which should be negative."""
+    if not differences.size:
+        return Condition(name, "holds", -np.inf, NOWHERE)
     known = np.where(np.isnan(differences), np.inf, differences)
     place = np.unravel_index(np.argmin(known), known.shape)
     worst = -float(known[place])

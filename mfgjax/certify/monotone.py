@@ -10,7 +10,7 @@ from .._typing import ArrayLike
 from ..model import StationaryGame, respond
 from ..responses import AbstractResponse
 from ..solve import fit_response
-from .complementarity import Condition, by_post_decision
+from .complementarity import NOWHERE, Condition, by_post_decision
 
 
 @dataclasses.dataclass(frozen=True)
@@ -121,6 +121,8 @@ def check_monotone_response(
 
 def _condition(name: str, differences: np.ndarray, slack: float, action: str) -> Condition:
     """Return the verdict on differences `[laws, s, action]`, none of which should be negative."""
+    if not differences.size:
+        return Condition(name, "holds", -np.inf, NOWHERE)
     known = np.where(np.isnan(differences), np.inf, differences)
     place = np.unravel_index(np.argmin(known), known.shape)
     law, s, a = (int(i) for i in place)
