@@ -35,7 +35,8 @@ class Ascent:
       gap: by how much the best action beats the next at the end, in the state where that is least, in units of reward.
       contraction: factor of one step z ↦ Φ(z, π) at the end in total variation, with the policy held.
       error: bound on the distance of the end to its limit in total variation: the residual times the norm of
-        (I − D_z Φ)⁻¹ on vectors of sum zero; to first order in it, and as long as the policy stays.
+        (I − D_z Φ)⁻¹ on vectors of sum zero; to first order in it, and as long as the policy stays. Infinite where that
+        matrix is singular.
     """
 
     laws: np.ndarray
@@ -95,11 +96,22 @@ class Bracket:
     @property
     def certificate(self) -> str:
         """What is known, in a sentence."""
-        if not self.ordered:
+        if not (self.rising.ordered and self.falling.ordered):
             worst = max((self.rising, self.falling), key=lambda way: way.disorder)
             return (
                 f"fails: step {worst.disorder_step} went against the order by {worst.disorder:.2g}, so the map is not "
                 "isotone, and other equilibria may lie anywhere."
+            )
+        for name, end in (("least", self.least), ("greatest", self.greatest)):
+            if not bool(end.converged):
+                return f"unknown: every step kept the order, but the {name} end was not reached ({end.result.name})."
+        if not self.ordered:
+            return "fails: the ends are not in order, so the map is not isotone, and other equilibria may lie anywhere."
+        error = 2 * (self.rising.error + self.falling.error)
+        if not self.coincide and self.distance <= error:
+            return (
+                f"unknown: every step kept the order, but the ends are known to {error:.2g} only, so they may be one "
+                "equilibrium or two."
             )
         ends = "the ends coincide: one equilibrium" if self.coincide else "the ends differ: at least two equilibria"
         if self.complementarity is not None and self.complementarity.holds:
@@ -189,7 +201,8 @@ def _climb(
     back = np.array([_went_back(low, high) for low, high in zip(*order, strict=True)])
     step = int(back.argmax()) if back.size else 0
     disorder = float(back.max()) if back.size else 0.0
-    error = float(equilibrium.residual) * amplification
+    error = float(equilibrium.residual) * amplification if float(equilibrium.residual) > 0 else 0.0
+    error = error if np.isfinite(error) else float("inf")  # (I − D_z Φ) is singular
     return equilibrium, Ascent(laws, disorder, step, gap, contraction, error)
 
 

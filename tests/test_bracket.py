@@ -1,5 +1,7 @@
 """The least and the greatest equilibrium, from both ends of the order."""
 
+import dataclasses
+
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
@@ -98,3 +100,27 @@ def test_one_state_or_one_action_has_no_neighbours_and_nothing_to_violate(shape,
     assert found.coincide and found.certificate.startswith("holds")
     response = mfg.check_monotone_response(game, mfg.Trembling(0.0), found.rising.laws)
     assert response.holds and mfg.check_complementarity(game, "post-decision").holds
+
+
+def test_ends_that_were_not_reached_are_no_equilibria():
+    """There is one equilibrium; after three steps nothing is known of it."""
+    found = mfg.bracket(mfg.games.infection_spread(0.1), mfg.Trembling(0.2), max_steps=3, throw=False)
+    assert found.ordered and found.distance > 0.5
+    assert found.certificate.startswith("unknown") and "least end was not reached (max_steps)" in found.certificate
+    assert "two equilibria" not in found.certificate
+
+
+def test_where_nobody_moves_every_law_is_kept_and_the_ends_are_exact():
+    """D_z Φ is the identity: its resolvent is not finite, but the residual is 0."""
+    stays = np.repeat(np.eye(3)[:, None], 2, axis=1)
+    found = mfg.bracket(mfg.StationaryGame(stays, np.zeros((3, 2)), 0.9), mfg.Trembling(0.2))
+    assert (found.distance, found.rising.error, found.falling.error) == (1, 0, 0)
+    assert found.certificate.startswith("holds") and "at least two equilibria" in found.certificate
+
+
+def test_ends_out_of_order_are_reported_as_such():
+    """No step goes against the order, as each end is where it starts; the ends are exchanged."""
+    stays = np.repeat(np.eye(3)[:, None], 2, axis=1)
+    found = mfg.bracket(mfg.StationaryGame(stays, np.zeros((3, 2)), 0.9), mfg.Trembling(0.2))
+    exchanged = dataclasses.replace(found, least=found.greatest, greatest=found.least)
+    assert not exchanged.ordered and exchanged.certificate.startswith("fails: the ends are not in order")
