@@ -89,7 +89,8 @@ def check_complementarity(game: StationaryGame, form: str | None = None, *, seed
     In the form "post-decision" y = s + a is taken for the action, as where an action lifts the state and chance moves
     it afterwards: supermodularity and differences are asked in (s,y), on the pairs with s ≤ y ≤ s + A − 1, a
     sublattice whose sections rise with s; monotonicity in s still at a fixed action, as a better state can copy what
-    a worse one does. Either form makes T-BR isotone: by induction over value iteration V(s,z) rises in s and has
+    a worse one does; of the law of the next state also at a fixed y, as the best y rises with s, but the best action
+    may not. Either form makes T-BR isotone: by induction over value iteration V(s,z) rises in s and has
     increasing differences in (s,z), for maxima by Topkis' theorem, for the even share ε of a trembling hand as a sum;
     so the largest (smallest) best action rises with s and z, and with it z ↦ Φ(z, π).
 
@@ -176,6 +177,8 @@ def _report(game: StationaryGame, form: str, tails: np.ndarray, rewards: np.ndar
             add("at its best action non-decreasing in s", np.diff(f.max(axis=2, keepdims=True), axis=1), False)
         else:
             add(f"non-decreasing in {action}", np.diff(g, axis=2), False)
+            if form == "post-decision":
+                add("non-decreasing in s with y held", np.diff(g, axis=1), False)
             add("non-decreasing in z", _in_z(g, S), True)
     return Complementarity(form, tuple(conditions), affine)
 
