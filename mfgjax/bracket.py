@@ -18,10 +18,16 @@ from .model import StationaryGame, moved_on
 from .model.maps import policy_from
 from .model.stationary_maps import decision
 from .operators import action_gap
-from .responses import AbstractResponse, AbstractTrembling, Greedy
+from .responses import AbstractResponse, AbstractTrembling, Boltzmann, EntropyRegularized, Greedy
 from .solve import fit_response
 from .solvers.base import Candidate
 from .solvers.loop import Outcome
+
+_ISOTONE = (Greedy, AbstractTrembling, EntropyRegularized, Boltzmann)
+"""Responses that rise with action values which have complementarities; the soft ones with uniform priors.
+
+V = (1/β) log Σ exp(βQ) then has increasing differences, too: sums keep log-supermodularity (Ahlswede and Daykin 1978).
+"""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,7 +77,8 @@ class Bracket:
       rising: the way to the least; `rising.steps_to(.1)` is k₀(.1).
       falling: the way to the greatest.
       distance: between the two, in total variation.
-      complementarity: what `check_complementarity` says of the game; None where it could not be asked.
+      complementarity: what `check_complementarity` says of the game; None where it could not be asked, or tells
+        nothing of the map, as with a prior or reference policy of one's own.
     """
 
     least: Equilibrium
@@ -185,7 +192,9 @@ def bracket(
             raise ConvergenceError(equilibrium.result.message, equilibrium)
     (least, rising), (greatest, falling) = ends
     distance = float(np.abs(np.asarray(least.mean_field) - np.asarray(greatest.mean_field)).sum() / 2)
-    checked = check_complementarity(game) if np.asarray(game.available).all() else None
+    # a prior may lean to high actions in low states, whatever the game
+    proved = isinstance(response, _ISOTONE) and response.prior_table is None and np.asarray(game.available).all()
+    checked = check_complementarity(game) if proved else None
     return Bracket(least, greatest, rising, falling, distance, checked)
 
 

@@ -124,3 +124,20 @@ def test_ends_out_of_order_are_reported_as_such():
     found = mfg.bracket(mfg.StationaryGame(stays, np.zeros((3, 2)), 0.9), mfg.Trembling(0.2))
     exchanged = dataclasses.replace(found, least=found.greatest, greatest=found.least)
     assert not exchanged.ordered and exchanged.certificate.startswith("fails: the ends are not in order")
+
+
+def test_complementarities_of_a_game_prove_nothing_of_agents_with_a_reference_of_their_own():
+    """The game has complementarities; a reference that lifts low states more than high ones makes the law fall."""
+    num_states = 5
+    s = np.arange(num_states)
+    moves = np.zeros((num_states, 2, num_states))
+    moves[..., -1] = np.array([0, 0.4]) + s[:, None] / 40
+    moves[..., 0] = 1 - moves[..., -1]
+    game = mfg.StationaryGame(moves, s[:, None] + np.zeros(2), 0.5)
+    assert mfg.check_complementarity(game).holds
+    leans = np.stack([0.1 + 0.2 * s, 0.9 - 0.2 * s], axis=1)
+    for response in (mfg.EntropyRegularized(0.1, leans), mfg.Boltzmann(0.1, leans)):
+        found = mfg.bracket(game, response, atol=1e-11)
+        assert found.complementarity is None and not found.certificate.startswith("holds")
+    for response in (mfg.EntropyRegularized(0.1), mfg.Boltzmann(0.1)):
+        assert mfg.bracket(game, response).certificate.startswith("holds")
