@@ -318,3 +318,25 @@ def test_what_stands_at_an_action_that_does_not_exist_changes_nothing(nothing, r
         mfg.learners.run(build(number), mfg.Trembling(0.2), mfg.learners.GMBL(50), 5).state.q for number in (0.0, nothing)
     )
     assert_close(other, plain, rtol=0)
+
+
+class Shunned(eqx.Module):
+    """r(s,a,z) = −z(a): agents choose the state to be in next, and avoid the crowd."""
+
+    def __call__(self, z):
+        return jnp.broadcast_to(-z[None], (2, 2))
+
+
+def test_a_lagged_iteration_that_goes_round_is_a_cycle_of_its_own_period():
+    """With z_{k+1} the answer to z_{k−1}, all move together: 1, 0, 0, 1, 1, 0, 0, ... of period 4, and not 3."""
+    moves = np.repeat(np.eye(2)[None], 2, axis=0)
+    available = np.ones((2, 2), dtype=bool)
+    game = mfg.StationaryGame(moves, Shunned(), 0.5, initial=[0.9, 0.1], available=available)
+    z, before, path = np.array([0.9, 0.1]), np.full((2, 2), 0.5), []
+    for _ in range(12):
+        chosen = np.repeat(np.eye(2)[[int(z[0] > z[1])]], 2, axis=0)
+        z, before = np.einsum("s,sa,sat->t", z, before, moves), chosen
+        path.append(z)
+    periods = [p for p in range(1, 6) if np.allclose(path[7:12], path[7 - p : 12 - p])]
+    found = mfg.solve(game, mfg.Greedy(), mfg.Lagged(), throw=False)
+    assert found.result == mfg.RESULTS.cycle and [int(found.result.period)] == periods == [4]
