@@ -340,3 +340,20 @@ def test_a_lagged_iteration_that_goes_round_is_a_cycle_of_its_own_period():
     periods = [p for p in range(1, 6) if np.allclose(path[7:12], path[7 - p : 12 - p])]
     found = mfg.solve(game, mfg.Greedy(), mfg.Lagged(), throw=False)
     assert found.result == mfg.RESULTS.cycle and [int(found.result.period)] == periods == [4]
+
+
+@pytest.mark.parametrize(
+    ("rate", "dtype", "slack"),
+    [(1e-3, np.float64, 1e-12), (1e-7, np.float64, 1e-8), (1e-3, np.float32, 1e-4), (1e-5, np.float32, 1e-2)],
+)
+def test_a_chain_that_mixes_slowly_comes_to_rest_all_the_same(rate, dtype, slack):
+    """It leaves 0 at `rate` and 1 at twice that; nobody leaves 2 and 3. The slack is that of rounding the rates."""
+    moves = np.eye(4)
+    moves[0, :2], moves[1, :2] = (1 - rate, rate), (2 * rate, 1 - 2 * rate)
+    initial = np.array([0.75, 0, 0.25, 0], dtype)
+    game = mfg.StationaryGame(moves[:, None].astype(dtype), np.zeros((4, 1), dtype), 0.9, initial=initial)
+    expected = [0.5, 0.25, 0.25, 0]
+    assert_close(mfg.propagate(game, np.ones((4, 1), dtype)), expected, atol=slack)
+    found = mfg.solve(game, mfg.Greedy(), mfg.StationaryLaw())
+    if rate > 1e-5 or dtype == np.float64:  # where the initial law is not kept to the tolerance itself
+        assert_close(found.mean_field, expected, atol=slack)
