@@ -18,10 +18,16 @@ from .model import StationaryGame, moved_on
 from .model.maps import policy_from
 from .model.stationary_maps import decision
 from .operators import action_gap
-from .responses import AbstractResponse, AbstractTrembling, Greedy
+from .responses import AbstractResponse, AbstractTrembling, Boltzmann, EntropyRegularized, Greedy
 from .solve import fit_response
 from .solvers.base import Candidate
 from .solvers.loop import Outcome
+
+_ISOTONE = (Greedy, AbstractTrembling, EntropyRegularized, Boltzmann)
+"""Responses that rise with action values which have complementarities; the soft ones with uniform priors.
+
+V = (1/β) log Σ exp(βQ) then has increasing differences, too: sums keep log-supermodularity (Ahlswede and Daykin 1978).
+"""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,7 +41,8 @@ class Ascent:
       gap: by how much the best action beats the next at the end, in the state where that is least, in units of reward.
       contraction: factor of one step z ↦ Φ(z, π) at the end in total variation, with the policy held.
       error: bound on the distance of the end to its limit in total variation: the residual times the norm of
-        (I − D_z Φ)⁻¹ on vectors of sum zero; to first order in it, and as long as the policy stays.
+        (I − D_z Φ)⁻¹ on vectors of sum zero; to first order in it, and as long as the policy stays. Infinite where that
+        matrix is singular.
     """
 
     laws: np.ndarray
@@ -70,7 +77,8 @@ class Bracket:
       rising: the way to the least; `rising.steps_to(.1)` is k₀(.1).
       falling: the way to the greatest.
       distance: between the two, in total variation.
-      complementarity: what `check_complementarity` says of the game; None where it could not be asked.
+      complementarity: what `check_complementarity` says of the game; None where it could not be asked, or tells
+        nothing of the map, as with a prior or reference policy of one's own.
     """
 
     least: Equilibrium
@@ -95,11 +103,22 @@ class Bracket:
     @property
     def certificate(self) -> str:
         """What is known, in a sentence."""
-        if not self.ordered:
+        if not (self.rising.ordered and self.falling.ordered):
             worst = max((self.rising, self.falling), key=lambda way: way.disorder)
             return (
                 f"fails: step {worst.disorder_step} went against the order by {worst.disorder:.2g}, so the map is not "
                 "isotone, and other equilibria may lie anywhere."
+            )
+        for name, end in (("least", self.least), ("greatest", self.greatest)):
+            if not bool(end.converged):
+                return f"unknown: every step kept the order, but the {name} end was not reached ({end.result.name})."
+        if not self.ordered:
+            return "fails: the ends are not in order, so the map is not isotone, and other equilibria may lie anywhere."
+        error = 2 * (self.rising.error + self.falling.error)
+        if not self.coincide and self.distance <= error:
+            return (
+                f"unknown: every step kept the order, but the ends are known to {error:.2g} only, so they may be one "
+                "equilibrium or two."
             )
         ends = "the ends coincide: one equilibrium" if self.coincide else "the ends differ: at least two equilibria"
         if self.complementarity is not None and self.complementarity.holds:
@@ -179,7 +198,9 @@ def bracket(
             raise ConvergenceError(equilibrium.result.message, equilibrium)
     (least, rising), (greatest, falling) = ends
     distance = float(np.abs(np.asarray(least.mean_field) - np.asarray(greatest.mean_field)).sum() / 2)
-    checked = check_complementarity(game) if np.asarray(game.available).all() else None
+    # a prior may lean to high actions in low states, whatever the game
+    proved = isinstance(response, _ISOTONE) and response.prior_table is None and np.asarray(game.available).all()
+    checked = check_complementarity(game) if proved else None
     return Bracket(least, greatest, rising, falling, distance, checked)
 
 
@@ -195,7 +216,8 @@ def _climb(
     back = np.array([_went_back(low, high) for low, high in zip(*order, strict=True)])
     step = int(back.argmax()) if back.size else 0
     disorder = float(back.max()) if back.size else 0.0
-    error = float(equilibrium.residual) * amplification
+    error = float(equilibrium.residual) * amplification if float(equilibrium.residual) > 0 else 0.0
+    error = error if np.isfinite(error) else float("inf")  # (I − D_z Φ) is singular
     return equilibrium, Ascent(laws, disorder, step, gap, contraction, error)
 
 

@@ -1,5 +1,7 @@
 """The least and the greatest equilibrium, from both ends of the order."""
 
+import dataclasses
+
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
@@ -84,3 +86,58 @@ def test_a_map_that_is_not_isotone_is_reported():
 def test_wrong_arguments_are_named(call, sentence):
     with pytest.raises(ValueError, match=sentence):
         call()
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 2), (3, 1)])
+def test_one_state_or_one_action_has_no_neighbours_and_nothing_to_violate(shape, rng):
+    num_states, num_actions = shape
+    rows = np.stack([np.linspace(1, 2 + s, num_states) for s in range(num_states)])
+    rows = np.repeat((rows / rows.sum(axis=1, keepdims=True))[:, None], num_actions, axis=1)
+    game = mfg.StationaryGame(rows, np.arange(num_states)[:, None] + np.zeros(shape), 0.9)
+    found = mfg.bracket(game, mfg.Trembling(0.0))
+    law = np.linalg.matrix_power(rows[:, 0], 200)[0]  # the chain forgets where it began
+    assert_close(found.least.mean_field, law, rtol=1e-11)
+    assert found.coincide and found.certificate.startswith("holds")
+    response = mfg.check_monotone_response(game, mfg.Trembling(0.0), found.rising.laws)
+    assert response.holds and mfg.check_complementarity(game, "post-decision").holds
+
+
+def test_ends_that_were_not_reached_are_no_equilibria():
+    """There is one equilibrium; after three steps nothing is known of it."""
+    found = mfg.bracket(mfg.games.infection_spread(0.1), mfg.Trembling(0.2), max_steps=3, throw=False)
+    assert found.ordered and found.distance > 0.5
+    assert found.certificate.startswith("unknown") and "least end was not reached (max_steps)" in found.certificate
+    assert "two equilibria" not in found.certificate
+
+
+def test_where_nobody_moves_every_law_is_kept_and_the_ends_are_exact():
+    """D_z Φ is the identity: its resolvent is not finite, but the residual is 0."""
+    stays = np.repeat(np.eye(3)[:, None], 2, axis=1)
+    found = mfg.bracket(mfg.StationaryGame(stays, np.zeros((3, 2)), 0.9), mfg.Trembling(0.2))
+    assert (found.distance, found.rising.error, found.falling.error) == (1, 0, 0)
+    assert found.certificate.startswith("holds") and "at least two equilibria" in found.certificate
+
+
+def test_ends_out_of_order_are_reported_as_such():
+    """No step goes against the order, as each end is where it starts; the ends are exchanged."""
+    stays = np.repeat(np.eye(3)[:, None], 2, axis=1)
+    found = mfg.bracket(mfg.StationaryGame(stays, np.zeros((3, 2)), 0.9), mfg.Trembling(0.2))
+    exchanged = dataclasses.replace(found, least=found.greatest, greatest=found.least)
+    assert not exchanged.ordered and exchanged.certificate.startswith("fails: the ends are not in order")
+
+
+def test_complementarities_of_a_game_prove_nothing_of_agents_with_a_reference_of_their_own():
+    """The game has complementarities; a reference that lifts low states more than high ones makes the law fall."""
+    num_states = 5
+    s = np.arange(num_states)
+    moves = np.zeros((num_states, 2, num_states))
+    moves[..., -1] = np.array([0, 0.4]) + s[:, None] / 40
+    moves[..., 0] = 1 - moves[..., -1]
+    game = mfg.StationaryGame(moves, s[:, None] + np.zeros(2), 0.5)
+    assert mfg.check_complementarity(game).holds
+    leans = np.stack([0.1 + 0.2 * s, 0.9 - 0.2 * s], axis=1)
+    for response in (mfg.EntropyRegularized(0.1, leans), mfg.Boltzmann(0.1, leans)):
+        found = mfg.bracket(game, response, atol=1e-11)
+        assert found.complementarity is None and not found.certificate.startswith("holds")
+    for response in (mfg.EntropyRegularized(0.1), mfg.Boltzmann(0.1)):
+        assert mfg.bracket(game, response).certificate.startswith("holds")

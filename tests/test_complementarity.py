@@ -135,3 +135,23 @@ def test_curvature_in_the_population_is_never_said_to_hold():
 def test_what_cannot_be_tested_is_refused(call, sentence):
     with pytest.raises(ValueError, match=sentence):
         call()
+
+
+def test_a_next_state_that_falls_with_the_state_at_one_decision_has_no_complementarities():
+    """To the top with a probability that rises with s + 2a = 2y − s: it falls with s where y is held.
+
+    Rewards are best at y = 4, so all but the top state choose y = 4 or near it, and better states then rise less often:
+    the law after one move falls, though all the other conditions hold.
+    """
+    num_states, num_actions = 5, 4
+    s, a = np.arange(num_states)[:, None], np.arange(num_actions)[None]
+    rises = (s + 2 * a) / 12
+    moves = np.zeros((num_states, num_actions, num_states))
+    moves[..., -1], moves[..., 0] = rises, 1 - rises
+    game = mfg.StationaryGame(moves, 200 * s - 20.0 * (s + a - 4) ** 2, 0.5)
+    found = mfg.check_complementarity(game, "post-decision")
+    assert [condition.name for condition in found.fails] == ["tails non-decreasing in s with y held"]
+    assert found.fails[0].violation == pytest.approx(1 / 12, abs=1e-12)
+    policy = np.asarray(mfg.respond(game, np.full(num_states, 0.2), mfg.Greedy()).policy)
+    after = np.array([mfg.propagate(game, policy, law) for law in np.eye(num_states)])
+    assert (after[3, -1] > after[4, -1] + 0.08) and mfg.bracket(game, mfg.Greedy()).certificate.startswith("unknown")

@@ -56,3 +56,14 @@ def test_wrong_arguments_are_named():
         mfg.check_monotone_response(game, response, falling, "both")
     with pytest.raises(ValueError, match="`game` must be a `StationaryGame`"):
         mfg.check_monotone_response(mfg.games.left_right(), response, falling)
+
+
+def test_a_policy_that_falls_is_found_out_in_single_precision_and_with_patient_agents():
+    """The rounding of large action values is no excuse: the probabilities of a trembling hand are exact."""
+    gains = np.array([[0, 1], [0, 1], [0, 0.5]], np.float32) * 500
+    gains[2, 0] = 900
+    moves = np.full((3, 2, 3), 1 / 3, np.float32)
+    game = mfg.StationaryGame(moves, gains, np.float32(0.995))
+    found = mfg.check_monotone_response(game, mfg.Trembling(0.1), np.full((1, 3), 1 / 3, np.float32))
+    assert [c.name for c in found.fails][-1] == "policy non-decreasing in s"
+    assert found.fails[-1].violation == pytest.approx(0.8, abs=1e-6)  # from 0.9 to 0.1

@@ -21,6 +21,9 @@ from ..model import StationaryGame
 
 _NUM_LAWS = 32
 
+NOWHERE = "nowhere: there is nothing to compare"
+"""The place of a condition on neighbours where one state, or one action, has none."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Condition:
@@ -86,7 +89,8 @@ def check_complementarity(game: StationaryGame, form: str | None = None, *, seed
     In the form "post-decision" y = s + a is taken for the action, as where an action lifts the state and chance moves
     it afterwards: supermodularity and differences are asked in (s,y), on the pairs with s ≤ y ≤ s + A − 1, a
     sublattice whose sections rise with s; monotonicity in s still at a fixed action, as a better state can copy what
-    a worse one does. Either form makes T-BR isotone: by induction over value iteration V(s,z) rises in s and has
+    a worse one does; of the law of the next state also at a fixed y, as the best y rises with s, but the best action
+    may not. Either form makes T-BR isotone: by induction over value iteration V(s,z) rises in s and has
     increasing differences in (s,z), for maxima by Topkis' theorem, for the even share ε of a trembling hand as a sum;
     so the largest (smallest) best action rises with s and z, and with it z ↦ Φ(z, π).
 
@@ -117,7 +121,8 @@ def check_complementarity(game: StationaryGame, form: str | None = None, *, seed
     S = game.num_states
     points, mixed = slice(0, S), laws[S:]
     affine = all(
-        np.abs(f[S:] - np.tensordot(mixed, f[points], axes=1)).max() <= _slack(game, f) for f in (tails, rewards)
+        np.abs(f[S:] - np.tensordot(mixed, f[points], axes=1)).max(initial=0) <= _slack(game, f)
+        for f in (tails, rewards)
     )
     found = [_report(game, name, tails, rewards, affine) for name in ([form] if form else ["action", "post-decision"])]
     return next((report for report in found if report.holds), found[0])
@@ -125,7 +130,7 @@ def check_complementarity(game: StationaryGame, form: str | None = None, *, seed
 
 def _slack(game: StationaryGame, values: np.ndarray) -> float:
     """Return what counts as rounding: differences of sums over the states."""
-    return 16 * float(jnp.finfo(game.dtype).eps) * max(1.0, float(np.abs(values).max())) * game.num_states**0.5
+    return 16 * float(jnp.finfo(game.dtype).eps) * max(1.0, float(np.abs(values).max(initial=0))) * game.num_states**0.5
 
 
 def _laws(num_states: int, rng: np.random.Generator) -> np.ndarray:
@@ -172,6 +177,8 @@ def _report(game: StationaryGame, form: str, tails: np.ndarray, rewards: np.ndar
             add("at its best action non-decreasing in s", np.diff(f.max(axis=2, keepdims=True), axis=1), False)
         else:
             add(f"non-decreasing in {action}", np.diff(g, axis=2), False)
+            if form == "post-decision":
+                add("non-decreasing in s with y held", np.diff(g, axis=1), False)
             add("non-decreasing in z", _in_z(g, S), True)
     return Complementarity(form, tuple(conditions), affine)
 
@@ -194,6 +201,8 @@ def _condition(
     game: StationaryGame, name: str, differences: np.ndarray, in_z: bool, affine: bool, slack: float, action: str
 ) -> Condition:
     """Return the verdict on differences `[laws, s, action, k]`, none of which should be negative."""
+    if not differences.size:
+        return Condition(name, "holds", -np.inf, NOWHERE)
     known = np.where(np.isnan(differences), np.inf, differences)
     place = np.unravel_index(np.argmin(known), known.shape)
     worst = -float(known[place])

@@ -8,9 +8,9 @@ import numpy as np
 from .. import _checks
 from .._typing import ArrayLike
 from ..model import StationaryGame, respond
-from ..responses import AbstractResponse
+from ..responses import AbstractResponse, AbstractTempered
 from ..solve import fit_response
-from .complementarity import Condition, by_post_decision
+from .complementarity import NOWHERE, Condition, by_post_decision
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,6 +98,9 @@ def check_monotone_response(
     found = jax.vmap(lambda z: (lambda best: (best.q, best.policy))(respond(game, z, response)))(table)
     q, policy = (np.asarray(part, dtype=float) for part in found)
     slack = 256 * eps * max(1.0, float(np.abs(q).max())) / (1 - float(game.discount))
+    # probabilities are exact but for sums; those of soft responses move with β times the rounding of Q
+    beta = float(response.beta) if isinstance(response, AbstractTempered) else 0.0
+    rounding = 256 * eps + beta * slack
     action = "a" if form == "action" else "y = s + a"
     if form == "post-decision":
         q = by_post_decision(q[..., None])[..., 0]
@@ -105,7 +108,7 @@ def check_monotone_response(
     higher = policy[:, :, ::-1].cumsum(axis=2)[:, :, ::-1]
 
     def condition(name: str, differences: np.ndarray) -> Condition:
-        return _condition(name, differences, slack, action)
+        return _condition(name, differences, rounding if name.startswith("policy") else slack, action)
 
     conditions = [
         condition(f"Q supermodular in (s, {action[0]})", np.diff(np.diff(q, axis=1), axis=2)),
@@ -121,6 +124,8 @@ def check_monotone_response(
 
 def _condition(name: str, differences: np.ndarray, slack: float, action: str) -> Condition:
     """Return the verdict on differences `[laws, s, action]`, none of which should be negative."""
+    if not differences.size:
+        return Condition(name, "holds", -np.inf, NOWHERE)
     known = np.where(np.isnan(differences), np.inf, differences)
     place = np.unravel_index(np.argmin(known), known.shape)
     law, s, a = (int(i) for i in place)

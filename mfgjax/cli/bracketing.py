@@ -105,7 +105,8 @@ def _print(title: str, found: Bracket, content: Mapping[str, Any]) -> None:
     screen, checked = console(), found.complementarity
     lines = []
     if checked is None:
-        lines.append("complementarities  not tested: some actions do not exist in some states")
+        why = "some actions do not exist in some states, or the response has a reference of its own"
+        lines.append(f"complementarities  not tested: {why}")
     else:
         screen.print(_conditions(title, checked), markup=False)
     screen.print(_ends(title if checked is None else None, content["bracket"]), markup=False)

@@ -36,8 +36,8 @@ class Task(eqx.Module):
         return self.response.backup(jnp.int32(0), rows, self.game.available[0][states])
 
     def reward(self, z: Array) -> Array:
-        """Return r(s,a,z), `[S, A]`."""
-        return self.game.reward_at(jnp.int32(0), z)
+        """Return r(s,a,z), `[S, A]`; 0 for an action that does not exist."""
+        return jnp.where(self.game.available[0], self.game.reward_at(jnp.int32(0), z), 0)
 
 
 class AbstractLearner(eqx.Module):

@@ -3,16 +3,34 @@
 import jax.numpy as jnp
 
 from .._typing import Array
-from ..operators import Decision, certain_policy, improve, occupancy, policy_values, response_values, settled_law
+from ..kernels import AbstractKernel
+from ..kernels.base import align
+from ..operators import (
+    Decision,
+    certain_policy,
+    chain_law,
+    improve,
+    occupancy,
+    policy_values,
+    response_values,
+    settled_law,
+)
 from ..responses import AbstractResponse, AbstractTrembling, Backup, Greedy
 from .lanes import LaneGame
 from .stationary import StationaryGame
 
 
+_MOST_SQUARED = 128
+"""States up to which the matrix of a chain is squared; with more, and for many games at once, the law is iterated."""
+
+
 def decision(game: StationaryGame | LaneGame, mean_field: Array) -> Decision:
     """Return the decision problem of an agent in a population with that mean field."""
     now, seen = jnp.int32(0), mean_field[0]
-    return Decision(game.kernel_at(now, seen), game.reward_at(now, seen), game.available_at(now), game.discount)
+    reward, available = game.reward_at(now, seen), game.available_at(now)
+    # what stands at an action that does not exist need not be finite
+    reward = jnp.where(align(available, reward), reward, 0)
+    return Decision(game.kernel_at(now, seen), reward, available, game.discount)
 
 
 def law_of(game: StationaryGame | LaneGame, mean_field: Array) -> Array:
@@ -73,7 +91,9 @@ def rest(game: StationaryGame | LaneGame, policy: Array, mean_field: Array | Non
         seen = game.observe(law, mass) if mean_field is None else mean_field[0]
         return game.kernel_at(jnp.int32(0), seen).push(mass)
 
-    law = settled_law(move, game.initial if mean_field is None else law_of(game, mean_field)[0])
+    start = game.initial if mean_field is None else law_of(game, mean_field)[0]
+    is_linear = mean_field is not None or isinstance(game.kernel, AbstractKernel)
+    law = (chain_law if is_linear and not game.lanes and len(start) <= _MOST_SQUARED else settled_law)(move, start)
     return law[None], game.observe(law, law[:, None] * pi)[None]
 
 

@@ -24,6 +24,7 @@ _ROUNDING = 16
 
 _MOST_POLICIES = 100
 _MOST_SWEEPS = 100_000
+_LEAST_SQUARES, _MOST_SQUARES = 8, 64
 
 
 class Decision(eqx.Module):
@@ -262,3 +263,27 @@ def settled_law(move: Any, start: Array) -> Array:
     Half of all stay where they are in each step, which changes no stationary law and ends every cycle of a chain.
     """
     return _iterated(lambda z: (z + move(z)) / 2, start)
+
+
+def chain_law(move: Any, start: Array) -> Array:
+    """Return what `settled_law` does where `move` is linear in the law, as of a chain that sees one population: M^∞ z.
+
+    M = (1 + P)/2 is squared until nothing moves, and rows are kept at a sum of 1. However slowly a chain mixes, that
+    is soon: iterating it, single steps fall below rounding long before the law is at rest.
+    """
+    identity, eps = jnp.eye(len(start), dtype=start.dtype), jnp.finfo(start.dtype).eps
+
+    def moves(carry: tuple) -> Array:
+        _, change, count = carry
+        # a slow chain moves by less than rounding at first
+        return ((change > _ROUNDING * eps) | (count < _LEAST_SQUARES)) & (count < _MOST_SQUARES)
+
+    def square(carry: tuple) -> tuple:
+        half, _, count = carry
+        after = jnp.matmul(half, half, precision=jax.lax.Precision.HIGHEST)
+        after = after / after.sum(axis=1, keepdims=True)
+        return after, jnp.abs(after - half).max(), count + 1
+
+    rows = (identity + jax.vmap(move)(identity)) / 2
+    rows = jax.lax.while_loop(moves, square, (rows, jnp.asarray(jnp.inf, start.dtype), jnp.int32(0)))[0]
+    return jnp.matmul(start, rows, precision=jax.lax.Precision.HIGHEST)

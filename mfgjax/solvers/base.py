@@ -108,6 +108,7 @@ class AbstractSolver(eqx.Module):
     default_max_steps: ClassVar[int]
     patience: ClassVar[int | None] = None  # steps without any progress after which the loop gives up
     may_cycle: ClassVar[bool] = False
+    has_lag: ClassVar[bool] = False  # the next iterate depends on the one before, too
     takes_lanes: ClassVar[bool] = False  # `init` and `step` compute all lanes of a `LaneGame` at once
 
     @abstractmethod

@@ -36,6 +36,7 @@ class Lagged(AbstractSolver):
     default_max_steps: ClassVar[int] = 20_000
     patience: ClassVar[int | None] = 2_000
     may_cycle: ClassVar[bool] = True
+    has_lag: ClassVar[bool] = True
     takes_lanes: ClassVar[bool] = True
 
     def __init__(self, damping: ArrayLike = 1.0, *, atol: float | None = None):

@@ -31,6 +31,7 @@ class _Carry(NamedTuple):
     best: Progress
     improved: tuple[Array, Array] | None
     anchor: tuple[Array, Array] | None
+    before: Array | None
     code: Int[Array, "*lanes"]
     period: Int[Array, "*lanes"]
     num_steps: Int[Array, "*lanes"]
@@ -97,6 +98,8 @@ def iterate(
         if anchor is not None:
             earlier, at = anchor
             seen = progress.candidate.mean_field
+            if solver.has_lag:  # what comes next depends on the iterate before, too
+                seen = jnp.concatenate([carry.before, seen])
             repeats = (problem.distance(seen, earlier) <= 32 * eps) & (count - at >= 2) & (residual > 1e3 * eps)
             code = jnp.where(repeats, RESULTS.cycle, code)
             period = jnp.where(running & repeats, count - at, period)
@@ -109,7 +112,8 @@ def iterate(
         code = jnp.where(running, code, carry.code).astype(jnp.int32)
         num_steps = jnp.where(running, count + 1, carry.num_steps)
         history = carry.history.at[count].set(residual) if keep_history else carry.history
-        return _Carry(state, best, improved, anchor, code, period, num_steps, count + 1, history)
+        before = progress.candidate.mean_field if carry.before is not None else None
+        return _Carry(state, best, improved, anchor, before, code, period, num_steps, count + 1, history)
 
     def running(carry: _Carry) -> Bool[Array, ""]:
         return (carry.code == _RUNNING).any() & (carry.steps < max_steps)
@@ -120,8 +124,12 @@ def iterate(
     zero, zeros = jnp.int32(0), jnp.zeros(lanes, jnp.int32)
     history = jnp.full((max_steps if keep_history else 0, *lanes), jnp.nan, guess.dtype)
     improved = None if runs_all_steps else (best.residual, zeros)
-    anchor = (jnp.full_like(guess, jnp.inf), zero) if looks_for_cycles else None
-    carry = _Carry(state, best, improved, anchor, jnp.full(lanes, _RUNNING, jnp.int32), zeros, zeros, zero, history)
+    never = jnp.full_like(guess, jnp.inf)
+    before = never if looks_for_cycles and solver.has_lag else None
+    anchor = None
+    if looks_for_cycles:
+        anchor = (never if before is None else jnp.concatenate([never, never]), zero)
+    carry = _Carry(state, best, improved, anchor, before, jnp.full(lanes, _RUNNING, jnp.int32), zeros, zeros, zero, history)
     carry = jax.lax.while_loop(running, step, carry)
     best = carry.best
     code = jnp.where(carry.code == _RUNNING, RESULTS.max_steps, carry.code)
