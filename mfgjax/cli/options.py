@@ -102,7 +102,10 @@ def whole(what: str) -> Any:
 
 # what commands share
 GameName = Annotated[
-    str, typer.Argument(help="Name of a ready-made game ([b]mfgjax list[/b]), or a TOML file.", show_default=False)
+    str,
+    typer.Argument(
+        help="Name of a ready-made game ([b]mfgjax list[/b]), or a file: TOML or netCDF.", show_default=False
+    ),
 ]
 BetaOption = Annotated[
     float | None, real("Inverse temperature, > 0, in 1/reward: small plays the reference, large is near greedy.")
