@@ -87,7 +87,7 @@ def from_discrete_dp(
     available = booleans("available", table > -np.inf)
     rows = available.any(axis=1)
     _checks.all_true("ddp.R", table.max(axis=1), rows, "every state needs an action whose reward is finite")
-    own = np.where(available, table, 0)
+    own: Any = np.where(available, table, 0)
     return StationaryGame(
         kernel,
         own if reward is None else AddedReward(own, reward),

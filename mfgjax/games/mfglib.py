@@ -72,7 +72,17 @@ def from_mfglib(
       ValueError: if an attribute is missing or does not fit; if a reward or a transition is not linear in the mean
         field and none is given; if what is given differs from the environment, with the place and both values.
 
-    Source: Guo et al. (2023), arXiv:2304.08630, for the environments.
+    Example:
+      >>> import mfgjax as mfg, numpy as np
+      >>> from types import SimpleNamespace  # in place of mfglib.env.Environment
+      >>> stay_or_move = np.stack([np.eye(2), 1 - np.eye(2)], axis=-1)  # next states, states, actions
+      >>> env = SimpleNamespace(T=3, S=(2,), A=(2,), mu0=np.array([1.0, 0.0]), prob=lambda t, L: stay_or_move)
+      >>> env.reward = lambda t, L: -np.repeat(L.sum(axis=1, keepdims=True), 2, axis=1)
+      >>> game = mfg.games.from_mfglib(env)
+      >>> f"{mfg.solve(game, mfg.EntropyRegularized(beta=10.0)).state_law[3, 1]:.2f}"
+      '0.50'
+
+    Source: Guo et al. (2023), arXiv:2304.08630, for MFGLib.
     """
     _checks.one_of("observes", observes, ("states", "state_actions"))
     source = _Environment(env, observes)
@@ -163,23 +173,21 @@ class _Environment:
                 if self.observes == "states":
                     break
 
-    def table(
-        self, argument: str, times: range, function: Callable[[int, np.ndarray], np.ndarray]
-    ) -> tuple[np.ndarray, bool]:
+    def table(self, argument: str, times: range, function: Callable[[int, np.ndarray], np.ndarray]) -> tuple[Any, bool]:
         """Return a function's values as a table `[#T, ..., *seen]`, and whether it depends on the mean field.
 
         Where it does not, the table is `[#T, ...]`.
         """
         laws, seen = self.laws, (self.S,) if self.observes == "states" else (self.S, self.A)
-        constant = True
+        constant, shape = True, seen
         for t in times:
             first, second, third = (function(t, law) for law in (laws[1], laws[2], (laws[1] + laws[2]) / 2))
             bad = ~_close(third, (first + second) / 2, max(_size(first), _size(second)))
             self._refuse_if(bad, argument, t, "is not linear in")
+            shape = (*first.shape, *seen)
             constant = constant and all(np.array_equal(first, function(t, law)) for law in laws)
         if constant:
             return _one_if_equal(function(t, laws[0]) for t in times), False
-        shape = (*first.shape, *seen)  # there is a time, since T >= 1
         if len(times) * np.prod(shape, dtype=float) > MAX_ENTRIES:
             raise ValueError(
                 f"`env.{_source(argument)}` would be a table of {len(times)} x {' x '.join(map(str, shape))} numbers, "

@@ -49,7 +49,8 @@ def to_frame(dataset: xr.Dataset, *, per: str = "action") -> "pd.DataFrame":
     chosen = dataset[names]
     labels = ("time", "state", "action")
     order = [dim for dim in chosen.dims if dim not in labels] + [dim for dim in labels if dim in chosen.dims]
-    table = chosen.to_dataframe(dim_order=order).reset_index()[[*order, *names]]
+    table = chosen.to_dataframe(dim_order=order).reset_index().filter([*order, *names])
     if "q" in table and "policy" in table:
-        table = table[~(np.isnan(table["q"]) & (table["policy"] == 0))].reset_index(drop=True)
+        missing = np.isnan(table["q"].to_numpy()) & (table["policy"].to_numpy() == 0)
+        table = table.drop(index=np.flatnonzero(missing).tolist()).reset_index(drop=True)
     return table

@@ -59,7 +59,8 @@ def save_game(
         missing = [label for label in game.state_labels if places is not None and label not in places]
         if missing:
             raise ValueError(f"`positions[{missing[0]!r}]` is missing, but all states need a position, or none.")
-        game = GameFile(path.stem if name is None else name, game, reference, places, description)
+        rho = None if reference is None else _checks.as_numbers("reference", reference)
+        game = GameFile(path.stem if name is None else name, game, rho, places, description)
     elif not (reference is name is positions is None) or description:
         raise ValueError("`game` is a `GameFile`, which has name, reference, positions and description in it.")
     if path.suffix == ".toml":

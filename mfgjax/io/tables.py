@@ -84,15 +84,15 @@ def to_tables(file: GameFile) -> xr.Dataset:
 
 
 def _put_kernel(tables: _Tables, kernel: Any) -> str:
-    if type(kernel) is MovesKernel:
+    if isinstance(kernel, MovesKernel):
         tables.put("leads_to", _PAIR, np.where(kernel.leads, kernel.next_state, -1))
         return "moves"
-    if type(kernel) is SuccessorKernel:
+    if isinstance(kernel, SuccessorKernel):
         held = kernel.predecessors.held(kernel.successors.size).reshape(kernel.successors.shape)
         tables.put("successors", (*_PAIR, "successor"), np.where(held, kernel.successors, -1))
         tables.put("probabilities", ("move?", *_PAIR, "successor"), kernel.probabilities)
         return "successors"
-    if type(kernel) is DenseKernel:
+    if isinstance(kernel, DenseKernel):
         tables.put("probabilities", ("move?", *_PAIR, "next_state"), kernel.probabilities)
         return "dense"
     raise ValueError(
@@ -103,19 +103,19 @@ def _put_kernel(tables: _Tables, kernel: Any) -> str:
 
 def _put_reward(tables: _Tables, game: FiniteHorizonGame | StationaryGame) -> dict[str, str]:
     reward = game.reward
-    if type(reward) is TableReward:
+    if isinstance(reward, TableReward):
         tables.put("reward", _EACH, reward.table)
         return {"reward": "table"}
-    if type(reward) is not PairwiseReward:
+    if not isinstance(reward, PairwiseReward):
         raise ValueError(
             f"`game.reward` is {_kind(reward)}, but a file holds tables only: give the game an array or a "
             "`PairwiseReward` of tables, or keep the code that builds it."
         )
     L = reward.L
-    if type(L) is DenseInteraction:
+    if isinstance(L, DenseInteraction):
         kind = "dense"
         tables.put("interaction", (*_EACH, *_SEEN[L.num_seen_axes]), L.table)
-    elif type(L) is OwnStateInteraction or type(L) is SuccessorInteraction:
+    elif isinstance(L, OwnStateInteraction | SuccessorInteraction):
         kind = "own_state" if isinstance(L, OwnStateInteraction) else "successor"
         tables.put("base", _EACH, L.base)
         tables.put("weight", _EACH, L.weight)
@@ -132,11 +132,11 @@ def _put_reward(tables: _Tables, game: FiniteHorizonGame | StationaryGame) -> di
 def _theta(theta: Any) -> Any:
     if theta is None:
         return None
-    if type(theta) is Power:
+    if isinstance(theta, Power):
         return {"kind": "power", "scale": float(theta.scale), "exponent": theta.exponent}
-    if type(theta) is SquashedLinear:
+    if isinstance(theta, SquashedLinear):
         return {"kind": "tanh", "steepness": float(theta.steepness)}
-    if type(theta) is Staged:
+    if isinstance(theta, Staged):
         stages = {name: _theta(getattr(theta, name)) for name in ("running", "terminal")}
         return {"kind": "staged", "horizon": theta.horizon, **stages}
     raise ValueError(
@@ -176,7 +176,9 @@ def from_tables(dataset: xr.Dataset) -> GameFile:
         game = StationaryGame(kernel, reward, initial=initial, **options)
     else:
         game = FiniteHorizonGame(kernel, reward, initial, int(_attribute(dataset, "horizon")), **options)
-    reference = None if "reference" not in dataset else _table(dataset, "reference", _PAIR)
+    reference: Any = None
+    if "reference" in dataset:
+        reference = _checks.as_numbers("reference", _table(dataset, "reference", _PAIR))
     positions = None
     if "position" in dataset:
         rows = _table(dataset, "position", ("state", "axis"))
