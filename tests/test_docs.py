@@ -95,7 +95,7 @@ def test_public_names_and_signatures_are_as_listed():
 
 
 def blocks(page: Path, language: str) -> list[str]:
-    text = re.sub(r"^<!-- not run .*-->\n```python.*?^```", "", page.read_text(encoding="utf-8"), flags=LINES)
+    text = re.sub(r"^<!-- not run [^\n]*-->\n```python.*?^```", "", page.read_text(encoding="utf-8"), flags=LINES)
     return re.findall(rf"^```{language}\n(.*?)^```", text, flags=LINES)
 
 

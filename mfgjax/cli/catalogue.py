@@ -47,7 +47,7 @@ def load(game: str, settings: Sequence[str]) -> GameFile:
     """Build a game of the zoo, or read a file.
 
     Args:
-      game: a name, with "-" for "_" if one likes, or the path of a TOML file.
+      game: a name, with "-" for "_" if one likes, or the path of a file, TOML or netCDF.
       settings: "key=value" for the builder's parameters.
 
     Raises:
@@ -55,14 +55,23 @@ def load(game: str, settings: Sequence[str]) -> GameFile:
     """
     if is_ready_made(game):
         return build(game, {key: _parse(setting, text, kind) for setting, key, text, kind in _split(game, settings)})
-    if not (game.endswith(".toml") or Path(game).exists() or "/" in game):
+    if not (game.endswith((".toml", ".nc")) or Path(game).exists() or "/" in game):
         raise ValueError(
             f"`GAME` is {game!r}, but there is no such game and no such file; the games are "
             f"{', '.join(n.replace('_', '-') for n in NAMES)}."
         )
     if settings:
         raise ValueError(f"`--set {settings[0]}` is for ready-made games; {game!r} is a file: change it there.")
-    return games.load_game(game)
+    return read(game)
+
+
+def read(path: str) -> GameFile:
+    """Read a game from a file, TOML or netCDF."""
+    if path.endswith(".toml"):
+        return games.load_game(path)
+    from .. import io  # slow to import, and often not needed
+
+    return io.load_game(path)
 
 
 def with_horizon(command: str, loaded: GameFile) -> GameFile[FiniteHorizonGame]:

@@ -17,18 +17,22 @@ NAMES = (
 
 
 def games(incomplete: str) -> list[str]:
-    """Return names of games, and the TOML files and folders next to what is typed."""
+    """Return names of games, and the files of games and folders next to what is typed."""
     names = NAMES if "_" in incomplete else [name.replace("_", "-") for name in NAMES]
-    return [name for name in names if name.startswith(incomplete)] + files(incomplete)
+    return [name for name in names if name.startswith(incomplete)] + _files(incomplete, (".toml", ".nc"))
 
 
 def files(incomplete: str) -> list[str]:
     """Return the TOML files and folders next to what is typed."""
+    return _files(incomplete, (".toml",))
+
+
+def _files(incomplete: str, endings: tuple[str, ...]) -> list[str]:
     folder, _, begun = incomplete.rpartition("/")
     place = Path(f"{folder}/" if incomplete.startswith("/") or folder else ".")
     found = []
     for path in sorted(place.iterdir()) if place.is_dir() else []:
-        if path.name.startswith(begun) and (path.is_dir() or path.suffix == ".toml") and path.name[0] != ".":
+        if path.name.startswith(begun) and (path.is_dir() or path.suffix in endings) and path.name[0] != ".":
             found.append(f"{incomplete[: len(incomplete) - len(begun)]}{path.name}{'/' if path.is_dir() else ''}")
     return found
 

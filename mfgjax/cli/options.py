@@ -106,7 +106,7 @@ def whole(what: str) -> Any:
 GameName = Annotated[
     str,
     typer.Argument(
-        help="Name of a ready-made game ([b]mfgjax list[/b]), or a TOML file.",
+        help="Name of a ready-made game ([b]mfgjax list[/b]), or a file: TOML or netCDF.",
         show_default=False,
         autocompletion=completion.games,
     ),

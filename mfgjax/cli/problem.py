@@ -138,12 +138,12 @@ def _game(document: Mapping[str, Any], path: Path) -> GameFile:
             raise ValueError(str(error).replace("`--set ", "`settings: ")) from error
     else:
         file = path.parent / given
-        if not given.endswith(".toml") and not file.exists():
+        if not given.endswith((".toml", ".nc")) and not file.exists():
             names = ", ".join(n.replace("_", "-") for n in catalogue.NAMES)
             raise _toml.wrong("game", given, f"there is no such file, and the ready-made games are {names}")
         if settings and file.exists():
             raise _toml.wrong("settings", settings, f"it is for ready-made games; {given!r} is a file: change it there")
-        loaded = games.load_game(os.fspath(file))
+        loaded = catalogue.read(os.fspath(file))
     check_size(loaded.name, loaded.game)
     return loaded
 

@@ -1,5 +1,6 @@
 """Ready-made games, each citing its source, and builders for one's own."""
 
+from .discrete_dp import from_discrete_dp as from_discrete_dp
 from .file import GameFile as GameFile
 from .file import load_game as load_game
 from .graph import NodeReward as NodeReward
@@ -9,6 +10,7 @@ from .graph import policy_on_edges as policy_on_edges
 from .grid import grid_crowd as grid_crowd
 from .infection import infection_spread as infection_spread
 from .infection import infection_tipping as infection_tipping
+from .mfglib import from_mfglib as from_mfglib
 from .mturk import mturk as mturk
 from .random_dense import random_dense as random_dense
 from .resource_allocation import resource_allocation as resource_allocation

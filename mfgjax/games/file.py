@@ -1,4 +1,4 @@
-"""Graph games from a TOML file; `docs/game-file.md` describes the format."""
+"""Graph games from a TOML file; `docs/game-file.md` describes the format. Games of tables are in `mfgjax.io`."""
 
 import os
 from collections.abc import Mapping
@@ -54,6 +54,7 @@ def load_game(path: str | os.PathLike[str]) -> GameFile:
     At node s the reward is scale · (value(s) − congestion(s) · μ_t(s))^exponent, with the numbers of
     `[running]` at t < H and those of `[terminal]` at t = H. Numbers get JAX's default precision: enable x64
     before loading for float64. A file without `horizon` is a stationary game, which `[running]` pays at all times.
+    `mfgjax.io.load_game` reads such files, too, and games of tables in netCDF.
 
     Args:
       path: of the file.
@@ -68,10 +69,20 @@ def load_game(path: str | os.PathLike[str]) -> GameFile:
     if not isinstance(path, str | os.PathLike) or not isinstance(os.fspath(path), str):
         raise ValueError(f"`path` must be the path of a TOML file; got {_toml.shown(path)}.")
     try:
+        if _is_netcdf(Path(path)):
+            raise ValueError("this is netCDF, or HDF5: `mfgjax.io.load_game` reads games in it.")
         return _game_file(_toml.document(Path(path)), Path(path).stem)
     except ValueError as error:
         name = os.fspath(path)
         raise ValueError(f"`{name if name.isprintable() else ascii(name)[1:-1]}`: {error}") from error
+
+
+def _is_netcdf(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return file.read(8) == b"\x89HDF\r\n\x1a\n"
+    except (OSError, ValueError):  # what is wrong with it is said where it is read
+        return False
 
 
 def _game_file(document: dict[str, Any], stem: str) -> GameFile:

@@ -17,7 +17,8 @@ from .graph import moves
 def save_game(path: str | os.PathLike[str], file: GameFile) -> None:
     """Write a graph game to a TOML file.
 
-    What `load_game` reads from it is the same game, to the last digit of every number.
+    What `load_game` reads from it is the same game, to the last digit of every number. Games of other tables are
+    written by `mfgjax.io.save_game`.
 
     Args:
       path: of the file; one that is there is replaced.

@@ -1,13 +1,8 @@
-"""Equilibria as labelled data, in an open format (netCDF)."""
+"""Equilibria as labelled data, and as files."""
 
-import dataclasses
-import hashlib
 import json
-import math
 import os
-import secrets
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,20 +10,18 @@ import jax
 import numpy as np
 import xarray as xr
 
-from ._checks import is_traced
-from ._version import __version__
-from .equilibrium import Equilibrium
-from .games import moves
-from .kernels import MovesKernel
-from .model import FiniteHorizonGame, StationaryGame
-from .responses import AbstractResponse
-from .solvers import AbstractSolver, Auto
+from .._checks import is_traced
+from .._version import __version__
+from ..equilibrium import Equilibrium
+from ..games import moves
+from ..kernels import MovesKernel
+from ..model import FiniteHorizonGame, StationaryGame
+from ..responses import AbstractResponse
+from ..solvers import AbstractSolver, Auto
+from . import netcdf
+from .describe import describe
 
 FORMAT = "mfgjax-equilibrium/1"
-
-# HDF5 ignores what stands behind its own end. It is no match for damage: some of it goes unnoticed, some ends
-# in a segmentation fault, so files are sealed with a checksum that is looked at first.
-_SEAL = b"\nmfgjax-sha256:"
 
 _STATES, _PAIRS = ("time", "state"), ("time", "state", "action")
 _DIMS = {
@@ -44,30 +37,6 @@ _DIMS = {
     "result_code": (),
     "result_period": (),
 }
-
-
-def describe(thing: object) -> Any:
-    """Return a response, a solver or a number as what JSON can hold; arrays are named by their shape.
-
-    Args:
-      thing: a dataclass (every module is one), a number, an array, or None.
-    """
-    if dataclasses.is_dataclass(thing) and not isinstance(thing, type):
-        fields = {f.name: describe(getattr(thing, f.name)) for f in dataclasses.fields(thing)}
-        return {"kind": type(thing).__name__, **fields}
-    if isinstance(thing, Mapping):
-        return {str(key): describe(value) for key, value in thing.items()}
-    if isinstance(thing, list | tuple):
-        return [describe(value) for value in thing]
-    if isinstance(thing, jax.Array | np.ndarray | np.generic):
-        if thing.ndim:
-            return f"array of shape {thing.shape}"
-        thing = thing.item()
-    if thing is None or isinstance(thing, bool | int | str):
-        return thing
-    if isinstance(thing, float):
-        return thing if math.isfinite(thing) else None  # JSON has no other word for it
-    return getattr(thing, "__qualname__", None) or str(thing)
 
 
 def to_dataset(
@@ -186,33 +155,8 @@ def save_equilibrium(
     """
     path = Path(path)
     dataset = to_dataset(game, equilibrium, response=response, solver=solver, attrs=attrs)
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"`path` is {path}, but there is no folder {path.parent}.")
-    with _whole(path) as partial:
-        dataset.to_netcdf(partial, engine="netcdf4", format="NETCDF4")
-        with partial.open("rb+") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-            file.write(_SEAL + digest.encode())
+    netcdf.write(path, dataset)
     return path
-
-
-def _seal_holds(path: Path) -> bool:
-    """Tell whether a file is as it was written; one without a seal (another tool copied it) may be."""
-    content = path.read_bytes()
-    length = len(_SEAL) + 64
-    body, seal = content[:-length], content[-length:]
-    return not seal.startswith(_SEAL) or seal[len(_SEAL) :] == hashlib.sha256(body).hexdigest().encode()
-
-
-@contextmanager
-def _whole(path: Path) -> Iterator[Path]:
-    """Yield a name in the same folder; what is written there takes the name `path`, or goes on failure."""
-    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
-    try:
-        yield partial
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def load_equilibrium(path: str | os.PathLike) -> xr.Dataset:
@@ -229,25 +173,11 @@ def load_equilibrium(path: str | os.PathLike) -> xr.Dataset:
         the format.
     """
     path = Path(path)
-    if not path.is_file():
-        raise ValueError(f"`path` is {path}, but there is no such file.")
-    try:
-        if not _seal_holds(path):
-            raise OSError("the checksum at its end does not fit")
-        dataset = xr.load_dataset(path, engine="netcdf4")
-    except Exception as error:  # the libraries below raise all kinds
-        raise ValueError(f"{path} cannot be read as netCDF: it is damaged, or something else.") from error
-    found = dataset.attrs.get("format")
-    if found is None:
-        raise ValueError(f"{path} is no equilibrium of mfgjax: it has no attribute `format`.")
-    if found != FORMAT:
-        raise ValueError(f"{path} has the format {str(found)!r}, but this version of mfgjax reads {FORMAT!r}.")
+    dataset = netcdf.read(path)
+    netcdf.check_format(path, dataset, FORMAT, "equilibrium")
     seen = _STATES if dataset.attrs.get("observes") == "states" else _PAIRS
     for name, dims in {"mean_field": seen, **_DIMS}.items():
         if "time" not in dataset.coords:  # of a stationary game
             dims = tuple(dim for dim in dims if dim != "time")
-        if name not in dataset:
-            raise ValueError(f"{path} is damaged: the variable `{name}` is missing.")
-        if dataset[name].dims != dims:
-            raise ValueError(f"{path} is damaged: `{name}` has dims {dataset[name].dims}, but they must be {dims}.")
+        netcdf.values_of(path, dataset, name, dims)
     return dataset

@@ -1,0 +1,148 @@
+"""Games of agents whose decision problem is a discrete dynamic program of QuantEcon."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+
+from .. import _checks
+from .._typing import Array, ArrayLike, Float
+from ..kernels import AbstractKernel, DenseKernel, SuccessorKernel
+from ..model import PairwiseReward, StationaryGame
+from ..model.parts import booleans
+
+
+class AddedReward(eqx.Module):
+    """r(s,a,z) = own(s,a) + of_crowd(z)(s,a): what an agent earns by itself, and what the population adds."""
+
+    own: Float[Array, "S A"]
+    of_crowd: Callable[..., Array]
+
+    def __call__(self, z: Array) -> Array:
+        if isinstance(self.of_crowd, PairwiseReward):  # which takes a time
+            return self.own + self.of_crowd(jnp.int32(0), z)
+        return self.own + self.of_crowd(z)
+
+
+def from_discrete_dp(
+    ddp: Any,
+    *,
+    reward: Callable[..., Any] | None = None,
+    initial: ArrayLike | None = None,
+    observes: str = "states",
+    state_labels: Sequence[str] | None = None,
+    action_labels: Sequence[str] | None = None,
+) -> StationaryGame:
+    """Build the game of a population whose members each solve a `quantecon.markov.DiscreteDP`.
+
+    A dynamic program is a game in which nobody minds the others. What the population changes is given as `reward`:
+
+        r(s,a,z) = R(s,a) + reward(z)(s,a)
+
+    Without it, `solve(game, Greedy())` finds the optimal policy, and the law that a population of such agents keeps.
+
+    Args:
+      ddp: the program, in product form or in that of state-action pairs, whose `Q` may be sparse. Its attributes `R`,
+        `Q`, `beta`, `s_indices` and `a_indices` are read, QuantEcon itself is not needed. Actions whose `R` is −inf,
+        and pairs that are not there, are not available.
+      reward: a callable `(z) -> [S, A]` (or `[S, 1]`) or a `PairwiseReward`, added to `R`; None: nothing.
+      initial: the law `[S]` from which iterations start; None: uniform.
+      observes: what z is: "states", the law `[S]`, or "state_actions", the joint law `[S, A]`.
+      state_labels: names of the states; None: numbers.
+      action_labels: names of the actions; None: numbers.
+
+    Returns:
+      A `StationaryGame` with discount `ddp.beta`; its kernel is a `SuccessorKernel` where `Q` is sparse.
+
+    Raises:
+      ValueError: if an attribute is missing, or does not fit; if `ddp.beta` is not in (0, 1).
+
+    Example:
+      >>> import mfgjax as mfg
+      >>> from types import SimpleNamespace  # in place of quantecon.markov.DiscreteDP(R, Q, beta)
+      >>> R, Q = [[5, 10], [-1, -float("inf")]], [[[0.5, 0.5], [0, 1]], [[0, 1], [0.5, 0.5]]]
+      >>> game = mfg.games.from_discrete_dp(SimpleNamespace(R=R, Q=Q, beta=0.95))
+      >>> game.available[0].tolist()
+      [[True, True], [True, False]]
+
+    Source: Puterman (2005), Markov Decision Processes, section 3.1, for the example.
+    """
+    for name in ("R", "Q", "beta"):
+        if not hasattr(ddp, name):
+            raise ValueError(f"`ddp` must have R, Q and beta, as a `DiscreteDP`; {_checks.shorten(ddp)} has no {name}.")
+    if reward is not None and not callable(reward):
+        raise ValueError(f"`reward` must be a callable (z) -> [S, A], or None; got {_checks.shorten(reward)}.")
+    beta = _checks.number_in("ddp.beta", ddp.beta, 0, 1, "[0, 1]")
+    if beta in (0, 1):
+        remedy = "give `FiniteHorizonGame` the arrays, and a horizon" if beta else "without a future there is no game"
+        raise ValueError(f"`ddp.beta` is {beta:g}, but a stationary game has its discount in (0, 1): {remedy}.")
+    pays = _checks.as_numbers("ddp.R", ddp.R)
+    _checks.shape_is("ddp.R", pays, [(None, None), (None,)], "states, actions; or state-action pairs")
+    build = _of_pairs if pays.ndim == 1 else _of_product
+    kernel, table = build(ddp, np.asarray(pays))
+    good = (table < np.inf) & ~np.isnan(table)
+    _checks.all_true("ddp.R", table, good, "it must be a number, or -inf where an action is not available")
+    available = booleans("available", table > -np.inf)
+    rows = available.any(axis=1)
+    _checks.all_true("ddp.R", table.max(axis=1), rows, "every state needs an action whose reward is finite")
+    own: Any = np.where(available, table, 0)
+    return StationaryGame(
+        kernel,
+        own if reward is None else AddedReward(own, reward),
+        beta,
+        initial=initial,
+        available=available,
+        observes=observes,
+        state_labels=state_labels,
+        action_labels=action_labels,
+    )
+
+
+def _of_product(ddp: Any, pays: np.ndarray) -> tuple[AbstractKernel, np.ndarray]:
+    """Return the kernel and the rewards `[S, A]` of a program given for all states and actions."""
+    S, A = pays.shape
+    rows = _checks.as_numbers("ddp.Q", ddp.Q)
+    _checks.shape_is("ddp.Q", rows, [(S, A, S)], "states, actions, next states, as R has states and actions")
+    return DenseKernel(rows), pays
+
+
+def _of_pairs(ddp: Any, pays: np.ndarray) -> tuple[AbstractKernel, np.ndarray]:
+    """Return the kernel and the rewards `[S, A]` of a program given for pairs, −inf for those that are not there."""
+    is_sparse = hasattr(ddp.Q, "tocsr")
+    rows = ddp.Q if is_sparse else _checks.as_numbers("ddp.Q", ddp.Q)
+    _checks.shape_is("ddp.Q", rows, [(len(pays), None)], "state-action pairs, as in R, next states")
+    S = rows.shape[1]
+    s, a = (_places(ddp, name, len(pays)) for name in ("s_indices", "a_indices"))
+    _checks.all_true("ddp.s_indices", s, s < S, f"there are {S} states")
+    A = int(a.max()) + 1
+    table = np.full((S, A), -np.inf, pays.dtype)
+    there = np.zeros((S, A), dtype=bool)
+    there[s, a] = True
+    if there.sum() < len(pays):
+        raise ValueError("`ddp.s_indices` and `ddp.a_indices` have a pair of state and action twice.")
+    table[s, a] = pays
+    if not is_sparse:
+        dense = np.zeros((S, A, S), rows.dtype)
+        dense[s, a] = rows
+        return DenseKernel(dense), table
+    lists = rows.tocsr().copy()
+    lists.sum_duplicates()
+    counts = np.diff(lists.indptr)
+    pair, place = np.repeat(np.arange(len(pays)), counts), np.arange(lists.nnz) - np.repeat(lists.indptr[:-1], counts)
+    shape = (S, A, max(int(counts.max()), 1))
+    successors, chances = np.full(shape, -1), np.zeros(shape, lists.data.dtype)
+    successors[s[pair], a[pair], place] = lists.indices
+    chances[s[pair], a[pair], place] = lists.data
+    return SuccessorKernel(successors, chances), table
+
+
+def _places(ddp: Any, name: str, count: int) -> np.ndarray:
+    places = getattr(ddp, name, None)
+    array = None if places is None else np.asarray(places)
+    if array is None or array.dtype.kind not in "iu":
+        raise ValueError(f"`ddp.{name}` must be whole numbers, one for each entry of R; got {_checks.shorten(places)}.")
+    _checks.shape_is(f"ddp.{name}", array, [(count,)], "state-action pairs, as in R")
+    _checks.all_true(f"ddp.{name}", array, array >= 0, "it must not be negative")
+    return array

@@ -1,0 +1,33 @@
+"""What something is, in words and numbers that JSON can hold."""
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import numpy as np
+
+
+def describe(thing: object) -> Any:
+    """Return a response, a solver or a number as what JSON can hold; arrays are named by their shape.
+
+    Args:
+      thing: a dataclass (every module is one), a number, an array, or None.
+    """
+    if dataclasses.is_dataclass(thing) and not isinstance(thing, type):
+        fields = {f.name: describe(getattr(thing, f.name)) for f in dataclasses.fields(thing)}
+        return {"kind": type(thing).__name__, **fields}
+    if isinstance(thing, Mapping):
+        return {str(key): describe(value) for key, value in thing.items()}
+    if isinstance(thing, list | tuple):
+        return [describe(value) for value in thing]
+    if isinstance(thing, jax.Array | np.ndarray | np.generic):
+        if thing.ndim:
+            return f"array of shape {thing.shape}"
+        thing = thing.item()
+    if thing is None or isinstance(thing, bool | int | str):
+        return thing
+    if isinstance(thing, float):
+        return thing if math.isfinite(thing) else None  # JSON has no other word for it
+    return getattr(thing, "__qualname__", None) or str(thing)

@@ -1,0 +1,108 @@
+"""Games in files: tables as netCDF, graphs also as TOML."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from .. import _checks, games
+from .._typing import ArrayLike
+from ..games import GameFile
+from ..model import FiniteHorizonGame, StationaryGame
+from . import netcdf
+from .tables import FORMAT, from_tables, to_tables
+
+
+def save_game(
+    path: str | os.PathLike[str],
+    game: FiniteHorizonGame | StationaryGame | GameFile,
+    *,
+    reference: ArrayLike | None = None,
+    name: str | None = None,
+    description: str = "",
+    positions: Mapping[str, tuple[float, float]] | None = None,
+) -> Path:
+    """Write a game that is made of tables as netCDF, which `load_game` and the command line read.
+
+    Kernels may be arrays, `DenseKernel`, `SuccessorKernel` or `MovesKernel`; rewards arrays, or a `PairwiseReward` of
+    tables whose Θ is none or a `Power`. All numbers are kept to the last bit, in the game's precision. A path that
+    ends in ".toml" is written by `mfgjax.games.save_game`, for graph games. The file is there whole, or not at all.
+
+    Args:
+      path: of the file, which is replaced if it exists; its folder must exist.
+      game: the game, or a `GameFile`, which has the rest in it.
+      reference: ρ(a|s) `[S, A]` to be kept with the game, or None.
+      name: of the game; None: the stem of the path.
+      description: any text.
+      positions: where to draw each state, by its label, as (x, y).
+
+    Returns:
+      The path.
+
+    Raises:
+      ValueError: naming the field that is no table, such as a reward given as a function, and what to do.
+      OSError: if the file cannot be written.
+
+    Example:
+      >>> import mfgjax as mfg
+      >>> path = mfg.io.save_game("grid.nc", mfg.games.grid_crowd(3, 3, horizon=4))
+      >>> mfg.io.load_game(path).game.num_states
+      9
+    """
+    path = Path(path)
+    if not isinstance(game, GameFile):
+        if not isinstance(game, FiniteHorizonGame | StationaryGame):
+            raise ValueError(
+                "`game` must be a `FiniteHorizonGame`, a `StationaryGame` or a `GameFile`; got "
+                f"{_checks.shorten(game)}."
+            )
+        places = None if positions is None else dict(positions)
+        missing = [label for label in game.state_labels if places is not None and label not in places]
+        if missing:
+            raise ValueError(f"`positions[{missing[0]!r}]` is missing, but all states need a position, or none.")
+        rho = None if reference is None else _checks.as_numbers("reference", reference)
+        game = GameFile(path.stem if name is None else name, game, rho, places, description)
+    elif not (reference is name is positions is None) or description:
+        raise ValueError("`game` is a `GameFile`, which has name, reference, positions and description in it.")
+    if path.suffix == ".toml":
+        games.save_game(path, game)
+    else:
+        netcdf.write(path, to_tables(game))
+    return path
+
+
+def load_game(path: str | os.PathLike[str]) -> GameFile:
+    """Read a game from a file, whichever format it is in: netCDF of `save_game`, or TOML of a graph game.
+
+    Args:
+      path: of the file. What is text is read as TOML, by `mfgjax.games.load_game`.
+
+    Returns:
+      A `GameFile`; solve it with `solve(file.game, EntropyRegularized(beta, file.reference))`. Numbers have the
+      precision they were saved in, but no more than JAX's default: enable x64 before loading for float64.
+
+    Raises:
+      ValueError: in one sentence, if there is no such file, or it is damaged, of another program, or of another
+        version of the format.
+    """
+    if not isinstance(path, str | os.PathLike) or not isinstance(os.fspath(path), str):
+        raise ValueError(f"`path` must be the path of a file; got {_checks.shorten(path)}.")
+    path = Path(path)
+    if _is_text(path):
+        return games.load_game(path)
+    dataset = netcdf.read(path)
+    netcdf.check_format(path, dataset, FORMAT, "game")
+    try:
+        return from_tables(dataset)
+    except ValueError as error:
+        raise ValueError(f"{path} is damaged: {error}") from error
+
+
+def _is_text(path: Path) -> bool:
+    """Tell a file to be read as TOML: by its ending, else by what is in it."""
+    if path.suffix in (".toml", ".nc"):
+        return path.suffix == ".toml"
+    try:
+        with path.open("rb") as file:
+            return b"\0" not in file.read(4096)
+    except (OSError, ValueError):  # what is wrong with it is said where it is read
+        return True
