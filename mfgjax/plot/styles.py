@@ -1,0 +1,39 @@
+"""What pictures share: names that are cut, dashes and hatchings that tell curves and areas apart in grey."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+LINES = ("-", "--", "-.", ":")
+HATCHES = ("", "//", "..", "\\\\", "xx", "--", "++", "oo", "||", "**")
+
+
+def short(label: str, length: int = 14) -> str:
+    """Return a name, or its beginning with an ellipsis where it is longer."""
+    return label if len(label) <= length else label[: length - 1] + "…"
+
+
+def add_legend(owner: Any, handles: Sequence[Any], names: Sequence[str], **options: Any) -> None:
+    """Add a legend whose texts are set afterwards, as "_a" and "$a$" are names too.
+
+    Args:
+      owner: axes or a figure.
+      handles: what is explained.
+      names: as they are printed.
+      options: of `legend`.
+    """
+    for entry, name in zip(owner.legend(handles, [" "] * len(names), **options).get_texts(), names, strict=True):
+        entry.set_parse_math(False)
+        entry.set_text(name)
+
+
+def spread_evenly(n: int, most: int) -> list[int]:
+    """Return at most so many of 0..n-1, with the first and the last, evenly."""
+    return sorted({int(i) for i in np.linspace(0, n - 1, min(n, most)).round()})
+
+
+def name_ticks(axis: Any, names: Sequence[str], most: int) -> None:
+    """Put names at the places 0, 1, ... of an axis, an even choice where they are many."""
+    ticks = spread_evenly(len(names), most)
+    axis.set_ticks(ticks, [short(names[i]) for i in ticks], parse_math=False)
