@@ -21,7 +21,7 @@ from .subject import Subject, subject_of
 KINDS = ("auto", "bars", "area", "heat")
 _MOST_STACKED = 12  # states that still can be told apart in a stack
 _MOST_BARS = 40  # times, of which each still has a bar
-_REST = "0.85"
+_REST = "white"
 
 
 def plot_flow(
@@ -59,7 +59,7 @@ def plot_flow(
     _checks.one_of("kind", kind, KINDS)
     subject = subject_of(game, equilibrium_or_flow)
     if subject.times is None:
-        told = "one that does not change, as of a stationary game: see `plot_stationary` and `plot_law`"
+        told = "a stationary game, or one time: see `plot_stationary` and `plot_law`"
         raise ValueError(f"`plot_flow` draws a law for every time; got {told}.")
     flow, times = subject.laws(), subject.times
     if kind == "auto":

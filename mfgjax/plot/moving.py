@@ -87,14 +87,17 @@ def _on_graph(
     def weight_at(t: int) -> np.ndarray | None:
         return None if policy is None or t == len(flow) - 1 else flow[t][:, None] * policy[t]
 
+    others = set() if ax is None else {*ax.patches, *ax.texts}
+    is_new = ax is None
     ax = draw_graph(ax, subject, flow[0], weight_at(0), positions, "t = 0")
-    _hold(ax)
-    old = [*ax.patches, *ax.texts]
+    if is_new:
+        _hold(ax)
+    ax.set_title("")
+    drawn: list[Any] = [artist for artist in (*ax.patches, *ax.texts) if artist not in others]
 
     def draw(t: int, after: int, moved: float, title: str) -> list[Any]:
-        for artist in old:
-            artist.remove()
-        others = {*ax.patches, *ax.texts}
+        while drawn:
+            drawn.pop().remove()
         weight = weight_at(t)
         draw_graph(ax, subject, (1 - moved) * flow[t] + moved * flow[after], weight, positions, None)
         if weight is not None and moved > 0 and len(edges):
@@ -104,23 +107,22 @@ def _on_graph(
                     disc: dict[str, Any] = dict(facecolor="#e69f00", edgecolor="0.1", linewidth=0.8, zorder=4)
                     ax.add_patch(Circle(place, float(np.sqrt(by_share * mass)), **disc))
         ax.set_title(title, loc="left", fontsize=11, parse_math=False)
-        old[:] = [artist for artist in (*ax.patches, *ax.texts) if artist not in others]
-        return old
+        drawn.extend(artist for artist in (*ax.patches, *ax.texts) if artist not in others)
+        return [*drawn]
 
-    old[:] = [artist for artist in old if artist in {*ax.patches, *ax.texts}]
-    ax.set_title("")
     return ax, draw
 
 
 def _as_bars(subject: Subject, ax: Axes | None) -> tuple[Axes, Draw]:
     """Return axes, and what moves the bars there."""
     flow = subject.laws()
-    ax = new_axes(ax, (6.4, 3.6))
+    is_new, ax = ax is None, new_axes(ax, (6.4, 3.6))
     bars = draw_law(ax, flow[0])
     name_states(ax, subject.states)
     ax.set_ylim(0, 1.05 * float(flow.max()))
     ax.set_title("t = 0", loc="left", fontsize=11)
-    _hold(ax)
+    if is_new:
+        _hold(ax)
 
     def draw(t: int, after: int, moved: float, title: str) -> list[Any]:
         for bar, height in zip(bars, (1 - moved) * flow[t] + moved * flow[after], strict=True):
@@ -132,7 +134,7 @@ def _as_bars(subject: Subject, ax: Axes | None) -> tuple[Axes, Draw]:
 
 
 def _hold(ax: Axes) -> None:
-    """Find the layout now and keep it: found anew for every picture, it would shake."""
+    """Find the layout of a new figure now and keep it: found anew for every picture, it would shake."""
     figure: Any = ax.get_figure(root=True)
     figure.draw_without_rendering()
     figure.set_layout_engine("none")
