@@ -61,8 +61,6 @@ def draw_law(ax: Axes, law: np.ndarray) -> Any:
 
 def name_states(ax: Axes, names: tuple[str, ...]) -> None:
     """Name the bars, an even choice where they are many, and the axes."""
-    name_ticks(ax.xaxis, names, _MOST_TICKS)
-    if max(map(len, names)) > 3:
-        ax.tick_params(axis="x", rotation=40)
+    name_ticks(ax.xaxis, names, _MOST_TICKS if max(map(len, names)) < 4 else _MOST_TICKS // 2)
     ax.set_xlabel("state")
     ax.set_ylabel("share of the population")

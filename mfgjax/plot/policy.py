@@ -10,7 +10,7 @@ from .._typing import Array, Float
 from ..equilibrium import Equilibrium
 from ..model import FiniteHorizonGame, StationaryGame
 from .figures import new_axes
-from .styles import name_ticks
+from .styles import count_ticks, name_ticks
 from .subject import Subject, subject_of
 
 _MOST_TICKS = 26  # of names along an axis; of more nodes, moves are told by the actions' own names
@@ -67,10 +67,11 @@ def plot_policy(
     ax = new_axes(ax, _size(len(across), len(names), across, names))
     image = draw_policy(ax, table, exists)
     ax.figure.colorbar(image, ax=ax, label="probability", pad=0.02)  # pyright: ignore
-    name_ticks(ax.xaxis, across, _MOST_TICKS)
+    if state is None:
+        name_ticks(ax.xaxis, across, _MOST_TICKS)
+    else:
+        count_ticks(ax.xaxis, across, 21)
     name_ticks(ax.yaxis, names, _MOST_TICKS)
-    if max(map(len, across)) > 3:
-        ax.tick_params(axis="x", rotation=40)
     ax.set_xlabel(below)
     ax.set_ylabel(label)
     ax.set_title(heading if title is None else title, fontsize=11, parse_math=False)

@@ -59,8 +59,6 @@ def plot_stationary(
     figure.colorbar(image, ax=lower, label="probability", pad=0.01)
     name_ticks(lower.xaxis, subject.states, _MOST_TICKS)
     name_ticks(lower.yaxis, subject.actions, max(2, int(4 * height)))
-    if max(map(len, subject.states)) > 3:
-        lower.tick_params(axis="x", rotation=40)
     lower.set_xlabel("state")
     lower.set_ylabel("action")
     if title is not None:

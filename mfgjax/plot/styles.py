@@ -34,6 +34,21 @@ def spread_evenly(n: int, most: int) -> list[int]:
 
 
 def name_ticks(axis: Any, names: Sequence[str], most: int) -> None:
-    """Put names at the places 0, 1, ... of an axis, an even choice where they are many."""
+    """Put names at the places 0, 1, ... of an axis, an even choice where they are many; long ones below it are turned.
+
+    Args:
+      axis: `ax.xaxis` or `ax.yaxis`.
+      names: in order.
+      most: that are printed.
+    """
+    turned: dict[str, Any] = {}
+    if axis.axis_name == "x" and max(map(len, names)) > 3:
+        turned = dict(rotation=40, ha="right", rotation_mode="anchor")
     ticks = spread_evenly(len(names), most)
-    axis.set_ticks(ticks, [short(names[i]) for i in ticks], parse_math=False)
+    axis.set_ticks(ticks, [short(names[i]) for i in ticks], parse_math=False, **turned)
+
+
+def count_ticks(axis: Any, numbers: Sequence[Any], most: int) -> None:
+    """Put whole numbers at the places 0, 1, ... of an axis, each of them or at even steps of them."""
+    ticks = range(0, len(numbers), -(-len(numbers) // most))
+    axis.set_ticks(ticks, [str(numbers[i]) for i in ticks])
