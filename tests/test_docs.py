@@ -139,7 +139,6 @@ def test_the_python_of_a_page_runs_and_gives_what_it_shows(page, tmp_path, monke
             continue
         # JAX has started here, so the number of devices is what it is
         run_and_compare(block.replace("mfg.use_cpu_cores()", ""), names)
-    matplotlib.pyplot.close("all")
 
 
 @pytest.mark.parametrize("page", [*PAGES, ROOT / "README.md"], ids=lambda p: p.stem)

@@ -29,6 +29,15 @@ def test_bars_are_the_law_and_shades_the_policy(solved, tmp_path):
     assert (tmp_path / "law.png").stat().st_size > 5000
 
 
+def test_a_saved_equilibrium_is_drawn_as_the_one_at_hand(solved, tmp_path):
+    game, eq = solved
+    saved = mfg.io.load_equilibrium(mfg.io.save_equilibrium(tmp_path / "eq.nc", game, eq))
+    for figure in (mfg.plot.plot_stationary(saved), mfg.plot.plot_stationary(game, saved)):
+        upper, lower = figure.axes[:2]
+        np.testing.assert_array_equal([bar.get_height() for bar in upper.patches], eq.mean_field)
+        np.testing.assert_array_equal(np.ma.getmaskarray(lower.images[0].get_array()), ~np.asarray(game.available[0]).T)
+
+
 def test_states_with_names_have_no_mean():
     names = ["_a", "$b$"]
     game = mfg.StationaryGame(np.full((2, 2, 2), 0.5), np.eye(2), 0.5, state_labels=names, action_labels=["x", "y"])
@@ -53,7 +62,7 @@ def test_what_is_not_stationary_is_refused(solved):
     flow = mfg.solve(flow_game, mfg.EntropyRegularized(1.0))
     with pytest.raises(ValueError, match=r"`game` must be a `StationaryGame`; got .*: see `plot_flow`"):
         mfg.plot.plot_stationary(flow_game, flow)
-    with pytest.raises(ValueError, match="`plot_flow` draws a law for every time; got a stationary game"):
+    with pytest.raises(ValueError, match="`plot_flow` draws a law for every time; got a stationary game, or one time"):
         mfg.plot.plot_flow(game, eq)
     with pytest.raises(ValueError, match=r"`equilibrium.policy` .*states, actions of `game`"):
         mfg.plot.plot_stationary(game, flow)

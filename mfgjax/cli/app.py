@@ -8,6 +8,7 @@ from .._version import __version__
 from .analyse_commands import certify, simulate
 from .design_commands import tune
 from .learn_commands import learn, reproduce
+from .plot_command import plot
 from .solve_commands import list_games, solve, sweep
 
 STATUS = (
@@ -47,6 +48,7 @@ for _name, _command in {
     "sweep": sweep,
     "certify": certify,
     "simulate": simulate,
+    "plot": plot,
     "tune": tune,
     "learn": learn,
     "reproduce": reproduce,

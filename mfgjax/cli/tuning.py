@@ -282,8 +282,8 @@ def _save(folder: Path, out: Path, content: dict[str, Any], problem: Problem, be
         names.append(_FILES[2])
     except ValueError as error:
         left_out.append(f"{_FILES[2]}: {str(error).rstrip('.')}")
-    axes = plot.plot_tuned(found, before.equilibria[0], target=_target(problem), title=problem.name)
-    axes[0].figure.savefig(folder / _FILES[3], dpi=150)
+    picture = plot.plot_tuned(found, before.equilibria[0], target=_target(problem), title=problem.name)
+    picture.savefig(folder / _FILES[3], dpi=150)  # pyright: ignore[reportAttributeAccessIssue]
     names.append(_FILES[3])
     content["files"] = [str(out / name) for name in (*names, "search.json")]
     (folder / _FILES[0]).write_text(json_of(content) + "\n", encoding="utf-8")

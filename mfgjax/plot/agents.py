@@ -12,7 +12,11 @@ from matplotlib.patches import Circle
 
 from ..finite import Simulation
 from ..model import FiniteHorizonGame
-from .crowd import BEND, draw_edges, edges_of, free_side, places_of, short, size_of, unit_of
+from .animation import animate, eased, moments
+from .crowd import draw_edges
+from .places import free_side, on_the_way, places_of, size_of, unit_of
+from .styles import short
+from .subject import edges_of
 
 _GOLDEN = np.pi * (3 - 5**0.5)
 _MOST_NUMBERED = 20  # agents whose numbers can be read
@@ -43,12 +47,13 @@ def animate_agents(
       ax: where to draw; None: on a new figure.
 
     Returns:
-      The animation: `animation.save("agents.gif", writer="pillow")`, or `animation.to_jshtml()` in a notebook.
+      The animation: `animation.save("agents.gif", writer="pillow")`; as the value of a cell, notebooks show it.
 
     Raises:
       ValueError: if the game is no graph, a position is missing, agents have no labels, or there is no such run.
     """
-    pairs = edges_of(game)
+    edges = edges_of(game)
+    pairs = {(s, end) for s, _, end in edges}
     paths = _paths(simulation, run)
     places = places_of(game.state_labels, positions)
     if frames_per_step < 1:
@@ -58,7 +63,7 @@ def animate_agents(
         width, height = np.minimum(size_of(places), 7.2)
         ax = Figure(figsize=(width, height)).add_axes((0.01, 0.01, 0.98, 0.9))
     radius, (num_times, num_agents) = 0.31 * unit_of(places), paths.shape
-    texts = _nodes(ax, game, places, radius, pairs, num_agents)
+    texts = _nodes(ax, game, places, radius, edges, num_agents)
     slots = _slots(paths, len(places))
     crowd = int(slots.max()) + 1
     distance = 0.84 * radius * np.sqrt((slots + 0.5) / crowd) if crowd > 1 else np.zeros(slots.shape)
@@ -68,17 +73,14 @@ def animate_agents(
     if num_agents <= _MOST_NUMBERED:
         ink: dict[str, Any] = dict(ha="center", va="center", fontsize=6.5, color="white", zorder=5)
         numbers = [ax.text(0, 0, str(i + 1), **ink) for i in range(num_agents)]
-    standing = max(1, frames_per_step // 2)
-    frames = [(t, k) for t in range(num_times) for k in (*[0] * standing, *range(1, frames_per_step))]
-    frames = frames[: len(frames) - (frames_per_step - 1)] + [(num_times - 1, 0)] * standing
     before = f"{title}, " if title else ""
 
     def draw(frame: tuple[int, int]) -> list[Any]:
         t, k = frame
         after = min(t + 1, num_times - 1)
         here, there = paths[t], paths[after]
-        moved = (k / frames_per_step) ** 2 * (3 - 2 * k / frames_per_step)
-        at = _on_the_way(places, here, there, moved, pairs) + (1 - moved) * offsets[t] + moved * offsets[after]
+        moved = eased(k, frames_per_step)
+        at = on_the_way(places, here, there, moved, pairs) + (1 - moved) * offsets[t] + moved * offsets[after]
         dots.set_offsets(at)
         for number, place in zip(numbers, at, strict=False):
             number.set_position(place)
@@ -89,13 +91,7 @@ def animate_agents(
         ax.set_title(f"{before}t = {t}" + (f" → {t + 1}" if k else ""), loc="left", fontsize=11, parse_math=False)
         return [dots, *numbers, *texts]
 
-    return FuncAnimation(
-        ax.get_figure(root=True),  # pyright: ignore[reportArgumentType]
-        draw,  # pyright: ignore[reportArgumentType]
-        frames=frames,
-        interval=80,
-        cache_frame_data=False,
-    )
+    return animate(ax, draw, moments(num_times, frames_per_step))
 
 
 def _paths(simulation: Simulation, run: int) -> np.ndarray:
@@ -142,11 +138,11 @@ def _nodes(
     game: FiniteHorizonGame,
     places: np.ndarray,
     radius: float,
-    pairs: set[tuple[int, int]],
+    edges: list[tuple[int, int, int]],
     num_agents: int,
 ) -> list[Any]:
     """Draw the graph with room for the texts beside its nodes, and return these."""
-    loop = 0.32 * unit_of(places)
+    loop, pairs = 0.32 * unit_of(places), {(s, end) for s, _, end in edges}
     outward = np.array([free_side(s, places, pairs) for s in range(len(places))])
     ax.set(aspect="equal")
     ax.set_axis_off()
@@ -181,17 +177,5 @@ def _nodes(
         boxes = [text.get_window_extent().padded(3).transformed(ax.transData.inverted()) for text in texts]
         low = np.minimum(low, np.min([box.min for box in boxes], axis=0))
         high = np.maximum(high, np.max([box.max for box in boxes], axis=0))
-    draw_edges(ax, game, places, np.full(len(places), radius), outward, loop, None)
+    draw_edges(ax, edges, places, np.full(len(places), radius), outward, loop, None)
     return texts
-
-
-def _on_the_way(
-    places: np.ndarray, here: np.ndarray, there: np.ndarray, moved: float, pairs: set[tuple[int, int]]
-) -> np.ndarray:
-    """Return points on the edges, bent as these are drawn."""
-    start, end = places[here], places[there]
-    back = np.array([(b, a) in pairs and a != b for a, b in zip(here, there, strict=True)])
-    across = end - start
-    normal = np.stack([across[:, 1], -across[:, 0]], axis=1)
-    control = (start + end) / 2 + np.where(back, BEND, 0.0)[:, None] * normal
-    return (1 - moved) ** 2 * start + 2 * moved * (1 - moved) * control + moved**2 * end

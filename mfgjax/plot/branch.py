@@ -8,8 +8,8 @@ from matplotlib.axes import Axes
 from .. import _checks
 from .._typing import Array, Float
 from ..branch import Branch
-from .crowd import LINES
 from .figures import new_axes
+from .styles import LINES
 
 
 def plot_branch(

@@ -10,7 +10,7 @@ import xarray as xr
 
 from .._heaviest import heaviest
 from .._result import RESULTS
-from .crowd import short
+from .styles import short
 
 MOST_LINES = 8  # states that still can be told apart
 RESIDUALS = ("residual", "exploitability", "tolerance")  # go down to rounding, hence on log scales
@@ -185,8 +185,3 @@ def label_of(dataset: xr.Dataset, name: str) -> str:
     attrs = dataset[name].attrs
     own = str(attrs.get("long_name", name)) + (f" ({attrs['units']})" if "units" in attrs else "")
     return _LABELS.get(name, own)
-
-
-def spread_evenly(n: int, most: int) -> list[int]:
-    """Return at most so many of 0..n-1, with the first and the last, evenly."""
-    return sorted({int(i) for i in np.linspace(0, n - 1, min(n, most)).round()})

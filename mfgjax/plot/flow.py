@@ -1,45 +1,49 @@
-"""Pictures of a crowd over time, and on its way to an equilibrium."""
+"""Pictures of a crowd over time."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import xarray as xr
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
+from .. import _checks
+from .._heaviest import heaviest
 from .._typing import Array, Float
 from ..equilibrium import Equilibrium
 from ..model import FiniteHorizonGame
-from .crowd import LINES, short
 from .figures import new_axes
+from .styles import HATCHES, add_legend, name_ticks, short
+from .subject import Subject, subject_of
 
-_HATCHES = ("", "//", "..", "\\\\", "xx", "--", "++", "oo", "||", "**")
-_MOST_BARS = 12  # states that still can be told apart in a stack
-
-
-def _flow(equilibrium_or_flow: Equilibrium | Float[Array, "T S"]) -> np.ndarray:
-    if isinstance(equilibrium_or_flow, Equilibrium):
-        return np.asarray(equilibrium_or_flow.state_law)
-    return np.asarray(equilibrium_or_flow)
+KINDS = ("auto", "bars", "area", "heat")
+_MOST_STACKED = 12  # states that still can be told apart in a stack
+_MOST_BARS = 40  # times, of which each still has a bar
+_REST = "white"
 
 
 def plot_flow(
-    game: FiniteHorizonGame,
-    equilibrium_or_flow: Equilibrium | Float[Array, "T S"],
+    game: FiniteHorizonGame | xr.Dataset,
+    equilibrium_or_flow: Equilibrium | xr.Dataset | Float[Array, "T S"] | None = None,
     *,
+    kind: str = "auto",
     title: str | None = None,
     legend: bool = True,
     ax: Axes | None = None,
 ) -> Axes:
-    """Draw the population over time: a stack of bars per time, or a map of shades where states are many.
+    """Draw the population over time: stacked bars, a stacked area where times are many, shades where states are.
 
-    Shades grow with the index of the state and differ in hatching, so that the picture prints in grey.
+    In a stack, shades grow with the index of the state and differ in hatching, so that the picture prints in grey; of
+    more than twelve states the eleven with most mass at any time are told apart, and the others are one.
 
     Args:
-      game: for the names of the states.
-      equilibrium_or_flow: an `Equilibrium`, or a law of the states for every time, `[H+1, S]`.
+      game: for the names of the states; or a dataset of `io.load_equilibrium`, or a point of a sweep.
+      equilibrium_or_flow: an `Equilibrium`, a dataset, or a law of the states for every time, `[H+1, S]`; None: the
+        dataset is in place of the game.
+      kind: "bars", "area", "heat" (a map of shades, states over times) or "auto": "heat" of more than twelve states,
+        else "area" of more than forty times, else "bars".
       title: of the picture.
       legend: say which hatching is which state.
       ax: where to draw; None: on a new figure, which is `returned.figure`.
@@ -48,85 +52,80 @@ def plot_flow(
       The axes.
 
     Raises:
-      ValueError: if there is no law for every time.
+      ValueError: if there is no law for every time, or no such kind.
 
     Source: the form of Guan et al. (2021), arXiv:2110.07469, Fig. 2.
     """
-    flow = _flow(equilibrium_or_flow)
-    if game.is_stationary or flow.ndim != 2:
-        told = "a stationary game, whose law does not change: see `plot_stationary`"
-        raise ValueError(f"`plot_flow` draws a law for every time; got {told if game.is_stationary else flow.shape}.")
+    _checks.one_of("kind", kind, KINDS)
+    subject = subject_of(game, equilibrium_or_flow)
+    if subject.times is None:
+        told = "a stationary game, or one time: see `plot_stationary` and `plot_law`"
+        raise ValueError(f"`plot_flow` draws a law for every time; got {told}.")
+    flow, times = subject.laws(), subject.times
+    if kind == "auto":
+        kind = "heat" if flow.shape[1] > _MOST_STACKED else "area" if len(times) > _MOST_BARS else "bars"
+    if kind == "area" and len(times) < 2:
+        raise ValueError('`kind="area"` needs at least two times; use "bars" for one.')
     ax = new_axes(ax, (6.4, 4.2))
     if title is not None:
-        ax.set_title(title)
+        ax.set_title(title, parse_math=False)
     ax.set_xlabel("time t (steps)")
-    times, num_states = np.arange(len(flow)), flow.shape[1]
-    names = [short(label) for label in game.state_labels]
-    if num_states > _MOST_BARS:
-        image = ax.imshow(flow.T, aspect="auto", origin="lower", cmap="Greys", vmin=0, interpolation="nearest")
-        ax.figure.colorbar(image, ax=ax, label="share of the population")  # pyright: ignore
-        ax.set_ylabel("state")
-        shown = range(0, num_states, -(-num_states // 20))
-        ax.set_yticks(shown, [names[i] for i in shown], parse_math=False)
-        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-        return ax
-    base = np.zeros(len(flow))
-    shades = colormaps["cividis"](np.linspace(0.95, 0.3, num_states))
-    handles = []
-    for s in range(num_states):
-        style: dict[str, Any] = dict(facecolor=shades[s], edgecolor="0.1", hatch=_HATCHES[s % len(_HATCHES)])
-        ax.bar(times, flow[:, s], bottom=base, width=0.8, linewidth=0.6, **style)
-        handles.append(Patch(**style))
-        for t in range(len(flow)):
-            if flow[t, s] >= 0.06 and len(flow) <= 12:
-                box = dict(boxstyle="round,pad=0.15", facecolor="white", edgecolor="none", alpha=0.85)
-                middle = base[t] + flow[t, s] / 2
-                text = f"{flow[t, s]:.2f}"
-                ax.text(t, middle, text, ha="center", va="center", fontsize=7, bbox=box, color="black")
-        base = base + flow[:, s]
-    ax.set_ylim(0, 1)
-    ax.set_ylabel("share of the population")
-    if len(flow) <= 21:
+    if kind == "heat":
+        _heat(ax, subject, flow)
+    else:
+        _stack(ax, subject, flow, kind, legend=legend)
+    if kind == "bars" and len(times) <= 21:
         ax.set_xticks(times)
-    if legend:
-        # top of the legend is top of the stack; texts are set afterwards as "_a" and "$a$" are names too
-        box = ax.legend(handles[::-1], [" "] * num_states, title="state", loc="center left", bbox_to_anchor=(1.0, 0.5))
-        for entry, name in zip(box.get_texts(), reversed(names), strict=True):
-            entry.set_parse_math(False)
-            entry.set_text(name)
+    else:
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     return ax
 
 
-def plot_residuals(equilibria: Mapping[str, Equilibrium], *, title: str | None = None, ax: Axes | None = None) -> Axes:
-    """Draw how the criterion of some solves went down, step by step, on a log scale.
+def _heat(ax: Axes, subject: Subject, flow: np.ndarray) -> None:
+    times: Any = subject.times
+    num_states = flow.shape[1]
+    edges = (times[0] - 0.5, times[-1] + 0.5, -0.5, num_states - 0.5)
+    shades: dict[str, Any] = dict(cmap="Greys", vmin=0, interpolation="nearest", extent=edges)
+    image = ax.imshow(flow.T, aspect="auto", origin="lower", **shades)
+    ax.figure.colorbar(image, ax=ax, label="share of the population")  # pyright: ignore
+    ax.set_ylabel("state")
+    name_ticks(ax.yaxis, subject.states, 20)
 
-    Args:
-      equilibria: what `solve` returned, by the name to print; steps that measured no criterion are left out.
-      title: of the picture.
-      ax: where to draw; None: on a new figure, which is `returned.figure`.
 
-    Returns:
-      The axes.
-    """
-    ax = new_axes(ax, (6.4, 4.2))
-    if title is not None:
-        ax.set_title(title)
-    for i, (name, equilibrium) in enumerate(equilibria.items()):
-        history = np.asarray(equilibrium.history)
-        (line,) = ax.plot(
-            np.arange(1, len(history) + 1),
-            np.where(history > 0, history, np.nan),
-            linestyle=LINES[i % len(LINES)],
-            marker="os^Dv"[i % 5],
-            markersize=3.5,
-        )
-        line.set_label(f"{name.replace('$', chr(92) + '$')} ({equilibrium.result.name})")
-    ax.set_yscale("log")
-    ax.set_xlabel("step (of those that measured it)")
-    kinds = sorted({e.criterion for e in equilibria.values()})
-    units = {"residual": "residual (total variation)", "exploitability": "exploitability (units of reward)"}
-    ax.set_ylabel(" or ".join(units[kind] for kind in kinds))
-    ax.grid(True, which="major", alpha=0.3)
-    if equilibria:
-        ax.legend()
-    return ax
+def _stack(ax: Axes, subject: Subject, flow: np.ndarray, kind: str, *, legend: bool) -> None:
+    times: Any = subject.times
+    num_states = flow.shape[1]
+    shown = heaviest(flow.max(axis=0), _MOST_STACKED - 1 if num_states > _MOST_STACKED else None)
+    names = [short(subject.states[s]) for s in shown]
+    shades: list[Any] = list(colormaps["cividis"](np.linspace(0.95, 0.3, len(shown))))
+    layers = flow[:, shown]
+    if len(shown) < num_states:
+        layers = np.column_stack([layers, flow.sum(axis=1) - layers.sum(axis=1)])
+        names.append(f"{num_states - len(shown)} others")
+        shades.append(_REST)
+    base, handles = np.zeros(len(flow)), []
+    for i, (layer, shade) in enumerate(zip(layers.T, shades, strict=True)):
+        hatch = "" if i == len(shown) else HATCHES[i % len(HATCHES)]
+        style: dict[str, Any] = dict(facecolor=shade, edgecolor="0.1", hatch=hatch, linewidth=0.6)
+        handles.append(Patch(**style))
+        if kind == "area":
+            ax.fill_between(times, base, base + layer, **style)
+        else:
+            ax.bar(times, layer, bottom=base, width=0.8, **style)
+            if len(flow) <= 12:
+                _numbers(ax, times, base, layer)
+        base = base + layer
+    ax.set_ylim(0, 1)
+    if kind == "area":
+        ax.set_xlim(times[0], times[-1])
+    ax.set_ylabel("share of the population")
+    if legend:  # its top is the top of the stack
+        place: dict[str, Any] = dict(title="state", loc="center left", bbox_to_anchor=(1.0, 0.5))
+        add_legend(ax, handles[::-1], names[::-1], handlelength=2.4, handleheight=1.4, **place)
+
+
+def _numbers(ax: Axes, times: Any, base: np.ndarray, layer: np.ndarray) -> None:
+    box = dict(boxstyle="round,pad=0.15", facecolor="white", edgecolor="none", alpha=0.85)
+    for t, low, mass in zip(times, base, layer, strict=True):
+        if mass >= 0.06:
+            ax.text(t, low + mass / 2, f"{mass:.2f}", ha="center", va="center", fontsize=7, bbox=box, color="black")

@@ -10,8 +10,8 @@ from .. import _checks
 from .._typing import ArrayLike
 from ..equilibrium import Equilibrium
 from ..learners import Run
-from .crowd import LINES
 from .figures import new_axes
+from .styles import LINES
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 _MARKERS = "os^Dv"

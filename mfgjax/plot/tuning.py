@@ -3,15 +3,15 @@
 from typing import Any
 
 import numpy as np
-from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure, SubFigure
 
 from .. import _checks
 from .._heaviest import heaviest
 from ..design import TradeOff, Tuned
 from ..equilibrium import Equilibrium
-from .crowd import short
-from .figures import new_axes
+from .figures import new_axes, new_figure
+from .styles import short
 
 _MOST_BARS = 24
 
@@ -103,8 +103,14 @@ def plot_laws(
 
 
 def plot_tuned(
-    found: Tuned, before: Equilibrium, *, time: int = -1, target: Any = None, title: str | None = None, axes: Any = None
-) -> np.ndarray:
+    found: Tuned,
+    before: Equilibrium,
+    *,
+    time: int = -1,
+    target: Any = None,
+    title: str | None = None,
+    figure: Figure | SubFigure | None = None,
+) -> Figure | SubFigure:
     """Draw what tuning did: how the search went, and the law of the states before and after it.
 
     Args:
@@ -113,24 +119,18 @@ def plot_tuned(
       time: of the laws; −1 is the last.
       target: as in `plot_laws`.
       title: of the whole picture.
-      axes: two axes to draw on; None: new ones side by side.
+      figure: where to draw, empty and with constrained layout; None: a new one.
 
     Returns:
-      Both axes; the figure is `returned[0].figure`.
-
-    Raises:
-      ValueError: if `axes` are not two.
+      The figure.
     """
-    if axes is None:
-        _, axes = plt.subplots(1, 2, figsize=(12, 4.4), layout="constrained")
-    pair = np.asarray(axes, dtype=object).reshape(-1)
-    if len(pair) != 2:
-        raise ValueError(f"`axes` must be two axes; got {len(pair)}.")
-    plot_search(found, ax=pair[0])
-    plot_laws(before, found, time=time, target=target, ax=pair[1])
+    figure = new_figure((12.0, 4.4)) if figure is None else figure
+    left, right = figure.subplots(1, 2)
+    plot_search(found, ax=left)
+    plot_laws(before, found, time=time, target=target, ax=right)
     if title is not None:
-        pair[0].figure.suptitle(title)
-    return pair
+        figure.suptitle(title, parse_math=False)
+    return figure
 
 
 def plot_trade_off(

@@ -1,0 +1,49 @@
+"""Animations that notebooks show."""
+
+import base64
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from matplotlib.animation import FuncAnimation
+from matplotlib.axes import Axes
+
+INTERVAL = 80  # milliseconds from one picture to the next
+
+
+class ShownAnimation(FuncAnimation):
+    """An animation that notebooks show as a GIF where it is the value of a cell."""
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, "animation.gif")
+            self.save(path, writer="pillow")
+            text = base64.b64encode(path.read_bytes()).decode("ascii")
+        # an <img>, as not every notebook draws image/gif by itself
+        return {"text/plain": repr(self), "text/html": f'<img src="data:image/gif;base64,{text}" alt="animation">'}
+
+
+def animate(ax: Axes, draw: Callable[[Any], list[Any]], frames: Sequence[Any]) -> ShownAnimation:
+    """Return the animation of some frames.
+
+    Args:
+      ax: on what figure.
+      draw: draws a frame and returns its artists.
+      frames: in order.
+    """
+    figure: Any = ax.get_figure(root=True)
+    return ShownAnimation(figure, draw, frames=frames, interval=INTERVAL, cache_frame_data=False)  # pyright: ignore
+
+
+def moments(num_times: int, frames_per_step: int) -> list[tuple[int, int]]:
+    """Return (t, k), k of `frames_per_step` parts of the way from time t to t + 1; half as many pictures stand at t."""
+    standing = max(1, frames_per_step // 2)
+    frames = [(t, k) for t in range(num_times) for k in (*[0] * standing, *range(1, frames_per_step))]
+    return frames[: len(frames) - (frames_per_step - 1)] + [(num_times - 1, 0)] * standing
+
+
+def eased(k: int, frames_per_step: int) -> float:
+    """Return which share of the way is behind after k parts: slow at both ends."""
+    part = k / frames_per_step
+    return part**2 * (3 - 2 * part)

@@ -1,0 +1,95 @@
+"""How lanes of a sweep look: curves and their marks, scales of the axes, hatchings of what failed."""
+
+import itertools
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.collections import PolyCollection
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
+
+from .._result import RESULTS
+from .curves import Horizontal
+from .styles import LINES, spread_evenly
+
+_COLOURS = ("#000000", "#e69f00", "#0072b2", "#009e73", "#d55e00", "#56b4e9", "#cc79a7", "#806000")
+_MARKERS = "os^DvPX*"
+# of the results 0, 1, ...; the last is for lanes that an interrupted sweep has not come to, whose code is −1
+RESULT_HATCHES = ("", "///", "\\\\\\", "xxx", "...", "---", "+++", "oo")
+
+
+def result_name(code: int) -> str:
+    return "not computed" if code < 0 else RESULTS(int(code)).name
+
+
+def frame_axis(axis: Horizontal, ax: Axes, label: str, *, cells: bool = False) -> None:
+    """Set label, scale, limits and ticks; what is no map of cells gets a small margin for markers."""
+    ax.set_xlabel(label, parse_math=False)
+    u, edges = np.sort(axis.x), axis.edges(np.sort(axis.x))
+    if axis.log:
+        u, edges = np.log(u), np.log(edges)
+    low, high = edges[0], edges[-1]
+    if not cells and len(np.unique(u)) > 1:
+        span = u[-1] - u[0]
+        low = u[0] - np.clip(u[0] - low, 0.015 * span, 0.06 * span)
+        high = u[-1] + np.clip(high - u[-1], 0.015 * span, 0.06 * span)
+    if axis.log:
+        low, high = np.exp([low, high])
+        ax.set_xscale("log")
+        if high < 100 * low:
+            ax.xaxis.set_major_locator(ticks_at("log"))
+            ax.xaxis.set_major_formatter("{x:g}")
+        ax.xaxis.set_minor_formatter(NullFormatter())
+    elif axis.ticks is not None:
+        shown = spread_evenly(len(axis.ticks), 8)
+        ax.set_xticks(shown, [axis.ticks[i] for i in shown], parse_math=False)
+    elif len(axis.x) == 1:
+        ax.set_xticks(axis.x)
+    else:
+        ax.xaxis.set_major_locator(MaxNLocator(6))
+    ax.set_xlim(low, high)
+
+
+def curve_style(k: int, x: np.ndarray | None = None, y: np.ndarray | None = None, most: int = 12) -> dict[str, Any]:
+    """Return how the k-th curve looks, the others' for -1; no line goes through several values at the same x.
+
+    All of few points are marked; of many, some and those without neighbours.
+    """
+    style: dict[str, Any] = dict(color=_COLOURS[k % 8], linestyle=LINES[k % 4], linewidth=1.4, marker=_MARKERS[k % 8])
+    style.update(markersize=5, markeredgecolor="0.1", markeredgewidth=0.5)
+    if k < 0:
+        style.update(color="0.65", linestyle="-", linewidth=3.0, marker=".", markeredgecolor="0.65", zorder=1.5)
+    if x is None or y is None:
+        return style
+    if (np.diff(x) == 0).any():
+        return style | dict(linestyle="none")
+    seen = np.isfinite(y)
+    if len(x) > 2 * most:
+        alone = ~np.append(False, seen[:-1]) & ~np.append(seen[1:], False)
+        turns = ((np.arange(most) + (k % 5 + 0.5) / 5) * len(x) / most).astype(int)
+        seen &= alone | np.isin(np.arange(len(x)), turns)
+    return style | dict(markevery=np.flatnonzero(seen).tolist())
+
+
+def hatching(code: int) -> dict[str, Any]:
+    return dict(facecolor="0.93", edgecolor="0.55", linewidth=0.4, hatch=RESULT_HATCHES[int(code)], zorder=0)
+
+
+def hatch_failures(ax: Axes, edges: np.ndarray, codes: np.ndarray, *, row: int | None = None) -> None:
+    """Mark runs of lanes that failed alike: from bottom to top, or over a row of a map, where colours stay."""
+    low, high = (0.0, 1.0) if row is None else (row - 0.5, row + 0.5)
+    runs = list(itertools.pairwise([0, *(np.flatnonzero(np.diff(codes)) + 1), len(codes)]))
+    for kind in np.unique(codes[codes != RESULTS.converged]):
+        borders = [(edges[a], edges[b]) for a, b in runs if codes[a] == kind]
+        boxes = np.array([[(a, low), (b, low), (b, high), (a, high)] for a, b in borders])
+        style = hatching(kind)
+        if row is None:
+            style.update(transform=ax.get_xaxis_transform())
+        else:
+            style.update(facecolor="none", edgecolor="0.1", linewidth=0.0, zorder=2)
+        ax.add_collection(PolyCollection(list(boxes), **style), autolim=False)
+
+
+def ticks_at(kind: str) -> Any:
+    """Return where ticks go that are read as they stand: whole numbers, or 1, 2, 5, 10, ..."""
+    return LogLocator(subs=(1, 2, 5), numticks=9) if kind == "log" else MaxNLocator(6, integer=True, min_n_ticks=1)

@@ -1,0 +1,66 @@
+"""A picture of where a crowd is at one time."""
+
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+
+from .._typing import Array, Float
+from ..equilibrium import Equilibrium
+from ..model import FiniteHorizonGame, StationaryGame
+from .figures import new_axes
+from .styles import name_ticks
+from .subject import subject_of
+
+_MOST_TICKS, _MOST_OUTLINED = 26, 60
+
+
+def plot_law(
+    game: FiniteHorizonGame | StationaryGame | xr.Dataset,
+    law: Equilibrium | xr.Dataset | Float[Array, "*T S"] | None = None,
+    *,
+    time: int = -1,
+    title: str | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw the law of the states at one time as bars.
+
+    Args:
+      game: for the names of the states; or a dataset of `io.load_equilibrium`, or a point of a sweep.
+      law: of the states, at one time or at all; an equilibrium; or a dataset.
+      time: t, of what is over time; −1 is the last.
+      title: of the picture; None: the time, of what is over time.
+      ax: where to draw; None: on a new figure, which is `returned.figure`.
+
+    Returns:
+      The axes.
+
+    Raises:
+      ValueError: if there is no law, or no such time.
+    """
+    subject = subject_of(game, law)
+    row = subject.row(time)
+    ax = new_axes(ax, (6.4, 3.6))
+    draw_law(ax, subject.laws()[row])
+    name_states(ax, subject.states)
+    if title is None and subject.times is not None:
+        title = f"t = {subject.times[row]}"
+    ax.set_title(title or "", fontsize=11, parse_math=False)
+    return ax
+
+
+def draw_law(ax: Axes, law: np.ndarray) -> Any:
+    """Draw bars, outlined unless they are many, and return them."""
+    edge: dict[str, Any] = dict(edgecolor="0.15", linewidth=0.6) if len(law) <= _MOST_OUTLINED else {}
+    bars = ax.bar(np.arange(len(law)), law, width=0.85 if edge else 1.0, color="#56b4e9", **edge)
+    ax.grid(True, axis="y", alpha=0.3)
+    ax.set_axisbelow(True)
+    return bars
+
+
+def name_states(ax: Axes, names: tuple[str, ...]) -> None:
+    """Name the bars, an even choice where they are many, and the axes."""
+    name_ticks(ax.xaxis, names, _MOST_TICKS if max(map(len, names)) < 4 else _MOST_TICKS // 2)
+    ax.set_xlabel("state")
+    ax.set_ylabel("share of the population")

@@ -1,0 +1,140 @@
+"""A crowd on its way, as an animation."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from matplotlib.animation import FuncAnimation
+from matplotlib.axes import Axes
+from matplotlib.patches import Circle
+
+from .. import _checks
+from .._typing import Array, Float
+from ..equilibrium import Equilibrium
+from ..model import FiniteHorizonGame
+from .animation import animate, eased, moments
+from .crowd import draw_graph
+from .figures import new_axes
+from .law import draw_law, name_states
+from .places import on_the_way, places_of, unit_of
+from .subject import Subject, subject_of
+
+MOST_NODES = 40  # of a graph that is drawn; of more, bars
+
+
+def animate_flow(
+    game: FiniteHorizonGame | xr.Dataset,
+    equilibrium_or_flow: Equilibrium | xr.Dataset | Float[Array, "T S"] | None = None,
+    *,
+    positions: Mapping[str, tuple[float, float]] | None = None,
+    frames_per_step: int = 6,
+    title: str | None = None,
+    ax: Axes | None = None,
+) -> FuncAnimation:
+    """Let a crowd move over time: on its graph, and where there is none as bars over the states.
+
+    On a graph, arrows widen with the flow μ_t(s)π_t(a|s) from t to t + 1, and those who move are discs on the edges,
+    of the area that they add to a node. Between two times masses change evenly.
+
+    Args:
+      game: for names and edges; or a dataset of `io.load_equilibrium`, or a point of a sweep.
+      equilibrium_or_flow: an `Equilibrium`, a dataset, or a law of the states for every time, `[H+1, S]`, of which no
+        arrows are known; None: the dataset is in place of the game.
+      positions: of the nodes by name; None: on a circle.
+      frames_per_step: pictures from one time to the next; half as many stand at a time.
+      title: before the time.
+      ax: where to draw; None: on a new figure.
+
+    Returns:
+      The animation: `animation.save("crowd.gif", writer="pillow")`; as the value of a cell, notebooks show it.
+
+    Raises:
+      ValueError: if there is no law for every time, or a position is missing.
+    """
+    subject = subject_of(game, equilibrium_or_flow)
+    if subject.times is None:
+        raise ValueError("`animate_flow` needs a law for every time; this one does not change with time.")
+    frames_per_step = _checks.integer_at_least("frames_per_step", frames_per_step, 1)
+    times, flow, before = subject.times, subject.laws(), f"{title}, " if title else ""
+    on_graph = subject.leads_to is not None and len(subject.states) <= MOST_NODES
+    ax, draw_at = _on_graph(subject, positions, ax) if on_graph else _as_bars(subject, ax)
+
+    def draw(frame: tuple[int, int]) -> list[Any]:
+        t, k = frame
+        after = min(t + 1, len(flow) - 1)
+        now, then = times[t], times[after]
+        # figures are of one width, so that the text stands still
+        return draw_at(t, after, eased(k, frames_per_step), f"{before}t = {now}" + (f" → {then}" if k else ""))
+
+    return animate(ax, draw, moments(len(flow), frames_per_step))
+
+
+Draw = Callable[[int, int, float, str], list[Any]]  # of a time, the next, the share of the way, and a title
+
+
+def _on_graph(
+    subject: Subject, positions: Mapping[str, tuple[float, float]] | None, ax: Axes | None
+) -> tuple[Axes, Draw]:
+    """Return axes, and what draws the crowd on its graph there, anew for every picture."""
+    flow, policy, edges = subject.laws(), subject.policy, [edge for edge in subject.moves() if edge[0] != edge[2]]
+    places = places_of(subject.states, positions)
+    here, there = (np.array([edge[i] for edge in edges], dtype=int) for i in (0, 2))
+    pairs, actions = set(zip(here, there, strict=True)), np.array([a for _, a, _ in edges], dtype=int)
+    most = 0.3 * unit_of(places)
+    by_share = most**2 - (2 / 3 * most) ** 2  # what a whole crowd adds to the squared radius of its node
+
+    def weight_at(t: int) -> np.ndarray | None:
+        return None if policy is None or t == len(flow) - 1 else flow[t][:, None] * policy[t]
+
+    others = set() if ax is None else {*ax.patches, *ax.texts}
+    is_new = ax is None
+    ax = draw_graph(ax, subject, flow[0], weight_at(0), positions, "t = 0")
+    if is_new:
+        _hold(ax)
+    ax.set_title("")
+    drawn: list[Any] = [artist for artist in (*ax.patches, *ax.texts) if artist not in others]
+
+    def draw(t: int, after: int, moved: float, title: str) -> list[Any]:
+        while drawn:
+            drawn.pop().remove()
+        weight = weight_at(t)
+        draw_graph(ax, subject, (1 - moved) * flow[t] + moved * flow[after], weight, positions, None)
+        if weight is not None and moved > 0 and len(edges):
+            at = on_the_way(places, here, there, moved, pairs)
+            for place, mass in zip(at, weight[here, actions], strict=True):
+                if mass >= 5e-4:
+                    disc: dict[str, Any] = dict(facecolor="#e69f00", edgecolor="0.1", linewidth=0.8, zorder=4)
+                    ax.add_patch(Circle(place, float(np.sqrt(by_share * mass)), **disc))
+        ax.set_title(title, loc="left", fontsize=11, parse_math=False)
+        drawn.extend(artist for artist in (*ax.patches, *ax.texts) if artist not in others)
+        return [*drawn]
+
+    return ax, draw
+
+
+def _as_bars(subject: Subject, ax: Axes | None) -> tuple[Axes, Draw]:
+    """Return axes, and what moves the bars there."""
+    flow = subject.laws()
+    is_new, ax = ax is None, new_axes(ax, (6.4, 3.6))
+    bars = draw_law(ax, flow[0])
+    name_states(ax, subject.states)
+    ax.set_ylim(0, 1.05 * float(flow.max()))
+    ax.set_title("t = 0", loc="left", fontsize=11)
+    if is_new:
+        _hold(ax)
+
+    def draw(t: int, after: int, moved: float, title: str) -> list[Any]:
+        for bar, height in zip(bars, (1 - moved) * flow[t] + moved * flow[after], strict=True):
+            bar.set_height(float(height))
+        ax.set_title(title, loc="left", fontsize=11, parse_math=False)
+        return [*bars]
+
+    return ax, draw
+
+
+def _hold(ax: Axes) -> None:
+    """Find the layout of a new figure now and keep it: found anew for every picture, it would shake."""
+    figure: Any = ax.get_figure(root=True)
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")

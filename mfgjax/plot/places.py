@@ -1,0 +1,103 @@
+"""Where the nodes of a graph lie in a picture, and the ways between them."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.path import Path
+
+BEND = 0.16  # of edges there and back, in their length
+
+
+def circle_positions(labels: Sequence[str]) -> dict[str, tuple[float, float]]:
+    """Place states on the unit circle, clockwise from the top: five of them make a pentagon.
+
+    Args:
+      labels: names in order.
+    """
+    angles = np.pi / 2 - 2 * np.pi * np.arange(len(labels)) / len(labels)
+    return {label: (float(np.cos(a)), float(np.sin(a))) for label, a in zip(labels, angles, strict=True)}
+
+
+def places_of(labels: Sequence[str], positions: Mapping[str, tuple[float, float]] | None) -> np.ndarray:
+    """Return the positions of nodes in order, `[S, 2]`, on a circle where none are given."""
+    positions = circle_positions(labels) if positions is None else positions
+    for label in labels:
+        if label not in positions:
+            raise ValueError(f"`positions` has no entry for the node {label!r}.")
+    return np.array([positions[label] for label in labels], dtype=float)
+
+
+def unit_of(places: np.ndarray) -> float:
+    """Return the least distance of two nodes, or somewhat less than the picture where they are few."""
+    apart = np.linalg.norm(places[:, None] - places[None], axis=-1)
+    others = apart[~np.eye(len(places), dtype=bool)]
+    return float(min(others.min(), 0.62 * others.max())) or 1.0 if others.size else 1.0
+
+
+def size_of(places: np.ndarray, extent: np.ndarray | None = None) -> tuple[float, float]:
+    """Return a size in inches with room for all nodes, in the proportion of their positions, or of an extent."""
+    least = 2.5 if extent is None else 1.0
+    span = np.ptp(places, axis=0) + 1.2 * unit_of(places) if extent is None else extent
+    long = float(np.clip(1.9 * len(places) ** 0.5, 5.2, 12.0))
+    width, height = np.maximum(long * span / span.max(), (2.5, least))
+    return float(width), float(height)
+
+
+def free_side(node: int, places: np.ndarray, pairs: set[tuple[int, int]]) -> np.ndarray:
+    """Return the direction in the middle of the widest gap between the edges of a node."""
+    others = {a if b == node else b for a, b in pairs if a != b and node in (a, b)}
+    ways = [places[other] - places[node] for other in sorted(others)]
+    if not ways:
+        return np.array([0.0, 1.0])
+    angles = np.sort([np.arctan2(way[1], way[0]) for way in ways])
+    gaps = np.diff(angles, append=angles[0] + 2 * np.pi)
+    k = int(np.argmax(np.round(gaps, 6)))
+    middle = angles[k] + gaps[k] / 2
+    return np.array([np.cos(middle), np.sin(middle)])
+
+
+def edge_path(start: np.ndarray, end: np.ndarray, r_start: float, r_end: float, bend: float) -> Path:
+    """Return the way between two circles, bent to its right so that there and back do not coincide."""
+    across = end - start
+    control = (start + end) / 2 + bend * np.array([across[1], -across[0]])
+    away, back = control - start, control - end
+    return Path(
+        [
+            start + away * r_start / np.linalg.norm(away),
+            control,
+            end + back * (1.06 * r_end) / np.linalg.norm(back),
+        ],
+        [Path.MOVETO, Path.CURVE3, Path.CURVE3],
+    )
+
+
+def loop_path(centre: np.ndarray, radius: float, outward: np.ndarray, size: float) -> Path:
+    """Return a loop on the outer side of a circle."""
+
+    def turned(angle: float) -> np.ndarray:
+        c, s = np.cos(angle), np.sin(angle)
+        return np.array([[c, -s], [s, c]]) @ outward
+
+    leave, enter = turned(0.5), turned(-0.5)
+    far_leave, far_enter = turned(0.6), turned(-0.6)
+    return Path(
+        [
+            centre + radius * leave,
+            centre + radius * leave + size * far_leave,
+            centre + radius * enter + size * far_enter,
+            centre + 1.06 * radius * enter,
+        ],
+        [Path.MOVETO, Path.CURVE4, Path.CURVE4, Path.CURVE4],
+    )
+
+
+def on_the_way(
+    places: np.ndarray, here: np.ndarray, there: np.ndarray, moved: float, pairs: set[tuple[int, int]]
+) -> np.ndarray:
+    """Return points on the edges, bent as these are drawn."""
+    start, end = places[here], places[there]
+    back = np.array([(b, a) in pairs and a != b for a, b in zip(here, there, strict=True)])
+    across = end - start
+    normal = np.stack([across[:, 1], -across[:, 0]], axis=1)
+    control = (start + end) / 2 + np.where(back, BEND, 0.0)[:, None] * normal
+    return (1 - moved) ** 2 * start + 2 * moved * (1 - moved) * control + moved**2 * end

@@ -1,0 +1,131 @@
+"""Pictures of policies: what is done in every state, or in one state over time."""
+
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+
+from .._typing import Array, Float
+from ..equilibrium import Equilibrium
+from ..model import FiniteHorizonGame, StationaryGame
+from .figures import new_axes
+from .styles import count_ticks, name_ticks
+from .subject import Subject, subject_of
+
+_MOST_TICKS = 26  # of names along an axis; of more nodes, moves are told by the actions' own names
+_MOST_PRINTED = (12, 12)  # columns and rows of a map whose numbers can be read
+
+
+def plot_policy(
+    game: FiniteHorizonGame | StationaryGame | xr.Dataset,
+    equilibrium_or_policy: Equilibrium | xr.Dataset | Float[Array, "*T S A"] | None = None,
+    *,
+    time: int | None = None,
+    state: str | None = None,
+    title: str | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw π_t(a|s) as a map: at one time of all states, or of one state over time.
+
+    What is not available is hatched. On a graph, rows are the nodes that moves lead to (of more than 26 nodes, the
+    actions). Numbers are printed where there is room.
+
+    Args:
+      game: for names and masks; or a dataset of `io.load_equilibrium`, or a point of a sweep, which knows no masks.
+      equilibrium_or_policy: an `Equilibrium`, a dataset, or a policy `[S, A]` or `[H+1, S, A]`; None: the dataset is in
+        place of the game.
+      time: t, −1 is the last; None: 0.
+      state: the name of a state, which is drawn over time in place of all states at one.
+      title: of the picture; None: the time, or the state.
+      ax: where to draw; None: on a new figure, which is `returned.figure`.
+
+    Returns:
+      The axes.
+
+    Raises:
+      ValueError: if there is no policy, no such time or state, or both are given.
+    """
+    subject = subject_of(game, equilibrium_or_policy, is_policy=True)
+    policy = subject.policies()
+    if state is None:
+        first = 0 if subject.times is None else int(subject.times[0])
+        row = subject.row(time if time is not None else -1 if subject.times is None else first)
+        table, exists, names, label = _of_all(subject, row)
+        heading, below, across = "" if subject.times is None else f"t = {subject.times[row]}", "state", subject.states
+    else:
+        if time is not None:
+            raise ValueError("`time` and `state` cannot both be given: a state is drawn at all times.")
+        if subject.times is None:
+            raise ValueError("`state` is drawn over time, but this policy is the same at all times.")
+        if state not in subject.states:
+            raise ValueError(f"`state` is {state!r}, but there is no state of this name.")
+        s = subject.states.index(state)
+        open_to = np.broadcast_to(subject.available, (*policy.shape[:1], *subject.available.shape[1:]))[:, s]
+        table, exists, names, label = _of_one(subject, s, policy[:, s], open_to)
+        heading, below, across = f"in state {state}", "time t (steps)", tuple(map(str, subject.times))
+    ax = new_axes(ax, _size(len(across), len(names), across, names))
+    image = draw_policy(ax, table, exists)
+    ax.figure.colorbar(image, ax=ax, label="probability", pad=0.02)  # pyright: ignore
+    if state is None:
+        name_ticks(ax.xaxis, across, _MOST_TICKS)
+    else:
+        count_ticks(ax.xaxis, across, 21)
+    name_ticks(ax.yaxis, names, _MOST_TICKS)
+    ax.set_xlabel(below)
+    ax.set_ylabel(label)
+    ax.set_title(heading if title is None else title, fontsize=11, parse_math=False)
+    return ax
+
+
+def draw_policy(ax: Axes, table: np.ndarray, exists: np.ndarray, *, numbers: bool = True) -> Any:
+    """Draw probabilities `[columns, rows]` in shades, hatched where there are none, and return the image."""
+    columns, rows = table.shape
+    ax.set_facecolor("0.93")
+    if not exists.all():
+        frame: dict[str, Any] = dict(facecolor="none", edgecolor="0.7", hatch="///", linewidth=0.0)
+        ax.axhspan(-0.5, rows - 0.5, zorder=0, **frame)
+    shades: dict[str, Any] = dict(cmap="cividis", vmin=0, vmax=1, interpolation="nearest", zorder=1)
+    image = ax.imshow(np.ma.masked_array(table, ~exists).T, aspect="auto", origin="lower", **shades)
+    if numbers and columns <= _MOST_PRINTED[0] and rows <= _MOST_PRINTED[1]:
+        for i, j in np.argwhere(exists):
+            ink = "white" if table[i, j] < 0.55 else "black"
+            ax.text(i, j, f"{table[i, j]:.2f}", ha="center", va="center", fontsize=8, color=ink, zorder=2)
+    return image
+
+
+Map = tuple[np.ndarray, np.ndarray, tuple[str, ...], str]  # numbers and mask [columns, rows], names of the rows, label
+
+
+def _of_all(subject: Subject, row: int) -> Map:
+    policy, exists = subject.policies()[row], subject.open_to(row)
+    if subject.leads_to is None or len(subject.states) > _MOST_TICKS:
+        return policy, exists, subject.actions, "action"
+    return *_by_target(policy, exists, subject.leads_to, len(subject.states)), subject.states, "state it leads to"
+
+
+def _of_one(subject: Subject, s: int, policy: np.ndarray, exists: np.ndarray) -> Map:
+    used = np.flatnonzero(exists.any(axis=0))
+    if subject.leads_to is None:
+        return policy[:, used], exists[:, used], tuple(subject.actions[a] for a in used), "action"
+    ends = np.tile(subject.leads_to[s], (len(policy), 1))
+    table, seen = _by_target(policy, exists, ends, len(subject.states))
+    nodes = np.flatnonzero(seen.any(axis=0))
+    return table[:, nodes], seen[:, nodes], tuple(subject.states[n] for n in nodes), "state it leads to"
+
+
+def _by_target(
+    policy: np.ndarray, exists: np.ndarray, ends: np.ndarray, num_states: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return probabilities of next states, and which there are, for every row."""
+    table, seen = np.zeros((len(policy), num_states)), np.zeros((len(policy), num_states), bool)
+    rows, actions = np.nonzero(exists & (ends >= 0))
+    np.add.at(table, (rows, ends[rows, actions]), policy[rows, actions])
+    seen[rows, ends[rows, actions]] = True
+    return table, seen
+
+
+def _size(columns: int, rows: int, across: tuple[str, ...], names: tuple[str, ...]) -> tuple[float, float]:
+    width = np.clip(0.5 * columns, 3.2, 8.0) + 0.07 * min(14, max(map(len, names))) + 1.6
+    height = np.clip(0.36 * rows, 1.4, 6.0) + 0.05 * min(14, max(map(len, across))) + 1.0
+    return float(width), float(height)

@@ -1,0 +1,74 @@
+"""A picture of the way of solves to their equilibria."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+
+from .. import _checks
+from ..equilibrium import Equilibrium
+from .figures import new_axes
+from .styles import LINES
+
+_UNITS = {"residual": "residual (total variation)", "exploitability": "exploitability (units of reward)"}
+
+
+def plot_residuals(
+    equilibria: Mapping[str, Equilibrium | xr.Dataset] | Equilibrium | xr.Dataset,
+    *,
+    title: str | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw how the criterion of some solves went down, step by step, on a log scale.
+
+    Args:
+      equilibria: what `solve` returned, or `io.load_equilibrium`, by the name to print, or one of them by itself; steps
+        that measured no criterion are left out.
+      title: of the picture.
+      ax: where to draw; None: on a new figure, which is `returned.figure`.
+
+    Returns:
+      The axes.
+
+    Raises:
+      ValueError: if there is no history, as in a sweep, which keeps none.
+    """
+    # a dataset is a mapping too
+    named = {"": equilibria} if isinstance(equilibria, Equilibrium | xr.Dataset) else dict(equilibria)
+    told = {name: _history(name, one) for name, one in named.items()}
+    ax = new_axes(ax, (6.4, 4.2))
+    if title is not None:
+        ax.set_title(title, parse_math=False)
+    for i, (name, (history, _, result, tolerance)) in enumerate(told.items()):
+        (line,) = ax.plot(
+            np.arange(1, len(history) + 1),
+            np.where(history > 0, history, np.nan),
+            linestyle=LINES[i % len(LINES)],
+            marker="os^Dv"[i % 5],
+            markersize=3.5,
+        )
+        line.set_label(f"{name.replace('$', chr(92) + '$')} ({result})" if name else result)
+        if len(told) == 1 and tolerance > 0:
+            style: dict[str, Any] = dict(color="0.3", linestyle=(0, (1, 1)), linewidth=1.2, zorder=1)
+            ax.axhline(tolerance, label="tolerance", **style)
+    ax.set_yscale("log")
+    ax.set_xlabel("step (of those that measured it)")
+    ax.set_ylabel(" or ".join(_UNITS[kind] for kind in sorted({kind for _, kind, *_ in told.values()})))
+    ax.grid(True, which="major", alpha=0.3)
+    if told:
+        ax.legend()
+    return ax
+
+
+def _history(name: str, one: Any) -> tuple[np.ndarray, str, str, float]:
+    """Return the criterion step by step, which it is, how the solve ended and what the tolerance was."""
+    if isinstance(one, xr.Dataset) and "residual_history" in one and "step" in one["residual_history"].dims:
+        attrs = one.attrs
+        return one["residual_history"].values, str(attrs["criterion"]), str(attrs["result"]), float(one["tolerance"])
+    if isinstance(one, Equilibrium) and not one.residual.ndim:
+        return np.asarray(one.history), one.criterion, one.result.name, float(one.tolerance)
+    what = "a dataset without `residual_history`" if isinstance(one, xr.Dataset) else _checks.shorten(one)
+    of = f"`equilibria[{name!r}]`" if name else "`equilibria`"
+    raise ValueError(f"{of} must be what `solve` returned, for one game, or `io.load_equilibrium`; got {what}.")
