@@ -14,7 +14,7 @@ from .model import FiniteHorizonGame, StationaryGame
 from .parameters import Triple
 from .parameters import parameter as find_parameter
 from .responses import AbstractResponse
-from .solve import fit_response, seen_shape, solve
+from .solve import fit_response, game_and_response, seen_shape, solve
 from .solvers import AbstractSolver, Auto, Picard
 
 
@@ -112,11 +112,7 @@ def hysteresis(
       >>> bool((path.distance > 0.3).any())  # two populations at one cost of effort
       True
     """
-    if not isinstance(game, FiniteHorizonGame | StationaryGame):
-        raise ValueError(f"`game` must be a `FiniteHorizonGame` or a `StationaryGame`; got {_checks.shorten(game)}.")
-    if not isinstance(response, AbstractResponse):
-        got = _checks.shorten(response)
-        raise ValueError(f"`response` must be a response such as `Trembling(epsilon)`; got {got}.")
+    game, response = game_and_response(game, response)
     method = (Picard() if game.is_stationary else Auto()) if solver is None else solver
     numbers = np.asarray(_checks.as_numbers("values", values))
     _checks.shape_is("values", numbers, [(None,)], "values of the parameter")

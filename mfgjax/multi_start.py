@@ -12,7 +12,7 @@ from .batch import solve_batch
 from .equilibrium import Equilibrium
 from .model import FiniteHorizonGame, StationaryGame, propagate
 from .responses import AbstractResponse
-from .solve import fit_response
+from .solve import fit_response, game_and_response
 from .solvers import AbstractSolver, Auto
 
 
@@ -74,11 +74,7 @@ def multi_start(
       >>> mfg.multi_start(mfg.games.mturk(), mfg.Trembling(0.1), 32).counts.__len__() >= 2
       True
     """
-    if not isinstance(game, FiniteHorizonGame | StationaryGame):
-        raise ValueError(f"`game` must be a `FiniteHorizonGame` or a `StationaryGame`; got {_checks.shorten(game)}.")
-    if not isinstance(response, AbstractResponse):
-        got = _checks.shorten(response)
-        raise ValueError(f"`response` must be a response such as `Trembling(epsilon)`; got {got}.")
+    game, response = game_and_response(game, response)
     count = _checks.integer_at_least("num_starts", num_starts, 1)
     seed = _checks.integer_at_least("seed", seed, 0)
     least = _checks.number_in("distance", distance, 0, 1, "(0, 1)")

@@ -99,11 +99,7 @@ def checked(
 ) -> tuple[AbstractSolver | Auto, list[tuple[AbstractSolver, int]]]:
     """Return the solver and its methods in turn, each with its most steps, or refuse what is of the wrong kind."""
     solver = _DEFAULT if solver is None else solver
-    if not isinstance(game, FiniteHorizonGame | StationaryGame):
-        raise ValueError(f"`game` must be a `FiniteHorizonGame` or a `StationaryGame`; got {type(game).__name__}.")
-    if not isinstance(response, AbstractResponse):
-        got = _checks.shorten(response)
-        raise ValueError(f"`response` must be a response such as `EntropyRegularized(beta)`; got {got}.")
+    game, response = game_and_response(game, response)
     if isinstance(response, EpsilonGreedy) and not game.is_stationary:
         raise ValueError(
             "`EpsilonGreedy` policies maximise nothing, so mixtures of them, which equilibria with a finite horizon "
@@ -117,6 +113,16 @@ def checked(
         raise ValueError(f"`max_steps` must be below 2^31; got {steps}.")
     stages = solver.stages(game, response, steps) if isinstance(solver, Auto) else [(solver, steps)]
     return solver, [(_in_precision(stage, game.dtype), most) for stage, most in stages]
+
+
+def game_and_response(game: object, response: object) -> tuple[FiniteHorizonGame | StationaryGame, AbstractResponse]:
+    """Return both, or refuse what is of another kind."""
+    if not isinstance(game, FiniteHorizonGame | StationaryGame):
+        raise ValueError(f"`game` must be a `FiniteHorizonGame` or a `StationaryGame`; got {type(game).__name__}.")
+    if not isinstance(response, AbstractResponse):
+        got = _checks.shorten(response)
+        raise ValueError(f"`response` must be a response such as `EntropyRegularized(beta)`; got {got}.")
+    return game, response
 
 
 def _in_precision(solver: AbstractSolver, dtype: Any) -> AbstractSolver:

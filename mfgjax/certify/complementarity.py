@@ -43,18 +43,16 @@ class Condition:
 
 
 @dataclasses.dataclass(frozen=True)
-class Complementarity:
-    """What `check_complementarity` found.
+class Verdicts:
+    """Conditions that were tested.
 
     Attributes:
       form: "action" or "post-decision": what was taken for the action.
       conditions: each with its worst violation and where it is.
-      affine: whether rewards and tails are affine in z at all laws that were tried.
     """
 
     form: str
     conditions: tuple[Condition, ...]
-    affine: bool
 
     @property
     def holds(self) -> bool:
@@ -66,13 +64,32 @@ class Complementarity:
         """The conditions that fail."""
         return tuple(condition for condition in self.conditions if condition.status == "fails")
 
-    def __str__(self) -> str:
-        affine = "affine" if self.affine else "not affine"
-        lines = [f"Strategic complementarities, {self.form} form; in the population: {affine} at the laws tried"]
+    def _table(self, title: str) -> str:
+        lines = [title]
         for c in self.conditions:
             worst = "" if c.status == "holds" else f"  worst {c.violation:.3g} at {c.where}"
             lines.append(f"  {c.status:18} {c.name}{worst}")
         return "\n".join(lines)
+
+
+@dataclasses.dataclass(frozen=True)
+class Complementarity(Verdicts):
+    """What `check_complementarity` found.
+
+    Attributes:
+      form: "action" or "post-decision": what was taken for the action.
+      conditions: each with its worst violation and where it is.
+      affine: whether rewards and tails are affine in z at all laws that were tried.
+    """
+
+    affine: bool
+
+    def __str__(self) -> str:
+        affine = "affine" if self.affine else "not affine"
+        what = f"Strategic complementarities, {self.form} form"
+        return self._table(f"{what}; in the population: {affine} at the laws tried")
+            f"Strategic complementarities, {self.form} form; in the population: {affine} at the laws tried"
+        )
 
 
 def check_complementarity(game: StationaryGame, form: str | None = None, *, seed: int = 0) -> Complementarity:

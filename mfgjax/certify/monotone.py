@@ -14,35 +14,19 @@ from .complementarity import NOWHERE, Condition, by_post_decision
 
 
 @dataclasses.dataclass(frozen=True)
-class MonotoneResponse:
+class MonotoneResponse(Verdicts):
     """What `check_monotone_response` found.
 
     Attributes:
       form: "action" or "post-decision": what was taken for the action.
       conditions: each with its worst violation and where it is.
-      num_laws: populations in which they were tested.
+      num_laws: populations in which they were tested; nothing is said of others.
     """
 
-    form: str
-    conditions: tuple[Condition, ...]
     num_laws: int
 
-    @property
-    def holds(self) -> bool:
-        """Whether every condition holds in the populations that were tested."""
-        return all(condition.status == "holds" for condition in self.conditions)
-
-    @property
-    def fails(self) -> tuple[Condition, ...]:
-        """The conditions that fail."""
-        return tuple(condition for condition in self.conditions if condition.status == "fails")
-
     def __str__(self) -> str:
-        lines = [f"Monotone response, {self.form} form, in {self.num_laws} populations"]
-        for c in self.conditions:
-            worst = "" if c.status == "holds" else f"  worst {c.violation:.3g} at {c.where}"
-            lines.append(f"  {c.status:6} {c.name}{worst}")
-        return "\n".join(lines)
+        return self._table(f"Monotone response, {self.form} form, in {self.num_laws} populations")
 
 
 def check_monotone_response(

@@ -21,6 +21,7 @@ from ..bracket import Bracket, bracket
 from ..io import describe
 from ..learners import AbstractLearner, Run
 from ..model import StationaryGame
+from ..reproduce.learners import moments
 from ..responses import AbstractTrembling, EpsilonGreedy, Trembling
 from . import catalogue
 from .output import Interrupted, console, json_of, print_json, writable
@@ -214,9 +215,9 @@ def _report(plan: _Plan, found: dict[str, Run], ends: Bracket, files: list[str])
                 "learner": name,
                 "num_steps": run.num_steps,
                 "nearest": nearest,
-                **_moments("distance", apart[nearest]),
-                **_moments("mean_state", health),
-                **_moments("policy_error", error),
+                **moments("distance", apart[nearest]),
+                **moments("mean_state", health),
+                **moments("policy_error", error),
             }
         )
     equilibria = [
@@ -232,10 +233,6 @@ def _report(plan: _Plan, found: dict[str, Run], ends: Bracket, files: list[str])
         "rows": rows,
         "files": files,
     }
-
-
-def _moments(name: str, values: np.ndarray) -> dict[str, float]:
-    return {name: float(values.mean()), f"{name}_deviation": float(values.std())}
 
 
 def _figures(plan: _Plan, found: dict[str, Run], ends: Bracket, out: Path) -> None:

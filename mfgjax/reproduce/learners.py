@@ -51,14 +51,15 @@ class Learned(NamedTuple):
             "learner": self.name,
             "num_seeds": len(states),
             "num_steps": self.run.num_steps,
-            **_moments("mean_state", states),
-            **_moments("distance_to_least", least),
-            **_moments("distance_to_greatest", greatest),
-            **_moments("policy_error", error),
+            **moments("mean_state", states),
+            **moments("distance_to_least", least),
+            **moments("distance_to_greatest", greatest),
+            **moments("policy_error", error),
         }
 
 
-def _moments(name: str, values: np.ndarray) -> dict[str, float]:
+def moments(name: str, values: np.ndarray) -> dict[str, float]:
+    """Return mean and deviation of numbers, one for each seed, under a name."""
     return {name: float(values.mean()), f"{name}_deviation": float(values.std())}
 
 

@@ -98,7 +98,7 @@ def iterate(
         if anchor is not None:
             earlier, at = anchor
             seen = progress.candidate.mean_field
-            if solver.has_lag:  # what comes next depends on the iterate before, too
+            if carry.before is not None:  # what comes next depends on the iterate before, too
                 seen = jnp.concatenate([carry.before, seen])
             repeats = (problem.distance(seen, earlier) <= 32 * eps) & (count - at >= 2) & (residual > 1e3 * eps)
             code = jnp.where(repeats, RESULTS.cycle, code)
