@@ -72,6 +72,8 @@ def test_another_run_in_the_folder_is_refused(tmp_path):
     assert run(*common, "--epsilon", "0.1", "--steps", "2")[0] == 0
     status, _, said = run(*common, "--epsilon", "0.2", "--steps", "2")
     assert status == 2 and "run with another `response`" in said
+    status, _, said = run(*common, "--epsilon", "0.1", "--steps", "2", "--float32")
+    assert status == 2 and "run with another `precision`" in said
     status, _, said = run(*common, "--epsilon", "0.1", "--steps", "1")
     assert status == 2 and "has 2 steps already" in said
 

@@ -59,6 +59,10 @@ def test_other_files_are_refused_with_a_sentence(first, tmp_path):
         ValueError, match=r"has the format 'mfgjax-run/99', but this version of mfgjax reads 'mfgjax-run/1'"
     ):
         load()
+    arrays["header"] = np.array(json.dumps({name: x for name, x in header.items() if name != "num_steps"}))
+    np.savez(path, **arrays)
+    with pytest.raises(ValueError, match="is damaged: its header lacks the steps, the seed or the note"):
+        load()
 
 
 def _written(path, content):

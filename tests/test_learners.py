@@ -186,6 +186,7 @@ def test_after_150_steps_shared_learning_has_arrived_and_lone_learners_have_not(
         (lambda: learners.run(certain_game(), GREEDY, "IQL"), "`learner` must be a learner"),
         (lambda: learners.run(certain_game(), GREEDY, ALL["IQL"], 0), "`num_steps` must be at least 1"),
         (lambda: learners.run(certain_game(), GREEDY, ALL["IQL"], initial=[1.0, 1, 0, 0]), "`initial` sums to 2"),
+        (lambda: learners.run(certain_game(), GREEDY, ALL["IQL"], simulator=3), "`simulator` must be a callable"),
         (lambda: learners.OnlineTMFQ(memory="none"), "`memory` must be one of 'running', 'reset'"),
         (lambda: learners.TMFQ(rate=0.5), r"`rate` must be a callable \(visits\)"),
         (lambda: learners.IQL(rate=lambda n: jnp.ones(2)), r"`rate` must have shape \(\)"),
@@ -201,3 +202,10 @@ def test_the_end_of_another_run_is_refused():
     first = learners.run(certain_game(), GREEDY, ALL["IQL"], 2)
     with pytest.raises(ValueError, match="`resume` is 1 runs from seed 0; got `num_seeds=1`, `seed=1`"):
         learners.run(certain_game(), GREEDY, ALL["IQL"], 2, seed=1, resume=first)
+    for learner in (learners.GMBL(3), learners.IQL(3)):
+        with pytest.raises(ValueError, match="`resume` is a run of another learner, game or precision than this"):
+            learners.run(certain_game(), GREEDY, learner, 2, resume=first)
+    with pytest.raises(ValueError, match="`resume` is a run of another learner, game or precision than this"):
+        learners.run(mfg.games.mturk(), GREEDY, ALL["IQL"], 2, resume=first)
+    with pytest.raises(ValueError, match="`resume` must be what `learners.run` returns; got 5"):
+        learners.run(certain_game(), GREEDY, ALL["IQL"], 2, resume=5)

@@ -67,12 +67,12 @@ class _Plan:
         for leaf in leaves:
             digest.update(np.asarray(leaf).tobytes())
         return {
+            "precision": str(self.game.dtype),  # first: the bytes of the game tell of it, too
             "game": f"{self.name} {digest.hexdigest()[:16]}",
             "response": describe(self.response),
             "learner": describe(self.methods[name]),
             "seeds": self.request.seeds,
             "seed": self.request.seed,
-            "precision": str(self.game.dtype),
             "mfgjax": __version__,
         }
 

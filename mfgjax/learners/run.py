@@ -109,9 +109,15 @@ def run(
         state = initial_states(learner, task, seed, num_seeds, jnp.asarray(law, game.dtype))
         before, done = np.zeros((num_seeds, 0, game.num_states), game.dtype), 0
     else:
+        if not isinstance(resume, Run):
+            raise ValueError(f"`resume` must be what `learners.run` returns; got {_checks.shorten(resume)}.")
         if (resume.seed, len(resume.laws)) != (seed, num_seeds):
             words = f"{len(resume.laws)} runs from seed {resume.seed}"
             raise ValueError(f"`resume` is {words}; got `num_seeds={num_seeds}`, `seed={seed}`.")
+        begun = jax.eval_shape(lambda: initial_states(learner, task, seed, num_seeds, jnp.asarray(law, game.dtype)))
+        if _form(resume.state) != _form(begun):
+            kind = type(learner).__name__
+            raise ValueError(f"`resume` is a run of another learner, game or precision than this `{kind}`.")
         state, before, done = resume.state, resume.laws[:, :-1], resume.num_steps
     state, laws, policy = _steps(learner, task, keys, state, done + jnp.arange(num_steps))
     laws = np.concatenate([before, np.asarray(laws)], axis=1)
@@ -130,8 +136,15 @@ def task_of(
         raise ValueError(f"`response` must be `Trembling(epsilon)` or `EpsilonGreedy(epsilon)`; got {response!r}.")
     if not isinstance(learner, AbstractLearner):
         raise ValueError(f"`learner` must be a learner such as `OnlineTMFQ()`; got {_checks.shorten(learner)}.")
+    if simulator is not None and not callable(simulator):
+        raise ValueError(f"`simulator` must be a callable (z) -> draw; got {_checks.shorten(simulator)}.")
     fitted: Any = fit_response(game, response)
     return Task(game, fitted, GameSimulator(game) if simulator is None else simulator)
+
+
+def _form(state: Any) -> Any:
+    leaves, structure = jax.tree.flatten(state)
+    return structure, [(leaf.shape, str(leaf.dtype)) for leaf in leaves]
 
 
 def _keys(seed: int, num_seeds: int) -> Array:

@@ -104,12 +104,15 @@ def _read(path: Path, needed: tuple[str, ...]) -> tuple[dict[str, Any], dict[str
             header = json.loads(str(archive["header"]))
             arrays = {name: archive[name] for name in archive.files if needed}
         found = header["format"]
+        complete = {"num_steps", "seed", "note"} <= set(header)
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
         raise ValueError(f"{path} is no run of mfgjax, or it is damaged.") from error
     if found != FORMAT:
         raise ValueError(
             f"{path} has the format {_checks.shorten(found)}, but this version of mfgjax reads {FORMAT!r}."
         )
+    if not complete:
+        raise ValueError(f"{path} is damaged: its header lacks the steps, the seed or the note.")
     for name in needed:
         if name not in arrays:
             raise ValueError(f"{path} is damaged: the array `{name}` is missing.")
