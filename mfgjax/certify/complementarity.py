@@ -88,8 +88,6 @@ class Complementarity(Verdicts):
         affine = "affine" if self.affine else "not affine"
         what = f"Strategic complementarities, {self.form} form"
         return self._table(f"{what}; in the population: {affine} at the laws tried")
-            f"Strategic complementarities, {self.form} form; in the population: {affine} at the laws tried"
-        )
 
 
 def check_complementarity(game: StationaryGame, form: str | None = None, *, seed: int = 0) -> Complementarity:

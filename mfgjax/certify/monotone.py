@@ -10,7 +10,7 @@ from .._typing import ArrayLike
 from ..model import StationaryGame, respond
 from ..responses import AbstractResponse, AbstractTempered
 from ..solve import fit_response
-from .complementarity import NOWHERE, Condition, by_post_decision
+from .complementarity import NOWHERE, Condition, Verdicts, by_post_decision
 
 
 @dataclasses.dataclass(frozen=True)
