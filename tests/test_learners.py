@@ -207,5 +207,5 @@ def test_the_end_of_another_run_is_refused():
             learners.run(certain_game(), GREEDY, learner, 2, resume=first)
     with pytest.raises(ValueError, match="`resume` is a run of another learner, game or precision than this"):
         learners.run(mfg.games.mturk(), GREEDY, ALL["IQL"], 2, resume=first)
-    with pytest.raises(ValueError, match="`resume` must be what `learners.run` returns; got 5"):
+    with pytest.raises(ValueError, match=r"`resume` must be what `learners\.run` returns; got 5"):
         learners.run(certain_game(), GREEDY, ALL["IQL"], 2, resume=5)

@@ -314,9 +314,8 @@ def test_what_stands_at_an_action_that_does_not_exist_changes_nothing(nothing, r
         assert_close(other.values, plain.values, rtol=0)
         assert_close(other.policy, plain.policy, rtol=0)
         assert_close(other.exploitability, plain.exploitability, rtol=0)
-    plain, other = (
-        mfg.learners.run(build(number), mfg.Trembling(0.2), mfg.learners.GMBL(50), 5).state.q for number in (0.0, nothing)
-    )
+    gmbl = mfg.learners.GMBL(50)
+    plain, other = (mfg.learners.run(build(x), mfg.Trembling(0.2), gmbl, 5).state.q for x in (0.0, nothing))
     assert_close(other, plain, rtol=0)
 
 

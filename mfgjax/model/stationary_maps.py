@@ -19,7 +19,6 @@ from ..responses import AbstractResponse, AbstractTrembling, Backup, Greedy
 from .lanes import LaneGame
 from .stationary import StationaryGame
 
-
 _MOST_SQUARED = 128
 """States up to which the matrix of a chain is squared; with more, and for many games at once, the law is iterated."""
 

@@ -98,7 +98,7 @@ def iterate(
         if anchor is not None:
             earlier, at = anchor
             seen = progress.candidate.mean_field
-            if solver.has_lag:  # what comes next depends on the iterate before, too
+            if carry.before is not None:  # what comes next depends on the iterate before, too
                 seen = jnp.concatenate([carry.before, seen])
             repeats = (problem.distance(seen, earlier) <= 32 * eps) & (count - at >= 2) & (residual > 1e3 * eps)
             code = jnp.where(repeats, RESULTS.cycle, code)
@@ -129,7 +129,8 @@ def iterate(
     anchor = None
     if looks_for_cycles:
         anchor = (never if before is None else jnp.concatenate([never, never]), zero)
-    carry = _Carry(state, best, improved, anchor, before, jnp.full(lanes, _RUNNING, jnp.int32), zeros, zeros, zero, history)
+    code = jnp.full(lanes, _RUNNING, jnp.int32)
+    carry = _Carry(state, best, improved, anchor, before, code, zeros, zeros, zero, history)
     carry = jax.lax.while_loop(running, step, carry)
     best = carry.best
     code = jnp.where(carry.code == _RUNNING, RESULTS.max_steps, carry.code)
