@@ -356,3 +356,15 @@ def test_a_chain_that_mixes_slowly_comes_to_rest_all_the_same(rate, dtype, slack
     found = mfg.solve(game, mfg.Greedy(), mfg.StationaryLaw())
     if rate > 1e-5 or dtype == np.float64:  # where the initial law is not kept to the tolerance itself
         assert_close(found.mean_field, expected, atol=slack)
+
+
+def test_a_temperature_that_the_values_do_not_see_may_be_followed():
+    """Boltzmann values are greedy, and here payoffs do not see the crowd: nothing moves them along the path in β."""
+    moves = np.repeat(np.array([[[0.7, 0.3], [0.2, 0.8]]]), 2, axis=0)
+    game, response = mfg.StationaryGame(moves, np.array([[0, 1.0], [0, 1.0]]), 0.9), mfg.Boltzmann(2.0)
+    # all values are equal, so that only the gain of 1 counts
+    up = np.exp(2) / (1 + np.exp(2))
+    law = np.array([0.7 - 0.5 * up, 0.3 + 0.5 * up])
+    assert_close(mfg.solve(game, response, mfg.Continuation()).mean_field, law, atol=1e-9)
+    traced = jax.jit(lambda beta: mfg.solve(game, mfg.Boltzmann(beta)).mean_field)  # all stages of `Auto` are compiled
+    assert_close(traced(2.0), law, atol=1e-9)
