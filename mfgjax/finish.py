@@ -58,6 +58,10 @@ def finish(
         residual = seen_distance(game, candidate.mean_field, image)
         floor = rounding(game, response, best.q) if response.is_smooth else jnp.zeros(game.lanes, game.dtype)
         target = reachable(Problem(game, response, tolerance), floor)
+    code = jnp.where(_unsound(game, image, mu), RESULTS.not_stochastic, outcome.code)
+    # policies that jump are found among values that are no numbers, too
+    is_finite = jnp.isfinite(best.values).all(axis=(0, 1))
+    code = jnp.where((code == RESULTS.converged) & ~is_finite, RESULTS.non_finite, code)
     # adds nothing, but the derivative of what was not found is NaN here, too
     nothing = 0 * mean_field.sum(axis=tuple(range(1 + game.num_seen_axes)))
     flows = (mean_field, policy, log_policy, best.values, best.q)
@@ -70,7 +74,7 @@ def finish(
         tolerance=target,
         num_steps=outcome.num_steps,
         residual_history=jnp.where(jnp.isfinite(outcome.history), outcome.history, jnp.nan),
-        result=Result(jnp.where(_unsound(game, image, mu), RESULTS.not_stochastic, outcome.code), outcome.period),
+        result=Result(code, outcome.period),
         criterion="residual" if is_residual else "exploitability",
         observes=game.observes,
         action_axis=-1 - len(game.lanes),

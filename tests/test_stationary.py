@@ -314,10 +314,8 @@ def test_what_stands_at_an_action_that_does_not_exist_changes_nothing(nothing, r
         assert_close(other.values, plain.values, rtol=0)
         assert_close(other.policy, plain.policy, rtol=0)
         assert_close(other.exploitability, plain.exploitability, rtol=0)
-    plain, other = (
-        mfg.learners.run(build(number), mfg.Trembling(0.2), mfg.learners.GMBL(50), 5).state.q
-        for number in (0.0, nothing)
-    )
+    gmbl = mfg.learners.GMBL(50)
+    plain, other = (mfg.learners.run(build(x), mfg.Trembling(0.2), gmbl, 5).state.q for x in (0.0, nothing))
     assert_close(other, plain, rtol=0)
 
 
@@ -358,3 +356,38 @@ def test_a_chain_that_mixes_slowly_comes_to_rest_all_the_same(rate, dtype, slack
     found = mfg.solve(game, mfg.Greedy(), mfg.StationaryLaw())
     if rate > 1e-5 or dtype == np.float64:  # where the initial law is not kept to the tolerance itself
         assert_close(found.mean_field, expected, atol=slack)
+
+
+def test_a_temperature_that_the_values_do_not_see_may_be_followed():
+    """Boltzmann values are greedy, and here payoffs do not see the crowd: nothing moves them along the path in β."""
+    moves = np.repeat(np.array([[[0.7, 0.3], [0.2, 0.8]]]), 2, axis=0)
+    game, response = mfg.StationaryGame(moves, np.array([[0, 1.0], [0, 1.0]]), 0.9), mfg.Boltzmann(2.0)
+    # all values are equal, so that only the gain of 1 counts
+    up = np.exp(2) / (1 + np.exp(2))
+    law = np.array([0.7 - 0.5 * up, 0.3 + 0.5 * up])
+    assert_close(mfg.solve(game, response, mfg.Continuation()).mean_field, law, atol=1e-9)
+    traced = jax.jit(lambda beta: mfg.solve(game, mfg.Boltzmann(beta)).mean_field)  # all stages of `Auto` are compiled
+    assert_close(traced(2.0), law, atol=1e-9)
+
+
+class NoNumber(eqx.Module):
+    """r = a, but NaN where between a tenth and nine tenths are in state 0: nowhere that a game is tried at first."""
+
+    def __call__(self, z):
+        return jnp.where((z[0] > 0.1) & (z[0] < 0.9) & (z[0] != 0.5), jnp.nan, jnp.arange(2.0)) * jnp.ones((2, 1))
+
+
+@pytest.mark.parametrize("response", [mfg.Trembling(0.1), mfg.EpsilonGreedy(0.1), mfg.Greedy(), mfg.Boltzmann(1.0)])
+def test_values_that_are_no_numbers_are_never_an_equilibrium(response):
+    """Among NaN a response that jumps finds a best action all the same, and the population settles."""
+    moves = np.repeat(np.array([[[0.7, 0.3], [0.6, 0.4]]]), 2, axis=0)
+    game = mfg.StationaryGame(moves, NoNumber(), 0.9, available=np.ones((2, 2), dtype=bool))
+    for solver in (None, mfg.Picard(), mfg.StationaryLaw()):
+        found = mfg.solve(game, response, solver, throw=False)
+        assert found.result == mfg.RESULTS.non_finite
+
+    def code(discount):
+        known = eqx.tree_at(lambda g: g.reward, game, lambda z: jnp.ones((2, 2)))
+        return mfg.solve(eqx.tree_at(lambda g: g.discount, known, discount), response).result.code
+
+    assert jax.jit(code)(jnp.nan) != mfg.RESULTS.converged

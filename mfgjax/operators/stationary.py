@@ -194,6 +194,8 @@ def _fixed_values_jvp(primals: Any, tangents: Any) -> tuple[Array, Array]:
         return improve(problem[0], problem[1], values)[0].values
 
     _, moved = eqx.filter_jvp(lambda problem: backed(problem, point), (problem,), (problem_dot,))
+    if moved is None:  # nothing that moves is seen by the values, as β by those of `Boltzmann`
+        return point, jnp.zeros_like(point)
     _, jvp = jax.linearize(lambda values: backed(problem, values), point)
     shape = point.shape
 

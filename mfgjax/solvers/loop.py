@@ -129,9 +129,8 @@ def iterate(
     anchor = None
     if looks_for_cycles:
         anchor = (never if before is None else jnp.concatenate([never, never]), zero)
-    carry = _Carry(
-        state, best, improved, anchor, before, jnp.full(lanes, _RUNNING, jnp.int32), zeros, zeros, zero, history
-    )
+    code = jnp.full(lanes, _RUNNING, jnp.int32)
+    carry = _Carry(state, best, improved, anchor, before, code, zeros, zeros, zero, history)
     carry = jax.lax.while_loop(running, step, carry)
     best = carry.best
     code = jnp.where(carry.code == _RUNNING, RESULTS.max_steps, carry.code)
