@@ -74,6 +74,7 @@ def test_the_other_commands_exist():
         "certify",
         "learn",
         *["reproduce"] * 2,
+        *["plot"] * 2,
     ]
     assert ROOT.joinpath(lines[0][2]).exists()
 
