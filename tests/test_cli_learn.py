@@ -31,12 +31,14 @@ def test_runs_are_told_saved_and_gone_on_with(tmp_path):
     assert report["rows"][1]["mean_state"] == pytest.approx(mean, rel=1e-12)
 
 
-def test_an_interruption_leaves_what_was_done(tmp_path, monkeypatch):
+@pytest.mark.parametrize(("call", "begins_with"), [(3, 2), (5, None)], ids=["within a learner", "between two"])
+def test_an_interruption_leaves_what_was_done(tmp_path, monkeypatch, call, begins_with):
+    """Four steps are four calls for each of two learners."""
     calls, original = [], learners.run
 
     def interrupted(*arguments, **options):
         calls.append(options)
-        if len(calls) == 3:
+        if len(calls) == call:
             raise KeyboardInterrupt
         return original(*arguments, **options)
 
@@ -45,10 +47,12 @@ def test_an_interruption_leaves_what_was_done(tmp_path, monkeypatch):
     status, _, said = run(*command)
     assert status == 130 and "the same command goes on from there" in said
     calls.clear()
-    calls.extend([{}] * 3)  # no more interruptions
+    calls.extend([{}] * call)  # no more interruptions
     status, told, _ = run(*command, "--json")
     assert status == 0 and [row["num_steps"] for row in json.loads(told)["rows"]] == [4, 4]
-    assert calls[3]["resume"].num_steps == 2  # not from the beginning
+    before = calls[call]["resume"]
+    assert (None if before is None else before.num_steps) == begins_with
+    assert len(calls) == 9  # eight, and the one that was cut off
 
 
 @pytest.mark.parametrize(

@@ -148,7 +148,7 @@ def _run(plan: _Plan, out: Path | None) -> tuple[dict[str, Run], Bracket]:
             try:
                 found[name] = _learn(plan, learner, begun[name], advance, _saver(plan, name, out))
             except KeyboardInterrupt:
-                if out is None or not (out / f"{name}.npz").exists():
+                if out is None or not any((out / f"{one}.npz").exists() for one in plan.methods):
                     raise
                 there = f"interrupted; runs are in {out}, and the same command goes on from there."
                 raise Interrupted(there) from None
