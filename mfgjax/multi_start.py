@@ -10,7 +10,7 @@ from . import _checks
 from ._typing import Array
 from .batch import solve_batch
 from .equilibrium import Equilibrium
-from .model import FiniteHorizonGame, StationaryGame, propagate
+from .model import FiniteHorizonGame, StationaryGame, propagate, seen_distance
 from .responses import AbstractResponse
 from .solve import fit_response, game_and_response
 from .solvers import AbstractSolver, Auto
@@ -84,11 +84,12 @@ def multi_start(
     same = jnp.broadcast_to(game.discount, (count,))
     found = solve_batch(game, response, solver, axes={"discount": same}, guess=starts, max_steps=max_steps)
     flows = np.moveaxis(np.asarray(found.mean_field), -1, 0)
+    flows = flows[:, None] if game.is_stationary else flows
     good = np.flatnonzero(np.asarray(found.converged))
     groups: list[list[int]] = []
     for k in good:
         for group in groups:
-            if _apart(flows[k], flows[group[0]], game) <= least:
+            if seen_distance(game, flows[k], flows[group[0]]) <= least:
                 group.append(int(k))
                 break
         else:
@@ -100,11 +101,6 @@ def multi_start(
     lanes = dataclasses.replace(found, action_axis=-1)  # as it is in one lane
     picked = tuple(jax.tree.map(lambda leaf, k=k: leaf[..., k], lanes) for k in chosen)
     return MultiStart(picked, tuple(map(len, groups)), count, count - len(good))
-
-
-def _apart(one: np.ndarray, other: np.ndarray, game: FiniteHorizonGame | StationaryGame) -> float:
-    axes = tuple(range(0 if game.is_stationary else 1, one.ndim))
-    return float((np.abs(one - other).sum(axis=axes) / 2).max())
 
 
 def _starts(game: FiniteHorizonGame | StationaryGame, count: int, key: Array) -> Array:

@@ -1,5 +1,6 @@
 """Whether best responses rise, judged by the action values."""
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -67,3 +68,18 @@ def test_a_policy_that_falls_is_found_out_in_single_precision_and_with_patient_a
     found = mfg.check_monotone_response(game, mfg.Trembling(0.1), np.full((1, 3), 1 / 3, np.float32))
     assert [c.name for c in found.fails][-1] == "policy non-decreasing in s"
     assert found.fails[-1].violation == pytest.approx(0.8, abs=1e-6)  # from 0.9 to 0.1
+
+
+def test_values_that_are_no_numbers_do_not_hold():
+    """Rewards that are NaN only in between, where a game is not tried when it is made."""
+    even = np.array([0.5, 0.5])
+    game = mfg.StationaryGame(
+        np.full((2, 2, 2), 0.5),
+        lambda z: jnp.where((z[0] > 0.1) & (z[0] < 0.4), jnp.nan, jnp.eye(2)),
+        0.5,
+        available=np.ones((2, 2), dtype=bool),
+    )
+    laws = np.array([even, [0.3, 0.7]])
+    for form in ("action", "post-decision"):
+        with pytest.raises(ValueError, match=r"`laws\[1\]` is a population in which action values are not finite"):
+            mfg.check_monotone_response(game, mfg.Trembling(0.1), laws, form)

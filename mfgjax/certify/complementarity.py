@@ -198,10 +198,10 @@ def _report(game: StationaryGame, form: str, tails: np.ndarray, rewards: np.ndar
     return Complementarity(form, tuple(conditions), affine)
 
 
-def by_post_decision(f: np.ndarray) -> np.ndarray:
-    """Return a function of (s,a) as one of (s,y), y = s + a: `[laws, S, S+A−1, k]`, NaN where y cannot be reached."""
+def by_post_decision(f: np.ndarray, unreached: float = np.nan) -> np.ndarray:
+    """Return a function of (s,a) as one of (s,y), y = s + a: `[laws, S, S+A−1, k]`, NaN where y is unreached."""
     laws, S, A, K = f.shape
-    g = np.full((laws, S, S + A - 1, K), np.nan)
+    g = np.full((laws, S, S + A - 1, K), unreached)
     for s in range(S):
         g[:, s, s : s + A] = f[:, s]
     return g

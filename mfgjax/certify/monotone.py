@@ -54,7 +54,8 @@ def check_monotone_response(
       A `MonotoneResponse`, whose text is a table.
 
     Raises:
-      ValueError: if an argument is of the wrong kind, or a population is not above the one before.
+      ValueError: if an argument is of the wrong kind, a population is not above the one before, or action values in
+        one are not finite.
 
     Source: Topkis (1998), Supermodularity and Complementarity; Lee et al. (2021), arXiv:2006.11683, theorem 1.
     """
@@ -81,6 +82,9 @@ def check_monotone_response(
     response = fit_response(game, response)
     found = jax.vmap(lambda z: (lambda best: (best.q, best.policy))(respond(game, z, response)))(table)
     q, policy = (np.asarray(part, dtype=float) for part in found)
+    unsound = np.flatnonzero(~np.isfinite(q).all(axis=(1, 2)))
+    if len(unsound):
+        raise ValueError(f"`laws[{unsound[0]}]` is a population in which action values are not finite numbers.")
     slack = 256 * eps * max(1.0, float(np.abs(q).max())) / (1 - float(game.discount))
     # probabilities are exact but for sums; those of soft responses move with β times the rounding of Q
     beta = float(response.beta) if isinstance(response, AbstractTempered) else 0.0
@@ -88,7 +92,7 @@ def check_monotone_response(
     action = "a" if form == "action" else "y = s + a"
     if form == "post-decision":
         q = by_post_decision(q[..., None])[..., 0]
-        policy = np.nan_to_num(by_post_decision(policy[..., None])[..., 0])
+        policy = by_post_decision(policy[..., None], unreached=0.0)[..., 0]
     higher = policy[:, :, ::-1].cumsum(axis=2)[:, :, ::-1]
 
     def condition(name: str, differences: np.ndarray) -> Condition:

@@ -13,6 +13,7 @@ from .options import (
     ReferenceOption,
     Response,
     ResponseOption,
+    SettingsOption,
     SingleOption,
     whole,
 )
@@ -103,10 +104,7 @@ def simulate(
     epsilon: EpsilonOption = None,
     reference: ReferenceOption = None,
     response: ResponseOption = Response.entropy,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Parameter of a ready-made game; may be repeated."),
-    ] = None,
+    settings: SettingsOption = None,
     policy: Annotated[
         str | None,
         typer.Option(

@@ -15,6 +15,9 @@ NAMES = (
 )
 """The ready-made games, as `mfgjax.games` has them."""
 
+LEARNERS = ("tmfq", "gmbl", "online-tmfq", "iql", "mfq")
+"""The learners, as `mfgjax learn` names them."""
+
 
 def games(incomplete: str) -> list[str]:
     """Return names of games, and the files of games and folders next to what is typed."""
@@ -41,5 +44,4 @@ def learners(incomplete: str) -> list[str]:
     """Return lists of learners that begin as what is typed."""
     before, comma, begun = incomplete.rpartition(",")
     taken = before.split(",")
-    known = ("tmfq", "gmbl", "online-tmfq", "iql", "mfq")
-    return [f"{before}{comma}{name}" for name in known if name.startswith(begun) and name not in taken]
+    return [f"{before}{comma}{name}" for name in LEARNERS if name.startswith(begun) and name not in taken]

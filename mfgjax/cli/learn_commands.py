@@ -13,6 +13,7 @@ from .options import (
     JsonOption,
     Memory,
     Preset,
+    SettingsOption,
     SingleOption,
     TremblingResponse,
     real,
@@ -29,17 +30,14 @@ def learn(
         typer.Option(
             "--learners",
             metavar="LIST",
-            help="Who learns: some of tmfq, gmbl, online-tmfq, iql, mfq, with commas.",
+            help=f"Who learns: some of {', '.join(completion.LEARNERS)}, with commas.",
             autocompletion=completion.learners,
         ),
-    ] = "tmfq,gmbl,online-tmfq,iql,mfq",
+    ] = ",".join(completion.LEARNERS),
     response: Annotated[TremblingResponse, typer.Option(help="How agents act on their values.")] = (
         TremblingResponse.trembling
     ),
-    settings: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Parameter of a ready-made game; may be repeated."),
-    ] = None,
+    settings: SettingsOption = None,
     steps: Annotated[int, whole("Steps of the population.")] = 150,
     seeds: Annotated[int, whole("Runs of each learner.")] = 20,
     seed: Annotated[int, whole("Of the random numbers.")] = 0,

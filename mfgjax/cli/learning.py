@@ -5,6 +5,7 @@ import json
 import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +22,12 @@ from ..bracket import Bracket, bracket
 from ..io import describe
 from ..learners import AbstractLearner, Run
 from ..model import StationaryGame
-from ..reproduce.learners import moments
+from ..reproduce.learners import draw_ends, moments
 from ..responses import AbstractTrembling, EpsilonGreedy, Trembling
 from . import catalogue
+from .completion import LEARNERS
 from .output import Interrupted, console, json_of, print_json, writable
 
-LEARNERS = ("tmfq", "gmbl", "online-tmfq", "iql", "mfq")
 NAMES = {"tmfq": "TMFQ", "gmbl": "GMBL", "online-tmfq": "online TMFQ", "iql": "IQL", "mfq": "MFQ"}
 _FILES = ("learning.png", "laws.png", "table.json")
 _CHUNKS = 15  # signs of progress, and times that a run is saved, of each learner
@@ -145,8 +146,9 @@ def _run(plan: _Plan, out: Path | None) -> tuple[dict[str, Run], Bracket]:
     done = sum(0 if run is None else run.num_steps for run in begun.values())
     with progress_bar(f"learning {plan.name}", steps * len(plan.methods), done) as advance:
         for name, learner in plan.methods.items():
+            saver = None if out is None else _saver(plan, name, out)
             try:
-                found[name] = _learn(plan, learner, begun[name], advance, _saver(plan, name, out))
+                found[name] = _learn(plan, learner, begun[name], advance, saver)
             except KeyboardInterrupt:
                 if out is None or not any((out / f"{one}.npz").exists() for one in plan.methods):
                     raise
@@ -160,7 +162,7 @@ def _learn(
     learner: AbstractLearner,
     before: Run | None,
     advance: Callable[[int], None],
-    save: Callable[[Run], None],
+    save: Callable[[Run], Any] | None,
 ) -> Run:
     request, run = plan.request, before
     chunk = -(-request.steps // _CHUNKS)
@@ -169,19 +171,14 @@ def _learn(
         run = learners.run(
             plan.game, plan.response, learner, count, seed=request.seed, num_seeds=request.seeds, resume=run
         )
-        save(run)
+        if save is not None:
+            save(run)
         advance(count)
     return run
 
 
-def _saver(plan: _Plan, name: str, out: Path | None) -> Callable[[Run], None]:
-    note = plan.note(name)
-
-    def save(run: Run) -> None:
-        if out is not None:
-            learners.save_run(out / f"{name}.npz", run, note)
-
-    return save
+def _saver(plan: _Plan, name: str, out: Path) -> Callable[[Run], Any]:
+    return partial(learners.save_run, out / f"{name}.npz", note=plan.note(name))
 
 
 def _saved(plan: _Plan, name: str, path: Path) -> Run | None:
@@ -204,7 +201,6 @@ def _saved(plan: _Plan, name: str, path: Path) -> Run | None:
 
 def _report(plan: _Plan, found: dict[str, Run], ends: Bracket, files: list[str]) -> dict[str, Any]:
     """Return what is told, as what JSON can hold."""
-    states = np.arange(plan.game.num_states)
     rows = []
     for name, run in found.items():
         apart = {"least": run.distance(ends.least)[:, -1], "greatest": run.distance(ends.greatest)[:, -1]}
@@ -221,7 +217,7 @@ def _report(plan: _Plan, found: dict[str, Run], ends: Bracket, files: list[str])
             }
         )
     equilibria = [
-        {"which": which, "mean_state": float(states @ np.asarray(end.mean_field)), "result": end.result.name}
+        {"which": which, "mean_state": float(end.mean_state), "result": end.result.name}
         for which, end in (("least", ends.least), ("greatest", ends.greatest))
     ]
     return {
@@ -239,13 +235,8 @@ def _figures(plan: _Plan, found: dict[str, Run], ends: Bracket, out: Path) -> No
     runs = {NAMES[name]: run for name, run in found.items()}
     figure = Figure(figsize=(11, 4.4), layout="constrained")
     left, right = figure.subplots(1, 2)
-    states = np.arange(plan.game.num_states)
     plot.plot_learning(runs, quantity="mean_state", ax=left)
-    for end, line, name in ((ends.least, ":", "least"), (ends.greatest, "-.", "greatest")):
-        label = "equilibrium" if ends.coincide else f"{name} equilibrium"
-        if not (ends.coincide and name == "greatest"):
-            left.axhline(float(states @ np.asarray(end.mean_field)), color="black", linestyle=line, lw=1, label=label)
-    left.legend()
+    draw_ends(left, ends)
     nearest = [min((ends.least, ends.greatest), key=lambda e, r=r: r.distance(e)[:, -1].mean()) for r in runs.values()]
     plot.plot_learning(runs, nearest, ax=right)
     if not ends.coincide:

@@ -137,5 +137,9 @@ ToleranceOption = Annotated[float | None, real("Tolerance on the residual, for g
 StepsOption = Annotated[
     int | None, typer.Option(parser=whole_number, metavar="NUMBER", help="Most steps of the method.")
 ]
+SettingsOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Parameter of a ready-made game; may be repeated."),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 SingleOption = Annotated[bool, typer.Option("--float32", help="Compute in single precision.")]

@@ -14,6 +14,7 @@ from .options import (
     ReferenceOption,
     Response,
     ResponseOption,
+    SettingsOption,
     SingleOption,
     Solver,
     SolverOption,
@@ -44,10 +45,7 @@ def solve(
     averaging: AveragingOption = None,
     atol: ToleranceOption = None,
     max_steps: StepsOption = None,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Parameter of a ready-made game; may be repeated."),
-    ] = None,
+    settings: SettingsOption = None,
     out: Annotated[
         Path | None,
         typer.Option(

@@ -43,7 +43,7 @@ def plot_bracket(found: Bracket, *, title: str | None = None, ax: Axes | None = 
             ax.plot(states, _tails(way.laws[k]), color=colour, linestyle=line, linewidth=0.8, alpha=alpha)
         law = np.asarray(end.mean_field)
         name = "least" if marker == "^" else "greatest"
-        label = f"{name} equilibrium, mean {states @ law:.2f}"
+        label = f"{name} equilibrium, mean {float(end.mean_state):.2f}"
         ax.plot(
             states, _tails(law), color=colour, linestyle=line, linewidth=2.2, marker=marker, markersize=4, label=label
         )

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
+from matplotlib.axes import Axes
 
 from .. import learners
 from .._version import __version__
@@ -63,12 +64,21 @@ def moments(name: str, values: np.ndarray) -> dict[str, float]:
     return {name: float(values.mean()), f"{name}_deviation": float(values.std())}
 
 
+def draw_ends(ax: Axes, ends: Bracket) -> None:
+    """Mark the mean states of the extreme equilibria, one line if they are one."""
+    marked = [(ends.least, ":", "least"), (ends.greatest, "-.", "greatest")]
+    for end, line, which in marked[:1] if ends.coincide else marked:
+        label = "equilibrium" if ends.coincide else f"{which} equilibrium"
+        ax.axhline(float(end.mean_state), color="black", linestyle=line, linewidth=1, label=label)
+    ax.legend()
+
+
 def ends_row(setting: dict[str, float], ends: Bracket) -> dict[str, Any]:
     """Return what is known of the equilibria of a game, as what JSON can hold."""
     return {
         **setting,
-        "least_mean_state": _mean_state(ends.least.mean_field),
-        "greatest_mean_state": _mean_state(ends.greatest.mean_field),
+        "least_mean_state": float(ends.least.mean_state),
+        "greatest_mean_state": float(ends.greatest.mean_state),
         "distance": ends.distance,
         "coincide": ends.coincide,
         "certificate": ends.certificate,
@@ -158,7 +168,3 @@ def write_table(
 def _write_json(path: Path, content: dict[str, Any]) -> None:
     text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
     path.write_text(text + "\n", encoding="utf-8")
-
-
-def _mean_state(law: Any) -> float:
-    return float(np.arange(len(law)) @ np.asarray(law, dtype=float))

@@ -12,7 +12,7 @@ from .. import games, plot
 from ..bracket import Bracket, bracket
 from ..hysteresis import Hysteresis, hysteresis
 from ..responses import Trembling
-from .learners import Effort, Learned, ends_row, learn, write_table
+from .learners import Effort, Learned, draw_ends, ends_row, learn, write_table
 
 EPSILON = 0.1
 COST = 0.164
@@ -90,12 +90,9 @@ def market_figures(found: Market) -> dict[str, Figure]:
     plot.plot_hysteresis(found.path, label="price of full effort d (units of reward)", ax=second)
     second.set_ylabel("mean reputation of the equilibrium")
     plot.plot_learning({one.name: one.run for one in found.compared}, quantity="mean_state", ax=third)
-    for end, line, name in ((found.ends.least, ":", "least"), (found.ends.greatest, "-.", "greatest")):
-        level = float(np.arange(25) @ np.asarray(end.mean_field))
-        third.axhline(level, color="black", linestyle=line, linewidth=1, label=f"{name} equilibrium")
+    draw_ends(third, found.ends)
     third.set_ylabel("mean reputation of the population")
     third.set_title(f"d = {found.cost:g}, from the uniform population")
-    third.legend()
     return drawn
 
 
