@@ -186,7 +186,10 @@ def find(triple: Triple, name: str) -> tuple[int, str, str]:
             if path in known:
                 return known[path], path, kind if kind in _POLICIES else ""
     names = sorted(path.removeprefix("game.").removeprefix("response.") for path in known)
-    raise ValueError(f"There is no array {name!r} in game, response or solver; there are {', '.join(names)}.")
+    hint = ""
+    if name.startswith(("reward.", "kernel.")):
+        hint = " Fields of a module count if they are arrays or floating numbers: 2.0, not 2."
+    raise ValueError(f"There is no array {name!r} in game, response or solver; there are {', '.join(names)}.{hint}")
 
 
 def _log_policies(game: AnyGame, name: str, kind: str, table: Any) -> Array:

@@ -12,7 +12,7 @@ from .. import _checks
 from .._typing import Array, Float, Scalar
 from ..kernels import AbstractKernel, DenseKernel, SuccessorKernel
 from ..kernels.base import time_slice
-from ..model import FiniteHorizonGame, PairwiseReward
+from ..model import FiniteHorizonGame, PairwiseReward, trace_game
 from ..model.rewards import DenseInteraction
 
 MAX_ENTRIES = 100_000_000  # of a table, in memory
@@ -106,8 +106,9 @@ def from_mfglib(
         state_labels=_labels(source.states),
         action_labels=_labels(source.actions),
     )
-    _compare("reward", game, source, range(source.T + 1), source.rewards, _reward_of, reward is not None)
-    _compare("kernel", game, source, range(source.T), source.moves, _moves_of, kernel is not None)
+    traced = trace_game(game)
+    _compare("reward", traced, source, range(source.T + 1), source.rewards, _reward_of, reward is not None)
+    _compare("kernel", traced, source, range(source.T), source.moves, _moves_of, kernel is not None)
     return game
 
 
