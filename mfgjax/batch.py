@@ -68,7 +68,7 @@ def solve_batch(
     """
     solver, stages = checked(game, response, solver, max_steps)
     if isinstance(axes, Mapping):
-        lanes = swept(trace_game(game), response, solver, axes)
+        lanes = swept(trace_game(game, in_lanes=True), response, solver, axes)
     else:
         lanes = place(game, response, solver, axes)
     first = lanes.single([leaf[..., 0] for leaf in lanes.mapped])

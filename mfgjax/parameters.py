@@ -103,7 +103,7 @@ def place(game: AnyGame, response: AbstractResponse, solver: Any, axes: Any) -> 
 def _traced(lanes: Lanes) -> Lanes:
     """Return the problems with the functions of users in them as programs, traced for the first lane."""
     one = lanes.single([leaf[..., 0] for leaf in lanes.mapped])
-    game = trace_game(one[0])
+    game = trace_game(one[0], in_lanes=True)
     if game is one[0]:
         return lanes
     held = jax.tree.leaves(lanes.problem)

@@ -7,6 +7,7 @@ reads at that moment.
 import gc
 import types
 import weakref
+from typing import ClassVar
 
 import equinox as eqx
 import jax
@@ -333,3 +334,21 @@ def test_functions_are_tried_at_every_time_and_at_several_laws():
 
     with pytest.raises(ValueError, match=r"`kernel\[0, 0\]` at t = 1 at a rising law sums to 0.5"):
         mfg.FiniteHorizonGame(leaky, np.zeros((2, 2)), [0.9, 0.1], 3)
+
+
+class ForAllLanes(eqx.Module):
+    scale: jax.Array
+    takes_lanes: ClassVar[bool] = True
+
+    def __call__(self, t, m):
+        places = PLACES.reshape(2, *(1,) * (m.ndim - 1))
+        return (self.scale * OUTSIDE.toll * places - m)[:, None]
+
+
+def test_a_function_that_takes_lanes_is_what_it_is_now():
+    game, scales = game_with(ForAllLanes(jnp.array(1.0))), jnp.array([1.0, 2.0])
+    for toll in (0.5, 1.5):
+        OUTSIDE.toll = toll
+        lanes = mfg.solve_batch(game, RESPONSE, axes={"reward.scale": scales})
+        np.testing.assert_allclose(lanes.mean_field[-1, 1], [by_loops(toll), by_loops(2 * toll)], atol=1e-9)
+        assert share(game) == pytest.approx(by_loops(toll), abs=1e-9)

@@ -32,7 +32,7 @@ class TracedTheta(AbstractStandIn):
         return jax.vmap(lambda column: self.function(t, column[:, None])[:, 0], in_axes=1, out_axes=1)(x)
 
 
-def trace_game(game: Game, dtype: Any = None) -> Game:
+def trace_game(game: Game, dtype: Any = None, *, in_lanes: bool = False) -> Game:
     """Return the game with the functions of users in it as programs of what they compute now.
 
     What they read (a global, an attribute, a table) is an array of the game that is returned. Every public function
@@ -42,6 +42,8 @@ def trace_game(game: Game, dtype: Any = None) -> Game:
     Args:
       game: the game.
       dtype: the precision in which the programs compute; None: the game's.
+      in_lanes: a function that says `takes_lanes` is to be called for many games at once, and stays a function, which
+        is compiled anew if what it reads has changed. Only for games that are not used after the call.
     """
     kernel, reward = game.kernel, game.reward
     seen = jax.ShapeDtypeStruct(
@@ -51,12 +53,12 @@ def trace_game(game: Game, dtype: Any = None) -> Game:
     time = jax.ShapeDtypeStruct((), jnp.int32)
     arguments = {"z": seen} if game.is_stationary else {"t": time, "mean_field": seen}
     if not is_own(kernel):
-        kernel = _traced("kernel", kernel, arguments, dtype)
+        kernel = _traced("kernel", kernel, arguments, dtype, in_lanes)
     if type(reward) is PairwiseReward:
         if not (is_own(reward.L) and is_own(reward.theta)):
-            reward = _pairwise(reward, {"t": time, "mean_field": seen}, dtype)
+            reward = _pairwise(reward, {"t": time, "mean_field": seen}, dtype, in_lanes)
     elif not is_own(reward):
-        reward = _traced("reward", reward, arguments, dtype)
+        reward = _traced("reward", reward, arguments, dtype, in_lanes)
     if kernel is game.kernel and reward is game.reward:
         return game
     return eqx.tree_at(lambda g: (g.kernel, g.reward), game, (kernel, reward))
@@ -81,20 +83,20 @@ def is_own(function: Any) -> bool:
     return isinstance(function, eqx.Module) and type(function).__module__.startswith("mfgjax.") and all(is_array)
 
 
-def _pairwise(reward: PairwiseReward, arguments: dict[str, Any], dtype: Any) -> PairwiseReward:
+def _pairwise(reward: PairwiseReward, arguments: dict[str, Any], dtype: Any, in_lanes: bool) -> PairwiseReward:
     L, theta = reward.L, reward.theta
     if not is_own(L):
-        L = _traced("reward.L", L, arguments, dtype)
+        L = _traced("reward.L", L, arguments, dtype, in_lanes)
     if not is_own(theta):
         x = eqx.filter_eval_shape(L, *arguments.values())
-        function = _traced("reward.theta", theta, {"t": arguments["t"], "x": x}, dtype)
+        function = _traced("reward.theta", theta, {"t": arguments["t"], "x": x}, dtype, in_lanes)
         theta = TracedTheta(function, x.shape[1]) if isinstance(function, TracedFunction) else function
     return PairwiseReward(L, theta)
 
 
-def _traced(name: str, function: Any, arguments: dict[str, Any], dtype: Any) -> Any:
+def _traced(name: str, function: Any, arguments: dict[str, Any], dtype: Any, in_lanes: bool) -> Any:
     with _checks.explained(name, ", ".join(arguments), "now"):
-        if getattr(function, "takes_lanes", False):
+        if in_lanes and getattr(function, "takes_lanes", False):
             held = keyed(function, *arguments.values(), takes_lanes=True)
             if held is not None:
                 return held

@@ -47,7 +47,10 @@ def build_games(game: AnyGame | Callable, points: Points) -> Games:
     axes = [points.axes[i] for i in building]
     if isinstance(game, AnyGame):
         return Games(
-            [_family([trace_game(game)])], np.zeros(1, int), np.zeros(1, int), lambda places: np.zeros_like(places[0])
+            [_family([trace_game(game, in_lanes=True)])],
+            np.zeros(1, int),
+            np.zeros(1, int),
+            lambda places: np.zeros_like(places[0]),
         )
     lengths = [len(axis.values) for axis in axes]
     if points.zipped and axes:
@@ -85,7 +88,7 @@ def _build(builder: Callable, axes: Sequence[Axis], indices: Sequence[int]) -> A
     built = builder(**{k: float(v) if isinstance(v, jax.Array) and v.ndim == 0 else v for k, v in arguments.items()})
     if not isinstance(built, AnyGame):
         raise ValueError(f"`game` must be a game or a function that returns one; got {_checks.shorten(built)}.")
-    return trace_game(built)
+    return trace_game(built, in_lanes=True)
 
 
 def _family(games: list[AnyGame]) -> Family:
