@@ -38,7 +38,7 @@ def hunt(kinds, num, seed, table, most_games=None):
                 own, done[kind], games = seed + done[kind], done[kind] + 1, games + 1
                 try:
                     ATTACKS[kind](kind, own, table)
-                except Exception as error:  # noqa: BLE001 whatever it is, it was not said in a sentence
+                except Exception as error:
                     refused = isinstance(error, ValueError)
                     table.count(kind.split("/")[0], "refused" if refused else "ERROR")
                     if not refused:

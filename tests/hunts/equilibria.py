@@ -239,9 +239,7 @@ def functions(form, made, pull, T):
 
     if form == "closure":
         held = [jnp.asarray(x) for x in (base, pull)]
-        kernel = lambda t, seen: move(*held, seen)
-        reward = lambda t, seen: pay(jnp, *arrays, t, seen)
-        return kernel, reward, moves, pays
+        return lambda t, seen: move(*held, seen), lambda t, seen: pay(jnp, *arrays, t, seen), moves, pays
     return Move(jnp.asarray(base), jnp.asarray(pull)), Pay(*arrays), moves, pays
 
 
@@ -297,8 +295,11 @@ def judge(game, response, loops, hand, found):
     atol = LONG(1e-10 if eps < 1e-12 else 1e-5)
     smooth = hand.name in ("soft", "boltzmann")
     with np.errstate(divide="ignore"):
-        logs_agree = np.where(policy > 1e-300, log_policy - np.log(policy), 0)
-    hold("log policy", np.abs(logs_agree).max(), ROUNDING * eps * (1 + np.abs(np.where(policy > 0, log_policy, 0)).max()))
+        positive = policy > 1e-300
+        logs_agree = np.where(positive, np.where(positive, log_policy, 0) - np.log(policy), 0)
+    hold(
+        "log policy", np.abs(logs_agree).max(), ROUNDING * eps * (1 + np.abs(np.where(policy > 0, log_policy, 0)).max())
+    )
     if smooth:
         span = max((row[m].max() - row[m].min()) for row, m in zip(best_q, mask, strict=True))
         explained = min(8 * eps * beta * span, eps**0.5)

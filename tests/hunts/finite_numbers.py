@@ -5,7 +5,6 @@ import math
 
 import numpy as np
 import reports
-import tally
 from programs import PROGRAMS
 from reports import HORIZON, A, S, T, draw
 
@@ -80,7 +79,9 @@ def values_of(made, kernel, rewards, policy, beta):
     for t in reversed(range(T)):
         go = discount if t < HORIZON else 0.0
         q = rewards[t] + go * np.einsum("sax,x->sa", kernel, own)
-        cost = np.zeros((S, A)) if beta is None else np.log(np.where(mask, policy[t] / np.where(mask, rho, 1), 1)) / beta
+        cost = (
+            np.zeros((S, A)) if beta is None else np.log(np.where(mask, policy[t] / np.where(mask, rho, 1), 1)) / beta
+        )
         own = np.where(policy[t] > 0, policy[t] * (q - cost), 0).sum(axis=1)
         q = np.where(mask, rewards[t] + go * np.einsum("sax,x->sa", kernel, best), -np.inf)
         top = q.max(axis=1)
@@ -100,7 +101,7 @@ def attack(kind, seed, table):
     numbers = POPULATIONS[:3] if made["joint"] else POPULATIONS
     method = None
     if seed % 3 == 2:
-        method = rng.choice(["closed form", "binomial sum", "lattice", "enumeration"])
+        method = str(rng.choice(["closed form", "binomial sum", "lattice", "enumeration"]))
     found = mfg.finite.deviation_gain(game, policy, numbers, response, method=method)
     table.count(row, f"by {found.method}")
     failures = []

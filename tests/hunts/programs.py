@@ -240,7 +240,8 @@ def draw_program(rng, name, S, A, n, dtype):
     if place == "outside" and rng.random() < 0.3:
         k = abs(k)
     return {
-        key: np.asarray(x, dtype) for key, x in (("k", k), ("c", c), ("w", w), ("p", p), ("base", base), ("table", table))
+        key: np.asarray(x, dtype)
+        for key, x in (("k", k), ("c", c), ("w", w), ("p", p), ("base", base), ("table", table))
     }
 
 
