@@ -248,3 +248,35 @@ def draw_program(rng, name, S, A, n, dtype):
 def program_of(name, made):
     """Return the module of a program from its constants."""
     return Program(name, *(jnp.asarray(made[key]) for key in ("k", "c", "w", "p", "base", "table")))
+
+
+class MovingKernel(eqx.Module):
+    """P = (1 − h) P_0 + h P_1 with h = logistic(k f(v·m))."""
+
+    name: str = eqx.field(static=True)
+    k: jax.Array
+    c: jax.Array
+    w: jax.Array
+    v: jax.Array
+    tables: jax.Array  # [2, S, A, S]
+
+    def __call__(self, t, m):
+        h = jax.nn.sigmoid(self.k * ENTRY[self.name](self.v @ m, self.c, self.w))
+        return (1 - h) * self.tables[0] + h * self.tables[1]
+
+
+class ByTime(eqx.Module):
+    """base_t + k |table m − c_t|, or another f, whose trouble may lie at a flow."""
+
+    name: str = eqx.field(static=True)
+    k: jax.Array
+    w: jax.Array
+    base: jax.Array
+    table: jax.Array
+    c: jax.Array  # [T, S, A]
+
+    def __call__(self, t, m):
+        name = self.name.split(" ", 1)[1]
+        x = self.table @ m
+        at = self.c[t]
+        return self.base + self.k * (ENTRY[name](x, at, self.w) - ENTRY[name](at, at, self.w))

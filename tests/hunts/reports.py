@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import tally
-from programs import ENTRY, PROGRAMS, Program, Theta, draw_program, program_of
+from programs import PROGRAMS, ByTime, MovingKernel, Program, Theta, draw_program, program_of
 
 import mfgjax as mfg
 
@@ -31,38 +31,6 @@ KINDS = [
 ]
 PAIRS, STARTS, STEPS, CHUNK = 48, 16, 60, 96
 BOUNDS = ("paper_meant", "naive_chain", "span_sum", "path_span")
-
-
-class MovingKernel(eqx.Module):
-    """P = (1 − h) P_0 + h P_1 with h = logistic(k f(v·m))."""
-
-    name: str = eqx.field(static=True)
-    k: jax.Array
-    c: jax.Array
-    w: jax.Array
-    v: jax.Array
-    tables: jax.Array  # [2, S, A, S]
-
-    def __call__(self, t, m):
-        h = jax.nn.sigmoid(self.k * ENTRY[self.name](self.v @ m, self.c, self.w))
-        return (1 - h) * self.tables[0] + h * self.tables[1]
-
-
-class ByTime(eqx.Module):
-    """base_t + k |table m − c_t|, or another f, whose trouble may lie at a flow."""
-
-    name: str = eqx.field(static=True)
-    k: jax.Array
-    w: jax.Array
-    base: jax.Array
-    table: jax.Array
-    c: jax.Array  # [T, S, A]
-
-    def __call__(self, t, m):
-        name = self.name.split(" ", 1)[1]
-        x = self.table @ m
-        at = self.c[t]
-        return self.base + self.k * (ENTRY[name](x, at, self.w) - ENTRY[name](at, at, self.w))
 
 
 @eqx.filter_jit
