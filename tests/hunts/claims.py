@@ -1,0 +1,64 @@
+"""Attacks on claims: random games for which something is said to be proved or exact, and loops that try to refute it.
+
+    python tests/hunts/claims.py --num 20000 --seed 0
+
+An attack is one claim about one game that was tried. A false claim is a failure; `--kind K --seed N --num 1` repeats
+the game of one, as a game depends on its kind and its seed alone.
+"""
+
+import sys
+from pathlib import Path
+
+import jax
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+import finite_numbers
+import orders
+import reports
+import tally
+
+PARTS = (reports, orders, finite_numbers)
+KINDS = [kind for part in PARTS for kind in part.KINDS]
+ATTACKS = {kind: part.attack for part in PARTS for kind in part.KINDS}
+
+
+def hunt(kinds, num, seed, table, most_games=None):
+    """Attack games of all kinds in turn until `num` claims were tried."""
+    games = 0
+    # kind by kind, so that a program is compiled once and then dropped
+    rounds = max(1, -(-num // (5 * len(kinds))))
+    done = {kind: 0 for kind in kinds}
+    while table.total("attacks") < num and (most_games is None or games < most_games):
+        before = table.total("attacks")
+        for kind in kinds:
+            for _ in range(rounds):
+                if table.total("attacks") >= num or (most_games is not None and games >= most_games):
+                    break
+                own, done[kind], games = seed + done[kind], done[kind] + 1, games + 1
+                try:
+                    ATTACKS[kind](kind, own, table)
+                except Exception as error:
+                    refused = isinstance(error, ValueError) or "custom_vjp" in str(error)  # JAX says why
+                    table.count(kind.split("/")[0], "refused" if refused else "ERROR")
+                    if not refused:
+                        table.fail(kind, own, f"{type(error).__name__}: {str(error)[:300]}")
+                table.progress(table.total("attacks"), num)
+        if rounds == 1 and table.total("attacks") == before:
+            break
+        rounds = max(1, rounds // 2)
+    return table
+
+
+def main():
+    """Run the attacks from the command line."""
+    jax.config.update("jax_enable_x64", True)
+    jax.config.update("jax_disable_most_optimizations", True)  # nearly all of the time is the compiler's
+    chosen = tally.options(__doc__.splitlines()[0], 20_000, KINDS)
+    table = tally.Tally()
+    hunt(chosen.kinds, chosen.num, chosen.seed, table)
+    raise SystemExit(table.report())
+
+
+if __name__ == "__main__":
+    main()
