@@ -14,6 +14,8 @@ def safe_log(probabilities: Array) -> Array:
 
 def log_normalize(logits: Array, axis: int) -> Array:
     """Return logits − log Σ exp(logits); −inf entries stay −inf. Each row needs one finite entry."""
+    # the logs that matter are near 0 after the shift, where numbers are dense: large ones would not sum to 1
+    logits = logits - jax.lax.stop_gradient(logits.max(axis=axis, keepdims=True))
     return logits - jax.nn.logsumexp(logits, axis=axis, keepdims=True)
 
 

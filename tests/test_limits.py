@@ -4,11 +4,13 @@ import functools
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from helpers import assert_close, resource_allocation_by_hand
 
 import mfgjax as mfg
+from mfgjax._simplex import log_normalize
 
 BETAS = 10.0 ** np.arange(-4, 7)
 
@@ -116,3 +118,11 @@ def test_a_solve_in_single_precision_needs_no_x64():
         assert eq.mean_field.dtype == np.float32
         # the residual is at most 1e-5
         assert_close(eq.mean_field[-1], (0.000854, 0.000772, 0.670311, 0.327205, 0.000859), atol=2e-5)
+
+
+def test_rows_of_large_logits_in_single_precision_sum_to_one():
+    logits = jnp.asarray([[70000.013, 69999.5, 69990.0], [-3e6, -3e6, -np.inf]], jnp.float32)
+    rows = np.exp(np.asarray(log_normalize(logits, axis=1), float))
+    np.testing.assert_allclose(rows.sum(axis=1), 1, atol=3e-7)
+    first = np.exp(np.asarray(logits[0], float) - float(logits[0, 0]))
+    np.testing.assert_allclose(rows, [first / first.sum(), [0.5, 0.5, 0]], atol=3e-7)

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .. import _checks
+from .._simplex import log_normalize
 from .._typing import Array, ArrayLike
 
 LAW, POSITIVE, SHARE, REAL = "law", "positive", "share", "real"
@@ -134,7 +135,7 @@ class Coordinates:
         dtype, free = coordinates.dtype, self.free.any(axis=-1, keepdims=True)
         logits = jnp.full(self.start.size, -jnp.inf, dtype).at[self.index].set(coordinates)
         logits = jnp.where(free, logits.reshape(self.start.shape), 0)
-        logs = logits - jax.nn.logsumexp(logits, axis=-1, keepdims=True)
+        logs = log_normalize(logits, axis=-1)
         low = float(self.lower)
         if low > 0:
             size = self.support.sum(axis=-1, keepdims=True)
