@@ -128,7 +128,7 @@ def branch(
     forward = np.log if log else float
     low, unit = forward(first), (forward(last) - forward(first)) / _RANGE
 
-    def value_at(position: Scalar) -> Scalar:
+    def value_at(position: Any) -> Scalar:
         value = low + unit * position
         return jnp.exp(value) if log else value
 
@@ -139,14 +139,14 @@ def branch(
     eps = float(jnp.finfo(game.dtype).eps)
     tolerance = 1e-10 if eps < 1e-12 else 1e-5
 
-    def image(x: Array, position: Scalar) -> tuple[Array, Scalar]:
+    def image(x: Array, position: Any) -> tuple[Array, Scalar]:
         return Problem(*moved(value_at(position)), jnp.asarray(tolerance, game.dtype)).image_and_floor(x)
 
     @jax.jit
     def step(state: PathState, target: float, tolerance: float) -> tuple[PathState, PathReport]:
         return path_step(
             image,
-            Problem(game, response, tolerance).project,
+            Problem(game, response, jnp.asarray(tolerance)).project,
             state,
             target=jnp.asarray(target, game.dtype),
             tolerance=jnp.asarray(tolerance, game.dtype),
@@ -167,6 +167,7 @@ def branch(
     state = path_start(at, jnp.zeros((), game.dtype), _RANGE / resolution)
     least = _RANGE / resolution / 4**_RETRIES
     knots: list[Knot] = []
+    new: Any = None
     bifurcations, points = [], 0
     complete, message = False, f"The path was cut after {max_points} points."
     while points < max_points:

@@ -152,6 +152,6 @@ def hysteresis(
     back, _ = lead(range(len(numbers) - 1, -1, -1), end)
     nowhere = np.full(seen_shape(game), np.nan, game.dtype), np.nan
     ways = [[laws.get(i, nowhere) for i in range(len(numbers))] for laws in (there, back)]
-    laws = [np.stack([law for law, _ in way]) for way in ways]
+    forth, again = (np.stack([law for law, _ in way]) for way in ways)
     errors = np.array([[off for _, off in way] for way in ways])
-    return Hysteresis(parameter, numbers, *laws, game.observes == "state_actions", errors)
+    return Hysteresis(parameter, numbers, forth, again, game.observes == "state_actions", errors)

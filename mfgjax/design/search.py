@@ -84,10 +84,10 @@ class _Going(NamedTuple):
 
 
 class _Report(NamedTuple):
-    value: Array
-    gradient_norm: Array
-    accepted: Array
-    found: Array
+    value: Any
+    gradient_norm: Any
+    accepted: Any
+    found: Any
 
 
 class Search(NamedTuple):
@@ -191,7 +191,7 @@ class Search(NamedTuple):
             running = np.array([search.status == RUNNING for search in searches])
             outcome = equilibria(self.plan, tried, now.fields)
             values, slopes = (np.asarray(x, dtype=float) for x in _each_scenario(self, tried, outcome))
-            found = np.asarray(outcome.code == RESULTS.converged).reshape(-1, count).all(axis=1)
+            found: Any = (np.asarray(outcome.code) == RESULTS.converged).reshape(-1, count).all(axis=1)
             judged = [
                 judge_worst(search, values[k], slopes[:, k], bool(found[k]), gtol, goal, eps)
                 for k, search in enumerate(searches)
