@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import equinox as eqx
@@ -10,18 +11,21 @@ import jax.numpy as jnp
 import numpy as np
 
 from . import _checks
+from ._linear import DENSE_LIMIT
 from ._typing import Array, ArrayLike, Scalar
+from .branch_points import Knot, Lost, Tracer
 from .equilibrium import Equilibrium
 from .model import FiniteHorizonGame, StationaryGame, trace_game
 from .responses import AbstractResponse
 from .solve import fit_response, solve
 from .solvers import Newton, Problem
 from .solvers.base import refuse_jumps
-from .solvers.path import PathReport, PathState, path_start, path_step
+from .solvers.path import TRACK, PathReport, PathState, path_start, path_step
 
 AnyGame = FiniteHorizonGame | StationaryGame
 
 _RANGE = 4.0  # length of the parameter's interval in units of the path; a flow moves by at most 1.4
+_RETRIES = 4  # a step over something unexplained is tried again at a quarter, that often
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,33 +36,33 @@ class Branch:
       parameter: its values at the points of the path, in order along it; they turn back at folds.
       mean_field: the equilibria, `[points, H+1, S]` (or `[points, H+1, S, A]`), without times for a stationary
         game.
-      folds: values of the parameter at which the path turns, in order along it.
+      folds: values of the parameter at which the path turns, in order along it; each fold is a point of the path.
+      bifurcations: values at which an eigenvalue of DΓ crosses 1 although the path does not turn, in order along it:
+        there other equilibria meet the path, as a rule, and these are not on it. Looked for up to 640 unknowns.
       complete: whether the path reached `stop`; else it came back below `start`, or the points ran out.
-      message: a sentence on how the path ended.
+      message: sentences on how the path ended, and on the bifurcations that it passed.
     """
 
     parameter: np.ndarray
     mean_field: np.ndarray
     folds: np.ndarray
+    bifurcations: np.ndarray
     complete: bool
     message: str
-    _at: Callable[[float, np.ndarray], Equilibrium]
+    _at: Callable[[float], list[Equilibrium]]
 
     def at(self, value: float) -> list[Equilibrium]:
-        """Find all equilibria that the path has at one value of the parameter, in order along it.
+        """Find the equilibria that the path has at one value of the parameter, each once, in order along it.
+
+        Between two neighbouring points, folds among them, the parameter rises or falls all the way, so that there is
+        one equilibrium or none; it is found on the path by its place there, which is regular next to folds. A value
+        that cannot be told from that of a fold has one equilibrium there. Equilibria that are not on the path, such as
+        those that meet it at `bifurcations`, are not found.
 
         Args:
-          value: of the parameter; each crossing is solved for by Newton's method.
+          value: of the parameter.
         """
-        found = []
-        p = self.parameter
-        for i in range(len(p) - 1):
-            if p[i] == value or min(p[i], p[i + 1]) < value < max(p[i], p[i + 1]):
-                share = (value - p[i]) / (p[i + 1] - p[i])
-                found.append(self._at(value, (1 - share) * self.mean_field[i] + share * self.mean_field[i + 1]))
-        if p[-1] == value:
-            found.append(self._at(value, self.mean_field[-1]))
-        return found
+        return self._at(_checks.number_in("value", value, -np.inf, np.inf, "(-inf, inf)"))
 
 
 def branch(
@@ -76,7 +80,9 @@ def branch(
     """Follow the equilibrium from one value of a parameter to another, turning at folds.
 
     Solving anew at every value would jump where the path folds back, and miss the equilibria in between. Here
-    the path is followed in its arclength (pseudo-arclength continuation), so folds are ordinary points of it.
+    the path is followed in its arclength (pseudo-arclength continuation), so folds are ordinary points of it. What
+    lies closer together than the points of the path, such as two folds between two of them, is sought where the
+    tangents hint at it, and may else be missed: raise `resolution`.
 
     Args:
       game: the physics, at any value of the parameter.
@@ -88,10 +94,10 @@ def branch(
       log: follow the logarithm of the parameter; None: for "beta" only.
       guess: of the equilibrium at `start`, which chooses among several.
       resolution: least number of points from `start` to `stop`.
-      max_points: most points.
+      max_points: most points, folds not counted.
 
     Returns:
-      A `Branch`: points, folds, and `at(value)` for all equilibria of the path at a value.
+      A `Branch`: points, folds, bifurcations, and `at(value)` for the equilibria of the path at a value.
 
     Raises:
       ValueError: if an argument is invalid.
@@ -122,7 +128,7 @@ def branch(
     forward = np.log if log else float
     low, unit = forward(first), (forward(last) - forward(first)) / _RANGE
 
-    def value_at(position: Scalar) -> Scalar:
+    def value_at(position: Any) -> Scalar:
         value = low + unit * position
         return jnp.exp(value) if log else value
 
@@ -131,59 +137,131 @@ def branch(
         return eqx.tree_at(pick, (game, response), jnp.asarray(value, leaf.dtype))
 
     eps = float(jnp.finfo(game.dtype).eps)
-    tolerance = jnp.asarray(1e-10 if eps < 1e-12 else 1e-5, game.dtype)
+    tolerance = 1e-10 if eps < 1e-12 else 1e-5
+
+    def image(x: Array, position: Any) -> tuple[Array, Scalar]:
+        return Problem(*moved(value_at(position)), jnp.asarray(tolerance, game.dtype)).image_and_floor(x)
 
     @jax.jit
-    def step(state: PathState) -> tuple[PathState, PathReport]:
-        def evaluate(x: Array, position: Scalar) -> tuple[Array, Scalar]:
-            return Problem(*moved(value_at(position)), tolerance).image_and_floor(x)
-
+    def step(state: PathState, target: float, tolerance: float) -> tuple[PathState, PathReport]:
         return path_step(
-            evaluate,
-            Problem(game, response, tolerance).project,
+            image,
+            Problem(game, response, jnp.asarray(tolerance)).project,
             state,
-            target=jnp.asarray(_RANGE, game.dtype),
-            tolerance=tolerance,
-            path_tolerance=tolerance,
+            target=jnp.asarray(target, game.dtype),
+            tolerance=jnp.asarray(tolerance, game.dtype),
+            path_tolerance=jnp.asarray(tolerance, game.dtype),
             through_folds=True,
             largest_step=_RANGE / resolution,
             smallest_step=1e-7 if eps < 1e-12 else 1e-4,
             retreat=0.0,
         )
 
-    def refined(value: float, flow: np.ndarray) -> Equilibrium:
-        return solve(*moved(value), Newton(), guess=flow)
+    @jax.jit
+    def derivative(x: Array, position: float) -> Array:
+        return jax.jacfwd(lambda x: image(x, position)[0])(x).reshape(x.size, x.size)
 
     begin = solve(*moved(first), guess=guess)
     at = begin.mean_field[None] if game.is_stationary else begin.mean_field
+    tracer = Tracer(step, derivative if at.size <= DENSE_LIMIT else None, tolerance)
     state = path_start(at, jnp.zeros((), game.dtype), _RANGE / resolution)
-    positions, flows, tangents, folds = [], [], [], []
+    least = _RANGE / resolution / 4**_RETRIES
+    knots: list[Knot] = []
+    new: Any = None
+    bifurcations, points = [], 0
     complete, message = False, f"The path was cut after {max_points} points."
-    while len(positions) < max_points:
+    while points < max_points:
         before = state
-        state, report = step(state)
-        if bool(report.finished):
-            positions, flows = [*positions, _RANGE], [*flows, np.asarray(before.x)]
-            complete, message = True, "The path reached `stop`."
-            break
+        state, report = step(state, _RANGE, tolerance)
         if bool(report.failed):
             message = f"The path was lost near {value_at(before.base_parameter):.6g}, where no step could be corrected."
             break
-        if not bool(report.accepted):
+        complete = bool(report.finished)
+        # a point beyond the target is met by interpolation next
+        if not complete and (not bool(report.accepted) or float(before.parameter) > _RANGE):
             continue
-        positions.append(float(before.parameter))
-        flows.append(np.asarray(before.x))
-        tangents.append(float(state.tangent_parameter))
-        if len(tangents) > 1 and tangents[-1] * tangents[-2] < 0:
-            folds.append(_fold(step, before, tangents[-2]))
-        if positions[-1] < 0:
+        try:
+            if complete:
+                new = tracer.tangent(knots[-1], np.asarray(before.x), _RANGE)
+            else:
+                new = tracer.knot(before.x, before.parameter, state.tangent_parameter)
+            folds = tracer.folds(knots[-1], new) if knots else []
+            explained = not knots or tracer.explains(knots[-1], new, len(folds))
+            if not explained and float(before.step) <= least:
+                bifurcations += tracer.bifurcation(knots[-1], new)
+                explained = True
+        except Lost:
+            folds, explained = [], False
+            if float(before.step) <= least:
+                complete = False
+                message = f"The path was lost near {value_at(before.base_parameter):.6g}: it may have left its branch."
+                break
+        if not explained:
+            complete, state = False, _shorter(before)
+            continue
+        knots, points = [*knots, *folds, new], points + 1
+        if complete:
+            message = "The path reached `stop`."
+            break
+        if knots[-1].position < 0:
             message = "The path came back to `start` without reaching `stop`."
             break
-    values = np.asarray([float(value_at(p)) for p in positions])
+    values = np.asarray([float(value_at(knot.position)) for knot in knots])
     if complete:
         values[-1] = last
-    path = np.stack(flows)[:, 0] if game.is_stationary else np.stack(flows)
-    return Branch(values, path, np.asarray([float(value_at(p)) for p in folds]), complete, message, refined)
+    flows = np.stack([knot.flow for knot in knots])
+    turns = [value for value, knot in zip(values, knots, strict=True) if knot.is_fold]
+    crossed = np.asarray([float(value_at(p)) for p in bifurcations])
+
+    def found_at(value: float) -> list[Equilibrium]:
+        if log and value <= 0:
+            return []
+        position = (forward(value) - low) / unit
+        sides = [tracer.side(knot, position) for knot in knots]
+        found = [knots[0].flow] if sides[0] == 0 else []
+        for (one, other), (here, there) in zip(pairwise(knots), pairwise(sides), strict=True):
+            if here * there < 0:
+                found.append(tracer.crossing(one, other, position).flow)
+            elif there == 0:
+                found.append(other.flow)
+        flows = [flow[0] if game.is_stationary else flow for flow in found]
+        return [solve(*moved(value), Newton(), guess=flow) for flow in flows]
+
+    return Branch(
+        values,
+        flows[:, 0] if game.is_stationary else flows,
+        np.asarray(turns),
+        crossed,
+        complete,
+        " ".join([message, *_about(crossed, tracer)]),
+        found_at,
+    )
+
+
+def _about(bifurcations: np.ndarray, tracer: Tracer) -> list[str]:
+    """Return sentences on the bifurcations that a path passed."""
+    if not tracer.counts:
+        return [f"Bifurcations were not looked for: there are more than {DENSE_LIMIT} unknowns."]
+    if not len(bifurcations):
+        return []
+    where = ", ".join(f"{value:.6g}" for value in bifurcations)
+    return [
+        f"An eigenvalue of the derivative crosses 1 near {where}, where the path does not turn: a bifurcation, of "
+        "which the kind was not found out. As a rule other equilibria, which are not on this path, meet it there (a "
+        "pitchfork or a transcritical point), or pass by so closely that it may have gone over to theirs."
+    ]
+
+
+def _shorter(state: PathState) -> PathState:
+    """Return the state that predicts a quarter of the step again, from the same base."""
+    length = state.step / 4
+    return state._replace(
+        x=state.base_x + length * state.tangent_x,
+        parameter=state.base_parameter + length * state.tangent_parameter,
+        step=length,
+        mode=jnp.full_like(state.mode, TRACK),
+        corrections=jnp.zeros_like(state.corrections),
+    )
 
 
 def _picker(game: AnyGame, response: Any, parameter: Any) -> Callable[[tuple], Array]:
@@ -197,35 +275,3 @@ def _picker(game: AnyGame, response: Any, parameter: Any) -> Callable[[tuple], A
     if not eqx.is_inexact_array(leaf) or leaf.ndim:
         raise ValueError(f"`parameter` must pick a scalar array of game or response; it picked {leaf!r}.")
     return lambda pair: parameter(*pair)  # pyright: ignore[reportReturnType]
-
-
-def _fold(step: Callable, corrected: PathState, tangent: float) -> float:
-    """Return the position of the fold between a point's base and the point: where the tangent's λ-part is 0.
-
-    `corrected` is the accepted point, still with the base it was predicted from and the step between them.
-    """
-    from scipy.optimize import brentq  # most of a second to import, and only folds need it
-
-    found = {}
-
-    def slope(length: float) -> float:
-        if length == 0:
-            return tangent
-        share = length / float(corrected.step)
-        state = corrected._replace(
-            x=corrected.base_x + share * (corrected.x - corrected.base_x),
-            parameter=corrected.base_parameter + share * (corrected.parameter - corrected.base_parameter),
-            step=jnp.full_like(corrected.step, length),
-            corrections=jnp.zeros_like(corrected.corrections),
-        )
-        for _ in range(20):
-            before = state
-            state, report = step(state)
-            if bool(report.accepted):
-                found[length] = float(before.parameter)
-                return float(state.tangent_parameter)
-        raise RuntimeError("A point between two corrected points of the path could not be corrected.")
-
-    length: Any = brentq(slope, 0.0, float(corrected.step), xtol=1e-10)
-    slope(length)
-    return found[length]

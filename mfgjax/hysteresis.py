@@ -11,6 +11,7 @@ from . import _checks
 from ._typing import ArrayLike
 from .equilibrium import Equilibrium
 from .model import FiniteHorizonGame, StationaryGame, trace_game
+from .nearness import possible_errors
 from .parameters import Triple
 from .parameters import parameter as find_parameter
 from .responses import AbstractResponse
@@ -28,6 +29,8 @@ class Hysteresis:
       there: the mean field at each, from the first value to the last, `[n, ...]`; NaN where none was found.
       back: likewise from the last to the first, in the order of `values`.
       joint: whether mean fields are joint laws of states and actions.
+      error: by how much each may be off its equilibrium, there and back, `[2, n]`: by its residual, to first order;
+        NaN where nothing was found, or nothing tells, as for `Greedy`.
     """
 
     name: str
@@ -35,6 +38,7 @@ class Hysteresis:
     there: np.ndarray
     back: np.ndarray
     joint: bool
+    error: np.ndarray
 
     @property
     def distance(self) -> np.ndarray:
@@ -55,8 +59,12 @@ class Hysteresis:
         return np.stack([np.isfinite(way).all(axis=tuple(range(1, way.ndim))) for way in (self.there, self.back)])
 
     def apart(self, distance: float = 1e-6) -> np.ndarray:
-        """Return the values at which the two ways keep different equilibria, so that there are at least two."""
-        return self.values[self.distance > _checks.number_in("distance", distance, 0, 1, "(0, 1)")]
+        """Return the values at which the two ways keep mean fields farther apart than `distance` and both errors.
+
+        So far as the errors, estimates by the residuals, are right there are at least two equilibria.
+        """
+        least = _checks.number_in("distance", distance, 0, 1, "(0, 1)")
+        return self.values[self.distance > np.fmax(least, self.error.sum(axis=0))]
 
     def jumps(self, distance: float = 0.1) -> dict[str, list[tuple[float, float]]]:
         """Return between which neighbouring values the population moves by more than `distance`, on either way."""
@@ -84,9 +92,10 @@ def hysteresis(
 ) -> Hysteresis:
     """Lead a population along a parameter and back, each time from the equilibrium that it is in.
 
-    Where there is one equilibrium both ways agree. Where there are several, the population stays in its own until that
-    is gone, and then jumps; on the way back it jumps elsewhere. `bracket` gives the extreme ones at one value, and
-    `branch`, for smooth responses, those in between.
+    Where there is one equilibrium both ways agree. Where there are several, a population that iteration leads stays in
+    its own until that is gone or repels it, and then jumps; on the way back it jumps elsewhere. Other solvers may go to
+    another equilibrium while the old one is still there. `bracket` gives the extreme ones at one value, and `branch`,
+    for smooth responses, follows one through folds.
 
     Args:
       game: the physics.
@@ -125,7 +134,7 @@ def hysteresis(
         raise ValueError(f"`parameter` is {parameter!r}, an array of shape {shape}; it must be one number.")
     leaves, structure = jax.tree.flatten(triple)
 
-    def lead(order: Sequence[int], start: Any) -> tuple[dict[int, np.ndarray], Any]:
+    def lead(order: Sequence[int], start: Any) -> tuple[dict[int, tuple[np.ndarray, float]], Any]:
         laws = {}
         for i in order:
             leaves[places.leaf] = places.values[i]
@@ -133,13 +142,16 @@ def hysteresis(
             solved = solve(game, response, method, guess=start, max_steps=max_steps, throw=False)
             if bool(solved.converged):
                 start = solved.mean_field
-                laws[i] = np.asarray(start)
+                timed = start[None] if game.is_stationary else start
+                known = solved.criterion == "residual"
+                off = float(possible_errors(game, response, timed[None])[0]) if known else np.nan
+                laws[i] = np.asarray(start), off
         return laws, start
 
     there, end = lead(range(len(numbers)), guess)
     back, _ = lead(range(len(numbers) - 1, -1, -1), end)
-    ways = []
-    for laws in (there, back):
-        nowhere = np.full(seen_shape(game), np.nan, game.dtype)
-        ways.append(np.stack([laws.get(i, nowhere) for i in range(len(numbers))]))
-    return Hysteresis(parameter, numbers, ways[0], ways[1], game.observes == "state_actions")
+    nowhere = np.full(seen_shape(game), np.nan, game.dtype), np.nan
+    ways = [[laws.get(i, nowhere) for i in range(len(numbers))] for laws in (there, back)]
+    forth, again = (np.stack([law for law, _ in way]) for way in ways)
+    errors = np.array([[off for _, off in way] for way in ways])
+    return Hysteresis(parameter, numbers, forth, again, game.observes == "state_actions", errors)

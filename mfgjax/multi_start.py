@@ -11,9 +11,12 @@ from ._typing import Array
 from .batch import solve_batch
 from .equilibrium import Equilibrium
 from .model import FiniteHorizonGame, StationaryGame, propagate, seen_distance, trace_game
+from .nearness import possible_errors
 from .responses import AbstractResponse
 from .solve import fit_response, game_and_response
 from .solvers import AbstractSolver, Auto
+
+_DISTANCE = 1e-4
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,7 +24,7 @@ class MultiStart:
     """The different equilibria that were reached.
 
     Attributes:
-      equilibria: one of each, those that were reached most often first.
+      equilibria: one of each, those that were reached most often first; "different" as far as the residuals tell.
       counts: how many starts reached each.
       num_starts: how many there were.
       num_failed: how many of them reached none.
@@ -43,7 +46,7 @@ def multi_start(
     *,
     seed: int = 0,
     solver: AbstractSolver | Auto | None = None,
-    distance: float = 1e-4,
+    distance: float | None = None,
     max_steps: int | None = None,
 ) -> MultiStart:
     """Look for equilibria from many random starts, all solved together.
@@ -60,7 +63,11 @@ def multi_start(
       num_starts: at least 1.
       seed: of the random starts.
       solver: the method; None for `Auto()`.
-      distance: mean fields closer than this are one equilibrium, in total variation, in (0, 1).
+      distance: mean fields closer than this are taken for one equilibrium, in total variation, in (0, 1), and so are
+        those joined by a chain of such. None: those that are no farther apart than both may be off, by their residuals
+        (to first order, four times over; 0.01 where 1 is an eigenvalue of DΓ), so that neither two equilibria next to
+        a fold are merged, nor one is counted twice that was found inexactly. Where exploitability is the criterion, as
+        for `Greedy`, nothing tells how far off they are: then 1e-4.
       max_steps: most steps of the solver from each start.
 
     Returns:
@@ -78,7 +85,7 @@ def multi_start(
     game, response = game_and_response(game, response)
     count = _checks.integer_at_least("num_starts", num_starts, 1)
     seed = _checks.integer_at_least("seed", seed, 0)
-    least = _checks.number_in("distance", distance, 0, 1, "(0, 1)")
+    least = None if distance is None else _checks.number_in("distance", distance, 0, 1, "(0, 1)")
     game, response = trace_game(game), fit_response(game, response)
     starts = jnp.moveaxis(_starts(game, count, jax.random.key(seed)), 0, -1)
     same = jnp.broadcast_to(game.discount, (count,))
@@ -86,14 +93,15 @@ def multi_start(
     flows = np.moveaxis(np.asarray(found.mean_field), -1, 0)
     flows = flows[:, None] if game.is_stationary else flows
     good = np.flatnonzero(np.asarray(found.converged))
+    if least is None and found.criterion == "residual":
+        radii = np.asarray(possible_errors(game, response, jnp.asarray(flows[good])))
+    else:
+        radii = np.full(len(good), (_DISTANCE if least is None else least) / 2)
     groups: list[list[int]] = []
-    for k in good:
-        for group in groups:
-            if seen_distance(game, flows[k], flows[group[0]]) <= least:
-                group.append(int(k))
-                break
-        else:
-            groups.append([int(k)])
+    off = dict(zip(good.tolist(), radii.tolist(), strict=True))
+    for k in off:
+        joined = [g for g in groups if any(seen_distance(game, flows[k], flows[j]) <= off[k] + off[j] for j in g)]
+        groups = [g for g in groups if g not in joined] + [[*(j for g in joined for j in g), k]]
     groups.sort(key=len, reverse=True)
     # of each the lane that was solved best
     residual = np.asarray(found.residual)

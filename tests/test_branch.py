@@ -1,5 +1,7 @@
 """Paths of equilibria: folds and crossings of the coordination game against what is computed by hand."""
 
+import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -49,6 +51,122 @@ def test_three_equilibria_are_found_between_the_folds(s_curve, field):
 def test_one_equilibrium_is_found_outside_the_folds(s_curve):
     assert [len(s_curve.at(field)) for field in (-0.9, 0.6, 1.0)] == [1, 1, 1]
     assert s_curve.at(1.5) == []
+
+
+def roots(beta, field, strength=1.0, cells=199_999):
+    """All laws x of state 1 with x = σ(β (strength (2x − 1) + field)), by bisection in the cells of an odd grid."""
+
+    def off(x):
+        return 1 / (1 + np.exp(-beta * (strength * (2 * x - 1) + field))) - x
+
+    grid = np.linspace(0, 1, cells + 1)
+    found = []
+    signs = np.sign(off(grid))
+    for k in np.flatnonzero(signs[:-1] * signs[1:] < 0):
+        low, high = grid[k], grid[k + 1]
+        for _ in range(60):
+            middle = (low + high) / 2
+            low, high = (middle, high) if np.sign(off(middle)) == np.sign(off(low)) else (low, middle)
+        found.append((low + high) / 2)
+    return found
+
+
+@pytest.mark.parametrize("field", [0.266, 0.2664, -0.266, -0.26641, 0.26643, 0.3, -1.0])
+def test_all_equilibria_next_to_a_fold_are_found_and_each_once(s_curve, field):
+    expected = sorted(roots(BETA, field))
+    found = s_curve.at(field)
+    # 1e-10 in the equation is up to 1e-7 in x, so near to a fold
+    np.testing.assert_allclose(sorted(float(eq.mean_field[1, 1]) for eq in found), expected, atol=1e-7)
+    assert all(bool(eq.converged) for eq in found)
+
+
+def test_values_of_points_and_of_folds_are_found_once(s_curve):
+    x = (1 + np.array([-1, 1]) * np.sqrt(1 - 2 / BETA)) / 2
+    for fold, turn in zip(field_by_hand(x), x, strict=True):
+        laws = [float(eq.mean_field[1, 1]) for eq in s_curve.at(fold)]
+        assert len(laws) == 2 and min(abs(np.array(laws) - turn)) < 1e-5
+        inside, outside = fold - np.sign(fold) * 1e-9, fold + np.sign(fold) * 1e-9
+        # 1e-9 inside there are two, 2.7e-5 apart: they are not taken for one
+        assert (len(s_curve.at(inside)), len(s_curve.at(outside))) == (3, 1)
+    for k in range(0, len(s_curve.parameter), 7):
+        field = float(s_curve.parameter[k])
+        assert len(s_curve.at(field)) == len(roots(BETA, field))
+
+
+@pytest.mark.parametrize("beta", [2.001, 2.00001])
+def test_two_folds_between_two_points_of_the_path_are_found(beta):
+    """Just above the cusp at β = 2 the folds are ∓7e-6 and ∓7e-9 of a field, and x moves by 0.04 and 0.004 between."""
+    x = (1 + np.array([-1, 1]) * np.sqrt(1 - 2 / beta)) / 2
+    folds = np.log(x / (1 - x)) / beta - (2 * x - 1)
+    game, response = mfg.games.coordination(), mfg.EntropyRegularized(beta)
+    path = mfg.branch(game, response, lambda game, _: game.reward.L.field, start=-0.5, stop=0.5)
+    np.testing.assert_allclose(path.folds, folds, atol=1e-11)
+    found = sorted(float(eq.mean_field[1, 1]) for eq in path.at(folds[0] / 2))
+    np.testing.assert_allclose(found, roots(beta, folds[0] / 2), atol=1e-5)
+    assert len(path.bifurcations) == 0
+
+
+def herd(places, field=0.0):
+    """A stationary game in which one moves where one likes, and is paid the share of a place, and `field` in the last.
+
+    Payoffs depend on the action alone, so z(a) ∝ exp(β (z(a) + field 1{a last})), whatever the discount.
+    """
+    moves = np.broadcast_to(np.eye(places), (places, places, places))
+    table = Herd(jnp.asarray(field))
+    return mfg.StationaryGame(moves, table, 0.5, initial=np.ones(places) / places)
+
+
+class Herd(eqx.Module):
+    field: jax.Array
+
+    def __call__(self, z):
+        return jnp.broadcast_to(z + self.field * (jnp.arange(len(z)) == len(z) - 1), (len(z), len(z)))
+
+
+@pytest.mark.parametrize("game", [mfg.games.coordination(), herd(2), herd(3)], ids=["horizon", "stationary", "three"])
+def test_a_path_that_passes_a_pitchfork_says_so(game):
+    """The even law is an equilibrium at every β; the derivative there is β/n on vectors of sum 0, n places."""
+    places = game.num_states
+    path = mfg.branch(game, mfg.EntropyRegularized(1.0), start=1.0, stop=5.0)
+    np.testing.assert_allclose(path.bifurcations, [places], rtol=1e-3)
+    assert path.complete and len(path.folds) == 0
+    assert "crosses 1 near" in path.message and "not on this path" in path.message
+    (found,) = path.at(4.5)
+    np.testing.assert_allclose(found.mean_field[..., -1], 1 / places if game.is_stationary else 1 / 2, atol=1e-9)
+
+
+def test_a_path_next_to_a_pitchfork_is_not_left():
+    """With a field of 1e-6 the path bends off 0.004 away from the even law, and is smooth."""
+    path = mfg.branch(mfg.games.coordination(field=1e-6), mfg.EntropyRegularized(1.0), start=1.0, stop=4.0)
+    assert len(path.bifurcations) == len(path.folds) == 0 and path.message == "The path reached `stop`."
+    (found,) = path.at(4.0)
+    np.testing.assert_allclose(found.mean_field[1, 1], max(roots(4.0, 1e-6)), atol=1e-8)
+
+
+def test_folds_of_a_stationary_game_are_those_of_the_hand_computation():
+    """z = σ(β (2z − 1 + field)), as in coordination."""
+    game, response = herd(2, 0.0), mfg.EntropyRegularized(BETA)
+    path = mfg.branch(game, response, lambda game, _: game.reward.field, start=-0.5, stop=0.5)
+    x = (1 + np.array([-1, 1]) * np.sqrt(1 - 2 / BETA)) / 2
+    np.testing.assert_allclose(path.folds, field_by_hand(x), atol=1e-9)
+    for field in (0.266, -0.26641, 0.0):
+        found = [float(eq.mean_field[1]) for eq in path.at(field)]
+        np.testing.assert_allclose(sorted(found), roots(BETA, field), atol=1e-7)
+
+
+def test_a_path_in_beta_with_a_fold_finds_both_equilibria_next_to_it():
+    """From the lower law at β = 6 downwards against a field of 0.1: β = log(x/(1−x))/(2x − 1 + 0.1) turns."""
+    x = np.linspace(0.02, 0.4, 400_001)
+    by_hand = np.log(x / (1 - x)) / (2 * x - 1 + 0.1)
+    fold = by_hand.min()
+    game = mfg.games.coordination(field=0.1)
+    guess = jnp.array([[0.5, 0.5], [0.99, 0.01]])
+    path = mfg.branch(game, mfg.EntropyRegularized(6.0), start=6.0, stop=2.0, guess=guess)
+    assert len(path.folds) == 1 and not path.complete
+    np.testing.assert_allclose(path.folds, fold, rtol=1e-8)
+    found = sorted(float(eq.mean_field[1, 1]) for eq in path.at(fold + 1e-4))
+    np.testing.assert_allclose(found, roots(fold + 1e-4, 0.1)[:2], atol=1e-6)
+    assert path.at(-1.0) == []
 
 
 def test_the_path_in_beta_leads_to_the_unregularised_equilibrium():

@@ -45,6 +45,51 @@ def test_a_critical_beta_that_was_not_found_is_not_promised_not_to_exist():
     assert far.word == "unknown"
 
 
+def radius_by_bisection(beta, field, strength):
+    """The equilibrium law x = σ(β(strength (2x − 1) + field)) of a repelling crowd, and |dΓ/dx| there."""
+    low, high = 0.0, 1.0
+    for _ in range(60):
+        x = (low + high) / 2
+        above = 1 / (1 + np.exp(-beta * (strength * (2 * x - 1) + field))) > x
+        low, high = (x, high) if above else (low, x)
+    return abs(2 * beta * strength * x * (1 - x))
+
+
+@pytest.mark.parametrize("field", [1.1994953, 1.19965, 1.2002])
+def test_a_radius_that_passes_1_for_a_short_while_is_found_or_nothing_is_claimed(field):
+    """It exceeds 1 for β in (6.32, 6.81) at the first field, in (6.46, 6.65) at the second, nowhere at the third."""
+    radii = np.array([radius_by_bisection(beta, field, -1.0) for beta in np.geomspace(1, 20, 3_000)])
+    assert (radii.max() > 1) == (field < 1.1997)
+    game = mfg.games.coordination(field=field, strength=-1.0)
+    for beta in (0.9, 3.0, 6.5, 10.0):
+        line = mfg.certify(game, soft(beta))["critical_beta"]
+        if beta > 2:  # Γ contracts for β < 2: only there it is proved
+            assert line.word != "holds"
+        else:
+            assert line.word == "holds"
+        assert "at the points tried" in line.checked
+        if line.word == "fails":
+            assert radii.max() > 1 and abs(radius_by_bisection(float(line.value), field, -1.0) - 1) < 1e-6
+    if field == 1.1994953:
+        assert abs(float(line.value) - 6.32) < 0.01
+
+
+def test_a_derivative_that_vanishes_at_the_first_flow_does_not_end_the_search():
+    """Payoffs 0.1 + 40 (x − 1/2)³ of state 1, whose slope is 0 at the even reference; x = σ(β payoff) from there on."""
+    game = mfg.FiniteHorizonGame(
+        np.array([[[1.0, 0], [0, 1]]] * 2),
+        lambda t, mu: jnp.where(t == 1, jnp.array([0.0, 0.1 + 40 * (mu[1] - 0.5) ** 3]), 0.0)[:, None] * jnp.ones(2),
+        [0.5, 0.5],
+        1,
+    )
+    line = mfg.certify(game, soft(2.0))["critical_beta"]
+    assert line.word == "unknown" and "at the points tried" in line.checked
+    beta, x = float(line.value), 0.5
+    for _ in range(200_000):  # up to the fold, which is where the least root above 1/2 disappears
+        x += (1 / (1 + np.exp(-0.9999 * beta * (0.1 + 40 * (x - 0.5) ** 3))) - x) / 2
+    assert 0.95 < 120 * beta * (x - 0.5) ** 2 * x * (1 - x) < 1
+
+
 @pytest.mark.parametrize("size", [1, 2, 7, 60])
 def test_radii_agree_with_numpy(rng, size):
     matrix = rng.standard_normal((size, size))

@@ -76,6 +76,74 @@ def test_derivatives_of_laws_are_along_laws():
     assert (np.asarray(found.derivatives["log_reference"])[0][~np.asarray(GAME.available)[0]] == 0).all()
 
 
+@pytest.mark.parametrize("kind", ["horizon", "stationary", "trembling"])
+def test_each_entry_of_each_kind_of_array_has_the_derivative_in_the_unit_that_is_stated(kind, rng):
+    """Central differences, entry by entry: laws by mass put on an entry, and per unit of the probability itself."""
+    exact = mfg.Picard(atol=1e-14) if kind == "trembling" else mfg.Newton(atol=1e-13)
+    moves = rng.dirichlet(np.ones(3), (3, 2))
+    pay, pull = rng.standard_normal((3, 2)), 0.3 * rng.standard_normal((3, 2))
+    if kind == "horizon":
+        game = mfg.FiniteHorizonGame(
+            moves, mfg.PairwiseReward(mfg.OwnStateInteraction(pay, pull)), [0.2, 0.5, 0.3], 3, discount=0.9
+        )
+    else:
+        reward = mfg.PairwiseReward(mfg.OwnStateInteraction(pay, pull))
+        game = mfg.StationaryGame(moves, reward, 0.6, initial=[0.2, 0.5, 0.3])
+    response = mfg.EntropyRegularized(1.5, rng.dirichlet(np.ones(2), 3))
+    response = mfg.Trembling(0.2) if kind == "trembling" else response
+
+    def quantity(found):
+        return (found.mean_field * jnp.arange(3.0)).sum() + found.values.sum() / 7
+
+    picks = {
+        "initial": lambda pair: pair[0].initial,
+        "kernel.probabilities": lambda pair: pair[0].kernel.probabilities,
+        "reward.L.base": lambda pair: pair[0].reward.L.base,
+        "reward.L.weight": lambda pair: pair[0].reward.L.weight,
+        "discount": lambda pair: pair[0].discount,
+    }
+    picks |= {"epsilon": lambda pair: pair[1].epsilon} if kind == "trembling" else {}
+    if kind != "trembling":
+        picks |= {"beta": lambda pair: pair[1].beta, "log_reference": lambda pair: pair[1].log_reference}
+    found = mfg.design.sensitivity(game, response, quantity, exact)
+    assert set(found.laws) == {"initial", "kernel.probabilities", "log_reference"} & set(picks)
+    solved = eqx.filter_jit(lambda pair: quantity(mfg.solve(*pair, exact)))
+
+    def difference(pick, entries, way):
+        ends = [eqx.tree_at(pick, (game, response), jnp.asarray(entries + sign * 1e-5 * way)) for sign in (1, -1)]
+        return float(solved(ends[0]) - solved(ends[1])) / 2e-5
+
+    for place, pick in picks.items():
+        entries = np.asarray(pick((game, response)))
+        for index in list(np.ndindex(entries.shape))[:5]:
+            one = np.zeros(entries.shape)
+            one[index] = 1.0
+            slope = float(np.asarray(found.derivatives[place])[index])
+            if place in ("initial", "kernel.probabilities"):
+                row = np.zeros(entries.shape)
+                row[index[:-1]] = entries[index[:-1]]
+                share = entries[index]
+                assert_close(slope, difference(pick, entries, one - row), rtol=2e-6, atol=1e-8)
+                others = (row - share * one) / (1 - share)  # which shrink in proportion as p grows by one unit
+                assert_close(slope / (1 - share), difference(pick, entries, one - others), rtol=2e-6, atol=1e-8)
+            elif place == "log_reference":
+                row = np.zeros(entries.shape)
+                row[index[:-1]] = np.exp(entries[index])  # what normalising takes from all logs of the row
+                assert_close(slope, difference(pick, entries, one - row), rtol=2e-6, atol=1e-8)
+            else:
+                assert_close(slope, difference(pick, entries, one), rtol=2e-6, atol=1e-8)
+
+
+def test_the_table_says_the_unit_of_probabilities():
+    """Half of a population is free to go: its share in state 1 after one certain step is what was there."""
+    game = mfg.FiniteHorizonGame(np.eye(2)[:, None], np.zeros((2, 1)), [0.7, 0.3], 1)
+    found = mfg.design.sensitivity(game, mfg.EntropyRegularized(1.0), lambda eq: eq.mean_field[1, 1])
+    assert_close(found.derivatives["initial"], [-0.3, 0.7])  # 1 per unit of p: (1 − 0.3) of it per unit of mass
+    assert "In initial" in str(found).replace("kernel.probabilities, ", "") and "divide by 1 − p" in str(found)
+    plain = mfg.design.sensitivity(mfg.games.coordination(0.1), mfg.Boltzmann(1.0), lambda eq: eq.mean_field[1, 1])
+    assert set(plain.laws) == {"initial"} and "divide by" not in str(plain)
+
+
 def test_the_table_names_what_moves_the_crowd_most():
     found = mfg.design.sensitivity(GAME, mfg.EntropyRegularized(3.0, RHO), on_node_3)
     rows = found.top(3)

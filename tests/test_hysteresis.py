@@ -38,6 +38,20 @@ def test_flows_of_a_game_with_a_horizon_and_values_that_fail():
     assert np.isnan(cycles.distance[1]) and cycles.apart().size == 0
 
 
+def test_two_ways_to_one_equilibrium_that_is_found_inexactly_are_not_two():
+    """At β = 2 coordination has one equilibrium, where DΓ has the eigenvalue 1: both ways end up to 1e-3 off it."""
+    game = mfg.games.coordination(field=0.0)
+    start = np.array([[0.5, 0.5], [0.02, 0.98]])
+    path = mfg.hysteresis(game, mfg.EntropyRegularized(4.0), "beta", [4.0, 2.0, 1.0], solver=mfg.Newton(), guess=start)
+    assert path.found.all() and path.apart().tolist() == [4.0]
+    # x = σ(4 (2x − 1)) on the way there; from the even law on the way back
+    x = 0.98
+    for _ in range(200):
+        x = 1 / (1 + np.exp(-4 * (2 * x - 1)))
+    assert_close((path.there[0, 1, 1], path.back[0, 1, 1]), (x, 0.5), atol=1e-8)
+    assert (path.error[:, 0] < 1e-8).all()
+
+
 @pytest.mark.parametrize(
     ("name", "values", "sentence"),
     [

@@ -30,6 +30,28 @@ def test_the_three_equilibria_of_coordination_are_found():
     assert_close((last[1], last[0] + last[2]), (0.5, 1.0), atol=1e-6)
 
 
+def test_two_equilibria_next_to_a_fold_are_not_merged():
+    """1e-9 inside a fold of coordination at β = 4 they are 1.3e-5 from it and 2.7e-5 apart."""
+    x = (1 - np.sqrt(0.5)) / 2
+    fold = np.log(x / (1 - x)) / 4 - (2 * x - 1)
+    game = mfg.games.coordination(field=fold - 1e-9)
+    found = mfg.multi_start(game, mfg.EntropyRegularized(4.0), 48, solver=mfg.Newton(atol=1e-14))
+    last = sorted(float(equilibrium.mean_field[-1, 1]) for equilibrium in found.equilibria)
+    curve = 1 / (4 * x * (1 - x)) * (2 * x - 1) / (x * (1 - x))  # half of the field's second derivative is half of it
+    half = np.sqrt(2e-9 / abs(curve))
+    assert len(last) == 3
+    assert_close(last[:2], (x - half, x + half), atol=1e-7)
+    merged = mfg.multi_start(game, mfg.EntropyRegularized(4.0), 48, solver=mfg.Newton(atol=1e-14), distance=1e-4)
+    assert len(merged.equilibria) == 2  # as asked
+
+
+def test_one_equilibrium_that_is_found_inexactly_is_counted_once():
+    """At β = 2, where the three of coordination meet, a residual of 1e-10 is an error of 1e-4 to 1e-3."""
+    found = mfg.multi_start(mfg.games.coordination(), mfg.EntropyRegularized(2.0), 24)
+    assert len(found.equilibria) == 1 and found.counts == (24 - found.num_failed,)
+    assert_close(found.equilibria[0].mean_field[-1], 0.5, atol=2e-3)
+
+
 def test_starts_that_fail_are_counted_and_wrong_arguments_are_named():
     rho = mfg.games.resource_allocation_reference(mfg.games.resource_allocation())
     game, response = mfg.games.resource_allocation(), mfg.EntropyRegularized(3.0, rho)

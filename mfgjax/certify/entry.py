@@ -165,12 +165,13 @@ def _certified(
         lines.path_span(facts, by_paths, radius),
     ]
     contraction = lines.contraction(facts, bounds, radius)
+    found = critical_beta(game, tempered) if critical and tempered is not None else None
     is_monotone, is_hypomonotone = lines.monotone(facts, curved, below), lines.hypomonotone(facts, below)
     certificates = (
         *bounds,
         contraction,
         lines.local(facts, radius, residual),
-        lines.critical(facts, critical_beta(game, tempered) if critical and tempered is not None else None),
+        lines.critical(facts, found, contraction),
         lines.distance(facts, contraction.value, residual),
         is_monotone,
         is_hypomonotone,

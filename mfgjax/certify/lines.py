@@ -217,7 +217,7 @@ _LOCAL = Theorem(
 _CRITICAL = Theorem(
     "critical_beta",
     "β lies below the critical one, where iteration stops converging to the equilibrium that is there at small β.",
-    "the first β on the path from 0 at which the local radius reaches 1",
+    "the first β found on the path from 0 at which the local radius reaches 1",
     "as for local_radius; below it the path of equilibria from β = 0 is smooth",
     _DOCS,
     "a smooth response",
@@ -245,19 +245,27 @@ def local(facts: Facts, radius: Array | None, residual: Array | None) -> Certifi
     return _line(facts, _LOCAL, radius, None, below, above, how)
 
 
-def critical(facts: Facts, found: Critical | None) -> Certificate:
-    """Return the line of the critical β."""
+def critical(facts: Facts, found: Critical | None, contraction: Certificate) -> Certificate:
+    """Return the line of the critical β.
+
+    Args:
+      facts: of the game.
+      found: by the search along β, which tries points and proves nothing between them.
+      contraction: its factor bounds the local radius, so below its threshold the statement is proved.
+    """
     if found is None:
         why = "it was not computed, as it takes long for large games: ask with critical=True"
         return _absent(facts, _CRITICAL, why if facts.tempered else "the response jumps")
-    known = ~jnp.isnan(found.beta) & (jnp.isfinite(found.beta) | (facts.beta < found.searched))
     how = (
-        "numerically: Newton's method along β in steps of 15 %, then bisection; infinite if the radius stays below 1 "
-        "up to 500 times the β that its slope at 0 suggests"
+        "numerically, at the points tried: Newton's method along β in steps of 3 to 14 %, then bisection; the radius "
+        "may pass 1 between two points, so below the number found it is proved only where `contraction` holds; "
+        "infinite if it is below 1 at all points tried, up to 500 times the β that its slope at 0 suggests"
     )
-    below, above = known & (facts.beta < found.beta), known & (facts.beta >= found.beta)
-    # none found is not none at all, unless payoffs ignore the mean field
-    threshold = jnp.where(jnp.isinf(found.beta) & jnp.isfinite(found.searched), jnp.nan, found.beta)
+    above = facts.beta >= found.beta
+    below = (contraction.status == HOLDS) & ~above
+    # none found is not none at all, unless Γ contracts at every β
+    nowhere = jnp.isinf(found.beta) & ~jnp.isposinf(contraction.threshold)
+    threshold = jnp.where(nowhere, jnp.nan, found.beta)
     return _line(facts, _CRITICAL, found.beta, threshold, below, above, how)
 
 

@@ -4,7 +4,6 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from .._linear import solve_dense
 from .._typing import Array, Bool
@@ -18,7 +17,9 @@ _KRYLOV, _WARM_UP = 60, 40
 MOST_UNKNOWNS = 200
 """Unknowns up to which the critical β is looked for without being asked."""
 
-_RATIO = 1.15
+_LONGEST, _SHORTEST = 0.14, 0.03
+"""Steps in log β: the longest at radius 0, the shortest near 1, where a crossing may hide between two points."""
+
 _CORRECTIONS, _HALVINGS = 12, 24
 
 
@@ -96,10 +97,10 @@ def arnoldi_radius(matvec: object, size: int, dtype: jnp.dtype) -> Array:
 
 
 class Critical(NamedTuple):
-    """The first β on the path of equilibria from β = 0 at which the local radius reaches 1.
+    """The first β among those tried on the path of equilibria from β = 0 at which the local radius is 1 or more.
 
     Attributes:
-      beta: that β; infinite if there is none up to `searched`; NaN if the path was lost.
+      beta: that β, refined by bisection; infinite if there is none up to `searched`; NaN if the path was lost.
       searched: the largest β that was looked at.
     """
 
@@ -124,10 +125,11 @@ class _March(NamedTuple):
 
 
 def critical_beta(game: FiniteHorizonGame, response: AbstractTempered) -> Critical:
-    """Follow the equilibrium from small β in steps of 15 %, and bisect where the radius passes 1.
+    """Follow the equilibrium from small β in steps of 14 % at most, 3 % near radius 1, and bisect where it passes 1.
 
     Below the critical β no eigenvalue of DΓ is 1, so the path is smooth and Newton's method stays on it. A fold is
-    an eigenvalue 1, too: where Newton's method fails or jumps, the bisection ends at the fold.
+    an eigenvalue 1, too: where Newton's method fails or jumps, the bisection ends at the fold. Between two points
+    nothing bounds the radius: it may rise above 1 and fall again, so what is found is an upper bound at best.
     """
     dtype = game.dtype
     tolerance = float(jnp.finfo(dtype).eps) ** 0.75
@@ -159,7 +161,7 @@ def critical_beta(game: FiniteHorizonGame, response: AbstractTempered) -> Critic
         return ~at.sound | (at.radius >= 1)
 
     tiny, flow = _start(game, response)
-    ratio, eps = float(np.log(_RATIO)), float(jnp.finfo(dtype).eps)
+    eps = float(jnp.finfo(dtype).eps)
     nowhere = jnp.asarray(jnp.nan, dtype)
     blank = _At(nowhere, flow, jnp.zeros((), dtype), jnp.array(True))
 
@@ -171,9 +173,11 @@ def critical_beta(game: FiniteHorizonGame, response: AbstractTempered) -> Critic
         bracketed = march.bracketed | over
         # the radius at the first, tiny β says at which one it would be 1 if it grew in proportion
         first, moved = jnp.isnan(march.last), new.radius > eps * jnp.exp(new.log_beta)
-        scale = new.log_beta - jnp.log(jnp.where(moved, new.radius, 1))
-        last = jnp.where(first, jnp.where(moved, scale + jnp.log(500.0), -jnp.inf), march.last)
-        upward = jnp.where(first, scale + jnp.log(0.02), low.log_beta + ratio)
+        # a derivative of 0 at one mean field does not say that payoffs ignore it: then from the span of rewards
+        scale = new.log_beta - jnp.log(jnp.where(moved, new.radius, eps**0.25))
+        last = jnp.where(first, scale + jnp.log(500.0), march.last)
+        ahead = jnp.clip((1 - low.radius) / 2, _SHORTEST, _LONGEST)
+        upward = jnp.where(first, scale + jnp.log(0.02), low.log_beta + ahead)
         following = jnp.where(bracketed, (low.log_beta + high.log_beta) / 2, upward)
         return _March(low, high, bracketed, march.num_halvings + march.bracketed, last, following)
 
@@ -185,9 +189,8 @@ def critical_beta(game: FiniteHorizonGame, response: AbstractTempered) -> Critic
     end = jax.lax.while_loop(going, step, start)
     middle = jnp.exp((end.low.log_beta + end.high.log_beta) / 2)
     # at a fold the radius approaches 1 like a square root; anywhere else the path was lost
-    beta = jnp.where(end.bracketed, jnp.where(end.low.radius > 0.9, middle, jnp.nan), jnp.inf)
-    ignored = jnp.isneginf(end.last)  # payoffs do not depend on the mean field
-    return Critical(beta, jnp.where(ignored, jnp.inf, jnp.exp(end.low.log_beta)))
+    beta = jnp.where(end.bracketed, jnp.where(end.low.radius > 0.99, middle, jnp.nan), jnp.inf)
+    return Critical(beta, jnp.exp(end.low.log_beta))
 
 
 def _where(condition: Array, first: _At, second: _At) -> _At:

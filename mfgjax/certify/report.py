@@ -25,7 +25,8 @@ class Certificate(eqx.Module):
       statement: what holds or fails.
       meaning: what `value` is.
       value: the number behind it, NaN if there is none.
-      threshold: the β below which the statement is proved; infinite: at every β; NaN: at none, or not known.
+      threshold: the β below which the statement is proved; infinite: at every β; NaN: at none, or not known. Of
+        `critical_beta` the β that was found, which is not proved to be the first.
       status: 1 holds, 0 unknown, −1 fails.
       theorem: why.
       source: paper and number, or where the proof is.

@@ -245,8 +245,9 @@ def summary(report: Report, found: Equilibrium) -> str:
         iteration = f"iteration converges from near the one found (rate {rate})"
     elif solved and radius.word == "fails":
         critical = float(report["critical_beta"].threshold)
-        known = f"; for β < {shown(critical)} it does" if critical < float(report.beta) else ""
-        iteration = f"plain iteration does not settle at the one found (rate {rate}{known})"
+        known, tried = f"; for β < {shown(critical)} it does", ", as far as points were tried"
+        known, tried = (known, tried) if critical < float(report.beta) else ("", "")
+        iteration = f"plain iteration does not settle at the one found (rate {rate}{known}){tried}"
     if report["distance"].word == "holds":
         near = f"the mean field found is within {_rounded_up(float(report['distance'].value))} of it"
     elif found.criterion == "residual":

@@ -11,16 +11,17 @@ import optax
 
 from .._typing import Array, Bool, Int, Scalar
 
-RUNNING, CONVERGED, GOAL, SETTLED, STUCK, MAX_STEPS, STOPPED = range(7)
+RUNNING, CONVERGED, GOAL, SETTLED, STUCK, MAX_STEPS, STOPPED, BALANCED = range(8)
 
 STATUS = {
     RUNNING: "The search was not finished.",
     CONVERGED: "The gradient is below `gtol`.",
     GOAL: "The objective reached `goal`.",
-    SETTLED: "The objective falls no further.",
+    SETTLED: "The search made no more progress, and its condition on gradients was not met: it may not have converged.",
     STUCK: "No equilibrium was found at the start, or near the design reached, however short the step.",
     MAX_STEPS: "All steps were used up.",
     STOPPED: "The search was stopped from outside.",
+    BALANCED: "To first order no change lowers all of the worst scenarios: a mean of their gradients is below `gtol`.",
 }
 
 _MEMORY = 20
@@ -73,7 +74,7 @@ class Method(NamedTuple):
       optimizer: a transformation of optax; for L-BFGS without its line search.
       searches: whether a step must lower the objective.
       gtol: largest entry of the gradient at which a search has converged.
-      goal: objective that is good enough; −inf for none.
+      goal: objective that is good enough, before any smoothing; −inf for none.
     """
 
     optimizer: optax.GradientTransformationExtraArgs
@@ -145,8 +146,7 @@ def tell(
     if method.searches:  # others may rise before they fall
         status = jnp.where(accept & (flat >= _PATIENCE), SETTLED, status)
     status = jnp.where(~accept & (length < _SHORTEST), jnp.where(usable, SETTLED, STUCK), status)
-    status = jnp.where(~accept & ~jnp.isfinite(search.value), STUCK, status)  # the start itself
-    status = jnp.where(accept & (value <= method.goal), GOAL, status).astype(jnp.int32)
+    status = jnp.where(~accept & ~jnp.isfinite(search.value), STUCK, status).astype(jnp.int32)  # the start itself
     taken = Descent(trial, value, clean, direction, length, reach, state, trial, value, flat, status)
     held = search._replace(length=length, reach=reach, flat=flat, status=status)
     after = _where(accept, taken, held)

@@ -21,7 +21,23 @@ from ..observers import observer
 from ..solve import seen_shape
 from ..solvers import Problem
 from ..solvers.loop import Outcome, iterate
-from .descent import MAX_STEPS, RUNNING, STOPPED, Descent, Method, begin, lbfgs, tell
+from .balance import balanced, smallest_gradient
+from .descent import (
+    BALANCED,
+    CONVERGED,
+    GOAL,
+    MAX_STEPS,
+    RUNNING,
+    SETTLED,
+    STOPPED,
+    Descent,
+    Method,
+    begin,
+    lbfgs,
+    tell,
+)
+from .minimax import judge as judge_worst
+from .minimax import start
 from .plan import Plan, Points, equilibria, first_fields, judge, objective_values
 
 
@@ -29,14 +45,18 @@ class Record(NamedTuple):
     """How searches went.
 
     Attributes:
-      state: where each of them ended.
+      points: coordinates of the best designs.
+      values: their objectives.
+      status: why each search ended.
       fields: mean fields of the best designs, with lanes last.
       history: the objective at every step, `[steps, searches]`, NaN where a design was not accepted.
       gradient_norm: largest entry of the gradient, likewise.
       failed: whether a design had no equilibrium.
     """
 
-    state: Descent
+    points: Points
+    values: np.ndarray
+    status: np.ndarray
     fields: Array
     history: np.ndarray
     gradient_norm: np.ndarray
@@ -48,18 +68,28 @@ class Record(NamedTuple):
 
 
 class _Going(NamedTuple):
-    """Searches on their way, with the mean fields that they go on from, and those of their best designs."""
+    """Searches on their way.
+
+    Attributes:
+      state: of each; its objective is the smoothed one.
+      fields: the mean fields that they go on from.
+      best: those of the best designs.
+      points: coordinates of the best designs.
+      lowest: their objectives, not smoothed.
+    """
 
     state: Descent
     fields: Array
     best: Array
+    points: Points
+    lowest: Array
 
 
 class _Report(NamedTuple):
-    value: Array
-    gradient_norm: Array
-    accepted: Array
-    found: Array
+    value: Any
+    gradient_norm: Any
+    accepted: Any
+    found: Any
 
 
 class Search(NamedTuple):
@@ -71,7 +101,7 @@ class Search(NamedTuple):
       objectives: what is to be small.
       weights: of the objectives in each search, `[objectives, searches]`.
       over: "mean" or "worst" over the scenarios.
-      smoothing: of the worst, in units of the objective; None: by the start.
+      smoothing: of the worst, for methods of optax, in units of the objective; None: by the start.
     """
 
     plan: Plan
@@ -93,26 +123,39 @@ class Search(NamedTuple):
         from .._progress import progress_bar  # rich, which importing the library does not need
 
         max_steps = _checks.integer_at_least("max_steps", max_steps, 1)
-        start = self._start(points, guess)
-        search = self._smoothed(points, start)
-        now, reports, ends_as = _Going(_begin(search.method, points), start, start), [], MAX_STEPS
+        fields = self._start(points, guess)
+        search = self._smoothed(points, fields)
+        lowest = jnp.full(search.weights.shape[1], jnp.inf, fields.dtype)
+        now = _Going(_begin(search.method, points), fields, fields, points, lowest)
+        reports, ends_as = [], MAX_STEPS
         steps = islice(search._steps(now), max_steps)
+        if search.over == "worst" and search.method.searches:
+            steps = islice(search._worst_steps(now, max(3 * max_steps // 5, 1)), max_steps)
         with progress_bar("tuning", max_steps, shown=progress) as advance:
             try:
                 for now, report in steps:
                     reports.append(report)
                     advance(1)
-                    if callback is not None and callback(self._told(len(reports) - 1, report, now.state)):
+                    if callback is not None and callback(self._told(len(reports) - 1, report, now)):
                         ends_as = STOPPED
                         break
             except KeyboardInterrupt:  # what was found so far is returned, and says that it was stopped
                 if not reports:
                     raise
                 ends_as = STOPPED
-        status = jnp.where(now.state.status == RUNNING, ends_as, now.state.status)
+        status = np.where(now.state.status == RUNNING, ends_as, now.state.status)
+        status = search._judged_balance(now, status) if search.over == "worst" else status
         value, size, accepted, found = (np.stack(column) for column in zip(*reports, strict=True))
         value, size = (np.where(accepted, x, np.nan) for x in (value, size))
-        return Record(now.state._replace(status=status), now.best, value, size, ~found)
+        return Record(now.points, np.asarray(now.lowest), status, now.best, value, size, ~found)
+
+    def _judged_balance(self, now: _Going, status: np.ndarray) -> np.ndarray:
+        """Return why searches for the least worst ended: converged only where the condition of first order is met."""
+        outcome = equilibria(self.plan, now.points, now.best)
+        values, slopes = _each_scenario(self, now.points, outcome)
+        met = balanced(np.asarray(values), np.asarray(slopes), float(self.method.gtol))
+        ended = np.isin(status, (CONVERGED, SETTLED, MAX_STEPS))
+        return np.where(ended & met, BALANCED, np.where(status == CONVERGED, SETTLED, status))
 
     def _steps(self, now: _Going) -> Iterator[tuple[_Going, _Report]]:
         """Yield where the searches are after every step, and what happened in it."""
@@ -126,16 +169,60 @@ class Search(NamedTuple):
             is_first = False
             yield now, report
 
-    def _told(self, step: int, report: _Report, state: Descent) -> dict[str, Any]:
+    def _worst_steps(self, now: _Going, most_smoothed: int) -> Iterator[tuple[_Going, _Report]]:
+        """Yield the same for the least worst: smoothed at first, which crosses valleys, then along its ridges."""
+        reached = now
+        for reached, report in islice(self._steps(now), most_smoothed):
+            yield reached, report
+        yield from self._ridge_steps(reached)
+
+    def _ridge_steps(self, now: _Going) -> Iterator[tuple[_Going, _Report]]:
+        """Yield the steps of searches for the least worst by the gradients of every scenario, from the best designs."""
+        names, dtype = sorted(now.points), jax.tree.leaves(now.points)[0].dtype
+        ends = np.cumsum([len(now.points[name]) for name in names])[:-1]
+        columns = np.concatenate([np.asarray(now.points[name], dtype=float) for name in names])
+        searches, gtol, goal = [start(column) for column in columns.T], float(self.method.gtol), float(self.method.goal)
+        status = np.asarray(now.state.status)
+        done = (status == GOAL) | ~np.isfinite(np.asarray(now.lowest))
+        codes = np.where(done, status, RUNNING)
+        searches = [search._replace(status=int(code)) for search, code in zip(searches, codes, strict=True)]
+        eps, count, now = float(jnp.finfo(dtype).eps), self.plan.num_scenarios, now._replace(fields=now.best)
+        while any(search.status == RUNNING for search in searches):
+            trials = np.stack([search.trial for search in searches], axis=1)
+            tried = {n: jnp.asarray(x, dtype) for n, x in zip(names, np.split(trials, ends), strict=True)}
+            running = np.array([search.status == RUNNING for search in searches])
+            outcome = equilibria(self.plan, tried, now.fields)
+            values, slopes = (np.asarray(x, dtype=float) for x in _each_scenario(self, tried, outcome))
+            found: Any = (np.asarray(outcome.code) == RESULTS.converged).reshape(-1, count).all(axis=1)
+            judged = [
+                judge_worst(search, values[k], slopes[:, k], bool(found[k]), gtol, goal, eps)
+                for k, search in enumerate(searches)
+            ]
+            searches, accepted = [search for search, _ in judged], np.array([taken for _, taken in judged])
+            worst = values.max(axis=1)
+            better = accepted & (worst < np.asarray(now.lowest))
+            new, lanes = outcome.candidate.mean_field, np.repeat(accepted, count)
+            now = _Going(
+                now.state._replace(status=np.array([search.status for search in searches])),
+                jnp.where(lanes, new, now.fields),
+                jnp.where(np.repeat(better, count), new, now.best),
+                jax.tree.map(lambda new, old, better=better: jnp.where(better, new, old), tried, now.points),
+                jnp.where(better, worst, now.lowest),
+            )
+            sizes = np.array([smallest_gradient(values[k], slopes[:, k]) for k in range(len(searches))])
+            report = _Report(worst, sizes, accepted, found | ~running)
+            yield now, report
+
+    def _told(self, step: int, report: _Report, now: _Going) -> dict[str, Any]:
         def design() -> Any:  # asked for now and then: it is no part of every step
-            best = int(jnp.argmin(state.best_value))
-            one = jax.tree.map(lambda leaf: leaf[..., best : best + 1], state.best)
+            best = int(jnp.argmin(now.lowest))
+            one = jax.tree.map(lambda leaf: leaf[..., best : best + 1], now.points)
             return self.plan.restore({k: np.asarray(x)[..., 0] for k, x in all_arrays(self.plan, one).items()})
 
         return {
             "step": step,
             "values": np.where(report.accepted, report.value, np.nan),
-            "best": np.asarray(state.best_value),
+            "best": np.asarray(now.lowest),
             "design": design,
             "failed": ~report.found,
         }
@@ -212,30 +299,52 @@ def _advance(search: Search, now: _Going, outcome: Outcome) -> tuple[_Going, _Re
     """Judge the designs on trial."""
     plan, state, new = search.plan, now.state, outcome.candidate.mean_field
 
-    def total(points: Points) -> tuple[Scalar, Array]:
+    def total(points: Points) -> tuple[Scalar, tuple[Array, Array]]:
         values = judge(plan, search.objectives, points, outcome)
-        over = values.mean(axis=2)
+        over = plain = values.mean(axis=2)
         if search.over == "worst":
-            tau = jnp.asarray(search.smoothing)
-            mean_exp = jax.nn.logsumexp(values / tau, axis=2) - np.log(plan.num_scenarios)
-            over = tau * mean_exp
-        each = (search.weights * over).sum(axis=0)
-        return each.sum(), each
+            plain, tau = values.max(axis=2), jnp.asarray(search.smoothing)
+            over = tau * (jax.nn.logsumexp(values / tau, axis=2) - np.log(plan.num_scenarios))
+        each, plain = ((search.weights * x).sum(axis=0) for x in (over, plain))
+        return each.sum(), (each, plain)
 
     # searches do not touch one another, so the derivative of the sum holds that of each
-    (_, value), gradient = jax.value_and_grad(total, has_aux=True)(_trials(state))
+    (_, (value, plain)), gradient = jax.value_and_grad(total, has_aux=True)(_trials(state))
     found = (outcome.code == RESULTS.converged).reshape(-1, plan.num_scenarios).all(axis=1)
-    running, lowest = state.status == RUNNING, state.best_value
+    running = state.status == RUNNING
 
     def one(state: Descent, value: Array, gradient: Any, found: Array, field: Array) -> tuple[Descent, Array]:
         return tell(search.method, state, value, gradient, found, partial(_alone, search, field))
 
     by_search = new.reshape(*new.shape[:-1], -1, plan.num_scenarios).swapaxes(-1, -2)
+    tried = _trials(state)
     state, accepted = jax.vmap(one, in_axes=-1, out_axes=-1)(state, value, gradient, found, by_search)
+    state = state._replace(status=jnp.where(accepted & (plain <= search.method.goal), GOAL, state.status))
     fields = jnp.where(jnp.repeat(accepted, plan.num_scenarios), new, now.fields)
-    best = jnp.where(jnp.repeat(state.best_value < lowest, plan.num_scenarios), new, now.best)
+    better = accepted & (plain < now.lowest)
+    best = jnp.where(jnp.repeat(better, plan.num_scenarios), new, now.best)
+    points = jax.tree.map(lambda new, old: jnp.where(better, new, old), tried, now.points)
+    lowest = jnp.where(better, plain, now.lowest)
     sizes = jnp.stack([jnp.abs(leaf).max(axis=0) for leaf in jax.tree.leaves(gradient)]).max(axis=0)
-    return _Going(state, fields, best), _Report(value, sizes, accepted, found | ~running)
+    going = _Going(state, fields, best, points, lowest)
+    return going, _Report(plain, sizes, accepted, found | ~running)
+
+
+@eqx.filter_jit
+def _each_scenario(search: Search, points: Points, outcome: Outcome) -> tuple[Array, Array]:
+    """Return the objective `[searches, scenarios]`, and its derivatives, `[scenarios, searches, coordinates]`."""
+    plan = search.plan
+
+    def values(points: Points) -> Array:
+        each = judge(plan, search.objectives, points, outcome)
+        return (search.weights[..., None] * each).sum(axis=0)
+
+    def slopes(scenario: Array) -> Array:
+        gradient = jax.grad(lambda points: (values(points) @ scenario).sum())(points)
+        return jnp.concatenate([leaf.T for leaf in jax.tree.leaves(gradient)], axis=1)
+
+    at = values(points)
+    return at, jax.lax.map(slopes, jnp.eye(plan.num_scenarios, dtype=at.dtype))
 
 
 def _alone(search: Search, field: Array, point: Any) -> Scalar:

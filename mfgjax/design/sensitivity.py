@@ -30,13 +30,17 @@ class Sensitivity(eqx.Module):
     Attributes:
       value: the quantity.
       derivatives: for every floating array of game and response, by its place such as "reward.L.weight", the
-        derivatives in its shape. Where the entries of a row are probabilities (initial law, kernel rows) the other
-        entries shrink in proportion as one grows; for log ρ the row is normalised.
+        derivatives in its shape: per unit of each entry, all others held; but in `laws` along rows that sum to 1.
       entries: for every array, the value of each entry.
       labels: names of states and actions, for the table.
       action_gap: of a trembling equilibrium, whose choices are held: by how much the best action beats the next, in
         the state where that is least, in units of reward; infinite where nobody has a choice. None for smooth ones.
       gap_error: by how much rounding and what is left of the residual may put `action_gap` off, likewise.
+      laws: places of the arrays whose rows are probabilities, or their logs. The derivative d_i of an entry p_i is per
+        unit of the row's mass that is drawn from all of the row in proportion and put on i, p → (1 − h) p + h e_i: p_i
+        itself grows by (1 − p_i) h, so that per unit of p_i, the others shrinking in proportion, it is d_i/(1 − p_i).
+        What moves from j to i changes the quantity by d_i − d_j per unit, and a change v of sum 0 by Σ_i d_i v_i. For
+        logs it is per unit of log p_i before the row is normalised.
     """
 
     value: Scalar
@@ -45,6 +49,7 @@ class Sensitivity(eqx.Module):
     labels: tuple[tuple[str, ...], tuple[str, ...]] = eqx.field(static=True)
     action_gap: Scalar | None = None
     gap_error: Scalar | None = None
+    laws: tuple[str, ...] = eqx.field(static=True, default=())
 
     @property
     def at_tie(self) -> bool:
@@ -108,6 +113,13 @@ class Sensitivity(eqx.Module):
         lines = [f"The quantity is {float(self.value):.6g}; what moves it most:"]
         for name, slope, own in rows:
             lines.append(f"{name.ljust(widths[0])}  {slope.rjust(widths[1])}  {own.rjust(widths[2])}")
+        shown = [place for place in self.laws if any(name.startswith(f"{place}[") for name, _, _ in rows)]
+        if shown:
+            lines.append(
+                f"In {', '.join(shown)} rows sum to 1: derivatives are per unit of the row's mass put on an entry, "
+                "drawn from all of the row in proportion (per unit of a probability p itself, divide by 1 − p); "
+                "of log p before the row is normalised."
+            )
         if self.gap_text:
             lines.append(self.gap_text)
         return "\n".join(lines)
@@ -180,12 +192,15 @@ def sensitivity(
     # with choices held nothing can fail to converge any more: one program instead of many small ones
     number, slopes = (differentiate if pure is None else eqx.filter_jit(differentiate))((game, response))
     arrays = eqx.filter((game, response), eqx.is_inexact_array)
-    derivatives, entries = {}, {}
-    for (keys, leaf), slope in zip(jax.tree_util.tree_leaves_with_path(arrays), jax.tree.leaves(slopes), strict=True):
+    along = jax.tree.leaves(eqx.filter(_normalized(game, response), eqx.is_inexact_array))
+    derivatives, entries, laws = {}, {}, []
+    paths = jax.tree_util.tree_leaves_with_path(arrays)
+    for (keys, leaf), slope, normalized in zip(paths, jax.tree.leaves(slopes), along, strict=True):
         place = jax.tree_util.keystr(keys[1:]).lstrip(".")
+        laws += [place] if normalized is not leaf else []
         # an action that is not available has no weight to change
         derivatives[place], entries[place] = jnp.where(jnp.isfinite(leaf), slope, 0), leaf
-    return Sensitivity(number, derivatives, entries, (game.state_labels, game.action_labels), gap, error)
+    return Sensitivity(number, derivatives, entries, (game.state_labels, game.action_labels), gap, error, tuple(laws))
 
 
 _smallest_gap_jit = eqx.filter_jit(smallest_gap)

@@ -28,7 +28,7 @@ class TradeOff:
       weights: w of the second aim; the first has 1 − w.
       first: the first objective of each design, `[weights]`; NaN where a search found none.
       second: the second, likewise.
-      efficient: designs that no other of them beats in both.
+      efficient: designs that no other of them beats: none is at least as good in both aims and better in one.
       parameters: what was tuned, by name, with a last axis of weights.
       status: why each search ended, a sentence each.
       num_steps: designs that were tried for each weight.
@@ -45,7 +45,7 @@ class TradeOff:
     def __str__(self) -> str:
         rows = [("weight", "first", "second", "")]
         for w, a, b, best in zip(self.weights, self.first, self.second, self.efficient, strict=True):
-            rows.append((f"{w:.4g}", f"{a:.6g}", f"{b:.6g}", "" if best else "beaten in both by another"))
+            rows.append((f"{w:.4g}", f"{a:.6g}", f"{b:.6g}", "" if best else "beaten by another"))
         widths = [max(len(row[i]) for row in rows) for i in range(3)]
         return "\n".join(
             "  ".join([*(cell.rjust(width) for cell, width in zip(row[:3], widths, strict=True)), row[3]]).rstrip()
@@ -75,7 +75,9 @@ def trade_off(
 
         minimise over θ:  (1 − w) first + w second,    for each w
 
-    The designs found are points of the Pareto front where it is convex; what bulges inwards no weight finds.
+    A design that is the least for its weight is a point of the Pareto front where that is convex; what bulges inwards
+    no weight finds. Searches find local minima, so a design here may lie off the front; `efficient` compares those
+    found with one another only.
 
     Args:
       game: as in `tune`.
@@ -110,15 +112,15 @@ def trade_off(
     search = Search(plan, method, objectives, np.stack([1 - shares, shares]), "mean", None)
     points = repeated(plan, len(shares))
     record = search.run(points, guess, max_steps, None, _checks.boolean("progress", progress))
-    values = search.at(record.state.best, record.fields)[0].mean(axis=2)
-    values = np.where(np.isfinite(np.asarray(record.state.best_value)), values, np.nan)
+    values = search.at(record.points, record.fields)[0].mean(axis=2)
+    values = np.where(np.isfinite(record.values), values, np.nan)
     return TradeOff(
         shares,
         values[0],
         values[1],
         _efficient(values),
-        {name: np.asarray(value) for name, value in all_arrays(plan, record.state.best).items()},
-        tuple(STATUS[int(code)] for code in np.asarray(record.state.status)),
+        {name: np.asarray(value) for name, value in all_arrays(plan, record.points).items()},
+        tuple(STATUS[int(code)] for code in record.status),
         len(record.history),
     )
 

@@ -33,7 +33,7 @@ class Tuned:
       response: likewise.
       equilibrium: of that design, with the game and response given where scenarios differ from them.
       value: its objective.
-      scenario_values: the objective in every scenario, of which `value` is the mean or near the largest.
+      scenario_values: the objective in every scenario, of which `value` is the mean or the largest.
       values: the objective that each restart ended with, `[restarts]`.
       restarts: what each of them ended with, by name, with a last axis of restarts.
       status: why each ended, a sentence each.
@@ -126,9 +126,13 @@ def tune(
       solver: as in `solve`.
       scenarios: for a robust design: what differs between them, names to values with a last axis of scenarios; or
         games of one shape.
-      over: "mean" or "worst" of the objective over the scenarios. The worst is smoothed,
-        smoothing · log mean exp(objective/smoothing), at most smoothing · log(scenarios) below the largest.
-      smoothing: in units of the objective; None: a hundredth of the largest at the start.
+      over: "mean" or "worst" of the objective over the scenarios. The worst is not smooth where two scenarios tie. At
+        first it is smoothed, smoothing · log mean exp(objective/smoothing), at most smoothing · log(scenarios) below
+        the largest; then the largest itself is lowered by quadratic programs over the gradients of all scenarios. It
+        has converged only where a mean of the gradients of the scenarios within 1e-5 of the worst is below `gtol`: the
+        condition of first order.
+      smoothing: in units of the objective; None: a hundredth of the largest at the start. An `optimizer` of optax sees
+        the smoothed worst all the way, but the best design is told by the worst itself.
       restarts: searches that are done together, the first from the start, the others from around it.
       spread: standard deviation of their starts in coordinates (logits of probabilities, logs of positive numbers).
       key: of JAX, for the starts.
@@ -165,9 +169,9 @@ def tune(
     search = Search(plan, method, objectives, weights, over, smoothing)
     points = _starts(plan, restarts, spread, key)
     record = search.run(points, guess, max_steps, callback, _checks.boolean("progress", progress))
-    values = np.asarray(record.state.best_value)
+    values = record.values
     best = int(np.argmin(values))
-    one = jax.tree.map(lambda leaf: leaf[..., best : best + 1], record.state.best)
+    one = jax.tree.map(lambda leaf: leaf[..., best : best + 1], record.points)
     scenario_values, mean_field = search.at(one, record.fields_of(best, plan.num_scenarios))
     tuned_game, tuned_response = single(plan, one)
     equilibrium = solve(tuned_game, tuned_response, solver, guess=mean_field[..., 0])
@@ -185,8 +189,8 @@ def tune(
         value=float(values[best]),
         scenario_values=scenario_values[0, 0],
         values=np.where(np.isfinite(values), values, np.nan),
-        restarts={name: np.asarray(value) for name, value in all_arrays(plan, record.state.best).items()},
-        status=tuple(STATUS[int(code)] for code in np.asarray(record.state.status)),
+        restarts={name: np.asarray(value) for name, value in all_arrays(plan, record.points).items()},
+        status=tuple(STATUS[int(code)] for code in record.status),
         history=record.history,
         gradient_norm=record.gradient_norm,
         failed=record.failed,

@@ -164,7 +164,7 @@ def plot_trade_off(
     ax.plot(found.first[order], found.second[order], "o-", color="#0072b2", label="efficient")
     beaten = np.flatnonzero(~found.efficient & np.isfinite(found.first))
     if len(beaten):
-        ax.plot(found.first[beaten], found.second[beaten], "x", color="0.4", label="beaten in both by another")
+        ax.plot(found.first[beaten], found.second[beaten], "x", color="0.4", label="beaten by another")
         ax.legend()
     for i in order:
         place = (found.first[i], found.second[i])
