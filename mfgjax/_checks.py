@@ -1,8 +1,9 @@
 """Checks of concrete values, in NumPy. Each raises one sentence naming the field, the place and the value."""
 
+import contextlib
 import inspect
 import operator
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from numbers import Real
 from typing import Any, NoReturn
 
@@ -12,6 +13,10 @@ import numpy as np
 from jax.core import Tracer
 
 from ._typing import Array
+
+
+class Refusal(ValueError):
+    """A sentence that a user is to read as it is, also when it is said inside a function of the user's."""
 
 
 def is_traced(tree: object) -> bool:
@@ -44,7 +49,9 @@ def as_numbers(name: str, value: object, kind: str = "real numbers") -> Any:
 
 
 def on_device(leaf: Any, dtype: Any) -> Any:
-    """Return an array as a JAX array, a floating one in the given precision; anything else as it is."""
+    """Return an array, or a Python float, as a JAX array, a floating one in the given precision; else as it is."""
+    if isinstance(leaf, float):
+        leaf = np.asarray(leaf, dtype)
     if eqx.is_inexact_array(leaf) and leaf.dtype != dtype:
         leaf = leaf.astype(dtype)
     if not isinstance(leaf, np.ndarray):
@@ -135,14 +142,20 @@ def distribution(name: str, array: object, where: np.ndarray | None = None, lead
     all_true(name, values, np.isfinite(values), "it must be a finite number", when)
     all_true(name, values, (values >= 0) | ~rows, "a probability must not be negative", when)
     sums = values.sum(axis=tuple(range(leading, values.ndim)), dtype=np.float64)
-    # rounding of the inputs: float32 tables of thousands of entries are off by some 1e-6
-    size = values.dtype.itemsize if jax.config.jax_enable_x64 else min(values.dtype.itemsize, 4)  # pyright: ignore
-    precision = {2: 1e-2, 4: 1e-5}.get(size, 1e-8)
-    bad = np.argwhere((np.abs(sums - 1) > precision) & where)
+    bad = np.argwhere((np.abs(sums - 1) > row_slack(values.dtype)) & where)
     if len(bad):
         place = _place(name, bad[0])
         total = sums[tuple(bad[0])]
         raise ValueError(f"{place}{when} sums to {total:.10g}, but probabilities must sum to 1.")
+
+
+def row_slack(dtype: Any) -> float:
+    """Return how much the sum of probabilities may differ from 1.
+
+    That is the rounding of the inputs: tables of thousands of entries in single precision are off by some 1e-6.
+    """
+    size = dtype.itemsize if jax.config.jax_enable_x64 else min(dtype.itemsize, 4)  # pyright: ignore
+    return {2: 1e-2, 4: 1e-5}.get(size, 1e-8)
 
 
 def random_key(name: str, key: object, why: str = "") -> Array:
@@ -237,13 +250,22 @@ def returned(
         result = function(*values)
         return result if view is None else view(result)
 
-    try:
+    with explained(name, names, at):
         return eqx.filter_eval_shape(seen, function, *arguments.values())
+
+
+@contextlib.contextmanager
+def explained(name: str, arguments: str, at: str) -> Iterator[None]:
+    """Say in one sentence why a user's callable cannot be traced; `at` is where, as it stands in the sentence."""
+    try:
+        yield
+    except Refusal:
+        raise
     except jax.errors.ConcretizationTypeError as error:
-        remedy = f"{names} are traced: use `jax.numpy.where` in place of `if`"
-        raise ValueError(f"`{name}` decides by the value of an argument, but {remedy}.") from error
+        remedy = f"{arguments} and its arrays are traced: use `jax.numpy.where` in place of `if`"
+        raise ValueError(f"`{name}` decides by the value of an argument or of an array, but {remedy}.") from error
     except (jax.errors.TracerArrayConversionError, jax.errors.TracerIntegerConversionError) as error:
-        remedy = f"{names} are traced: use `jax.numpy`"
+        remedy = f"{arguments} are traced: use `jax.numpy`"
         raise ValueError(f"`{name}` calls NumPy, or indexes its arrays, with an argument, but {remedy}.") from error
     except Exception as error:
         said = _cut(str(error), 120).rstrip(".")

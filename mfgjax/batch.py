@@ -17,7 +17,7 @@ from .equilibrium import Equilibrium
 from .finish import finish
 from .implicit import fixed_point
 from .lanes import Lanes, block_width, narrow_width
-from .model import FiniteHorizonGame, StationaryGame
+from .model import FiniteHorizonGame, StationaryGame, trace_game
 from .parameters import place, swept
 from .responses import AbstractResponse
 from .solve import checked, fit_response, join, seen_shape, tolerance_of
@@ -67,7 +67,10 @@ def solve_batch(
       ValueError: naming the argument, the lane and the value. Lanes that do not converge raise nothing.
     """
     solver, stages = checked(game, response, solver, max_steps)
-    lanes = (swept if isinstance(axes, Mapping) else place)(game, response, solver, axes)
+    if isinstance(axes, Mapping):
+        lanes = swept(trace_game(game), response, solver, axes)
+    else:
+        lanes = place(game, response, solver, axes)
     first = lanes.single([leaf[..., 0] for leaf in lanes.mapped])
     fit_response(first[0], first[1])  # what is shared is checked as in `solve`
     start = _start(lanes, guess)

@@ -14,7 +14,7 @@ from ._typing import Array
 from .certify import Complementarity, check_complementarity
 from .equilibrium import Equilibrium
 from .finish import finish
-from .model import StationaryGame, moved_on
+from .model import StationaryGame, moved_on, trace_game
 from .model.maps import policy_from
 from .model.stationary_maps import decision
 from .operators import action_gap
@@ -185,7 +185,7 @@ def bracket(
     if tolerance < 8 * eps:
         raise ValueError(f"`atol` is {tolerance:.1e}, which {game.dtype} cannot reach: use at least {8 * eps:.1e}.")
     response, throw = fit_response(game, response), _checks.boolean("throw", throw)
-    ends = []
+    game, ends = trace_game(game), []
     for state, tie in ((0, "smallest"), (game.num_states - 1, "largest")):
         tied = response
         if isinstance(response, AbstractTrembling):

@@ -12,7 +12,7 @@ import numpy as np
 from . import _checks
 from ._typing import Array, ArrayLike, Scalar
 from .equilibrium import Equilibrium
-from .model import FiniteHorizonGame, StationaryGame
+from .model import FiniteHorizonGame, StationaryGame, trace_game
 from .responses import AbstractResponse
 from .solve import fit_response, solve
 from .solvers import Newton, Problem
@@ -117,7 +117,7 @@ def branch(
         raise ValueError(f"`start` and `stop` are both {first}, but a path needs two different values.")
     if log and min(first, last) <= 0:
         raise ValueError(f"`start` is {first} and `stop` is {last}, but with `log=True` both must be positive.")
-    response = fit_response(game, response)
+    game, response = trace_game(game), fit_response(game, response)
     pick = _picker(game, response, parameter)
     forward = np.log if log else float
     low, unit = forward(first), (forward(last) - forward(first)) / _RANGE

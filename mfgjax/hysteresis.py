@@ -10,7 +10,7 @@ import numpy as np
 from . import _checks
 from ._typing import ArrayLike
 from .equilibrium import Equilibrium
-from .model import FiniteHorizonGame, StationaryGame
+from .model import FiniteHorizonGame, StationaryGame, trace_game
 from .parameters import Triple
 from .parameters import parameter as find_parameter
 from .responses import AbstractResponse
@@ -118,7 +118,7 @@ def hysteresis(
     _checks.shape_is("values", numbers, [(None,)], "values of the parameter")
     if len(numbers) < 2:
         raise ValueError("`values` must hold at least two numbers: between fewer there is no way.")
-    triple: Triple = (game, fit_response(game, response), method)
+    triple: Triple = (trace_game(game), fit_response(game, response), method)
     places = find_parameter(triple, parameter, numbers)
     if places.values.ndim != 1:
         shape = places.values.shape[:-1]

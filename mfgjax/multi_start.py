@@ -10,7 +10,7 @@ from . import _checks
 from ._typing import Array
 from .batch import solve_batch
 from .equilibrium import Equilibrium
-from .model import FiniteHorizonGame, StationaryGame, propagate, seen_distance
+from .model import FiniteHorizonGame, StationaryGame, propagate, seen_distance, trace_game
 from .responses import AbstractResponse
 from .solve import fit_response, game_and_response
 from .solvers import AbstractSolver, Auto
@@ -79,7 +79,7 @@ def multi_start(
     count = _checks.integer_at_least("num_starts", num_starts, 1)
     seed = _checks.integer_at_least("seed", seed, 0)
     least = _checks.number_in("distance", distance, 0, 1, "(0, 1)")
-    response = fit_response(game, response)
+    game, response = trace_game(game), fit_response(game, response)
     starts = jnp.moveaxis(_starts(game, count, jax.random.key(seed)), 0, -1)
     same = jnp.broadcast_to(game.discount, (count,))
     found = solve_batch(game, response, solver, axes={"discount": same}, guess=starts, max_steps=max_steps)

@@ -10,9 +10,10 @@ import numpy as np
 
 from . import _checks
 from ._simplex import log_normalize, safe_log
+from ._traced import named_path
 from ._typing import Array, ArrayLike
 from .lanes import Lanes
-from .model import FiniteHorizonGame, StationaryGame
+from .model import FiniteHorizonGame, StationaryGame, trace_game
 from .responses import AbstractResponse, Boltzmann, EntropyRegularized
 from .solve import check_trembling
 from .solvers import AbstractSolver, Auto
@@ -96,7 +97,24 @@ def place(game: AnyGame, response: AbstractResponse, solver: Any, axes: Any) -> 
         elif not _checks.is_traced(leaf):
             _check_values(game, path.removeprefix("game."), path, np.moveaxis(np.asarray(leaf), -1, 0))
         leaves[index] = leaf.astype(game.dtype)
-    return Lanes(jax.tree.unflatten(structure, leaves), tuple(carried), counts.pop())
+    return _traced(Lanes(jax.tree.unflatten(structure, leaves), tuple(carried), counts.pop()))
+
+
+def _traced(lanes: Lanes) -> Lanes:
+    """Return the problems with the functions of users in them as programs, traced for the first lane."""
+    one = lanes.single([leaf[..., 0] for leaf in lanes.mapped])
+    game = trace_game(one[0])
+    if game is one[0]:
+        return lanes
+    held = jax.tree.leaves(lanes.problem)
+    carried = {path: held[index] for path, index in paths(lanes.problem).items() if lanes.carried[index]}
+    triple = (game, *one[1:])
+    leaves, structure = jax.tree.flatten(triple)
+    flags = [False] * len(leaves)
+    for path, index in paths(triple).items():
+        if path in carried:
+            leaves[index], flags[index] = carried[path], True
+    return Lanes(jax.tree.unflatten(structure, leaves), tuple(flags), lanes.num_lanes)
 
 
 def cast_response(game: AnyGame, response: AbstractResponse) -> AbstractResponse:
@@ -150,9 +168,10 @@ def paths(triple: Triple) -> dict[str, int]:
     """Return the places of all floating arrays of a triple, with their numbers among its leaves."""
     found = {}
     for index, (keys, leaf) in enumerate(jax.tree_util.tree_leaves_with_path(triple)):
-        if eqx.is_inexact_array(leaf):
+        own = named_path(triple, keys)
+        if eqx.is_inexact_array(leaf) and own is not None:
             head = ("game", "response", "solver")[keys[0].idx]
-            found[head + jax.tree_util.keystr(keys[1:])] = index
+            found[head + jax.tree_util.keystr(own[1:])] = index
     return found
 
 

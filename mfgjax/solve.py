@@ -12,10 +12,11 @@ from jax.core import Tracer
 from . import _checks
 from ._held import held
 from ._result import RESULTS, ConvergenceError
+from ._traced import TracedFunction, trace
 from ._typing import Array, ArrayLike
 from .equilibrium import Equilibrium
 from .finish import finish
-from .model import AnyGame, FiniteHorizonGame, StationaryGame
+from .model import AnyGame, FiniteHorizonGame, StationaryGame, trace_game
 from .responses import AbstractResponse, AbstractTrembling, EntropyRegularized, EpsilonGreedy
 from .solvers import AbstractSolver, Auto, Problem
 from .solvers.base import by_residual
@@ -66,7 +67,7 @@ def solve(
     """
     solver, stages = checked(game, response, solver, max_steps)
     throw = _checks.boolean("throw", throw)
-    response = fit_response(game, response)
+    game, response = trace_game(game), fit_response(game, response)
     tolerance = tolerance_of(game, response, solver)
     start = _guess(game, guess)
     if _checks.is_traced((game, response, start)):
@@ -108,11 +109,22 @@ def checked(
     if not isinstance(solver, AbstractSolver | Auto):
         raise ValueError(f"`solver` must be a solver such as `Auto()`; got {_checks.shorten(solver)}.")
     solver.check(game, response)
+    solver = _with_schedule(solver)
     steps = solver.default_max_steps if max_steps is None else _checks.integer_at_least("max_steps", max_steps, 1)
     if steps >= 2**31:  # steps are counted in int32
         raise ValueError(f"`max_steps` must be below 2^31; got {steps}.")
     stages = solver.stages(game, response, steps) if isinstance(solver, Auto) else [(solver, steps)]
     return solver, [(_in_precision(stage, game.dtype), most) for stage, most in stages]
+
+
+def _with_schedule(solver: AbstractSolver | Auto) -> AbstractSolver | Auto:
+    """Return the solver with a schedule of step sizes, which is a function of the user's, as it is now."""
+
+    def now(leaf: Any) -> Any:
+        is_schedule = callable(leaf) and not isinstance(leaf, TracedFunction)
+        return trace(leaf, jax.ShapeDtypeStruct((), jnp.int32)) if is_schedule else leaf
+
+    return jax.tree.map(now, solver, is_leaf=callable)
 
 
 def game_and_response(game: object, response: object) -> tuple[FiniteHorizonGame | StationaryGame, AbstractResponse]:

@@ -13,6 +13,17 @@ from oracle import PlainGame
 import mfgjax as mfg
 from mfgjax.model import DenseInteraction
 
+COMPILED = []
+"""The name of each program that XLA compiled in this process, such as "jit(solve)"."""
+
+
+def _note(event, _, **about):
+    if event.endswith("backend_compile_duration"):
+        COMPILED.append(about.get("fun_name"))
+
+
+jax.monitoring.register_event_duration_secs_listener(_note)
+
 S, A, K, H = 4, 3, 2, 4
 T = H + 1
 

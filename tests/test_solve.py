@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import oracle
 import pytest
-from helpers import assert_close, random_game, random_policy, resource_allocation_by_hand
+from helpers import COMPILED, assert_close, random_game, random_policy, resource_allocation_by_hand
 
 import mfgjax as mfg
 from mfgjax import RESULTS
@@ -345,14 +345,14 @@ def test_an_equilibrium_is_a_guess_from_which_one_look_suffices():
 
 
 class Leaking(eqx.Module):
-    """Rows sum to 1 + leak · (μ(0) − μ_0(0)): a kernel at time 0, and no longer one as the crowd moves."""
+    """Rows sum to 1 + leak · Π (μ(0) − x): a kernel at the laws that are tried, and none elsewhere."""
 
     rows: jax.Array
-    start: jax.Array
+    sound_at: jax.Array
     leak: jax.Array
 
     def __call__(self, t, mean_field):
-        return self.rows * (1 + self.leak * (mean_field[0] - self.start))
+        return self.rows * (1 + self.leak * (mean_field[0] - self.sound_at).prod())
 
 
 class RootReward(eqx.Module):
@@ -368,7 +368,7 @@ ROWS = np.array([[[0.9, 0.1], [0.8, 0.2]], [[0.7, 0.3], [0.9, 0.1]]])
 
 
 def test_a_kernel_that_is_none_at_the_equilibrium_is_reported():
-    kernel = Leaking(jnp.asarray(ROWS), jnp.asarray(0.5), jnp.asarray(0.1))
+    kernel = Leaking(jnp.asarray(ROWS), jnp.array([1 / 3, 1 / 2, 2 / 3]), jnp.asarray(5.0))
     game = mfg.FiniteHorizonGame(kernel, np.eye(2), [0.5, 0.5], 2)
     eq = mfg.solve(game, mfg.EntropyRegularized(0.5), mfg.Picard(0.5), throw=False)
     assert eq.result.name == "not_stochastic"
@@ -464,12 +464,14 @@ def test_any_number_of_temperatures_and_parameters_is_one_compilation():
     def solve(problem, beta):
         return mfg.solve(problem, mfg.EntropyRegularized(beta), mfg.Picard(0.5))
 
-    problem, other = game(1.0), game(2.0)
+    problem, other, program = game(1.0), game(2.0), "jit(_iterate_and_finish)"
+    before = COMPILED.count(program)
     solve(problem, 0.5)
-    first = len(Counted.traces)
+    first, compiled = len(Counted.traces), COMPILED.count(program) - before
     assert first > 0
     # Python and NumPy numbers, whole ones, strong and weak arrays, single precision
     for beta in (1, 1.5, np.float64(0.7), np.float32(0.8), jnp.asarray(0.9), jnp.float32(1.1)):
         solve(problem, beta)
         solve(other, beta)
-    assert len(Counted.traces) == first
+    assert COMPILED.count(program) - before == compiled == 1
+    assert len(Counted.traces) == first + 12  # once for each solve, to see what it computes now

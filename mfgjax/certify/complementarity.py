@@ -17,7 +17,7 @@ import numpy as np
 
 from .. import _checks
 from .._typing import Array
-from ..model import StationaryGame
+from ..model import StationaryGame, trace_game
 
 _NUM_LAWS = 32
 
@@ -131,6 +131,7 @@ def check_complementarity(game: StationaryGame, form: str | None = None, *, seed
         raise ValueError("`game` observes the joint law of states and actions; the test orders laws of states.")
     if not np.asarray(game.available).all():
         raise ValueError("`game` lacks actions in some states; the test needs all of them everywhere.")
+    game = trace_game(game)
     laws = _laws(game.num_states, np.random.default_rng(_checks.integer_at_least("seed", seed, 0)))
     tails, rewards = (np.asarray(x) for x in _functions(game, jnp.asarray(laws, game.dtype)))
     S = game.num_states

@@ -10,7 +10,7 @@ import numpy as np
 from .. import _checks
 from .._typing import Array, ArrayLike
 from ..equilibrium import Equilibrium
-from ..model import FiniteHorizonGame, respond, seen_distance
+from ..model import FiniteHorizonGame, respond, seen_distance, trace_game
 from ..responses import AbstractResponse, EntropyRegularized
 from ..responses.base import AbstractTempered
 from ..solve import fit_response, seen_shape, solve
@@ -77,7 +77,7 @@ def certify(
         raise ValueError(f"`response` must be a response such as `EntropyRegularized(beta)`; got {got}.")
     if lipschitz is not None and not isinstance(lipschitz, Lipschitz):
         raise ValueError(f"`lipschitz` must be a `Lipschitz`, or None; got {_checks.shorten(lipschitz)}.")
-    response = fit_response(game, response)
+    game, response = trace_game(game), fit_response(game, response)
     # threefry takes seconds to compile
     key = _checks.random_key("key", jax.random.key(0, impl="rbg") if key is None else key)
     constants = None

@@ -10,7 +10,7 @@ import numpy as np
 from .. import _checks
 from .._simplex import total_variation
 from .._typing import Array, ArrayLike, Float
-from ..model import FiniteHorizonGame
+from ..model import FiniteHorizonGame, trace_game
 from .intervals import Interval
 from .paths import is_decoupled
 from .programs import range_of
@@ -87,7 +87,7 @@ def sample_lipschitz(game: FiniteHorizonGame, *, key: Array, num_pairs: int = 10
         raise ValueError(f"`game` must be a `FiniteHorizonGame`; got {_checks.shorten(game)}.")
     key = _checks.random_key("key", key)
     num_pairs = _checks.integer_at_least("num_pairs", num_pairs, 1)
-    return Lipschitz(*_sampled(game, key, num_pairs), origin="sampled")
+    return Lipschitz(*_sampled(trace_game(game), key, num_pairs), origin="sampled")
 
 
 @eqx.filter_jit

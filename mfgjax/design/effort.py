@@ -11,7 +11,7 @@ from .. import _checks
 from .._simplex import log_normalize
 from .._typing import Array, ArrayLike, Float
 from ..kernels import AbstractKernel
-from ..model import FiniteHorizonGame
+from ..model import FiniteHorizonGame, trace_game
 from ..responses import EntropyRegularized
 from ..solve import fit_response
 
@@ -61,6 +61,7 @@ def least_effort_policy(game: FiniteHorizonGame, flow: ArrayLike, prior: ArrayLi
         raise ValueError(f"`game` must be a `FiniteHorizonGame`; got {type(game).__name__}.")
     if game.observes != "states":
         raise ValueError("`flow` is one of states, but the game observes joint laws of states and actions.")
+    game = trace_game(game)
     mu = _checks.as_numbers("flow", flow)
     _checks.shape_is("flow", mu, [(game.horizon + 1, game.num_states)], "times, states")
     if _checks.is_traced((mu, game)):

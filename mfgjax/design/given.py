@@ -14,7 +14,7 @@ from .._families import differing, kind_of
 from .._program import depends
 from .._typing import Array
 from ..batch import Stages
-from ..model import AnyGame, FiniteHorizonGame
+from ..model import AnyGame, FiniteHorizonGame, trace_game
 from ..parameters import Triple, cast_response, find, parameter, with_policy_leaf
 from ..responses import AbstractResponse
 from ..solve import checked, fit_response, tolerance_of
@@ -29,7 +29,7 @@ def make_plan(game: Any, parameters: Any, response: Any, solver: Any, scenarios:
         raise ValueError(f"`game` must be a game, or a function from `parameters` to one; got {got}.")
     if isinstance(game, FiniteHorizonGame):
         method, stages, tolerance = _solved_by(game, response, solver)
-        triple: Triple = (game, fit_response(game, response), method)
+        triple: Triple = (trace_game(game), fit_response(game, response), method)
         return _plan_of_names(triple, parameters, scenarios, stages, tolerance)
     if scenarios is not None:
         raise ValueError("`scenarios` need a game, not a function that builds one.")
@@ -190,7 +190,7 @@ def _plan_of_builder(build: Callable, parameters: Any, response: Any, solver: An
             raise ValueError(f"`game` must return a `FiniteHorizonGame`; got {_checks.shorten(game)}.")
         if not isinstance(own, AbstractResponse):
             raise ValueError(f"`response` must be given, or returned by the builder; got {_checks.shorten(own)}.")
-        return game, cast_response(game, own)
+        return trace_game(game), cast_response(game, own)
 
     starts = [jnp.asarray(variable.start) for variable in variables.values()]
     first = pair(starts)

@@ -10,7 +10,7 @@ import numpy as np
 from .. import _checks
 from .._simplex import log_normalize, safe_log
 from .._typing import Array, ArrayLike, Float
-from ..model import FiniteHorizonGame, mean_field_map, seen_distance, state_law
+from ..model import FiniteHorizonGame, mean_field_map, seen_distance, state_law, trace_game
 from ..responses import EntropyRegularized
 from .effort import least_effort_policy
 
@@ -77,6 +77,7 @@ def inverse_reference(
         raise ValueError(f"`game` must be a `FiniteHorizonGame`; got {type(game).__name__}.")
     beta = _checks.scalar_in("beta", beta, 0, float("inf"), "(0, inf)")
     table = _checks.as_numbers("target", target)
+    game = trace_game(game)
     T, S, A = game.horizon + 1, game.num_states, game.num_actions
     _checks.shape_is("target", table, [(T, S, A), (S, A), (T, S)], "a policy, times first or not; or a flow of states")
     if table.shape == (S, A) == (T, S):

@@ -1,6 +1,6 @@
 """Searches that run side by side: equilibria of what is on trial, their objectives, and the next step of each."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import islice
 from typing import Any, NamedTuple
@@ -16,6 +16,8 @@ from .._held import held
 from .._result import RESULTS, ConvergenceError
 from .._typing import Array, Scalar
 from ..finish import finish
+from ..model import is_own
+from ..observers import observer
 from ..solve import seen_shape
 from ..solvers import Problem
 from ..solvers.loop import Outcome, iterate
@@ -160,6 +162,12 @@ class Search(NamedTuple):
         flow = _checks.as_numbers("guess", getattr(guess, "mean_field", guess))
         _checks.shape_is("guess", flow, [seen_shape(self.plan.triple[0])], "of the mean field")
         return jnp.broadcast_to(jnp.asarray(flow, fields.dtype)[..., None], fields.shape)
+
+
+def observed(plan: Plan, objectives: Sequence[Callable]) -> tuple[Callable, ...]:
+    """Return objectives of which those that hold functions of the user are what they are now."""
+    game, response, _ = plan.triple
+    return tuple(one if is_own(one) else observer(one, game, response, "residual") for one in objectives)
 
 
 def make_method(plan: Plan, optimizer: Any, gtol: Any, goal: Any) -> Method:

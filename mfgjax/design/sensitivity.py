@@ -15,7 +15,7 @@ from .._simplex import log_normalize
 from .._typing import Array, ArrayLike, Scalar
 from ..equilibrium import Equilibrium
 from ..kernels import AbstractKernel, MixtureKernel
-from ..model import FiniteHorizonGame, StationaryGame
+from ..model import FiniteHorizonGame, StationaryGame, trace_game
 from ..responses import AbstractResponse, AbstractTrembling
 from ..solve import checked, fit_response, solve
 from ..solvers import AbstractSolver, Auto
@@ -164,7 +164,7 @@ def sensitivity(
                 "`solver` mixes policies, so that the equilibrium may play two choices in one state, and has no "
                 "derivative with choices held. Use `Auto()` or `Picard()`."
             )
-        gap, error = _smallest_gap_jit(fixed_game, fixed_response, pure)
+        gap, error = _smallest_gap_jit(trace_game(fixed_game), fixed_response, pure)
 
     def value(pair: tuple[Any, Any]) -> Array:
         game, response = _normalized(*pair)

@@ -17,7 +17,7 @@ from .descent import STATUS
 from .given import make_plan
 from .objectives import as_objective
 from .plan import repeated
-from .search import Search, all_arrays, make_method
+from .search import Search, all_arrays, make_method, observed
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -106,7 +106,7 @@ def trade_off(
     _checks.all_true("weights", shares, (shares >= 0) & (shares <= 1), "it must lie in [0, 1]")
     plan = make_plan(game, parameters, response, solver, scenarios)
     method = make_method(plan, optimizer, gtol, None)
-    objectives = (as_objective("first", first), as_objective("second", second))
+    objectives = observed(plan, [as_objective("first", first), as_objective("second", second)])
     search = Search(plan, method, objectives, np.stack([1 - shares, shares]), "mean", None)
     points = repeated(plan, len(shares))
     record = search.run(points, guess, max_steps, None, _checks.boolean("progress", progress))

@@ -5,13 +5,14 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
 
 from .. import _checks
 from .._typing import Array, ArrayLike
 from ..equilibrium import Equilibrium
-from ..model import FiniteHorizonGame
+from ..model import FiniteHorizonGame, as_given
 from ..responses import AbstractResponse
 from ..solve import solve
 from ..solvers import AbstractSolver, Auto
@@ -19,7 +20,7 @@ from .descent import STATUS
 from .given import make_plan
 from .objectives import as_objective
 from .plan import Plan, Points, repeated, single
-from .search import Search, all_arrays, make_method
+from .search import Search, all_arrays, make_method, observed
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -160,7 +161,8 @@ def tune(
     weights = np.ones((1, _checks.integer_at_least("restarts", restarts, 1)))
     _checks.one_of("over", over, ("mean", "worst"))
     method = make_method(plan, optimizer, gtol, goal)
-    search = Search(plan, method, (as_objective("objective", objective),), weights, over, smoothing)
+    objectives = observed(plan, [as_objective("objective", objective)])
+    search = Search(plan, method, objectives, weights, over, smoothing)
     points = _starts(plan, restarts, spread, key)
     record = search.run(points, guess, max_steps, callback, _checks.boolean("progress", progress))
     values = np.asarray(record.state.best_value)
@@ -170,6 +172,11 @@ def tune(
     tuned_game, tuned_response = single(plan, one)
     equilibrium = solve(tuned_game, tuned_response, solver, guess=mean_field[..., 0])
     restored = {name: np.asarray(value)[..., 0] for name, value in all_arrays(plan, one).items()}
+    if isinstance(game, FiniteHorizonGame):
+        tuned_game = as_given(tuned_game, game)
+    else:  # with functions that are the user's own
+        built = game(plan.restore({name: jnp.asarray(value) for name, value in restored.items()}))
+        tuned_game = built[0] if isinstance(built, tuple) else built
     return Tuned(
         parameters=plan.restore(restored),
         game=tuned_game,

@@ -9,19 +9,20 @@ from .. import _checks
 from .._simplex import log_ratio, safe_log
 from .._typing import Array, ArrayLike, Float, Int
 from ..kernels import AbstractKernel
-from ..model import FiniteHorizonGame
+from ..model import FiniteHorizonGame, trace_game
 from ..responses import AbstractResponse, EntropyRegularized, Greedy
 from ..solve import fit_response
-from .precision import DOUBLE
+from .precision import DOUBLE, double
 
 MOST_AGENTS = 10**9
 
 
 def checked_game(game: object) -> FiniteHorizonGame:
-    """Return the game, refused if it is none."""
+    """Return the game with its functions as programs in double precision, refused if it is none."""
     if not isinstance(game, FiniteHorizonGame):
         raise ValueError(f"`game` must be a `FiniteHorizonGame`; got {_checks.shorten(game)}.")
-    return game
+    with double():
+        return trace_game(game, DOUBLE)
 
 
 def decoupled_game(game: object, function: str) -> FiniteHorizonGame:

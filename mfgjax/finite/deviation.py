@@ -132,7 +132,9 @@ def deviation_gain(
     Source: Guan et al. (2021), arXiv:2110.07469, Theorem 2, eqs. (22)-(27), whose rates are improved here: the value
     gap is O(1/N) and the regularised gain O(β/N²) for Θ with a Lipschitz derivative.
     """
-    game = with_known_interaction(decoupled_game(game, "deviation_gain"))
+    game = decoupled_game(game, "deviation_gain")
+    with double():
+        game = with_known_interaction(game)
     table, numbers = single_policy(game, policy), checked_agents(num_agents)
     criterion = checked_criterion(game, response, "deviation_gain")
     flat = numbers.reshape(-1)

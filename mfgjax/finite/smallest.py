@@ -12,6 +12,7 @@ from .arguments import MOST_AGENTS, decoupled_game
 from .deviation import DeviationGain, deviation_gain
 from .interaction import with_known_interaction
 from .payoffs import has_exact_method
+from .precision import double
 
 _AT_ONCE = 32
 
@@ -66,7 +67,9 @@ def smallest_population(
     _checks.one_of("measure", measure, ("gain", "value_gap", "bound"))
 
     checked = decoupled_game(game, "smallest_population")
-    if not has_exact_method(with_known_interaction(checked), np.array([MOST_AGENTS])):
+    with double():
+        is_exact = has_exact_method(with_known_interaction(checked), np.array([MOST_AGENTS]))
+    if not is_exact:
         raise ValueError(
             "`game` has rewards that no exact method fits for populations up to 1e9, which "
             "`finite.smallest_population` needs; look at `finite.deviation_gain` for single numbers of agents."

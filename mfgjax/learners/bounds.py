@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from .. import _checks
 from .._typing import Array, ArrayLike
-from ..model import StationaryGame, moved_on, respond
+from ..model import StationaryGame, moved_on, respond, trace_game
 from ..operators import action_gap
 from ..responses import AbstractTrembling
 from ..solve import fit_response
@@ -255,7 +255,7 @@ def model_guarantee(
 
     Source: Hoeffding's inequality and the γ-contraction of Lee et al. (2021), arXiv:2006.11683, proposition 1.
     """
-    z, response = population(game, response, mean_field)
+    game, z, response = population(game, response, mean_field)
     n, delta = _checks.integer_at_least("num_samples", num_samples, 1), _unit("delta", delta)
     best = respond(game, z, response)
     scale = float(game.discount * jnp.ptp(best.values) / (1 - game.discount))
@@ -289,7 +289,7 @@ def frozen_contraction(
 
     Source: the contraction in total variation by Dobrushin's coefficient; ζ of Lee et al. (2021), section 5.
     """
-    z, response = population(game, response, mean_field)
+    game, z, response = population(game, response, mean_field)
     zeta, identity = _unit("regeneration", regeneration), jnp.eye(game.num_states, dtype=game.dtype)
 
     def rows(z: Array) -> Array:
@@ -307,8 +307,10 @@ def zero_sum_norm(matrix: Array) -> Array:
     return jnp.abs(matrix[:, :, None] - matrix[:, None, :]).sum(axis=0).max() / 2
 
 
-def population(game: object, response: object, mean_field: ArrayLike) -> tuple[Array, AbstractTrembling]:
-    """Return a law and the response in the precision of the game, or refuse what is of the wrong kind."""
+def population(
+    game: object, response: object, mean_field: ArrayLike
+) -> tuple[StationaryGame, Array, AbstractTrembling]:
+    """Return the game as programs, a law and the response in its precision, or refuse what is of the wrong kind."""
     if not isinstance(game, StationaryGame) or game.observes != "states":
         raise ValueError(f"`game` must be a `StationaryGame` of laws of states; got {_checks.shorten(game)}.")
     if not isinstance(response, AbstractTrembling):
@@ -316,4 +318,4 @@ def population(game: object, response: object, mean_field: ArrayLike) -> tuple[A
     z = _checks.as_numbers("mean_field", mean_field)
     _checks.shape_is("mean_field", z, [(game.num_states,)], "states")
     _checks.distribution("mean_field", z)
-    return jnp.asarray(z, game.dtype), fit_response(game, response)  # pyright: ignore[reportReturnType]
+    return trace_game(game), jnp.asarray(z, game.dtype), fit_response(game, response)  # pyright: ignore[reportReturnType]

@@ -69,7 +69,7 @@ def estimate_constants(
 
     Source: Lee et al. (2021), arXiv:2006.11683, assumptions 1 and 2.
     """
-    _, response = population(game, response, game.initial)
+    game, _, response = population(game, response, game.initial)
     seed = _checks.integer_at_least("seed", seed, 0)
     num_laws = _checks.integer_at_least("num_laws", num_laws, 1)
     num_pairs = _checks.integer_at_least("num_pairs", num_pairs, 1)
@@ -151,7 +151,7 @@ def covering_time(
 
     Source: Even-Dar and Mansour (2003), JMLR 5, section 3; Lee et al. (2021), arXiv:2006.11683, theorem 4.
     """
-    z, response = population(game, response, mean_field)
+    game, z, response = population(game, response, mean_field)
     seed = _checks.integer_at_least("seed", seed, 0)
     num_chains = _checks.integer_at_least("num_chains", num_chains, 1)
     max_steps = _checks.integer_at_least("max_steps", max_steps, 1)

@@ -10,9 +10,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from .. import _checks
+from .._traced import keyed, unshared
 from .._typing import Array, ArrayLike
 from ..equilibrium import Equilibrium
-from ..model import StationaryGame
+from ..model import StationaryGame, is_own, trace_game
 from ..responses import AbstractTrembling
 from ..solve import fit_response
 from .base import AbstractLearner, Task
@@ -97,7 +98,7 @@ def run(
 
     Source: Lee et al. (2021), arXiv:2006.11683, sections 4-6.
     """
-    task = task_of(game, response, learner, simulator)
+    task, learner = task_of(game, response, learner, simulator), with_rates(learner)
     num_steps = _checks.integer_at_least("num_steps", num_steps, 1)
     seed = _checks.integer_at_least("seed", seed, 0)
     num_seeds = _checks.integer_at_least("num_seeds", num_seeds, 1)
@@ -139,7 +140,17 @@ def task_of(
     if simulator is not None and not callable(simulator):
         raise ValueError(f"`simulator` must be a callable (z) -> draw; got {_checks.shorten(simulator)}.")
     fitted: Any = fit_response(game, response)
-    return Task(game, fitted, GameSimulator(game) if simulator is None else simulator)
+    game = trace_game(game)
+    return Task(game, fitted, GameSimulator(game) if simulator is None else unshared(simulator))
+
+
+def with_rates(learner: AbstractLearner) -> AbstractLearner:
+    """Return the learner with its step sizes, where they are functions of the user, as they are now."""
+
+    def now(leaf: Any) -> Any:
+        return leaf if not callable(leaf) or is_own(leaf) else keyed(leaf, jax.ShapeDtypeStruct((), jnp.float32))
+
+    return jax.tree.map(now, learner, is_leaf=callable)
 
 
 def _form(state: Any) -> Any:

@@ -13,8 +13,10 @@ from .._typing import Array, ArrayLike, Bool, Float, Scalar
 from ..kernels import AbstractKernel, DenseKernel
 from .base import AbstractGame
 from .parts import Axes, booleans, check_kernel_values, kernel_axes, names_of
+from .probing import check_callables
 from .rewards import PairwiseReward, TableReward, check_interaction
 from .stationary import StationaryGame, validate_stationary
+from .traced import trace_game
 
 
 class FiniteHorizonGame(AbstractGame):
@@ -38,8 +40,10 @@ class FiniteHorizonGame(AbstractGame):
       state_labels: names of the states, for tables and pictures.
       action_labels: names of the actions.
 
-    All floating arrays are brought to one precision, the widest given. Parameters that one wants to sweep
-    or differentiate live in an `equinox.Module` with `__call__`: arrays captured by a lambda are constants.
+    All floating arrays are brought to one precision, the widest given. Functions are traced anew at each
+    call of `solve`, `sweep` and the like: what they read from outside is what it is then, and can be differentiated.
+    Parameters that one wants to sweep, or to name, live in an `equinox.Module` with `__call__`, as arrays or floating
+    numbers.
 
     Raises:
       ValueError: naming the field, the first offending place and its value.
@@ -143,15 +147,6 @@ def _available(available: Any, num_states: int, num_actions: int, horizon: int) 
     return available[None] if available.ndim == 2 else available
 
 
-def _probe(game: FiniteHorizonGame, t: int) -> tuple[Any, Array]:
-    """Return a time and a mean field at which callables are tried: the initial law, uniform actions."""
-    time: Any = np.int32(t)
-    if game.observes == "states":
-        return time, game.initial
-    uniform = game.available_at(time).astype(game.dtype)
-    return time, game.initial[:, None] * uniform / uniform.sum(axis=1, keepdims=True)
-
-
 def _check_kernel_shape(game: FiniteHorizonGame) -> None:
     S, A, H = game.num_states, game.num_actions, game.horizon
     if isinstance(game.kernel, AbstractKernel):
@@ -175,7 +170,8 @@ def _check_kernel_shape(game: FiniteHorizonGame) -> None:
 
 
 def _arguments(game: FiniteHorizonGame) -> dict[str, Any]:
-    return dict(zip(("t", "mean_field"), _probe(game, 0), strict=True))
+    seen = (game.num_states,) if game.observes == "states" else (game.num_states, game.num_actions)
+    return {"t": jnp.int32(0), "mean_field": jax.ShapeDtypeStruct(seen, game.dtype)}
 
 
 def _check_reward_shape(game: FiniteHorizonGame) -> None:
@@ -199,9 +195,7 @@ def _check_reward_shape(game: FiniteHorizonGame) -> None:
 
 
 def validate(game: FiniteHorizonGame | StationaryGame) -> None:
-    """Check the values of a game's arrays, and of its callables at the first and the last time.
-
-    The callables of a stationary game are tried at a few mean fields.
+    """Check the values of a game's arrays, and of its functions at every time and at several mean fields.
 
     Args:
       game: the game; values that are traced (inside `jit` or `vmap`) are skipped, and what is wrong with
@@ -213,39 +207,18 @@ def validate(game: FiniteHorizonGame | StationaryGame) -> None:
     """
     if isinstance(game, StationaryGame):
         return validate_stationary(game)
+    game = trace_game(game)
     if _checks.is_traced(game):
         return
     _checks.distribution("initial", game.initial)
     available = np.asarray(game.available)
-    H = game.horizon
     # time H has no move, so only the masks of the first H decisions bear on the kernel
-    masks = available if available.shape[0] == 1 else available[:H]
+    masks = available if available.shape[0] == 1 else available[: game.horizon]
     if isinstance(game.kernel, AbstractKernel):
         check_kernel_values(game.kernel, masks)
-    else:
-        for t in sorted({0, H - 1}):
-            with jax.ensure_compile_time_eval():
-                kernel = _probe_kernel(game, t)
-            check_kernel_values(kernel, masks[min(t, len(masks) - 1)][None], f" at t = {t}")
-    must = "it must be a finite number"
     if isinstance(game.reward, TableReward):
         table, mask = np.broadcast_arrays(np.asarray(game.reward.table), available)
         if len(table) == 1:
             table, mask = table[0], mask[0]
-        _checks.all_true("reward", table, np.isfinite(table) | ~mask, must)
-        return
-    with jax.ensure_compile_time_eval():  # a game that is known may be built inside `jit`
-        probes = _probe_rewards(game)
-    for t, rewards in zip((0, H), probes, strict=True):
-        rewards, mask = np.asarray(rewards), available[min(t, len(available) - 1)]
-        _checks.all_true("reward", rewards, np.isfinite(rewards) | ~mask, must, f" at t = {t}")
-
-
-@eqx.filter_jit  # one small program instead of dozens of operations
-def _probe_rewards(game: FiniteHorizonGame) -> tuple[Array, Array]:
-    return game.reward_at(*_probe(game, 0)), game.reward_at(*_probe(game, game.horizon))
-
-
-@eqx.filter_jit
-def _probe_kernel(game: FiniteHorizonGame, t: int) -> AbstractKernel:
-    return game.kernel_at(*_probe(game, t))
+        _checks.all_true("reward", table, np.isfinite(table) | ~mask, "it must be a finite number")
+    check_callables(game, game.horizon)

@@ -35,7 +35,7 @@ def booleans(name: str, value: Any) -> Any:
     array = value
     if not isinstance(value, Tracer):
         try:
-            array = np.asarray(value)
+            array = np.array(value)  # a copy: tables that are changed later change no game
         except (ValueError, TypeError) as error:
             message = f"`{name}` must hold booleans in a rectangular array; got {_checks.shorten(value)}."
             raise ValueError(message) from error

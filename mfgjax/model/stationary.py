@@ -13,7 +13,9 @@ from .._typing import Array, ArrayLike, Bool, Float, Scalar
 from ..kernels import AbstractKernel, DenseKernel
 from .base import AbstractGame
 from .parts import Axes, booleans, check_kernel_values, kernel_axes, names_of
+from .probing import check_callables
 from .rewards import PairwiseReward, TableReward, check_interaction
+from .traced import trace_game
 
 
 class StationaryGame(AbstractGame):
@@ -40,10 +42,11 @@ class StationaryGame(AbstractGame):
       state_labels: names of the states, for tables and pictures.
       action_labels: names of the actions.
 
-    All floating arrays are brought to one precision, the widest given. Parameters that one wants to sweep or
-    differentiate live in an `equinox.Module` with `__call__`: arrays captured by a lambda are constants. Callables
-    are tried at the initial law, at the uniform one, and with everybody in the first or in the last state; rows
-    that are no probabilities elsewhere end as the result `not_stochastic`.
+    All floating arrays are brought to one precision, the widest given. Functions are traced anew at each
+    call of `solve`, `sweep` and the like: what they read from outside is what it is then, and can be differentiated.
+    Parameters that one wants to sweep, or to name, live in an `equinox.Module` with `__call__`, as arrays or floating
+    numbers. Functions are tried at a few laws, such as the uniform one and that of a population in one state; rows that
+    are no probabilities elsewhere end as the result `not_stochastic`.
 
     Raises:
       ValueError: naming the field, the first offending place and its value.
@@ -152,28 +155,9 @@ def _available(mask: Any, num_states: int, num_actions: int) -> Any:
     return mask[None]
 
 
-def probes(game: StationaryGame) -> dict[str, Array]:
-    """Return the mean fields at which callables are tried, by the words for them."""
-    S = game.num_states
-    point = np.zeros((2, S))
-    point[0, 0] = point[1, -1] = 1
-    laws = {
-        "at the initial law": game.initial,
-        "at the uniform law": jnp.full(S, 1 / S, game.dtype),
-        "with all in the first state": jnp.asarray(point[0], game.dtype),
-        "with all in the last state": jnp.asarray(point[1], game.dtype),
-    }
-    if game.observes == "states":
-        return laws
-    uniform = game.available[0].astype(game.dtype)
-    uniform = uniform / uniform.sum(axis=1, keepdims=True)
-    return {words: law[:, None] * uniform for words, law in laws.items()}
-
-
 def _check_shapes(game: StationaryGame) -> None:
     S, A = game.num_states, game.num_actions
-    with jax.ensure_compile_time_eval():
-        seen = probes(game)["at the initial law"]
+    seen = jax.ShapeDtypeStruct((S,) if game.observes == "states" else (S, A), game.dtype)
     kernel, reward, at = game.kernel, game.reward, "at the initial law"
     if isinstance(kernel, AbstractKernel):
         if kernel.num_times != 1:
@@ -200,7 +184,8 @@ def _check_shapes(game: StationaryGame) -> None:
 
 
 def validate_stationary(game: StationaryGame) -> None:
-    """Check the values of a stationary game's arrays, and of its callables at a few mean fields."""
+    """Check the values of a stationary game's arrays, and of its functions at a few mean fields."""
+    game = trace_game(game)
     if _checks.is_traced(game):
         return
     _checks.distribution("initial", game.initial)
@@ -210,18 +195,4 @@ def validate_stationary(game: StationaryGame) -> None:
     if isinstance(game.reward, TableReward):
         table = np.broadcast_to(np.asarray(game.reward.table[0]), available.shape[1:])
         _checks.all_true("reward", table, np.isfinite(table) | ~available[0], "it must be a finite number")
-    if isinstance(game.kernel, AbstractKernel) and isinstance(game.reward, TableReward):
-        return
-    with jax.ensure_compile_time_eval():  # a game that is known may be built inside `jit`
-        tried = _tried(game)
-    for words, (kernel, reward) in tried.items():
-        if not isinstance(game.kernel, AbstractKernel):
-            check_kernel_values(kernel, available, f" {words}")
-        pay = np.asarray(reward)
-        _checks.all_true("reward", pay, np.isfinite(pay) | ~available[0], "it must be a finite number", f" {words}")
-
-
-@eqx.filter_jit  # one small program instead of dozens of operations
-def _tried(game: StationaryGame) -> dict[str, tuple[AbstractKernel, Array]]:
-    time = jnp.int32(0)
-    return {words: (game.kernel_at(time, z), game.reward_at(time, z)) for words, z in probes(game).items()}
+    check_callables(game, 1)

@@ -1,5 +1,6 @@
 """The entry point: a labelled dataset of equilibria over a grid of parameters."""
 
+import dataclasses
 import os
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -14,15 +15,16 @@ from .._progress import progress_bar
 from .._typing import ArrayLike
 from ..equilibrium import Equilibrium
 from ..model import FiniteHorizonGame, StationaryGame
+from ..observers import observer
 from ..responses import AbstractResponse, EntropyRegularized
 from ..solvers import AbstractSolver, Auto
 from .devices import lane_mesh, meet, of_first_process
 from .games import build_games
 from .grid import Points, Tile, parse_axes
-from .outputs import ATTRIBUTES, parse_outputs
-from .record import parts_of, provenance
+from .outputs import ATTRIBUTES, Output, parse_outputs
+from .record import criterion_of, parts_of, provenance
 from .store import FORMAT, Store
-from .work import Work, make_plan
+from .work import Plan, Work, make_plan
 
 
 def sweep(
@@ -96,6 +98,7 @@ def sweep(
     plans = [make_plan(family, response, solver, max_steps, points, guess) for family in games.families]
     block = None if block is None else _checks.integer_at_least("block", block, 1)
     wanted = parse_outputs(outputs, plans[0].lanes.problem[0], tuple(axes))
+    wanted = tuple(_observed(output, plans[0]) for output in wanted)
     work = Work(points, games, plans, wanted, lane_mesh(), block, warm_start is not None)
     tiles = work.tiles(None if chunk is None else _checks.integer_at_least("chunk", chunk, 1))
     attrs = provenance(game, plans[0], points)
@@ -105,6 +108,15 @@ def sweep(
     else:
         dataset = _on_disk(work, tiles, attrs, Path(out), _checks.boolean("progress", progress))
     return dataset.transpose(*order, ...)
+
+
+def _observed(output: Output, plan: Plan) -> Output:
+    """Return an output whose function, if it is of the user, is what it is now."""
+    if output.function is None:
+        return output
+    game, response, _ = plan.lanes.single([leaf[..., 0] for leaf in plan.lanes.mapped])
+    criterion = criterion_of(plan)
+    return dataclasses.replace(output, function=observer(output.function, game, response, criterion))
 
 
 def _with_last(points: Points, name: str) -> Points:

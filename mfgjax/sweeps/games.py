@@ -8,6 +8,7 @@ import numpy as np
 
 from .. import _checks
 from .._families import differing, kind_of
+from ..model import trace_game
 from ..parameters import AnyGame
 from .grid import Axis, Points
 
@@ -45,7 +46,9 @@ def build_games(game: AnyGame | Callable, points: Points) -> Games:
     building = [i for i, axis in enumerate(points.axes) if axis.builds]
     axes = [points.axes[i] for i in building]
     if isinstance(game, AnyGame):
-        return Games([_family([game])], np.zeros(1, int), np.zeros(1, int), lambda places: np.zeros_like(places[0]))
+        return Games(
+            [_family([trace_game(game)])], np.zeros(1, int), np.zeros(1, int), lambda places: np.zeros_like(places[0])
+        )
     lengths = [len(axis.values) for axis in axes]
     if points.zipped and axes:
         rows: dict[str, int] = {}
@@ -82,7 +85,7 @@ def _build(builder: Callable, axes: Sequence[Axis], indices: Sequence[int]) -> A
     built = builder(**{k: float(v) if isinstance(v, jax.Array) and v.ndim == 0 else v for k, v in arguments.items()})
     if not isinstance(built, AnyGame):
         raise ValueError(f"`game` must be a game or a function that returns one; got {_checks.shorten(built)}.")
-    return built
+    return trace_game(built)
 
 
 def _family(games: list[AnyGame]) -> Family:

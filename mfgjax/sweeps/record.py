@@ -41,7 +41,7 @@ def parts_of(work: Work, attrs: Mapping[str, str], chunk: Tile) -> dict[str, Any
         games += [*arrays_of(game), *(table for table, of in plan.tables if of < 0)]
         responses += arrays_of(response)
         solvers += [*arrays_of(solver), repr(plan.stages), plan.tolerance]
-        for leaf in jax.tree.leaves(solver):  # a schedule of step sizes
+        for leaf in jax.tree.leaves(solver, is_leaf=callable):  # a schedule of step sizes
             solvers += program_of(leaf, np.int32(0)) if callable(leaf) else []
         solvers.append("" if plan.guess is None else plan.guess)
         one = plan.lanes.single([table[..., 0] for table, _ in plan.tables])
@@ -86,5 +86,11 @@ def provenance(game: Any, plan: Plan, points: Points) -> dict[str, str]:
         "observes": first.observes,
         "response": json.dumps(described),
         "solver": json.dumps(describe(solver)),
-        "criterion": "residual" if by_residual(first, response, plan.stages[0][0]) else "exploitability",
+        "criterion": criterion_of(plan),
     }
+
+
+def criterion_of(plan: Plan) -> str:
+    """Return what residuals of the points of a plan are."""
+    game, response, _ = plan.lanes.problem
+    return "residual" if by_residual(game, response, plan.stages[0][0]) else "exploitability"

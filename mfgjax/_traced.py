@@ -1,0 +1,399 @@
+"""Functions of users as programs: traced anew at each public call, compiled once for each program.
+
+`jax.jit` knows a function by its identity. What the function reads from outside (a global, an attribute, a NumPy
+table, a variable of the function around it) is frozen into the compiled code at the first call, and later calls get
+the old numbers. So a function is traced at the entry of each public call. What it reads becomes an array that is
+handed to the compiled code, and functions with the same program share that code.
+"""
+
+import itertools
+import os
+import weakref
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
+from jax.extend import core as jex
+from jax.extend.core import primitives
+
+from . import _checks
+from ._typing import Array
+
+_Shape = jax.ShapeDtypeStruct
+_JAX = os.path.dirname(jax.__file__)
+
+# JAX keeps what it traced of inner functions (bodies of loops, functions that the user jitted) by their identity, and
+# misses what it kept under another value of this context
+_context: Any = jax.make_user_context(0)
+_contexts = itertools.count(1)
+
+
+class Program:
+    """A traced program, equal to any other that computes the same in the same way.
+
+    Attributes:
+      key: what tells it from others.
+      jaxpr: the program, without constants.
+      structure: of the tree that it returns.
+    """
+
+    def __init__(self, key: Any, jaxpr: Any = None, structure: Any = None):
+        self.key, self.jaxpr, self.structure = key, jaxpr, structure
+        self._hash = hash(key)
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __eq__(self, other: Any) -> bool:
+        return self is other or (isinstance(other, Program) and self._hash == other._hash and self.key == other.key)
+
+    def __repr__(self) -> str:
+        return "Program()"  # no text tells programs apart
+
+
+_programs: weakref.WeakValueDictionary[Program, Program] = weakref.WeakValueDictionary()
+
+
+def _shared(program: Program) -> Program:
+    """Return the one program of its kind, so that comparisons are quick."""
+    return _programs.setdefault(program, program)
+
+
+class AbstractStandIn(eqx.Module):
+    """What stands in for a function of a user's, and shows the fields of that function as its own."""
+
+    shown: ClassVar[str]
+    """The field that holds the function."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") or name in type(self).__dataclass_fields__:
+            raise AttributeError(name)
+        return getattr(getattr(self, self.shown), name)
+
+
+class TracedFunction(AbstractStandIn):
+    """A function as a program, with what it reads as arrays.
+
+    Attributes:
+      own: the function, with its arrays alone.
+      constants: what else it reads.
+      numbers: the floating numbers among its literals.
+      program: from all of these and the arguments to the result.
+    """
+
+    own: Any
+    constants: tuple[Array, ...]
+    numbers: Array
+    program: Program = eqx.field(static=True)
+    shown: ClassVar[str] = "own"
+
+    def __call__(self, *arguments: Any) -> Any:
+        # a tangent of zero would become NaN in the derivative of a power or a logarithm
+        numbers = jax.lax.stop_gradient(self.numbers)
+        given = [*jax.tree.leaves(self.own), *self.constants, *(numbers[i] for i in range(len(numbers))), *arguments]
+        inputs = [_typed(x, v.aval) for x, v in zip(given, self.program.jaxpr.invars, strict=True)]
+        outputs = jex.jaxpr_as_fun(jex.ClosedJaxpr(self.program.jaxpr, ()))(*inputs)
+        return jax.tree.unflatten(self.program.structure, outputs)
+
+
+class KeyedFunction(AbstractStandIn):
+    """A function that is called as it is, but compiled anew if its program, or a number that it reads, has changed.
+
+    Attributes:
+      function: the user's.
+      key: of its program, with all that it reads.
+      takes_lanes: what the function says of itself.
+    """
+
+    function: Any
+    key: Program = eqx.field(static=True)
+    takes_lanes: bool = eqx.field(static=True)
+    shown: ClassVar[str] = "function"
+
+    def __call__(self, *arguments: Any) -> Any:
+        with _context(next(_contexts)):
+            return self.function(*arguments)
+
+
+class ObservedFunction:
+    """A function that compiled code takes for a constant: equal to another if both have the same program.
+
+    Attributes:
+      function: the user's.
+      key: of its program, with all that it reads.
+    """
+
+    def __init__(self, function: Callable, key: Program):
+        self.function, self.key = function, key
+
+    def __hash__(self) -> int:
+        return hash(self.key)
+
+    def __eq__(self, other: Any) -> bool:
+        return isinstance(other, ObservedFunction) and self.key == other.key
+
+    def __call__(self, *arguments: Any) -> Any:
+        with _context(next(_contexts)):
+            return self.function(*arguments)
+
+
+def trace(function: Callable, *arguments: Any, dtype: Any = None) -> TracedFunction:
+    """Return a function of arrays of given shapes as a program.
+
+    Args:
+      function: if it is a tree, such as an `equinox.Module`, its arrays are inputs of the program.
+      arguments: arrays, or their shapes and kinds.
+      dtype: the precision of the arrays in the program; None: their own.
+    """
+    arrays, rest = eqx.partition(function, _is_array)
+    shapes = jax.tree.map(lambda leaf: _kind(leaf, dtype), arrays)
+    closed, structure = _traced(lambda own, *given: eqx.combine(own, rest)(*given), shapes, *arguments)
+    kind = jnp.dtype(arguments[-1].dtype)
+    floating = kind if jnp.issubdtype(kind, jnp.floating) else None
+    lift, equations, count = _Lift(floating), [], len(jax.tree.leaves(shapes))
+    outputs, inputs = lift.block(closed, {}, equations), closed.jaxpr.invars
+    lifted = [variable for variable, _ in (*lift.constants, *lift.numbers)]
+    jaxpr = _rebuilt(closed.jaxpr, [*inputs[:count], *lifted, *inputs[count:]], outputs, equations)
+    program = _shared(Program((_key(jaxpr), len(lift.constants), structure), jaxpr, structure))
+    numbers = jnp.asarray(np.array([value for _, value in lift.numbers], floating or np.float32))
+    return TracedFunction(jax.tree.map(_copied, arrays), tuple(_copied(x) for _, x in lift.constants), numbers, program)
+
+
+def keyed(function: Callable, *arguments: Any, takes_lanes: bool = False) -> KeyedFunction | None:
+    """Return a function with the key of its program at arguments of some shapes; None if it reads traced numbers."""
+    closed, structure = _traced_call(function, *arguments)
+    if any(isinstance(constant, Tracer) for constant in closed.consts):
+        return None
+    return KeyedFunction(function, _shared(Program((_key(closed), structure))), takes_lanes)
+
+
+def unshared(function: Callable) -> KeyedFunction:
+    """Return a function that is compiled anew, whatever it is: what it reads is not known."""
+    return KeyedFunction(function, Program(_Same(object())), False)
+
+
+def key_of_call(function: Callable, *arguments: Any) -> Program:
+    """Return the key of what a function does with trees of arrays, or of their shapes, with all that it reads."""
+    return _shared(Program(_key(_traced_call(function, *arguments))))
+
+
+def _traced_call(function: Callable, *arguments: Any) -> tuple[Any, Any]:
+    """Return the jaxpr of a call, and the structure of its result; all arrays of function and arguments are inputs."""
+    arrays, rest = eqx.partition((function, arguments), lambda leaf: _is_array(leaf) or isinstance(leaf, _Shape))
+
+    def call(arrays: Any) -> Any:
+        function, given = eqx.combine(arrays, rest)
+        return function(*given)
+
+    return _traced(call, jax.tree.map(lambda leaf: _kind(leaf, None), arrays))
+
+
+def given_function(now: Any, given: Any) -> Any:
+    """Return the user's function that one stands in for, with the arrays of the latter."""
+    if isinstance(now, TracedFunction):
+        return eqx.combine(now.own, eqx.partition(given, _is_array)[1])
+    return given_function(getattr(now, now.shown), given) if isinstance(now, AbstractStandIn) else now
+
+
+def named_path(tree: Any, keys: Sequence[Any]) -> list[Any] | None:
+    """Return the keys of a leaf as a user knows them; None for what only a traced function has."""
+    names = []
+    for key in keys:
+        if not isinstance(tree, AbstractStandIn):
+            names.append(key)
+        elif key.name != tree.shown:
+            return None
+        tree = _child(tree, key)
+    return names
+
+
+def _child(tree: Any, key: Any) -> Any:
+    if hasattr(key, "name"):
+        return getattr(tree, key.name)
+    return tree[key.idx] if hasattr(key, "idx") else tree[key.key]
+
+
+def _is_array(leaf: Any) -> bool:
+    return eqx.is_array(leaf) or isinstance(leaf, np.ndarray)
+
+
+def _kind(leaf: Any, dtype: Any) -> jax.ShapeDtypeStruct:
+    widen = dtype is not None and jnp.issubdtype(leaf.dtype, jnp.floating)
+    return jax.ShapeDtypeStruct(leaf.shape, dtype if widen else leaf.dtype)
+
+
+def _typed(x: Any, kind: Any) -> Any:
+    return x if jnp.issubdtype(kind.dtype, jax.dtypes.extended) else jnp.asarray(x, kind.dtype)
+
+
+def _copied(x: Any) -> Any:
+    """Return an array of JAX that is not a view of the user's memory, and whose kind is not weak."""
+    if isinstance(x, jax.Array):
+        return jax.lax.convert_element_type(x, x.dtype) if x.weak_type else x
+    with jax.ensure_compile_time_eval():  # known inside `jit`, too
+        return jnp.array(x, copy=True)
+
+
+def _traced(function: Callable, *arguments: Any) -> tuple[Any, Any]:
+    """Return the jaxpr of a function, as it is now, and the structure of what it returns."""
+
+    def make() -> tuple[Any, Any]:
+        # a new lambda each time: JAX keeps what it traced by identity
+        return jax.make_jaxpr(lambda *given: function(*given), return_shape=True)(*arguments)
+
+    closed, result = make()
+    if _has_foreign_parts(closed.jaxpr):
+        with _context(next(_contexts)):
+            closed, result = make()
+    return closed, jax.tree.structure(result)
+
+
+def _has_foreign_parts(jaxpr: Any) -> bool:
+    """Tell whether a program holds inner programs that are not JAX's own, and so perhaps of an earlier time."""
+    for equation in jaxpr.eqns:
+        for inner in jex.jaxprs_in_params(equation.params):
+            source = str(inner.debug_info.func_src_info).split(" at ")[-1]
+            if not source.startswith(_JAX) or _has_foreign_parts(inner):
+                return True
+    return False
+
+
+class _Lift:
+    """Rewrites a program so that its constants and floating literals are inputs, and plain inner jits are gone.
+
+    Literals in the bodies of loops and branches stay: they are part of the key, so that another value compiles anew.
+    """
+
+    def __init__(self, floating: Any):
+        self.floating = floating
+        self.constants: list[tuple[Any, Any]] = []
+        self.numbers: list[tuple[Any, Any]] = []
+
+    def atom(self, atom: Any, known: dict, equation: Any = None) -> Any:
+        if not isinstance(atom, jex.Literal):
+            return known.get(atom, atom)
+        # XLA knows what to do with x ** 2.0
+        is_power = equation is not None and equation.primitive.name == "pow"
+        if atom.aval.dtype != self.floating or np.ndim(atom.val) or is_power:
+            return atom
+        self.numbers.append((jex.Var(atom.aval.update(weak_type=False)), atom.val))
+        return self.numbers[-1][0]
+
+    def constant(self, variable: Any, value: Any) -> Any:
+        self.constants.append((jex.Var(variable.aval.update(weak_type=False)), value))
+        return self.constants[-1][0]
+
+    def block(self, closed: Any, known: dict, equations: list) -> list[Any]:
+        """Append the equations of a program, rewritten, and return its outputs."""
+        for variable, value in zip(closed.jaxpr.constvars, closed.consts, strict=True):
+            known[variable] = self.constant(variable, value)
+        for equation in closed.jaxpr.eqns:
+            inputs = [self.atom(atom, known, equation) for atom in equation.invars]
+            if equation.primitive is primitives.jit_p and not equation.effects:
+                inner = equation.params["jaxpr"]
+                outputs = self.block(inner, dict(zip(inner.jaxpr.invars, inputs, strict=True)), equations)
+            else:
+                outputs = [v if isinstance(v, jex.DropVar) else jex.Var(v.aval) for v in equation.outvars]
+                equations.append(equation.replace(invars=inputs, outvars=outputs))
+            known.update(zip(equation.outvars, outputs, strict=True))
+        return [self.atom(atom, known) for atom in closed.jaxpr.outvars]
+
+
+def _rebuilt(jaxpr: Any, inputs: list, outputs: list, equations: list) -> Any:
+    info = jaxpr.debug_info._replace(arg_names=None, result_paths=None)
+    return jex.Jaxpr([], inputs, outputs, equations, jaxpr.effects, info)
+
+
+class _Same:
+    """Equal only to what holds the very same object, which it keeps alive."""
+
+    def __init__(self, item: Any):
+        self.item = item
+
+    def __hash__(self) -> int:
+        return id(self.item)
+
+    def __eq__(self, other: Any) -> bool:
+        return isinstance(other, _Same) and self.item is other.item
+
+
+def _key(x: Any, rules: tuple = ()) -> Any:
+    """Return what two programs, or parameters of them, have in common if and only if they compute the same.
+
+    Variables count by their numbers, arrays by their bytes, functions by their identity. `rules` are those of the
+    derivatives that are being told apart.
+    """
+    if isinstance(x, jex.ClosedJaxpr):
+        return _key(x.jaxpr, rules), _key(tuple(x.consts), rules)
+    if isinstance(x, jex.Jaxpr):
+        numbers: dict[Any, int] = {}
+
+        def at(atom: Any) -> Any:
+            if isinstance(atom, jex.Literal):
+                return atom.aval, _key(np.asarray(atom.val))
+            return numbers.setdefault(atom, len(numbers)), atom.aval
+
+        inputs = tuple(map(at, (*x.constvars, *x.invars)))
+        equations = tuple(
+            (e.primitive, tuple(map(at, e.invars)), tuple(map(at, e.outvars)), _key_of_params(e, rules), _Same(e.ctx))
+            for e in x.eqns
+        )
+        return inputs, equations, tuple(map(at, x.outvars))
+    if isinstance(x, tuple | list):
+        return type(x), tuple(_key(part, rules) for part in x)
+    if isinstance(x, dict):
+        return dict, tuple((name, _key(part, rules)) for name, part in sorted(x.items()))
+    if isinstance(x, np.ndarray | np.generic):
+        return x.dtype.str, x.shape, x.tobytes()
+    if isinstance(x, Tracer):
+        raise _checks.Refusal(
+            "A function that was given to the library reads a number that is traced, by `jax.grad` or `jax.jit` "
+            "around the call, where none can be handed on (such as in a function with a rule of its own, "
+            "`jax.custom_jvp`): make the number an argument, or a field of an `equinox.Module`."
+        )
+    if isinstance(x, jax.Array) and not jnp.issubdtype(x.dtype, jax.dtypes.extended):
+        return _key(np.asarray(x))
+    try:
+        return type(x), hash(x), repr(x) if isinstance(x, float) else x
+    except TypeError:
+        return _Same(x)
+
+
+def _key_of_params(equation: Any, rules: tuple) -> Any:
+    params = equation.params
+    rule = params.get("jvp_jaxpr_fun") or params.get("fwd_jaxpr_thunk")
+    if rule is None:
+        return tuple((name, _key(value, rules)) for name, value in sorted(params.items()) if name != "name")
+    # a rule is a new object at each trace: it is known by the derivative that it makes
+    source = str(rule.debug_info.func_src_info)
+    own = equation.primitive, source, _key(params["call_jaxpr"], rules)
+    if source.split(" at ")[-1].startswith(_JAX) or own in rules:
+        return own
+    return own, _key(_derivative(equation), (*rules, own))
+
+
+def _derivative(equation: Any) -> Any:
+    """Return the program of the derivative of an equation that has a rule of its own."""
+    inputs, outputs = ([jex.Var(atom.aval) for atom in side] for side in (equation.invars, equation.outvars))
+    alone, info = equation.replace(invars=inputs, outvars=outputs), equation.params["call_jaxpr"].debug_info
+    closed = jex.ClosedJaxpr(jex.Jaxpr([], inputs, outputs, [alone], equation.effects, info), ())
+    moving = [jnp.issubdtype(v.aval.dtype, jnp.inexact) for v in inputs]
+
+    def derivative(given: list[Any], directions: list[Any]) -> Any:
+        def function(*own: Any) -> Any:
+            rest = iter(own)
+            return jex.jaxpr_as_fun(closed)(*(next(rest) if m else x for m, x in zip(moving, given, strict=True)))
+
+        varied = [x for m, x in zip(moving, given, strict=True) if m]
+        if equation.primitive is primitives.custom_jvp_call_p:
+            return jax.jvp(function, varied, directions)
+        return jax.vjp(function, *varied)[1](directions)
+
+    like = [jax.ShapeDtypeStruct(v.aval.shape, v.aval.dtype) for v in inputs]
+    if equation.primitive is primitives.custom_jvp_call_p:
+        return jax.make_jaxpr(derivative)(like, [x for m, x in zip(moving, like, strict=True) if m])
+    return jax.make_jaxpr(derivative)(like, [jax.ShapeDtypeStruct(v.aval.shape, v.aval.dtype) for v in outputs])

@@ -1,0 +1,101 @@
+"""Games whose rewards and kernels, where they are functions of users, are traced as they are now."""
+
+from typing import Any, ClassVar, TypeVar
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from .. import _checks
+from .._traced import AbstractStandIn, TracedFunction, given_function, keyed, trace
+from .._typing import Array, Scalar
+from ..kernels import AbstractKernel
+from .base import AbstractGame
+from .rewards import PairwiseReward
+
+Game = TypeVar("Game", bound=AbstractGame)
+
+
+class TracedTheta(AbstractStandIn):
+    """Θ_t(x) as a program for `x` of one shape, `[S, A]` or `[S, 1]`; for the other one it is repeated, or mapped."""
+
+    function: TracedFunction
+    num_columns: int = eqx.field(static=True)
+    shown: ClassVar[str] = "function"
+
+    def __call__(self, t: Scalar, x: Array) -> Array:
+        if x.shape[1] == self.num_columns:
+            return self.function(t, x)
+        if x.shape[1] == 1:
+            return self.function(t, jnp.broadcast_to(x, (x.shape[0], self.num_columns)))
+        return jax.vmap(lambda column: self.function(t, column[:, None])[:, 0], in_axes=1, out_axes=1)(x)
+
+
+def trace_game(game: Game, dtype: Any = None) -> Game:
+    """Return the game with the functions of users in it as programs of what they compute now.
+
+    What they read (a global, an attribute, a table) is an array of the game that is returned. Every public function
+    that compiles code for a game begins with this; the library's own rewards and kernels, which read nothing but
+    their fields, stay as they are.
+
+    Args:
+      game: the game.
+      dtype: the precision in which the programs compute; None: the game's.
+    """
+    kernel, reward = game.kernel, game.reward
+    seen = jax.ShapeDtypeStruct(
+        (game.num_states,) if game.observes == "states" else (game.num_states, game.num_actions),
+        game.dtype if dtype is None else dtype,
+    )
+    time = jax.ShapeDtypeStruct((), jnp.int32)
+    arguments = {"z": seen} if game.is_stationary else {"t": time, "mean_field": seen}
+    if not is_own(kernel):
+        kernel = _traced("kernel", kernel, arguments, dtype)
+    if type(reward) is PairwiseReward:
+        if not (is_own(reward.L) and is_own(reward.theta)):
+            reward = _pairwise(reward, {"t": time, "mean_field": seen}, dtype)
+    elif not is_own(reward):
+        reward = _traced("reward", reward, arguments, dtype)
+    if kernel is game.kernel and reward is game.reward:
+        return game
+    return eqx.tree_at(lambda g: (g.kernel, g.reward), game, (kernel, reward))
+
+
+def as_given(game: Game, given: Game) -> Game:
+    """Return a game with the functions of the user that its programs were made from, and its own arrays."""
+    kernel, reward = given_function(game.kernel, given.kernel), game.reward
+    if type(reward) is PairwiseReward:
+        L, theta = (given_function(getattr(reward, name), getattr(given.reward, name)) for name in ("L", "theta"))
+        reward = PairwiseReward(L, theta)
+    else:
+        reward = given_function(reward, given.reward)
+    return eqx.tree_at(lambda g: (g.kernel, g.reward), game, (kernel, reward))
+
+
+def is_own(function: Any) -> bool:
+    """Tell whether a function is None or the library's own, which reads nothing but its arrays."""
+    if function is None or isinstance(function, AbstractKernel | AbstractStandIn):
+        return True
+    is_array = [isinstance(leaf, jax.Array | np.ndarray) for leaf in jax.tree.leaves(function)]
+    return isinstance(function, eqx.Module) and type(function).__module__.startswith("mfgjax.") and all(is_array)
+
+
+def _pairwise(reward: PairwiseReward, arguments: dict[str, Any], dtype: Any) -> PairwiseReward:
+    L, theta = reward.L, reward.theta
+    if not is_own(L):
+        L = _traced("reward.L", L, arguments, dtype)
+    if not is_own(theta):
+        x = eqx.filter_eval_shape(L, *arguments.values())
+        function = _traced("reward.theta", theta, {"t": arguments["t"], "x": x}, dtype)
+        theta = TracedTheta(function, x.shape[1]) if isinstance(function, TracedFunction) else function
+    return PairwiseReward(L, theta)
+
+
+def _traced(name: str, function: Any, arguments: dict[str, Any], dtype: Any) -> Any:
+    with _checks.explained(name, ", ".join(arguments), "now"):
+        if getattr(function, "takes_lanes", False):
+            held = keyed(function, *arguments.values(), takes_lanes=True)
+            if held is not None:
+                return held
+        return trace(function, *arguments.values(), dtype=dtype)

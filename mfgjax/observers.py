@@ -1,0 +1,45 @@
+"""Functions of users that look at an equilibrium: outputs of sweeps, objectives of designs."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from ._result import Result
+from ._traced import ObservedFunction, key_of_call
+from .equilibrium import Equilibrium
+from .model import FiniteHorizonGame, StationaryGame
+from .responses import AbstractResponse
+from .solve import seen_shape
+
+
+def observer(
+    function: Callable, game: FiniteHorizonGame | StationaryGame, response: AbstractResponse, criterion: str
+) -> ObservedFunction:
+    """Return a function `(game, response, equilibrium)` that is compiled anew if it, or what it reads, has changed.
+
+    Args:
+      function: of the user.
+      game: one of those that it will be given, with its functions as programs.
+      response: likewise.
+      criterion: of the equilibria.
+    """
+    key = key_of_call(function, game, response, _equilibrium_of(game, criterion))
+    return ObservedFunction(function, key)
+
+
+def _equilibrium_of(game: FiniteHorizonGame | StationaryGame, criterion: str) -> Equilibrium:
+    """Return an equilibrium of shapes in place of numbers."""
+
+    def shaped(*shape: int, dtype: Any = game.dtype) -> Any:
+        return jax.ShapeDtypeStruct(shape, dtype)
+
+    times = () if game.is_stationary else (game.horizon + 1,)
+    states, pairs = shaped(*times, game.num_states), shaped(*times, game.num_states, game.num_actions)
+    whole, one = shaped(dtype=jnp.int32), shaped()
+    result = jax.eval_shape(Result, whole, whole)
+    seen = shaped(*seen_shape(game))
+    return Equilibrium(
+        seen, pairs, pairs, states, pairs, one, one, one, whole, shaped(0), result, criterion, game.observes
+    )
