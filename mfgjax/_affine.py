@@ -267,7 +267,7 @@ def _comparison(walk: _Walk, equation: Any, inputs: list[Any]) -> list[Any]:
         walk.require(jnp.isfinite(x.values))
         return _bind(equation, [x.values[0], y.values[0]])
     difference = x.values - y.values
-    margin = (x.steps + y.steps + 2) * walk.eps * (x.size + y.size)
+    margin = jnp.where(jnp.isinf(difference), 0, (x.steps + y.steps + 2) * walk.eps * (x.size + y.size))
     walk.require((difference > margin).all(axis=0) | (difference < -margin).all(axis=0))
     return _bind(equation, [x.values[0], y.values[0]])
 
