@@ -315,7 +315,7 @@ def _condition(
     words = ", ".join([*_law_words(game.num_states, law, in_z), f"s = {s}, {action} = {a}"])
     words += f", tail of s' >= {k + 1}" if name.startswith("tails") else ""
     # tables may come from sums of larger numbers, of which nothing is known: what may be their rounding is left open
-    if worst > 32 * float(jnp.finfo(game.dtype).eps) * scale * game.num_states**0.5 + differences.rounding[place]:
+    if worst > max(16 * float(jnp.finfo(game.dtype).eps) * scale, differences.rounding[place]):
         return Condition(name, "fails", worst, words)
     within = (known >= -np.where(reached, differences.rounding, 0)).all()
     # without z each law is a test of its own; all laws lie between the point masses if z enters affinely

@@ -82,9 +82,9 @@ def derive_payoffs(game: FiniteHorizonGame) -> Payoffs:
       NotDerivable: saying why, if a program cannot be read, or the tables would be too large.
     """
     reward = game.reward
-    if isinstance(reward, TableReward):
+    if type(reward) is TableReward:  # what a class of the user's computes is not known by its parents
         return _constant(game, reward)
-    if isinstance(reward, PairwiseReward):
+    if type(reward) is PairwiseReward:
         try:
             return _pairwise_reward(game, reward)
         except NotDerivable:
@@ -99,9 +99,9 @@ def derive_payoffs(game: FiniteHorizonGame) -> Payoffs:
 
 def _pairwise_reward(game: FiniteHorizonGame, reward: PairwiseReward) -> Payoffs:
     how = "interaction from its table{}"
-    if isinstance(reward.L, OwnStateInteraction | SuccessorInteraction):
+    if type(reward.L) in (OwnStateInteraction, SuccessorInteraction):
         return _one_node(game, reward.theta, reward.L, how)
-    if isinstance(reward.L, DenseInteraction):
+    if type(reward.L) is DenseInteraction:
         return _pairwise(game, reward.theta, reward.L.table, how)
     table = _known(_affine_table(game, reward.L))
     if table is None:
