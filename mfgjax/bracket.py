@@ -126,7 +126,10 @@ class Bracket:
             return (
                 f"holds: complementarities hold, hence the map is isotone; every step kept the order; {ends}, {reach}."
             )
-        return f"unknown: every step kept the order, but complementarities were not shown to hold; {ends}."
+        shown = "complementarities were not shown to hold"
+        if self.complementarity is not None and not self.complementarity.affine and not self.complementarity.fails:
+            shown = f"complementarities were {self.complementarity.how}"
+        return f"unknown: every step kept the order, but {shown}; {ends}."
 
     def __repr__(self) -> str:
         return f"Bracket(distance={self.distance:.3g}, {self.certificate})"
@@ -185,7 +188,7 @@ def bracket(
     if tolerance < 8 * eps:
         raise ValueError(f"`atol` is {tolerance:.1e}, which {game.dtype} cannot reach: use at least {8 * eps:.1e}.")
     response, throw = fit_response(game, response), _checks.boolean("throw", throw)
-    game, ends = trace_game(game), []
+    given, game, ends = game, trace_game(game), []
     for state, tie in ((0, "smallest"), (game.num_states - 1, "largest")):
         tied = response
         if isinstance(response, AbstractTrembling):
@@ -200,7 +203,7 @@ def bracket(
     distance = float(np.abs(np.asarray(least.mean_field) - np.asarray(greatest.mean_field)).sum() / 2)
     # a prior may lean to high actions in low states, whatever the game
     proved = isinstance(response, _ISOTONE) and response.prior_table is None and np.asarray(game.available).all()
-    checked = check_complementarity(game) if proved else None
+    checked = check_complementarity(given) if proved else None
     return Bracket(least, greatest, rising, falling, distance, checked)
 
 

@@ -165,3 +165,12 @@ def test_times_of_other_scales_do_not_hide_attraction():
     skew[2, :, 0] = 1e-5 * np.array([[0, 1, -1], [-1, 0, 1], [1, -1, 0]])
     cycle = mfg.FiniteHorizonGame(np.full((3, 2, 3), 1 / 3), mfg.PairwiseReward(skew), np.full(3, 1 / 3), 2)
     assert bounds_of(cycle, soft(1.0))["potential"].word == "fails"
+
+
+def test_a_derivative_that_is_stopped_proves_no_potential():
+    """R(μ) = A μ with a skew matrix A is no gradient, whatever derivative its program tells."""
+    skew = jnp.asarray([[0.0, 1.0, -1.0], [-1.0, 0.0, 1.0], [1.0, -1.0, 0.0]])
+    kernel = np.repeat(np.eye(3)[:, None], 2, axis=1)
+    for seen, words in ((lambda m: m, {"fails"}), (jax.lax.stop_gradient, {"unknown", "fails"})):
+        game = mfg.FiniteHorizonGame(kernel, lambda t, m, seen=seen: (skew @ seen(m))[:, None], np.full(3, 1 / 3), 2)
+        assert mfg.certify(game, soft(0.1))["potential"].word in words

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from helpers import assert_close
 
 import mfgjax as mfg
 
@@ -155,3 +156,95 @@ def test_a_next_state_that_falls_with_the_state_at_one_decision_has_no_complemen
     policy = np.asarray(mfg.respond(game, np.full(num_states, 0.2), mfg.Greedy()).policy)
     after = np.array([mfg.propagate(game, policy, law) for law in np.eye(num_states)])
     assert (after[3, -1] > after[4, -1] + 0.08) and mfg.bracket(game, mfg.Greedy()).certificate.startswith("unknown")
+
+
+def two_states(up, rewards=((0.0, -0.1), (1.0, 0.9))):
+    """Whatever one does, the next state is 1 with probability up(p), p the share in it."""
+
+    def kernel(z):
+        p = up(z[1])
+        return jnp.broadcast_to(jnp.stack([1 - p, p]), (2, 2, 2))
+
+    return mfg.StationaryGame(kernel, np.array(rewards), 0.5)
+
+
+@pytest.mark.parametrize(
+    "up",
+    [
+        lambda p: 0.1 + 0.5 * p + 0.15 * jnp.maximum(0, 1 - jnp.abs(p - 0.5) / 0.02),
+        lambda p: 0.1 + 0.5 * p - 0.3 * jnp.exp(-(((p - 0.37) / 1e-3) ** 2)),
+        lambda p: jnp.asarray([0.1, 0.5, 0.3, 0.7, 0.7])[(4.999 * p).astype(int)],
+        lambda p: jnp.where(p > 0.999, 0.2, 0.1 + 0.5 * p),
+        lambda p: jnp.round(0.1 + 0.5 * p, 2),
+    ],
+    ids=["bump", "dip", "table by the law", "step", "rounded"],
+)
+def test_what_bends_between_sampled_laws_is_never_said_to_hold(up):
+    """The bump has three fixed points and is not isotone, but no sampled law lies on its falling side."""
+    found = mfg.bracket(two_states(up), mfg.Trembling(0.1), throw=False)
+    assert found.complementarity is not None and not found.complementarity.affine
+    assert not found.complementarity.holds and not found.certificate.startswith("holds")
+    if not found.complementarity.fails and found.certificate.startswith("unknown"):
+        assert "sampled at 66 laws, not proved" in found.certificate
+    assert "sampled at 66 laws, not proved" in str(found.complementarity)
+
+
+def test_what_bends_at_no_law_holds():
+    """A clip that never clips, shares of a sum that is 1, and a guard against an empty population."""
+    for up in (lambda p: jnp.clip(0.1 + 0.5 * p, 0.0, 1.0), lambda p: jnp.where(p >= -1, 0.1 + 0.5 * p, 0.9)):
+        found = mfg.bracket(two_states(up), mfg.Trembling(0.1))
+        assert found.certificate.startswith("holds") and "reached from every law" in found.certificate
+        assert_close(found.least.mean_field[1], 0.2, atol=1e-11)  # p = 0.1 + 0.5 p
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("scale", [1e-20, 1e-6, 1.0, 1e6])
+def test_violations_count_on_the_scale_of_what_is_violated(dtype, scale):
+    """r(1,1) falls short of additivity by 1e-5; a reward far off that is a billion times larger hides nothing of it."""
+    rewards = scale * np.array([[0, -0.1, -0.2], [1, 0.9 - 1e-5, 0.8], [2, 1.9, 1.8]])
+    kernel = np.full((3, 3, 3), 1 / 3)
+    with jax.enable_x64(dtype == np.float64):
+        found = mfg.check_complementarity(mfg.StationaryGame(kernel.astype(dtype), rewards.astype(dtype), 0.5))
+        assert [c.name for c in found.fails][:1] == ["r supermodular in (s,a)"]
+        whole = scale * np.array([[0, -0.1, -0.2], [1, 0.9, 0.8], [2, 1.9, 1.8]])
+        assert mfg.check_complementarity(mfg.StationaryGame(kernel.astype(dtype), whole.astype(dtype), 0.5)).holds
+        rewards[2] += 1e9 * scale
+        found = mfg.check_complementarity(mfg.StationaryGame(kernel.astype(dtype), rewards.astype(dtype), 0.5))
+        assert not found.holds
+
+
+def test_rewards_that_are_lost_in_sums_with_larger_numbers_are_not_judged():
+    """r + 1e14 z_0 − 1e14 z_0 keeps 1/64 of r at best: rounding is no excuse for a violation."""
+    rewards = jnp.asarray([[0.0, -0.1], [1.0, 0.89]])
+    game = mfg.StationaryGame(
+        np.full((2, 2, 2), 0.5),
+        lambda z: (rewards + 1e14 * z[0]) - 1e14 * z[0],
+        0.5,
+        available=np.ones((2, 2), bool),
+    )
+    assert not mfg.check_complementarity(game, "action").holds
+
+
+def test_a_best_action_that_falls_between_point_masses_is_not_said_to_rise():
+    """max_a r is 1 in state 0 at both point masses, 0.9 in state 1 between them, as its two actions take turns."""
+    at_points = np.zeros((2, 2, 2))
+    at_points[:, 0] = 0.9
+    at_points[0, 1], at_points[1, 1] = [1, 0], [0, 1]
+    kernel = np.full((2, 2, 2), 0.5)
+    game = mfg.StationaryGame(kernel, Affine(jnp.asarray(at_points)), 0.5, available=np.ones((2, 2), bool))
+    between = np.asarray(game.reward_at(0, np.array([0.5, 0.5]))).max(axis=1)
+    assert between[0] > between[1]
+    status = {c.name: c.status for c in mfg.check_complementarity(game, "action").conditions}
+    assert status["r at its best action non-decreasing in s"] != "holds"
+
+
+def test_a_kernel_that_is_unsound_with_all_in_a_middle_state_is_named():
+    def kernel(z):
+        p = 0.1 + 1.5 * z[1]
+        return jnp.broadcast_to(jnp.stack([1 - p, jnp.zeros(()), p]), (3, 1, 3))
+
+    initial = np.array([0.5, 0.0, 0.5])
+    with pytest.raises(ValueError, match=r"`kernel\[0, 0.*with all in state 1"):
+        mfg.check_complementarity(
+            mfg.StationaryGame(kernel, np.zeros((3, 1)), 0.5, initial=initial, available=np.ones((3, 1), bool))
+        )

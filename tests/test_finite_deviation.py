@@ -395,3 +395,41 @@ def test_more_bad_input_is_one_sentence():
     )
     with pytest.raises(ValueError, match="no exact method fits for populations up to 1e9"):
         mfg.finite.smallest_population(opaque, np.full((2, 2), 0.5), 0.1)
+
+
+@pytest.mark.parametrize("of_pairs", [False, True])
+def test_what_a_gather_fills_in_is_no_part_of_the_mean_field(of_pairs):
+    """The reward sees μ(1), and 1 where it reads beyond the last state; all others are counted one by one."""
+
+    def crowd(t, mu):
+        return jnp.take(mu, jnp.array([1, 5]), mode="fill", fill_value=1.0)[:, None] * jnp.array([-1.0, -0.6])
+
+    reward = mfg.PairwiseReward(crowd, mfg.Power(1.0, 2)) if of_pairs else crowd
+    shares, policy = np.array([0.3, 0.7]), np.array([[0.2, 0.8], [0.9, 0.1]])
+    game = mfg.FiniteHorizonGame(np.eye(2)[:, None].repeat(2, axis=1), reward, shares, 1)
+    found = mfg.finite.deviation_gain(game, policy, 4)
+    assert found.method == "closed form"
+    value = 0.0
+    for s in range(2):
+        for k in range(4):  # of the three others in state 1
+            chance = [1, 3, 3, 1][k] * 0.7**k * 0.3 ** (3 - k)
+            seen = (k + (s == 1)) / 4 if s == 0 else 1.0
+            pay = np.array([-seen, -0.6 * seen])
+            value += 2 * shares[s] * chance * (policy[s] @ (pay**2 if of_pairs else pay))  # nobody moves
+    assert_close(found.value, value, rtol=1e-12)
+
+
+def test_a_class_of_ones_own_is_not_taken_for_its_parent():
+    """A power with a cap is no polynomial, a table that is read backwards is no table."""
+
+    class Capped(mfg.Power):
+        def __call__(self, t, x):
+            return jnp.minimum(super().__call__(t, x), 0.1)
+
+    shares = np.array([0.3, 0.7])
+    reward = mfg.PairwiseReward(mfg.OwnStateInteraction(np.zeros((2, 1)), np.ones((2, 1))), Capped(1.0, 2))
+    game = mfg.FiniteHorizonGame(np.eye(2)[:, None], reward, shares, 1)
+    found = mfg.finite.deviation_gain(game, np.ones((2, 1)), 2)
+    assert found.method != "closed form"
+    # an agent sees half of all, or all, at its own state: both beyond the cap
+    assert_close(found.value, 0.2, rtol=1e-12)

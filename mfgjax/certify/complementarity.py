@@ -3,12 +3,13 @@
 A bounded non-decreasing function of the next state is a constant plus a mixture of the steps 1{s' ≥ k}. So what is
 asked of Σ f(s') P(s'|s,a,z) for all such f is asked of the tails T_k(s,a,z) = P(s' ≥ k|s,a,z) alone; and
 monotonicity, supermodularity and increasing differences on a grid hold if they hold between neighbours. In z they are
-tested between point masses on neighbouring states, which is exact where rewards and tails are affine in z, and between
-random laws of which one dominates the other.
+tested between point masses on neighbouring states. That proves them where the programs of rewards and kernel are
+affine in z; elsewhere violations are looked for among random laws of which one dominates the other.
 """
 
 import dataclasses
 from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -16,10 +17,19 @@ import jax.numpy as jnp
 import numpy as np
 
 from .. import _checks
+from .._affine import NotAffine, affine_in_law
 from .._typing import Array
+from ..kernels import DenseKernel
 from ..model import StationaryGame, trace_game
+from ..model.parts import check_kernel_values
 
-_NUM_LAWS = 32
+_NUM_PAIRS = 32
+
+_OF_DATA = 2
+"""What numbers in rewards and kernels may be off from those meant, in spacings of numbers of their size."""
+
+_MOST_LOST = 2.0**-16
+"""Rounding, as a share of the largest value, up to which differences are judged."""
 
 NOWHERE = "nowhere: there is nothing to compare"
 """The place of a condition on neighbours where one state, or one action, has none."""
@@ -31,7 +41,8 @@ class Condition:
 
     Attributes:
       name: what is asked.
-      status: "holds", "fails", or "no violation found" where the test in z is not exact.
+      status: "holds", "fails", or "no violation found" where nothing is proved: laws were sampled, or the violation
+        is so small that it may be rounding.
       violation: by how much it is violated at worst, in units of reward or probability; ≤ 0 if it is not.
       where: the place of that, in words.
     """
@@ -79,15 +90,22 @@ class Complementarity(Verdicts):
     Attributes:
       form: "action" or "post-decision": what was taken for the action.
       conditions: each with its worst violation and where it is.
-      affine: whether rewards and tails are affine in z at all laws that were tried.
+      affine: whether the programs of rewards and kernel were proved to be affine in z.
+      num_laws: at how many laws they were tried.
     """
 
     affine: bool
+    num_laws: int
+
+    @property
+    def how(self) -> str:
+        """What the verdicts rest on, as the end of a sentence."""
+        if self.affine:
+            return "affine in the population by their programs"
+        return f"sampled at {self.num_laws} laws, not proved"
 
     def __str__(self) -> str:
-        affine = "affine" if self.affine else "not affine"
-        what = f"Strategic complementarities, {self.form} form"
-        return self._table(f"{what}; in the population: {affine} at the laws tried")
+        return self._table(f"Strategic complementarities, {self.form} form; rewards and moves {self.how}")
 
 
 def check_complementarity(game: StationaryGame, form: str | None = None, *, seed: int = 0) -> Complementarity:
@@ -115,11 +133,13 @@ def check_complementarity(game: StationaryGame, form: str | None = None, *, seed
       seed: of the random laws.
 
     Returns:
-      A `Complementarity`, whose text is a table. Conditions in z "hold" if rewards and tails are affine in z at all
-      laws tried; else it is only said that no violation was found.
+      A `Complementarity`, whose text is a table. Conditions "hold" if the programs of rewards and kernel are proved
+      to be affine in z, and no difference is violated by more than rounding, on its own scale; else it is only said
+      that no violation was found.
 
     Raises:
-      ValueError: if an argument is of the wrong kind.
+      ValueError: if an argument is of the wrong kind, or the kernel or the reward is unsound where all are in one
+        state.
 
     Source: Lee et al. (2021), arXiv:2006.11683, definition 1, after Adlakha and Johari (2013), Operations Research
     61(4); Topkis (1998), Supermodularity and Complementarity.
@@ -131,28 +151,84 @@ def check_complementarity(game: StationaryGame, form: str | None = None, *, seed
         raise ValueError("`game` observes the joint law of states and actions; the test orders laws of states.")
     if not np.asarray(game.available).all():
         raise ValueError("`game` lacks actions in some states; the test needs all of them everywhere.")
-    game = trace_game(game)
-    laws = _laws(game.num_states, np.random.default_rng(_checks.integer_at_least("seed", seed, 0)))
-    tails, rewards = (np.asarray(x) for x in _functions(game, jnp.asarray(laws, game.dtype)))
-    S = game.num_states
-    points, mixed = slice(0, S), laws[S:]
-    affine = all(
-        np.abs(f[S:] - np.tensordot(mixed, f[points], axes=1)).max(initial=0) <= _slack(game, f)
-        for f in (tails, rewards)
-    )
-    found = [_report(game, name, tails, rewards, affine) for name in ([form] if form else ["action", "post-decision"])]
+    rng = np.random.default_rng(_checks.integer_at_least("seed", seed, 0))
+    rows, rewards = (_proved(game, part) for part in ("kernel", "reward"))
+    affine = rows is not None and rewards is not None
+    if rows is None or rewards is None:
+        laws = jnp.asarray(_laws(game.num_states, rng), game.dtype)
+        rows, rewards = (_sampled(x) for x in _functions(trace_game(game), laws))
+    _check_sound(game, rows.values, rewards.values)
+    # probabilities that sum to 1 are known on the scale of 1
+    tails = _Table(*(x[..., ::-1].cumsum(axis=-1)[..., ::-1][..., 1:] for x in rows))
+    tails = tails._replace(rounding=tails.rounding + _OF_DATA * float(jnp.finfo(game.dtype).eps))
+    parts = tails, _Table(*(x[..., None] for x in rewards))
+    found = [_report(game, name, *parts, affine) for name in ([form] if form else ["action", "post-decision"])]
     return next((report for report in found if report.holds), found[0])
 
 
-def _slack(game: StationaryGame, values: np.ndarray) -> float:
-    """Return what counts as rounding: differences of sums over the states."""
-    return 16 * float(jnp.finfo(game.dtype).eps) * max(1.0, float(np.abs(values).max(initial=0))) * game.num_states**0.5
+class _Table(NamedTuple):
+    """Values at laws, which lead: the point masses, then what was sampled; and what each may be off by rounding."""
+
+    values: np.ndarray
+    rounding: np.ndarray
+
+
+def _proved(game: StationaryGame, part: str) -> _Table | None:
+    """Return rows or rewards at the point masses, if their program is affine in z.
+
+    They are computed in double precision, so that of a game in single precision its data alone are rounded.
+    """
+    with jax.enable_x64(True):
+        traced = trace_game(game, jnp.float64)
+        wide = jax.tree.map(lambda x: x.astype(jnp.float64) if eqx.is_inexact_array(x) else x, traced)
+        found = _at_points(wide, part)
+    if found is None or not bool(found[-1]):
+        return None
+    values, size, steps = np.asarray(found[0]), np.asarray(found[1]), found[2]
+    data = _OF_DATA * float(jnp.finfo(game.dtype).eps)
+    rounding = size * data + size * steps * float(np.finfo(np.float64).eps) / 2
+    scale = np.abs(values).max(initial=0) if part == "reward" else 1.0
+    # sums of numbers that are much larger than the result leave nothing to judge
+    return _Table(values, rounding) if (rounding <= _MOST_LOST * scale).all() and np.isfinite(values).all() else None
+
+
+def _sampled(values: Array) -> _Table:
+    table = np.asarray(values, dtype=float)
+    return _Table(table, np.zeros_like(table))
+
+
+@eqx.filter_jit
+def _at_points(game: StationaryGame, part: str) -> tuple[Array, Array, int, Any] | None:
+    functions = {"kernel": lambda z: _rows(game, z), "reward": lambda z: game.reward_at(jnp.int32(0), z)}
+    try:
+        found, holds = affine_in_law(functions[part], (game.num_states,), game.dtype)
+    except NotAffine:
+        return None
+    return *found, holds
+
+
+def _rows(game: StationaryGame, z: Array) -> Array:
+    """Return P(s'|s,a,z), `[S, A, S]`."""
+    kernel = game.kernel_at(jnp.int32(0), z)
+    if isinstance(kernel, DenseKernel):
+        return kernel.probabilities[0]
+    identity = jnp.eye(game.num_states, dtype=game.dtype)
+    return jax.vmap(kernel.expect, in_axes=1, out_axes=2)(identity)
+
+
+def _check_sound(game: StationaryGame, rows: np.ndarray, rewards: np.ndarray) -> None:
+    """Refuse rows that are no probabilities, and rewards that are not finite, at the point masses."""
+    for j, (row, pay) in enumerate(zip(rows[: game.num_states], rewards, strict=False)):
+        row, pay = row.astype(game.dtype), pay.astype(game.dtype)
+        row = np.where(row >= -_checks.row_slack(row.dtype), np.maximum(row, 0), row)  # 1 − Σ may be rounded below 0
+        check_kernel_values(DenseKernel(row), np.ones((1, *row.shape[:2]), bool), f" with all in state {j}")
+        _checks.all_true("reward", pay, np.isfinite(pay), "it must be a finite number", f" with all in state {j}")
 
 
 def _laws(num_states: int, rng: np.random.Generator) -> np.ndarray:
     """Return the point masses in order, then pairs of random laws of which the second dominates the first."""
     laws = list(np.eye(num_states))
-    for _ in range(_NUM_LAWS):
+    for _ in range(_NUM_PAIRS):
         low = rng.dirichlet(np.full(num_states, rng.choice([0.1, 1.0])))
         up = np.triu(rng.dirichlet(np.full(num_states, 0.3), size=num_states))  # mass moves to states above
         up[:, -1] += 1 - up.sum(axis=1)
@@ -162,41 +238,50 @@ def _laws(num_states: int, rng: np.random.Generator) -> np.ndarray:
 
 @eqx.filter_jit
 def _functions(game: StationaryGame, laws: Array) -> tuple[Array, Array]:
-    """Return the tails `[laws, S, A, k]` for k = 1..S−1 and the rewards `[laws, S, A]`."""
-    steps = jnp.triu(jnp.ones((game.num_states, game.num_states), game.dtype)).T[:, 1:]  # 1{s' ≥ k}, by s' and k
-
-    def at(z: Array) -> tuple[Array, Array]:
-        kernel = game.kernel_at(jnp.int32(0), z)
-        tails = jax.vmap(kernel.expect, in_axes=1, out_axes=2)(steps)
-        return tails, game.reward_at(jnp.int32(0), z)
-
-    return jax.lax.map(at, laws)
+    """Return the rows `[laws, S, A, S]` and the rewards `[laws, S, A]`."""
+    return jax.lax.map(lambda z: (_rows(game, z), game.reward_at(jnp.int32(0), z)), laws)
 
 
-def _report(game: StationaryGame, form: str, tails: np.ndarray, rewards: np.ndarray, affine: bool) -> Complementarity:
+def _report(game: StationaryGame, form: str, tails: _Table, rewards: _Table, affine: bool) -> Complementarity:
     S = game.num_states
     by_form: Callable = by_post_decision if form == "post-decision" else lambda f: f
     action = "y" if form == "post-decision" else "a"
     conditions = []
-    for name, f, words in (("reward", rewards[..., None], "r"), ("next state", tails, "tails")):
-        f, g, slack = f, by_form(f), _slack(game, f)
+    for words, table in (("r", rewards), ("tails", tails)):
+        f, g = table, _Table(*map(by_form, table))
 
-        def add(what: str, differences: np.ndarray, in_z: bool, words: str = words, slack: float = slack) -> None:
-            conditions.append(_condition(game, f"{words} {what}", differences, in_z, affine, slack, action))
+        def add(what: str, differences: _Table, in_z: bool = False, words: str = words, f: _Table = f) -> None:
+            scale = float(np.abs(f.values).max(initial=0)) if words == "r" else 1.0
+            conditions.append(_condition(game, f"{words} {what}", differences, in_z, affine, scale, action))
 
-        add("non-decreasing in s", np.diff(f, axis=1), False)
-        add(f"supermodular in (s,{action})", np.diff(np.diff(g, axis=1), axis=2), False)
+        add("non-decreasing in s", _diff(f, 1))
+        add(f"supermodular in (s,{action})", _diff(_diff(g, 1), 2))
         for axis, symbol in ((1, "s"), (2, action)):
-            ahead = _in_z(np.diff(g, axis=axis), S)
-            add(f"with increasing differences in {symbol} and z", ahead, True)
-        if name == "reward":
-            add("at its best action non-decreasing in s", np.diff(f.max(axis=2, keepdims=True), axis=1), False)
+            add(f"with increasing differences in {symbol} and z", _in_z(_diff(g, axis), S), True)
+        if words == "r":
+            add("at its best action non-decreasing in s", _diff(_best(f), 1))
+            rises, best = conditions[0], conditions.pop()
+            # a maximum of affine functions is convex: point masses alone do not tell of the laws between
+            known = "no violation found" if best.status == "holds" and rises.status != "holds" else best.status
+            conditions.append(dataclasses.replace(best, status=known))
         else:
-            add(f"non-decreasing in {action}", np.diff(g, axis=2), False)
+            add(f"non-decreasing in {action}", _diff(g, 2))
             if form == "post-decision":
-                add("non-decreasing in s with y held", np.diff(g, axis=1), False)
+                add("non-decreasing in s with y held", _diff(g, 1))
             add("non-decreasing in z", _in_z(g, S), True)
-    return Complementarity(form, tuple(conditions), affine)
+    num_laws = len(rewards.values)
+    return Complementarity(form, tuple(conditions), affine, num_laws)
+
+
+def _diff(f: _Table, axis: int) -> _Table:
+    """Return differences between neighbours, of which rounding adds up."""
+    size = f.rounding.shape[axis]
+    low, high = (np.take(f.rounding, places, axis) for places in (range(size - 1), range(1, size)))
+    return _Table(np.diff(f.values, axis=axis), low + high)
+
+
+def _best(f: _Table) -> _Table:
+    return _Table(f.values.max(axis=2, keepdims=True), f.rounding.max(axis=2, keepdims=True))
 
 
 def by_post_decision(f: np.ndarray, unreached: float = np.nan) -> np.ndarray:
@@ -208,27 +293,33 @@ def by_post_decision(f: np.ndarray, unreached: float = np.nan) -> np.ndarray:
     return g
 
 
-def _in_z(f: np.ndarray, num_points: int) -> np.ndarray:
+def _in_z(f: _Table, num_points: int) -> _Table:
     """Return differences between neighbouring point masses, then within the random pairs."""
-    return np.concatenate([np.diff(f[:num_points], axis=0), f[num_points + 1 :: 2] - f[num_points::2]])
+    points = _diff(_Table(*(x[:num_points] for x in f)), 0)
+    low, high = (_Table(*(x[num_points + i :: 2] for x in f)) for i in (0, 1))
+    values = np.concatenate([points.values, high.values - low.values])
+    return _Table(values, np.concatenate([points.rounding, high.rounding + low.rounding]))
 
 
 def _condition(
-    game: StationaryGame, name: str, differences: np.ndarray, in_z: bool, affine: bool, slack: float, action: str
+    game: StationaryGame, name: str, differences: _Table, in_z: bool, affine: bool, scale: float, action: str
 ) -> Condition:
     """Return the verdict on differences `[laws, s, action, k]`, none of which should be negative."""
-    if not differences.size:
+    if not differences.values.size:
         return Condition(name, "holds", -np.inf, NOWHERE)
-    known = np.where(np.isnan(differences), np.inf, differences)
+    reached = ~np.isnan(differences.values)
+    known = np.where(reached, differences.values, np.inf)
     place = np.unravel_index(np.argmin(known), known.shape)
     worst = -float(known[place])
     law, s, a, k = (int(i) for i in place)
     words = ", ".join([*_law_words(game.num_states, law, in_z), f"s = {s}, {action} = {a}"])
     words += f", tail of s' >= {k + 1}" if name.startswith("tails") else ""
-    if worst > slack:
+    # tables may come from sums of larger numbers, of which nothing is known: what may be their rounding is left open
+    if worst > max(16 * float(jnp.finfo(game.dtype).eps) * scale, differences.rounding[place]):
         return Condition(name, "fails", worst, words)
+    within = (known >= -np.where(reached, differences.rounding, 0)).all()
     # without z each law is a test of its own; all laws lie between the point masses if z enters affinely
-    return Condition(name, "holds" if affine else "no violation found", worst, words)
+    return Condition(name, "holds" if affine and within else "no violation found", worst, words)
 
 
 def _law_words(num_states: int, law: int, in_z: bool) -> Iterator[str]:

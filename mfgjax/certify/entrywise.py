@@ -182,7 +182,10 @@ def _converted(equation: Any, inputs: list[Any]) -> Range:
     kind = equation.params["new_dtype"]
     if not jnp.issubdtype(kind, jnp.floating) or jnp.dtype(kind).itemsize < 4:
         raise NotDerivable(f"it rounds the mean field, to {kind}")
-    return moved()(equation, inputs)
+    result = moved()(equation, inputs)
+    (x,) = inputs
+    is_exact = jnp.promote_types(kind, x.value.low.dtype) == kind
+    return result._replace(affine=x.affine and is_exact)
 
 
 ENTRYWISE: dict[str, Callable] = {

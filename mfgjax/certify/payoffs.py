@@ -8,6 +8,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from .. import _checks
+from .._affine import NotAffine, affine_in_law
 from .._typing import Array, Bool, Float
 from ..model import FiniteHorizonGame, OwnStateInteraction, PairwiseReward, SuccessorInteraction
 from ..model.rewards import DenseInteraction, TableReward
@@ -80,15 +82,16 @@ def derive_payoffs(game: FiniteHorizonGame) -> Payoffs:
       NotDerivable: saying why, if a program cannot be read, or the tables would be too large.
     """
     reward = game.reward
-    if isinstance(reward, TableReward):
+    if type(reward) is TableReward:  # what a class of the user's computes is not known by its parents
         return _constant(game, reward)
-    if isinstance(reward, PairwiseReward):
+    if type(reward) is PairwiseReward:
         try:
             return _pairwise_reward(game, reward)
         except NotDerivable:
             pass  # the reward as a whole may still be read
-    value, slope, table = _read(game, game.pay_at)
+    table = _known(_affine_table(game, game.pay_at))
     if table is None:
+        value, slope = _read(game, game.pay_at)
         how = "read off the reward's program by intervals"
         return Payoffs(from_ranges(slope, False), value, None, None, False, how, True)
     return _pairwise(game, None, table, "read off the reward's program, which is affine in the mean field")
@@ -96,29 +99,63 @@ def derive_payoffs(game: FiniteHorizonGame) -> Payoffs:
 
 def _pairwise_reward(game: FiniteHorizonGame, reward: PairwiseReward) -> Payoffs:
     how = "interaction from its table{}"
-    if isinstance(reward.L, OwnStateInteraction | SuccessorInteraction):
+    if type(reward.L) in (OwnStateInteraction, SuccessorInteraction):
         return _one_node(game, reward.theta, reward.L, how)
-    if isinstance(reward.L, DenseInteraction):
+    if type(reward.L) is DenseInteraction:
         return _pairwise(game, reward.theta, reward.L.table, how)
-    _, _, table = _read(game, lambda t, seen: reward.L(t, seen))
+    table = _known(_affine_table(game, reward.L))
     if table is None:
         raise NotDerivable("the interaction is not affine in the mean field")
     return _pairwise(game, reward.theta, table, "interaction read off its program, which is affine{}")
 
 
-@eqx.filter_jit
 def interaction_table(game: FiniteHorizonGame) -> Float[Array, "T S A n"] | None:
     """Return L with L_t(s,a,μ) = Σ L μ, read off the interaction's program, or the reward's if it is not pairwise.
 
     Returns:
-      The table, over states or flattened pairs; None if the program is not affine in the mean field, cannot be read,
-      or is too large.
+      The table, over states or flattened pairs; None if the program is not proved affine in the mean field, or the
+      table would be too large.
     """
-    pairwise = isinstance(game.reward, PairwiseReward)
-    try:
-        return _read(game, (lambda t, seen: game.reward.L(t, seen)) if pairwise else game.pay_at)[2]  # pyright: ignore
-    except NotDerivable:
+    return _known(_interaction_table(game))
+
+
+@eqx.filter_jit
+def _interaction_table(game: FiniteHorizonGame) -> tuple[Array, Any] | None:
+    reward: Any = game.reward
+    return _affine_table(game, reward.L if type(reward) is PairwiseReward else game.pay_at)
+
+
+def _known(found: tuple[Array, Any] | None) -> Array | None:
+    """Return the table of a function that is known to be affine."""
+    if found is None:
         return None
+    table, holds = found
+    return table if not _checks.is_traced(holds) and bool(holds) else None
+
+
+def _affine_table(
+    game: FiniteHorizonGame, function: Callable[[Array, Array], Array]
+) -> tuple[Float[Array, "T S A n"], Any] | None:
+    """Return the table of which a function of time and mean field is the mean, if it is affine, and whether it is."""
+    shape = _seen(game)
+    if (game.horizon + 1) * game.num_states * game.num_actions * int(np.prod(shape)) > _MOST_NUMBERS:
+        return None
+    always = []
+
+    def at(t: Array) -> tuple[Array, Array]:
+        found, holds = affine_in_law(lambda seen: jnp.asarray(function(t, seen)).astype(game.dtype), shape, game.dtype)
+        always.append(holds is True)
+        return jnp.moveaxis(found.values, 0, -1), jnp.asarray(holds)
+
+    try:
+        table, holds = jax.vmap(at)(jnp.arange(game.horizon + 1, dtype=jnp.int32))
+    except NotAffine:
+        return None
+    return (table, True if all(always) else holds.all()) if table.ndim == 4 else None
+
+
+def _seen(game: FiniteHorizonGame) -> tuple[int, ...]:
+    return (game.num_states,) if game.observes == "states" else (game.num_states, game.num_actions)
 
 
 def _constant(game: FiniteHorizonGame, reward: TableReward) -> Payoffs:
@@ -131,35 +168,22 @@ def _constant(game: FiniteHorizonGame, reward: TableReward) -> Payoffs:
     return Payoffs(OneNodeSlopes(node, zero, zero), Interval(table, table), constants, None, True, how, True)
 
 
-def _read(
-    game: FiniteHorizonGame, function: Callable[[Array, Array], Array]
-) -> tuple[Interval, Interval, Array | None]:
-    """Read a function of time and mean field.
-
-    Returns:
-      Ranges of the values `[T, S, A]` and of the slopes `[T, S, A, n]`; and, of an affine function, the table
-      `[T, S, A, n]` of which it is the mean under the mean field.
-    """
-    shape = (game.num_states,) if game.observes == "states" else (game.num_states, game.num_actions)
+def _read(game: FiniteHorizonGame, function: Callable[[Array, Array], Array]) -> tuple[Interval, Interval]:
+    """Return ranges of the values `[T, S, A]` and slopes `[T, S, A, n]` of a function of time and mean field."""
+    shape = _seen(game)
     size = int(np.prod(shape))
     if (game.horizon + 1) * game.num_states * game.num_actions * size > _MOST_NUMBERS:
         raise NotDerivable(f"its derivatives would be {game.num_states * game.num_actions:,} × {size:,} numbers a time")
     box = Interval(jnp.zeros(shape, game.dtype), jnp.ones(shape, game.dtype))
-    affine = []
 
-    def at(t: Array) -> tuple[Interval, Interval, Array]:
-        def of(seen: Array) -> Array:
-            return jnp.asarray(function(t, seen)).astype(game.dtype)
+    def at(t: Array) -> tuple[Interval, Interval]:
+        found = range_of(lambda seen: jnp.asarray(function(t, seen)).astype(game.dtype), box)
+        return found.value, Interval(*(jnp.moveaxis(end, 0, -1) for end in found.slope))
 
-        found = range_of(of, box)
-        affine.append(found.affine)
-        return found.value, Interval(*(jnp.moveaxis(end, 0, -1) for end in found.slope)), of(box.low)
-
-    value, slope, base = jax.vmap(at)(jnp.arange(game.horizon + 1, dtype=jnp.int32))
+    value, slope = jax.vmap(at)(jnp.arange(game.horizon + 1, dtype=jnp.int32))
     if value.low.ndim != 3:
         raise NotDerivable("it does not return numbers by state and action")
-    # Σ μ = 1, so b + Σ l μ = Σ (b + l) μ
-    return value, slope, base[..., None] + slope.low if all(affine) else None
+    return value, slope
 
 
 def _pairwise(game: FiniteHorizonGame, theta: Callable | None, table: Array, how: str) -> Payoffs:

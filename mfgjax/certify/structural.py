@@ -92,11 +92,18 @@ def moved(*data: int) -> Callable:
     return rule
 
 
+def _gather(equation: Any, inputs: list[Any]) -> Range:
+    """What is filled in beyond the ends does not change with the mean field."""
+    result = moved(0)(equation, inputs)
+    still = equation.replace(params={**equation.params, "fill_value": 0})
+    return result._replace(slope=moved(0)(still, inputs).slope)
+
+
 STRUCTURAL: dict[str, Callable] = {
     "dot_general": _dot_general,
     "reduce_max": _reduce_extreme(jnp.max),
     "reduce_min": _reduce_extreme(jnp.min),
-    "gather": moved(0),
+    "gather": _gather,
     "dynamic_slice": moved(0),
     "dynamic_update_slice": moved(0, 1),
     "scatter": moved(0, 2),

@@ -260,9 +260,23 @@ def potential(game: FiniteHorizonGame, payoffs: Payoffs | None, key: Array) -> P
         weight = available.reshape(size).astype(game.dtype)
         project = jnp.diag(weight) - weight[:, None] * weight[None, :] / weight.sum()
         both = project @ jnp.where(weight[:, None] > 0, derivative.reshape(size, size), 0) @ project
-        return jnp.abs(both - both.T).max(), jnp.abs(both).max()
+        return jnp.abs(both - both.T).max(), jnp.abs(both).max(), off(t, seen, available) if affine else jnp.zeros(())
+
+    def off(t: Array, seen: Array, available: Array) -> Array:
+        """Return by how much the derivative misses an affine reward where all are at one place.
+
+        A derivative of the user's own, or one that is stopped, says nothing of the rewards.
+        """
+        points = jnp.eye(seen.size, dtype=game.dtype).reshape(-1, *seen.shape)
+        slopes = jax.vmap(lambda m: jax.jvp(lambda x: game.reward_at(t, x), (seen,), (m,))[1])(points)
+        values = jax.vmap(lambda m: game.reward_at(t, m))(points)
+        missed = values - values[0] - (slopes - slopes[0])
+        scale = _rounding(game) * (jnp.abs(values).max(axis=0) + jnp.abs(slopes).max(axis=0))
+        kept = available[None] & (available.reshape(-1, 1, 1) if joint else True)
+        return jnp.where(kept, jnp.abs(missed) - scale, -jnp.inf).max()
 
     found = jax.lax.map(lambda point: jax.vmap(asymmetry)(times, point, mask), points)
-    worst, largest = (jax.vmap(lambda row: counted(game, row))(part) for part in found)
+    worst, largest, missed = (jax.vmap(lambda row: counted(game, row))(part) for part in found)
     symmetric = (worst <= _rounding(game) * largest).all()  # on the scale of each time
-    return Potential(worst.max(), affine & symmetric, ~symmetric, how)
+    told = (missed <= 0).all()
+    return Potential(worst.max(), affine & symmetric & told, ~symmetric & told, how)

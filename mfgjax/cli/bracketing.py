@@ -83,7 +83,8 @@ def _content(request: RequestOfResponse, loaded: GameFile[StationaryGame], found
 
 def _told(checked: Complementarity) -> dict[str, Any]:
     conditions = [asdict(condition) | {"violation": finite(condition.violation)} for condition in checked.conditions]
-    return {"form": checked.form, "affine": checked.affine, "holds": checked.holds, "conditions": conditions}
+    told = {"form": checked.form, "affine": checked.affine, "num_laws": checked.num_laws, "holds": checked.holds}
+    return told | {"conditions": conditions}
 
 
 def _end(game: StationaryGame, end: Equilibrium, way: Ascent) -> dict[str, Any]:
@@ -120,8 +121,7 @@ def _print(title: str, found: Bracket, content: Mapping[str, Any]) -> None:
 
 
 def _conditions(title: str, checked: Complementarity) -> Table:
-    affine = "affine" if checked.affine else "not affine"
-    said = f"{title}: strategic complementarities, {checked.form} form; {affine} in the population at the laws tried"
+    said = f"{title}: strategic complementarities, {checked.form} form; rewards and moves {checked.how}"
     table = Table(title=said, title_justify="left", box=SIMPLE_HEAD, collapse_padding=True, pad_edge=False)
     for heading in ("condition", "status", "worst violation", "where"):
         table.add_column(heading, justify="right" if heading == "worst violation" else "left")

@@ -14,7 +14,7 @@ from .interaction import one_place
 def fits(game: FiniteHorizonGame) -> bool:
     """Tell whether the rewards are of this kind; Θ may be anything."""
     reward = game.reward
-    return isinstance(reward, PairwiseReward) and isinstance(reward.L, OwnStateInteraction | SuccessorInteraction)
+    return type(reward) is PairwiseReward and type(reward.L) in (OwnStateInteraction, SuccessorInteraction)
 
 
 def shift(game: FiniteHorizonGame, mu: Array, seen: Array, num_agents: Array) -> Array:

@@ -15,16 +15,16 @@ def fits(game: FiniteHorizonGame) -> bool:
     """Tell whether the rewards are of this kind."""
     reward = game.reward
     return (
-        isinstance(reward, PairwiseReward)
-        and isinstance(reward.L, OwnStateInteraction | Successors | DenseInteraction)
+        type(reward) is PairwiseReward  # what a class of the user's computes is not known by its parents
+        and type(reward.L) in (OwnStateInteraction, Successors, DenseInteraction)
         and _is_quadratic(reward.theta)
     )
 
 
 def _is_quadratic(theta: Any) -> bool:
-    if isinstance(theta, Staged):
+    if type(theta) is Staged:
         return _is_quadratic(theta.running) and _is_quadratic(theta.terminal)
-    return theta is None or (isinstance(theta, Power) and theta.exponent <= 2)
+    return theta is None or (type(theta) is Power and theta.exponent <= 2)
 
 
 def _coefficients(theta: Any, t: Scalar) -> tuple[Array, Array]:

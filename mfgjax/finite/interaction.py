@@ -20,15 +20,15 @@ def with_known_interaction(game: FiniteHorizonGame) -> FiniteHorizonGame:
     Then a reward of one's own, such as base − weight · μ(s), is computed as exactly as the library's.
     """
     reward: Any = game.reward
-    known = DenseInteraction | OwnStateInteraction | SuccessorInteraction
-    if isinstance(reward, TableReward) or (isinstance(reward, PairwiseReward) and isinstance(reward.L, known)):
+    known = (DenseInteraction, OwnStateInteraction, SuccessorInteraction)
+    if type(reward) is TableReward or (type(reward) is PairwiseReward and type(reward.L) in known):
         return game
     table = interaction_table(game)
     if table is None or not (_checks.is_traced(table) or np.isfinite(table).all()):
         return game  # actions that are not available may earn anything
     seen = (game.num_states,) if game.observes == "states" else (game.num_states, game.num_actions)
     L = DenseInteraction(table.reshape(*table.shape[:3], *seen), len(seen))
-    theta = reward.theta if isinstance(reward, PairwiseReward) else None
+    theta = reward.theta if type(reward) is PairwiseReward else None
     return eqx.tree_at(lambda g: g.reward, game, PairwiseReward(L, theta))
 
 

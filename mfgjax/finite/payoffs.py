@@ -46,7 +46,7 @@ class Plan(eqx.Module):
             assert self.key is not None
             groups = by_sampling(game, seen, num_agents, self.key, self.draws_per_group)
             return groups.mean(axis=0), groups
-        if isinstance(game.reward, TableReward):
+        if type(game.reward) is TableReward:
             return jnp.zeros(shape, DOUBLE), None
         if self.method == "enumeration":
             assert self.counts is not None
@@ -100,7 +100,7 @@ _WHY = {
 
 def _plan(game: FiniteHorizonGame, num_agents: Any, method: str) -> Plan | None:
     if method == "closed form":
-        return Plan(method) if isinstance(game.reward, TableReward) or closed_form.fits(game) else None
+        return Plan(method) if type(game.reward) is TableReward or closed_form.fits(game) else None
     if method == "binomial sum":
         return Plan(method) if binomial_sum.fits(game) else None
     if method == "Monte Carlo" or num_agents is None:

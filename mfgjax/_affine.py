@@ -1,0 +1,393 @@
+"""A proof that a function of a law is affine, read off its program (a jaxpr), one primitive after the other.
+
+An affine function on the simplex is the mixture of its values at the point masses. So every intermediate array is
+known by its values there, which also decide what looks like a bend and is none: max(z, 0) is z, as no entry of z is
+negative at a point mass. A primitive without a rule is refused.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ._typing import Array
+
+_MOST_STEPS = 64
+"""Steps of a `scan` that are followed one by one."""
+
+
+class NotAffine(Exception):
+    """A program was not proved affine; the message says why."""
+
+
+class Affine(NamedTuple):
+    """An array that is affine in the law.
+
+    Attributes:
+      values: at the point masses, which lead.
+      size: bound on the sums of absolute values that it was computed from, in the same shape.
+      steps: it is known up to `steps` times half the spacing of numbers near `size`, to first order in that.
+    """
+
+    values: Array
+    size: Array
+    steps: int
+
+
+class _Walk:
+    """A program followed at all point masses, with what must hold there for it to be affine."""
+
+    def __init__(self, num_points: int, eps: float):
+        self.num_points, self.eps = num_points, eps
+        self.holds: Any = True  # stays so unless it depends on values
+
+    def require(self, condition: Array) -> None:
+        self.holds = self.holds & jnp.all(condition)
+
+
+def affine_in_law(function: Callable[[Array], Array], shape: tuple[int, ...], dtype: Any) -> tuple[Affine, Any]:
+    """Follow a function of one law.
+
+    Args:
+      function: from a law, an array of that shape with entries ≥ 0 that sum to 1, to one array.
+      shape: of the law.
+      dtype: the same.
+
+    Returns:
+      The values at the point masses, and whether the function is proved to be affine: True, or a boolean array where
+      that depends on values. Only then do the former say something of other laws. They may be infinite or NaN.
+
+    Raises:
+      NotAffine: if a primitive has no rule, or bends whatever the values are.
+    """
+    program = jax.make_jaxpr(function)(jax.ShapeDtypeStruct(shape, dtype))
+    if len(program.jaxpr.outvars) != 1:
+        raise NotAffine("it returns several arrays")
+    size = int(np.prod(shape))
+    points = jnp.eye(size, dtype=dtype).reshape(size, *shape)
+    walk = _Walk(size, float(jnp.finfo(dtype).eps))
+    (result,) = _follow(walk, program.jaxpr, program.consts, [Affine(points, points, 0)])
+    return _lifted(walk, result), walk.holds
+
+
+def _lifted(walk: _Walk, value: Any) -> Affine:
+    if isinstance(value, Affine):
+        return value
+    values = jnp.broadcast_to(value, (walk.num_points, *jnp.shape(value)))
+    return Affine(values, jnp.abs(values), 0)
+
+
+def _follow(walk: _Walk, jaxpr: Any, consts: Sequence[Any], arguments: Sequence[Any]) -> list[Any]:
+    known: dict[Any, Any] = dict(zip((*jaxpr.constvars, *jaxpr.invars), (*consts, *arguments), strict=True))
+
+    def read(atom: Any) -> Any:
+        return atom.val if hasattr(atom, "val") else known[atom]
+
+    for equation in jaxpr.eqns:
+        outputs = _apply(walk, equation, [read(atom) for atom in equation.invars])
+        for output in outputs:
+            if isinstance(output, Affine) and not _as_fine(output.values.dtype, walk.eps):
+                raise NotAffine(f"`{equation.primitive.name}` rounds to {output.values.dtype}")
+        known.update(zip(equation.outvars, outputs, strict=True))
+    return [read(atom) for atom in jaxpr.outvars]
+
+
+def _as_fine(dtype: Any, eps: float) -> bool:
+    return jnp.issubdtype(dtype, jnp.floating) and float(jnp.finfo(dtype).eps) <= eps
+
+
+_CALLS = ("jit", "pjit", "closed_call", "core_call", "custom_jvp_call", "custom_vjp_call", "checkpoint", "remat2")
+
+
+def _apply(walk: _Walk, equation: Any, inputs: list[Any]) -> list[Any]:
+    name = equation.primitive.name
+    if name in _CALLS:
+        inner: Any = equation.params.get("call_jaxpr", equation.params.get("jaxpr"))
+        program, consts = (inner.jaxpr, inner.consts) if hasattr(inner, "consts") else (inner, ())
+        return _follow(walk, program, consts, inputs)
+    if not any(isinstance(x, Affine) for x in inputs):
+        return _bind(equation, inputs)
+    if name not in _RULES:
+        raise NotAffine(f"there is no rule for `{name}`")
+    result = _RULES[name](walk, equation, inputs)
+    return result if isinstance(result, list) else [result]
+
+
+def _bind(equation: Any, inputs: Sequence[Any]) -> list[Any]:
+    result = equation.primitive.bind(*inputs, **equation.params)
+    return list(result) if equation.primitive.multiple_results else [result]
+
+
+# --- primitives that are affine in all that may depend on the law, or in one such factor ------------------
+
+
+def _images(equation: Any, inputs: list[Any]) -> tuple[list[Array], list[Array]]:
+    """Return what the primitive makes of values, and of sizes, at all point masses."""
+    places = [i for i, x in enumerate(inputs) if isinstance(x, Affine)]
+    is_difference = equation.primitive.name == "sub"
+
+    def with_parts(others: list[Any], parts: Sequence[Array]) -> list[Any]:
+        full = list(others)
+        for i, part in zip(places, parts, strict=True):
+            full[i] = part
+        return full
+
+    def sizes_at(*parts: Array) -> list[Array]:
+        full = with_parts([_size(x) for x in inputs], parts)
+        full = [full[0], -full[1]] if is_difference else full
+        return [jnp.abs(x) for x in _bind(equation, full)]
+
+    values = jax.vmap(lambda *parts: _bind(equation, with_parts(inputs, parts)))(*(inputs[i].values for i in places))
+    return values, jax.vmap(sizes_at)(*(inputs[i].size for i in places))
+
+
+def _size(constant: Any) -> Any:
+    if isinstance(constant, Affine) or not jnp.issubdtype(jnp.result_type(constant), jnp.floating):
+        return constant
+    return jnp.abs(constant)
+
+
+def _steps(inputs: list[Any]) -> list[int]:
+    return [x.steps for x in inputs if isinstance(x, Affine)]
+
+
+def _affine_in(*data: int, rounds: bool = True) -> Callable:
+    """Return the rule of a primitive that is affine in its inputs.
+
+    Args:
+      data: numbers of the inputs in which it is; none: all. The others must not depend on the law.
+      rounds: whether the primitive computes, and does not only move entries.
+    """
+
+    def rule(walk: _Walk, equation: Any, inputs: list[Any]) -> list[Affine]:
+        if any(isinstance(x, Affine) for i, x in enumerate(inputs) if data and i not in data):
+            raise NotAffine(f"places or choices in `{equation.primitive.name}` depend on the law")
+        values, sizes = _images(equation, inputs)
+        steps = max(_steps(inputs)) + (_terms(equation, inputs) if rounds else 0)
+        return [Affine(*pair, steps) for pair in zip(values, sizes, strict=True)]
+
+    return rule
+
+
+def _terms(equation: Any, inputs: list[Any]) -> int:
+    """Return how many numbers, at most, are added up in an entry of the output."""
+    name, params = equation.primitive.name, equation.params
+    shape = jnp.shape(inputs[0].values[0] if isinstance(inputs[0], Affine) else inputs[0])
+    if name == "reduce_sum":
+        return int(np.prod([shape[axis] for axis in params["axes"]]))
+    if name == "cumsum":
+        return shape[params["axis"]]
+    if name == "dot_general":
+        return 1 + int(np.prod([shape[axis] for axis in params["dimension_numbers"][0][0]]))
+    if name.startswith("scatter"):
+        return int(np.prod(equation.invars[2].aval.shape))
+    return 1
+
+
+def _product(walk: _Walk, equation: Any, inputs: list[Any]) -> list[Affine]:
+    """Products: affine if one factor is the same at all point masses, and so at all laws."""
+    x, y = inputs
+    if equation.primitive.name == "dot_general" and not _is_plain(equation.params["precision"]):
+        raise NotAffine("`dot_general` rounds its factors")
+    if isinstance(x, Affine) and isinstance(y, Affine):
+        if equation.primitive.name == "mul":
+            walk.require(_is_constant(x) | _is_constant(y))
+        else:
+            walk.require(_is_constant(x).all() | _is_constant(y).all())
+    values, sizes = _images(equation, inputs)
+    return [Affine(values[0], sizes[0], sum(_steps(inputs)) + _terms(equation, inputs))]
+
+
+def _is_plain(precision: Any) -> bool:
+    pair = precision if isinstance(precision, tuple) else (precision,)
+    return all(one is None or isinstance(one, jax.lax.Precision) for one in pair)
+
+
+def _is_constant(x: Affine) -> Array:
+    return (x.values == x.values[:1]).all(axis=0)
+
+
+def _quotient(walk: _Walk, equation: Any, inputs: list[Any]) -> list[Affine]:
+    x, y = inputs
+    if isinstance(y, Affine):
+        walk.require(_is_constant(y))
+        walk.require(y.size <= 2 * jnp.abs(y.values))  # else rounding of y could be large in proportion
+    values = jax.vmap(lambda *parts: _bind(equation, list(parts))[0])(*(_lifted(walk, v).values for v in inputs))
+    top, bottom = _lifted(walk, x), _lifted(walk, y)
+    return [Affine(values, top.size / jnp.abs(bottom.values), top.steps + 2 * bottom.steps + 1)]
+
+
+# --- primitives that bend, or jump, elsewhere --------------------------------------------------------------
+
+
+def _two(walk: _Walk, x: Any, y: Any) -> tuple[Affine, Affine]:
+    """Return two operands in one shape: programs may pair a number with an array."""
+    first, second = _lifted(walk, x), _lifted(walk, y)
+    shape = jnp.broadcast_shapes(first.values.shape[1:], second.values.shape[1:])
+
+    def spread(part: Array) -> Array:
+        new = (1,) * (len(shape) - part.ndim + 1)
+        return jnp.broadcast_to(part.reshape(part.shape[0], *new, *part.shape[1:]), (part.shape[0], *shape))
+
+    return tuple(Affine(spread(part.values), spread(part.size), part.steps) for part in (first, second))  # pyright: ignore
+
+
+def _extreme(walk: _Walk, choose: Callable, first: Any, second: Any) -> Affine:
+    """Return max or min of two of which one is never below the other; continuous, so rounding does no harm."""
+    x, y = _two(walk, first, second)
+    walk.require((x.values >= y.values).all(axis=0) | (x.values <= y.values).all(axis=0))
+    return Affine(choose(x.values, y.values), jnp.maximum(x.size, y.size), max(x.steps, y.steps))
+
+
+def _max(walk: _Walk, equation: Any, inputs: list[Any]) -> Affine:
+    return _extreme(walk, jnp.maximum, *inputs)
+
+
+def _min(walk: _Walk, equation: Any, inputs: list[Any]) -> Affine:
+    return _extreme(walk, jnp.minimum, *inputs)
+
+
+def _clamp(walk: _Walk, equation: Any, inputs: list[Any]) -> Affine:
+    low, x, high = inputs
+    return _extreme(walk, jnp.minimum, _extreme(walk, jnp.maximum, x, low), high)
+
+
+def _abs(walk: _Walk, equation: Any, inputs: list[Any]) -> Affine:
+    (x,) = inputs
+    walk.require((x.values >= 0).all(axis=0) | (x.values <= 0).all(axis=0))
+    return Affine(jnp.abs(x.values), x.size, x.steps)
+
+
+def _comparison(walk: _Walk, equation: Any, inputs: list[Any]) -> list[Any]:
+    """A comparison that comes out the same at all laws, by more than rounding: no longer a function of the law."""
+    x, y = _two(walk, *inputs)
+    if equation.invars[0] is equation.invars[1]:  # asks whether it is a number
+        walk.require(jnp.isfinite(x.values))
+        return _bind(equation, [x.values[0], y.values[0]])
+    difference = x.values - y.values
+    margin = jnp.where(jnp.isinf(difference), 0, (x.steps + y.steps + 2) * walk.eps * (x.size + y.size))
+    walk.require((difference > margin).all(axis=0) | (difference < -margin).all(axis=0))
+    return _bind(equation, [x.values[0], y.values[0]])
+
+
+def _is_finite(walk: _Walk, equation: Any, inputs: list[Any]) -> list[Any]:
+    (x,) = inputs
+    walk.require(jnp.isfinite(x.values))
+    return _bind(equation, [x.values[0]])
+
+
+def _power(walk: _Walk, equation: Any, inputs: list[Any]) -> Any:
+    if equation.params["y"] != 1:
+        raise NotAffine("it has a power of the law")
+    return inputs
+
+
+def _select(walk: _Walk, equation: Any, inputs: list[Any]) -> list[Affine]:
+    return _affine_in(*range(1, len(inputs)), rounds=False)(walk, equation, inputs)
+
+
+def _same(walk: _Walk, equation: Any, inputs: list[Any]) -> list[Any]:
+    return list(inputs)
+
+
+# --- programs in programs ----------------------------------------------------------------------------------
+
+
+def _cond(walk: _Walk, equation: Any, inputs: list[Any]) -> list[Any]:
+    index, *arguments = inputs
+    if isinstance(index, Affine):
+        raise NotAffine("a choice depends on the law")
+    branches = equation.params["branches"]
+    if not isinstance(index, jax.core.Tracer):
+        branch = branches[int(np.clip(index, 0, len(branches) - 1))]
+        return _follow(walk, branch.jaxpr, branch.consts, arguments)
+    found = [_follow(walk, branch.jaxpr, branch.consts, arguments) for branch in branches]
+    chosen = jnp.clip(jnp.asarray(index, jnp.int32), 0, len(branches) - 1)
+
+    def choose(options: tuple[Any, ...]) -> Any:
+        if not any(isinstance(option, Affine) for option in options):
+            return jnp.stack([jnp.asarray(option) for option in options])[chosen]
+        lifted = [_lifted(walk, option) for option in options]
+        values, size = (jnp.stack([part[i] for part in lifted])[chosen] for i in (0, 1))  # pyright: ignore
+        return Affine(values, size, max(part.steps for part in lifted))
+
+    return [choose(options) for options in zip(*found, strict=True)]
+
+
+def _scan(walk: _Walk, equation: Any, inputs: list[Any]) -> list[Any]:
+    params = equation.params
+    length, num_consts, num_carry = params["length"], params["num_consts"], params["num_carry"]
+    if not 0 < length <= _MOST_STEPS:
+        raise NotAffine(f"a loop has {length} steps, but only {_MOST_STEPS} are followed")
+    consts, carry, slices = inputs[:num_consts], inputs[num_consts:][:num_carry], inputs[num_consts + num_carry :]
+    order = range(length)[::-1] if params["reverse"] else range(length)
+    outputs: list[Any] = [None] * length
+
+    def at(x: Any, i: int) -> Any:
+        return Affine(x.values[:, i], x.size[:, i], x.steps) if isinstance(x, Affine) else x[i]
+
+    for i in order:
+        found = _follow(
+            walk, params["jaxpr"].jaxpr, params["jaxpr"].consts, [*consts, *carry, *(at(x, i) for x in slices)]
+        )
+        carry, outputs[i] = found[:num_carry], found[num_carry:]
+
+    def stacked(parts: tuple[Any, ...]) -> Any:
+        if not any(isinstance(part, Affine) for part in parts):
+            return jnp.stack(parts)
+        lifted = [_lifted(walk, part) for part in parts]
+        values, size = (jnp.stack([part[i] for part in lifted], axis=1) for i in (0, 1))  # pyright: ignore
+        return Affine(values, size, max(part.steps for part in lifted))
+
+    return [*carry, *(stacked(parts) for parts in zip(*outputs, strict=True))]
+
+
+_RULES: dict[str, Callable] = (
+    {name: _affine_in() for name in ("add", "add_any", "sub", "reduce_sum", "cumsum")}
+    | {
+        name: _affine_in(rounds=False)
+        for name in (
+            "broadcast_in_dim",
+            "concatenate",
+            "convert_element_type",
+            "copy",
+            "copy_p",
+            "expand_dims",
+            "neg",
+            "pad",
+            "reshape",
+            "rev",
+            "slice",
+            "split",
+            "squeeze",
+            "stack",
+            "tile",
+            "transpose",
+        )
+    }
+    | {name: _comparison for name in ("gt", "ge", "lt", "le", "eq", "ne")}
+    | {name: _same for name in ("stop_gradient", "optimization_barrier", "device_put")}
+    | {
+        "gather": _affine_in(0, rounds=False),  # what is filled in is one more constant
+        "dynamic_slice": _affine_in(0, rounds=False),
+        "dynamic_update_slice": _affine_in(0, 1, rounds=False),
+        "scatter": _affine_in(0, 2, rounds=False),
+        "scatter-add": _affine_in(0, 2),
+        "scatter_add": _affine_in(0, 2),
+        "mul": _product,
+        "dot_general": _product,
+        "div": _quotient,
+        "max": _max,
+        "min": _min,
+        "clamp": _clamp,
+        "abs": _abs,
+        "is_finite": _is_finite,
+        "integer_pow": _power,
+        "cond": _cond,
+        "scan": _scan,
+        "select_n": _select,
+    }
+)
+"""What is not here is refused."""
