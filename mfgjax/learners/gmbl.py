@@ -6,11 +6,10 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from .. import _checks
 from .._typing import Array
 from ..kernels import DenseKernel
 from ..operators import Decision, improve, response_values
-from .base import AbstractLearner, Task
+from .base import AbstractLearner, Task, count
 from .sampling import histogram
 
 
@@ -37,8 +36,8 @@ class GMBL(AbstractLearner):
 
     num_samples: int = eqx.field(static=True)
 
-    def __init__(self, num_samples: int = 100):
-        self.num_samples = _checks.integer_at_least("num_samples", num_samples, 1)
+    def __init__(self, num_samples: int = 1_000):
+        self.num_samples = count("num_samples", num_samples)
 
     def init(self, task: Task, key: Array, z: Array) -> GMBLState:
         return GMBLState(z, jnp.zeros((task.game.num_states, task.game.num_actions), z.dtype))
