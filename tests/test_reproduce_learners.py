@@ -16,7 +16,7 @@ def test_infection_spread(tmp_path, monkeypatch):
     monkeypatch.setattr(reproduce.infection, "AGENTS", (30, 60))
     labels = []
     found = reproduce.infection_spread(EFFORT, report=labels.append)
-    assert len(labels) == 5 * 3 + 2 + 1
+    assert len(labels) == 5 * 3 + 2 + 2 + 1
     # golden values of the exact equilibria
     means = {row["c_f"]: row["least_mean_state"] for row in found.equilibria()}
     assert_close([means[c_f] for c_f in (0.05, 0.1, 0.3)], (20.359148, 19.569801, 13.778329), atol=1e-6)
@@ -25,9 +25,9 @@ def test_infection_spread(tmp_path, monkeypatch):
     assert names == ["config.json", *figures, "laws.npz", "table.csv", "table.json"]
     assert all((tmp_path / name).stat().st_size > 5_000 for name in figures)
     table = json.loads((tmp_path / "table.json").read_text(encoding="utf-8"))
-    assert table["rows"] == found.rows() and len(table["rows"]) == 18
+    assert table["rows"] == found.rows() and len(table["rows"]) == 20
     with (tmp_path / "table.csv").open(encoding="utf-8") as file:
-        assert len(list(csv.DictReader(file))) == 18
+        assert len(list(csv.DictReader(file))) == 20
     # the table is that of the laws that are written
     with np.load(tmp_path / "laws.npz") as laws:
         last = laws["run_3"][:, -1]
