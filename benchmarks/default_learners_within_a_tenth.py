@@ -4,9 +4,10 @@
 
 Infection Spread with Trembling(0.2). The bias is the mean health of the learned population less that of the
 equilibrium. Each learner starts at the equilibrium's law with Q_0 = 0 and makes 80 steps (online TMFQ, whose memory is
-longer, 200); health is averaged over the last 40 and over the seeds, and +- is one standard error over the seeds. TMFQ: T0 updates at each step, of which the
-visits count on with the given decay. GMBL: n draws of each pair at each step. Then: where IQL and MFQ are after 150
-steps from the uniform law with 1,000 agents and 20 seeds, by Q_0 and by the action that is taken among equal ones.
+longer, 200); health is averaged over the last 40 and over the seeds, and +- is one standard error over the seeds.
+TMFQ: T0 updates at each step, of which the visits count on with the given decay. GMBL: n draws of each pair at each
+step. Then: where IQL and MFQ are after 150 steps from the uniform law with 1,000 agents and 20 seeds, by Q_0 and by the
+action that is taken among equal ones.
 """
 
 import argparse
@@ -56,16 +57,15 @@ def biases(c_f: float, seeds: int, only: str) -> None:
 
 
 def starts(c_f: float) -> None:
-    game, seeds = mfg.games.infection_spread(c_f), 20
+    game = mfg.games.infection_spread(c_f)
+    print(f"c_f = {c_f}: mean health after 150 steps from the uniform law, 20 seeds")
     for tie in ("smallest", "largest"):
-        for q in (0.0, 2.0):
+        for q in (0.0, 1.8):
             for name, kind in (("IQL", learners.IQL), ("MFQ", learners.MFQ), ("online TMFQ", learners.OnlineTMFQ)):
                 learner = kind(1_000, initial_q=q)
-                run = learners.run(game, mfg.Trembling(0.2, tie=tie), learner, 150, num_seeds=seeds)
+                run = learners.run(game, mfg.Trembling(0.2, tie=tie), learner, 150, num_seeds=20)
                 found = shown(run.mean_state[:, -1])
-                print(
-                    f"  c_f = {c_f}, {tie:8} of equal actions, Q_0 = {q:g}, {name:11} mean health {found}", flush=True
-                )
+                print(f"  {tie:8} of equal actions, Q_0 = {q:g}: {name:11} {found}", flush=True)
 
 
 def main() -> None:

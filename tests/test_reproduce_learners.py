@@ -3,16 +3,18 @@
 import csv
 import json
 
+import jax
 import numpy as np
 import pytest
 from helpers import assert_close
 
-from mfgjax import reproduce
+from mfgjax import learners, reproduce
 
 EFFORT = reproduce.Effort(num_seeds=2, num_steps=6, num_agents=60)
 
 
 def test_infection_spread(tmp_path, monkeypatch):
+    monkeypatch.setattr(reproduce.learners.learners, "TMFQ", lambda: learners.TMFQ(200))
     monkeypatch.setattr(reproduce.infection, "AGENTS", (30, 60))
     labels = []
     found = reproduce.infection_spread(EFFORT, report=labels.append)
@@ -36,9 +38,11 @@ def test_infection_spread(tmp_path, monkeypatch):
     assert_close((last @ np.arange(25)).mean(), row["mean_state"], atol=1e-4)
 
 
-def test_mturk(tmp_path):
-    found = reproduce.mturk(EFFORT)
-    (ends,) = found.equilibria()
+def test_mturk_in_double_precision_whatever_jax_is_set_to(tmp_path, monkeypatch):
+    monkeypatch.setattr(reproduce.learners.learners, "TMFQ", lambda: learners.TMFQ(200))
+    with jax.enable_x64(False):
+        found = reproduce.mturk(EFFORT)
+        (ends,) = found.equilibria()
     assert_close((ends["least_mean_state"], ends["greatest_mean_state"]), (8.890705, 20.109247), atol=1e-6)
     low, high = ends["several_equilibria_between"]
     assert low < 0.164 < high

@@ -165,7 +165,7 @@ def _plan(request: LearnRequest) -> _Plan:
             raise ValueError(f"`--learners` has {name!r}; it must be some of {', '.join(LEARNERS)}.")
     for option, users in _USERS.items():
         value = getattr(request, option.replace("-", "_"))
-        if value not in (None, False) and not set(names) & set(users):
+        if value is not None and value is not False and not set(names) & set(users):
             who = " and ".join(users)
             raise ValueError(f"`--{option}` is without effect: it is for {who}, which `--learners` leaves out.")
     methods = {name: made[name]() for name in catalogue.different("--learners", names)}
