@@ -20,7 +20,7 @@ jax.config.update("jax_enable_x64", True)
 
 LEARNERS = {
     "TMFQ": learners.TMFQ(),
-    "GMBL, n = 100": learners.GMBL(100),
+    "GMBL, n = 1,000": learners.GMBL(),
     "online TMFQ": learners.OnlineTMFQ(1_000),
     "IQL": learners.IQL(1_000),
     "MFQ": learners.MFQ(1_000),

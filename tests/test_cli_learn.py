@@ -64,6 +64,11 @@ def test_an_interruption_leaves_what_was_done(tmp_path, monkeypatch, call, begin
         (("mturk", "--epsilon", "0.1", "--learners", "iql,iql"), "`--learners` has iql twice"),
         (("mturk", "--epsilon", "0.1", "--steps", "0"), "`--steps`"),
         (("mturk", "--epsilon", "0.1", "--agents", "0"), "`--agents`"),
+        (("mturk", "--epsilon", "0.1", "--agents", "2147483648", "--learners", "iql"), "counts and indices are int32"),
+        (("mturk", "--epsilon", "0.1", "--learners", "iql", "--updates", "5"), "`--updates` is without effect"),
+        (("mturk", "--epsilon", "0.1", "--learners", "iql", "--restart"), "`--restart` is without effect"),
+        (("mturk", "--epsilon", "0.1", "--learners", "tmfq", "--agents", "5"), "`--agents` is without effect"),
+        (("mturk", "--epsilon", "0.1", "--learners", "gmbl", "--initial-q", "0"), "`--initial-q` is without effect"),
     ],
 )
 def test_bad_input_is_one_sentence(arguments, sentence):
@@ -78,8 +83,36 @@ def test_another_run_in_the_folder_is_refused(tmp_path):
     assert status == 2 and "run with another `response`" in said
     status, _, said = run(*common, "--epsilon", "0.1", "--steps", "2", "--float32")
     assert status == 2 and "run with another `precision`" in said
+    status, _, said = run(*common, "--epsilon", "0.1", "--steps", "2", "--start", "highest")
+    assert status == 2 and "run with another `start`" in said
     status, _, said = run(*common, "--epsilon", "0.1", "--steps", "1")
     assert status == 2 and "has 2 steps already" in said
+
+
+def test_q_0_ties_and_start_are_options():
+    """All start at the top; one step of the greedy in a state of ties is the smallest or the largest effort."""
+    common = (
+        "learn",
+        "mturk",
+        "--epsilon",
+        "0",
+        "--learners",
+        "iql",
+        "--seeds",
+        "1",
+        "--agents",
+        "200",
+        "--steps",
+        "1",
+    )
+    found = {}
+    for tie in ("smallest", "largest"):
+        status, told, _ = run(*common, "--start", "lowest", "--tie", tie, "--initial-q", "0.5", "--json")
+        assert status == 0
+        found[tie] = json.loads(told)["rows"][0]["mean_state"]
+    # of those who stay, 0.9, one in ten loses all; newcomers have 12 on average
+    assert found["smallest"] == pytest.approx(0.1 * 12, abs=1.0)
+    assert found["largest"] == pytest.approx(0.9 * 0.9 * 4 + 0.1 * 12, abs=1.0)
 
 
 def test_reproduce_mturk_tells_its_equilibria_and_refuses_options_of_others(tmp_path):

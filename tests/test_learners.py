@@ -36,7 +36,7 @@ def test_tmfq_updates_as_equation_6_and_then_moves_the_population_once():
         for _ in range(7):
             s = update(q, visits, s)
         crowd = NEXT[crowd, np.argmax(q[crowd])]
-    found = learners.run(certain_game(), GREEDY, learners.TMFQ(7, 10), 3)
+    found = learners.run(certain_game(), GREEDY, learners.TMFQ(7, 10, decay=0), 3)
     assert_close(found.state.q[0], q, atol=1e-14)
     assert_close(found.laws[0, -1], np.eye(4)[crowd], atol=1e-14)
     assert int(found.state.state[0]) == s

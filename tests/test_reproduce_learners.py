@@ -3,20 +3,22 @@
 import csv
 import json
 
+import jax
 import numpy as np
 import pytest
 from helpers import assert_close
 
-from mfgjax import reproduce
+from mfgjax import learners, reproduce
 
 EFFORT = reproduce.Effort(num_seeds=2, num_steps=6, num_agents=60)
 
 
 def test_infection_spread(tmp_path, monkeypatch):
+    monkeypatch.setattr(reproduce.learners.learners, "TMFQ", lambda: learners.TMFQ(200))
     monkeypatch.setattr(reproduce.infection, "AGENTS", (30, 60))
     labels = []
     found = reproduce.infection_spread(EFFORT, report=labels.append)
-    assert len(labels) == 5 * 3 + 2 + 1
+    assert len(labels) == 5 * 3 + 2 + 2 + 1
     # golden values of the exact equilibria
     means = {row["c_f"]: row["least_mean_state"] for row in found.equilibria()}
     assert_close([means[c_f] for c_f in (0.05, 0.1, 0.3)], (20.359148, 19.569801, 13.778329), atol=1e-6)
@@ -25,9 +27,9 @@ def test_infection_spread(tmp_path, monkeypatch):
     assert names == ["config.json", *figures, "laws.npz", "table.csv", "table.json"]
     assert all((tmp_path / name).stat().st_size > 5_000 for name in figures)
     table = json.loads((tmp_path / "table.json").read_text(encoding="utf-8"))
-    assert table["rows"] == found.rows() and len(table["rows"]) == 18
+    assert table["rows"] == found.rows() and len(table["rows"]) == 20
     with (tmp_path / "table.csv").open(encoding="utf-8") as file:
-        assert len(list(csv.DictReader(file))) == 18
+        assert len(list(csv.DictReader(file))) == 20
     # the table is that of the laws that are written
     with np.load(tmp_path / "laws.npz") as laws:
         last = laws["run_3"][:, -1]
@@ -36,9 +38,11 @@ def test_infection_spread(tmp_path, monkeypatch):
     assert_close((last @ np.arange(25)).mean(), row["mean_state"], atol=1e-4)
 
 
-def test_mturk(tmp_path):
-    found = reproduce.mturk(EFFORT)
-    (ends,) = found.equilibria()
+def test_mturk_in_double_precision_whatever_jax_is_set_to(tmp_path, monkeypatch):
+    monkeypatch.setattr(reproduce.learners.learners, "TMFQ", lambda: learners.TMFQ(200))
+    with jax.enable_x64(False):
+        found = reproduce.mturk(EFFORT)
+        (ends,) = found.equilibria()
     assert_close((ends["least_mean_state"], ends["greatest_mean_state"]), (8.890705, 20.109247), atol=1e-6)
     low, high = ends["several_equilibria_between"]
     assert low < 0.164 < high

@@ -15,6 +15,8 @@ from .options import (
     Preset,
     SettingsOption,
     SingleOption,
+    Start,
+    Tie,
     TremblingResponse,
     real,
     refuse_options,
@@ -41,12 +43,40 @@ def learn(
     steps: Annotated[int, whole("Steps of the population.")] = 150,
     seeds: Annotated[int, whole("Runs of each learner.")] = 20,
     seed: Annotated[int, whole("Of the random numbers.")] = 0,
-    agents: Annotated[int, whole("Agents of online-tmfq, iql and mfq.")] = 1000,
-    updates: Annotated[int, whole("Updates of tmfq at each step.")] = 10_000,
-    samples: Annotated[int, whole("Draws of gmbl of each state and action at each step.")] = 1000,
+    agents: Annotated[int | None, whole("Agents of online-tmfq, iql and mfq. [dim]Default: 1000.[/dim]")] = None,
+    updates: Annotated[int | None, whole("Updates of tmfq at each step. [dim]Default: 10000.[/dim]")] = None,
+    samples: Annotated[
+        int | None, whole("Draws of gmbl of each state and action at each step. [dim]Default: 1000.[/dim]")
+    ] = None,
     memory: Annotated[
-        Memory, typer.Option(help="Of online-tmfq: older moves count less, or are forgotten at each step.")
-    ] = Memory.running,
+        Memory | None,
+        typer.Option(
+            help="Of online-tmfq: older moves count less, or are forgotten at each step, as printed. "
+            "[dim]Default: running.[/dim]",
+            show_default=False,
+        ),
+    ] = None,
+    replays: Annotated[
+        int | None,
+        whole("Of online-tmfq: so many updates of TQ-learning at each step, as printed, in place of value iteration."),
+    ] = None,
+    restart: Annotated[
+        bool, typer.Option("--restart", help="Of tmfq: values begin anew in each population, as printed.")
+    ] = False,
+    tolerance: Annotated[
+        float | None, real("Of tmfq: stop in a population once an update is smaller than this, as printed.")
+    ] = None,
+    initial_q: Annotated[
+        float | None, real("Q_0 of tmfq, online-tmfq, iql and mfq for all states and actions. [dim]Default: 0.[/dim]")
+    ] = None,
+    tie: Annotated[Tie, typer.Option(help="Which of equally good actions is taken, by its number.")] = Tie.smallest,
+    start: Annotated[
+        Start,
+        typer.Option(
+            help="The population z_0: the game's own, all in the lowest or highest state, or the least or greatest "
+            "equilibrium."
+        ),
+    ] = Start.game,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -67,6 +97,8 @@ def learn(
       mfgjax learn infection-spread --epsilon 0.2 --set c_f=0.3 --learners online-tmfq,iql --agents 5000 --out results
 
       mfgjax learn mturk --epsilon 0.1 --steps 300 --seeds 5 --json
+
+      mfgjax learn mturk --epsilon 0.1 --learners iql,mfq --tie largest --start greatest
     """
     from .learning import LearnRequest, run
 
@@ -83,7 +115,13 @@ def learn(
             agents=agents,
             updates=updates,
             samples=samples,
-            memory=memory.value,
+            memory=None if memory is None else memory.value,
+            replays=replays,
+            restart=restart,
+            tolerance=tolerance,
+            initial_q=initial_q,
+            tie=tie.value,
+            start=start.value,
         ),
         out,
         as_json=as_json,

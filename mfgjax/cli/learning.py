@@ -30,6 +30,16 @@ from .output import Interrupted, console, json_of, print_json, writable
 
 NAMES = {"tmfq": "TMFQ", "gmbl": "GMBL", "online-tmfq": "online TMFQ", "iql": "IQL", "mfq": "MFQ"}
 _FILES = ("learning.png", "laws.png", "table.json")
+_USERS = {
+    "agents": ("online-tmfq", "iql", "mfq"),
+    "updates": ("tmfq",),
+    "samples": ("gmbl",),
+    "memory": ("online-tmfq",),
+    "replays": ("online-tmfq",),
+    "restart": ("tmfq",),
+    "tolerance": ("tmfq",),
+    "initial-q": ("tmfq", "online-tmfq", "iql", "mfq"),
+}
 _CHUNKS = 15  # signs of progress, and times that a run is saved, of each learner
 
 
@@ -45,21 +55,29 @@ class LearnRequest:
     steps: int
     seeds: int
     seed: int
-    agents: int
-    updates: int
-    samples: int
-    memory: str
+    agents: int | None
+    updates: int | None
+    samples: int | None
+    memory: str | None
+    replays: int | None
+    restart: bool
+    tolerance: float | None
+    initial_q: float | None
+    tie: str
+    start: str
 
 
 @dataclass(frozen=True)
 class _Plan:
-    """What is run: methods by name, in a game of which the extreme equilibria are known."""
+    """What is run: methods by name, from a population, in a game of which the extreme equilibria are known."""
 
     request: LearnRequest
     name: str
     game: StationaryGame
     response: AbstractTrembling
     methods: dict[str, AbstractLearner]
+    ends: Bracket
+    initial: np.ndarray
 
     def note(self, name: str) -> dict[str, Any]:
         """Return what a saved run must agree in to be gone on with."""
@@ -72,6 +90,7 @@ class _Plan:
             "game": f"{self.name} {digest.hexdigest()[:16]}",
             "response": describe(self.response),
             "learner": describe(self.methods[name]),
+            "start": self.request.start,
             "seeds": self.request.seeds,
             "seed": self.request.seed,
             "mfgjax": __version__,
@@ -93,13 +112,13 @@ def run(request: LearnRequest, out: Path | None, *, as_json: bool, float32: bool
     with jax.enable_x64(not float32):
         plan = _plan(request)
         if out is None:
-            report = _report(plan, *_run(plan, None), [])
+            report = _report(plan, _run(plan, None), [])
         else:
             with writable(out):
-                found, ends = _run(plan, out)
+                found = _run(plan, out)
                 files = [f"{name}.npz" for name in found]
-                report = _report(plan, found, ends, [str(out / name) for name in (*_FILES, *files)])
-                _figures(plan, found, ends, out)
+                report = _report(plan, found, [str(out / name) for name in (*_FILES, *files)])
+                _figures(plan, found, out)
                 (out / "table.json").write_text(json_of(report) + "\n", encoding="utf-8")
     if as_json:
         print_json(report)
@@ -116,33 +135,60 @@ def run(request: LearnRequest, out: Path | None, *, as_json: bool, float32: bool
 
 
 def _plan(request: LearnRequest) -> _Plan:
-    for option in ("steps", "seeds", "agents", "updates", "samples"):
-        _checks.integer_at_least(f"--{option}", getattr(request, option), 1)
+    for option in ("steps", "seeds", "agents", "updates", "samples", "replays"):
+        if getattr(request, option) is not None:
+            _checks.integer_at_least(f"--{option}", getattr(request, option), 1)
     _checks.integer_at_least("--seed", request.seed, 0)
     loaded = catalogue.load(request.game, request.settings)
     if not isinstance(loaded.game, StationaryGame):
         raise ValueError(f"`GAME` is {request.game!r}, which has a horizon; learners are for stationary games.")
     kind = Trembling if request.response == "trembling" else EpsilonGreedy
+    agents = 1_000 if request.agents is None else request.agents
+    q = {"initial_q": 0.0 if request.initial_q is None else request.initial_q}
     made: dict[str, Callable[[], AbstractLearner]] = {
-        "tmfq": lambda: learners.TMFQ(request.updates),
-        "gmbl": lambda: learners.GMBL(request.samples),
-        "online-tmfq": lambda: learners.OnlineTMFQ(request.agents, request.memory),
-        "iql": lambda: learners.IQL(request.agents),
-        "mfq": lambda: learners.MFQ(request.agents),
+        "tmfq": lambda: learners.TMFQ(
+            *(() if request.updates is None else (request.updates,)),
+            restart=request.restart,
+            tolerance=request.tolerance,
+            **q,
+        ),
+        "gmbl": lambda: learners.GMBL(*(() if request.samples is None else (request.samples,))),
+        "online-tmfq": lambda: learners.OnlineTMFQ(
+            agents, request.memory or "running", num_updates=request.replays, **q
+        ),
+        "iql": lambda: learners.IQL(agents, **q),
+        "mfq": lambda: learners.MFQ(agents, **q),
     }
     names = [name.strip().lower() for name in request.learners.split(",")]
     for name in names:
         if name not in LEARNERS:
             raise ValueError(f"`--learners` has {name!r}; it must be some of {', '.join(LEARNERS)}.")
+    for option, users in _USERS.items():
+        value = getattr(request, option.replace("-", "_"))
+        if value is not None and value is not False and not set(names) & set(users):
+            who = " and ".join(users)
+            raise ValueError(f"`--{option}` is without effect: it is for {who}, which `--learners` leaves out.")
     methods = {name: made[name]() for name in catalogue.different("--learners", names)}
-    return _Plan(request, loaded.name, loaded.game, kind(request.epsilon), methods)
+    response = kind(request.epsilon, tie=request.tie)
+    ends = bracket(loaded.game, response, throw=False)
+    return _Plan(request, loaded.name, loaded.game, response, methods, ends, _start(request.start, loaded.game, ends))
 
 
-def _run(plan: _Plan, out: Path | None) -> tuple[dict[str, Run], Bracket]:
-    """Return the runs by name, and the extreme equilibria; runs that are in the folder go on where they were."""
+def _start(which: str, game: StationaryGame, ends: Bracket) -> np.ndarray:
+    """Return the population that learning starts from."""
+    if which == "game":
+        return np.asarray(game.initial)
+    if which in ("lowest", "highest"):
+        return np.eye(game.num_states)[0 if which == "lowest" else -1]
+    law = np.asarray(getattr(ends, which).mean_field)
+    return law / law.sum()
+
+
+def _run(plan: _Plan, out: Path | None) -> dict[str, Run]:
+    """Return the runs by name; those that are in the folder go on where they were."""
     steps = plan.request.steps
     begun = {name: None if out is None else _saved(plan, name, out / f"{name}.npz") for name in plan.methods}
-    ends, found = bracket(plan.game, plan.response, throw=False), {}
+    found = {}
     done = sum(0 if run is None else run.num_steps for run in begun.values())
     with progress_bar(f"learning {plan.name}", steps * len(plan.methods), done) as advance:
         for name, learner in plan.methods.items():
@@ -154,7 +200,7 @@ def _run(plan: _Plan, out: Path | None) -> tuple[dict[str, Run], Bracket]:
                     raise
                 there = f"interrupted; runs are in {out}, and the same command goes on from there."
                 raise Interrupted(there) from None
-    return found, ends
+    return found
 
 
 def _learn(
@@ -169,7 +215,14 @@ def _learn(
     while run is None or run.num_steps < request.steps:
         count = min(chunk, request.steps - (0 if run is None else run.num_steps))
         run = learners.run(
-            plan.game, plan.response, learner, count, seed=request.seed, num_seeds=request.seeds, resume=run
+            plan.game,
+            plan.response,
+            learner,
+            count,
+            seed=request.seed,
+            num_seeds=request.seeds,
+            initial=plan.initial if run is None else None,
+            resume=run,
         )
         if save is not None:
             save(run)
@@ -199,9 +252,9 @@ def _saved(plan: _Plan, name: str, path: Path) -> Run | None:
     return run
 
 
-def _report(plan: _Plan, found: dict[str, Run], ends: Bracket, files: list[str]) -> dict[str, Any]:
+def _report(plan: _Plan, found: dict[str, Run], files: list[str]) -> dict[str, Any]:
     """Return what is told, as what JSON can hold."""
-    rows = []
+    ends, rows = plan.ends, []
     for name, run in found.items():
         apart = {"least": run.distance(ends.least)[:, -1], "greatest": run.distance(ends.greatest)[:, -1]}
         nearest = min(apart, key=lambda end: apart[end].mean())
@@ -231,7 +284,8 @@ def _report(plan: _Plan, found: dict[str, Run], ends: Bracket, files: list[str])
     }
 
 
-def _figures(plan: _Plan, found: dict[str, Run], ends: Bracket, out: Path) -> None:
+def _figures(plan: _Plan, found: dict[str, Run], out: Path) -> None:
+    ends = plan.ends
     runs = {NAMES[name]: run for name, run in found.items()}
     figure = Figure(figsize=(11, 4.4), layout="constrained")
     left, right = figure.subplots(1, 2)
@@ -271,7 +325,8 @@ def _print(report: dict[str, Any]) -> None:
     if not report["coincide"]:
         exact = f"least {exact}, greatest {greatest['mean_state']:.4f}"
     lines = [
-        f"{request['seeds']} runs of {request['steps']} steps each: mean ± deviation",
+        f"{request['seeds']} runs of {request['steps']} steps each, start: {request['start']}, Q_0 = "
+        f"{request['initial_q'] or 0:g}, {request['tie']} of equally good actions: mean ± deviation",
         "distance: total variation between the population at the end and that of the equilibrium",
         "policy off by: total variation of the policy, averaged over the population at the end",
         f"exact          {exact}",

@@ -32,6 +32,23 @@ class Memory(StrEnum):
     reset = "reset"
 
 
+class Tie(StrEnum):
+    """Values of `--tie`."""
+
+    smallest = "smallest"
+    largest = "largest"
+
+
+class Start(StrEnum):
+    """Values of `--start`."""
+
+    game = "game"
+    lowest = "lowest"
+    highest = "highest"
+    least = "least"
+    greatest = "greatest"
+
+
 class Solver(StrEnum):
     """Values of `--solver`."""
 

@@ -45,7 +45,7 @@ def run(example: str, out: Path, *, seeds: int | None, steps: int | None, agents
             found = reproduce.infection_spread(effort, report=begin)
             begin("drawing and saving")
             names = reproduce.write_infection(found, folder)
-    rows, equilibria = found.rows(), found.equilibria()
+        rows, equilibria = found.rows(), found.equilibria()
     if as_json:
         print_json({"equilibria": equilibria, "rows": rows, "files": [str(out / name) for name in names]})
     else:
@@ -65,7 +65,10 @@ def _print(
         means = (f"{one[name]:.6f}" for name in ("least_mean_state", "greatest_mean_state"))
         table.add_row(f"{one[setting]:g}", *means, f"{one['distance']:.1e}")
     screen.print(table, markup=False)
-    title = f"{example}: {effort.num_seeds} runs of {effort.num_steps} steps each, mean ± deviation"
+    title = (
+        f"{example}: {effort.num_seeds} runs of {effort.num_steps} steps each from the uniform population and Q_0 = 0, "
+        "mean ± deviation"
+    )
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
     table.add_column(setting, justify="right")
     table.add_column("learner")
@@ -83,9 +86,11 @@ def _print(
         for way, pairs in one.get("jumps", {}).items():
             words = ", ".join(f"{low:.4g} to {high:.4g}" for low, high in pairs)
             screen.print(f"jumps on the way {way}, between neighbouring values of {setting}: {words}", markup=False)
+    more = [reproduce.WHY_BELOW] if example == "infection-spread" else []
     for line in (
         "distance: total variation between the population at the end and that of an equilibrium",
         "policy off by: from that of the nearer equilibrium, total variation, averaged over the population at the end",
+        *more,
         *ending,
     ):
         screen.print(line, markup=False, soft_wrap=True)

@@ -6,12 +6,15 @@ from typing import Any
 
 import equinox as eqx
 import jax.numpy as jnp
+import numpy as np
 
 from .. import _checks
-from .._typing import Array, Scalar
+from .._typing import Array, ArrayLike, Scalar
 from ..model import StationaryGame
 from ..responses import AbstractTrembling, Backup
 from .sampling import Draw
+
+MOST = 2**31 - 1  # what int32 holds
 
 
 class Task(eqx.Module):
@@ -48,7 +51,7 @@ class AbstractLearner(eqx.Module):
 
     @abstractmethod
     def init(self, task: Task, key: Array, z: Array) -> Any:
-        """Return the state before the first step, in a population with law z, with all values 0."""
+        """Return the state before the first step, in a population with law z."""
 
     @abstractmethod
     def step(self, task: Task, state: Any, key: Array) -> Any:
@@ -78,6 +81,45 @@ class Polynomial(eqx.Module):
 
     def __call__(self, visits: Array) -> Array:
         return 1 / visits**self.exponent
+
+
+def count(name: str, value: Any) -> int:
+    """Return a whole number that int32 holds, from 1 on, or say that it is none."""
+    number = _checks.integer_at_least(name, value, 1)
+    if number > MOST:
+        raise ValueError(f"`{name}` is {number}, but counts and indices are int32: it must be at most {MOST}.")
+    return number
+
+
+def seed_number(value: Any) -> int:
+    """Return a seed, refused where single precision would cut its upper bits off."""
+    seed = _checks.integer_at_least("seed", value, 0)
+    if seed >= 2**32:
+        raise ValueError(f"`seed` is {seed}, but it must be below 2**32.")
+    return seed
+
+
+def refuse_size(what: str, size: int) -> None:
+    """Refuse an array whose entries int32 cannot number."""
+    if size > MOST:
+        raise ValueError(f"{what}: an array of {size} numbers, but at most {MOST} can be indexed with int32.")
+
+
+def start_values(value: ArrayLike) -> Any:
+    """Return Q₀ as one number or a table, refused if it is neither."""
+    array = _checks.as_numbers("initial_q", value)
+    if np.ndim(array) != 0:
+        _checks.shape_is("initial_q", array, [(None, None)], "states, actions; or one number for all")
+    if not _checks.is_traced(array):
+        _checks.finite("initial_q", array)
+    return array
+
+
+def values_before(task: Task, initial_q: Any, dtype: Any) -> Array:
+    """Return Q₀ as a table `[S, A]` of a game, or say that its shape is another."""
+    shape = (task.game.num_states, task.game.num_actions)
+    _checks.shape_is("initial_q", initial_q, [(), shape], "states, actions; or one number for all")
+    return jnp.broadcast_to(jnp.asarray(initial_q, dtype), shape)
 
 
 def step_size(name: str, rate: Any) -> Any:

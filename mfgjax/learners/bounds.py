@@ -71,8 +71,8 @@ def tmfq_updates(
     Source: Lee et al. (2021), arXiv:2006.11683, theorem 4, eq. (7).
     """
     c1, c2, c3 = (_positive(name, value) for name, value in (("c1", c1), ("c2", c2), ("c3", c3)))
-    steps, gamma = _checks.integer_at_least("num_steps", num_steps, 1), _unit("discount", discount)
-    log_b = (steps + 1) * math.log(1 + c2 + c3 * (c1 + gamma * c2) / (1 - gamma)) + math.log(c3 + 1)
+    steps, gamma = _whole("num_steps", num_steps), _unit("discount", discount)
+    log_b = (steps + 1) * _log_sum(0, math.log(c2), math.log(c3) + _log_d(c1, c2, gamma)) + math.log1p(c3)
     first, second = _terms(log_b, gamma, steps, num_states, num_actions, covering_time, distance, delta, exponent)
     return _log10_sum(first, second)
 
@@ -117,11 +117,11 @@ def tmfq_updates_contracting(
     Source: Lee et al. (2021), arXiv:2006.11683, corollary 1.
     """
     c1, c2, c4, c5 = (_positive(n, v) for n, v in (("c1", c1), ("c2", c2), ("c4", c4), ("c5", c5)))
-    steps, gamma = _checks.integer_at_least("num_steps", num_steps, 1), _unit("discount", discount)
+    steps, gamma = _whole("num_steps", num_steps), _unit("discount", discount)
     factor = c4 + c5 * (c1 + gamma * c2) / (1 - gamma)
     if factor >= 1:
         raise ValueError(f"`c4` + `c5` D is {factor:.6g}, but the corollary needs it below 1.")
-    log_b = math.log(c5 + 1) - math.log1p(-factor)
+    log_b = math.log1p(c5) - math.log1p(-factor)
     return _log10_sum(*_terms(log_b, gamma, steps, num_states, num_actions, covering_time, distance, delta, exponent))
 
 
@@ -170,13 +170,18 @@ def online_agents(
     Source: Lee et al. (2021), arXiv:2006.11683, theorem 5.
     """
     c1, c2, c3 = (_positive(name, value) for name, value in (("c1", c1), ("c2", c2), ("c3", c3)))
-    steps, gamma = _checks.integer_at_least("num_steps", num_steps, 1), _unit("discount", discount)
-    hand, zeta = _unit("epsilon", epsilon), _unit("regeneration", regeneration)
-    largest = max(1 + c2, c3 * (c1 + gamma * c2) / (1 - gamma))
-    log_b = steps * math.log((1 - zeta) * 2 * largest) + math.log(c3 * hand)
-    log_b -= math.log((1 - zeta) * (largest - 1))
+    steps, gamma = _whole("num_steps", num_steps), _unit("discount", discount)
+    log_hand, zeta = math.log(_unit("epsilon", epsilon)), _unit("regeneration", regeneration)
+    # in logarithms throughout, where nothing overflows; M − 1 is C₂, or C₃ D − 1
+    log_jump = math.log(c3) + _log_d(c1, c2, gamma)
+    log_m, log_rest = _log_sum(0, math.log(c2)), math.log(c2)
+    if log_jump > log_m:
+        log_m, log_rest = log_jump, log_jump + math.log(-math.expm1(-log_jump))
+    log_stay = math.log1p(-zeta)
+    log_b = steps * (log_stay + math.log(2) + log_m) + math.log(c3) + log_hand - log_stay - log_rest
     first, second = _terms(log_b, gamma, steps, num_states, num_actions, 1.0, distance, delta, exponent)
-    return _log10_sum(first + math.log(num_states * num_actions / (hand * zeta)), second)
+    front = math.log(num_states) + math.log(num_actions) - log_hand - math.log(zeta)
+    return _log10_sum(first + front, second)
 
 
 def _terms(
@@ -191,16 +196,33 @@ def _terms(
     exponent: float,
 ) -> tuple[float, float]:
     """Return the natural logs of both terms of eq. (7)."""
-    pairs = _checks.integer_at_least("num_states", num_states, 1)
-    pairs *= _checks.integer_at_least("num_actions", num_actions, 1)
+    pairs = _whole("num_states", num_states) * _whole("num_actions", num_actions)
     log_cover = math.log(_checks.number_in("covering_time", covering_time, 1, math.inf, "[1, inf)"))
     log_eps, log_delta = math.log(_unit("distance", distance)), math.log(_unit("delta", delta))
     w = _checks.number_in("exponent", exponent, 0.5, 1, "(1/2, 1)")
-    log_v, log_beta = -math.log(1 - gamma), math.log((1 - gamma) / 2)
+    log_v, log_beta = -math.log1p(-gamma), math.log1p(-gamma) - math.log(2)
     inner = math.log(2 * steps * pairs) + log_b + log_v - log_delta - log_beta - log_eps
     first = 2 * log_b + (1 + 3 * w) * log_cover + 2 * (log_v - log_beta - log_eps) + _log(inner)
     second = log_cover - log_beta + _log(log_b + log_v - log_eps)
     return first / w, second / (1 - w)
+
+
+def _log_d(c1: float, c2: float, gamma: float) -> float:
+    """Return the log of D = (C₁ + γ C₂)/(1 − γ)."""
+    return _log_sum(math.log(c1), math.log(gamma) + math.log(c2)) - math.log1p(-gamma)
+
+
+def _log_sum(*logs: float) -> float:
+    top = max(logs)
+    return top if top == -math.inf else top + math.log(sum(math.exp(one - top) for one in logs))
+
+
+def _whole(name: str, value: int) -> int:
+    """Return a whole number from 1 on that a float can hold."""
+    number = _checks.integer_at_least(name, value, 1)
+    if number > 1e300:
+        raise ValueError(f"`{name}` has {len(str(number))} digits; it must be at most 1e300.")
+    return number
 
 
 def _log(x: float) -> float:
@@ -208,10 +230,7 @@ def _log(x: float) -> float:
 
 
 def _log10_sum(first: float, second: float) -> float:
-    top = max(first, second)
-    if top == -math.inf:
-        return top
-    return (top + math.log(math.exp(first - top) + math.exp(second - top))) / math.log(10)
+    return _log_sum(first, second) / math.log(10)
 
 
 def _positive(name: str, value: float) -> float:
@@ -256,13 +275,15 @@ def model_guarantee(
     Source: Hoeffding's inequality and the γ-contraction of Lee et al. (2021), arXiv:2006.11683, proposition 1.
     """
     game, z, response = population(game, response, mean_field)
-    n, delta = _checks.integer_at_least("num_samples", num_samples, 1), _unit("delta", delta)
+    n, delta = _whole("num_samples", num_samples), _unit("delta", delta)
     best = respond(game, z, response)
     scale = float(game.discount * jnp.ptp(best.values) / (1 - game.discount))
     pairs = int(game.available.sum())
-    log = math.log(2 * pairs * _checks.integer_at_least("num_steps", num_steps, 1) / delta)
+    log = math.log(2 * pairs * _whole("num_steps", num_steps)) - math.log(delta)
     gap = float(action_gap(best.q, game.available[0]))
-    needed = math.inf if gap == 0 else max(1.0, math.floor(2 * log * (scale / gap) ** 2) + 1.0)
+    ratio = math.inf if gap == 0 else scale / gap
+    needed = 2 * log * (ratio * ratio)
+    needed = needed if math.isinf(needed) else max(1.0, math.floor(needed) + 1.0)
     return Guarantee(scale * math.sqrt(log / (2 * n)), gap, needed)
 
 

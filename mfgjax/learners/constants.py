@@ -11,6 +11,7 @@ from .. import _checks
 from .._typing import Array, ArrayLike
 from ..model import StationaryGame, moved_on, respond
 from ..responses import AbstractTrembling
+from .base import count, refuse_size, seed_number
 from .bounds import population, zero_sum_norm
 from .sampling import GameSimulator, draw_actions
 
@@ -70,9 +71,8 @@ def estimate_constants(
     Source: Lee et al. (2021), arXiv:2006.11683, assumptions 1 and 2.
     """
     game, _, response = population(game, response, game.initial)
-    seed = _checks.integer_at_least("seed", seed, 0)
-    num_laws = _checks.integer_at_least("num_laws", num_laws, 1)
-    num_pairs = _checks.integer_at_least("num_pairs", num_pairs, 1)
+    seed = seed_number(seed)
+    num_laws, num_pairs = count("num_laws", num_laws), count("num_pairs", num_pairs)
     resolution = _checks.number_in("resolution", resolution, 0, 1, "(0, 1)")
     key, other = jax.random.split(jax.random.key(seed))
     laws = jax.random.dirichlet(key, jnp.ones(game.num_states, game.dtype), (num_laws,))
@@ -152,10 +152,11 @@ def covering_time(
     Source: Even-Dar and Mansour (2003), JMLR 5, section 3; Lee et al. (2021), arXiv:2006.11683, theorem 4.
     """
     game, z, response = population(game, response, mean_field)
-    seed = _checks.integer_at_least("seed", seed, 0)
-    num_chains = _checks.integer_at_least("num_chains", num_chains, 1)
-    max_steps = _checks.integer_at_least("max_steps", max_steps, 1)
-    when = np.asarray(_cover(game, response, z, jax.random.key(seed), num_chains, max_steps))
+    seed = seed_number(seed)
+    num_chains, max_steps = count("num_chains", num_chains), count("max_steps", max_steps)
+    refuse_size("`num_chains` · S · S · A", num_chains * game.num_states**2 * game.num_actions)
+    when = np.asarray(_cover(game, response, z, jax.random.key(seed), num_chains, max_steps), float)
+    when[when < 0] = np.inf
     return float(np.median(when, axis=0).max())
 
 
@@ -163,7 +164,7 @@ def covering_time(
 def _cover(
     game: StationaryGame, response: AbstractTrembling, z: Array, key: Array, num_chains: int, max_steps: int
 ) -> Array:
-    """Return when each agent had visited all pairs, `[num_chains, S]` by the state it started from."""
+    """Return when each agent had visited all pairs, −1 for never, `[num_chains, S]` by the state it started from."""
     S, A = game.num_states, game.num_actions
     policy, draw = respond(game, z, response).policy, GameSimulator(game)(z)
     states = jnp.tile(jnp.arange(S), num_chains)
@@ -172,7 +173,7 @@ def _cover(
 
     def unfinished(carry: tuple) -> Array:
         *_, when, step = carry
-        return jnp.isinf(when).any() & (step < max_steps)
+        return (when < 0).any() & (step < max_steps)
 
     def move(carry: tuple) -> tuple:
         states, visited, when, step = carry
@@ -180,9 +181,9 @@ def _cover(
         actions = draw_actions(first, policy[states])
         visited = visited.at[agents, states, actions].set(True)
         step = step + 1
-        when = jnp.where(jnp.isinf(when) & visited.all(axis=(1, 2)), step, when)
+        when = jnp.where((when < 0) & visited.all(axis=(1, 2)), step, when)
         return draw(second, states, actions).astype(states.dtype), visited, when, step
 
-    never = jnp.full(len(states), jnp.inf)
+    never = jnp.full(len(states), -1, jnp.int32)
     when = jax.lax.while_loop(unfinished, move, (states, visited, never, jnp.int32(0)))[2]
     return when.reshape(num_chains, S)

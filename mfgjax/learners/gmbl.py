@@ -6,11 +6,10 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from .. import _checks
 from .._typing import Array
 from ..kernels import DenseKernel
 from ..operators import Decision, improve, response_values
-from .base import AbstractLearner, Task
+from .base import AbstractLearner, Task, count
 from .sampling import histogram
 
 
@@ -27,7 +26,8 @@ class GMBL(AbstractLearner):
     The TQ-values of the estimated kernel are found exactly, and the population moves by it, too: no further draws.
 
     Args:
-      num_samples: n ≥ 1, draws of each pair at each step.
+      num_samples: n ≥ 1, draws of each pair at each step. Few bias the population, as the largest of noisy values is
+        taken: on Infection Spread at c_f = 0.3 mean health, 13.78, is 1.30 high with 100, and 0.08 with 1,000.
 
     Raises:
       ValueError: if an argument is out of range, naming it.
@@ -37,8 +37,8 @@ class GMBL(AbstractLearner):
 
     num_samples: int = eqx.field(static=True)
 
-    def __init__(self, num_samples: int = 100):
-        self.num_samples = _checks.integer_at_least("num_samples", num_samples, 1)
+    def __init__(self, num_samples: int = 1_000):
+        self.num_samples = count("num_samples", num_samples)
 
     def init(self, task: Task, key: Array, z: Array) -> GMBLState:
         return GMBLState(z, jnp.zeros((task.game.num_states, task.game.num_actions), z.dtype))

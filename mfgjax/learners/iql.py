@@ -1,21 +1,25 @@
 """Independent Q-learning: every agent for itself, blind to the others."""
 
 from collections.abc import Callable
+from typing import Any
 
 import equinox as eqx
 
-from .. import _checks
-from .._typing import Array
-from .base import AbstractLearner, Task, step_size
+from .._typing import Array, ArrayLike
+from .base import AbstractLearner, Task, count, start_values, step_size
 from .mfq import AgentsState, act_and_learn, mean_policy, start_agents
 
 
 class IQL(AbstractLearner):
     """Let every agent learn TQ-values `[S, A]` of its own from its own moves, as if nobody else were there.
 
+    Agents start in states drawn from z_0. An agent makes one move at each step, so for hundreds of steps Q₀ and the tie
+    rule of the response decide what it plays: with Q₀ = 0 and positive rewards what was tried first looks best.
+
     Args:
       num_agents: I ≥ 1.
       rate: α as a callable of the number of the agent's visits, such as an optax schedule; None: n^−0.77.
+      initial_q: Q₀ of every agent, one number or a table `[S, A]`.
 
     Raises:
       ValueError: if an argument is out of range, naming it.
@@ -25,13 +29,21 @@ class IQL(AbstractLearner):
 
     num_agents: int = eqx.field(static=True)
     rate: Callable[[Array], Array]
+    initial_q: Any
 
-    def __init__(self, num_agents: int = 1_000, *, rate: Callable[[Array], Array] | None = None):
-        self.num_agents = _checks.integer_at_least("num_agents", num_agents, 1)
+    def __init__(
+        self,
+        num_agents: int = 1_000,
+        *,
+        rate: Callable[[Array], Array] | None = None,
+        initial_q: ArrayLike = 0.0,
+    ):
+        self.num_agents = count("num_agents", num_agents)
         self.rate = step_size("rate", rate)
+        self.initial_q = start_values(initial_q)
 
     def init(self, task: Task, key: Array, z: Array) -> AgentsState:
-        return start_agents(task, key, z, self.num_agents, 1)
+        return start_agents(task, key, z, self.num_agents, 1, self.initial_q)
 
     def step(self, task: Task, state: AgentsState, key: Array) -> AgentsState:
         return act_and_learn(task, state, key, self.rate, lambda after: state.seen)

@@ -1,15 +1,14 @@
 """Mean-field Q-learning: every agent for itself, with values that depend on a look at the others."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from .. import _checks
-from .._typing import Array
-from .base import AbstractLearner, Task, step_size
+from .._typing import Array, ArrayLike
+from .base import AbstractLearner, Task, count, refuse_size, start_values, step_size, values_before
 from .sampling import draw_actions, histogram
 
 
@@ -26,13 +25,16 @@ class AgentsState(NamedTuple):
 class MFQ(AbstractLearner):
     """Let every agent learn TQ-values of its own over (what it sees of the others, s, a), from its own moves.
 
-    An agent sees the mean state of some others, drawn anew at each step, in one of a few bins of equal width.
+    An agent sees the mean state of some agents, drawn anew at each step from all (with replacement, itself among them),
+    in one of a few bins of equal width from 0 to S. Agents start in states drawn from z_0, and look before they first
+    act. As for `IQL`, Q₀ and the tie rule of the response decide for hundreds of steps what they play.
 
     Args:
       num_agents: I ≥ 1.
       bins: number of bins.
-      num_seen: how many others are looked at.
+      num_seen: how many agents are looked at.
       rate: α as a callable of the number of the agent's visits, such as an optax schedule; None: n^−0.77.
+      initial_q: Q₀ of every agent and in every bin, one number or a table `[S, A]`.
 
     Raises:
       ValueError: if an argument is out of range, naming it.
@@ -44,6 +46,7 @@ class MFQ(AbstractLearner):
     bins: int = eqx.field(static=True)
     num_seen: int = eqx.field(static=True)
     rate: Callable[[Array], Array]
+    initial_q: Any
 
     def __init__(
         self,
@@ -52,19 +55,23 @@ class MFQ(AbstractLearner):
         bins: int = 5,
         num_seen: int = 25,
         rate: Callable[[Array], Array] | None = None,
+        initial_q: ArrayLike = 0.0,
     ):
-        self.num_agents = _checks.integer_at_least("num_agents", num_agents, 1)
-        self.bins = _checks.integer_at_least("bins", bins, 1)
-        self.num_seen = _checks.integer_at_least("num_seen", num_seen, 1)
+        self.num_agents, self.bins = count("num_agents", num_agents), count("bins", bins)
+        self.num_seen = count("num_seen", num_seen)
         self.rate = step_size("rate", rate)
+        self.initial_q = start_values(initial_q)
 
     def init(self, task: Task, key: Array, z: Array) -> AgentsState:
-        return start_agents(task, key, z, self.num_agents, self.bins)
+        refuse_size("`num_agents` · `num_seen`", self.num_agents * self.num_seen)
+        refuse_size("`num_seen` · `bins` · S", self.num_seen * self.bins * len(z))
+        state = start_agents(task, key, z, self.num_agents, self.bins, self.initial_q)
+        return state._replace(seen=self._look(jax.random.fold_in(key, 1), state.states, len(z)))
 
     def _look(self, key: Array, states: Array, num_states: int) -> Array:
-        others = jax.random.randint(key, (self.num_agents, self.num_seen), 0, self.num_agents)
-        mean = states[others].mean(axis=1)
-        return jnp.minimum((mean * self.bins / num_states).astype(jnp.int32), self.bins - 1)
+        seen = jax.random.randint(key, (self.num_agents, self.num_seen), 0, self.num_agents)
+        total = states[seen].sum(axis=1, dtype=jnp.int32)
+        return total * self.bins // (self.num_seen * num_states)
 
     def step(self, task: Task, state: AgentsState, key: Array) -> AgentsState:
         act, look = jax.random.split(key)
@@ -74,12 +81,13 @@ class MFQ(AbstractLearner):
         return mean_policy(task, state)
 
 
-def start_agents(task: Task, key: Array, z: Array, num_agents: int, bins: int) -> AgentsState:
-    """Return agents in random places of a population, whose values are all 0."""
+def start_agents(task: Task, key: Array, z: Array, num_agents: int, bins: int, initial_q: Any) -> AgentsState:
+    """Return agents in random places of a population, each with values Q₀."""
     S, A = task.game.num_states, task.game.num_actions
+    refuse_size(f"action values of {num_agents} agents", num_agents * bins * S * A)
     states = jax.random.choice(key, S, (num_agents,), p=z).astype(jnp.int32)
-    nothing = jnp.zeros((num_agents, bins, S, A), z.dtype)
-    return AgentsState(histogram(states, S, z.dtype), nothing, nothing, states, jnp.zeros(num_agents, jnp.int32))
+    q = jnp.broadcast_to(values_before(task, initial_q, z.dtype), (num_agents, bins, S, A))
+    return AgentsState(histogram(states, S, z.dtype), q, jnp.zeros_like(q), states, jnp.zeros(num_agents, jnp.int32))
 
 
 def act_and_learn(

@@ -16,7 +16,7 @@ from ..equilibrium import Equilibrium
 from ..model import StationaryGame, is_own, trace_game
 from ..responses import AbstractTrembling
 from ..solve import fit_response
-from .base import AbstractLearner, Task
+from .base import AbstractLearner, Task, count, seed_number
 from .sampling import GameSimulator
 
 
@@ -80,7 +80,7 @@ def run(
       seed: whole number ≥ 0.
       num_seeds: how many runs, each with random numbers of its own.
       simulator: `(z) -> draw`, with `draw(key, states, actions)` the next states; None: that of the game's kernel.
-      initial: z_0, `[S]`; None: that of the game.
+      initial: z_0, `[S]`, from which agents start; None: that of the game. Not with `resume`.
       resume: an earlier run of the same game and learner, to go on from.
 
     Returns:
@@ -99,9 +99,10 @@ def run(
     Source: Lee et al. (2021), arXiv:2006.11683, sections 4-6.
     """
     task, learner = task_of(game, response, learner, simulator), with_rates(learner)
-    num_steps = _checks.integer_at_least("num_steps", num_steps, 1)
-    seed = _checks.integer_at_least("seed", seed, 0)
-    num_seeds = _checks.integer_at_least("num_seeds", num_seeds, 1)
+    num_steps, num_seeds = count("num_steps", num_steps), count("num_seeds", num_seeds)
+    seed = seed_number(seed)
+    if resume is not None and initial is not None:
+        raise ValueError("`initial` is without effect with `resume`, which goes on from where a run ended.")
     law = np.asarray(game.initial if initial is None else _checks.as_numbers("initial", initial))
     _checks.shape_is("initial", law, [(game.num_states,)], "states")
     _checks.distribution("initial", law)
@@ -120,6 +121,7 @@ def run(
             kind = type(learner).__name__
             raise ValueError(f"`resume` is a run of another learner, game or precision than this `{kind}`.")
         state, before, done = resume.state, resume.laws[:, :-1], resume.num_steps
+        count("num_steps", done + num_steps)
     state, laws, policy = _steps(learner, task, keys, state, done + jnp.arange(num_steps))
     laws = np.concatenate([before, np.asarray(laws)], axis=1)
     return Run(laws, np.asarray(policy), state, done + num_steps, seed)

@@ -29,28 +29,46 @@ class GameSimulator(eqx.Module):
     def __call__(self, z: Array) -> Draw:
         """Return `draw(key, states, actions)` for integer arrays of one shape, in a population with law z."""
         S, A = self.game.num_states, self.game.num_actions
+        if S * A * S > 2**31 - 1:
+            raise ValueError(
+                f"sampling {S} states and {A} actions needs a table of {S * A * S} numbers, more than int32 can index; "
+                "give a `simulator` of your own."
+            )
         kernel = self.game.kernel_at(jnp.int32(0), z)
-        rows = kernel.expect(jnp.eye(S, dtype=self.game.dtype))
-        # the last state takes what rounding leaves
-        table = jnp.cumsum(rows, axis=2).at[:, :, -1].set(jnp.inf).reshape(-1)
+        return table_draw(kernel.expect(jnp.eye(S, dtype=self.game.dtype)))
 
-        def draw(key: Array, states: Array, actions: Array) -> Array:
-            row = (states * A + actions) * S
-            u = jax.random.uniform(key, jnp.shape(states), table.dtype)
-            low, high = jnp.zeros_like(row), jnp.full_like(row, S - 1)
-            for _ in range((S - 1).bit_length()):  # the first state whose cumulated probability exceeds u
-                middle = (low + high) // 2
-                beyond = u >= table[row + middle]
-                low, high = jnp.where(beyond, middle + 1, low), jnp.where(beyond, high, middle)
-            return low
 
-        return draw
+def table_draw(rows: Array) -> Draw:
+    """Return `draw(key, states, actions)` for a table of probabilities of the next state, `[S, A, S]`."""
+    S, A = rows.shape[:2]
+    table = cumulated(rows).reshape(-1)
+
+    def draw(key: Array, states: Array, actions: Array) -> Array:
+        row = (states * A + actions) * S
+        u = jax.random.uniform(key, jnp.shape(states), table.dtype)
+        low, high = jnp.zeros_like(row), jnp.full_like(row, S - 1)
+        for _ in range((S - 1).bit_length()):  # the first state whose cumulated probability exceeds u
+            middle = (low + high) // 2
+            beyond = u >= table[row + middle]
+            low, high = jnp.where(beyond, middle + 1, low), jnp.where(beyond, high, middle)
+        return low
+
+    return draw
+
+
+def cumulated(rows: Array) -> Array:
+    """Return cumulated probabilities along the last axis, infinite from the last possible entry on.
+
+    That entry takes what rounding leaves: a sum of 1 − 1e-7 would lead to an impossible last entry now and then.
+    """
+    possible_after = jnp.flip(jnp.cumsum(jnp.flip(rows > 0, -1), axis=-1), -1) - (rows > 0)
+    return jnp.where(possible_after > 0, jnp.cumsum(rows, axis=-1), jnp.inf)
 
 
 def draw_actions(key: Array, rows: Array) -> Array:
     """Return one action for each row of a table of policies `[N, A]`."""
     u = jax.random.uniform(key, rows.shape[:1], rows.dtype)
-    beyond = u[:, None] >= jnp.cumsum(rows, axis=1)[:, :-1]
+    beyond = u[:, None] >= cumulated(rows)[:, :-1]
     return beyond.sum(axis=1)
 
 
@@ -78,12 +96,12 @@ def next_mean_field(
     u = jax.random.uniform(first, (num_samples,), z.dtype)
     if stratified:
         u = (jnp.arange(num_samples) + u) / num_samples
-    cumulated = jnp.cumsum((z[:, None] * policy).reshape(-1))
-    pairs = jnp.minimum(jnp.searchsorted(cumulated, u, side="right"), policy.size - 1)
+    pairs = jnp.searchsorted(cumulated((z[:, None] * policy).reshape(-1)), u, side="right")
     states, actions = jnp.divmod(pairs, policy.shape[1])
     return histogram(draw(second, states, actions), len(z), z.dtype)
 
 
 def histogram(states: Array, num_states: int, dtype: Any) -> Array:
     """Return the empirical law of many states."""
-    return jnp.zeros(num_states, dtype).at[states].add(1 / states.size)
+    # whole numbers: in float32, 1/n added ten million times misses by percents
+    return jnp.zeros(num_states, jnp.int32).at[states].add(1).astype(dtype) / states.size

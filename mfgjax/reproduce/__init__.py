@@ -12,6 +12,7 @@ from .equilibria import runs as runs
 from .equilibria import terminal_cycle as terminal_cycle
 from .equilibria import write as write
 from .infection import INFECTION_TASKS as INFECTION_TASKS
+from .infection import WHY_BELOW as WHY_BELOW
 from .infection import Infection as Infection
 from .infection import infection_figures as infection_figures
 from .infection import infection_spread as infection_spread

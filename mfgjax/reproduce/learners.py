@@ -4,8 +4,9 @@ import csv
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import wraps
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 import jax
 import numpy as np
@@ -23,6 +24,18 @@ NUM_AGENTS = 1_000
 NUM_STEPS = 150
 NUM_SEEDS = 20
 SEED = 0
+P, T = ParamSpec("P"), TypeVar("T")
+
+
+def in_double(function: Callable[P, T]) -> Callable[P, T]:
+    """Run a function in double precision, whatever JAX is set to."""
+
+    @wraps(function)
+    def run(*args: P.args, **kwargs: P.kwargs) -> T:
+        with jax.enable_x64(True):
+            return function(*args, **kwargs)
+
+    return run
 
 
 class Learned(NamedTuple):
@@ -73,6 +86,7 @@ def draw_ends(ax: Axes, ends: Bracket) -> None:
     ax.legend()
 
 
+@in_double
 def ends_row(setting: dict[str, float], ends: Bracket) -> dict[str, Any]:
     """Return what is known of the equilibria of a game, as what JSON can hold."""
     return {
@@ -87,7 +101,7 @@ def ends_row(setting: dict[str, float], ends: Bracket) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Effort:
-    """How much is run.
+    """How much is run; T₀ of TMFQ-learning and n of GMBL are the library's defaults.
 
     Attributes:
       num_seeds: runs of each learner.
@@ -103,7 +117,7 @@ class Effort:
         """Return the five learners that the paper compares, with the library's settings."""
         return {
             "TMFQ": learners.TMFQ(),
-            "GMBL": learners.GMBL(1_000),
+            "GMBL": learners.GMBL(),
             "online TMFQ": self.online(),
             "IQL": learners.IQL(self.num_agents),
             "MFQ": learners.MFQ(self.num_agents),
@@ -161,7 +175,7 @@ def write_table(
             "runs": settings,
         },
     )
-    laws: dict[str, Any] = {f"run_{i}": one.run.laws.astype(np.float32) for i, one in enumerate(found)}
+    laws: dict[str, Any] = {f"run_{i}": one.run.laws for i, one in enumerate(found)}
     np.savez_compressed(folder / "laws.npz", **laws)
 
 

@@ -12,7 +12,7 @@ from .. import games, plot
 from ..bracket import Bracket, bracket
 from ..hysteresis import Hysteresis, hysteresis
 from ..responses import Trembling
-from .learners import Effort, Learned, draw_ends, ends_row, learn, write_table
+from .learners import Effort, Learned, draw_ends, ends_row, in_double, learn, write_table
 
 EPSILON = 0.1
 COST = 0.164
@@ -42,6 +42,7 @@ class Market:
         """Return the table, one dict for each learner."""
         return [one.row() for one in self.compared]
 
+    @in_double
     def equilibria(self) -> list[dict[str, Any]]:
         """Return both equilibria, and where the population jumps, as one dict that JSON can hold."""
         apart = self.path.apart()
@@ -52,6 +53,7 @@ class Market:
         return [{**ends_row({"effort_cost": self.cost}, self.ends), **more}]
 
 
+@in_double
 def mturk(effort: Effort | None = None, *, report: Callable[[str], None] = lambda label: None) -> Market:
     """Find both equilibria of the market, lead it along the price of effort and back, and let learners loose on it.
 
@@ -74,6 +76,7 @@ def mturk(effort: Effort | None = None, *, report: Callable[[str], None] = lambd
     return Market(effort, COST, ends, path, tuple(compared))
 
 
+@in_double
 def market_figures(found: Market) -> dict[str, Figure]:
     """Draw the equilibria, the jumps, and the learners, by name.
 
@@ -92,10 +95,11 @@ def market_figures(found: Market) -> dict[str, Figure]:
     plot.plot_learning({one.name: one.run for one in found.compared}, quantity="mean_state", ax=third)
     draw_ends(third, found.ends)
     third.set_ylabel("mean reputation of the population")
-    third.set_title(f"d = {found.cost:g}, from the uniform population")
+    third.set_title(f"d = {found.cost:g}, from the uniform population, Q₀ = 0, smallest action at ties")
     return drawn
 
 
+@in_double
 def write_market(found: Market, folder: Path) -> list[str]:
     """Write figures (PNG), the table (CSV, JSON), the curves (npz) and the settings (JSON).
 
