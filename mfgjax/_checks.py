@@ -82,10 +82,11 @@ def shorten(value: object) -> str:
     """Return what `value` looks like in at most 60 characters of one line."""
     if is_traced(value):
         return f"traced values in a {type(value).__name__}" if isinstance(value, list | tuple) else "a traced array"
-    return _cut(repr(value), 60)
+    return shorten_text(repr(value))
 
 
-def _cut(text: str, length: int) -> str:
+def shorten_text(text: str, length: int = 60) -> str:
+    """Return a text on one line of at most `length` characters."""
     line = " ".join(text.split())
     return line if len(line) <= length else line[: length - 3] + "..."
 
@@ -135,14 +136,17 @@ def distribution(name: str, array: object, where: np.ndarray | None = None, lead
     all_true(name, values, np.isfinite(values), "it must be a finite number", when)
     all_true(name, values, (values >= 0) | ~rows, "a probability must not be negative", when)
     sums = values.sum(axis=tuple(range(leading, values.ndim)), dtype=np.float64)
-    # rounding of the inputs: float32 tables of thousands of entries are off by some 1e-6
-    size = values.dtype.itemsize if jax.config.jax_enable_x64 else min(values.dtype.itemsize, 4)  # pyright: ignore
-    precision = {2: 1e-2, 4: 1e-5}.get(size, 1e-8)
-    bad = np.argwhere((np.abs(sums - 1) > precision) & where)
+    bad = np.argwhere((np.abs(sums - 1) > precision(values.dtype)) & where)
     if len(bad):
         place = _place(name, bad[0])
         total = sums[tuple(bad[0])]
         raise ValueError(f"{place}{when} sums to {total:.10g}, but probabilities must sum to 1.")
+
+
+def precision(kind: Any) -> float:
+    """Return by how much a sum of probabilities may differ from 1: float32 tables of thousands are off by some 1e-6."""
+    size = np.dtype(kind).itemsize if jax.config.jax_enable_x64 else min(np.dtype(kind).itemsize, 4)  # pyright: ignore
+    return {1: 0.2, 2: 1e-2, 4: 1e-5}.get(size, 1e-8)
 
 
 def random_key(name: str, key: object, why: str = "") -> Array:
@@ -246,7 +250,7 @@ def returned(
         remedy = f"{names} are traced: use `jax.numpy`"
         raise ValueError(f"`{name}` calls NumPy, or indexes its arrays, with an argument, but {remedy}.") from error
     except Exception as error:
-        said = _cut(str(error), 120).rstrip(".")
+        said = shorten_text(str(error), 120).rstrip(".")
         raise ValueError(f"`{name}` fails {at} with {type(error).__name__}: {said}.") from error
 
 

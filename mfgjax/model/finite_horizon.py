@@ -13,6 +13,7 @@ from .._typing import Array, ArrayLike, Bool, Float, Scalar
 from ..kernels import AbstractKernel, DenseKernel
 from .base import AbstractGame
 from .parts import Axes, booleans, check_kernel_values, kernel_axes, names_of
+from .probes import check_callables, simple_laws
 from .rewards import PairwiseReward, TableReward, check_interaction
 from .stationary import StationaryGame, validate_stationary
 
@@ -199,9 +200,9 @@ def _check_reward_shape(game: FiniteHorizonGame) -> None:
 
 
 def validate(game: FiniteHorizonGame | StationaryGame) -> None:
-    """Check the values of a game's arrays, and of its callables at the first and the last time.
+    """Check the values of a game's arrays, and of its callables at every time, at a few mean fields.
 
-    The callables of a stationary game are tried at a few mean fields.
+    Callables may not depend on reads outside an array, which JAX moves to the nearest entry without a word.
 
     Args:
       game: the game; values that are traced (inside `jit` or `vmap`) are skipped, and what is wrong with
@@ -222,30 +223,24 @@ def validate(game: FiniteHorizonGame | StationaryGame) -> None:
     masks = available if available.shape[0] == 1 else available[:H]
     if isinstance(game.kernel, AbstractKernel):
         check_kernel_values(game.kernel, masks)
-    else:
-        for t in sorted({0, H - 1}):
-            with jax.ensure_compile_time_eval():
-                kernel = _probe_kernel(game, t)
-            check_kernel_values(kernel, masks[min(t, len(masks) - 1)][None], f" at t = {t}")
-    must = "it must be a finite number"
     if isinstance(game.reward, TableReward):
         table, mask = np.broadcast_arrays(np.asarray(game.reward.table), available)
         if len(table) == 1:
             table, mask = table[0], mask[0]
-        _checks.all_true("reward", table, np.isfinite(table) | ~mask, must)
-        return
-    with jax.ensure_compile_time_eval():  # a game that is known may be built inside `jit`
-        probes = _probe_rewards(game)
-    for t, rewards in zip((0, H), probes, strict=True):
-        rewards, mask = np.asarray(rewards), available[min(t, len(available) - 1)]
-        _checks.all_true("reward", rewards, np.isfinite(rewards) | ~mask, must, f" at t = {t}")
+        _checks.all_true("reward", table, np.isfinite(table) | ~mask, "it must be a finite number")
+    check_callables(game, _laws(game), H, H + 1)
 
 
-@eqx.filter_jit  # one small program instead of dozens of operations
-def _probe_rewards(game: FiniteHorizonGame) -> tuple[Array, Array]:
-    return game.reward_at(*_probe(game, 0)), game.reward_at(*_probe(game, game.horizon))
-
-
-@eqx.filter_jit
-def _probe_kernel(game: FiniteHorizonGame, t: int) -> AbstractKernel:
-    return game.kernel_at(*_probe(game, t))
+def _laws(game: FiniteHorizonGame) -> dict[str, np.ndarray]:
+    """Return the laws of the states at which callables are tried, by the words for them."""
+    first, uniform, last = simple_laws(game.num_states)
+    laws = {
+        "": game.initial,
+        "at the uniform law": uniform,
+        # a logarithm of the crowd is none where nobody is
+        "with 99% in the first state": 0.99 * first + 0.01 * uniform,
+        "with 99% in the last state": 0.99 * last + 0.01 * uniform,
+        "with all in the first state": first,
+        "with all in the last state": last,
+    }
+    return {words: np.asarray(law, game.dtype) for words, law in laws.items()}

@@ -13,6 +13,7 @@ from .._typing import Array, ArrayLike, Bool, Float, Scalar
 from ..kernels import AbstractKernel, DenseKernel
 from .base import AbstractGame
 from .parts import Axes, booleans, check_kernel_values, kernel_axes, names_of
+from .probes import check_callables, seen_by_all, simple_laws
 from .rewards import PairwiseReward, TableReward, check_interaction
 
 
@@ -152,28 +153,22 @@ def _available(mask: Any, num_states: int, num_actions: int) -> Any:
     return mask[None]
 
 
-def probes(game: StationaryGame) -> dict[str, Array]:
-    """Return the mean fields at which callables are tried, by the words for them."""
-    S = game.num_states
-    point = np.zeros((2, S))
-    point[0, 0] = point[1, -1] = 1
+def _laws(game: StationaryGame) -> dict[str, np.ndarray]:
+    """Return the laws of the states at which callables are tried, by the words for them."""
+    first, uniform, last = simple_laws(game.num_states)
     laws = {
         "at the initial law": game.initial,
-        "at the uniform law": jnp.full(S, 1 / S, game.dtype),
-        "with all in the first state": jnp.asarray(point[0], game.dtype),
-        "with all in the last state": jnp.asarray(point[1], game.dtype),
+        "at the uniform law": uniform,
+        "with all in the first state": first,
+        "with all in the last state": last,
     }
-    if game.observes == "states":
-        return laws
-    uniform = game.available[0].astype(game.dtype)
-    uniform = uniform / uniform.sum(axis=1, keepdims=True)
-    return {words: law[:, None] * uniform for words, law in laws.items()}
+    return {words: np.asarray(law, game.dtype) for words, law in laws.items()}
 
 
 def _check_shapes(game: StationaryGame) -> None:
     S, A = game.num_states, game.num_actions
     with jax.ensure_compile_time_eval():
-        seen = probes(game)["at the initial law"]
+        seen = seen_by_all(game, jnp.int32(0), game.initial)
     kernel, reward, at = game.kernel, game.reward, "at the initial law"
     if isinstance(kernel, AbstractKernel):
         if kernel.num_times != 1:
@@ -210,18 +205,4 @@ def validate_stationary(game: StationaryGame) -> None:
     if isinstance(game.reward, TableReward):
         table = np.broadcast_to(np.asarray(game.reward.table[0]), available.shape[1:])
         _checks.all_true("reward", table, np.isfinite(table) | ~available[0], "it must be a finite number")
-    if isinstance(game.kernel, AbstractKernel) and isinstance(game.reward, TableReward):
-        return
-    with jax.ensure_compile_time_eval():  # a game that is known may be built inside `jit`
-        tried = _tried(game)
-    for words, (kernel, reward) in tried.items():
-        if not isinstance(game.kernel, AbstractKernel):
-            check_kernel_values(kernel, available, f" {words}")
-        pay = np.asarray(reward)
-        _checks.all_true("reward", pay, np.isfinite(pay) | ~available[0], "it must be a finite number", f" {words}")
-
-
-@eqx.filter_jit  # one small program instead of dozens of operations
-def _tried(game: StationaryGame) -> dict[str, tuple[AbstractKernel, Array]]:
-    time = jnp.int32(0)
-    return {words: (game.kernel_at(time, z), game.reward_at(time, z)) for words, z in probes(game).items()}
+    check_callables(game, _laws(game), 1, 1)
