@@ -11,24 +11,25 @@ import jax
 import numpy as np
 from jax.core import Tracer
 
+from ._plain import Axis, plain
+from ._shorten import is_traced as is_traced
+from ._shorten import place, shorten_text
+from ._shorten import shorten as shorten
 from ._typing import Array
 
 
-def is_traced(tree: object) -> bool:
-    """Tell whether any leaf is a tracer, whose values cannot be looked at."""
-    return any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(tree))
-
-
-def as_numbers(name: str, value: object, kind: str = "real numbers") -> Any:
+def as_numbers(name: str, value: object, kind: str = "real numbers", axes: Sequence[Axis] = ()) -> Any:
     """Return `value` as a floating array, or say where it does not hold numbers.
 
-    What is known stays a NumPy array: nothing is compiled, and it stays known inside `jit`.
+    What is known stays a NumPy array: nothing is compiled, and it stays known inside `jit`. Tables with labels are
+    aligned with those of `axes`, the last ones of the field.
     """
+    value = plain(name, value, axes)
     try:
         array = value if isinstance(value, Tracer) else np.asarray(value)
     except jax.errors.TracerArrayConversionError:  # a list that holds traced numbers
         array = _stack(name, value, kind)
-    except (ValueError, TypeError) as error:
+    except Exception as error:  # objects that turn themselves into arrays may raise anything
         message = f"`{name}` {_must(kind)} (in a rectangular array); got {shorten(value)}."
         raise ValueError(message) from error
     if not (jax.numpy.issubdtype(array.dtype, np.floating) or array.dtype.kind in "iu"):
@@ -73,22 +74,9 @@ def _refuse_kind(name: str, value: object, array: Any, kind: str) -> NoReturn:
         for index in np.ndindex(entries.shape):
             entry = entries[index]
             if isinstance(entry, bool | np.bool_) or not isinstance(entry, Real):
-                raise ValueError(f"{_place(name, index)} is {shorten(entry)}, but it must be a real number.")
-    of_kind = f" of kind {array.dtype}" if array.dtype.kind in "bc" and array.shape else ""
+                raise ValueError(f"{place(name, index)} is {shorten(entry)}, but it must be a real number.")
+    of_kind = f" of kind {shorten_text(str(array.dtype))}" if array.dtype.kind in "bcmMV" and array.shape else ""
     raise ValueError(f"`{name}` {_must(kind)}; got {shorten(value)}{of_kind}.")
-
-
-def shorten(value: object) -> str:
-    """Return what `value` looks like in at most 60 characters of one line."""
-    if is_traced(value):
-        return f"traced values in a {type(value).__name__}" if isinstance(value, list | tuple) else "a traced array"
-    return shorten_text(repr(value))
-
-
-def shorten_text(text: str, length: int = 60) -> str:
-    """Return a text on one line of at most `length` characters."""
-    line = " ".join(text.split())
-    return line if len(line) <= length else line[: length - 3] + "..."
 
 
 def shape_is(name: str, array: Any, allowed: Sequence[tuple], meaning: str) -> None:
@@ -103,16 +91,12 @@ def shape_is(name: str, array: Any, allowed: Sequence[tuple], meaning: str) -> N
     raise ValueError(f"`{name}` must have shape {wanted} ({meaning}); got {shape}.")
 
 
-def _place(name: str, index: Sequence[int | np.integer]) -> str:
-    return f"`{name}[{', '.join(str(int(i)) for i in index)}]`" if len(index) else f"`{name}`"
-
-
 def all_true(name: str, array: object, good: np.ndarray, must: str, when: str = "") -> None:
     """Refuse `array` at the first place where `good` is false; `when` follows the place in the sentence."""
     if good.all():
         return
     first = np.unravel_index(np.argmin(good), good.shape)
-    raise ValueError(f"{_place(name, first)}{when} is {np.asarray(array)[first]}, but {must}.")
+    raise ValueError(f"{place(name, first)}{when} is {np.asarray(array)[first]}, but {must}.")
 
 
 def finite(name: str, array: object) -> None:
@@ -138,9 +122,8 @@ def distribution(name: str, array: object, where: np.ndarray | None = None, lead
     sums = values.sum(axis=tuple(range(leading, values.ndim)), dtype=np.float64)
     bad = np.argwhere((np.abs(sums - 1) > precision(values.dtype)) & where)
     if len(bad):
-        place = _place(name, bad[0])
         total = sums[tuple(bad[0])]
-        raise ValueError(f"{place}{when} sums to {total:.10g}, but probabilities must sum to 1.")
+        raise ValueError(f"{place(name, bad[0])}{when} sums to {total:.10g}, but probabilities must sum to 1.")
 
 
 def precision(kind: Any) -> float:

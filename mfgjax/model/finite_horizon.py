@@ -4,7 +4,6 @@ from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -12,7 +11,17 @@ from .. import _checks
 from .._typing import Array, ArrayLike, Bool, Float, Scalar
 from ..kernels import AbstractKernel, DenseKernel
 from .base import AbstractGame
-from .parts import Axes, booleans, check_kernel_values, kernel_axes, names_of
+from .parts import (
+    Axes,
+    axes_of,
+    booleans,
+    check_kernel_values,
+    common_precision,
+    in_one_precision,
+    kernel_axes,
+    kernel_of,
+    names_of,
+)
 from .probes import check_callables, simple_laws
 from .rewards import PairwiseReward, TableReward, check_interaction
 from .stationary import StationaryGame, validate_stationary
@@ -82,24 +91,23 @@ class FiniteHorizonGame(AbstractGame):
         self.horizon = _checks.integer_at_least("horizon", horizon, 1)
         _checks.one_of("observes", observes, ("states", "state_actions"))
         self.observes = str(observes)
-        law = _checks.as_numbers("initial", initial)
+        states, actions = axes_of(state_labels, action_labels)
+        law = _checks.as_numbers("initial", initial, axes=(states,))
         _checks.shape_is("initial", law, [(None,)], "states")
         discount = _checks.scalar_in("discount", discount, 0, 1, "(0, 1]")
         if not isinstance(kernel, AbstractKernel) and not callable(kernel):
-            kernel = DenseKernel(kernel)
+            kernel = DenseKernel(_checks.as_numbers("kernel", kernel, axes=kernel_of(states, actions)))
         if not callable(reward):
-            table = _checks.as_numbers("reward", reward)
+            table = _checks.as_numbers("reward", reward, axes=(states, actions))
             _checks.shape_is("reward", table, [(None,) * 2, (None,) * 3], "states, actions; or times, states, actions")
             reward = TableReward(table[None] if table.ndim == 2 else table)
         num_states = law.shape[0]
-        available = booleans("available", available)
+        available = booleans("available", available, (states, actions))
         num_actions = _num_actions(kernel, reward, available, law, observes)
-        dtype = jnp.result_type(
-            *(leaf.dtype for leaf in jax.tree.leaves((kernel, reward, law)) if eqx.is_inexact_array(leaf))
-        )
         available = _available(available, num_states, num_actions, self.horizon)
-        self.kernel, self.reward, self.initial, self.discount, self.available = jax.tree.map(
-            lambda leaf: _checks.on_device(leaf, dtype), (kernel, reward, law, discount, available)
+        dtype = common_precision(kernel, reward, law)
+        self.kernel, self.reward, self.initial, self.discount, self.available = in_one_precision(
+            kernel, reward, law, discount, available, dtype
         )
         self.state_labels = names_of("state_labels", state_labels, num_states)
         self.action_labels = names_of("action_labels", action_labels, num_actions)

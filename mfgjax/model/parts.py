@@ -3,11 +3,16 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import equinox as eqx
+import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
 from .. import _checks
+from .._plain import Axis, plain
 from ..kernels import AbstractKernel, MovesKernel
+from ..kernels.precision import in_precision, kernel_in_precision
 
 
 def names_of(name: str, labels: Sequence[str] | None, count: int) -> tuple[str, ...]:
@@ -28,15 +33,44 @@ def names_of(name: str, labels: Sequence[str] | None, count: int) -> tuple[str, 
     return names
 
 
-def booleans(name: str, value: Any) -> Any:
+def axes_of(state_labels: Any, action_labels: Any) -> tuple[Axis, Axis]:
+    """Return the axes of states and actions with their names, for tables that have labels."""
+    return _axis("state", state_labels), _axis("action", action_labels)
+
+
+def kernel_of(states: Axis, actions: Axis) -> tuple[Axis, Axis, Axis]:
+    """Return the axes of a kernel as a table."""
+    return states, actions, states._replace(word="next_state")
+
+
+def _axis(word: str, labels: Any) -> Axis:
+    if labels is None:
+        return Axis(word, numbered=True)
+    return Axis(word, tuple(map(str, labels)) if isinstance(labels, list | tuple | np.ndarray) else None)
+
+
+def common_precision(*parts: Any) -> Any:
+    """Return the widest precision of floating arrays in the parts of a game, single at least."""
+    kinds = [leaf.dtype for leaf in jax.tree.leaves(parts) if eqx.is_inexact_array(leaf)]
+    return jnp.result_type(jnp.float32, *kinds)
+
+
+def in_one_precision(kernel: Any, reward: Any, law: Any, discount: Any, available: Any, dtype: Any) -> Any:
+    """Return the parts of a game as arrays of JAX in one precision, with probabilities that sum to 1 in it."""
+    kernel = kernel_in_precision(kernel, dtype) if isinstance(kernel, AbstractKernel) else kernel
+    parts = kernel, reward, in_precision(law, dtype), discount, available
+    return jax.tree.map(lambda leaf: _checks.on_device(leaf, dtype), parts)
+
+
+def booleans(name: str, value: Any, axes: Sequence[Axis] = ()) -> Any:
     """Return `value` as an array of booleans `[S, A]` or `[#T, S, A]`, or None."""
     if value is None:
         return None
-    array = value
+    array = value = plain(name, value, axes, booleans=True)
     if not isinstance(value, Tracer):
         try:
             array = np.asarray(value)
-        except (ValueError, TypeError) as error:
+        except Exception as error:  # objects that turn themselves into arrays may raise anything
             message = f"`{name}` must hold booleans in a rectangular array; got {_checks.shorten(value)}."
             raise ValueError(message) from error
     if array.dtype != bool:

@@ -12,7 +12,17 @@ from .. import _checks
 from .._typing import Array, ArrayLike, Bool, Float, Scalar
 from ..kernels import AbstractKernel, DenseKernel
 from .base import AbstractGame
-from .parts import Axes, booleans, check_kernel_values, kernel_axes, names_of
+from .parts import (
+    Axes,
+    axes_of,
+    booleans,
+    check_kernel_values,
+    common_precision,
+    in_one_precision,
+    kernel_axes,
+    kernel_of,
+    names_of,
+)
 from .probes import check_callables, seen_by_all, simple_laws
 from .rewards import PairwiseReward, TableReward, check_interaction
 
@@ -84,27 +94,28 @@ class StationaryGame(AbstractGame):
         _checks.one_of("observes", observes, ("states", "state_actions"))
         self.observes = str(observes)
         discount = _checks.scalar_in("discount", discount, 0, 1, "(0, 1)")
+        states, actions = axes_of(state_labels, action_labels)
         if not isinstance(kernel, AbstractKernel) and not callable(kernel):
-            kernel = DenseKernel(kernel)
+            kernel = DenseKernel(_checks.as_numbers("kernel", kernel, axes=kernel_of(states, actions)))
         if not callable(reward):
-            table = _checks.as_numbers("reward", reward)
+            table = _checks.as_numbers("reward", reward, axes=(states, actions))
             _checks.shape_is("reward", table, [(None,) * 2], "states, actions")
             reward = TableReward(table[None])
-        law = None if initial is None else _checks.as_numbers("initial", initial)
+        law = None if initial is None else _checks.as_numbers("initial", initial, axes=(states,))
         if law is not None:
             _checks.shape_is("initial", law, [(None,)], "states")
-        mask = booleans("available", available)
+        mask = booleans("available", available, (states, actions))
         S, A = _sizes(kernel, reward, law, mask, self.observes)
         if law is None:
             law = np.full(S, 1 / S)
         else:
             _checks.shape_is("initial", law, [(S,)], "states")
         given = (kernel, reward) if initial is None else (kernel, reward, law)
-        dtypes = [leaf.dtype for leaf in jax.tree.leaves(given) if eqx.is_inexact_array(leaf)]
-        dtype = jnp.result_type(*dtypes) if dtypes else jnp.zeros(()).dtype
+        is_known = any(eqx.is_inexact_array(leaf) for leaf in jax.tree.leaves(given))
+        dtype = common_precision(given) if is_known else jnp.zeros(()).dtype
         mask = _available(mask, S, A)
-        self.kernel, self.reward, self.initial, self.discount, self.available = jax.tree.map(
-            lambda leaf: _checks.on_device(leaf, dtype), (kernel, reward, law, discount, mask)
+        self.kernel, self.reward, self.initial, self.discount, self.available = in_one_precision(
+            kernel, reward, law, discount, mask, dtype
         )
         self.state_labels = names_of("state_labels", state_labels, S)
         self.action_labels = names_of("action_labels", action_labels, A)
