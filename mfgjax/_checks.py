@@ -104,7 +104,14 @@ def finite(name: str, array: object) -> None:
     all_true(name, values, np.isfinite(values), "it must be a finite number")
 
 
-def distribution(name: str, array: object, where: np.ndarray | None = None, leading: int = 0, when: str = "") -> None:
+def distribution(
+    name: str,
+    array: object,
+    where: np.ndarray | None = None,
+    leading: int = 0,
+    when: str = "",
+    slack: float = 0.0,
+) -> None:
     """Refuse rows (last axis, or the last two if `leading` leaves two) that are no distributions.
 
     Args:
@@ -113,6 +120,7 @@ def distribution(name: str, array: object, where: np.ndarray | None = None, lead
       where: rows that count; all when None. Also elsewhere numbers are finite: 0 · NaN would spread.
       leading: number of axes that index rows; the others are summed.
       when: what follows the place in the sentence.
+      slack: by how much sums may differ from 1 at least.
     """
     values = np.asarray(array)
     where = np.ones(values.shape[:leading], bool) if where is None else np.broadcast_to(where, values.shape[:leading])
@@ -120,7 +128,7 @@ def distribution(name: str, array: object, where: np.ndarray | None = None, lead
     all_true(name, values, np.isfinite(values), "it must be a finite number", when)
     all_true(name, values, (values >= 0) | ~rows, "a probability must not be negative", when)
     sums = values.sum(axis=tuple(range(leading, values.ndim)), dtype=np.float64)
-    bad = np.argwhere((np.abs(sums - 1) > precision(values.dtype)) & where)
+    bad = np.argwhere((np.abs(sums - 1) > max(precision(values.dtype), slack)) & where)
     if len(bad):
         total = sums[tuple(bad[0])]
         raise ValueError(f"{place(name, bad[0])}{when} sums to {total:.10g}, but probabilities must sum to 1.")

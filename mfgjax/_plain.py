@@ -26,9 +26,7 @@ class Axis(NamedTuple):
     numbered: bool = False
 
 
-def plain(
-    name: str, value: Any, axes: Sequence[Axis] = (), index: tuple[int, ...] = (), booleans: bool = False
-) -> Any:
+def plain(name: str, value: Any, axes: Sequence[Axis] = (), index: tuple[int, ...] = (), booleans: bool = False) -> Any:
     """Return what NumPy reads as it is meant.
 
     Tables of pandas and xarray are aligned by their labels; those numbered by default are taken by position.

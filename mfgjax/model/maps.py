@@ -12,7 +12,7 @@ from ..responses import AbstractResponse
 from . import stationary_maps
 from .finite_horizon import FiniteHorizonGame
 from .lanes import LaneGame
-from .operands import mean_field_is, policy_of, response_is
+from .operands import mean_field_of, policy_of, response_of
 from .stationary import StationaryGame
 
 AnyGame = FiniteHorizonGame | StationaryGame | LaneGame
@@ -62,8 +62,8 @@ def respond(game: AnyGame, mean_field: Array, response: AbstractResponse, start:
     Source: Guan et al. (2021), arXiv:2110.07469, eqs. (11), (12), (15); for stationary games Lee et al. (2021),
     arXiv:2006.11683, eqs. (3)-(5).
     """
-    response_is(response, "respond(game, mean_field, response)")
-    mean_field_is(game, mean_field, "respond(game, mean_field, response)")
+    response = response_of(game, response, "respond(game, mean_field, response)")
+    mean_field = mean_field_of(game, mean_field, "respond(game, mean_field, response)")
     if game.is_stationary:
         (seen,), untimed = timed(game, (mean_field, game.num_seen_axes))
         backup, q = stationary_maps.answer(game, seen, response, start)  # pyright: ignore[reportArgumentType]
@@ -96,8 +96,8 @@ def q_operator(
 
     Source: Lee et al. (2021), arXiv:2006.11683, eq. (5) and proposition 1.
     """
-    response_is(response, "q_operator(game, mean_field, response)")
-    mean_field_is(game, mean_field, "q_operator(game, mean_field, response)")
+    response = response_of(game, response, "q_operator(game, mean_field, response)")
+    mean_field = mean_field_of(game, mean_field, "q_operator(game, mean_field, response)")
     problem = stationary_maps.decision(game, jnp.asarray(mean_field)[None])
 
     def operator(q: Array) -> Array:
@@ -179,6 +179,7 @@ def propagate(game: AnyGame, policy: Float[Array, "... S A"], mean_field: Array 
     if mean_field is None:
         (pi,), untimed = timed(game, (policy, 2))
         return untimed(state_law(game, pi)[1])
+    mean_field = mean_field_of(game, mean_field, "propagate(game, policy, mean_field)")
     (pi, seen), untimed = timed(game, (policy, 2), (mean_field, game.num_seen_axes))
     return untimed(moved_on(game, seen, pi)[1])
 
@@ -211,7 +212,10 @@ def mean_field_map(game: AnyGame, response: AbstractResponse):
     Lee et al. (2021), arXiv:2006.11683, algorithm 1.
     """
 
+    response = response_of(game, response, "mean_field_map(game, response)")
+
     def gamma(mean_field: Array) -> Array:
+        mean_field = mean_field_of(game, mean_field, "mean_field_map(game, response)(mean_field)")
         policy = best_policy(game, mean_field, response)
         return propagate(game, policy, mean_field) if game.is_stationary else propagate(game, policy)
 

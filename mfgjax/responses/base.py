@@ -93,6 +93,17 @@ class AbstractTempered(AbstractResponse):
         return eqx.tree_at(lambda r: r.beta, self, beta)
 
 
+def response_in_precision(response: AbstractResponse, dtype: Any) -> Any:
+    """Return a response in a precision; a prior that was rounded in a lower one sums to 1 in it again."""
+    if all(getattr(leaf, "dtype", dtype) == dtype for leaf in jax.tree.leaves(response)):
+        return response
+    table = response.prior_table
+    response = jax.tree.map(lambda leaf: leaf.astype(dtype) if eqx.is_inexact_array(leaf) else leaf, response)
+    if table is None or jnp.finfo(table.dtype).bits >= jnp.finfo(dtype).bits:
+        return response
+    return eqx.tree_at(lambda r: r.prior_table, response, log_normalize(jnp.asarray(response.prior_table), axis=2))
+
+
 def log_uniform(available: Bool[Array, "*#T S A"], dtype: jnp.dtype) -> Array:
     """Return the log of the uniform policy over the available actions."""
     count = available.sum(axis=-1, keepdims=True).astype(dtype)
@@ -127,7 +138,7 @@ def canonical_policy(policy: object, log_policy: object, name: str) -> Array | N
             _checks.all_true(given, values, values < np.inf, "a log probability is a number or -inf")
             _checks.all_true(given, values.max(-1), values.max(-1) > -np.inf, "a row needs a finite entry")
         # in NumPy: nothing is compiled
-        values = values.astype(jax.dtypes.canonicalize_dtype(float))  # rows sum to 1 in the precision of any game
+        values = values.astype(jnp.promote_types(values.dtype, jnp.float32))
         with np.errstate(divide="ignore"):
             logs: Any = np.log(values) if policy is not None else values
         logs = logs - np.logaddexp.reduce(logs, axis=-1, keepdims=True)
