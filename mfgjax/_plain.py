@@ -145,7 +145,8 @@ def _aligned(name: str, array: np.ndarray, labels: list[list[str] | None], axes:
     missing = array.ndim - len(axes)
     if missing < 0:
         return array
-    whole = [*(Axis("time") for _ in range(missing)), *axes]
+    before = Axis("time", numbered=True) if axes else Axis("axis")
+    whole = [*(before for _ in range(missing)), *axes]
     for d, (found, axis) in enumerate(zip(labels, whole, strict=True)):
         if found is None:
             continue
@@ -175,7 +176,7 @@ def _order(name: str, word: str, found: list[str], wanted: list[str]) -> list[in
 
 def _refuse_unknown(name: str, word: str, found: list[str]) -> NoReturn:
     raise ValueError(
-        f"`{name}` is labelled {shorten_list(found)} along its {word.replace('_', ' ')}s, but the labels of the game "
+        f"`{name}` is labelled {shorten_list(found)} ({word.replace('_', ' ')}), but the labels of the game "
         "are not known there: give it in their order, without labels (`.to_numpy()`)."
     )
 

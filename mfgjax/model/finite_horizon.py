@@ -17,10 +17,12 @@ from .parts import (
     booleans,
     check_kernel_values,
     common_precision,
+    existing_actions,
     in_one_precision,
     kernel_axes,
     kernel_of,
     names_of,
+    without_missing,
 )
 from .probes import check_callables, simple_laws
 from .rewards import PairwiseReward, TableReward, check_interaction
@@ -41,15 +43,25 @@ class FiniteHorizonGame(AbstractGame):
         `(t, mean_field) -> [S, A]` with t a traced int32 in 0..H; A may be 1 where all actions earn the same.
       initial: law of the states at time 0, `[S]`.
       horizon: H ≥ 1.
-      available: which actions exist where, booleans `[S, A]` or `[H+1, S, A]`; None: all.
+      available: which actions exist where, booleans `[S, A]` or `[H+1, S, A]`; None: all, but for those of which a
+        table of moves says that they lead nowhere (−1 in `MovesKernel`, a row of zeros in an array).
       discount: γ in (0, 1], per step.
       observes: what `mean_field` is in rewards and kernels: "states", the law `[S]` of the states, or
         "state_actions", the joint law `[S, A]` of states and actions at that time.
       state_labels: names of the states, for tables and pictures.
       action_labels: names of the actions.
 
-    All floating arrays are brought to one precision, the widest given. Parameters that one wants to sweep
-    or differentiate live in an `equinox.Module` with `__call__`: arrays captured by a lambda are constants.
+    All arrays are brought to one precision, the widest of kernel, reward and initial law, and at least single. Whole
+    numbers, fractions and lists of Python's numbers count as double where x64 is on. Probabilities that were rounded
+    in a lower precision are divided by their sum. What callables return, responses, policies and mean fields are
+    brought to the game's precision in the same way, and do not change it.
+
+    Tables of pandas and xarray are aligned by label with `state_labels` and `action_labels` (by default the numbers
+    0, 1, ...); those without labels of their own are taken by position. Callables are tried at every time, at a few
+    mean fields; where they read an array outside its entries, which JAX does not notice, they are refused.
+
+    Parameters that one wants to sweep or differentiate live in an `equinox.Module` with `__call__`: arrays captured by
+    a lambda are constants.
 
     Raises:
       ValueError: naming the field, the first offending place and its value.
@@ -103,6 +115,8 @@ class FiniteHorizonGame(AbstractGame):
             reward = TableReward(table[None] if table.ndim == 2 else table)
         num_states = law.shape[0]
         available = booleans("available", available, (states, actions))
+        if available is None and getattr(kernel, "num_states", None) == num_states:
+            available = existing_actions(kernel)
         num_actions = _num_actions(kernel, reward, available, law, observes)
         available = _available(available, num_states, num_actions, self.horizon)
         dtype = common_precision(kernel, reward, law)
@@ -113,6 +127,7 @@ class FiniteHorizonGame(AbstractGame):
         self.action_labels = names_of("action_labels", action_labels, num_actions)
         _check_kernel_shape(self)
         _check_reward_shape(self)
+        self.reward = without_missing(self.reward, self.available)
         validate(self)
 
     def given_kernel(self, t: Scalar, mean_field: Array) -> Any:
@@ -133,7 +148,13 @@ def _num_actions(kernel: Any, reward: Any, available: Any, initial: Array, obser
     if isinstance(reward, TableReward):
         shape = reward.table.shape[1:]
     elif observes == "states":
-        result = _checks.returned("reward", reward, {"t": jnp.int32(0), "mean_field": initial}, "at t = 0")
+        arguments = {"t": jnp.int32(0), "mean_field": initial}
+        made = _checks.returned("kernel", kernel, arguments, "at t = 0", kernel_axes)
+        if isinstance(made, Axes):
+            return made.actions
+        if len(getattr(made, "shape", ())) == 3:
+            return made.shape[1]
+        result = _checks.returned("reward", reward, arguments, "at t = 0")
         shape = getattr(result, "shape", ())
     if len(shape) == 2 and shape[1] > 1:
         return shape[1]

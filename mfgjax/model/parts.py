@@ -11,8 +11,9 @@ from jax.core import Tracer
 
 from .. import _checks
 from .._plain import Axis, plain
-from ..kernels import AbstractKernel, MovesKernel
+from ..kernels import AbstractKernel, DenseKernel, MovesKernel, SuccessorKernel
 from ..kernels.precision import in_precision, kernel_in_precision
+from .rewards import TableReward
 
 
 def names_of(name: str, labels: Sequence[str] | None, count: int) -> tuple[str, ...]:
@@ -77,6 +78,42 @@ def booleans(name: str, value: Any, axes: Sequence[Axis] = ()) -> Any:
         raise ValueError(f"`{name}` must hold booleans; got {_checks.shorten(value)} of kind {array.dtype}.")
     _checks.shape_is(name, array, [(None,) * 2, (None,) * 3], "states, actions; or times, states, actions")
     return array
+
+
+def without_missing(reward: Any, available: Any) -> Any:
+    """Return a table of rewards with 0 in the place of what is not finite at actions that do not exist."""
+    if not isinstance(reward, TableReward) or reward.table.shape[2] < available.shape[2]:
+        return reward
+    numbers: Any = jnp if _checks.is_traced((reward, available)) else np
+    table = numbers.asarray(reward.table)
+    mask = numbers.asarray(available).any(axis=0) if len(table) == 1 else numbers.asarray(available)
+    kept = numbers.isfinite(table) | mask
+    if numbers is np and kept.all():
+        return reward
+    return TableReward(_checks.on_device(numbers.where(kept, table, numbers.zeros((), table.dtype)), table.dtype))
+
+
+def existing_actions(kernel: Any) -> np.ndarray | None:
+    """Return which actions lead somewhere by a table of the moves, `[S, A]`; None: all do, or it is not known."""
+    if isinstance(kernel, MovesKernel):
+        moves = np.asarray(kernel.leads)[None]
+    elif isinstance(kernel, DenseKernel | SuccessorKernel) and not _checks.is_traced(kernel):
+        moves = (np.asarray(kernel.probabilities) != 0).any(axis=-1)
+    else:
+        return None
+    if moves.all():
+        return None
+    changes = np.argwhere(moves != moves[0])
+    if len(changes):
+        t, s, a = changes[0]
+        state = "is not" if moves[t, s, a] else "is"
+        raise ValueError(
+            f"`available` must be given: `kernel[{t}, {s}, {a}]` {state} all zero, other than at time 0, which does "
+            "not tell whether the action exists at the last time."
+        )
+    rows = moves[0].any(axis=-1)
+    _checks.all_true("kernel", rows, rows, "every state needs an action that leads somewhere")
+    return moves[0]
 
 
 class Axes(NamedTuple):

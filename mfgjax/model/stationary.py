@@ -18,10 +18,12 @@ from .parts import (
     booleans,
     check_kernel_values,
     common_precision,
+    existing_actions,
     in_one_precision,
     kernel_axes,
     kernel_of,
     names_of,
+    without_missing,
 )
 from .probes import check_callables, seen_by_all, simple_laws
 from .rewards import PairwiseReward, TableReward, check_interaction
@@ -45,16 +47,17 @@ class StationaryGame(AbstractGame):
         earn the same.
       discount: γ in (0, 1), per step.
       initial: the law `[S]` from which iterations start; None: uniform.
-      available: which actions exist where, booleans `[S, A]`; None: all.
+      available: which actions exist where, booleans `[S, A]`; None: all, but for those of which a table of moves
+        says that they lead nowhere (−1 in `MovesKernel`, a row of zeros in an array).
       observes: what z is in rewards and kernels: "states", the law `[S]` of the states, or "state_actions", the
         joint law `[S, A]` of states and actions.
       state_labels: names of the states, for tables and pictures.
       action_labels: names of the actions.
 
-    All floating arrays are brought to one precision, the widest given. Parameters that one wants to sweep or
-    differentiate live in an `equinox.Module` with `__call__`: arrays captured by a lambda are constants. Callables
-    are tried at the initial law, at the uniform one, and with everybody in the first or in the last state; rows
-    that are no probabilities elsewhere end as the result `not_stochastic`.
+    Precision and labels are treated as in `FiniteHorizonGame`. Parameters that one wants to sweep or differentiate live
+    in an `equinox.Module` with `__call__`: arrays captured by a lambda are constants. Callables are tried at the
+    initial law, at the uniform one, and with everybody in the first or in the last state, and refused where they read
+    an array outside its entries; rows that are no probabilities elsewhere end as the result `not_stochastic`.
 
     Raises:
       ValueError: naming the field, the first offending place and its value.
@@ -105,6 +108,7 @@ class StationaryGame(AbstractGame):
         if law is not None:
             _checks.shape_is("initial", law, [(None,)], "states")
         mask = booleans("available", available, (states, actions))
+        mask = existing_actions(kernel) if mask is None else mask
         S, A = _sizes(kernel, reward, law, mask, self.observes)
         if law is None:
             law = np.full(S, 1 / S)
@@ -120,6 +124,7 @@ class StationaryGame(AbstractGame):
         self.state_labels = names_of("state_labels", state_labels, S)
         self.action_labels = names_of("action_labels", action_labels, A)
         _check_shapes(self)
+        self.reward = without_missing(self.reward, self.available)
         validate_stationary(self)
 
     @property
@@ -145,6 +150,12 @@ def _sizes(kernel: Any, reward: Any, law: Any, mask: Any, observes: str) -> tupl
         return mask.shape[-2], mask.shape[-1]
     if isinstance(reward, TableReward):
         return reward.table.shape[1], reward.table.shape[2]
+    if law is not None and observes == "states":
+        made = _checks.returned("kernel", kernel, {"z": law}, "at the initial law", kernel_axes)
+        if isinstance(made, Axes):
+            return law.shape[0], made.actions
+        if len(getattr(made, "shape", ())) == 3:
+            return law.shape[0], made.shape[1]
     if law is not None and observes == "states" and not isinstance(reward, PairwiseReward):
         shape = getattr(_checks.returned("reward", reward, {"z": law}, "at the initial law"), "shape", ())
         if len(shape) == 2 and shape[1] > 1:
