@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from .. import _checks
 from .._typing import Array, Float
 from ..operators import backward, forward, policies
 from ..responses import AbstractResponse
@@ -65,6 +66,8 @@ def respond(game: AnyGame, mean_field: Array, response: AbstractResponse, start:
     response = response_of(game, response, "respond(game, mean_field, response)")
     mean_field = mean_field_of(game, mean_field, "respond(game, mean_field, response)")
     if game.is_stationary:
+        if start is not None:
+            _checks.shape_is("start", start, [game.initial.shape], "states")
         (seen,), untimed = timed(game, (mean_field, game.num_seen_axes))
         backup, q = stationary_maps.answer(game, seen, response, start)  # pyright: ignore[reportArgumentType]
         return untimed(BestResponse(backup.policy, backup.log_policy, backup.values, q))
@@ -101,6 +104,8 @@ def q_operator(
     problem = stationary_maps.decision(game, jnp.asarray(mean_field)[None])
 
     def operator(q: Array) -> Array:
+        _checks.shape_is("q", q, [problem.available.shape], "states, actions")
+        q = jnp.asarray(q)
         return problem.q(response.backup(jnp.int32(0), q, problem.available).values)
 
     return operator
