@@ -53,11 +53,12 @@ def plain(name: str, value: Any, axes: Sequence[Axis] = (), index: tuple[int, ..
         return _number(name, value, index)
     package = type(value).__module__.partition(".")[0]
     if package == "pandas" and hasattr(value, "index") and hasattr(value, "to_numpy"):
-        return _exact(name, _aligned(name, value.to_numpy(), _pandas_labels(name, value), axes), index, booleans)
+        found: Any = value
+        return _exact(name, _aligned(name, found.to_numpy(), _pandas_labels(name, found), axes), index, booleans)
     if package == "xarray" and hasattr(value, "dims") and hasattr(value, "transpose") and hasattr(value, "dtype"):
         value = _transposed(name, value, axes)
-        found = getattr(value, "indexes", {})
-        labels = [_labels_of(found[dim]) if dim in found else None for dim in value.dims]
+        indexes = getattr(value, "indexes", {})
+        labels = [_labels_of(indexes[dim]) if dim in indexes else None for dim in value.dims]
         return _exact(name, _aligned(name, np.asarray(value), labels, axes), index, booleans)
     if package == "scipy" and hasattr(value, "toarray"):
         _refuse_sparse(name, value)

@@ -107,7 +107,7 @@ def _looked_at(game: AbstractGame, name: str, time: Array, law: Array) -> tuple[
 
 
 @eqx.filter_jit
-def _tried(game: AbstractGame, name: str, laws: Array, times: Array, which: Array) -> tuple[Array, Array]:
+def _tried(game: AbstractGame, name: str, laws: Any, times: Any, which: Any) -> tuple[Array, Array]:
     """Tell for pairs of a time and a law whether values are sound, and whether they depend on a read outside."""
 
     def looked_at(time: Array, law: Array) -> list[Array]:
