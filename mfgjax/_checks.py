@@ -12,6 +12,10 @@ import jax
 import numpy as np
 from jax.core import Tracer
 
+from ._plain import Axis, plain
+from ._shorten import is_traced as is_traced
+from ._shorten import place, shorten_text
+from ._shorten import shorten as shorten
 from ._typing import Array
 
 
@@ -19,21 +23,18 @@ class Refusal(ValueError):
     """A sentence that a user is to read as it is, also when it is said inside a function of the user's."""
 
 
-def is_traced(tree: object) -> bool:
-    """Tell whether any leaf is a tracer, whose values cannot be looked at."""
-    return any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(tree))
-
-
-def as_numbers(name: str, value: object, kind: str = "real numbers") -> Any:
+def as_numbers(name: str, value: object, kind: str = "real numbers", axes: Sequence[Axis] = ()) -> Any:
     """Return `value` as a floating array, or say where it does not hold numbers.
 
-    What is known stays a NumPy array: nothing is compiled, and it stays known inside `jit`.
+    What is known stays a NumPy array: nothing is compiled, and it stays known inside `jit`. Tables with labels are
+    aligned with those of `axes`, the last ones of the field.
     """
+    value = plain(name, value, axes)
     try:
         array = value if isinstance(value, Tracer) else np.asarray(value)
     except jax.errors.TracerArrayConversionError:  # a list that holds traced numbers
         array = _stack(name, value, kind)
-    except (ValueError, TypeError) as error:
+    except Exception as error:  # objects that turn themselves into arrays may raise anything
         message = f"`{name}` {_must(kind)} (in a rectangular array); got {shorten(value)}."
         raise ValueError(message) from error
     if not (jax.numpy.issubdtype(array.dtype, np.floating) or array.dtype.kind in "iu"):
@@ -80,21 +81,9 @@ def _refuse_kind(name: str, value: object, array: Any, kind: str) -> NoReturn:
         for index in np.ndindex(entries.shape):
             entry = entries[index]
             if isinstance(entry, bool | np.bool_) or not isinstance(entry, Real):
-                raise ValueError(f"{_place(name, index)} is {shorten(entry)}, but it must be a real number.")
-    of_kind = f" of kind {array.dtype}" if array.dtype.kind in "bc" and array.shape else ""
+                raise ValueError(f"{place(name, index)} is {shorten(entry)}, but it must be a real number.")
+    of_kind = f" of kind {shorten_text(str(array.dtype))}" if array.dtype.kind in "bcmMV" and array.shape else ""
     raise ValueError(f"`{name}` {_must(kind)}; got {shorten(value)}{of_kind}.")
-
-
-def shorten(value: object) -> str:
-    """Return what `value` looks like in at most 60 characters of one line."""
-    if is_traced(value):
-        return f"traced values in a {type(value).__name__}" if isinstance(value, list | tuple) else "a traced array"
-    return _cut(repr(value), 60)
-
-
-def _cut(text: str, length: int) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= length else line[: length - 3] + "..."
 
 
 def shape_is(name: str, array: Any, allowed: Sequence[tuple], meaning: str) -> None:
@@ -109,16 +98,12 @@ def shape_is(name: str, array: Any, allowed: Sequence[tuple], meaning: str) -> N
     raise ValueError(f"`{name}` must have shape {wanted} ({meaning}); got {shape}.")
 
 
-def _place(name: str, index: Sequence[int | np.integer]) -> str:
-    return f"`{name}[{', '.join(str(int(i)) for i in index)}]`" if len(index) else f"`{name}`"
-
-
 def all_true(name: str, array: object, good: np.ndarray, must: str, when: str = "") -> None:
     """Refuse `array` at the first place where `good` is false; `when` follows the place in the sentence."""
     if good.all():
         return
     first = np.unravel_index(np.argmin(good), good.shape)
-    raise ValueError(f"{_place(name, first)}{when} is {np.asarray(array)[first]}, but {must}.")
+    raise ValueError(f"{place(name, first)}{when} is {np.asarray(array)[first]}, but {must}.")
 
 
 def finite(name: str, array: object) -> None:
@@ -126,7 +111,14 @@ def finite(name: str, array: object) -> None:
     all_true(name, values, np.isfinite(values), "it must be a finite number")
 
 
-def distribution(name: str, array: object, where: np.ndarray | None = None, leading: int = 0, when: str = "") -> None:
+def distribution(
+    name: str,
+    array: object,
+    where: np.ndarray | None = None,
+    leading: int = 0,
+    when: str = "",
+    slack: float = 0.0,
+) -> None:
     """Refuse rows (last axis, or the last two if `leading` leaves two) that are no distributions.
 
     Args:
@@ -135,6 +127,7 @@ def distribution(name: str, array: object, where: np.ndarray | None = None, lead
       where: rows that count; all when None. Also elsewhere numbers are finite: 0 · NaN would spread.
       leading: number of axes that index rows; the others are summed.
       when: what follows the place in the sentence.
+      slack: by how much sums may differ from 1 at least.
     """
     values = np.asarray(array)
     where = np.ones(values.shape[:leading], bool) if where is None else np.broadcast_to(where, values.shape[:leading])
@@ -142,20 +135,16 @@ def distribution(name: str, array: object, where: np.ndarray | None = None, lead
     all_true(name, values, np.isfinite(values), "it must be a finite number", when)
     all_true(name, values, (values >= 0) | ~rows, "a probability must not be negative", when)
     sums = values.sum(axis=tuple(range(leading, values.ndim)), dtype=np.float64)
-    bad = np.argwhere((np.abs(sums - 1) > row_slack(values.dtype)) & where)
+    bad = np.argwhere((np.abs(sums - 1) > max(precision(values.dtype), slack)) & where)
     if len(bad):
-        place = _place(name, bad[0])
         total = sums[tuple(bad[0])]
-        raise ValueError(f"{place}{when} sums to {total:.10g}, but probabilities must sum to 1.")
+        raise ValueError(f"{place(name, bad[0])}{when} sums to {total:.10g}, but probabilities must sum to 1.")
 
 
-def row_slack(dtype: Any) -> float:
-    """Return how much the sum of probabilities may differ from 1.
-
-    That is the rounding of the inputs: tables of thousands of entries in single precision are off by some 1e-6.
-    """
-    size = dtype.itemsize if jax.config.jax_enable_x64 else min(dtype.itemsize, 4)  # pyright: ignore
-    return {2: 1e-2, 4: 1e-5}.get(size, 1e-8)
+def precision(kind: Any) -> float:
+    """Return by how much a sum of probabilities may differ from 1: float32 tables of thousands are off by some 1e-6."""
+    size = np.dtype(kind).itemsize if jax.config.jax_enable_x64 else min(np.dtype(kind).itemsize, 4)  # pyright: ignore
+    return {1: 0.2, 2: 1e-2, 4: 1e-5}.get(size, 1e-8)
 
 
 def random_key(name: str, key: object, why: str = "") -> Array:
@@ -268,7 +257,7 @@ def explained(name: str, arguments: str, at: str) -> Iterator[None]:
         remedy = f"{arguments} are traced: use `jax.numpy`"
         raise ValueError(f"`{name}` calls NumPy, or indexes its arrays, with an argument, but {remedy}.") from error
     except Exception as error:
-        said = _cut(str(error), 120).rstrip(".")
+        said = shorten_text(str(error), 120).rstrip(".")
         raise ValueError(f"`{name}` fails {at} with {type(error).__name__}: {said}.") from error
 
 

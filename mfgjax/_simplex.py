@@ -40,6 +40,10 @@ def total_variation(p: Array, q: Array, axis: int | tuple[int, ...] = -1) -> Arr
 
     Source: Guan et al. (2021), arXiv:2110.07469, section II-d.
     """
+    p, q = jnp.asarray(p), jnp.asarray(q)
+    axes = axis if isinstance(axis, tuple) else (axis,)
+    if any(p.shape[d] != q.shape[d] for d in axes if -min(p.ndim, q.ndim) <= d < min(p.ndim, q.ndim)):
+        raise ValueError(f"`p` has shape {p.shape}, but `q` has {q.shape}.")
     return jnp.abs(p - q).sum(axis=axis) / 2
 
 

@@ -15,6 +15,7 @@ from ._typing import Array, ArrayLike
 from .lanes import Lanes
 from .model import FiniteHorizonGame, StationaryGame, trace_game
 from .responses import AbstractResponse, Boltzmann, EntropyRegularized
+from .responses.base import response_in_precision
 from .solve import check_trembling
 from .solvers import AbstractSolver, Auto
 
@@ -119,7 +120,7 @@ def _traced(lanes: Lanes) -> Lanes:
 
 def cast_response(game: AnyGame, response: AbstractResponse) -> AbstractResponse:
     """Return the response in the precision of the game."""
-    return jax.tree.map(lambda leaf: leaf.astype(game.dtype) if eqx.is_inexact_array(leaf) else leaf, response)
+    return response_in_precision(response, game.dtype)
 
 
 def with_policy_leaf(triple: Triple, names: Mapping[str, Any]) -> Triple:

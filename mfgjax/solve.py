@@ -17,7 +17,9 @@ from ._typing import Array, ArrayLike
 from .equilibrium import Equilibrium
 from .finish import finish
 from .model import AnyGame, FiniteHorizonGame, StationaryGame, trace_game
+from .model.parts import axes_of
 from .responses import AbstractResponse, AbstractTrembling, EntropyRegularized, EpsilonGreedy
+from .responses.base import response_in_precision
 from .solvers import AbstractSolver, Auto, Problem
 from .solvers.base import by_residual
 from .solvers.loop import Outcome, default_tolerance, iterate
@@ -149,8 +151,7 @@ def _in_precision(solver: AbstractSolver, dtype: Any) -> AbstractSolver:
 
 def fit_response(game: FiniteHorizonGame | StationaryGame, response: AbstractResponse) -> AbstractResponse:
     """Return the response in the game's precision, refused if it does not fit the game's shapes or masks."""
-    if any(eqx.is_inexact_array(leaf) and leaf.dtype != game.dtype for leaf in jax.tree.leaves(response)):
-        response = jax.tree.map(lambda x: x.astype(game.dtype) if eqx.is_inexact_array(x) else x, response)
+    response = response_in_precision(response, game.dtype)
     beta = getattr(response, "beta", None)
     if beta is not None and beta.ndim:
         raise ValueError(f"`beta` must be one number; got an array of shape {beta.shape}: use `jax.vmap` over it.")
@@ -236,13 +237,15 @@ def _guess(game: FiniteHorizonGame | StationaryGame, guess: Any) -> Array | None
         return None
     if isinstance(guess, Equilibrium):
         guess = guess.mean_field
-    flow = _checks.as_numbers("guess", guess)
+    axes = axes_of(game.state_labels, game.action_labels)
+    flow = _checks.as_numbers("guess", guess, axes=axes[: game.num_seen_axes])
     shape = seen_shape(game)
     times = () if game.is_stationary else ("times",)
     names = (*times, "states", "actions")[: len(shape)]
     _checks.shape_is("guess", flow, [shape], ", ".join(names))
     if not _checks.is_traced(flow):
-        _checks.distribution("guess", flow, leading=len(times))
+        slack = 8 * float(jnp.finfo(flow.dtype).eps) * (game.horizon + 1)
+        _checks.distribution("guess", flow, leading=len(times), slack=slack)
     flow = flow.astype(game.dtype)
     return flow[None] if game.is_stationary else flow
 

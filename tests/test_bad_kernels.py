@@ -20,6 +20,7 @@ from faults import (
     put,
     traced,
 )
+from scipy import sparse
 
 from mfgjax import DenseKernel, MovesKernel, SuccessorKernel
 
@@ -101,7 +102,38 @@ KERNELS = {
     "next_state-list": (lambda: MovesKernel([0, 1]), "`next_state`", "(2,)"),
     "next_state-empty": (lambda: MovesKernel(np.zeros((0, 2), int)), "`next_state`", "(0, 2)"),
     "next_state-traced": (traced(MovesKernel, (S, A)), "`next_state`", "traced"),
-    "next_state-nowhere, available": (lambda: game(MovesKernel(put(NEXT, (2, 1), -1))), "`next_state[2, 1]`", "-1"),
+    "next_state-nowhere, available": (
+        lambda: game(MovesKernel(put(NEXT, (2, 1), -1)), available=np.ones((S, A), bool)),
+        "`next_state[2, 1]`",
+        "-1",
+    ),
+    "next_state-nowhere at all": (lambda: game(MovesKernel(put(NEXT, 2, -1))), "`kernel[2]`", "leads somewhere"),
+    "kernel-zero, available": (
+        lambda: game(put(KERNEL, (1, 1), 0), available=np.ones((S, A), bool)),
+        "`kernel[1, 1]`",
+        "sums to 0",
+    ),
+    "kernel-zero at a time": (
+        lambda: game(put(over_time(KERNEL, H), (2, 1, 1), 0)),
+        "`available`",
+        "`kernel[2, 1, 1]`",
+    ),
+    "kernel-actions first": (lambda: game(np.moveaxis(KERNEL, 1, 0)), "`kernel`", "`numpy.moveaxis(kernel, 0, 1)`"),
+    "kernel-actions first at times": (
+        lambda: game(np.moveaxis(over_time(KERNEL, H), 2, 1)),
+        "`kernel`",
+        "`numpy.moveaxis(kernel, 1, 2)`",
+    ),
+    "kernel-sparse": (
+        lambda: game(sparse.csr_array(KERNEL.reshape(S * A, S))),
+        "`kernel`",
+        "`kernel.toarray().reshape(S, A, S)`",
+    ),
+    "kernel-sparse per action": (
+        lambda: game([sparse.csr_matrix(KERNEL[:, a]) for a in range(A)]),
+        "list of 2 sparse",
+        "`numpy.stack([k.toarray() for k in kernel], axis=1)`",
+    ),
     "next_state-nowhere, once available": (
         lambda: game(MovesKernel(put(NEXT, (1, 1), -1)), available=put(over_time(MASK, H + 1), (2, 1, 1), True)),
         "`next_state[1, 1]`",

@@ -101,7 +101,7 @@ REWARDS = {
     "reward callable-matmul": (lambda: game(reward=lambda t, m: np.eye(4) @ m), "`reward`", "at t = 0"),
     "reward module-nan": (lambda: game(reward=Scaled(jnp.array(nan))), "`reward[0, 0]` at t = 0", "nan"),
     "reward callable-actions unknown": (
-        lambda: game(lambda t, m: KERNEL, lambda t, m: m[:, None]),
+        lambda: game(lambda t, m: KERNEL, lambda t, m: m[:, :1], observes="state_actions"),
         "`available`",
         "callables",
     ),

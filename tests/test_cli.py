@@ -1,6 +1,7 @@
 """The command line: what it prints and saves is what the library finds, and what it refuses leaves no trace."""
 
 import csv
+import io
 import json
 import os
 import subprocess
@@ -13,7 +14,7 @@ import pytest
 from commands import EXAMPLE, PAPER, PNG, ROOT, run
 
 import mfgjax as mfg
-from mfgjax import _progress
+from mfgjax import _progress, cli
 from mfgjax.cli import catalogue, output, solving
 from mfgjax.io import load_equilibrium
 
@@ -382,3 +383,18 @@ def test_the_process_ends_with_the_status():
 def test_shells_can_complete_commands():
     found = process("-m", "mfgjax", _MFGJAX_COMPLETE="complete_bash", COMP_WORDS="mfgjax so", COMP_CWORD="1")
     assert found.stdout.split() == ["solve"]
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
+def test_a_terminal_without_greek_letters_gets_their_names_and_no_failure(encoding, monkeypatch):
+    raw = io.BytesIO()
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(raw, encoding=encoding))
+    assert cli.main(["list"]) == 0
+    cut = len(raw.getvalue())
+    print("beta β, Γ, ≤ 2 → “ü” \u4e2d")
+    output.print_json({"β": "Γ ü"})
+    sys.stdout.flush()
+    assert PAPER.encode() in raw.getvalue()[:cut]
+    first, *rest = raw.getvalue()[cut:].decode(encoding).splitlines()
+    assert first.startswith("beta beta, Gamma, <= 2 -> ") and first.endswith("?")
+    assert json.loads("\n".join(rest)) == {"β": "Γ ü"}

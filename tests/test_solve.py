@@ -368,7 +368,7 @@ ROWS = np.array([[[0.9, 0.1], [0.8, 0.2]], [[0.7, 0.3], [0.9, 0.1]]])
 
 
 def test_a_kernel_that_is_none_at_the_equilibrium_is_reported():
-    kernel = Leaking(jnp.asarray(ROWS), jnp.array([1 / 3, 1 / 2, 2 / 3]), jnp.asarray(5.0))
+    kernel = Leaking(jnp.asarray(ROWS), jnp.array([0, 0.005, 0.5, 0.995, 1]), jnp.asarray(99.0))
     game = mfg.FiniteHorizonGame(kernel, np.eye(2), [0.5, 0.5], 2)
     eq = mfg.solve(game, mfg.EntropyRegularized(0.5), mfg.Picard(0.5), throw=False)
     assert eq.result.name == "not_stochastic"

@@ -360,3 +360,42 @@ def test_the_identity_names_its_parts(finished):
     identity = json.loads(attrs["identity"])
     assert {"the game", "the response", "the solver", "the outputs", "the precision", "`beta`"} <= set(identity)
     assert attrs["mfgjax_version"] == mfg.__version__
+
+
+@pytest.mark.parametrize("place", ["memory", "disk"])
+def test_coordinates_are_the_numbers_of_the_user_in_single_precision_too(place, tmp_path):
+    with jax.enable_x64(False):
+        out = None if place == "memory" else tmp_path / "sweep"
+        found = mfg.sweep(mfg.games.left_right(), beta=[0.1, 0.3, 2.0], out=out, progress=False)
+    assert found.mean_field.dtype == np.float32
+    assert found.beta.values.tolist() == [0.1, 0.3, 2.0]
+    assert found.residual.sel(beta=0.1).shape == ()
+
+
+@pytest.mark.parametrize("place", ["memory", "disk"])
+def test_what_a_sweep_returns_can_be_written_and_read_again(place, tmp_path):
+    out = None if place == "memory" else tmp_path / "sweep"
+    half = np.full((2, 3, 2), 0.5)
+    found = mfg.sweep(
+        mfg.games.left_right(), beta=[0.1, 0.3], reference={"given": half, "uniform": None}, out=out, progress=False
+    ).load()
+    found.to_netcdf(tmp_path / "found.nc")
+    found.to_zarr(tmp_path / "third.zarr", consolidated=False)
+    found.to_zarr(tmp_path / "second.zarr", zarr_format=2, consolidated=False)
+    assert xr.load_dataset(tmp_path / "found.nc").identical(found)
+    for name in ("second", "third"):
+        assert xr.open_zarr(tmp_path / f"{name}.zarr", consolidated=False).load().identical(found)
+
+
+def test_a_file_of_a_sweep_that_is_cut_short_is_named(tmp_path):
+    def sweep():
+        return mfg.sweep(mfg.games.left_right(), beta=[0.1, 0.3], out=tmp_path / "sweep", progress=False)
+
+    before = sweep().policy.values
+    chunk = tmp_path / "sweep" / "policy" / "0.0.0.0"
+    content = chunk.read_bytes()
+    chunk.write_bytes(content[:7])
+    with pytest.raises(ValueError, match=rf"the file policy/0.0.0.0 is damaged: it has 7 bytes of {len(content)}"):
+        sweep()
+    chunk.write_bytes(content)
+    np.testing.assert_array_equal(sweep().policy.values, before)

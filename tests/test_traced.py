@@ -330,9 +330,9 @@ def test_functions_are_tried_at_every_time_and_at_several_laws():
 
     def leaky(t, m):
         rows = jnp.array([[[1.0, 0.0], [0.0, 1.0]], [[0.0, 1.0], [1.0, 0.0]]])
-        return jnp.where((t == 1) & (m[1] > 0.6), 0.5, 1.0) * rows
+        return jnp.where((t == 1) & (m[1] > 0.99), 0.5, 1.0) * rows
 
-    with pytest.raises(ValueError, match=r"`kernel\[0, 0\]` at t = 1 at a rising law sums to 0.5"):
+    with pytest.raises(ValueError, match=r"`kernel\[0, 0\]` at t = 1 with 99% in the last state sums to 0.5"):
         mfg.FiniteHorizonGame(leaky, np.zeros((2, 2)), [0.9, 0.1], 3)
 
 

@@ -220,7 +220,7 @@ def _check_sound(game: StationaryGame, rows: np.ndarray, rewards: np.ndarray) ->
     """Refuse rows that are no probabilities, and rewards that are not finite, at the point masses."""
     for j, (row, pay) in enumerate(zip(rows[: game.num_states], rewards, strict=False)):
         row, pay = row.astype(game.dtype), pay.astype(game.dtype)
-        row = np.where(row >= -_checks.row_slack(row.dtype), np.maximum(row, 0), row)  # 1 − Σ may be rounded below 0
+        row = np.where(row >= -_checks.precision(row.dtype), np.maximum(row, 0), row)  # 1 − Σ may be rounded below 0
         check_kernel_values(DenseKernel(row), np.ones((1, *row.shape[:2]), bool), f" with all in state {j}")
         _checks.all_true("reward", pay, np.isfinite(pay), "it must be a finite number", f" with all in state {j}")
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import typer
 
 from .app import app
-from .output import Interrupted
+from .output import Interrupted, spell_out
 
 INTERRUPTED = 130
 
@@ -24,6 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
       The exit status: 0 done, 1 no equilibrium found, 2 bad input, 130 interrupted.
     """
+    spell_out()
     try:
         status = _run(None if arguments is None else list(arguments))
         if status == INTERRUPTED and arguments is None:

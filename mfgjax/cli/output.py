@@ -1,10 +1,14 @@
 """Where results go: a folder that gets all files at the end or none, JSON, and tables; and the word at Ctrl-C."""
 
+import codecs
+import io
 import json
 import math
 import os
 import shutil
+import sys
 import tempfile
+import unicodedata
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -109,8 +113,37 @@ def json_of(content: Mapping[str, Any]) -> str:
 
 
 def print_json(content: Mapping[str, Any]) -> None:
-    """Print one object."""
-    print(json_of(content))
+    """Print one object; what stdout cannot encode is escaped, which JSON reads as the same."""
+    text = json_of(content)
+    try:
+        text.encode(getattr(sys.stdout, "encoding", None) or "utf-8")
+    except UnicodeEncodeError:
+        text = json.dumps(content, ensure_ascii=True, indent=2, allow_nan=False)
+    print(text)
+
+
+def _spelt(error: UnicodeError) -> tuple[str, int]:
+    """Spell out what a stream cannot encode: letters by name, marks of mathematics as programs write them."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    marks = {"–": "-", "—": "-", "−": "-", "×": "x", "·": "*", "→": "->", "≤": "<=", "≥": ">=", "…": "...", "∞": "inf"}
+    spelt = []
+    for mark in error.object[error.start : error.end]:
+        name = unicodedata.name(mark, "").split()
+        letter = name[-1].capitalize() if "CAPITAL" in name else name[-1].lower() if name else "?"
+        plain = unicodedata.normalize("NFKD", mark).encode("ascii", "ignore").decode()
+        spelt.append(marks.get(mark) or (letter if "GREEK" in name else plain or "?"))
+    return "".join(spelt), error.end
+
+
+codecs.register_error("mfgjax-spelt", _spelt)
+
+
+def spell_out() -> None:
+    """Let stdout and stderr spell what they cannot encode, so that no command fails for the sake of a letter."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="mfgjax-spelt")
 
 
 def finite(number: Any) -> float | None:

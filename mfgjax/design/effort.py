@@ -12,7 +12,7 @@ from .._simplex import log_normalize
 from .._typing import Array, ArrayLike, Float
 from ..kernels import AbstractKernel
 from ..model import FiniteHorizonGame, trace_game
-from ..responses import EntropyRegularized
+from ..responses import Boltzmann
 from ..solve import fit_response
 
 _STEPS = 100
@@ -72,7 +72,7 @@ def least_effort_policy(game: FiniteHorizonGame, flow: ArrayLike, prior: ArrayLi
     start = np.asarray(mu)[0]
     same = np.abs(start - np.asarray(game.initial)) <= 1e-6
     _checks.all_true("flow", start, same, "at time 0 it must be the game's `initial`", " at time 0")
-    response = fit_response(game, EntropyRegularized(1.0, prior))
+    response = fit_response(game, Boltzmann(1.0, prior))  # whose policy is called a prior
     logs = response.log_prior(game.available, game.dtype)
     mu = jnp.asarray(mu, game.dtype)
     _check_possible(game, mu)

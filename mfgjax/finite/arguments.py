@@ -10,6 +10,7 @@ from .._simplex import log_ratio, safe_log
 from .._typing import Array, ArrayLike, Float, Int
 from ..kernels import AbstractKernel
 from ..model import FiniteHorizonGame, trace_game
+from ..model.parts import axes_of
 from ..responses import AbstractResponse, EntropyRegularized, Greedy
 from ..solve import fit_response
 from .precision import DOUBLE, double
@@ -44,7 +45,7 @@ def checked_policy(game: FiniteHorizonGame, policy: ArrayLike, name: str = "poli
       ValueError: naming the entry that is negative, the row that does not sum to 1, or mass on an action that is not
         available.
     """
-    table = _checks.as_numbers(name, policy)
+    table = _checks.as_numbers(name, policy, axes=axes_of(game.state_labels, game.action_labels))
     T, S, A = game.horizon + 1, game.num_states, game.num_actions
     lanes = (None,) * max(table.ndim - 3, 0)
     _checks.shape_is(name, table, [(S, A), (1, S, A, *lanes), (T, S, A, *lanes)], "times (or 1), states, actions")

@@ -8,8 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from .. import _checks
 from ..kernels import MovesKernel
 from ..model import FiniteHorizonGame, OwnStateInteraction, PairwiseReward, Power, Staged, StationaryGame
+from ..model.parts import axes_of
 from .file import FORMAT, GameFile
 from .graph import moves
 
@@ -69,7 +71,9 @@ def edges_of_policy(game: FiniteHorizonGame | StationaryGame, policy: Any) -> di
     Raises:
       ValueError: if the policy changes over time.
     """
-    table = np.asarray(policy)
+    table = np.asarray(_checks.as_numbers("policy", policy, axes=axes_of(game.state_labels, game.action_labels)))
+    _checks.shape_is("policy", table, [(None, *game.available.shape[1:]), game.available.shape[1:]], "states, actions")
+    _checks.distribution("policy", table, leading=table.ndim - 1)
     if table.ndim == 3 and len(table) != 1:
         raise ValueError(f"`policy` has {len(table)} times, but the moves of a graph are told for one.")
     rows = zip(game.state_labels, moves(game), table.reshape(table.shape[-2:]), _available(game), strict=True)

@@ -27,6 +27,11 @@ class DenseKernel(AbstractKernel):
     def __init__(self, probabilities: ArrayLike):
         p = _checks.as_numbers("kernel", probabilities)
         _checks.shape_is("kernel", p, [(None,) * 3, (None,) * 4], "states, actions, next states; or per time")
+        if p.shape[-3] != p.shape[-1] == p.shape[-2]:
+            raise ValueError(
+                f"`kernel` has shape {p.shape}, with actions before states; it must be (states, actions, next states): "
+                f"`numpy.moveaxis(kernel, {p.ndim - 3}, {p.ndim - 2})`."
+            )
         if p.shape[-3] != p.shape[-1]:
             raise ValueError(f"`kernel` leads from {p.shape[-3]} states to {p.shape[-1]}; got shape {p.shape}.")
         self.probabilities = p[None] if p.ndim == 3 else p

@@ -9,6 +9,7 @@ import numpy as np
 from jax.core import Tracer
 
 from .. import _checks
+from .._plain import plain
 from .._typing import Array, Int
 
 _MOST_COLUMNS = 32
@@ -84,6 +85,7 @@ def as_table(name: str, successors: object, ndim: int, meaning: str) -> np.ndarr
             f"`{name}` is traced, but tables of next states must be known. Build it outside `jit`; for "
             "probabilities that vary use `kernel.with_probabilities(p)` inside."
         )
+    successors = plain(name, successors)
     # integers stay integers: single precision would round those beyond 2^24
     whole = isinstance(successors, np.ndarray | jax.Array) and successors.dtype.kind in "iu"
     table = np.asarray(successors if whole else _checks.as_numbers(name, successors, "whole numbers"))

@@ -7,6 +7,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
+from .. import _checks
 from .._typing import Array
 from ..model import StationaryGame
 
@@ -92,6 +93,10 @@ def next_mean_field(
     Source: the scheme that Lee et al. (2021), arXiv:2006.11683, section 4.1, call Next-MF; its details are in their
     supplement.
     """
+    if not _checks.is_traced((z, policy)):
+        z, policy = (jnp.asarray(_checks.as_numbers(name, x)) for name, x in (("z", z), ("policy", policy)))
+        _checks.distribution("z", z)
+        _checks.distribution("policy", policy, leading=1)
     first, second = jax.random.split(key)
     u = jax.random.uniform(first, (num_samples,), z.dtype)
     if stratified:

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from .._typing import Array, Bool, Float, Scalar
 from ..kernels import AbstractKernel, DenseKernel
 from ..kernels.base import time_slice
+from ..kernels.precision import kernel_in_precision
 
 
 class AbstractGame(eqx.Module):
@@ -67,7 +68,8 @@ class AbstractGame(eqx.Module):
         if isinstance(self.kernel, AbstractKernel):
             return self.kernel.at(t)
         kernel = self.given_kernel(t, mean_field)
-        return (kernel if isinstance(kernel, AbstractKernel) else DenseKernel(kernel)).at(jnp.int32(0))
+        kernel = kernel if isinstance(kernel, AbstractKernel) else DenseKernel(kernel)
+        return kernel_in_precision(kernel, self.dtype).at(jnp.int32(0))
 
     def reward_at(self, t: Scalar, mean_field: Array) -> Array:
         """Return R_t(s,a,mean_field) as `[S, A]`."""
@@ -75,7 +77,11 @@ class AbstractGame(eqx.Module):
 
     def pay_at(self, t: Scalar, mean_field: Array) -> Array:
         """Return R_t(s,a,mean_field) as `[S, A]`, or `[S, 1]` where all actions earn the same."""
-        return jnp.asarray(self.given_reward(t, mean_field)).astype(self.dtype)
+        pay = jnp.asarray(self.given_reward(t, mean_field)).astype(self.dtype)
+        if getattr(self.reward, "takes_lanes", False) or pay.shape[1] < self.num_actions:
+            return pay
+        # a derivative would multiply what is not finite at an action that does not exist by 0
+        return jnp.where(jnp.isfinite(pay) | self.available_at(t), pay, 0)
 
     def available_at(self, t: Scalar) -> Array:
         """Return which actions exist at time t, `[S, A]`."""

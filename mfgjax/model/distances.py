@@ -1,6 +1,10 @@
 """Distances of mean fields and of policies, in total variation."""
 
-from .. import _simplex
+from typing import Any
+
+import jax.numpy as jnp
+
+from .. import _checks, _simplex
 from .._typing import Array, Float, Scalar
 from .maps import AnyGame
 
@@ -14,6 +18,8 @@ def flow_distance(first: Array, second: Array) -> Scalar:
 
     Source: Guan et al. (2021), arXiv:2110.07469, section II-d.
     """
+    first, second = _laws("first", first), _laws("second", second)
+    _alike(first, second)
     if first.ndim == 1:
         return _simplex.total_variation(first, second)
     return _simplex.total_variation(first, second, axis=tuple(range(1, first.ndim))).max()
@@ -34,4 +40,30 @@ def policy_distance(first: Float[Array, "T S A"], second: Float[Array, "T S A"])
 
     Source: Guan et al. (2021), arXiv:2110.07469, section II-d.
     """
+    first, second = _rows("first", first), _rows("second", second)
+    _alike(first, second)
     return _simplex.total_variation(first, second, axis=-1).max()
+
+
+def _laws(name: str, value: Any) -> Array:
+    table = _checks.as_numbers(name, value)
+    _checks.shape_is(name, table, [(None,), (None,) * 2, (None,) * 3], "states; or times, states; or also actions")
+    return _known(name, table, min(table.ndim - 1, 1))
+
+
+def _rows(name: str, value: Any) -> Array:
+    table = _checks.as_numbers(name, value)
+    _checks.shape_is(name, table, [(None,) * 2, (None,) * 3], "states, actions; or times first")
+    return _known(name, table, table.ndim - 1)
+
+
+def _known(name: str, table: Any, leading: int) -> Array:
+    if not _checks.is_traced(table):
+        times = 8 * float(jnp.finfo(table.dtype).eps) * len(table)
+        _checks.distribution(name, table, leading=leading, slack=times)
+    return jnp.asarray(table)
+
+
+def _alike(first: Array, second: Array) -> None:
+    if first.shape != second.shape:
+        raise ValueError(f"`first` has shape {first.shape}, but `second` has {second.shape}.")

@@ -4,7 +4,6 @@ from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -12,8 +11,20 @@ from .. import _checks
 from .._typing import Array, ArrayLike, Bool, Float, Scalar
 from ..kernels import AbstractKernel, DenseKernel
 from .base import AbstractGame
-from .parts import Axes, booleans, check_kernel_values, kernel_axes, names_of
-from .probing import check_callables
+from .parts import (
+    Axes,
+    axes_of,
+    booleans,
+    check_kernel_values,
+    common_precision,
+    existing_actions,
+    in_one_precision,
+    kernel_axes,
+    kernel_of,
+    names_of,
+    without_missing,
+)
+from .probes import check_callables, simple_laws
 from .rewards import PairwiseReward, TableReward, check_interaction
 from .stationary import StationaryGame, validate_stationary
 from .traced import trace_game
@@ -33,17 +44,26 @@ class FiniteHorizonGame(AbstractGame):
         `(t, mean_field) -> [S, A]` with t a traced int32 in 0..H; A may be 1 where all actions earn the same.
       initial: law of the states at time 0, `[S]`.
       horizon: H ≥ 1.
-      available: which actions exist where, booleans `[S, A]` or `[H+1, S, A]`; None: all.
+      available: which actions exist where, booleans `[S, A]` or `[H+1, S, A]`; None: all, but for those of which a
+        table of moves says that they lead nowhere (−1 in `MovesKernel`, a row of zeros in an array).
       discount: γ in (0, 1], per step.
       observes: what `mean_field` is in rewards and kernels: "states", the law `[S]` of the states, or
         "state_actions", the joint law `[S, A]` of states and actions at that time.
       state_labels: names of the states, for tables and pictures.
       action_labels: names of the actions.
 
-    All floating arrays are brought to one precision, the widest given. Functions are traced anew at each
-    call of `solve`, `sweep` and the like: what they read from outside is what it is then, and can be differentiated.
-    Parameters that one wants to sweep, or to name, live in an `equinox.Module` with `__call__`, as arrays or floating
-    numbers.
+    All arrays are brought to one precision, the widest of kernel, reward and initial law, and at least single. Whole
+    numbers, fractions and lists of Python's numbers count as double where x64 is on. Probabilities that were rounded
+    in a lower precision are divided by their sum. What callables return, responses, policies and mean fields are
+    brought to the game's precision in the same way, and do not change it.
+
+    Tables of pandas and xarray are aligned by label with `state_labels` and `action_labels` (by default the numbers
+    0, 1, ...); those without labels of their own are taken by position. Callables are tried at every time, at a few
+    mean fields; where they read an array outside its entries, which JAX does not notice, they are refused.
+
+    Functions are traced anew at each call of `solve`, `sweep` and the like: what they read from outside is what it is
+    then, and can be differentiated. Parameters that one wants to sweep, or to name, live in an `equinox.Module` with
+    `__call__`, as arrays or floating numbers.
 
     Raises:
       ValueError: naming the field, the first offending place and its value.
@@ -85,29 +105,31 @@ class FiniteHorizonGame(AbstractGame):
         self.horizon = _checks.integer_at_least("horizon", horizon, 1)
         _checks.one_of("observes", observes, ("states", "state_actions"))
         self.observes = str(observes)
-        law = _checks.as_numbers("initial", initial)
+        states, actions = axes_of(state_labels, action_labels)
+        law = _checks.as_numbers("initial", initial, axes=(states,))
         _checks.shape_is("initial", law, [(None,)], "states")
         discount = _checks.scalar_in("discount", discount, 0, 1, "(0, 1]")
         if not isinstance(kernel, AbstractKernel) and not callable(kernel):
-            kernel = DenseKernel(kernel)
+            kernel = DenseKernel(_checks.as_numbers("kernel", kernel, axes=kernel_of(states, actions)))
         if not callable(reward):
-            table = _checks.as_numbers("reward", reward)
+            table = _checks.as_numbers("reward", reward, axes=(states, actions))
             _checks.shape_is("reward", table, [(None,) * 2, (None,) * 3], "states, actions; or times, states, actions")
             reward = TableReward(table[None] if table.ndim == 2 else table)
         num_states = law.shape[0]
-        available = booleans("available", available)
+        available = booleans("available", available, (states, actions))
+        if available is None and getattr(kernel, "num_states", None) == num_states:
+            available = existing_actions(kernel)
         num_actions = _num_actions(kernel, reward, available, law, observes)
-        dtype = jnp.result_type(
-            *(leaf.dtype for leaf in jax.tree.leaves((kernel, reward, law)) if eqx.is_inexact_array(leaf))
-        )
         available = _available(available, num_states, num_actions, self.horizon)
-        self.kernel, self.reward, self.initial, self.discount, self.available = jax.tree.map(
-            lambda leaf: _checks.on_device(leaf, dtype), (kernel, reward, law, discount, available)
+        dtype = common_precision(kernel, reward, law)
+        self.kernel, self.reward, self.initial, self.discount, self.available = in_one_precision(
+            kernel, reward, law, discount, available, dtype
         )
         self.state_labels = names_of("state_labels", state_labels, num_states)
         self.action_labels = names_of("action_labels", action_labels, num_actions)
         _check_kernel_shape(self)
         _check_reward_shape(self)
+        self.reward = without_missing(self.reward, self.available)
         validate(self)
 
     def given_kernel(self, t: Scalar, mean_field: Array) -> Any:
@@ -128,7 +150,13 @@ def _num_actions(kernel: Any, reward: Any, available: Any, initial: Array, obser
     if isinstance(reward, TableReward):
         shape = reward.table.shape[1:]
     elif observes == "states":
-        result = _checks.returned("reward", reward, {"t": jnp.int32(0), "mean_field": initial}, "at t = 0")
+        arguments = {"t": jnp.int32(0), "mean_field": initial}
+        made = _checks.returned("kernel", kernel, arguments, "at t = 0", kernel_axes)
+        if isinstance(made, Axes):
+            return made.actions
+        if len(getattr(made, "shape", ())) == 3:
+            return made.shape[1]
+        result = _checks.returned("reward", reward, arguments, "at t = 0")
         shape = getattr(result, "shape", ())
     if len(shape) == 2 and shape[1] > 1:
         return shape[1]
@@ -195,7 +223,9 @@ def _check_reward_shape(game: FiniteHorizonGame) -> None:
 
 
 def validate(game: FiniteHorizonGame | StationaryGame) -> None:
-    """Check the values of a game's arrays, and of its functions at every time and at several mean fields.
+    """Check the values of a game's arrays, and of its callables at every time, at a few mean fields.
+
+    Callables may not depend on reads outside an array, which JAX moves to the nearest entry without a word.
 
     Args:
       game: the game; values that are traced (inside `jit` or `vmap`) are skipped, and what is wrong with
@@ -207,7 +237,7 @@ def validate(game: FiniteHorizonGame | StationaryGame) -> None:
     """
     if isinstance(game, StationaryGame):
         return validate_stationary(game)
-    game = trace_game(game)
+    given, game = game, trace_game(game)
     if _checks.is_traced(game):
         return
     _checks.distribution("initial", game.initial)
@@ -221,4 +251,19 @@ def validate(game: FiniteHorizonGame | StationaryGame) -> None:
         if len(table) == 1:
             table, mask = table[0], mask[0]
         _checks.all_true("reward", table, np.isfinite(table) | ~mask, "it must be a finite number")
-    check_callables(game, game.horizon)
+    check_callables(game, given, _laws(game), game.horizon, game.horizon + 1)
+
+
+def _laws(game: FiniteHorizonGame) -> dict[str, np.ndarray]:
+    """Return the laws of the states at which callables are tried, by the words for them."""
+    first, uniform, last = simple_laws(game.num_states)
+    laws = {
+        "": game.initial,
+        "at the uniform law": uniform,
+        # a logarithm of the crowd is none where nobody is
+        "with 99% in the first state": 0.99 * first + 0.01 * uniform,
+        "with 99% in the last state": 0.99 * last + 0.01 * uniform,
+        "with all in the first state": first,
+        "with all in the last state": last,
+    }
+    return {words: np.asarray(law, game.dtype) for words, law in laws.items()}

@@ -6,13 +6,14 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from .. import _checks
 from .._typing import Array, Float
 from ..operators import backward, forward, policies
 from ..responses import AbstractResponse
 from . import stationary_maps
 from .finite_horizon import FiniteHorizonGame
 from .lanes import LaneGame
-from .operands import mean_field_is, policy_of, response_is
+from .operands import mean_field_of, policy_of, response_of
 from .stationary import StationaryGame
 
 AnyGame = FiniteHorizonGame | StationaryGame | LaneGame
@@ -62,9 +63,11 @@ def respond(game: AnyGame, mean_field: Array, response: AbstractResponse, start:
     Source: Guan et al. (2021), arXiv:2110.07469, eqs. (11), (12), (15); for stationary games Lee et al. (2021),
     arXiv:2006.11683, eqs. (3)-(5).
     """
-    response_is(response, "respond(game, mean_field, response)")
-    mean_field_is(game, mean_field, "respond(game, mean_field, response)")
+    response = response_of(game, response, "respond(game, mean_field, response)")
+    mean_field = mean_field_of(game, mean_field, "respond(game, mean_field, response)")
     if game.is_stationary:
+        if start is not None:
+            _checks.shape_is("start", start, [game.initial.shape], "states")
         (seen,), untimed = timed(game, (mean_field, game.num_seen_axes))
         backup, q = stationary_maps.answer(game, seen, response, start)  # pyright: ignore[reportArgumentType]
         return untimed(BestResponse(backup.policy, backup.log_policy, backup.values, q))
@@ -96,11 +99,13 @@ def q_operator(
 
     Source: Lee et al. (2021), arXiv:2006.11683, eq. (5) and proposition 1.
     """
-    response_is(response, "q_operator(game, mean_field, response)")
-    mean_field_is(game, mean_field, "q_operator(game, mean_field, response)")
+    response = response_of(game, response, "q_operator(game, mean_field, response)")
+    mean_field = mean_field_of(game, mean_field, "q_operator(game, mean_field, response)")
     problem = stationary_maps.decision(game, jnp.asarray(mean_field)[None])
 
     def operator(q: Array) -> Array:
+        _checks.shape_is("q", q, [problem.available.shape], "states, actions")
+        q = jnp.asarray(q)
         return problem.q(response.backup(jnp.int32(0), q, problem.available).values)
 
     return operator
@@ -179,6 +184,7 @@ def propagate(game: AnyGame, policy: Float[Array, "... S A"], mean_field: Array 
     if mean_field is None:
         (pi,), untimed = timed(game, (policy, 2))
         return untimed(state_law(game, pi)[1])
+    mean_field = mean_field_of(game, mean_field, "propagate(game, policy, mean_field)")
     (pi, seen), untimed = timed(game, (policy, 2), (mean_field, game.num_seen_axes))
     return untimed(moved_on(game, seen, pi)[1])
 
@@ -211,7 +217,10 @@ def mean_field_map(game: AnyGame, response: AbstractResponse):
     Lee et al. (2021), arXiv:2006.11683, algorithm 1.
     """
 
+    response = response_of(game, response, "mean_field_map(game, response)")
+
     def gamma(mean_field: Array) -> Array:
+        mean_field = mean_field_of(game, mean_field, "mean_field_map(game, response)(mean_field)")
         policy = best_policy(game, mean_field, response)
         return propagate(game, policy, mean_field) if game.is_stationary else propagate(game, policy)
 

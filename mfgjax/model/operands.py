@@ -1,4 +1,4 @@
-"""What the public maps are given: arrays and responses in their places, and of the right shapes."""
+"""What the public maps are given: arrays and responses in their places, and of the right shapes and values."""
 
 from typing import Any
 
@@ -7,40 +7,72 @@ import numpy as np
 
 from .. import _checks
 from .._typing import Array
+from ..kernels.precision import in_precision
 from ..responses import AbstractResponse
+from ..responses.base import response_in_precision
+from .parts import axes_of
 
 
-def response_is(response: Any, call: str) -> None:
-    """Refuse what is no response; `call` shows the order of the arguments."""
+def response_of(game: Any, response: Any, call: str) -> AbstractResponse:
+    """Return a response in the game's precision; `call` shows the order of the arguments."""
     if not isinstance(response, AbstractResponse):
         got = _checks.shorten(response)
         raise ValueError(f"`response` must be a response such as `EntropyRegularized(beta)` in `{call}`; got {got}.")
+    return response_in_precision(response, game.dtype)
 
 
-def mean_field_is(game: Any, mean_field: Any, call: str) -> None:
-    """Refuse what is no mean field of the game; axes of lanes may stand behind it, one time in front if it has none."""
+def mean_field_of(game: Any, mean_field: Any, call: str, name: str = "mean_field") -> Array:
+    """Return a mean field in the game's precision; a stationary one may have an axis of one time in front.
+
+    Axes of lanes may stand behind it. Values that are known, without lanes, must be laws.
+    """
     if isinstance(mean_field, AbstractResponse):
-        raise ValueError(f"`mean_field` is a response, but it must be an array: the order is `{call}`.")
+        raise ValueError(f"`{name}` is a response, but it must be an array: the order is `{call}`.")
     states = (game.num_states,) if game.observes == "states" else (game.num_states, game.num_actions)
+    table = _numbers(game, name, mean_field, len(states))
     names = "states" if game.observes == "states" else "states, actions"
     if game.is_stationary:
-        _leading("mean_field", mean_field, [states, (1, *states)], names)
+        _leading(name, table, [states, (1, *states)], names)
     else:
-        _leading("mean_field", mean_field, [(game.horizon + 1, *states)], f"times, {names}")
+        _leading(name, table, [(game.horizon + 1, *states)], f"times, {names}")
+    times = table.ndim - len(states) - len(game.lanes)
+    if not game.lanes and not _checks.is_traced(table):
+        _checks.distribution(
+            name, table, leading=times, slack=8 * float(jnp.finfo(table.dtype).eps) * (game.horizon + 1)
+        )
+    if game.lanes:
+        return jnp.asarray(table).astype(game.dtype)
+    laws = table.reshape((*table.shape[:times], -1))
+    return jnp.asarray(in_precision(laws, game.dtype)).reshape(table.shape)
 
 
-def policy_of(game: Any, policy: Any, call: str) -> Array:
-    """Return a policy of the game with a first axis of times unless it is stationary; `[S, A]` holds at all times."""
+def policy_of(game: Any, policy: Any, call: str, name: str = "policy") -> Array:
+    """Return a policy of the game with a first axis of times unless it is stationary; `[S, A]` holds at all times.
+
+    Values that are known, without lanes, must be probabilities, of available actions only.
+    """
     if isinstance(policy, AbstractResponse):
-        raise ValueError(f"`policy` is a response, but it must be an array: the order is `{call}`.")
+        raise ValueError(f"`{name}` is a response, but it must be an array: the order is `{call}`.")
     pair, lanes = (game.num_states, game.num_actions), len(game.lanes)
-    table = jnp.asarray(policy)
-    if game.is_stationary:
-        _leading("policy", table, [pair, (1, *pair)], "states, actions")
+    table = _numbers(game, name, policy, 2)
+    every = (1 if game.is_stationary else game.horizon + 1, *pair)
+    _leading(name, table, [pair, every], "states, actions" if game.is_stationary else "states, actions; or times first")
+    if not lanes and not _checks.is_traced((table, game.available)):
+        _checks.distribution(name, table, leading=table.ndim - 1)
+        values, mask = np.asarray(table), np.asarray(game.available)
+        mask = mask[0] if len(mask) == 1 else mask
+        shown, mask = np.broadcast_arrays(values, mask)
+        _checks.all_true(name, shown, mask | (shown == 0), "that action is not available: there it must be 0")
+    table = jnp.asarray(table).astype(game.dtype) if lanes else jnp.asarray(in_precision(table, game.dtype))
+    if game.is_stationary or table.ndim > 2 + lanes:
         return table
-    every = (game.horizon + 1, *pair)
-    _leading("policy", table, [pair, every], "states, actions; or times first")
-    return jnp.broadcast_to(table, (game.horizon + 1, *table.shape)) if table.ndim == 2 + lanes else table
+    return jnp.broadcast_to(table, (game.horizon + 1, *table.shape))
+
+
+def _numbers(game: Any, name: str, value: Any, num_axes: int) -> Any:
+    if game.lanes:
+        return jnp.asarray(value)
+    return _checks.as_numbers(name, value, axes=axes_of(game.state_labels, game.action_labels)[:num_axes])
 
 
 def _leading(name: str, array: Any, shapes: list[tuple[int, ...]], axes: str) -> None:

@@ -3,11 +3,17 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import equinox as eqx
+import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
 from .. import _checks
-from ..kernels import AbstractKernel, MovesKernel
+from .._plain import Axis, plain
+from ..kernels import AbstractKernel, DenseKernel, MovesKernel, SuccessorKernel
+from ..kernels.precision import in_precision, kernel_in_precision
+from .rewards import TableReward
 
 
 def names_of(name: str, labels: Sequence[str] | None, count: int) -> tuple[str, ...]:
@@ -28,21 +34,86 @@ def names_of(name: str, labels: Sequence[str] | None, count: int) -> tuple[str, 
     return names
 
 
-def booleans(name: str, value: Any) -> Any:
+def axes_of(state_labels: Any, action_labels: Any) -> tuple[Axis, Axis]:
+    """Return the axes of states and actions with their names, for tables that have labels."""
+    return _axis("state", state_labels), _axis("action", action_labels)
+
+
+def kernel_of(states: Axis, actions: Axis) -> tuple[Axis, Axis, Axis]:
+    """Return the axes of a kernel as a table."""
+    return states, actions, states._replace(word="next_state")
+
+
+def _axis(word: str, labels: Any) -> Axis:
+    if labels is None:
+        return Axis(word, numbered=True)
+    return Axis(word, tuple(map(str, labels)) if isinstance(labels, list | tuple | np.ndarray) else None)
+
+
+def common_precision(*parts: Any) -> Any:
+    """Return the widest precision of floating arrays in the parts of a game, single at least."""
+    kinds = [leaf.dtype for leaf in jax.tree.leaves(parts) if eqx.is_inexact_array(leaf)]
+    return jnp.result_type(jnp.float32, *kinds)
+
+
+def in_one_precision(kernel: Any, reward: Any, law: Any, discount: Any, available: Any, dtype: Any) -> Any:
+    """Return the parts of a game as arrays of JAX in one precision, with probabilities that sum to 1 in it."""
+    kernel = kernel_in_precision(kernel, dtype) if isinstance(kernel, AbstractKernel) else kernel
+    parts = kernel, reward, in_precision(law, dtype), discount, available
+    return jax.tree.map(lambda leaf: _checks.on_device(leaf, dtype), parts)
+
+
+def booleans(name: str, value: Any, axes: Sequence[Axis] = ()) -> Any:
     """Return `value` as an array of booleans `[S, A]` or `[#T, S, A]`, or None."""
     if value is None:
         return None
-    array = value
+    array = value = plain(name, value, axes, booleans=True)
     if not isinstance(value, Tracer):
         try:
             array = np.array(value)  # a copy: tables that are changed later change no game
-        except (ValueError, TypeError) as error:
+        except Exception as error:  # objects that turn themselves into arrays may raise anything
             message = f"`{name}` must hold booleans in a rectangular array; got {_checks.shorten(value)}."
             raise ValueError(message) from error
     if array.dtype != bool:
         raise ValueError(f"`{name}` must hold booleans; got {_checks.shorten(value)} of kind {array.dtype}.")
     _checks.shape_is(name, array, [(None,) * 2, (None,) * 3], "states, actions; or times, states, actions")
     return array
+
+
+def without_missing(reward: Any, available: Any) -> Any:
+    """Return a table of rewards with 0 in the place of what is not finite at actions that do not exist."""
+    if not isinstance(reward, TableReward) or reward.table.shape[2] < available.shape[2]:
+        return reward
+    numbers: Any = jnp if _checks.is_traced((reward, available)) else np
+    table = numbers.asarray(reward.table)
+    mask = numbers.asarray(available).any(axis=0) if len(table) == 1 else numbers.asarray(available)
+    kept = numbers.isfinite(table) | mask
+    if numbers is np and kept.all():
+        return reward
+    return TableReward(_checks.on_device(numbers.where(kept, table, numbers.zeros((), table.dtype)), table.dtype))
+
+
+def existing_actions(kernel: Any) -> np.ndarray | None:
+    """Return which actions lead somewhere by a table of the moves, `[S, A]`; None: all do, or it is not known."""
+    if isinstance(kernel, MovesKernel):
+        moves = np.asarray(kernel.leads)[None]
+    elif isinstance(kernel, DenseKernel | SuccessorKernel) and not _checks.is_traced(kernel):
+        moves = (np.asarray(kernel.probabilities) != 0).any(axis=-1)
+    else:
+        return None
+    if moves.all():
+        return None
+    changes = np.argwhere(moves != moves[0])
+    if len(changes):
+        t, s, a = changes[0]
+        state = "is not" if moves[t, s, a] else "is"
+        raise ValueError(
+            f"`available` must be given: `kernel[{t}, {s}, {a}]` {state} all zero, other than at time 0, which does "
+            "not tell whether the action exists at the last time."
+        )
+    rows = moves[0].any(axis=-1)
+    _checks.all_true("kernel", rows, rows, "every state needs an action that leads somewhere")
+    return moves[0]
 
 
 class Axes(NamedTuple):

@@ -12,8 +12,20 @@ from .. import _checks
 from .._typing import Array, ArrayLike, Bool, Float, Scalar
 from ..kernels import AbstractKernel, DenseKernel
 from .base import AbstractGame
-from .parts import Axes, booleans, check_kernel_values, kernel_axes, names_of
-from .probing import check_callables
+from .parts import (
+    Axes,
+    axes_of,
+    booleans,
+    check_kernel_values,
+    common_precision,
+    existing_actions,
+    in_one_precision,
+    kernel_axes,
+    kernel_of,
+    names_of,
+    without_missing,
+)
+from .probes import check_callables, simple_laws
 from .rewards import PairwiseReward, TableReward, check_interaction
 from .traced import trace_game
 
@@ -36,17 +48,18 @@ class StationaryGame(AbstractGame):
         earn the same.
       discount: γ in (0, 1), per step.
       initial: the law `[S]` from which iterations start; None: uniform.
-      available: which actions exist where, booleans `[S, A]`; None: all.
+      available: which actions exist where, booleans `[S, A]`; None: all, but for those of which a table of moves
+        says that they lead nowhere (−1 in `MovesKernel`, a row of zeros in an array).
       observes: what z is in rewards and kernels: "states", the law `[S]` of the states, or "state_actions", the
         joint law `[S, A]` of states and actions.
       state_labels: names of the states, for tables and pictures.
       action_labels: names of the actions.
 
-    All floating arrays are brought to one precision, the widest given. Functions are traced anew at each
-    call of `solve`, `sweep` and the like: what they read from outside is what it is then, and can be differentiated.
+    Precision and labels are treated as in `FiniteHorizonGame`, and functions are traced anew at each call as there.
     Parameters that one wants to sweep, or to name, live in an `equinox.Module` with `__call__`, as arrays or floating
-    numbers. Functions are tried at a few laws, such as the uniform one and that of a population in one state; rows that
-    are no probabilities elsewhere end as the result `not_stochastic`.
+    numbers. Callables are tried at the initial law, at the uniform one, and with everybody in the first or in the last
+    state, and refused where they read an array outside its entries; rows that are no probabilities elsewhere end as the
+    result `not_stochastic`.
 
     Raises:
       ValueError: naming the field, the first offending place and its value.
@@ -86,31 +99,34 @@ class StationaryGame(AbstractGame):
         _checks.one_of("observes", observes, ("states", "state_actions"))
         self.observes = str(observes)
         discount = _checks.scalar_in("discount", discount, 0, 1, "(0, 1)")
+        states, actions = axes_of(state_labels, action_labels)
         if not isinstance(kernel, AbstractKernel) and not callable(kernel):
-            kernel = DenseKernel(kernel)
+            kernel = DenseKernel(_checks.as_numbers("kernel", kernel, axes=kernel_of(states, actions)))
         if not callable(reward):
-            table = _checks.as_numbers("reward", reward)
+            table = _checks.as_numbers("reward", reward, axes=(states, actions))
             _checks.shape_is("reward", table, [(None,) * 2], "states, actions")
             reward = TableReward(table[None])
-        law = None if initial is None else _checks.as_numbers("initial", initial)
+        law = None if initial is None else _checks.as_numbers("initial", initial, axes=(states,))
         if law is not None:
             _checks.shape_is("initial", law, [(None,)], "states")
-        mask = booleans("available", available)
+        mask = booleans("available", available, (states, actions))
+        mask = existing_actions(kernel) if mask is None else mask
         S, A = _sizes(kernel, reward, law, mask, self.observes)
         if law is None:
             law = np.full(S, 1 / S)
         else:
             _checks.shape_is("initial", law, [(S,)], "states")
         given = (kernel, reward) if initial is None else (kernel, reward, law)
-        dtypes = [leaf.dtype for leaf in jax.tree.leaves(given) if eqx.is_inexact_array(leaf)]
-        dtype = jnp.result_type(*dtypes) if dtypes else jnp.zeros(()).dtype
+        is_known = any(eqx.is_inexact_array(leaf) for leaf in jax.tree.leaves(given))
+        dtype = common_precision(given) if is_known else jnp.zeros(()).dtype
         mask = _available(mask, S, A)
-        self.kernel, self.reward, self.initial, self.discount, self.available = jax.tree.map(
-            lambda leaf: _checks.on_device(leaf, dtype), (kernel, reward, law, discount, mask)
+        self.kernel, self.reward, self.initial, self.discount, self.available = in_one_precision(
+            kernel, reward, law, discount, mask, dtype
         )
         self.state_labels = names_of("state_labels", state_labels, S)
         self.action_labels = names_of("action_labels", action_labels, A)
         _check_shapes(self)
+        self.reward = without_missing(self.reward, self.available)
         validate_stationary(self)
 
     @property
@@ -136,6 +152,12 @@ def _sizes(kernel: Any, reward: Any, law: Any, mask: Any, observes: str) -> tupl
         return mask.shape[-2], mask.shape[-1]
     if isinstance(reward, TableReward):
         return reward.table.shape[1], reward.table.shape[2]
+    if law is not None and observes == "states":
+        made = _checks.returned("kernel", kernel, {"z": law}, "at the initial law", kernel_axes)
+        if isinstance(made, Axes):
+            return law.shape[0], made.actions
+        if len(getattr(made, "shape", ())) == 3:
+            return law.shape[0], made.shape[1]
     if law is not None and observes == "states" and not isinstance(reward, PairwiseReward):
         shape = getattr(_checks.returned("reward", reward, {"z": law}, "at the initial law"), "shape", ())
         if len(shape) == 2 and shape[1] > 1:
@@ -153,6 +175,18 @@ def _available(mask: Any, num_states: int, num_actions: int) -> Any:
         rows = mask.any(axis=-1)
         _checks.all_true("available", rows, rows, "every state needs an available action")
     return mask[None]
+
+
+def _laws(game: StationaryGame) -> dict[str, np.ndarray]:
+    """Return the laws of the states at which callables are tried, by the words for them."""
+    first, uniform, last = simple_laws(game.num_states)
+    laws = {
+        "at the initial law": game.initial,
+        "at the uniform law": uniform,
+        "with all in the first state": first,
+        "with all in the last state": last,
+    }
+    return {words: np.asarray(law, game.dtype) for words, law in laws.items()}
 
 
 def _check_shapes(game: StationaryGame) -> None:
@@ -185,7 +219,7 @@ def _check_shapes(game: StationaryGame) -> None:
 
 def validate_stationary(game: StationaryGame) -> None:
     """Check the values of a stationary game's arrays, and of its functions at a few mean fields."""
-    game = trace_game(game)
+    given, game = game, trace_game(game)
     if _checks.is_traced(game):
         return
     _checks.distribution("initial", game.initial)
@@ -195,4 +229,4 @@ def validate_stationary(game: StationaryGame) -> None:
     if isinstance(game.reward, TableReward):
         table = np.broadcast_to(np.asarray(game.reward.table[0]), available.shape[1:])
         _checks.all_true("reward", table, np.isfinite(table) | ~available[0], "it must be a finite number")
-    check_callables(game, 1)
+    check_callables(game, given, _laws(game), 1, 1)

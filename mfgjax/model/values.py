@@ -11,7 +11,7 @@ from ..operators import evaluate
 from ..responses import AbstractResponse, EntropyRegularized, Greedy, Trembling
 from . import stationary_maps
 from .maps import AnyGame, BestResponse, respond, state_law, timed
-from .operands import mean_field_is, policy_of
+from .operands import mean_field_of, policy_of
 
 
 def criterion_of(game: AnyGame, response: AbstractResponse | None, name: str) -> tuple[AbstractResponse, Any]:
@@ -58,7 +58,7 @@ def policy_value(game: AnyGame, policy: Array, mean_field: Array, response: Abst
     """
     call = "policy_value(game, policy, mean_field, response)"
     policy = policy_of(game, policy, call)
-    mean_field_is(game, mean_field, call)
+    mean_field = mean_field_of(game, mean_field, call)
     _, penalty = criterion_of(game, response, "policy_value")
     if game.is_stationary:
         (pi, seen), _ = timed(game, (policy, 2), (mean_field, game.num_seen_axes))
@@ -130,7 +130,10 @@ def exploitability(
         if mean_field is not None:
             raise ValueError("`mean_field` is for stationary games: with a finite horizon the policy generates it.")
         return gained(game, None, _simplex.safe_log(policy), criterion, penalty)
-    given = [] if mean_field is None else [(mean_field, game.num_seen_axes)]
+    given = []
+    if mean_field is not None:
+        mean_field = mean_field_of(game, mean_field, "exploitability(game, policy, response, mean_field=...)")
+        given = [(mean_field, game.num_seen_axes)]
     (pi, *seen), _ = timed(game, (policy, 2), *given)
     return gained(game, seen[0] if seen else None, _simplex.safe_log(pi), criterion, penalty)
 

@@ -10,6 +10,7 @@ from ..equilibrium import Equilibrium
 from ..games import moves
 from ..kernels import MovesKernel
 from ..model import FiniteHorizonGame, StationaryGame
+from ..model.parts import axes_of
 
 Game = FiniteHorizonGame | StationaryGame
 _INNER = ("state", "action")
@@ -100,12 +101,14 @@ def subject_of(game: Game | xr.Dataset, what: Any = None, *, is_policy: bool = F
         meaning = f"{'' if game.is_stationary else 'times, '}states, actions of `game`"
         _checks.shape_is("equilibrium.policy", policy, [(*lead, *inner)], meaning)
         return bare._replace(law=law.reshape(-1, inner[0]), policy=policy.reshape(-1, *inner))
-    array, own = np.asarray(what), inner if is_policy else inner[:1]
+    kind, own = ("policy", inner) if is_policy else ("law", inner[:1])
+    axes = axes_of(game.state_labels, game.action_labels)[: len(own)]
+    array = np.asarray(_checks.as_numbers(kind, what, axes=axes))
     if array.shape[-len(own) :] != own or array.ndim not in (len(own), len(own) + len(lead)):
-        kind = "policy" if is_policy else "law"
         raise ValueError(
             f"the {kind} has shape {array.shape}, but `game` has {inner[0]} states and {inner[1]} actions."
         )
+    _checks.distribution(kind, array, leading=array.ndim - 1, slack=1e-3)  # a picture shows no more
     rows = array.reshape(-1, *own)
     over = None if array.ndim == len(own) else np.arange(len(rows))  # a simulated flow may be shorter
     ends = over is not None and len(rows) > game.horizon

@@ -4,13 +4,17 @@ from abc import abstractmethod
 from typing import Any, ClassVar, NamedTuple, Self
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 
 from .. import _checks
+from .._plain import Axis
 from .._simplex import log_normalize, safe_log
 from .._typing import Array, Bool, Float
 from ..kernels.base import align
+
+_PAIRS = (Axis("state"), Axis("action"))
 
 
 class Backup(NamedTuple):
@@ -89,6 +93,17 @@ class AbstractTempered(AbstractResponse):
         return eqx.tree_at(lambda r: r.beta, self, beta)
 
 
+def response_in_precision(response: AbstractResponse, dtype: Any) -> Any:
+    """Return a response in a precision; a prior that was rounded in a lower one sums to 1 in it again."""
+    if all(getattr(leaf, "dtype", dtype) == dtype for leaf in jax.tree.leaves(response)):
+        return response
+    table = response.prior_table
+    response = jax.tree.map(lambda leaf: leaf.astype(dtype) if eqx.is_inexact_array(leaf) else leaf, response)
+    if table is None or jnp.finfo(table.dtype).bits >= jnp.finfo(dtype).bits:
+        return response
+    return eqx.tree_at(lambda r: r.prior_table, response, log_normalize(jnp.asarray(response.prior_table), axis=2))
+
+
 def log_uniform(available: Bool[Array, "*#T S A"], dtype: jnp.dtype) -> Array:
     """Return the log of the uniform policy over the available actions."""
     count = available.sum(axis=-1, keepdims=True).astype(dtype)
@@ -111,9 +126,9 @@ def canonical_policy(policy: object, log_policy: object, name: str) -> Array | N
     if policy is not None and log_policy is not None:
         raise ValueError(f"`{name}` and `log_{name}` are both given; give one of them.")
     if policy is not None:
-        given, table = name, _checks.as_numbers(name, policy)
+        given, table = name, _checks.as_numbers(name, policy, axes=_PAIRS)
     else:
-        given, table = f"log_{name}", _checks.as_numbers(f"log_{name}", log_policy)
+        given, table = f"log_{name}", _checks.as_numbers(f"log_{name}", log_policy, axes=_PAIRS)
     _checks.shape_is(given, table, [(None,) * 2, (None,) * 3], "states, actions; or times, states, actions")
     if not _checks.is_traced(table):
         values = np.asarray(table)
@@ -123,6 +138,7 @@ def canonical_policy(policy: object, log_policy: object, name: str) -> Array | N
             _checks.all_true(given, values, values < np.inf, "a log probability is a number or -inf")
             _checks.all_true(given, values.max(-1), values.max(-1) > -np.inf, "a row needs a finite entry")
         # in NumPy: nothing is compiled
+        values = values.astype(jnp.promote_types(values.dtype, jnp.float32))
         with np.errstate(divide="ignore"):
             logs: Any = np.log(values) if policy is not None else values
         logs = logs - np.logaddexp.reduce(logs, axis=-1, keepdims=True)

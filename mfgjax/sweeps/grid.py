@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import _checks
+from .._plain import plain
 from .outputs import COORDINATES
 
 
@@ -45,6 +46,8 @@ def parse_axes(axes: Mapping[str, Any], builder: Callable | None) -> list[Axis]:
 
 def _values(name: str, given: Any) -> tuple[Sequence[Any], np.ndarray]:
     """Return the values of an axis with their labels: numbers and words stand for themselves, arrays are numbered."""
+    if type(given).__module__.partition(".")[0] in ("pandas", "xarray") and getattr(given, "ndim", 0) == 1:
+        given = np.asarray(given)  # a column of values, in order, whatever its labels
     if isinstance(given, Mapping):
         return list(given.values()), np.array([str(key) for key in given], dtype=object)
     if isinstance(given, str) or (not isinstance(given, Sequence) and getattr(given, "ndim", 0) == 0):
@@ -61,7 +64,8 @@ def _values(name: str, given: Any) -> tuple[Sequence[Any], np.ndarray]:
         return given, np.array([bool(value) for value in given])
     if first is None or np.ndim(first):
         return given, np.arange(len(given))
-    numbers = np.asarray(_checks.as_numbers(name, given), float)
+    _checks.as_numbers(name, given)
+    numbers = np.asarray(plain(name, given), float)  # the user's own, whatever the precision of the game
     whole = np.asarray(given).dtype.kind in "iu"
     return given, numbers.astype(int) if whole else numbers
 

@@ -13,6 +13,7 @@ import numpy as np
 import xarray as xr
 from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
 
+from .._shorten import shorten_text
 from .grid import Tile
 from .outputs import ATTRIBUTES
 
@@ -120,6 +121,7 @@ class Store:
                 found = None
         if found is None:
             raise ValueError(f"`out` is {self.path}, which is there and is no sweep that this version can go on with.")
+        self._check_files()
         changed = [name for name, value in own.items() if found.get(name) != value]
         if changed:
             raise ValueError(
@@ -142,9 +144,31 @@ class Store:
 
     def dataset(self) -> xr.Dataset:
         """Return what is there, read only when it is used."""
-        found = xr.open_zarr(self.path, consolidated=False, chunks=None, mask_and_scale=False)
-        labels = {name: (c.dims, c.values.astype(object)) for name, c in found.coords.items() if c.dtype.kind in "TU"}
-        return found.assign_coords(labels)
+        try:
+            found = xr.open_zarr(self.path, consolidated=False, chunks=None, mask_and_scale=False)
+            labels = {
+                name: (c.dims, c.values.astype(object)) for name, c in found.coords.items() if c.dtype.kind in "TU"
+            }
+        except Exception as error:  # the libraries below raise all kinds
+            said = shorten_text(str(error), 120)
+            raise ValueError(f"`out` is {self.path}, whose coordinates cannot be read: {said}.") from error
+        for variable in found.variables.values():  # as the data are in memory: what was written with is no part
+            variable.attrs.pop("_FillValue", None)
+        return found.assign_coords(labels).drop_encoding()
+
+    def _check_files(self) -> None:
+        """Refuse a file that is shorter or longer than its chunk: the arrays of a sweep are not compressed."""
+        for folder in sorted(path for path in self.path.iterdir() if (path / ".zarray").is_file()):
+            about = json.loads((folder / ".zarray").read_text(encoding="utf-8"))
+            if about["compressor"] is not None or about["filters"]:
+                continue
+            size = int(np.prod(about["chunks"], dtype=int)) * np.dtype(about["dtype"]).itemsize
+            for file in sorted(folder.iterdir()):
+                if not file.name.startswith(".") and file.stat().st_size != size:
+                    raise ValueError(
+                        f"`out` is {self.path}, in which the file {file.relative_to(self.path)} is damaged: it has "
+                        f"{file.stat().st_size:,} bytes of {size:,}. Give another folder, or delete that one."
+                    )
 
 
 def _zarr() -> Any:

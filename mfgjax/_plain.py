@@ -1,0 +1,197 @@
+"""Plain arrays of numbers made of labelled tables, exact numbers, and lists of them; what cannot be read is refused."""
+
+from collections.abc import Sequence
+from decimal import Decimal
+from numbers import Real
+from typing import Any, NamedTuple, NoReturn
+
+import jax
+import numpy as np
+from jax.core import Tracer
+
+from ._shorten import place, shorten
+
+
+class Axis(NamedTuple):
+    """An axis of a field.
+
+    Attributes:
+      word: "time", "state", "action" or "next_state"; axes of xarray have these names.
+      labels: in order; None: not known, so that labels can only be the numbers 0, 1, ... in order.
+      numbered: whether labels are these numbers, in any order.
+    """
+
+    word: str
+    labels: Sequence[str] | None = None
+    numbered: bool = False
+
+
+def plain(name: str, value: Any, axes: Sequence[Axis] = (), index: tuple[int, ...] = (), booleans: bool = False) -> Any:
+    """Return what NumPy reads as it is meant.
+
+    Tables of pandas and xarray are aligned by their labels; those numbered by default are taken by position.
+
+    Args:
+      name: of the field.
+      value: what was given.
+      axes: the last axes of the field; what has fewer is not aligned, as its shape will be refused.
+      index: where `value` stands in the field.
+      booleans: whether the field holds these, not numbers.
+
+    Raises:
+      ValueError: for labels that disagree, masked entries, sparse matrices, and numbers that are none in a list.
+    """
+    if isinstance(value, np.ma.MaskedArray):
+        return _unmasked(name, value, index, booleans)
+    if isinstance(value, np.ndarray):
+        return _exact(name, value, index, booleans)
+    if isinstance(value, list | tuple):
+        return _listed(name, value, axes, index, booleans)
+    if isinstance(value, Tracer | jax.Array):
+        return value
+    if isinstance(value, Decimal) or (isinstance(value, Real) and not isinstance(value, int | float | np.generic)):
+        return _number(name, value, index)
+    package = type(value).__module__.partition(".")[0]
+    if package == "pandas" and hasattr(value, "index") and hasattr(value, "to_numpy"):
+        found: Any = value
+        return _exact(name, _aligned(name, found.to_numpy(), _pandas_labels(name, found), axes), index, booleans)
+    if package == "xarray" and hasattr(value, "dims") and hasattr(value, "transpose") and hasattr(value, "dtype"):
+        value = _transposed(name, value, axes)
+        indexes = getattr(value, "indexes", {})
+        labels = [_labels_of(indexes[dim]) if dim in indexes else None for dim in value.dims]
+        return _exact(name, _aligned(name, np.asarray(value), labels, axes), index, booleans)
+    if package == "scipy" and hasattr(value, "toarray"):
+        _refuse_sparse(name, value)
+    return value
+
+
+def _unmasked(name: str, value: Any, index: tuple[int, ...], booleans: bool) -> np.ndarray:
+    masked = np.argwhere(np.ma.getmaskarray(value))
+    if len(masked):
+        where = place(name, (*index, *masked[0]))
+        raise ValueError(
+            f"{where} is masked, but every entry must be given: fill the array (`.filled(...)`); which actions exist "
+            "is said by `available`."
+        )
+    return plain(name, np.asarray(value.data), (), index, booleans)
+
+
+def _listed(name: str, value: Sequence, axes: Sequence[Axis], index: tuple[int, ...], booleans: bool) -> list:
+    kinds = {type(entry) for entry in value}
+    if kinds <= {float, int}:
+        return list(value)
+    if any("toarray" in dir(kind) and kind.__module__.startswith("scipy") for kind in kinds):
+        _refuse_sparse(name, value)
+    if not booleans and kinds & {bool, np.bool_} and not kinds <= {bool, np.bool_, list, tuple}:
+        i = next(i for i, entry in enumerate(value) if isinstance(entry, bool | np.bool_))
+        raise ValueError(f"{place(name, (*index, i))} is {value[i]}, but it must be a real number.")
+    return [plain(name, entry, axes, (*index, i), booleans) for i, entry in enumerate(value)]
+
+
+def _exact(name: str, array: np.ndarray, index: tuple[int, ...], booleans: bool) -> np.ndarray:
+    """Return an array of objects as floating numbers if they are real numbers, such as fractions."""
+    if array.dtype != object:
+        return array
+    if array.size and all(isinstance(entry, bool | np.bool_) for entry in array.ravel()):
+        return array.astype(bool)
+    if booleans:
+        return array
+    numbers = np.empty(array.shape)
+    for i in np.ndindex(array.shape):
+        numbers[i] = _number(name, array[i], (*index, *i))
+    return numbers
+
+
+def _number(name: str, value: Any, index: tuple[int, ...]) -> float:
+    if hasattr(value, "item") and np.ndim(value) == 0 and not isinstance(value, Tracer):
+        value = value.item()
+    if isinstance(value, bool) or not isinstance(value, Real | Decimal):
+        raise ValueError(f"{place(name, index)} is {shorten(value)}, but it must be a real number.")
+    try:
+        return float(value)
+    except (OverflowError, ValueError) as error:  # a signalling NaN of decimals is none either
+        raise ValueError(f"{place(name, index)} is {shorten(value)}, which no floating-point number holds.") from error
+
+
+def _pandas_labels(name: str, value: Any) -> list[list[str] | None]:
+    indices = [value.index, *([value.columns] if hasattr(value, "columns") else [])]
+    if any(index.nlevels > 1 for index in indices):
+        raise ValueError(f"`{name}` has labels of several levels; `unstack` it to one level for each axis.")
+    return [_labels_of(index) for index in indices]
+
+
+def _labels_of(index: Any) -> list[str] | None:
+    """Return the labels of an axis, or None where it is only numbered, as pandas does by default."""
+    if type(index).__name__ == "RangeIndex" and (index.start, index.step) == (0, 1):
+        return None
+    whole = (int(label) if isinstance(label, float) and label.is_integer() else label for label in index)
+    return [str(label) for label in whole]
+
+
+def _transposed(name: str, value: Any, axes: Sequence[Axis]) -> Any:
+    """Return a table of xarray with its dimensions in order, if they are named as the axes are."""
+    known = ["time", *(axis.word for axis in axes)] if axes else ["time", "state", "action", "next_state"]
+    order = [word for word in known if word in value.dims]
+    if len(order) == value.ndim:
+        return value.transpose(*order)
+    wrong = next((dim for dim in value.dims if dim in (*known, "state", "action", "next_state")), None)
+    if axes and wrong is not None and value.ndim >= len(axes):
+        expected = ", ".join(repr(axis.word) for axis in axes)
+        raise ValueError(f"`{name}` has the dimensions {', '.join(map(repr, value.dims))}; they must be {expected}.")
+    return value
+
+
+def _aligned(name: str, array: np.ndarray, labels: list[list[str] | None], axes: Sequence[Axis]) -> np.ndarray:
+    """Return an array whose entries stand in the order of the axes' labels."""
+    missing = array.ndim - len(axes)
+    if missing < 0:
+        return array
+    before = Axis("time", numbered=True) if axes else Axis("axis")
+    whole = [*(before for _ in range(missing)), *axes]
+    for d, (found, axis) in enumerate(zip(labels, whole, strict=True)):
+        if found is None:
+            continue
+        numbers = list(map(str, range(len(found))))
+        wanted = numbers if axis.labels is None else list(axis.labels)
+        if len(found) == 1 < len(wanted):  # all alike along that axis
+            continue
+        if axis.labels is None and not axis.numbered and found != numbers:
+            _refuse_unknown(name, axis.word, found)
+        array = np.take(array, _order(name, axis.word, found, wanted), axis=d)
+    return array
+
+
+def _order(name: str, word: str, found: list[str], wanted: list[str]) -> list[int]:
+    kind, places, known = word.replace("_", " "), {label: i for i, label in enumerate(found)}, set(wanted)
+    for i, label in enumerate(found):
+        if places[label] != i:
+            raise ValueError(f"`{name}` has two entries for the {kind} {label!r}.")
+        if label not in known:
+            names = shorten_list(wanted)
+            raise ValueError(f"`{name}` has an entry for {label!r}, but there is no such {kind}: they are {names}.")
+    for label in wanted:
+        if label not in places:
+            raise ValueError(f"`{name}` has no entry for the {kind} {label!r}: its labels are {shorten_list(found)}.")
+    return [places[label] for label in wanted]
+
+
+def _refuse_unknown(name: str, word: str, found: list[str]) -> NoReturn:
+    raise ValueError(
+        f"`{name}` is labelled {shorten_list(found)} ({word.replace('_', ' ')}), but the labels of the game "
+        "are not known there: give it in their order, without labels (`.to_numpy()`)."
+    )
+
+
+def shorten_list(labels: Sequence[str]) -> str:
+    """Return the first few labels."""
+    shown = ", ".join(map(repr, labels[:5]))
+    return shown + (", ..." if len(labels) > 5 else "")
+
+
+def _refuse_sparse(name: str, value: Any) -> NoReturn:
+    if isinstance(value, list | tuple):
+        call = f"`numpy.stack([k.toarray() for k in {name}], axis=1)` makes of one for each action an array [S, A, S]"
+        raise ValueError(f"`{name}` is a list of {len(value)} sparse matrices: {call}; `SuccessorKernel` keeps few.")
+    call = ".toarray().reshape(S, A, S)` makes an array of one row for each state and action"
+    own = f"`{name}{call}" if name == "kernel" else f"`{name}.toarray()` makes an array"
+    raise ValueError(f"`{name}` is a sparse matrix of shape {value.shape}: {own}.")

@@ -1,0 +1,30 @@
+"""How values and places look in a sentence."""
+
+from collections.abc import Sequence
+
+import jax
+import numpy as np
+from jax.core import Tracer
+
+
+def is_traced(tree: object) -> bool:
+    """Tell whether any leaf is a tracer, whose values cannot be looked at."""
+    return any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(tree))
+
+
+def shorten(value: object) -> str:
+    """Return what `value` looks like in at most 60 characters of one line."""
+    if is_traced(value):
+        return f"traced values in a {type(value).__name__}" if isinstance(value, list | tuple) else "a traced array"
+    return shorten_text(repr(value))
+
+
+def shorten_text(text: str, length: int = 60) -> str:
+    """Return a text on one line of at most `length` characters."""
+    line = " ".join(text.split())
+    return line if len(line) <= length else line[: length - 3] + "..."
+
+
+def place(name: str, index: Sequence[int | np.integer]) -> str:
+    """Return a field and an index into it, as code."""
+    return f"`{name}[{', '.join(str(int(i)) for i in index)}]`" if len(index) else f"`{name}`"

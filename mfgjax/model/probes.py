@@ -1,0 +1,133 @@
+"""Callables of users tried at every time, in several populations."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
+
+from .. import _checks
+from .._typing import Array
+from ..kernels import AbstractKernel
+from . import reads
+from .base import AbstractGame
+from .parts import check_kernel_values
+from .rewards import TableReward
+
+_MOST_ENTRIES = 2**25
+"""Numbers up to which everything is tried everywhere; beyond, later laws are tried at the first and the last time."""
+
+
+def simple_laws(num_states: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the laws with all in the first state, uniform, and with all in the last state."""
+    first, last = np.zeros((2, num_states))
+    first[0] = last[-1] = 1
+    return first, np.full(num_states, 1 / num_states), last
+
+
+def check_callables(
+    game: AbstractGame, given: AbstractGame, laws: Mapping[str, Any], num_moves: int, num_times: int
+) -> None:
+    """Refuse callables with values that are none, or that depend on a read outside an array.
+
+    Args:
+      game: with the callables as programs; its values are known.
+      given: with the user's own callables, whose lines a refusal names.
+      laws: laws of the states `[S]`, by the words for them; a reward need not be finite where the words say "all in".
+      num_moves: times at which the kernel is asked.
+      num_times: times at which the reward is asked.
+    """
+    if not isinstance(game.kernel, AbstractKernel):
+        _check(game, given, "kernel", laws, num_moves)
+    if not isinstance(game.reward, TableReward):
+        _check(game, given, "reward", laws, num_times)
+
+
+def _check(game: AbstractGame, given: AbstractGame, name: str, laws: Mapping[str, Any], num_times: int) -> None:
+    words, table = list(laws), np.stack([np.asarray(law) for law in laws.values()])
+    entries = game.num_states * game.num_actions * (game.num_states if name == "kernel" else 1)
+    everywhere = num_times * len(words) * entries <= _MOST_ENTRIES
+    times, which = np.meshgrid(np.arange(num_times), np.arange(len(words)), indexing="ij")
+    kept = (which == 0) | everywhere | (times == 0) | (times == num_times - 1)
+    times, which = times[kept].astype(np.int32), which[kept].astype(np.int32)
+    with _known_values():
+        good, read = (np.asarray(flags) for flags in _tried(game, name, table, times, which))
+        for i in np.flatnonzero(~good | read):
+            time, law = jnp.asarray(times[i]), jnp.asarray(table[which[i]])
+            at = _place(game, int(times[i]), words[which[i]])
+            if read[i]:
+                reads.refuse_read(name, lambda t, law: _looked_at(given, name, t, law)[1], (time, law), at.strip())
+            if name == "reward" and not game.is_stationary and "all in" in words[which[i]]:
+                continue
+            _refuse_values(game, name, time, law, at)
+
+
+def _known_values() -> Any:
+    """Return a context in which a game that is known has values, also if it is built inside `jit`."""
+    # elsewhere it would evaluate reads at known places while tracing, so that nobody sees them
+    return jax.ensure_compile_time_eval() if isinstance(jnp.add(0, 0), Tracer) else nullcontext()
+
+
+def _place(game: AbstractGame, time: int, words: str) -> str:
+    parts: Sequence[str] = (words,) if game.is_stationary else (f"at t = {time}", words)
+    return "".join(f" {part}" for part in parts if part)
+
+
+def _refuse_values(game: AbstractGame, name: str, time: Array, law: Array, at: str) -> None:
+    found, mask = _asked(game, name, time, law), np.asarray(game.available_at(time))
+    if name == "kernel":
+        return check_kernel_values(found, mask[None], at)
+    values = np.asarray(found)
+    _checks.all_true(name, values, np.isfinite(values) | ~mask, "it must be a finite number", at)
+
+
+@eqx.filter_jit
+def _asked(game: AbstractGame, name: str, time: Array, law: Array) -> Any:
+    seen = seen_by_all(game, time, law)
+    return game.kernel_at(time, seen) if name == "kernel" else game.reward_at(time, seen)
+
+
+def seen_by_all(game: AbstractGame, time: Array, law: Array) -> Array:
+    """Return what payoffs see of a law of the states whose members choose among their actions at random."""
+    chances = game.available_at(time).astype(game.dtype)
+    return game.observe(law, law[:, None] * chances / chances.sum(axis=1, keepdims=True))
+
+
+def _looked_at(game: AbstractGame, name: str, time: Array, law: Array) -> tuple[Array, list[Array]]:
+    """Return whether a callable's values are sound where actions exist, and the values themselves."""
+    mask, seen = game.available_at(time), seen_by_all(game, time, law)
+    if name == "reward":
+        reward = game.reward_at(time, seen)
+        return (jnp.isfinite(reward) | ~mask).all(), [jnp.where(mask, reward, 0)]
+    chances = game.kernel_at(time, seen).probabilities[0]
+    near = jnp.abs(chances.sum(axis=2) - 1) <= _checks.precision(chances.dtype)
+    sound = jnp.isfinite(chances).all() & ((chances >= 0).all(axis=2) & near | ~mask).all()
+    return sound, [jnp.where(mask[..., None], chances, 0)]
+
+
+@eqx.filter_jit
+def _tried(game: AbstractGame, name: str, laws: Any, times: Any, which: Any) -> tuple[Array, Array]:
+    """Tell for pairs of a time and a law whether values are sound, and whether they depend on a read outside."""
+
+    def looked_at(time: Array, law: Array) -> list[Array]:
+        good, values = _looked_at(game, name, time, law)
+        return [good, *values]
+
+    times, which, laws = jnp.asarray(times), jnp.asarray(which), jnp.asarray(laws)
+    program = jax.make_jaxpr(looked_at)(times[0], laws[0])
+
+    def replaced(pair: tuple[Array, Array]) -> tuple[Array, Array]:
+        good, *values = jax.lax.map(lambda sign: reads.run(program, sign, pair[0], laws[pair[1]]), reads.SIGNS)
+        return good[0], jnp.stack([reads.changes(one) for one in values]).any()
+
+    found, depends = reads.reads_of(program)
+    if depends:
+        return jax.lax.map(replaced, (times, which))
+    good = jax.lax.map(lambda pair: looked_at(pair[0], laws[pair[1]])[0], (times, which))
+    if not found:
+        return good, jnp.zeros_like(good)
+    return good, jnp.zeros_like(good).at[0].set(replaced((times[0], which[0]))[1])
