@@ -60,7 +60,7 @@ def starts(c_f: float) -> None:
     game = mfg.games.infection_spread(c_f)
     print(f"c_f = {c_f}: mean health after 150 steps from the uniform law, 20 seeds")
     for tie in ("smallest", "largest"):
-        for q in (0.0, 1.8):
+        for q in (0.0, 2.0):
             for name, kind in (("IQL", learners.IQL), ("MFQ", learners.MFQ), ("online TMFQ", learners.OnlineTMFQ)):
                 learner = kind(1_000, initial_q=q)
                 run = learners.run(game, mfg.Trembling(0.2, tie=tie), learner, 150, num_seeds=20)

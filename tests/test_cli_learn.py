@@ -90,7 +90,7 @@ def test_another_run_in_the_folder_is_refused(tmp_path):
 
 
 def test_q_0_ties_and_start_are_options():
-    """All start at the top; one step of the greedy in a state of ties is the smallest or the largest effort."""
+    """All start at the bottom; where all efforts count the same, the smallest or the largest is made."""
     common = (
         "learn",
         "mturk",
