@@ -72,6 +72,9 @@ def next_mean_field(
     Returns:
       A law `[S]` in multiples of 1/M.
 
+    Raises:
+      ValueError: if `z` or a row of the policy is no law.
+
     Source: the scheme that Lee et al. (2021), arXiv:2006.11683, section 4.1, call Next-MF; its details are in their
     supplement.
     """
