@@ -38,6 +38,9 @@ def total_variation(p: Array, q: Array, axis: int | tuple[int, ...] = -1) -> Arr
     Returns:
       The distance, between 0 and 1, for every entry of the other axes.
 
+    Raises:
+      ValueError: if the two have other lengths along `axis`.
+
     Source: Guan et al. (2021), arXiv:2110.07469, section II-d.
     """
     p, q = jnp.asarray(p), jnp.asarray(q)

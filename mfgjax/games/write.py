@@ -69,7 +69,7 @@ def edges_of_policy(game: FiniteHorizonGame | StationaryGame, policy: Any) -> di
       policy: π(a|s) as `[S, A]`, or `[1, S, A]`.
 
     Raises:
-      ValueError: if the policy changes over time.
+      ValueError: if the policy changes over time, or a row does not sum to 1.
     """
     table = np.asarray(_checks.as_numbers("policy", policy, axes=axes_of(game.state_labels, game.action_labels)))
     _checks.shape_is("policy", table, [(None, *game.available.shape[1:]), game.available.shape[1:]], "states, actions")

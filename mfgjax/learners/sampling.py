@@ -90,13 +90,16 @@ def next_mean_field(
     Returns:
       A law `[S]` in multiples of 1/M.
 
+    Raises:
+      ValueError: if `z` or a row of the policy is no law.
+
     Source: the scheme that Lee et al. (2021), arXiv:2006.11683, section 4.1, call Next-MF; its details are in their
     supplement.
     """
     if not _checks.is_traced((z, policy)):
-        z, policy = (jnp.asarray(_checks.as_numbers(name, x)) for name, x in (("z", z), ("policy", policy)))
-        _checks.distribution("z", z)
-        _checks.distribution("policy", policy, leading=1)
+        _checks.distribution("z", _checks.as_numbers("z", z))
+        _checks.distribution("policy", _checks.as_numbers("policy", policy), leading=1)
+    z, policy = jnp.asarray(z), jnp.asarray(policy)
     first, second = jax.random.split(key)
     u = jax.random.uniform(first, (num_samples,), z.dtype)
     if stratified:

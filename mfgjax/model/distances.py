@@ -16,6 +16,9 @@ def flow_distance(first: Array, second: Array) -> Scalar:
       first: `[T, S]`, or `[T, S, A]` for joint laws; or one law `[S]`.
       second: the same.
 
+    Raises:
+      ValueError: if shapes differ, or one is no law.
+
     Source: Guan et al. (2021), arXiv:2110.07469, section II-d.
     """
     first, second = _laws("first", first), _laws("second", second)
@@ -37,6 +40,9 @@ def policy_distance(first: Float[Array, "T S A"], second: Float[Array, "T S A"])
     Args:
       first: `[T, S, A]`.
       second: the same.
+
+    Raises:
+      ValueError: if shapes differ, or a row does not sum to 1.
 
     Source: Guan et al. (2021), arXiv:2110.07469, section II-d.
     """

@@ -97,6 +97,9 @@ def q_operator(
     Returns:
       F_z, from `[S, A]` to `[S, A]`, in units of reward.
 
+    Raises:
+      ValueError: if an argument is of the wrong kind or shape, or the mean field is no law.
+
     Source: Lee et al. (2021), arXiv:2006.11683, eq. (5) and proposition 1.
     """
     response = response_of(game, response, "q_operator(game, mean_field, response)")
