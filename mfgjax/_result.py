@@ -7,7 +7,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jax.core import Tracer
 
-from ._typing import Array, ArrayLike, Int
+from ._typing import Array, ArrayLike, Float, Int
 
 
 class RESULTS(enum.IntEnum):
@@ -20,6 +20,8 @@ class RESULTS(enum.IntEnum):
     stalled = 4
     precision = 5
     not_stochastic = 6
+    tied = 7
+    no_pure_choice = 8
 
 
 _MESSAGES = {
@@ -48,6 +50,15 @@ _MESSAGES = {
         "At the mean field reached, the rows of the kernel are no probabilities (negative, or not summing to 1). "
         "Check the callable given as `kernel`."
     ),
+    RESULTS.tied: (
+        "The iteration met the tolerance, but the policy and the mean field that are returned do not: rounding decides "
+        "which of two actions is better. Use another solver or another `tie`, a larger `atol`, or x64."
+    ),
+    RESULTS.no_pure_choice: (
+        "No equilibrium was found. If all agents take one best action, the iteration goes round a cycle of period "
+        "{period}{apart}, so that it settles at no pure equilibrium; nor was a mixture of best actions found that keeps "
+        "its own population. Try another `guess`, or the smooth response `EntropyRegularized`."
+    ),
 }
 
 
@@ -57,14 +68,18 @@ class Result(eqx.Module):
     Attributes:
       code: an entry of `RESULTS` as an array, so that it can be computed inside `jit` and `vmap`.
       period: of the cycle, 0 if there is none.
+      spread: how far mean fields of the cycle are from one of them, at most, in total variation; 0 if there is none or
+        it is not known.
     """
 
     code: Int[Array, "*batch"]
     period: Int[Array, "*batch"]
+    spread: Float[Array, "*batch"]
 
-    def __init__(self, code: ArrayLike = RESULTS.converged, period: ArrayLike = 0):
+    def __init__(self, code: ArrayLike = RESULTS.converged, period: ArrayLike = 0, spread: ArrayLike = 0.0):
         self.code = jnp.asarray(code, dtype=jnp.int32)
         self.period = jnp.asarray(period, dtype=jnp.int32)
+        self.spread = jnp.asarray(spread)
 
     @property
     def name(self) -> str:
@@ -74,7 +89,11 @@ class Result(eqx.Module):
     @property
     def message(self) -> str:
         """What happened and what to do about it, for a single, concrete result."""
-        return _MESSAGES[RESULTS(int(self.code))].format(period=int(self.period))
+        spread = float(self.spread)
+        apart = (
+            f" whose mean fields are up to {spread:.2g} apart from one of them (total variation)" if spread > 0 else ""
+        )
+        return _MESSAGES[RESULTS(int(self.code))].format(period=int(self.period), apart=apart)
 
     def __eq__(self, other: object) -> Any:
         if isinstance(other, Result):

@@ -239,16 +239,21 @@ def run_on(
     outcome: Outcome, problem: Problem, stages: Sequence[tuple[AbstractSolver, int]], guess: Array | None
 ) -> Outcome:
     """Run further stages until one converges: eagerly each is compiled only if it is needed, traced all are."""
+    hard = problem.game.is_stationary and not problem.response.is_smooth
     for stage, steps in stages:
+        if stage.splits:
+            outcome = with_mixture(outcome, problem.prior_policy())
         if isinstance(outcome.code, Tracer):
             before = outcome
             outcome = jax.lax.cond(
                 before.code == RESULTS.converged,
                 lambda before=before, steps=steps: _pad(before, steps),
-                lambda before=before, stage=stage, steps=steps: join(before, iterate(problem, stage, guess, steps)),
+                lambda before=before, stage=stage, steps=steps: join(
+                    before, iterate(problem, stage, guess, steps), hard
+                ),
             )
         elif int(outcome.code) != RESULTS.converged:
-            outcome = join(outcome, iterate_jit(problem, stage, guess, steps))
+            outcome = join(outcome, iterate_jit(problem, stage, guess, steps), hard)
     return outcome
 
 
@@ -260,9 +265,29 @@ def _pad(first: Outcome, steps: int) -> Outcome:
     return first._replace(history=jnp.concatenate([first.history, nothing]))
 
 
-def join(first: Outcome, second: Outcome) -> Outcome:
-    """Return the better candidate of two runs, with its own verdict, and the steps of both, lane by lane."""
+def with_mixture(outcome: Outcome, like: Array) -> Outcome:
+    """Return an outcome whose candidate has a mixture, as those of solvers that `split`; like them `[T, S, A, *lanes]`."""
+    if outcome.candidate.mixture is not None:
+        return outcome
+    return outcome._replace(candidate=outcome.candidate._replace(mixture=jnp.full_like(like, jnp.nan)))
+
+
+def join(first: Outcome, second: Outcome, hard: bool) -> Outcome:
+    """Return the better candidate of two runs, with its own verdict, and the steps of both, lane by lane.
+
+    Of responses that jump in stationary games (`hard`) a cycle of the first run remains the verdict if the second does
+    not converge: the evidence that it settles at no pure policy.
+    """
     keep = (first.residual < second.residual) & (second.code != RESULTS.converged)
+    if hard:
+        cycled = (first.code == RESULTS.cycle) | (first.code == RESULTS.no_pure_choice)
+        cycled = cycled & (second.code != RESULTS.converged)
+        code = jnp.where(cycled, RESULTS.no_pure_choice, second.code).astype(jnp.int32)
+        period, spread = (
+            jnp.where(cycled, a, b) for a, b in ((first.period, second.period), (first.spread, second.spread))
+        )
+        first, second = first._replace(code=jnp.where(cycled, code, first.code)), second._replace(code=code)
+        first, second = (run._replace(period=period, spread=spread) for run in (first, second))
     steps, history = first.num_steps + second.num_steps, jnp.concatenate([first.history, second.history])
     kept, other = (run._replace(num_steps=steps, history=history) for run in (first, second))
     return jax.tree.map(lambda a, b: jnp.where(keep, a, b), kept, other)

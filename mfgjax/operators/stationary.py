@@ -176,17 +176,26 @@ def certain_policy(decision: Decision, response: AbstractResponse, start: Array)
     return policy, values
 
 
-def action_gap(q: Array, available: Array) -> Array:
+def action_gap(q: Array, available: Array, band: Array | None = None) -> Array:
     """Return by how much the best available action beats the next, in the state where that is least.
 
-    Infinite where no state has a choice, 0 where two actions are equally good.
+    Infinite where no state has a choice, 0 where two actions are equally good. Where a `band` is given, by how much
+    the best action beats the best of those that are worse by more than that.
     """
     masked = jnp.where(align(available, q), q, -jnp.inf)
     best = masked.max(axis=1, keepdims=True)
-    is_best = masked == best
-    several = is_best.sum(axis=1) > 1
+    is_best = masked >= best - (0 if band is None else band)
     next_best = jnp.where(is_best, -jnp.inf, masked).max(axis=1)
-    return jnp.where(several, 0, best[:, 0] - next_best).min(axis=0)
+    gaps = best[:, 0] - next_best
+    if band is None:
+        gaps = jnp.where(is_best.sum(axis=1) > 1, 0, gaps)
+    return gaps.min(axis=0)
+
+
+def has_ties(q: Array, available: Array, band: Array) -> Array:
+    """Tell whether in some state an action is worse than the best one by no more than `band`."""
+    masked = jnp.where(align(available, q), q, -jnp.inf)
+    return ((masked >= masked.max(axis=1, keepdims=True) - band).sum(axis=1) > 1).any(axis=0)
 
 
 @eqx.filter_custom_jvp
