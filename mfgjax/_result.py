@@ -56,8 +56,8 @@ _MESSAGES = {
     ),
     RESULTS.no_pure_choice: (
         "No equilibrium was found. If all agents take one best action, the iteration goes round a cycle of period "
-        "{period}{apart}, so that it settles at no pure equilibrium; nor was a mixture of best actions found that keeps "
-        "its own population. Try another `guess`, or the smooth response `EntropyRegularized`."
+        "{period}{apart} and settles at no pure equilibrium; nor was a mixture of best actions found that keeps the "
+        "population that it makes. Try another `guess`, or the smooth response `EntropyRegularized`."
     ),
 }
 
@@ -68,8 +68,8 @@ class Result(eqx.Module):
     Attributes:
       code: an entry of `RESULTS` as an array, so that it can be computed inside `jit` and `vmap`.
       period: of the cycle, 0 if there is none.
-      spread: how far mean fields of the cycle are from one of them, at most, in total variation; 0 if there is none or
-        it is not known.
+      spread: the largest distance of a mean field of the cycle to the one found first, in total variation; 0 if there
+        is none or it is not known.
     """
 
     code: Int[Array, "*batch"]
@@ -90,9 +90,7 @@ class Result(eqx.Module):
     def message(self) -> str:
         """What happened and what to do about it, for a single, concrete result."""
         spread = float(self.spread)
-        apart = (
-            f" whose mean fields are up to {spread:.2g} apart from one of them (total variation)" if spread > 0 else ""
-        )
+        apart = f", in which mean fields are up to {spread:.2g} apart (total variation)," if spread > 0 else ""
         return _MESSAGES[RESULTS(int(self.code))].format(period=int(self.period), apart=apart)
 
     def __eq__(self, other: object) -> Any:

@@ -38,8 +38,8 @@ class Ascent:
       laws: z_0, z_1, ..., `[steps, S]`.
       disorder: the most by which a step went against the order: over tails k and steps, how far P(s ≥ k) went back.
       disorder_step: the step of that.
-      gap: by how much the best action, or all that tie with it, beat the next, at the step and in the state where that is
-        least, in units of reward; infinite where there is no other.
+      gap: by how much the best action, and all that tie with it, beat the next, at the step and in the state where that
+        is least, in units of reward; infinite where there is no other.
       gap_error: by how much rounding may put a difference of action values off at most, likewise.
       tied: whether several actions were equally good somewhere on the way, but for rounding.
       contraction: factor of one step z ↦ Φ(z, π) at the end in total variation, with the policy held.
@@ -134,7 +134,7 @@ class Bracket:
             )
         ends = "the ends coincide: one equilibrium" if self.coincide else "the ends differ: at least two equilibria"
         if not self.coincide and (self.rising.tied or self.falling.tied):
-            ends += ", if actions that only rounding parts are equally good"
+            ends += " if actions that only rounding parts are equally good"
         if self.complementarity is not None and self.complementarity.holds:
             reach = "reached from every law" if self.coincide else "all others lie between them"
             return (
@@ -256,11 +256,8 @@ def _climb_jit(
         band = tie_band(q, problem.available)
         # whatever the chain, errors of single values add up to no more than this
         off = jnp.maximum(off, band / (1 - game.discount))
-        gaps = (
-            jnp.minimum(gap, action_gap(q, problem.available, band)),
-            off,
-            tied | has_ties(q, problem.available, band),
-        )
+        gap = jnp.minimum(gap, action_gap(q, problem.available, band))
+        gaps = (gap, off, tied | has_ties(q, problem.available, band))
         image = moved_on(game, z, policy)[1]
         residual = jnp.abs(image - z).sum() / 2
         path, residuals = path.at[count].set(z[0]), residuals.at[count].set(residual)

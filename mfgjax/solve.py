@@ -266,7 +266,7 @@ def _pad(first: Outcome, steps: int) -> Outcome:
 
 
 def with_mixture(outcome: Outcome, like: Array) -> Outcome:
-    """Return an outcome whose candidate has a mixture, as those of solvers that `split`; like them `[T, S, A, *lanes]`."""
+    """Return an outcome whose candidate has a mixture, as those of solvers that split, in the shape of a policy."""
     if outcome.candidate.mixture is not None:
         return outcome
     return outcome._replace(candidate=outcome.candidate._replace(mixture=jnp.full_like(like, jnp.nan)))
@@ -283,9 +283,8 @@ def join(first: Outcome, second: Outcome, hard: bool) -> Outcome:
         cycled = (first.code == RESULTS.cycle) | (first.code == RESULTS.no_pure_choice)
         cycled = cycled & (second.code != RESULTS.converged)
         code = jnp.where(cycled, RESULTS.no_pure_choice, second.code).astype(jnp.int32)
-        period, spread = (
-            jnp.where(cycled, a, b) for a, b in ((first.period, second.period), (first.spread, second.spread))
-        )
+        period = jnp.where(cycled, first.period, second.period)
+        spread = jnp.where(cycled, first.spread, second.spread)
         first, second = first._replace(code=jnp.where(cycled, code, first.code)), second._replace(code=code)
         first, second = (run._replace(period=period, spread=spread) for run in (first, second))
     steps, history = first.num_steps + second.num_steps, jnp.concatenate([first.history, second.history])

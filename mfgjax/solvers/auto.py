@@ -25,7 +25,8 @@ class Auto:
     along the path of equilibria, through folds, which costs more a step and settles the rest. `Greedy`: the
     path of regularised equilibria as β → ∞, then fictitious play, then proximal mirror descent. `Trembling` and
     `EpsilonGreedy` in stationary games: plain iteration (T-BR), then Newton's method, then strong damping, then, up to
-    some hundred pairs of a state and an action, mixtures of best actions; with a finite horizon fictitious play. Outside `jit` the later methods are compiled only when they are needed.
+    some hundred pairs of a state and an action, mixtures of best actions; with a finite horizon fictitious play.
+    Outside `jit` the later methods are compiled only when they are needed.
 
     Args:
       atol: tolerance on the criterion; None for the default of the precision.

@@ -11,7 +11,7 @@ from .._linear import DENSE_LIMIT, solve_dense
 from .._simplex import onto_simplex
 from .._typing import Array, Float, Scalar
 from ..model import AnyGame, moved_on, respond, state_law
-from ..model.stationary_maps import decision, law_of
+from ..model.stationary_maps import decision
 from ..responses import AbstractResponse, AbstractTrembling, EpsilonGreedy
 from .base import AbstractSolver, Candidate, Problem, Progress
 from .picard import Picard
@@ -21,7 +21,7 @@ _PLAY = Picard(averaging="uniform")
 
 
 class _Point(NamedTuple):
-    """A law, values, the shares of the best actions, and the value of the best action; values in units of their span."""
+    """A law, values, shares of the actions, and the q of the best action; values in units of the span of q."""
 
     law: Float[Array, " S"]
     values: Float[Array, " S"]
@@ -34,10 +34,10 @@ class Splitting(AbstractSolver):
 
         z = Φ(z, π),   π = ε/(A−1) + (1 − ε − ε/(A−1)) w,   w(·|s) on actions that maximise q(s,·)
 
-    Where the response to z jumps there may be no equilibrium in pure policies. Fictitious play comes near, and from there a Levenberg-Marquardt
-    method solves for (z, V, w) with the complementarity w ≥ 0, max_a q − q ≥ 0, w (max_a q − q) = 0, written as
-    w + g − (w² + g²)^½ = 0. The two take turns. Its criterion is the residual of z or the loss of π against the best
-    actions relative to the span of the action values, whichever is larger.
+    Where the response to z jumps there may be no equilibrium in pure policies. Fictitious play comes near, and from
+    there a Levenberg-Marquardt method solves for (z, V, w) with the complementarity w ≥ 0, g ≥ 0, w g = 0 of shares and
+    of g = max_a q − q, written as w + g − (w² + g²)^½ = 0. The two take turns. The criterion is the residual of z, or
+    what π loses against the best actions, relative to the span of the action values, whichever is larger.
 
     Source: Fischer (1992), Optimization 24; Fan and Yuan (2005), Computing 74, for the damping.
     """
