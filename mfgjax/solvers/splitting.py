@@ -9,15 +9,22 @@ from jax.flatten_util import ravel_pytree
 
 from .._linear import DENSE_LIMIT, solve_dense
 from .._simplex import onto_simplex
-from .._typing import Array, Float, Scalar
+from .._typing import Array, Float, Int, Scalar
 from ..model import AnyGame, moved_on, respond, state_law
-from ..model.stationary_maps import decision
+from ..model.stationary_maps import decision, law_of
 from ..responses import AbstractResponse, AbstractTrembling, EpsilonGreedy
 from .base import AbstractSolver, Candidate, Problem, Progress
-from .picard import Picard
 
 _ROUND, _OF_PLAY, _PER_STEP = 60, 30, 10
-_PLAY = Picard(averaging="uniform")
+
+
+class _Play(NamedTuple):
+    """Where fictitious play is: its step, the average policy, its law and what payoffs see of it."""
+
+    count: Int[Array, ""]
+    policy: Float[Array, "1 S A"]
+    law: Float[Array, "1 S"]
+    seen: Array
 
 
 class _Point(NamedTuple):
@@ -54,35 +61,23 @@ class Splitting(AbstractSolver):
         return False
 
     def init(self, problem: Problem, guess: Array) -> Any:
-        one = jnp.ones((), guess.dtype)
-        play = _PLAY.init(problem, guess)
-        return jnp.int32(0), play, *self._near(problem, play[1]), one
-
-    def _near(self, problem: Problem, policy: Array) -> tuple[_Point, Scalar]:
-        """Return the point of a policy, and the unit of its values."""
-        game = problem.game
-        law, seen = state_law(game, policy)
-        answer = respond(game, seen, problem.response)
-        available, q = game.available[0], answer.q[0]
-        high, low = jnp.where(available, q, -jnp.inf), jnp.where(available, q, jnp.inf)
-        unit = jnp.maximum(high.max() - low.min(), jnp.finfo(q.dtype).tiny)
-        main, share = _weights(game, problem.response)
-        shares = jnp.where(available, (policy[0] - share) / jnp.where(main > share, main - share, 1), 0)
-        return _Point(law[0], answer.values[0] / unit, shares, high.max(axis=1) / unit), unit
+        game, one = problem.game, jnp.ones((), guess.dtype)
+        policy, law = jnp.exp(problem.prior_policy()), law_of(game, guess)
+        point = _Point(law[0], jnp.zeros_like(law[0]), jnp.zeros_like(policy[0]), jnp.zeros_like(law[0]))
+        return jnp.int32(0), _Play(jnp.int32(0), policy, law, guess), point, one, one
 
     def step(self, problem: Problem, state: Any) -> tuple[Any, Progress]:
         count, play, point, unit, damping = state
-        phase = count % _ROUND
 
         def play_on(_: None) -> tuple:
-            after = jax.lax.fori_loop(0, _PER_STEP, lambda _, x: _PLAY.step(problem, x)[0], play)
-            return after, *self._near(problem, after[1]), jnp.ones_like(damping)
+            start = (play, point, unit)
+            return *jax.lax.fori_loop(0, _PER_STEP, lambda _, x: _played(problem, x[0]), start), jnp.ones_like(damping)
 
         def improve(_: None) -> tuple:
             return play, *self._improved(problem, point, unit, damping)
 
-        play, point, unit, damping = jax.lax.cond(phase < _OF_PLAY, play_on, improve, None)
-        candidate, residual = self._judged(problem, point)
+        play, point, unit, damping = jax.lax.cond(count % _ROUND < _OF_PLAY, play_on, improve, None)
+        candidate, residual = _judged(problem, point, unit)
         return (count + 1, play, point, unit, damping), Progress(candidate, residual, jnp.array(False))
 
     def _improved(
@@ -102,15 +97,38 @@ class Splitting(AbstractSolver):
         damping = jnp.where(better, jnp.maximum(damping / 4, 1e-8), damping * 8)
         return form(jnp.where(better, trial, flat)), unit, damping
 
-    def _judged(self, problem: Problem, point: _Point) -> tuple[Candidate, Scalar]:
-        game = problem.game
-        law = onto_simplex(point.law[None], 1)
-        policy = _policy(game, problem.response, onto_simplex(jnp.where(game.available, point.shares, 0)[0], 1))
-        seen = game.observe(law, law[:, :, None] * policy)
-        image = moved_on(game, seen, policy)[1]
-        residual = problem.distance(seen, image)
-        loss = relative_loss(game, policy, respond(game, seen, problem.response))
-        return Candidate(seen, None, policy), jnp.maximum(residual, loss)
+
+def _played(problem: Problem, play: _Play) -> tuple[_Play, _Point, Scalar]:
+    """Return fictitious play one step later, and the last policy with its best response as a point to start from."""
+    game, response = problem.game, problem.response
+    answer = respond(game, play.seen, response)
+    available, q = game.available[0], answer.q[0]
+    high, low = jnp.where(available, q, -jnp.inf), jnp.where(available, q, jnp.inf)
+    unit = jnp.maximum(high.max() - low.min(), jnp.finfo(q.dtype).tiny)
+    main, share = _weights(game, response)
+    shares = jnp.where(available, (play.policy[0] - share) / jnp.where(main > share, main - share, 1), 0)
+    point = _Point(play.law[0], answer.values[0] / unit, shares, high.max(axis=1) / unit)
+
+    weight = 1 / (play.count + 1).astype(game.dtype)
+    best_law, _ = state_law(game, answer.policy)
+    mass = (1 - weight) * play.law[:, :, None] * play.policy + weight * best_law[:, :, None] * answer.policy
+    total = mass.sum(axis=2, keepdims=True)
+    policy = jnp.where(total > 0, mass / jnp.where(total > 0, total, 1), answer.policy)
+    return _Play(play.count + 1, policy, *state_law(game, policy)), point, unit
+
+
+def _judged(problem: Problem, point: _Point, unit: Scalar) -> tuple[Candidate, Scalar]:
+    game, response = problem.game, problem.response
+    available, law = game.available[0], onto_simplex(point.law[None], 1)
+    shares = onto_simplex(jnp.where(available, point.shares, 0), 1)
+    policy = _policy(game, response, shares)
+    seen = game.observe(law, law[:, :, None] * policy)
+    residual = problem.distance(seen, moved_on(game, seen, policy)[1])
+    q = jnp.where(available, decision(game, seen).q(unit * point.values) / unit, -jnp.inf)
+    best = q.max(axis=1)
+    lost = jnp.where(available, shares * (best[:, None] - q), 0).sum(axis=1).max()
+    off = jnp.abs(point.values - _values(game, response, best, q)).max() / (1 - game.discount)
+    return Candidate(seen, None, policy), jnp.maximum(residual, jnp.maximum(lost, 2 * off))
 
 
 def can_split(game: AnyGame, response: AbstractResponse) -> bool:
@@ -136,14 +154,21 @@ def _equations(problem: Problem, point: _Point, unit: Scalar) -> Array:
     seen = game.observe(law, law[:, :, None] * policy)
     moved = moved_on(game, seen, policy)[0][0]
     q = jnp.where(available, decision(game, seen).q(unit * point.values) / unit, 0)
-    main, share = (x[:, 0] for x in _weights(game, response))
-    values = point.best if isinstance(response, EpsilonGreedy) else (main - share) * point.best + share * q.sum(axis=1)
+    values = _values(game, response, point.best, q)
     worse = point.best[:, None] - q
     # rounding keeps the root away from 0, where it has no derivative
     root = jnp.sqrt(point.shares**2 + worse**2 + jnp.finfo(q.dtype).eps ** 2)
     complementary = jnp.where(available, point.shares + worse - root, point.shares)
     parts = (point.law - moved, point.values - values, complementary, point.shares.sum(axis=1) - 1)
     return jnp.concatenate([part.reshape(-1) for part in parts])
+
+
+def _values(game: AnyGame, response: Any, best: Array, q: Array) -> Array:
+    """Return the values of the response where the best action is worth `best`."""
+    if isinstance(response, EpsilonGreedy):
+        return best
+    main, share = (x[:, 0] for x in _weights(game, response))
+    return (main - share) * best + share * jnp.where(game.available[0], q, 0).sum(axis=1)
 
 
 def _policy(game: AnyGame, response: Any, shares: Array) -> Array:
