@@ -10,7 +10,7 @@ ROUNDING = 16
 """Spacings of numbers, at the size of the values, below which a change of values is taken for rounding."""
 
 _OF_ONE_STEP = 4
-"""Spacings by which r + γ Σ P v of one time may be off: reward, sum, product, and rows that sum to 1 but for rounding."""
+"""Spacings by which r + γ Σ P v of one time may be off: reward, sum, product, rows that sum to 1 but for rounding."""
 
 
 def spacings(values: Array) -> float:
