@@ -31,8 +31,8 @@ _MESSAGES = {
         "default solver, `Auto()`; if the residual oscillates, lower `beta` or `damping`."
     ),
     RESULTS.cycle: (
-        "The iteration entered a cycle of period {period}: it visits the same mean fields in turn and will not "
-        "settle. Use the default solver `Auto()`, damping below 1, or averaging."
+        "The iteration entered a cycle of period {period}: it visits the same mean fields in turn{apart} and will "
+        "not settle. Use the default solver `Auto()`, damping below 1, or averaging."
     ),
     RESULTS.non_finite: (
         "A number that is not finite came up in the iteration. Check that rewards and kernels stay finite for "

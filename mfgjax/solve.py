@@ -276,17 +276,19 @@ def join(first: Outcome, second: Outcome, hard: bool) -> Outcome:
     """Return the better candidate of two runs, with its own verdict, and the steps of both, lane by lane.
 
     Of responses that jump in stationary games (`hard`) a cycle of the first run remains the verdict if the second does
-    not converge: the evidence that it settles at no pure policy.
+    not converge: evidence of why no pure equilibrium was found and, where the second run sought mixtures, no mixed one.
     """
     keep = (first.residual < second.residual) & (second.code != RESULTS.converged)
     if hard:
-        cycled = (first.code == RESULTS.cycle) | (first.code == RESULTS.no_pure_choice)
-        cycled = cycled & (second.code != RESULTS.converged)
-        code = jnp.where(cycled, RESULTS.no_pure_choice, second.code).astype(jnp.int32)
-        period = jnp.where(cycled, first.period, second.period)
-        spread = jnp.where(cycled, first.spread, second.spread)
-        first, second = first._replace(code=jnp.where(cycled, code, first.code)), second._replace(code=code)
-        first, second = (run._replace(period=period, spread=spread) for run in (first, second))
+        cycled = (first.code == RESULTS.cycle) & (second.code != RESULTS.converged)
+        verdict = RESULTS.cycle if second.candidate.mixture is None else RESULTS.no_pure_choice
+        codes = (jnp.where(cycled, verdict, run.code).astype(jnp.int32) for run in (first, second))
+        first, second = (run._replace(code=code) for run, code in zip((first, second), codes, strict=True))
+        second = second._replace(
+            period=jnp.where(cycled, first.period, second.period),
+            spread=jnp.where(cycled, first.spread, second.spread),
+        )
+        first = first._replace(period=second.period, spread=second.spread)
     steps, history = first.num_steps + second.num_steps, jnp.concatenate([first.history, second.history])
     kept, other = (run._replace(num_steps=steps, history=history) for run in (first, second))
     return jax.tree.map(lambda a, b: jnp.where(keep, a, b), kept, other)

@@ -103,7 +103,8 @@ def _weights(q: Array, available: Array, epsilon: Array) -> tuple[Array, Array]:
     """Return the probabilities of the chosen action and of each other one, `[S, *batch]`."""
     others = align(available.sum(axis=1).astype(q.dtype), q[:, 0]) - 1
     share = jnp.where(others > 0, epsilon / jnp.maximum(others, 1), 0)
-    return jnp.where(others > 0, 1 - epsilon, jnp.ones((), q.dtype)), share
+    main = jnp.where(others > 0, 1 - epsilon, jnp.ones((), q.dtype))
+    return main.astype(q.dtype), share.astype(q.dtype)
 
 
 def _trembling(epsilon: ArrayLike, tie: str) -> tuple[Array, str]:

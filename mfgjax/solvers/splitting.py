@@ -10,8 +10,10 @@ from jax.flatten_util import ravel_pytree
 from .._linear import DENSE_LIMIT, solve_dense
 from .._simplex import onto_simplex
 from .._typing import Array, Float, Int, Scalar
+from ..kernels.base import align
 from ..model import AnyGame, moved_on, respond, state_law
 from ..model.stationary_maps import decision, law_of
+from ..operators import tie_band
 from ..responses import AbstractResponse, AbstractTrembling, EpsilonGreedy
 from .base import AbstractSolver, Candidate, Problem, Progress
 
@@ -126,8 +128,10 @@ def _judged(problem: Problem, point: _Point, unit: Scalar) -> tuple[Candidate, S
     residual = problem.distance(seen, moved_on(game, seen, policy)[1])
     q = jnp.where(available, decision(game, seen).q(unit * point.values) / unit, -jnp.inf)
     best = q.max(axis=1)
-    lost = jnp.where(available, shares * (best[:, None] - q), 0).sum(axis=1).max()
-    off = jnp.abs(point.values - _values(game, response, best, q)).max() / (1 - game.discount)
+    band = tie_band(q, available)
+    lost = jnp.maximum(jnp.where(available, shares * (best[:, None] - q), 0).sum(axis=1).max() - band, 0)
+    # differences of q move by at most twice what is still wrong with the values
+    off = jnp.maximum(jnp.abs(point.values - _values(game, response, best, q)).max() - band, 0) / (1 - game.discount)
     return Candidate(seen, None, policy), jnp.maximum(residual, jnp.maximum(lost, 2 * off))
 
 
@@ -138,11 +142,14 @@ def can_split(game: AnyGame, response: AbstractResponse) -> bool:
 
 
 def relative_loss(game: AnyGame, policy: Array, best: Any) -> Array:
-    """Return the most, over states, that a policy loses at one step, over the span of the action values; per lane."""
-    available = game.available if best.q.ndim == 3 else game.available[..., None]
-    q = jnp.where(available, best.q, 0)
-    lost = ((best.policy - policy) * q).sum(axis=2).max(axis=(0, 1))
-    span = jnp.where(available, q, -jnp.inf).max(axis=(0, 1, 2)) - jnp.where(available, q, jnp.inf).min(axis=(0, 1, 2))
+    """Return the most, over states, that a policy loses at one step, over the span of the action values; per lane.
+
+    What rounding explains is not counted.
+    """
+    available, q = game.available[0], best.q[0]
+    exists = align(available, q)
+    lost = jnp.where(exists, (best.policy[0] - policy[0]) * q, 0).sum(axis=1).max(axis=0) - tie_band(q, available)
+    span = jnp.where(exists, q, -jnp.inf).max(axis=(0, 1)) - jnp.where(exists, q, jnp.inf).min(axis=(0, 1))
     return jnp.where(span > 0, jnp.maximum(lost, 0) / jnp.where(span > 0, span, 1), 0)
 
 
