@@ -37,9 +37,11 @@ def backward(
         move = jnp.minimum(t, horizon - 1)
         kernel = kernel_at(move, mean_field[move])
         q = reward_at(t, seen) + discount * kernel.expect(next_values)
+        band = ()  # of no use to a smooth response
         if not response.is_smooth:
             off = rounding_of_step(q, available_at(t), discount * off)
-        backup = response.backup(t, q, available_at(t), 2 * off)
+            band = (2 * off,)
+        backup = response.backup(t, q, available_at(t), *band)
         return (backup.values, off), (backup, q)
 
     times = jnp.arange(horizon + 1, dtype=jnp.int32)
@@ -68,10 +70,11 @@ def policies(
         move = jnp.minimum(t, horizon - 1)
         kernel = kernel_at(move, mean_field[move])
         ahead = together(each(lambda x: discount * x, by_action(kernel.expect(carried))))
-        reward = reward_at(t, seen)
+        reward, band = reward_at(t, seen), ()
         if not response.is_smooth:
             off = rounding_of_step(reward + ahead, available_at(t), discount * off)
-        carried, policy = response.act(t, reward, ahead, available_at(t), 2 * off)
+            band = (2 * off,)
+        carried, policy = response.act(t, reward, ahead, available_at(t), *band)
         return (carried, off), policy
 
     times = jnp.arange(horizon + 1, dtype=jnp.int32)

@@ -46,7 +46,8 @@ class Decision(eqx.Module):
 def improve(decision: Decision, response: AbstractResponse, values: Array) -> tuple[Backup, Array]:
     """Return one step of value iteration: the backup of q, and q itself."""
     q = decision.q(values)
-    return response.backup(jnp.int32(0), q, decision.available, tie_band(q, decision.available)), q
+    band = () if response.is_smooth else (tie_band(q, decision.available),)
+    return response.backup(jnp.int32(0), q, decision.available, *band), q
 
 
 def response_values(decision: Decision, response: AbstractResponse, start: Array) -> Array:
