@@ -120,7 +120,7 @@ def value_iteration(
 
     def sweep(carry: tuple) -> tuple:
         *before, settled, count = carry
-        goes_on = is_open(*before, settled)
+        goes_on = is_open(*before, settled)  # pyright: ignore[reportCallIssue]
         kept = [jnp.where(goes_on, new, old) for new, old in zip(swept(before[0]), before, strict=True)]
         return *kept, settled + ~moves(*before), count + 1
 
@@ -167,7 +167,7 @@ def certain_policy(decision: Decision, response: AbstractResponse, start: Array)
 
     def sweep(carry: tuple) -> tuple:
         *before, settled, count = carry
-        goes_on = is_open(*before, settled)
+        goes_on = is_open(*before, settled)  # pyright: ignore[reportCallIssue]
         kept = [jnp.where(goes_on, new, old) for new, old in zip(swept(before[0]), before, strict=True)]
         return *kept, settled + ~moves(before[0], *before[2:4]), count + 1
 

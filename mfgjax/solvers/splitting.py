@@ -23,7 +23,7 @@ _ROUND, _OF_PLAY, _PER_STEP = 60, 30, 10
 class _Play(NamedTuple):
     """Where fictitious play is: its step, the average policy, its law and what payoffs see of it."""
 
-    count: Int[Array, ""]
+    steps: Int[Array, ""]
     policy: Float[Array, "1 S A"]
     law: Float[Array, "1 S"]
     seen: Array
@@ -64,7 +64,7 @@ class Splitting(AbstractSolver):
 
     def init(self, problem: Problem, guess: Array) -> Any:
         game, one = problem.game, jnp.ones((), guess.dtype)
-        policy, law = jnp.exp(problem.prior_policy()), law_of(game, guess)
+        policy, law = jnp.exp(problem.prior_policy()), law_of(game, guess)  # pyright: ignore
         point = _Point(law[0], jnp.zeros_like(law[0]), jnp.zeros_like(policy[0]), jnp.zeros_like(law[0]))
         return jnp.int32(0), _Play(jnp.int32(0), policy, law, guess), point, one, one
 
@@ -111,12 +111,12 @@ def _played(problem: Problem, play: _Play) -> tuple[_Play, _Point, Scalar]:
     shares = jnp.where(available, (play.policy[0] - share) / jnp.where(main > share, main - share, 1), 0)
     point = _Point(play.law[0], answer.values[0] / unit, shares, high.max(axis=1) / unit)
 
-    weight = 1 / (play.count + 1).astype(game.dtype)
+    weight = 1 / (play.steps + 1).astype(game.dtype)
     best_law, _ = state_law(game, answer.policy)
     mass = (1 - weight) * play.law[:, :, None] * play.policy + weight * best_law[:, :, None] * answer.policy
     total = mass.sum(axis=2, keepdims=True)
     policy = jnp.where(total > 0, mass / jnp.where(total > 0, total, 1), answer.policy)
-    return _Play(play.count + 1, policy, *state_law(game, policy)), point, unit
+    return _Play(play.steps + 1, policy, *state_law(game, policy)), point, unit
 
 
 def _judged(problem: Problem, point: _Point, unit: Scalar) -> tuple[Candidate, Scalar]:
@@ -126,7 +126,7 @@ def _judged(problem: Problem, point: _Point, unit: Scalar) -> tuple[Candidate, S
     policy = _policy(game, response, shares)
     seen = game.observe(law, law[:, :, None] * policy)
     residual = problem.distance(seen, moved_on(game, seen, policy)[1])
-    q = jnp.where(available, decision(game, seen).q(unit * point.values) / unit, -jnp.inf)
+    q = jnp.where(available, decision(game, seen).q(unit * point.values) / unit, -jnp.inf)  # pyright: ignore
     best = q.max(axis=1)
     band = tie_band(q, available)
     lost = jnp.maximum(jnp.where(available, shares * (best[:, None] - q), 0).sum(axis=1).max() - band, 0)
@@ -160,7 +160,7 @@ def _equations(problem: Problem, point: _Point, unit: Scalar) -> Array:
     law = point.law[None]
     seen = game.observe(law, law[:, :, None] * policy)
     moved = moved_on(game, seen, policy)[0][0]
-    q = jnp.where(available, decision(game, seen).q(unit * point.values) / unit, 0)
+    q = jnp.where(available, decision(game, seen).q(unit * point.values) / unit, 0)  # pyright: ignore
     values = _values(game, response, point.best, q)
     worse = point.best[:, None] - q
     # rounding keeps the root away from 0, where it has no derivative
