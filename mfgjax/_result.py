@@ -7,7 +7,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jax.core import Tracer
 
-from ._typing import Array, ArrayLike, Int
+from ._typing import Array, ArrayLike, Float, Int
 
 
 class RESULTS(enum.IntEnum):
@@ -20,6 +20,8 @@ class RESULTS(enum.IntEnum):
     stalled = 4
     precision = 5
     not_stochastic = 6
+    tied = 7
+    no_pure_choice = 8
 
 
 _MESSAGES = {
@@ -29,8 +31,8 @@ _MESSAGES = {
         "default solver, `Auto()`; if the residual oscillates, lower `beta` or `damping`."
     ),
     RESULTS.cycle: (
-        "The iteration entered a cycle of period {period}: it visits the same mean fields in turn and will not "
-        "settle. Use the default solver `Auto()`, damping below 1, or averaging."
+        "The iteration entered a cycle of period {period}: it visits the same mean fields in turn{apart} and will "
+        "not settle. Use the default solver `Auto()`, damping below 1, or averaging."
     ),
     RESULTS.non_finite: (
         "A number that is not finite came up in the iteration. Check that rewards and kernels stay finite for "
@@ -48,6 +50,15 @@ _MESSAGES = {
         "At the mean field reached, the rows of the kernel are no probabilities (negative, or not summing to 1). "
         "Check the callable given as `kernel`."
     ),
+    RESULTS.tied: (
+        "The iteration met the tolerance, but the policy and the mean field that are returned do not: rounding decides "
+        "which of two actions is better. Use another solver or another `tie`, a larger `atol`, or x64."
+    ),
+    RESULTS.no_pure_choice: (
+        "No equilibrium was found. If all agents take one best action, the iteration goes round a cycle of period "
+        "{period}{apart} and settles at no pure equilibrium; nor was a mixture of best actions found that keeps the "
+        "population that it makes. Try another `guess`, or the smooth response `EntropyRegularized`."
+    ),
 }
 
 
@@ -57,14 +68,18 @@ class Result(eqx.Module):
     Attributes:
       code: an entry of `RESULTS` as an array, so that it can be computed inside `jit` and `vmap`.
       period: of the cycle, 0 if there is none.
+      spread: the largest distance of a mean field of the cycle to the one found first, in total variation; 0 if there
+        is none or it is not known.
     """
 
     code: Int[Array, "*batch"]
     period: Int[Array, "*batch"]
+    spread: Float[Array, "*batch"]
 
-    def __init__(self, code: ArrayLike = RESULTS.converged, period: ArrayLike = 0):
+    def __init__(self, code: ArrayLike = RESULTS.converged, period: ArrayLike = 0, spread: ArrayLike = 0.0):
         self.code = jnp.asarray(code, dtype=jnp.int32)
         self.period = jnp.asarray(period, dtype=jnp.int32)
+        self.spread = jnp.asarray(spread)
 
     @property
     def name(self) -> str:
@@ -74,7 +89,9 @@ class Result(eqx.Module):
     @property
     def message(self) -> str:
         """What happened and what to do about it, for a single, concrete result."""
-        return _MESSAGES[RESULTS(int(self.code))].format(period=int(self.period))
+        spread = float(self.spread)
+        apart = f", in which mean fields are up to {spread:.2g} apart (total variation)," if spread > 0 else ""
+        return _MESSAGES[RESULTS(int(self.code))].format(period=int(self.period), apart=apart)
 
     def __eq__(self, other: object) -> Any:
         if isinstance(other, Result):

@@ -20,7 +20,7 @@ from .lanes import Lanes, block_width, narrow_width
 from .model import FiniteHorizonGame, StationaryGame, trace_game
 from .parameters import place, swept
 from .responses import AbstractResponse
-from .solve import checked, fit_response, join, seen_shape, tolerance_of
+from .solve import checked, fit_response, join, seen_shape, tolerance_of, with_mixture
 from .solvers import AbstractSolver, Auto, Problem
 from .solvers.elimination import can_eliminate
 from .solvers.loop import Outcome, iterate
@@ -99,6 +99,9 @@ def solved(lanes: Lanes, guess: Array | None, stages: Stages, tolerance: np.ndar
     """Run the methods in turn: eagerly each is compiled only if a lane needs it, traced all are."""
     outcome = _run_stage_jit(lanes, guess, stages[0], tolerance, width)
     for stage in stages[1:]:
+        if stage[0].splits:
+            game = lanes.game
+            outcome = with_mixture(outcome, jnp.zeros((1, game.num_states, game.num_actions, *game.lanes), game.dtype))
         if isinstance(outcome.code, Tracer) or bool((outcome.code != RESULTS.converged).any()):
             outcome = _run_where_open(lanes, guess, outcome, stage, tolerance, width)
     return outcome
@@ -153,7 +156,8 @@ def _run_where_open(
         part = lanes.take(index)
         before = jax.tree.map(lambda leaf: leaf[..., index], outcome)
         after = run_stage(part, None if guess is None else guess[..., index], stage, tolerance, width)
-        after = join(before, after)
+        game = part.problem[0]
+        after = join(before, after, game.is_stationary and not part.response.is_smooth)
         # places past the last open lane are dropped
         goal = jnp.where(k * width + jnp.arange(width) < is_open.sum(), index, num_lanes)
         return jax.tree.map(lambda old, new: old.at[..., goal].set(new, mode="drop"), outcome, after)

@@ -17,7 +17,7 @@ from .finish import finish
 from .model import StationaryGame, moved_on, trace_game
 from .model.maps import policy_from
 from .model.stationary_maps import decision
-from .operators import action_gap
+from .operators import action_gap, has_ties, tie_band
 from .responses import AbstractResponse, AbstractTrembling, Boltzmann, EntropyRegularized, Greedy
 from .solve import fit_response
 from .solvers.base import Candidate
@@ -38,7 +38,10 @@ class Ascent:
       laws: z_0, z_1, ..., `[steps, S]`.
       disorder: the most by which a step went against the order: over tails k and steps, how far P(s ≥ k) went back.
       disorder_step: the step of that.
-      gap: by how much the best action beats the next at the end, in the state where that is least, in units of reward.
+      gap: by how much the best action, and all that tie with it, beat the next, at the step and in the state where that
+        is least, in units of reward; infinite where there is no other.
+      gap_error: by how much rounding may put a difference of action values off at most, likewise.
+      tied: whether several actions were equally good somewhere on the way, but for rounding.
       contraction: factor of one step z ↦ Φ(z, π) at the end in total variation, with the policy held.
       error: bound on the distance of the end to its limit in total variation: the residual times the norm of
         (I − D_z Φ)⁻¹ on vectors of sum zero; to first order in it, and as long as the policy stays. Infinite where that
@@ -49,6 +52,8 @@ class Ascent:
     disorder: float
     disorder_step: int
     gap: float
+    gap_error: float
+    tied: bool
     contraction: float
     error: float
 
@@ -91,7 +96,8 @@ class Bracket:
     @property
     def coincide(self) -> bool:
         """Whether the ends are one equilibrium: no further apart than twice their error bounds explain."""
-        return self.distance <= 2 * (self.rising.error + self.falling.error) < 1
+        found = bool(self.least.converged) and bool(self.greatest.converged)
+        return found and self.distance <= 2 * (self.rising.error + self.falling.error) < 1
 
     @property
     def ordered(self) -> bool:
@@ -112,6 +118,12 @@ class Bracket:
         for name, end in (("least", self.least), ("greatest", self.greatest)):
             if not bool(end.converged):
                 return f"unknown: every step kept the order, but the {name} end was not reached ({end.result.name})."
+        for name, way in (("least", self.rising), ("greatest", self.falling)):
+            if way.gap <= way.gap_error:
+                return (
+                    f"unknown: on the way to the {name} end two actions are {way.gap:.2g} apart, and rounding may put "
+                    f"their values off by {way.gap_error:.2g}, so that either may be the better."
+                )
         if not self.ordered:
             return "fails: the ends are not in order, so the map is not isotone, and other equilibria may lie anywhere."
         error = 2 * (self.rising.error + self.falling.error)
@@ -121,6 +133,8 @@ class Bracket:
                 "equilibrium or two."
             )
         ends = "the ends coincide: one equilibrium" if self.coincide else "the ends differ: at least two equilibria"
+        if not self.coincide and (self.rising.tied or self.falling.tied):
+            ends += " if actions that only rounding parts are equally good"
         if self.complementarity is not None and self.complementarity.holds:
             reach = "reached from every law" if self.coincide else "all others lie between them"
             return (
@@ -212,7 +226,7 @@ def _climb(
 ) -> tuple[Equilibrium, Ascent]:
     start = jnp.zeros((1, game.num_states), game.dtype).at[0, state].set(1)
     path, residuals, count, equilibrium, *numbers = _climb_jit(game, response, start, tolerance, max_steps)
-    gap, contraction, amplification = (float(number) for number in numbers)
+    gap, gap_error, tied, contraction, amplification = (float(number) for number in numbers)
     count = int(count)
     laws, residuals = np.asarray(path[:count]), np.asarray(residuals[:count])
     order = (laws[:-1], laws[1:]) if state == 0 else (laws[1:], laws[:-1])
@@ -221,7 +235,7 @@ def _climb(
     disorder = float(back.max()) if back.size else 0.0
     error = float(equilibrium.residual) * amplification if float(equilibrium.residual) > 0 else 0.0
     error = error if np.isfinite(error) else float("inf")  # (I − D_z Φ) is singular
-    return equilibrium, Ascent(laws, disorder, step, gap, contraction, error)
+    return equilibrium, Ascent(laws, disorder, step, gap, gap_error, bool(tied), contraction, error)
 
 
 def _went_back(low: np.ndarray, high: np.ndarray) -> float:
@@ -234,21 +248,30 @@ def _climb_jit(
     game: StationaryGame, response: AbstractResponse, start: Array, tolerance: np.ndarray, max_steps: int
 ) -> Any:
     def unsettled(carry: tuple) -> Array:
-        *_, residual, count = carry
+        *_, residual, count, _ = carry
         return (residual > tolerance) & (count < max_steps)
 
     def step(carry: tuple) -> tuple:
-        z, values, path, residuals, _, count = carry
+        z, values, path, residuals, _, count, (gap, off, tied) = carry
         policy, values = policy_from(game, z, response, values)
+        problem = decision(game, z)
+        q = problem.q(values)
+        band = tie_band(q, problem.available)
+        # whatever the chain, errors of single values add up to no more than this
+        off = jnp.maximum(off, band / (1 - game.discount))
+        gap = jnp.minimum(gap, action_gap(q, problem.available, band))
+        gaps = (gap, off, tied | has_ties(q, problem.available, band))
         image = moved_on(game, z, policy)[1]
         residual = jnp.abs(image - z).sum() / 2
         path, residuals = path.at[count].set(z[0]), residuals.at[count].set(residual)
-        return jnp.where(residual > tolerance, image, z), values, path, residuals, residual, count + 1
+        return jnp.where(residual > tolerance, image, z), values, path, residuals, residual, count + 1, gaps
 
     path = jnp.zeros((max_steps, game.num_states), game.dtype)
     never = jnp.asarray(jnp.inf, game.dtype)
-    carry = (start, jnp.zeros_like(game.initial), path, jnp.full(max_steps, jnp.nan, game.dtype), never, jnp.int32(0))
-    z, _, path, residuals, residual, count = jax.lax.while_loop(unsettled, step, carry)
+    gaps = (never, jnp.zeros((), game.dtype), jnp.array(False))
+    residuals = jnp.full(max_steps, jnp.nan, game.dtype)
+    carry = (start, jnp.zeros_like(game.initial), path, residuals, never, jnp.int32(0), gaps)
+    z, _, path, residuals, residual, count, gaps = jax.lax.while_loop(unsettled, step, carry)
     code = jnp.where(residual <= tolerance, RESULTS.converged, RESULTS.max_steps).astype(jnp.int32)
     code = jnp.where(jnp.isfinite(residual), code, RESULTS.non_finite).astype(jnp.int32)
     outcome = Outcome(Candidate(z, None), residual, code, jnp.int32(0), count, residuals)
@@ -256,8 +279,7 @@ def _climb_jit(
     policy = equilibrium.policy[None]
     one_step = jax.jacfwd(lambda z: moved_on(game, z[None], policy)[0][0])(z[0])
     all_steps = jnp.linalg.inv(jnp.eye(game.num_states, dtype=game.dtype) - one_step)
-    gap = action_gap(equilibrium.q, decision(game, z).available)
-    return path, residuals, count, equilibrium, gap, _norm(one_step), _norm(all_steps)
+    return path, residuals, count, equilibrium, *gaps, _norm(one_step), _norm(all_steps)
 
 
 def _norm(matrix: Array) -> Array:

@@ -14,12 +14,15 @@ class Equilibrium(eqx.Module):
 
     Attributes:
       mean_field: what payoffs see, `[H+1, S]` (or `[H+1, S, A]` where the game observes the joint law).
-      policy: π_t(a|s), `[H+1, S, A]`; for smooth responses exactly the response to `mean_field`.
+      policy: π_t(a|s), `[H+1, S, A]`; for smooth responses exactly the response to `mean_field`. In a stationary game
+        with a `Trembling` or `EpsilonGreedy` response it is that, too, or a mixture of best responses where the default
+        solver found no pure equilibrium.
       log_policy: its log, −inf where it is 0.
       values: V_t(s) of the response to `mean_field`, in units of reward.
       q: Q_t(s,a), likewise.
       residual: max_t d_TV(μ_t, Γ(μ)_t) for smooth responses, and for others in a stationary game whose solver does not
-        mix policies; else the exploitability.
+        mix policies; else the exploitability. Of a mixture of best responses in a stationary game it is the larger of
+        d_TV(z, Φ(z, π)) and of what the policy loses in a state against the best action, over the span of q.
       exploitability: gain from leaving `policy` in the population that follows it, in units of reward, in
         the criterion of the response: with KL terms for `EntropyRegularized`, without for others.
       tolerance: what `residual` was compared with; above the `atol` asked for only where rounding is.

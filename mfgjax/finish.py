@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from ._held import held
 from ._result import RESULTS, Result
-from ._simplex import log_normalize
+from ._simplex import log_normalize, safe_log
 from ._typing import Array
 from .equilibrium import Equilibrium
 from .implicit import fixed_point, refuse_derivative
@@ -18,7 +18,8 @@ from .model.values import criterion_of, gained
 from .responses import AbstractResponse, Boltzmann, EpsilonGreedy
 from .solvers import Problem
 from .solvers.base import Candidate, rounding
-from .solvers.loop import Outcome, reachable
+from .solvers.loop import Outcome, default_tolerance, reachable
+from .solvers.splitting import relative_loss
 
 
 def finish(
@@ -50,18 +51,31 @@ def finish(
     # averaged weights are rounded
     log_policy = best.log_policy if candidate.log_policy is None else log_normalize(candidate.log_policy, axis=2)
     policy = best.policy if is_residual else jnp.exp(log_policy)
+    mixture, mixes = candidate.mixture, False
+    if mixture is not None:
+        mixes = jnp.isfinite(mixture).all(axis=(0, 1, 2))
+        policy = jnp.where(mixes, mixture, policy)
+        log_policy = jnp.where(mixes, safe_log(policy), log_policy)
     # the residual is zero at every equilibrium, hence so is its derivative
     mu, image = moved_on(*held((game, mean_field, policy)))
     gains = _gained(game, mean_field, response, log_policy) if judged else jnp.full(game.lanes, jnp.nan, game.dtype)
     residual, target = outcome.residual, jnp.broadcast_to(tolerance, game.lanes)
     if is_residual:
         residual = seen_distance(game, candidate.mean_field, image)
+        if mixture is not None:
+            residual = jnp.where(mixes, jnp.maximum(residual, relative_loss(game, policy, best)), residual)
         floor = rounding(game, response, best.q) if response.is_smooth else jnp.zeros(game.lanes, game.dtype)
         target = reachable(Problem(game, response, tolerance), floor)
+    elif judged:
+        residual = gains
     code = jnp.where(_unsound(game, image, mu), RESULTS.not_stochastic, outcome.code)
     # policies that jump are found among values that are no numbers, too
     is_finite = jnp.isfinite(best.values).all(axis=(0, 1))
     code = jnp.where((code == RESULTS.converged) & ~is_finite, RESULTS.non_finite, code)
+    if not response.is_smooth and (is_residual or judged):
+        # ties may fall otherwise here than in the solver; a run of all steps is judged by the default tolerance
+        limit = jnp.where(target > 0, target, default_tolerance(game.dtype, is_residual))
+        code = jnp.where((code == RESULTS.converged) & (residual > limit), RESULTS.tied, code)
     # adds nothing, but the derivative of what was not found is NaN here, too
     nothing = 0 * mean_field.sum(axis=tuple(range(1 + game.num_seen_axes)))
     flows = (mean_field, policy, log_policy, best.values, best.q)
@@ -74,7 +88,7 @@ def finish(
         tolerance=target,
         num_steps=outcome.num_steps,
         residual_history=jnp.where(jnp.isfinite(outcome.history), outcome.history, jnp.nan),
-        result=Result(code, outcome.period),
+        result=Result(code, outcome.period, outcome.spread),
         criterion="residual" if is_residual else "exploitability",
         observes=game.observes,
         action_axis=-1 - len(game.lanes),

@@ -254,16 +254,21 @@ def run_on(
     outcome: Outcome, problem: Problem, stages: Sequence[tuple[AbstractSolver, int]], guess: Array | None
 ) -> Outcome:
     """Run further stages until one converges: eagerly each is compiled only if it is needed, traced all are."""
+    hard = problem.game.is_stationary and not problem.response.is_smooth
     for stage, steps in stages:
+        if stage.splits:
+            outcome = with_mixture(outcome, problem.prior_policy())
         if isinstance(outcome.code, Tracer):
             before = outcome
             outcome = jax.lax.cond(
                 before.code == RESULTS.converged,
                 lambda before=before, steps=steps: _pad(before, steps),
-                lambda before=before, stage=stage, steps=steps: join(before, iterate(problem, stage, guess, steps)),
+                lambda before=before, stage=stage, steps=steps: join(
+                    before, iterate(problem, stage, guess, steps), hard
+                ),
             )
         elif int(outcome.code) != RESULTS.converged:
-            outcome = join(outcome, iterate_jit(problem, stage, guess, steps))
+            outcome = join(outcome, iterate_jit(problem, stage, guess, steps), hard)
     return outcome
 
 
@@ -275,9 +280,30 @@ def _pad(first: Outcome, steps: int) -> Outcome:
     return first._replace(history=jnp.concatenate([first.history, nothing]))
 
 
-def join(first: Outcome, second: Outcome) -> Outcome:
-    """Return the better candidate of two runs, with its own verdict, and the steps of both, lane by lane."""
+def with_mixture(outcome: Outcome, like: Array) -> Outcome:
+    """Return an outcome whose candidate has a mixture, as those of solvers that split, in the shape of a policy."""
+    if outcome.candidate.mixture is not None:
+        return outcome
+    return outcome._replace(candidate=outcome.candidate._replace(mixture=jnp.full_like(like, jnp.nan)))
+
+
+def join(first: Outcome, second: Outcome, hard: bool) -> Outcome:
+    """Return the better candidate of two runs, with its own verdict, and the steps of both, lane by lane.
+
+    Of responses that jump in stationary games (`hard`) a cycle of the first run remains the verdict if the second does
+    not converge: evidence of why no pure equilibrium was found and, where the second run sought mixtures, no mixed one.
+    """
     keep = (first.residual < second.residual) & (second.code != RESULTS.converged)
+    if hard:
+        cycled = (first.code == RESULTS.cycle) & (second.code != RESULTS.converged)
+        verdict = RESULTS.cycle if second.candidate.mixture is None else RESULTS.no_pure_choice
+        codes = (jnp.where(cycled, verdict, run.code).astype(jnp.int32) for run in (first, second))
+        first, second = (run._replace(code=code) for run, code in zip((first, second), codes, strict=True))
+        second = second._replace(
+            period=jnp.where(cycled, first.period, second.period),
+            spread=jnp.where(cycled, first.spread, second.spread),
+        )
+        first = first._replace(period=second.period, spread=second.spread)
     steps, history = first.num_steps + second.num_steps, jnp.concatenate([first.history, second.history])
     kept, other = (run._replace(num_steps=steps, history=history) for run in (first, second))
     return jax.tree.map(lambda a, b: jnp.where(keep, a, b), kept, other)

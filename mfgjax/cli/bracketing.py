@@ -114,7 +114,7 @@ def _print(title: str, found: Bracket, content: Mapping[str, Any]) -> None:
     lines.append(f"bracket         {found.certificate}")
     lines.append(f"distance        {found.distance:.3g} between the ends (total variation)")
     lines.append("error           bound on the distance of an end to its limit; factor: of one step in total variation")
-    lines.append("action gap      by how much the best action beats the next at least, in units of reward")
+    lines.append("action gap      by how much the best action, and those that tie with it, beat the next on the way")
     lines += [f"saved           {file}" for file in content["files"]]
     for line in lines:
         screen.print(line, markup=False, soft_wrap=True)

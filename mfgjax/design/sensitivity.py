@@ -15,7 +15,7 @@ from .._simplex import log_normalize
 from .._typing import Array, ArrayLike, Scalar
 from ..equilibrium import Equilibrium
 from ..kernels import AbstractKernel, MixtureKernel
-from ..model import FiniteHorizonGame, StationaryGame, trace_game
+from ..model import FiniteHorizonGame, StationaryGame, respond, trace_game
 from ..responses import AbstractResponse, AbstractTrembling
 from ..solve import checked, fit_response, solve
 from ..solvers import AbstractSolver, Auto
@@ -175,6 +175,12 @@ def sensitivity(
             raise ValueError(
                 "`solver` mixes policies, so that the equilibrium may play two choices in one state, and has no "
                 "derivative with choices held. Use `Auto()` or `Picard()`."
+            )
+        played = respond(fixed_game, pure.mean_field, fixed_response).policy
+        if not bool(jnp.abs(played - pure.policy).max() <= 1e-6):
+            raise ValueError(
+                "the equilibrium found splits the population between actions that are equally good: it has no "
+                "derivative with choices held. `EntropyRegularized` is a smooth alternative."
             )
         gap, error = _smallest_gap_jit(trace_game(fixed_game), fixed_response, pure)
 

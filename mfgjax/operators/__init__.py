@@ -8,6 +8,7 @@ from .stationary import Decision as Decision
 from .stationary import action_gap as action_gap
 from .stationary import certain_policy as certain_policy
 from .stationary import chain_law as chain_law
+from .stationary import has_ties as has_ties
 from .stationary import improve as improve
 from .stationary import occupancy as occupancy
 from .stationary import policy_iteration as policy_iteration
@@ -15,3 +16,4 @@ from .stationary import policy_values as policy_values
 from .stationary import response_values as response_values
 from .stationary import settled_law as settled_law
 from .stationary import value_iteration as value_iteration
+from .ties import tie_band as tie_band

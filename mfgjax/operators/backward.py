@@ -9,6 +9,7 @@ from .._actions import by_action, each, together
 from .._typing import Array, Scalar
 from ..kernels import AbstractKernel
 from ..responses import AbstractResponse, Backup
+from .ties import rounding_of_step
 
 
 def backward(
@@ -30,17 +31,21 @@ def backward(
     mean_field = jnp.asarray(mean_field)  # a NumPy array cannot be indexed by a traced time
     horizon = mean_field.shape[0] - 1
 
-    def step(next_values, xs):
-        t, seen = xs
+    def step(carry, xs):
+        (next_values, off), (t, seen) = carry, xs
         # nothing follows H: its values are zero, so any kernel will do there
         move = jnp.minimum(t, horizon - 1)
         kernel = kernel_at(move, mean_field[move])
         q = reward_at(t, seen) + discount * kernel.expect(next_values)
-        backup = response.backup(t, q, available_at(t))
-        return backup.values, (backup, q)
+        band = ()  # of no use to a smooth response
+        if not response.is_smooth:
+            off = rounding_of_step(q, available_at(t), discount * off)
+            band = (2 * off,)
+        backup = response.backup(t, q, available_at(t), *band)
+        return (backup.values, off), (backup, q)
 
     times = jnp.arange(horizon + 1, dtype=jnp.int32)
-    _, outputs = jax.lax.scan(step, terminal, (times, mean_field), reverse=True)
+    _, outputs = jax.lax.scan(step, (terminal, jnp.zeros_like(terminal[0])), (times, mean_field), reverse=True)
     return outputs
 
 
@@ -60,12 +65,17 @@ def policies(
     mean_field = jnp.asarray(mean_field)
     horizon = mean_field.shape[0] - 1
 
-    def step(carried, xs):
-        t, seen = xs
+    def step(carry, xs):
+        (carried, off), (t, seen) = carry, xs
         move = jnp.minimum(t, horizon - 1)
         kernel = kernel_at(move, mean_field[move])
         ahead = together(each(lambda x: discount * x, by_action(kernel.expect(carried))))
-        return response.act(t, reward_at(t, seen), ahead, available_at(t))
+        reward, band = reward_at(t, seen), ()
+        if not response.is_smooth:
+            off = rounding_of_step(reward + ahead, available_at(t), discount * off)
+            band = (2 * off,)
+        carried, policy = response.act(t, reward, ahead, available_at(t), *band)
+        return (carried, off), policy
 
     times = jnp.arange(horizon + 1, dtype=jnp.int32)
-    return jax.lax.scan(step, terminal, (times, mean_field), reverse=True)[1]
+    return jax.lax.scan(step, (terminal, jnp.zeros_like(terminal[0])), (times, mean_field), reverse=True)[1]

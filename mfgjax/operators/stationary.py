@@ -18,9 +18,7 @@ from .._linear import DENSE_LIMIT, solve_linear
 from .._typing import Array, Bool, Float
 from ..kernels.base import align
 from ..responses import AbstractResponse, Backup
-
-_ROUNDING = 16
-"""Spacings of numbers, at the size of the values, below which a change of values is taken for rounding."""
+from .ties import ROUNDING, spacings, tie_band
 
 _MOST_POLICIES = 100
 _MOST_SWEEPS = 100_000
@@ -48,7 +46,8 @@ class Decision(eqx.Module):
 def improve(decision: Decision, response: AbstractResponse, values: Array) -> tuple[Backup, Array]:
     """Return one step of value iteration: the backup of q, and q itself."""
     q = decision.q(values)
-    return response.backup(jnp.int32(0), q, decision.available), q
+    band = () if response.is_smooth else (tie_band(q, decision.available),)
+    return response.backup(jnp.int32(0), q, decision.available, *band), q
 
 
 def response_values(decision: Decision, response: AbstractResponse, start: Array) -> Array:
@@ -79,7 +78,7 @@ def policy_iteration(decision: Decision, response: AbstractResponse, start: Arra
     def unsettled(carry: tuple) -> Bool[Array, ""]:
         values, off, _, count = carry
         size = jnp.abs(values).max() + jnp.abs(decision.reward).max()
-        return (jnp.abs(off).max() > _ROUNDING * jnp.finfo(values.dtype).eps * size) & (count < _MOST_POLICIES)
+        return (jnp.abs(off).max() > ROUNDING * jnp.finfo(values.dtype).eps * size) & (count < _MOST_POLICIES)
 
     def evaluate(carry: tuple) -> tuple:
         values, off, weights, count = carry
@@ -97,39 +96,47 @@ def value_iteration(
         T(V) + γ/(1−γ) min Δ ≤ V* ≤ T(V) + γ/(1−γ) max Δ.
 
     It stops in each lane by itself where these are `tolerance` apart (None: at the rounding level of Δ), and returns
-    their middle.
+    their middle. For responses that jump, whose ties are decided by these values, `_more_sweeps` follow.
     """
     eps = jnp.finfo(start.dtype).eps
+    more = _more_sweeps(decision, start) if tolerance is None and not response.is_smooth else 0
 
     def swept(values: Array) -> Any:
         found = improve(decision, response, values)[0].values
         change = found - values
         return found, change.min(axis=0), change.max(axis=0)
 
-    def is_open(values: Array, low: Array, high: Array) -> Array:
+    def moves(values: Array, low: Array, high: Array) -> Array:
         if tolerance is not None:
             return decision.discount * (high - low) > tolerance * (1 - decision.discount)
         # NaN compares as settled: what is not finite is found by whoever asked
-        return high - low > _spacings(values) * eps * jnp.abs(values).max(axis=0)
+        return high - low > spacings(values) * eps * jnp.abs(values).max(axis=0)
+
+    def is_open(values: Array, low: Array, high: Array, settled: Array) -> Array:
+        return moves(values, low, high) | ((settled < more) & (high > low))
 
     def unsettled(carry: tuple) -> Bool[Array, ""]:
-        values, low, high, count = carry
-        return is_open(values, low, high).any() & (count < _MOST_SWEEPS)
+        return is_open(*carry[:-1]).any() & (carry[-1] < _MOST_SWEEPS)
 
     def sweep(carry: tuple) -> tuple:
-        values, low, high, count = carry
-        goes_on = is_open(values, low, high)
-        after = swept(values)
-        kept = [jnp.where(goes_on, new, old) for new, old in zip(after, (values, low, high), strict=True)]
-        return *kept, count + 1
+        *before, settled, count = carry
+        goes_on = is_open(*before, settled)  # pyright: ignore[reportCallIssue]
+        kept = [jnp.where(goes_on, new, old) for new, old in zip(swept(before[0]), before, strict=True)]
+        return *kept, settled + ~moves(*before), count + 1
 
-    values, low, high, _ = jax.lax.while_loop(unsettled, sweep, (*swept(start), jnp.int32(0)))
+    first = swept(start)
+    never = jnp.zeros(first[1].shape, jnp.int32)
+    values, low, high, *_ = jax.lax.while_loop(unsettled, sweep, (*first, never, jnp.int32(0)))
     return values + decision.discount / (1 - decision.discount) * (low + high) / 2
 
 
-def _spacings(values: Array) -> float:
-    """Return how many spacings of numbers count as rounding: more where sums go over many states."""
-    return _ROUNDING * max(1.0, len(values) ** 0.5 / 8)
+def _more_sweeps(decision: Decision, values: Array) -> Array:
+    """Return how many sweeps n after Δ is at the rounding level leave differences of values at that level, too.
+
+    They are off by γ/(1−γ) span Δ at first, and sweeps shrink that by γ each: γ^n ≤ (1 − γ)/2.
+    """
+    gamma = decision.discount.astype(values.dtype)
+    return jnp.ceil(jnp.log((1 - gamma) / 2) / jnp.log(gamma)).astype(jnp.int32)
 
 
 def certain_policy(decision: Decision, response: AbstractResponse, start: Array) -> tuple[Array, Array]:
@@ -137,44 +144,59 @@ def certain_policy(decision: Decision, response: AbstractResponse, start: Array)
 
     By MacQueen's bounds differences of q(s,·) are off by less than γ/(1−γ) (max Δ − min Δ). As soon as the smallest
     gap between a best action and the next exceeds this, no further sweep can change the policy, however far off the
-    values are. Where two actions are equally good, it goes on to the rounding level.
+    values are. Where two actions are equally good, it goes on to the rounding level, and by `_more_sweeps`.
     """
     eps = jnp.finfo(start.dtype).eps
+    more = _more_sweeps(decision, start)
 
     def swept(values: Array) -> Any:
         backup, q = improve(decision, response, values)
         change = backup.values - values
-        return backup.values, backup.policy, change.min(axis=0), change.max(axis=0), action_gap(q, decision.available)
+        sure = action_gap(q, decision.available) - 2 * tie_band(q, decision.available)
+        return backup.values, backup.policy, change.min(axis=0), change.max(axis=0), sure
 
-    def is_open(values: Array, policy: Array, low: Array, high: Array, gap: Array) -> Array:
+    def moves(values: Array, low: Array, high: Array) -> Array:
+        return high - low > spacings(values) * eps * jnp.abs(values).max(axis=0)
+
+    def is_open(values: Array, policy: Array, low: Array, high: Array, sure: Array, settled: Array) -> Array:
         off = decision.discount / (1 - decision.discount) * (high - low)
-        rounding = _spacings(values) * eps * jnp.abs(values).max(axis=0)
-        return (gap <= off + rounding) & (high - low > rounding)
+        return (sure <= off) & (moves(values, low, high) | ((settled < more) & (high > low)))
 
     def unsettled(carry: tuple) -> Bool[Array, ""]:
         return is_open(*carry[:-1]).any() & (carry[-1] < _MOST_SWEEPS)
 
     def sweep(carry: tuple) -> tuple:
-        *before, count = carry
-        goes_on = is_open(*before)
+        *before, settled, count = carry
+        goes_on = is_open(*before, settled)  # pyright: ignore[reportCallIssue]
         kept = [jnp.where(goes_on, new, old) for new, old in zip(swept(before[0]), before, strict=True)]
-        return *kept, count + 1
+        return *kept, settled + ~moves(before[0], *before[2:4]), count + 1
 
-    values, policy, *_ = jax.lax.while_loop(unsettled, sweep, (*swept(start), jnp.int32(0)))
+    first = swept(start)
+    never = jnp.zeros(first[2].shape, jnp.int32)
+    values, policy, *_ = jax.lax.while_loop(unsettled, sweep, (*first, never, jnp.int32(0)))
     return policy, values
 
 
-def action_gap(q: Array, available: Array) -> Array:
+def action_gap(q: Array, available: Array, band: Array | None = None) -> Array:
     """Return by how much the best available action beats the next, in the state where that is least.
 
-    Infinite where no state has a choice, 0 where two actions are equally good.
+    Infinite where no state has a choice, 0 where two actions are equally good. Where a `band` is given, by how much
+    the best action beats the best of those that are worse by more than that.
     """
     masked = jnp.where(align(available, q), q, -jnp.inf)
     best = masked.max(axis=1, keepdims=True)
-    is_best = masked == best
-    several = is_best.sum(axis=1) > 1
+    is_best = masked >= best - (0 if band is None else band)
     next_best = jnp.where(is_best, -jnp.inf, masked).max(axis=1)
-    return jnp.where(several, 0, best[:, 0] - next_best).min(axis=0)
+    gaps = best[:, 0] - next_best
+    if band is None:
+        gaps = jnp.where(is_best.sum(axis=1) > 1, 0, gaps)
+    return gaps.min(axis=0)
+
+
+def has_ties(q: Array, available: Array, band: Array) -> Array:
+    """Tell whether in some state an action is worse than the best one by no more than `band`."""
+    masked = jnp.where(align(available, q), q, -jnp.inf)
+    return ((masked >= masked.max(axis=1, keepdims=True) - band).sum(axis=1) > 1).any(axis=0)
 
 
 @eqx.filter_custom_jvp
@@ -247,7 +269,7 @@ def _iterated(function: Any, start: Array) -> Array:
 
     def moves(carry: tuple) -> Array:
         _, change, count = carry
-        return (change > _ROUNDING * eps).any() & (count < _MOST_SWEEPS)
+        return (change > ROUNDING * eps).any() & (count < _MOST_SWEEPS)
 
     def again(carry: tuple) -> tuple:
         x, _, count = carry
@@ -278,7 +300,7 @@ def chain_law(move: Any, start: Array) -> Array:
     def moves(carry: tuple) -> Array:
         _, change, count = carry
         # a slow chain moves by less than rounding at first
-        return ((change > _ROUNDING * eps) | (count < _LEAST_SQUARES)) & (count < _MOST_SQUARES)
+        return ((change > ROUNDING * eps) | (count < _LEAST_SQUARES)) & (count < _MOST_SQUARES)
 
     def square(carry: tuple) -> tuple:
         half, _, count = carry

@@ -35,8 +35,14 @@ class AbstractResponse(eqx.Module):
     is_smooth: ClassVar[bool]
 
     @abstractmethod
-    def backup(self, t: Array, q: Float[Array, "S A *batch"], available: Bool[Array, "S A"]) -> Backup:
-        """Return the values of the states at time t and the policy there, given the action values."""
+    def backup(
+        self, t: Array, q: Float[Array, "S A *batch"], available: Bool[Array, "S A"], band: Array | float = 0.0
+    ) -> Backup:
+        """Return the values of the states at time t and the policy there, given the action values.
+
+        A response that jumps takes actions within `band`, `[*batch]`, of the best one for equally good: it is what
+        rounding alone does to differences of q. Its values are those of the best action, whatever the band.
+        """
 
     @abstractmethod
     def act(
@@ -45,6 +51,7 @@ class AbstractResponse(eqx.Module):
         reward: Float[Array, "S #A *#batch"],
         ahead: Float[Array, "S A *batch"],
         available: Bool[Array, "S A"],
+        band: Array | float = 0.0,
     ) -> tuple[Float[Array, "S *batch"], Float[Array, "S A *batch"]]:
         """Return what the policy at t−1 needs to know of time t, and the policy at t: `backup` for iterating.
 
@@ -55,6 +62,7 @@ class AbstractResponse(eqx.Module):
           reward: R_t(s,a); its second axis is 1 where all actions earn the same.
           ahead: γ times the expectation of what was carried back from t+1.
           available: which actions exist.
+          band: as for `backup`.
         """
 
     @property
@@ -77,8 +85,9 @@ class AbstractByBackup(AbstractResponse):
         reward: Float[Array, "S #A *#batch"],
         ahead: Float[Array, "S A *batch"],
         available: Bool[Array, "S A"],
+        band: Array | float = 0.0,
     ) -> tuple[Float[Array, "S *batch"], Float[Array, "S A *batch"]]:
-        values, _, policy = self.backup(t, reward + ahead, available)
+        values, _, policy = self.backup(t, reward + ahead, available, band)
         return values, policy
 
 

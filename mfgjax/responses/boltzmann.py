@@ -41,7 +41,9 @@ class Boltzmann(AbstractTempered, AbstractByBackup):
     def prior_table(self) -> Float[Array, "#T S A"] | None:
         return self.log_weights
 
-    def backup(self, t: Scalar, q: Float[Array, "S A *batch"], available: Bool[Array, "S A"]) -> Backup:
+    def backup(
+        self, t: Scalar, q: Float[Array, "S A *batch"], available: Bool[Array, "S A"], band: Array | float = 0.0
+    ) -> Backup:
         values = greedy_values(q, available)
         advantage = self.beta * jnp.where(align(available, q), q - values[:, None], 0)
         log_prior = log_uniform(available, q.dtype) if self.log_weights is None else time_slice(self.log_weights, t)

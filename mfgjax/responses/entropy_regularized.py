@@ -92,7 +92,9 @@ class EntropyRegularized(AbstractTempered):
     def prior_table(self) -> Float[Array, "#T S A"] | None:
         return self.log_reference
 
-    def backup(self, t: Scalar, q: Float[Array, "S A *batch"], available: Bool[Array, "S A"]) -> Backup:
+    def backup(
+        self, t: Scalar, q: Float[Array, "S A *batch"], available: Bool[Array, "S A"], band: Array | float = 0.0
+    ) -> Backup:
         return _backup(q, align(self._log_reference(t, q, available), q), self.beta)
 
     def act(
@@ -101,6 +103,7 @@ class EntropyRegularized(AbstractTempered):
         reward: Float[Array, "S #A *#batch"],
         ahead: Float[Array, "S A *batch"],
         available: Bool[Array, "S A"],
+        band: Array | float = 0.0,
     ) -> tuple[Float[Array, "S *batch"], Float[Array, "S A *batch"]]:
         # What is carried back is β V / log 2, less a constant: without a division by β no digit is lost at small
         # β, and powers of 2 are cheaper than those of e

@@ -16,6 +16,8 @@ class Greedy(AbstractByBackup):
 
         V(s) = max_a Q(s,a),   π(·|s) = 1 at the first (or last) maximiser
 
+    Action values that differ by no more than rounding explains count as equal.
+
     Args:
       tie: which maximiser is taken, "smallest" or "largest" index.
 
@@ -35,16 +37,22 @@ class Greedy(AbstractByBackup):
     def prior_table(self) -> Float[Array, "#T S A"] | None:
         return None
 
-    def backup(self, t: Scalar, q: Float[Array, "S A *batch"], available: Bool[Array, "S A"]) -> Backup:
-        chosen = first_best(q, available, self.tie)
+    def backup(
+        self, t: Scalar, q: Float[Array, "S A *batch"], available: Bool[Array, "S A"], band: Array | float = 0.0
+    ) -> Backup:
+        chosen = first_best(q, available, self.tie, band)
         log_policy = jnp.where(chosen, jnp.zeros((), q.dtype), -jnp.inf)
         return Backup(greedy_values(q, available), log_policy, chosen.astype(q.dtype))
 
 
-def first_best(q: Array, available: Array, tie: str) -> Array:
-    """Tell which action is the first (or, with `tie="largest"`, the last) best available one, `[S, A, *batch]`."""
+def first_best(q: Array, available: Array, tie: str, band: Array | float = 0.0) -> Array:
+    """Tell which action is the first (or, with `tie="largest"`, the last) best available one, `[S, A, *batch]`.
+
+    Actions that are worse than the best by at most `band`, `[*batch]`, count as best.
+    """
     masked, num_actions = jnp.where(align(available, q), q, -jnp.inf), q.shape[1]
-    choice = jnp.argmax(masked if tie == "smallest" else masked[:, ::-1], axis=1)
+    is_best = masked >= masked.max(axis=1, keepdims=True) - band
+    choice = jnp.argmax(is_best if tie == "smallest" else is_best[:, ::-1], axis=1)
     if tie == "largest":
         choice = num_actions - 1 - choice
     return align(jnp.arange(num_actions)[None], q) == choice[:, None]

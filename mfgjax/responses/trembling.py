@@ -52,9 +52,13 @@ class Trembling(AbstractTrembling):
     def __init__(self, epsilon: ArrayLike, tie: str = "smallest"):
         self.epsilon, self.tie = _trembling(epsilon, tie)
 
-    def backup(self, t: Scalar, q: Float[Array, "S A *batch"], available: Bool[Array, "S A"]) -> Backup:
-        policy = trembling_policy(q, available, self.epsilon, self.tie)
-        values = (policy * jnp.where(align(available, q), q, 0)).sum(axis=1)
+    def backup(
+        self, t: Scalar, q: Float[Array, "S A *batch"], available: Bool[Array, "S A"], band: Array | float = 0.0
+    ) -> Backup:
+        policy = trembling_policy(q, available, self.epsilon, self.tie, band)
+        main, share = _weights(q, available, self.epsilon)
+        # of the best action, so that the values do not jump at ties
+        values = (main - share) * greedy_values(q, available) + share * jnp.where(align(available, q), q, 0).sum(axis=1)
         return Backup(values, safe_log(policy), policy)
 
 
@@ -81,18 +85,26 @@ class EpsilonGreedy(AbstractTrembling):
     def __init__(self, epsilon: ArrayLike, tie: str = "smallest"):
         self.epsilon, self.tie = _trembling(epsilon, tie)
 
-    def backup(self, t: Scalar, q: Float[Array, "S A *batch"], available: Bool[Array, "S A"]) -> Backup:
-        policy = trembling_policy(q, available, self.epsilon, self.tie)
+    def backup(
+        self, t: Scalar, q: Float[Array, "S A *batch"], available: Bool[Array, "S A"], band: Array | float = 0.0
+    ) -> Backup:
+        policy = trembling_policy(q, available, self.epsilon, self.tie, band)
         return Backup(greedy_values(q, available), safe_log(policy), policy)
 
 
-def trembling_policy(q: Array, available: Array, epsilon: Array, tie: str) -> Array:
-    """Return π_Q^ε of the available actions, `[S, A, *batch]`."""
-    chosen, exists = first_best(q, available, tie), align(available, q)
-    others = align(available.sum(axis=1).astype(q.dtype), q[:, 0])[:, None] - 1
+def trembling_policy(q: Array, available: Array, epsilon: Array, tie: str, band: Array | float = 0.0) -> Array:
+    """Return π_Q^ε of the available actions, `[S, A, *batch]`; those within `band` of the best count as best."""
+    chosen, exists = first_best(q, available, tie, band), align(available, q)
+    main, share = _weights(q, available, epsilon)
+    return jnp.where(chosen, main[:, None], jnp.where(exists, share[:, None], 0)).astype(q.dtype)
+
+
+def _weights(q: Array, available: Array, epsilon: Array) -> tuple[Array, Array]:
+    """Return the probabilities of the chosen action and of each other one, `[S, *batch]`."""
+    others = align(available.sum(axis=1).astype(q.dtype), q[:, 0]) - 1
     share = jnp.where(others > 0, epsilon / jnp.maximum(others, 1), 0)
     main = jnp.where(others > 0, 1 - epsilon, jnp.ones((), q.dtype))
-    return jnp.where(chosen, main, jnp.where(exists, share, 0)).astype(q.dtype)
+    return main.astype(q.dtype), share.astype(q.dtype)
 
 
 def _trembling(epsilon: ArrayLike, tie: str) -> tuple[Array, str]:

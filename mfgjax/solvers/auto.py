@@ -13,6 +13,7 @@ from .continuation import Continuation
 from .mirror_descent import MirrorDescent
 from .newton import Newton
 from .picard import Picard
+from .splitting import Splitting, can_split
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -23,8 +24,9 @@ class Auto:
     damped iteration, which is cheap and settles many games that are not monotone; then continuation in β
     along the path of equilibria, through folds, which costs more a step and settles the rest. `Greedy`: the
     path of regularised equilibria as β → ∞, then fictitious play, then proximal mirror descent. `Trembling` and
-    `EpsilonGreedy` in stationary games: plain iteration (T-BR), then Newton's method, then strong damping; with a
-    finite horizon fictitious play. Outside `jit` the later methods are compiled only when they are needed.
+    `EpsilonGreedy` in stationary games: plain iteration (T-BR), then Newton's method, then strong damping, then, up to
+    some hundred pairs of a state and an action, mixtures of best actions; with a finite horizon fictitious play.
+    Outside `jit` the later methods are compiled only when they are needed.
 
     Args:
       atol: tolerance on the criterion; None for the default of the precision.
@@ -45,9 +47,11 @@ class Auto:
     def stages(self, game: AnyGame, response: AbstractResponse, max_steps: int) -> list[tuple[AbstractSolver, int]]:
         """Return the methods in turn, each with its share of the steps."""
         if isinstance(response, AbstractTrembling):
-            methods, shares = (
-                (_TREMBLING, (2_000, 1_000, max_steps)) if game.is_stationary else (("fictitious play",), (max_steps,))
-            )
+            methods, shares = ("fictitious play",), (max_steps,)
+            if game.is_stationary:
+                methods, shares = _TREMBLING, (2_000, 1_000, 1_000, max_steps)
+                if not can_split(game, response):
+                    methods, shares = methods[:3], (2_000, 1_000, max_steps)
         elif isinstance(response, AbstractTempered):
             methods, shares = _TEMPERED, (60, 600, max_steps)
         elif response.is_smooth:
@@ -64,7 +68,7 @@ class Auto:
 
 _TEMPERED = ("anderson", "damped", "continuation")
 _SMOOTH = ("anderson", "newton")
-_TREMBLING = ("iteration", "newton", "damped")
+_TREMBLING = ("iteration", "newton", "damped", "splitting")
 _JUMPING = ("continuation", "fictitious play", "proximal mirror descent")
 
 
@@ -77,6 +81,7 @@ def _method(name: str) -> AbstractSolver:
         "iteration": Picard,
         "newton": Newton,
         "fictitious play": partial(Picard, averaging="uniform"),
+        "splitting": Splitting,
         "proximal mirror descent": partial(MirrorDescent, 0.1, prior_steps=50),
     }
     return methods[name]()

@@ -17,10 +17,15 @@ from ..responses import AbstractResponse
 
 
 class Candidate(NamedTuple):
-    """What may become the equilibrium: a mean field, and the policy where the response to that is not it."""
+    """What may become the equilibrium: a mean field, and the policy where the response to that is not it.
+
+    `log_policy` comes with the exploitability as criterion, `mixture` with the residual: a policy that mixes best
+    responses to `mean_field`, NaN where it is the response itself.
+    """
 
     mean_field: Array
     log_policy: Array | None
+    mixture: Array | None = None
 
 
 class Progress(NamedTuple):
@@ -109,6 +114,7 @@ class AbstractSolver(eqx.Module):
     patience: ClassVar[int | None] = None  # steps without any progress after which the loop gives up
     may_cycle: ClassVar[bool] = False
     has_lag: ClassVar[bool] = False  # the next iterate depends on the one before, too
+    splits: ClassVar[bool] = False  # candidates have a `mixture`
     takes_lanes: ClassVar[bool] = False  # `init` and `step` compute all lanes of a `LaneGame` at once
 
     @abstractmethod

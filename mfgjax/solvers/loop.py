@@ -24,19 +24,22 @@ class Outcome(NamedTuple):
     period: Int[Array, "*lanes"]
     num_steps: Int[Array, "*lanes"]
     history: Array
+    spread: Any = 0.0
+    """The largest distance, over a cycle, of a mean field to the first; 0 if there is no cycle."""
 
 
 class _Carry(NamedTuple):
     state: Any
     best: Progress
     improved: tuple[Array, Array] | None
-    anchor: tuple[Array, Array] | None
+    anchor: tuple[Array, Array, Array] | None
     before: Array | None
     code: Int[Array, "*lanes"]
     period: Int[Array, "*lanes"]
     num_steps: Int[Array, "*lanes"]
     steps: Int[Array, ""]
     history: Array
+    spread: Float[Array, "*lanes"]
 
 
 def reachable(problem: Problem, floor: Scalar) -> Scalar:
@@ -94,17 +97,23 @@ def iterate(
             settled = (lowest <= level) & (count - since >= _LINGER)
             code = jnp.where(settled, RESULTS.converged, code)
 
-        anchor, period = carry.anchor, carry.period
+        anchor, period, spread = carry.anchor, carry.period, carry.spread
         if anchor is not None:
-            earlier, at = anchor
+            earlier, at, apart = anchor
             seen = progress.candidate.mean_field
             if carry.before is not None:  # what comes next depends on the iterate before, too
                 seen = jnp.concatenate([carry.before, seen])
-            repeats = (problem.distance(seen, earlier) <= 32 * eps) & (count - at >= 2) & (residual > 1e3 * eps)
+            distance = problem.distance(seen, earlier)
+            repeats = (distance <= 32 * eps) & (count - at >= 2) & (residual > 1e3 * eps)
             code = jnp.where(repeats, RESULTS.cycle, code)
             period = jnp.where(running & repeats, count - at, period)
+            spread = jnp.where(running & repeats, apart, spread)
             renew = (count & (count - 1)) == 0  # at 0, 1, 2, 4, 8, ...
-            anchor = (jnp.where(renew, seen, earlier), jnp.where(renew, count, at))
+            anchor = (
+                jnp.where(renew, seen, earlier),
+                jnp.where(renew, count, at),
+                jnp.where(renew, 0, jnp.maximum(apart, distance)),
+            )
 
         if not runs_all_steps:
             # what is found is judged anew by another program, which rounds in other ways
@@ -113,7 +122,7 @@ def iterate(
         num_steps = jnp.where(running, count + 1, carry.num_steps)
         history = carry.history.at[count].set(residual) if keep_history else carry.history
         before = progress.candidate.mean_field if carry.before is not None else None
-        return _Carry(state, best, improved, anchor, before, code, period, num_steps, count + 1, history)
+        return _Carry(state, best, improved, anchor, before, code, period, num_steps, count + 1, history, spread)
 
     def running(carry: _Carry) -> Bool[Array, ""]:
         return (carry.code == _RUNNING).any() & (carry.steps < max_steps)
@@ -128,9 +137,12 @@ def iterate(
     before = never if looks_for_cycles and solver.has_lag else None
     anchor = None
     if looks_for_cycles:
-        anchor = (never if before is None else jnp.concatenate([never, never]), zero)
+        earlier = never if before is None else jnp.concatenate([never, never])
+        anchor = (earlier, zero, jnp.zeros(lanes, guess.dtype))
     code = jnp.full(lanes, _RUNNING, jnp.int32)
-    carry = _Carry(state, best, improved, anchor, before, code, zeros, zeros, zero, history)
+    carry = _Carry(
+        state, best, improved, anchor, before, code, zeros, zeros, zero, history, jnp.zeros(lanes, guess.dtype)
+    )
     carry = jax.lax.while_loop(running, step, carry)
     best = carry.best
     code = jnp.where(carry.code == _RUNNING, RESULTS.max_steps, carry.code)
@@ -140,7 +152,8 @@ def iterate(
     floor = _floor(problem, best.candidate.mean_field)
     code = jnp.where(gave_up & (best.residual <= floor), RESULTS.precision, code)
     code = jnp.where(gave_up & (best.residual <= reachable(judged, floor)), RESULTS.converged, code)
-    return Outcome(best.candidate, best.residual, code.astype(jnp.int32), carry.period, carry.num_steps, carry.history)
+    ending = (code.astype(jnp.int32), carry.period, carry.num_steps, carry.history, carry.spread)
+    return Outcome(best.candidate, best.residual, *ending)
 
 
 def _floor(problem: Problem, mean_field: Array) -> Array:
@@ -153,8 +166,9 @@ def _floor(problem: Problem, mean_field: Array) -> Array:
 def _empty(problem: Problem, solver: AbstractSolver, guess: Array) -> Progress:
     is_residual = by_residual(problem.game, problem.response, solver)
     log_policy = None if is_residual else problem.prior_policy()
+    mixture = jnp.full_like(problem.prior_policy(), jnp.nan) if solver.splits else None
     return Progress(
-        Candidate(guess, log_policy),
+        Candidate(guess, log_policy, mixture),
         jnp.full(problem.lanes, jnp.inf, guess.dtype),
         jnp.zeros(problem.lanes, bool),
     )
