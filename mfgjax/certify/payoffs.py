@@ -159,7 +159,8 @@ def _read(
     if value.low.ndim != 3:
         raise NotDerivable("it does not return numbers by state and action")
     # Σ μ = 1, so b + Σ l μ = Σ (b + l) μ
-    return value, slope, base[..., None] + slope.low if all(affine) else None
+    table = base[..., None] + jnp.where(slope.low == slope.high, slope.low, jnp.nan)
+    return value, slope, table if all(affine) else None
 
 
 def _pairwise(game: FiniteHorizonGame, theta: Callable | None, table: Array, how: str) -> Payoffs:

@@ -61,7 +61,8 @@ def _reduce_extreme(reduce: Callable) -> Callable:
         axes = tuple(equation.params["axes"])
         behind = tuple(axis + 1 for axis in axes)
         value = Interval(reduce(x.value.low, axis=axes), reduce(x.value.high, axis=axes))
-        return Range(value, Interval(x.slope.low.min(axis=behind), x.slope.high.max(axis=behind)), False)
+        slope = x.slope.low.min(axis=behind, initial=jnp.inf), x.slope.high.max(axis=behind, initial=-jnp.inf)
+        return Range(value, Interval(*slope), False)
 
     return rule
 
