@@ -60,9 +60,7 @@ def _div(equation: Any, inputs: list[Any]) -> Range:
         return _mul(equation, [x, 1 / jnp.asarray(y)])
     one_over = inverse(y.value)
     # across 0 the quotient jumps from −∞ to ∞, so that its difference quotients have both signs
-    derivative = Interval(
-        *(jnp.where(excludes_zero(y.value), end, jnp.nan) for end in scaled(power(one_over, 2), -1))
-    )
+    derivative = Interval(*(jnp.where(excludes_zero(y.value), end, jnp.nan) for end in scaled(power(one_over, 2), -1)))
     return _mul(equation, [x, sure(bent(y, one_over, derivative))])
 
 

@@ -43,7 +43,7 @@ def range_of(function: Callable[[Array], Array], box: Interval, *, entrywise: bo
     else:
         size = int(np.prod(shape))
         seed = jnp.eye(size, dtype=box.low.dtype).reshape(size, *shape)
-    start = Range(box, point(seed), True)
+    start = sure(Range(box, point(seed), True))
     rules = ENTRYWISE if entrywise else ENTRYWISE | STRUCTURAL
     (result,) = _evaluate(jaxpr.jaxpr, jaxpr.consts, [start], rules)
     return sure(result if isinstance(result, Range) else constant(result, seed.shape[0]))
