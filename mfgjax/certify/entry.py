@@ -10,13 +10,14 @@ import numpy as np
 from .. import _checks
 from .._typing import Array, ArrayLike
 from ..equilibrium import Equilibrium
-from ..model import FiniteHorizonGame, respond, seen_distance, trace_game
+from ..model import FiniteHorizonGame, mean_field_map, respond, seen_distance, trace_game
 from ..responses import AbstractResponse, EntropyRegularized
 from ..responses.base import AbstractTempered
 from ..solve import fit_response, seen_shape, solve
 from ..solvers.base import rounding
 from . import lines
 from .contraction import counted, coupled_chain, largest_constants, naive_chain, path_span, span_sum
+from .derivatives import differentiable
 from .lipschitz import Lipschitz, contradict, derive_kernel_constants
 from .local import MOST_UNKNOWNS, critical_beta, local_radius, radius_margin
 from .paper_bounds import paper_bound
@@ -133,11 +134,13 @@ def _certified(
         trouble=trouble,
         sampled=constants is not None and constants[2] == "sampled",
         radius_margin=radius_margin(mean_field),
+        num_terms=(game.horizon + 1) * (game.num_states + game.num_actions),
     )
+    smooth, steps = differentiable(game)
     radius = residual = None
     if tempered is not None:
-        radius, image = local_radius(game, tempered, mean_field)
-        residual = _residual(game, tempered, mean_field, image)
+        residual = _residual(game, tempered, mean_field)
+        radius = None if steps else local_radius(smooth, tempered, mean_field)[0]
     chain = printed = meant = None
     pairwise = payoffs.pairwise if payoffs is not None and game.observes == "states" else None
     if pairwise is not None and decoupled and isinstance(response, EntropyRegularized):
@@ -165,17 +168,18 @@ def _certified(
         lines.path_span(facts, by_paths, radius),
     ]
     contraction = lines.contraction(facts, bounds, radius)
-    found = critical_beta(game, tempered) if critical and tempered is not None else None
+    wanted = critical and tempered is not None and not steps
+    found = critical_beta(smooth, tempered) if wanted else None
     is_monotone, is_hypomonotone = lines.monotone(facts, curved, below), lines.hypomonotone(facts, below)
     certificates = (
         *bounds,
         contraction,
-        lines.local(facts, radius, residual),
-        lines.critical(facts, found, contraction),
+        lines.local(facts, radius, residual, steps),
+        lines.critical(facts, found, contraction, steps),
         lines.distance(facts, contraction.value, residual),
         is_monotone,
         is_hypomonotone,
-        lines.potential(facts, potential(game, payoffs, key)),
+        lines.potential(facts, potential(smooth, payoffs, key, steps)),
         lines.unique(facts, [contraction, is_monotone, is_hypomonotone]),
     )
     used = None
@@ -190,11 +194,11 @@ def _known(
     game: FiniteHorizonGame, constants: tuple[Array, Array, str] | None
 ) -> tuple[Payoffs | None, Array | None, str]:
     """Return what is known of rewards and kernel, and why not more."""
-    trouble, payoffs = "", None
+    troubles, payoffs = [], None
     try:
         payoffs = derive_payoffs(game)
     except NotDerivable as error:
-        trouble = f"the reward's constants cannot be derived: {error}"
+        troubles.append(f"the reward's constants cannot be derived: {error}")
     if constants is not None:
         own = jnp.broadcast_to(constants[0][:, None, None], (game.horizon + 1, game.num_states, game.num_actions))
         how = f"Lipschitz constants that were {constants[2]}"
@@ -204,12 +208,12 @@ def _known(
     try:
         kernel = derive_kernel_constants(game)
     except NotDerivable as error:
-        trouble = f"the kernel's constants cannot be derived: {error}"
-    return payoffs, kernel, trouble
+        troubles.append(f"the kernel's constants cannot be derived: {error}")
+    return payoffs, kernel, "; ".join(troubles)
 
 
-def _residual(game: FiniteHorizonGame, response: AbstractTempered, mean_field: Array, image: Array) -> Array:
+def _residual(game: FiniteHorizonGame, response: AbstractTempered, mean_field: Array) -> Array:
     """Return d_M(μ, Γ(μ)) plus what rounding may hide of it."""
     best = respond(game, mean_field, response)
     hidden = rounding(game, response, best.q) + 8 * jnp.finfo(game.dtype).eps
-    return seen_distance(game, mean_field, image) + hidden
+    return seen_distance(game, mean_field, mean_field_map(game, response)(mean_field)) + hidden

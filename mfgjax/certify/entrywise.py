@@ -12,8 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from .._typing import Array
-from .intervals import Interval, hull, inverse, power, product, total
-from .ranges import NotDerivable, Range, bent, matched, scaled, wide
+from .intervals import Interval, excludes_zero, hull, inverse, power, product, total
+from .ranges import NotDerivable, Range, bent, matched, scaled, sure, wide
 from .structural import moved
 
 # --- sums, products, quotients ------------------------------------------------------------------------
@@ -40,7 +40,18 @@ def _mul(equation: Any, inputs: list[Any]) -> Range:
     x, y = matched(inputs)
     slope = total(product(wide(x.value), y.slope), product(wide(y.value), x.slope))
     is_multiple = not all(isinstance(value, Range) for value in inputs)
-    return Range(product(x.value, y.value), slope, is_multiple and x.affine and y.affine)
+    # 0 times what may be infinite is no number
+    void = (_is_zero(x.value) & _is_open(y.value)) | (_is_zero(y.value) & _is_open(x.value))
+    value = Interval(*(jnp.where(void, jnp.nan, end) for end in product(x.value, y.value)))
+    return Range(value, slope, is_multiple and x.affine and y.affine)
+
+
+def _is_zero(x: Interval) -> Array:
+    return (x.low == 0) & (x.high == 0)
+
+
+def _is_open(x: Interval) -> Array:
+    return jnp.isinf(x.low) | jnp.isinf(x.high)
 
 
 def _div(equation: Any, inputs: list[Any]) -> Range:
@@ -48,7 +59,9 @@ def _div(equation: Any, inputs: list[Any]) -> Range:
     if not isinstance(y, Range):
         return _mul(equation, [x, 1 / jnp.asarray(y)])
     one_over = inverse(y.value)
-    return _mul(equation, [x, bent(y, one_over, scaled(power(one_over, 2), -1))])
+    # across 0 the quotient jumps from −∞ to ∞, so that its difference quotients have both signs
+    derivative = Interval(*(jnp.where(excludes_zero(y.value), end, jnp.nan) for end in scaled(power(one_over, 2), -1)))
+    return _mul(equation, [x, sure(bent(y, one_over, derivative))])
 
 
 # --- functions of one number, from the ranges of value and derivative ---------------------------------
@@ -75,18 +88,20 @@ def _bump(slope: Callable, most: float) -> Callable[[Interval], Interval]:
 def _reciprocal_slope(shift: float) -> Callable[[Interval], Interval]:
     def derivative(x: Interval) -> Interval:
         inside = x.low + shift > 0
-        return Interval(jnp.where(inside, 1 / (x.high + shift), 0), jnp.where(inside, 1 / (x.low + shift), jnp.inf))
+        steepest = jnp.where(inside, 1 / jnp.where(inside, x.low + shift, 1), jnp.inf)
+        return Interval(jnp.where(x.high + shift > 0, 1 / (x.high + shift), jnp.nan), steepest)
 
     return derivative
 
 
 def _sqrt_slope(x: Interval) -> Interval:
     inside = x.low > 0
-    return Interval(0.5 / jnp.sqrt(x.high), jnp.where(inside, 0.5 / jnp.sqrt(jnp.where(inside, x.low, 1)), jnp.inf))
+    steepest = jnp.where(inside, 0.5 / jnp.sqrt(jnp.where(inside, x.low, 1)), jnp.inf)
+    return Interval(0.5 / jnp.sqrt(x.high), steepest)
 
 
 def _sech2(x: Array) -> Array:
-    return 1 - jnp.tanh(x) ** 2
+    return 4 * _logistic_slope(2 * x)  # unlike 1 − tanh², this has its digits where tanh rounds to 1
 
 
 def _logistic_slope(x: Array) -> Array:
@@ -95,17 +110,6 @@ def _logistic_slope(x: Array) -> Array:
 
 def _erf_slope(x: Array) -> Array:
     return 2 / np.sqrt(np.pi) * jnp.exp(-(x**2))
-
-
-def _log(shift: float) -> Callable:
-    def logarithm(x: Array) -> Array:
-        return jnp.where(x + shift > 0, jnp.log(jnp.where(x + shift > 0, x + shift, 1)), -jnp.inf)
-
-    return logarithm
-
-
-def _root(x: Array) -> Array:
-    return jnp.where(x >= 0, jnp.sqrt(jnp.maximum(x, 0)), -jnp.inf)
 
 
 def _wave(equation: Any, inputs: list[Any]) -> Range:
@@ -119,7 +123,8 @@ def _abs(equation: Any, inputs: list[Any]) -> Range:
     (x,) = inputs
     ends = hull(jnp.abs(x.value.low), jnp.abs(x.value.high))
     low = jnp.where((x.value.low <= 0) & (x.value.high >= 0), 0, ends.low)
-    slope = Interval(jnp.where(x.value.low < 0, -1.0, 1.0), jnp.where(x.value.high > 0, 1.0, -1.0))
+    falls, rises = (x.value.low < 0) | (x.value.high <= 0), (x.value.high > 0) | (x.value.low >= 0)
+    slope = Interval(*(jnp.asarray(end, x.value.low.dtype) for end in (1 - 2 * falls, 2 * rises - 1)))
     return bent(x, Interval(low, ends.high), slope)
 
 
@@ -202,12 +207,12 @@ ENTRYWISE: dict[str, Callable] = {
     "square": _square,
     "integer_pow": _integer_pow,
     "pow": _pow,
-    "sqrt": _increasing(_root, _sqrt_slope),
+    "sqrt": _increasing(jnp.sqrt, _sqrt_slope),
     "exp": _increasing(jnp.exp, lambda x: Interval(jnp.exp(x.low), jnp.exp(x.high))),
     "exp2": _increasing(jnp.exp2, lambda x: Interval(np.log(2) * jnp.exp2(x.low), np.log(2) * jnp.exp2(x.high))),
     "expm1": _increasing(jnp.expm1, lambda x: Interval(jnp.exp(x.low), jnp.exp(x.high))),
-    "log": _increasing(_log(0), _reciprocal_slope(0)),
-    "log1p": _increasing(_log(1), _reciprocal_slope(1)),
+    "log": _increasing(jnp.log, _reciprocal_slope(0)),
+    "log1p": _increasing(jnp.log1p, _reciprocal_slope(1)),
     "tanh": _increasing(jnp.tanh, _bump(_sech2, 1.0)),
     "logistic": _increasing(jax.nn.sigmoid, _bump(_logistic_slope, 0.25)),
     "erf": _increasing(jax.scipy.special.erf, _bump(_erf_slope, 2 / np.sqrt(np.pi))),

@@ -19,6 +19,12 @@ def point(value: Array) -> Interval:
     return Interval(value, value)
 
 
+def sound(x: Interval) -> tuple[Interval, Array]:
+    """Return an interval in which what is no number (∞ − ∞, an empty range, an overflow) is anything; and where."""
+    known = (x.low <= x.high) & (x.low < jnp.inf) & (x.high > -jnp.inf)
+    return Interval(jnp.where(known, x.low, -jnp.inf), jnp.where(known, x.high, jnp.inf)), known
+
+
 def hull(*values: Array) -> Interval:
     """Return the least interval that holds all values."""
     stacked = jnp.stack(jnp.broadcast_arrays(*values))
@@ -42,9 +48,20 @@ def total(first: Interval, second: Interval) -> Interval:
 
 def inverse(x: Interval) -> Interval:
     """Return {1/x}, everything where x may be 0."""
-    apart = (x.low > 0) | (x.high < 0)
+    apart = excludes_zero(x)
     low, high = jnp.where(apart, 1 / x.high, -jnp.inf), jnp.where(apart, 1 / x.low, jnp.inf)
     return Interval(low, high)
+
+
+def excludes_zero(x: Interval) -> Array:
+    """Tell where 0 is not in the interval."""
+    return (x.low > 0) | (x.high < 0)
+
+
+def outward(x: Interval) -> Interval:
+    """Return a wider interval that holds what computed ends are off by rounding."""
+    off = 8 * float(jnp.finfo(x.low.dtype).eps)
+    return Interval(x.low - off * jnp.abs(x.low), x.high + off * jnp.abs(x.high))
 
 
 def power(x: Interval, exponent: int) -> Interval:

@@ -41,6 +41,7 @@ class Facts(NamedTuple):
       trouble: why not more is known.
       sampled: whether constants were sampled.
       radius_margin: what the computed spectral radius may be off.
+      num_terms: how many numbers a bound adds up.
     """
 
     beta: Array
@@ -51,6 +52,7 @@ class Facts(NamedTuple):
     trouble: str
     sampled: bool
     radius_margin: float
+    num_terms: int
 
     @property
     def how(self) -> str:
@@ -60,7 +62,7 @@ class Facts(NamedTuple):
     @property
     def below_one(self) -> float:
         """What a computed factor must be below, so that rounding cannot make it less than 1."""
-        return 1 - 64 * float(jnp.finfo(self.beta.dtype).eps)
+        return 1 - (64 + self.num_terms) * float(jnp.finfo(self.beta.dtype).eps)
 
     def reason(self, *, chain: bool = False) -> str:
         """Say why a theorem on contraction does not apply."""
@@ -131,9 +133,9 @@ _BEST = Theorem(
 )
 
 
-def _refuted(facts: Facts, radius: Array | None) -> Array | bool:
-    """A radius of at least 1 anywhere refutes contraction in every norm."""
-    return False if radius is None else radius >= 1 + facts.radius_margin
+def _refuted(facts: Facts, radius: Array | None) -> Array:
+    """A radius of at least 1 anywhere refutes contraction in every norm, whatever a bound says."""
+    return jnp.array(False) if radius is None else radius >= 1 + facts.radius_margin
 
 
 def _contraction_line(
@@ -143,9 +145,10 @@ def _contraction_line(
     if per_beta is None:
         return _absent(facts, words, why)
     value, threshold = facts.beta * per_beta, at_most(1, per_beta)
+    refuted = _refuted(facts, radius)
     if facts.sampled:
-        return _line(facts, words, value, None, value < 0, _refuted(facts, radius), how)
-    return _line(facts, words, value, threshold, value < facts.below_one, _refuted(facts, radius), how)
+        return _line(facts, words, value, None, value < 0, refuted, how)
+    return _line(facts, words, value, threshold, (value < facts.below_one) & ~refuted, refuted, how)
 
 
 def paper(
@@ -161,7 +164,7 @@ def paper(
     found = []
     for words, bound in ((_PRINTED, printed), (_MEANT, meant)):
         value, threshold = 10**bound.log10_factor, 10**bound.log10_threshold
-        holds = bound.log10_factor < jnp.log10(facts.below_one)
+        holds = (bound.log10_factor < jnp.log10(facts.below_one)) & ~_refuted(facts, radius)
         if words is _PRINTED:
             holds = jnp.zeros_like(holds)
             how = f"for comparison only: K_Q,t+1 is printed inside the exponential, where it bounds nothing; {how}"
@@ -232,10 +235,10 @@ _DISTANCE = Theorem(
 )
 
 
-def local(facts: Facts, radius: Array | None, residual: Array | None) -> Certificate:
+def local(facts: Facts, radius: Array | None, residual: Array | None, steps: str = "") -> Certificate:
     """Return the line of the local spectral radius, which says something where the residual is small."""
     if radius is None or residual is None:
-        return _absent(facts, _LOCAL, "the response jumps")
+        return _absent(facts, _LOCAL, steps if facts.tempered else "the response jumps")
     near = residual < _NEAR
     below, above = near & (radius < 1 - facts.radius_margin), near & (radius >= 1 + facts.radius_margin)
     how = (
@@ -245,16 +248,17 @@ def local(facts: Facts, radius: Array | None, residual: Array | None) -> Certifi
     return _line(facts, _LOCAL, radius, None, below, above, how)
 
 
-def critical(facts: Facts, found: Critical | None, contraction: Certificate) -> Certificate:
+def critical(facts: Facts, found: Critical | None, contraction: Certificate, steps: str = "") -> Certificate:
     """Return the line of the critical β.
 
     Args:
       facts: of the game.
       found: by the search along β, which tries points and proves nothing between them.
       contraction: its factor bounds the local radius, so below its threshold the statement is proved.
+      steps: why derivatives are not those of the numbers; empty if they are.
     """
     if found is None:
-        why = "it was not computed, as it takes long for large games: ask with critical=True"
+        why = steps or "it was not computed, as it takes long for large games: ask with critical=True"
         return _absent(facts, _CRITICAL, why if facts.tempered else "the response jumps")
     how = (
         "numerically, at the points tried: Newton's method along β in steps of 3 to 14 %, then bisection; the radius "

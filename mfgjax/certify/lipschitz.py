@@ -16,7 +16,7 @@ from .paths import is_decoupled
 from .programs import range_of
 from .ranges import NotDerivable
 from .sampling import sample_laws, seen_of
-from .slopes import oscillation
+from .slopes import from_ranges
 
 ORIGINS = ("given", "derived", "sampled")
 _MOST_NUMBERS = 2**24
@@ -154,8 +154,7 @@ def derive_kernel_constants(game: FiniteHorizonGame) -> Array:
     def at(t: Array) -> Array:
         found = range_of(lambda seen: game.kernel_at(t, seen).probabilities[0], box)
         slope = Interval(*(jnp.moveaxis(end, 0, -1) for end in found.slope))  # [S, A, K, n]
-        centre, radius = (slope.low + slope.high) / 2, (slope.high - slope.low) / 2
-        moved = oscillation(centre, 0 if found.affine else radius).sum(axis=2) / 2
+        moved = from_ranges(slope, found.affine).constants().sum(axis=2) / 2
         return jnp.where(game.available_at(t), moved, 0).max()
 
     return jax.lax.map(at, jnp.arange(game.horizon, dtype=jnp.int32))

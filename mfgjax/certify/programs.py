@@ -15,7 +15,7 @@ from .._program import depends
 from .._typing import Array
 from .entrywise import ENTRYWISE
 from .intervals import Interval, point
-from .ranges import NotDerivable, Range, constant
+from .ranges import NotDerivable, Range, constant, sure
 from .structural import STRUCTURAL, bind
 
 
@@ -43,16 +43,10 @@ def range_of(function: Callable[[Array], Array], box: Interval, *, entrywise: bo
     else:
         size = int(np.prod(shape))
         seed = jnp.eye(size, dtype=box.low.dtype).reshape(size, *shape)
-    start = Range(box, point(seed), True)
+    start = sure(Range(box, point(seed), True))
     rules = ENTRYWISE if entrywise else ENTRYWISE | STRUCTURAL
     (result,) = _evaluate(jaxpr.jaxpr, jaxpr.consts, [start], rules)
-    result = result if isinstance(result, Range) else constant(result, seed.shape[0])
-    return Range(_unbounded(result.value), _unbounded(result.slope), result.affine)
-
-
-def _unbounded(x: Interval) -> Interval:
-    """Return an interval in which what is not a number (∞ − ∞, say) is anything."""
-    return Interval(jnp.where(jnp.isnan(x.low), -jnp.inf, x.low), jnp.where(jnp.isnan(x.high), jnp.inf, x.high))
+    return sure(result if isinstance(result, Range) else constant(result, seed.shape[0]))
 
 
 def ignores(function: Callable[[Array], Array], box: Interval) -> bool:
@@ -76,13 +70,13 @@ def _evaluate(jaxpr: Any, consts: Sequence[Any], arguments: Sequence[Any], rules
     return [read(atom) for atom in jaxpr.outvars]
 
 
-_CALLS = ("jit", "pjit", "closed_call", "core_call", "custom_jvp_call", "custom_vjp_call", "checkpoint", "remat2")
+CALLS = ("jit", "pjit", "closed_call", "core_call", "custom_jvp_call", "custom_vjp_call", "checkpoint", "remat2")
 """Primitives that evaluate a program of their own."""
 
 
 def _apply(equation: Any, inputs: list[Any], rules: dict[str, Callable]) -> list[Any]:
     name, params = equation.primitive.name, equation.params
-    if name in _CALLS:
+    if name in CALLS:
         inner: Any = params.get("call_jaxpr", params.get("jaxpr"))
         program, consts = (inner.jaxpr, inner.consts) if hasattr(inner, "consts") else (inner, ())
         return _evaluate(program, consts, inputs, rules)
@@ -95,4 +89,4 @@ def _apply(equation: Any, inputs: list[Any], rules: dict[str, Callable]) -> list
     if name == "select_n" and isinstance(inputs[0], Range):
         raise NotDerivable("it chooses between values by the mean field, which may be a jump")
     result = rules[name](equation, inputs)
-    return result if isinstance(result, list) else [result]
+    return [sure(x) for x in (result if isinstance(result, list) else [result])]

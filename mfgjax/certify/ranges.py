@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 
 from .._typing import Array
-from .intervals import Interval, hull, point, product
+from .intervals import Interval, hull, outward, point, product, sound
 
 
 class NotDerivable(Exception):
@@ -75,4 +75,15 @@ def wide(value: Interval) -> Interval:
 
 def bent(x: Range, value: Interval, derivative: Interval) -> Range:
     """Return f(x) from the ranges of f and f'."""
-    return Range(value, product(wide(derivative), x.slope), False)
+    low, high = outward(derivative)
+    # a derivative of 0 may be a tiny one that was rounded: times an unbounded slope it must not be lost
+    tiny = jnp.where((low == 0) & (high == 0), float(jnp.finfo(low.dtype).tiny), 0).astype(low.dtype)
+    return Range(outward(value), product(wide(Interval(low - tiny, high + tiny)), x.slope), False)
+
+
+def sure(x: Range) -> Range:
+    """Return a range that claims nothing where a rule met what is no number: there a slope means nothing either."""
+    value, known = sound(x.value)
+    slope, _ = sound(x.slope)
+    slope = Interval(jnp.where(known, slope.low, -jnp.inf), jnp.where(known, slope.high, jnp.inf))
+    return Range(value, slope, x.affine)

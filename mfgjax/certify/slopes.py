@@ -200,4 +200,6 @@ def from_ranges(slope: Interval, affine: bool) -> DenseSlopes:
     bounded = jnp.isfinite(slope.low) & jnp.isfinite(slope.high)
     centre = jnp.where(bounded, (slope.low + slope.high) / 2, 0)
     radius = jnp.where(bounded, (slope.high - slope.low) / 2, jnp.inf)
-    return DenseSlopes(centre[:, None], None if affine else radius)
+    if affine:  # then the slope is one number, or none
+        return DenseSlopes(jnp.where(slope.low == slope.high, centre, jnp.nan)[:, None], None)
+    return DenseSlopes(centre[:, None], radius)

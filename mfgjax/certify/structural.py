@@ -55,13 +55,14 @@ def _linear(up: Callable, down: Callable, x: Range) -> Range:
     return Range(image(x.value), Interval(*slope), x.affine)
 
 
-def _reduce_extreme(reduce: Callable) -> Callable:
+def _reduce_extreme(reduce: Callable, of_nothing: float) -> Callable:
     def rule(equation: Any, inputs: list[Any]) -> Range:
         (x,) = inputs
         axes = tuple(equation.params["axes"])
         behind = tuple(axis + 1 for axis in axes)
-        value = Interval(reduce(x.value.low, axis=axes), reduce(x.value.high, axis=axes))
-        return Range(value, Interval(x.slope.low.min(axis=behind), x.slope.high.max(axis=behind)), False)
+        value = Interval(*(reduce(end, axis=axes, initial=of_nothing) for end in x.value))
+        slope = x.slope.low.min(axis=behind, initial=jnp.inf), x.slope.high.max(axis=behind, initial=-jnp.inf)
+        return Range(value, Interval(*slope), False)
 
     return rule
 
@@ -101,8 +102,8 @@ def _gather(equation: Any, inputs: list[Any]) -> Range:
 
 STRUCTURAL: dict[str, Callable] = {
     "dot_general": _dot_general,
-    "reduce_max": _reduce_extreme(jnp.max),
-    "reduce_min": _reduce_extreme(jnp.min),
+    "reduce_max": _reduce_extreme(jnp.max, -jnp.inf),
+    "reduce_min": _reduce_extreme(jnp.min, jnp.inf),
     "gather": _gather,
     "dynamic_slice": moved(0),
     "dynamic_update_slice": moved(0, 1),

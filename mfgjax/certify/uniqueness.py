@@ -232,16 +232,19 @@ class Potential(eqx.Module):
     how: str = eqx.field(static=True)
 
 
-def potential(game: FiniteHorizonGame, payoffs: Payoffs | None, key: Array) -> Potential:
-    """Test whether R_t(·,μ) = ∇F_t(μ) on laws: whether its derivative is symmetric on vectors that sum to 0."""
+def potential(game: FiniteHorizonGame, payoffs: Payoffs | None, key: Array, steps: str = "") -> Potential:
+    """Test whether R_t(·,μ) = ∇F_t(μ) on laws: whether its derivative is symmetric on vectors that sum to 0.
+
+    `steps` says why automatic derivatives say nothing.
+    """
     mask = jnp.broadcast_to(game.available, (game.horizon + 1, *game.available.shape[1:]))
     if payoffs is not None and payoffs.separable is not None:
         alike = (payoffs.separable.alike | (jnp.arange(game.horizon + 1) == 0)).all()
         how = "the form of the rewards: each state's has its own antiderivative where all actions earn the same"
         return Potential(jnp.where(alike, 0, jnp.nan), alike, jnp.array(False), how)
     size = _pairs(game)
-    if size * size * (game.horizon + 1) > 2**24:
-        why = "nothing, as the game is too large"
+    if steps or size * size * (game.horizon + 1) > 2**24:
+        why = f"nothing, as {steps or 'the game is too large'}"
         return Potential(jnp.array(jnp.nan, game.dtype), jnp.array(False), jnp.array(False), why)
     joint = game.observes != "states"
     times = jnp.arange(game.horizon + 1, dtype=jnp.int32)

@@ -1,0 +1,128 @@
+"""Derivatives of rewards and kernels as functions, whatever rules they bring: what may be said by them, and of what.
+
+`stop_gradient` and `custom_jvp` change what automatic differentiation returns, not the numbers. Theorems are on the
+numbers, so such rules are taken out; and where numbers may jump, a derivative says nothing about them.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+
+from .._typing import Array
+from ..kernels import AbstractKernel
+from ..model import FiniteHorizonGame
+from .paths import any_mean_field
+from .programs import CALLS
+from .structural import bind
+
+_RULES = ("stop_gradient", "custom_jvp_call", "custom_vjp_call")
+_STEPS = ("floor", "ceil", "round", "sign", "rem", "nextafter", "reduce_precision")
+
+
+def differentiable(game: FiniteHorizonGame) -> tuple[FiniteHorizonGame, str]:
+    """Return the game with rules of derivatives taken out, and why its derivatives say nothing ("": they do)."""
+    seen = any_mean_field(game)
+    for name in ("reward", "kernel"):
+        function = getattr(game, name)
+        if isinstance(function, AbstractKernel):
+            continue
+        jaxpr = jax.make_jaxpr(lambda t, seen, f=function: f(t, seen))(jnp.int32(0), seen).jaxpr
+        trouble, _ = _trouble(jaxpr, [False, *(True for _ in jaxpr.invars[1:])])
+        if trouble:
+            return game, f"the {name}'s derivative says nothing about it: {trouble}"
+        plain = _Plain(function) if _has_rules(jaxpr) else function
+        try:
+            jax.eval_shape(lambda seen, f=plain: jax.jvp(lambda m: f(jnp.int32(0), m), (seen,), (seen,)), seen)
+        except (TypeError, ValueError, NotImplementedError) as error:
+            return game, f"the {name} has no derivative: {str(error).splitlines()[0]}"
+        if plain is not function:
+            game = eqx.tree_at(lambda g, name=name: getattr(g, name), game, plain)
+    return game, ""
+
+
+class _Plain(eqx.Module):
+    """A function without rules for its derivative."""
+
+    function: Callable
+
+    def __call__(self, t: Array, seen: Array) -> Any:
+        program, shape = jax.make_jaxpr(self.function, return_shape=True)(t, seen)
+        arguments = [*jax.tree.leaves(t), *jax.tree.leaves(seen)]
+        return jax.tree.unflatten(jax.tree.structure(shape), _evaluate(program.jaxpr, program.consts, arguments))
+
+
+def _evaluate(jaxpr: Any, consts: Sequence[Any], arguments: Sequence[Any]) -> list[Any]:
+    known = dict(zip([*jaxpr.constvars, *jaxpr.invars], [*consts, *arguments], strict=True))
+
+    def read(atom: Any) -> Any:
+        return atom.val if hasattr(atom, "val") else known[atom]
+
+    for equation in jaxpr.eqns:
+        inputs = [read(atom) for atom in equation.invars]
+        if equation.primitive.name == "stop_gradient":
+            outputs = inputs
+        elif equation.primitive.name in CALLS:
+            outputs = _evaluate(*_inner(equation), inputs)
+        else:
+            outputs = bind(equation, inputs)
+        known.update(zip(equation.outvars, outputs, strict=True))
+    return [read(atom) for atom in jaxpr.outvars]
+
+
+def _inner(equation: Any) -> tuple[Any, Sequence[Any]]:
+    inner = equation.params.get("call_jaxpr", equation.params.get("jaxpr"))
+    return (inner.jaxpr, inner.consts) if hasattr(inner, "consts") else (inner, ())
+
+
+def _programs(equation: Any) -> list[Any]:
+    """Return the programs that a primitive, such as a loop, is given."""
+    parts = jax.tree.leaves(list(equation.params.values()), is_leaf=lambda x: hasattr(x, "eqns"))
+    return [getattr(part, "jaxpr", part) for part in parts if hasattr(part, "eqns")]
+
+
+def _has_rules(jaxpr: Any) -> bool:
+    return any(e.primitive.name in _RULES or any(map(_has_rules, _programs(e))) for e in jaxpr.eqns)
+
+
+def _trouble(jaxpr: Any, moves: Sequence[bool]) -> tuple[str, list[bool]]:
+    """Return where a program makes of its moving inputs what changes in steps, and which outputs move."""
+    moving = {variable for variable, does in zip(jaxpr.invars, moves, strict=True) if does}
+
+    def does_move(atom: Any) -> bool:
+        return not hasattr(atom, "val") and atom in moving
+
+    for equation in jaxpr.eqns:
+        inputs, name = [does_move(atom) for atom in equation.invars], equation.primitive.name
+        if not any(inputs):
+            continue
+        outputs = [True] * len(equation.outvars)
+        if name == "custom_vjp_call":
+            why = "it brings a rule of its own, and none for derivatives forward (`custom_vjp`)"
+        elif name in CALLS:
+            why, outputs = _trouble(_inner(equation)[0], inputs)
+        else:
+            why = _trouble_of(equation, name)
+        if why:
+            return why, []
+        moving.update(v for v, does in zip(equation.outvars, outputs, strict=True) if does)
+    return "", [does_move(atom) for atom in jaxpr.outvars]
+
+
+def _trouble_of(equation: Any, name: str) -> str:
+    for program in _programs(equation):
+        # numbers that are no floats, such as counters, are taken to start from constants
+        why, _ = _trouble(program, [_is_float(variable) for variable in program.invars])
+        if why or _has_rules(program):
+            return why or f"`{name}` brings rules for its derivative"
+    if _programs(equation):
+        return ""
+    is_check = name == "is_finite" or (name == "ne" and equation.invars[0] is equation.invars[1])
+    steps = name in _STEPS or not all(_is_float(variable) for variable in equation.outvars)
+    return f"`{name}` changes in steps, which derivatives do not see" if steps and not is_check else ""
+
+
+def _is_float(variable: Any) -> bool:
+    return jnp.issubdtype(variable.aval.dtype, jnp.floating)

@@ -1,0 +1,95 @@
+"""What certify claims is about the numbers of rewards and kernels, not about the rules of their derivatives."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from certificates import soft
+from helpers import assert_close
+
+import mfgjax as mfg
+
+FLAT = np.full((2, 2), 0.5)
+
+
+def places(reward, kernel=None):
+    moves = np.zeros((2, 2, 2))
+    moves[:, 0, 0] = moves[:, 1, 1] = 1
+    kernel = moves if kernel is None else kernel
+    return mfg.FiniteHorizonGame(kernel, reward, [0.5, 0.5], 1, available=np.ones((2, 2), bool))
+
+
+def certified(reward, beta=3.0, kernel=None):
+    return mfg.certify(places(reward, kernel), soft(beta), FLAT, critical=False)
+
+
+@jax.custom_jvp
+def steep(x):
+    return 5 * x
+
+
+steep.defjvp(lambda primals, tangents: (steep(*primals), 0 * tangents[0]))
+
+
+@jax.custom_vjp
+def backward_only(x):
+    return 5 * x
+
+
+backward_only.defvjp(lambda x: (5 * x, None), lambda _, g: (0 * g,))
+
+
+def test_an_undefined_quotient_proves_nothing():
+    """There are three equilibria: the share m of a place solves log(m/(1−m)) = 9 (m − (1−m)), as with 3 (m + .1)."""
+    share = 0.9
+    for _ in range(200):
+        share = 1 / (1 + np.exp(-9 * (2 * share - 1)))
+    assert share > 0.99  # and 1/2, and 1 − share
+    report = certified(lambda t, m: (3 * jnp.exp(jnp.log(jnp.eye(2) @ (m / m.sum()) + 0.1)))[:, None])
+    assert report["unique"].word == "unknown" and report["contraction"].word == "fails"
+    assert_close(report["local_radius"].value, 4.5, rtol=1e-6)  # β · 3/2
+
+
+def test_a_kernel_with_an_undefined_quotient_has_no_constant():
+    def kernel(t, m):
+        row = jnp.exp(jnp.log(jnp.eye(2) @ (m / m.sum()) + 0.1)) / 1.2
+        return jnp.broadcast_to(row, (2, 2, 2))
+
+    report = certified(lambda t, m: m[:, None], 0.1, kernel)
+    assert report["naive_chain"].word != "holds" and report["unique"].word == "unknown"
+
+
+@pytest.mark.parametrize("hold", [steep, lambda m: 5 * jax.lax.stop_gradient(m)], ids=["custom_jvp", "stop_gradient"])
+def test_rules_of_derivatives_are_not_believed(hold):
+    """The reward is 5 m, whose map has the derivative β · 5/2 at the flat flow."""
+    report = certified(lambda t, m: hold(m)[:, None])
+    assert_close(report["local_radius"].value, 7.5, rtol=1e-6)
+    assert report["local_radius"].word == "fails" and report["unique"].word == "unknown"
+    skew = jnp.array([[0.0, 1.0, -1.0], [-1.0, 0.0, 1.0], [1.0, -1.0, 0.0]])
+    game = mfg.FiniteHorizonGame(np.full((3, 1, 3), 1 / 3), lambda t, m: (skew @ hold(m))[:, None], np.ones(3) / 3, 1)
+    found = mfg.certify(game, soft(1.0), np.full((2, 3), 1 / 3), critical=False)
+    assert found["potential"].word == "fails"
+
+
+@pytest.mark.parametrize(
+    ("reward", "why"),
+    [
+        (lambda t, m: backward_only(m)[:, None], "custom_vjp"),
+        (lambda t, m: (5 * jnp.round(m * 1e6) / 1e6)[:, None], "round"),
+        (lambda t, m: ((m[:, None] > jnp.linspace(0, 1, 999)) * 5.0).mean(axis=1)[:, None], "gt"),
+    ],
+)
+def test_where_derivatives_say_nothing_the_lines_are_unknown_with_the_reason(reward, why):
+    report = certified(reward)
+    for name in ("local_radius", "potential", "critical_beta"):
+        assert report[name].word == "unknown" and why in report[name].checked, name
+    assert report["unique"].word == "unknown"
+
+
+def test_the_reasons_of_reward_and_kernel_are_both_shown():
+    def kernel(t, m):
+        return jnp.broadcast_to(jnp.sort(m), (2, 2, 2))
+
+    why = certified(lambda t, m: jnp.round(m)[:, None], 1.0, kernel)["naive_chain"].checked
+    assert "the reward's constants cannot be derived: there is no rule for `round`" in why
+    assert "the kernel's constants cannot be derived: there is no rule for `sort`" in why
