@@ -68,7 +68,8 @@ def finish(
         target = reachable(Problem(game, response, tolerance), floor)
     elif judged:
         residual = gains
-    code = jnp.where(_unsound(game, image, mu), RESULTS.not_stochastic, outcome.code)
+    is_lost = _lost(game, mean_field)
+    code = jnp.where(_unsound(game, image, mu) | is_lost, RESULTS.not_stochastic, outcome.code)
     # policies that jump are found among values that are no numbers, too
     is_finite = jnp.isfinite(best.values).all(axis=(0, 1))
     code = jnp.where((code == RESULTS.converged) & ~is_finite, RESULTS.non_finite, code)
@@ -103,6 +104,12 @@ def _gained(game: AnyGame, mean_field: Array, response: AbstractResponse, log_po
     maximised = None if isinstance(response, Boltzmann | EpsilonGreedy) else response
     criterion, penalty = criterion_of(game, maximised, "solve")
     return gained(game, mean_field if game.is_stationary else None, log_policy, criterion, penalty)
+
+
+def _lost(game: AnyGame, mean_field: Array) -> Array:
+    """Tell whether a mean field has another mass than 1 at some time, which `moved_on` would hide."""
+    mass = mean_field.sum(axis=tuple(range(1, 1 + game.num_seen_axes)))
+    return (jnp.abs(mass - 1) > float(jnp.finfo(game.dtype).eps) ** 0.5).any(axis=0)
 
 
 def _unsound(game: AnyGame, mean_field: Array, mu: Array) -> Array:

@@ -357,5 +357,10 @@ def unique(facts: Facts, reasons: Sequence[Certificate]) -> Certificate:
     largest = _largest_threshold(reasons)
     # monotone rewards are a property of the game, which implies uniqueness where its threshold says so
     proved = [(line.status == HOLDS) & (facts.beta < line.threshold) for line in reasons]
+    value = None if facts.payoffs is None else facts.payoffs.value
+    if value is not None:  # the others need bounded rewards anyway
+        is_bounded = jnp.isfinite(value.low).all() & jnp.isfinite(value.high).all()
+        proved = [one & (is_bounded | (line.name != "monotone")) for one, line in zip(proved, reasons, strict=True)]
     how = ", ".join(line.name for line in reasons)
-    return _line(facts, _UNIQUE, largest, largest, jnp.stack(proved).any(axis=0), False, f"from the lines {how}")
+    how = f"from the lines {how}; monotone rewards count where they are bounded, so that an equilibrium exists"
+    return _line(facts, _UNIQUE, largest, largest, jnp.stack(proved).any(axis=0), False, how)

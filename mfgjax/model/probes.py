@@ -105,7 +105,9 @@ def _looked_at(game: AbstractGame, name: str, time: Array, law: Array) -> tuple[
         return (jnp.isfinite(reward) | ~mask).all(), [jnp.where(mask, reward, 0)]
     chances = game.kernel_at(time, seen).probabilities[0]
     near = jnp.abs(chances.sum(axis=2) - 1) <= _checks.precision(chances.dtype)
-    sound = jnp.isfinite(chances).all() & ((chances >= 0).all(axis=2) & near | ~mask).all()
+    # differences such as 1 − Σ are rounded below 0
+    is_chance = (chances >= -8 * jnp.finfo(chances.dtype).eps).all(axis=2)
+    sound = jnp.isfinite(chances).all() & (is_chance & near | ~mask).all()
     return sound, [jnp.where(mask[..., None], chances, 0)]
 
 

@@ -286,7 +286,12 @@ def settled_law(move: Any, start: Array) -> Array:
 
     Half of all stay where they are in each step, which changes no stationary law and ends every cycle of a chain.
     """
-    return _iterated(lambda z: (z + move(z)) / 2, start)
+
+    def step(z: Array) -> Array:
+        moved = (z + move(z)) / 2
+        return moved / moved.sum(axis=0)  # else the rounding of every step would add up to a loss of mass
+
+    return _iterated(step, start)
 
 
 def chain_law(move: Any, start: Array) -> Array:
