@@ -5,6 +5,7 @@ from typing import Any
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 
@@ -16,8 +17,14 @@ def kind_of(tree: Any) -> tuple:
         if eqx.is_inexact_array(leaf):
             kinds.append((leaf.shape, str(leaf.dtype)))
         else:
-            kinds.append(np.asarray(leaf).tobytes() if eqx.is_array(leaf) else leaf)
+            kinds.append(as_numpy(leaf).tobytes() if eqx.is_array(leaf) else leaf)
     return structure, tuple(kinds)
+
+
+def as_numpy(array: Any) -> np.ndarray:
+    """Return the numbers of an array, also those of a random key."""
+    is_key = jnp.issubdtype(array.dtype, jax.dtypes.prng_key)
+    return np.asarray(jax.random.key_data(array) if is_key else array)
 
 
 def differing(trees: Sequence[Any]) -> dict[int, np.ndarray]:

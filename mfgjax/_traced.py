@@ -233,7 +233,7 @@ def _typed(x: Any, kind: Any) -> Any:
 def _copied(x: Any) -> Any:
     """Return an array of JAX that is not a view of the user's memory, and whose kind is not weak."""
     if isinstance(x, jax.Array):
-        return jax.lax.convert_element_type(x, x.dtype) if x.weak_type else x
+        return jax.lax.convert_element_type(x, x.dtype) if getattr(x, "weak_type", False) else x
     with jax.ensure_compile_time_eval():  # known inside `jit`, too
         return jnp.array(x, copy=True)
 

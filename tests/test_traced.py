@@ -4,6 +4,7 @@ The share of the population in state 1 at the end is compared with that of plain
 reads at that moment.
 """
 
+import functools
 import gc
 import types
 import weakref
@@ -18,6 +19,7 @@ import pytest
 from helpers import COMPILED
 
 import mfgjax as mfg
+from mfgjax.model import trace_game
 
 PLACES = np.array([0.0, 1.0])
 RESPONSE = mfg.EntropyRegularized(1.0)
@@ -352,3 +354,46 @@ def test_a_function_that_takes_lanes_is_what_it_is_now():
         lanes = mfg.solve_batch(game, RESPONSE, axes={"reward.scale": scales})
         np.testing.assert_allclose(lanes.mean_field[-1, 1], [by_loops(toll), by_loops(2 * toll)], atol=1e-9)
         assert share(game) == pytest.approx(by_loops(toll), abs=1e-9)
+
+
+INDICES, MASK, SINGLE, SCALE = np.array([1, 0]), np.array([True, False]), np.float32([0.3, 0.7]), jnp.float32(2.0)
+KEY = jax.random.key(3)
+
+
+def in_steps(carry, x):
+    return carry * 0.9 + x * jnp.sin(carry), carry
+
+
+FUNCTIONS = {
+    "whole numbers": lambda t, m: jnp.array([[1], [0]]),
+    "weak numbers": lambda t, m: jnp.zeros((2, 1)) + t * 0.5,
+    "a key": lambda t, m: jax.random.normal(KEY, (2, 1)) * m[:, None],
+    "indices": lambda t, m: m[INDICES][:, None],
+    "a mask": lambda t, m: jnp.where(MASK, m, 0.0)[:, None],
+    "single precision": lambda t, m: (SINGLE * m * SCALE)[:, None],
+    "scan": lambda t, m: jax.lax.scan(in_steps, m, jnp.ones((3, 2)))[0][:, None],
+    "while": lambda t, m: jax.lax.fori_loop(0, t + 1, lambda i, c: c * SINGLE + i * 0.1, m)[:, None],
+    "cond": lambda t, m: jax.lax.cond(t > 1, lambda x: x * SINGLE, lambda x: x * 2.0, m)[:, None],
+    "relu": lambda t, m: jax.nn.relu(m - 0.2)[:, None],
+    "softmax": lambda t, m: jax.nn.softmax(3 * m)[:, None],
+    "powers": lambda t, m: (m**1.5 + m**0.5 + m**3 + jnp.power(m, SCALE))[:, None],
+    "solve": lambda t, m: jnp.linalg.solve(jnp.eye(2) * 2 + 0.1, m)[:, None],
+    "interp": lambda t, m: jnp.interp(m, np.linspace(0, 1, 5), np.array([0, 1, 3, 2, 0.5]))[:, None],
+    "a derivative": lambda t, m: jax.grad(lambda x: (x**3).sum())(m)[:, None],
+    "a partial": functools.partial(lambda k, t, m: (k * m)[:, None], np.array([1.0, 2.0])),
+    "checkpoint": jax.checkpoint(lambda t, m: jnp.sin(m)[:, None]),
+    "sort": lambda t, m: jnp.sort(m)[:, None],
+    "filter_jit": eqx.filter_jit(lambda t, m: (m * SINGLE)[:, None]),
+    "segments": lambda t, m: jax.ops.segment_sum(m, INDICES, 2)[:, None],
+}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_program_returns_what_the_function_returns_and_its_derivative(name):
+    game = game_with(FUNCTIONS[name])
+    program, m = trace_game(game), jnp.array([0.35, 0.65])
+    for t in map(jnp.int32, range(3)):
+        np.testing.assert_allclose(program.reward_at(t, m), game.reward_at(t, m), rtol=1e-12)
+    there = [jax.jacfwd(lambda m, g=g: g.reward_at(jnp.int32(2), m))(m) for g in (program, game)]
+    np.testing.assert_allclose(*there, rtol=1e-10)
+    assert trace_game(game).reward.program is program.reward.program

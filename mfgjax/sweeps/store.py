@@ -14,6 +14,7 @@ import xarray as xr
 from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
 
 from .._shorten import shorten_text
+from .._families import as_numpy
 from .grid import Tile
 from .outputs import ATTRIBUTES
 
@@ -36,7 +37,7 @@ def _bytes(part: Any) -> bytes:
         return b"".join(_bytes(str(key)) + b"=" + _bytes(value) + b";" for key, value in part.items())
     if isinstance(part, list | tuple):
         return b"[" + b",".join(_bytes(value) for value in part) + b"]"
-    array = np.asarray(part)
+    array = as_numpy(part) if hasattr(part, "dtype") else np.asarray(part)
     if array.dtype == object:
         return repr(array.tolist()).encode()
     return f"{array.dtype}{array.shape}".encode() + np.ascontiguousarray(array).tobytes()
@@ -58,7 +59,7 @@ def program_of(function: Callable, *arguments: Any) -> list[Any]:
 def _constants(program: Any) -> Iterator[Any]:
     """Yield the arrays that a traced program holds, also in the programs inside it, which its text does not show."""
     if isinstance(program, ClosedJaxpr):
-        yield from map(np.asarray, program.consts)
+        yield from map(as_numpy, program.consts)
         program = program.jaxpr
     if isinstance(program, Jaxpr):
         for equation in program.eqns:
