@@ -13,8 +13,8 @@ import numpy as np
 import xarray as xr
 from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
 
-from .._shorten import shorten_text
 from .._families import as_numpy
+from .._shorten import shorten_text
 from .grid import Tile
 from .outputs import ATTRIBUTES
 
