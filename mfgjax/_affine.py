@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 from ._typing import Array
 
@@ -300,7 +301,7 @@ def _cond(walk: _Walk, equation: Any, inputs: list[Any]) -> list[Any]:
     if isinstance(index, Affine):
         raise NotAffine("a choice depends on the law")
     branches = equation.params["branches"]
-    if not isinstance(index, jax.core.Tracer):
+    if not isinstance(index, Tracer):
         branch = branches[int(np.clip(index, 0, len(branches) - 1))]
         return _follow(walk, branch.jaxpr, branch.consts, arguments)
     found = [_follow(walk, branch.jaxpr, branch.consts, arguments) for branch in branches]

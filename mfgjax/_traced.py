@@ -278,7 +278,7 @@ class _Lift:
             return known.get(atom, atom)
         # XLA knows what to do with x ** 2.0
         is_power = equation is not None and equation.primitive.name == "pow"
-        if atom.aval.dtype != self.floating or np.ndim(atom.val) or is_power:
+        if _kind(atom.aval, None).dtype != self.floating or np.ndim(atom.val) or is_power:
             return atom
         self.numbers.append((jex.Var(atom.aval.update(weak_type=False)), atom.val))
         return self.numbers[-1][0]
@@ -381,7 +381,7 @@ def _derivative(equation: Any) -> Any:
     inputs, outputs = ([jex.Var(atom.aval) for atom in side] for side in (equation.invars, equation.outvars))
     alone, info = equation.replace(invars=inputs, outvars=outputs), equation.params["call_jaxpr"].debug_info
     closed = jex.ClosedJaxpr(jex.Jaxpr([], inputs, outputs, [alone], equation.effects, info), ())
-    moving = [jnp.issubdtype(v.aval.dtype, jnp.inexact) for v in inputs]
+    moving = [jnp.issubdtype(_kind(v.aval, None).dtype, jnp.inexact) for v in inputs]
 
     def derivative(given: list[Any], directions: list[Any]) -> Any:
         def function(*own: Any) -> Any:
@@ -393,7 +393,7 @@ def _derivative(equation: Any) -> Any:
             return jax.jvp(function, varied, directions)
         return jax.vjp(function, *varied)[1](directions)
 
-    like = [jax.ShapeDtypeStruct(v.aval.shape, v.aval.dtype) for v in inputs]
+    like = [_kind(v.aval, None) for v in inputs]
     if equation.primitive is primitives.custom_jvp_call_p:
         return jax.make_jaxpr(derivative)(like, [x for m, x in zip(moving, like, strict=True) if m])
-    return jax.make_jaxpr(derivative)(like, [jax.ShapeDtypeStruct(v.aval.shape, v.aval.dtype) for v in outputs])
+    return jax.make_jaxpr(derivative)(like, [_kind(v.aval, None) for v in outputs])

@@ -172,7 +172,7 @@ def paths(triple: Triple) -> dict[str, int]:
         own = named_path(triple, keys)
         if eqx.is_inexact_array(leaf) and own is not None:
             head = ("game", "response", "solver")[keys[0].idx]
-            found[head + jax.tree_util.keystr(own[1:])] = index
+            found[head + jax.tree_util.keystr(tuple(own[1:]))] = index
     return found
 
 

@@ -204,7 +204,8 @@ def _at_points(game: StationaryGame, part: str) -> tuple[Array, Array, int, Any]
         found, holds = affine_in_law(functions[part], (game.num_states,), game.dtype)
     except NotAffine:
         return None
-    return *found, holds
+    table, rounding, count = found
+    return table, rounding, count, holds
 
 
 def _rows(game: StationaryGame, z: Array) -> Array:

@@ -168,8 +168,9 @@ def _certified(
         lines.path_span(facts, by_paths, radius),
     ]
     contraction = lines.contraction(facts, bounds, radius)
-    wanted = critical and tempered is not None and not steps
-    found = critical_beta(smooth, tempered) if wanted else None
+    found = None
+    if critical and tempered is not None and not steps:
+        found = critical_beta(smooth, tempered)
     is_monotone, is_hypomonotone = lines.monotone(facts, curved, below), lines.hypomonotone(facts, below)
     certificates = (
         *bounds,

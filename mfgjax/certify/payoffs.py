@@ -81,7 +81,7 @@ def derive_payoffs(game: FiniteHorizonGame) -> Payoffs:
     Raises:
       NotDerivable: saying why, if a program cannot be read, or the tables would be too large.
     """
-    reward = game.reward
+    reward: Any = game.reward
     if type(reward) is TableReward:  # what a class of the user's computes is not known by its parents
         return _constant(game, reward)
     if type(reward) is PairwiseReward:
@@ -97,7 +97,7 @@ def derive_payoffs(game: FiniteHorizonGame) -> Payoffs:
     return _pairwise(game, None, table, "read off the reward's program, which is affine in the mean field")
 
 
-def _pairwise_reward(game: FiniteHorizonGame, reward: PairwiseReward) -> Payoffs:
+def _pairwise_reward(game: FiniteHorizonGame, reward: Any) -> Payoffs:
     how = "interaction from its table{}"
     if type(reward.L) in (OwnStateInteraction, SuccessorInteraction):
         return _one_node(game, reward.theta, reward.L, how)

@@ -256,7 +256,7 @@ def potential(game: FiniteHorizonGame, payoffs: Payoffs | None, key: Array, step
         points = seen_of(game, sample_laws(game, key, 8)[:, 0])
         how = "the derivative at 8 random mean fields"
 
-    def asymmetry(t: Array, seen: Array, available: Array) -> tuple[Array, Array]:
+    def asymmetry(t: Array, seen: Array, available: Array) -> tuple[Array, Array, Array]:
         derivative = jax.jacfwd(lambda m: game.reward_at(t, m))(seen)
         if not joint:
             derivative = jnp.broadcast_to(derivative[:, :, :, None], (*derivative.shape, game.num_actions))

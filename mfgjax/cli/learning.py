@@ -144,7 +144,7 @@ def _plan(request: LearnRequest) -> _Plan:
         raise ValueError(f"`GAME` is {request.game!r}, which has a horizon; learners are for stationary games.")
     kind = Trembling if request.response == "trembling" else EpsilonGreedy
     agents = 1_000 if request.agents is None else request.agents
-    q = {"initial_q": 0.0 if request.initial_q is None else request.initial_q}
+    q: dict[str, Any] = {"initial_q": 0.0 if request.initial_q is None else request.initial_q}
     made: dict[str, Callable[[], AbstractLearner]] = {
         "tmfq": lambda: learners.TMFQ(
             *(() if request.updates is None else (request.updates,)),

@@ -13,7 +13,7 @@ from .interaction import one_place
 
 def fits(game: FiniteHorizonGame) -> bool:
     """Tell whether the rewards are of this kind; Θ may be anything."""
-    reward = game.reward
+    reward: Any = game.reward
     return type(reward) is PairwiseReward and type(reward.L) in (OwnStateInteraction, SuccessorInteraction)
 
 

@@ -13,7 +13,7 @@ from .interaction import all_places, one_place
 
 def fits(game: FiniteHorizonGame) -> bool:
     """Tell whether the rewards are of this kind."""
-    reward = game.reward
+    reward: Any = game.reward
     return (
         type(reward) is PairwiseReward  # what a class of the user's computes is not known by its parents
         and type(reward.L) in (OwnStateInteraction, Successors, DenseInteraction)

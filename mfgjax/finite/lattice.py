@@ -38,7 +38,8 @@ class Lattice(eqx.Module):
 
 def lattice_of(game: FiniteHorizonGame, num_agents: Any) -> Lattice | None:
     """Return the lattice of a game's rewards, or None if they have none, or one that is too large."""
-    L = game.reward.L if type(game.reward) is PairwiseReward else None
+    reward: Any = game.reward
+    L: Any = reward.L if type(reward) is PairwiseReward else None
     if type(L) is not DenseInteraction or _checks.is_traced((L, num_agents)):
         return None
     table = np.asarray(L.table, dtype=np.float64)

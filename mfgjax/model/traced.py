@@ -1,6 +1,6 @@
 """Games whose rewards and kernels, where they are functions of users, are traced as they are now."""
 
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar, cast
 
 import equinox as eqx
 import jax
@@ -45,7 +45,7 @@ def trace_game(game: Game, dtype: Any = None, *, in_lanes: bool = False) -> Game
       in_lanes: a function that says `takes_lanes` is to be called for many games at once, and stays a function, which
         is compiled anew if what it reads has changed. Only for games that are not used after the call.
     """
-    kernel, reward = game.kernel, game.reward
+    kernel, reward = game.kernel, cast(Any, game.reward)
     seen = jax.ShapeDtypeStruct(
         (game.num_states,) if game.observes == "states" else (game.num_states, game.num_actions),
         game.dtype if dtype is None else dtype,

@@ -24,7 +24,8 @@ NUM_AGENTS = 1_000
 NUM_STEPS = 150
 NUM_SEEDS = 20
 SEED = 0
-P, T = ParamSpec("P"), TypeVar("T")
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 def in_double(function: Callable[P, T]) -> Callable[P, T]:
