@@ -248,7 +248,7 @@ def _about(bifurcations: np.ndarray, tracer: Tracer) -> list[str]:
     return [
         f"An eigenvalue of the derivative crosses 1 near {where}, where the path does not turn: a bifurcation, of "
         "which the kind was not found out. As a rule other equilibria, which are not on this path, meet it there (a "
-        "pitchfork or a transcritical point), or pass by so closely that it may have gone over to theirs."
+        "pitchfork or a transcritical point), or pass so closely that this path may have switched to theirs."
     ]
 
 
