@@ -352,8 +352,8 @@ def _key(x: Any, rules: tuple = ()) -> Any:
     if isinstance(x, Tracer):
         raise _checks.Refusal(
             "A function that was given to the library reads a number that `jax.grad` or `jax.jit` around the call "
-            "traces, in a place from which it cannot be passed on (such as a function with a derivative rule of its own, "
-            "`jax.custom_jvp`): make the number an argument, or a field of an `equinox.Module`."
+            "traces, in a place from which it cannot be passed on (such as a function with a derivative rule of its "
+            "own, `jax.custom_jvp`): make the number an argument, or a field of an `equinox.Module`."
         )
     if isinstance(x, jax.Array) and not jnp.issubdtype(x.dtype, jax.dtypes.extended):
         return _key(np.asarray(x))
