@@ -81,8 +81,8 @@ def branch(
 
     Solving anew at every value would jump where the path folds back, and miss the equilibria in between. Here
     the path is followed in its arclength (pseudo-arclength continuation), so folds are ordinary points of it. What
-    lies closer together than the points of the path, such as two folds between two of them, is sought where the
-    tangents hint at it, and may else be missed: raise `resolution`.
+    lies closer together than the points of the path, such as two folds between two of them, is searched for
+    where the tangents hint at it, and may otherwise be missed: raise `resolution`.
 
     Args:
       game: the physics, at any value of the parameter.

@@ -30,7 +30,7 @@ class TMFQ(AbstractLearner):
 
         Q(s_t,a_t) ← (1 − α) Q(s_t,a_t) + α (r(s_t,a_t,z_k) + γ G(Q)(s_{t+1})),   a_t ~ π_Q^ε(s_t),   t < T₀
 
-    then z_{k+1} = Next-MF(z_k, π_Q^ε). The agent starts in a state drawn from z_0. Algorithm 2 as printed is
+    then z_{k+1} = Next-MF(z_k, π_Q^ε). The agent starts in a state drawn from z_0. Algorithm 2 of the paper is
     `TMFQ(tolerance=ε₁, restart=True)`.
 
     Args:
