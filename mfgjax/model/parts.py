@@ -39,7 +39,7 @@ def axes_of(state_labels: Any, action_labels: Any) -> tuple[Axis, Axis]:
     return _axis("state", state_labels), _axis("action", action_labels)
 
 
-def kernel_of(states: Axis, actions: Axis) -> tuple[Axis, Axis, Axis]:
+def axes_of_kernel(states: Axis, actions: Axis) -> tuple[Axis, Axis, Axis]:
     """Return the axes of a kernel as a table."""
     return states, actions, states._replace(word="next_state")
 

@@ -15,13 +15,13 @@ from .base import AbstractGame
 from .parts import (
     Axes,
     axes_of,
+    axes_of_kernel,
     booleans,
     check_kernel_values,
     common_precision,
     existing_actions,
     in_one_precision,
     kernel_axes,
-    kernel_of,
     names_of,
     without_missing,
 )
@@ -101,7 +101,7 @@ class StationaryGame(AbstractGame):
         discount = _checks.scalar_in("discount", discount, 0, 1, "(0, 1)")
         states, actions = axes_of(state_labels, action_labels)
         if not isinstance(kernel, AbstractKernel) and not callable(kernel):
-            kernel = DenseKernel(_checks.as_numbers("kernel", kernel, axes=kernel_of(states, actions)))
+            kernel = DenseKernel(_checks.as_numbers("kernel", kernel, axes=axes_of_kernel(states, actions)))
         if not callable(reward):
             table = _checks.as_numbers("reward", reward, axes=(states, actions))
             _checks.shape_is("reward", table, [(None,) * 2], "states, actions")
