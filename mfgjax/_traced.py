@@ -90,6 +90,7 @@ class TracedFunction(AbstractStandIn):
     numbers: Array
     program: Program = eqx.field(static=True)
     shown: ClassVar[str] = "own"
+    takes_lanes: ClassVar[bool] = False  # it is the program of one game, whatever the function says of itself
 
     def __call__(self, *arguments: Any) -> Any:
         # a tangent of zero would become NaN in the derivative of a power or a logarithm
