@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
+from ._equations import CALLS, bind, called
 from ._typing import Array
 
 _MOST_STEPS = 64
@@ -99,26 +100,16 @@ def _as_fine(dtype: Any, eps: float) -> bool:
     return jnp.issubdtype(dtype, jnp.floating) and float(jnp.finfo(dtype).eps) <= eps
 
 
-_CALLS = ("jit", "pjit", "closed_call", "core_call", "custom_jvp_call", "custom_vjp_call", "checkpoint", "remat2")
-
-
 def _apply(walk: _Walk, equation: Any, inputs: list[Any]) -> list[Any]:
     name = equation.primitive.name
-    if name in _CALLS:
-        inner: Any = equation.params.get("call_jaxpr", equation.params.get("jaxpr"))
-        program, consts = (inner.jaxpr, inner.consts) if hasattr(inner, "consts") else (inner, ())
-        return _follow(walk, program, consts, inputs)
+    if name in CALLS:
+        return _follow(walk, *called(equation), inputs)
     if not any(isinstance(x, Affine) for x in inputs):
-        return _bind(equation, inputs)
+        return bind(equation, inputs)
     if name not in _RULES:
         raise NotAffine(f"there is no rule for `{name}`")
     result = _RULES[name](walk, equation, inputs)
     return result if isinstance(result, list) else [result]
-
-
-def _bind(equation: Any, inputs: Sequence[Any]) -> list[Any]:
-    result = equation.primitive.bind(*inputs, **equation.params)
-    return list(result) if equation.primitive.multiple_results else [result]
 
 
 # --- primitives that are affine in all that may depend on the law, or in one such factor ------------------
@@ -138,9 +129,9 @@ def _images(equation: Any, inputs: list[Any]) -> tuple[list[Array], list[Array]]
     def sizes_at(*parts: Array) -> list[Array]:
         full = with_parts([_size(x) for x in inputs], parts)
         full = [full[0], -full[1]] if is_difference else full
-        return [jnp.abs(x) for x in _bind(equation, full)]
+        return [jnp.abs(x) for x in bind(equation, full)]
 
-    values = jax.vmap(lambda *parts: _bind(equation, with_parts(inputs, parts)))(*(inputs[i].values for i in places))
+    values = jax.vmap(lambda *parts: bind(equation, with_parts(inputs, parts)))(*(inputs[i].values for i in places))
     return values, jax.vmap(sizes_at)(*(inputs[i].size for i in places))
 
 
@@ -215,7 +206,7 @@ def _quotient(walk: _Walk, equation: Any, inputs: list[Any]) -> list[Affine]:
     if isinstance(y, Affine):
         walk.require(_is_constant(y))
         walk.require(y.size <= 2 * jnp.abs(y.values))  # else rounding of y could be large in proportion
-    values = jax.vmap(lambda *parts: _bind(equation, list(parts))[0])(*(_lifted(walk, v).values for v in inputs))
+    values = jax.vmap(lambda *parts: bind(equation, list(parts))[0])(*(_lifted(walk, v).values for v in inputs))
     top, bottom = _lifted(walk, x), _lifted(walk, y)
     return [Affine(values, top.size / jnp.abs(bottom.values), top.steps + 2 * bottom.steps + 1)]
 
@@ -266,17 +257,17 @@ def _comparison(walk: _Walk, equation: Any, inputs: list[Any]) -> list[Any]:
     x, y = _two(walk, *inputs)
     if equation.invars[0] is equation.invars[1]:  # asks whether it is a number
         walk.require(jnp.isfinite(x.values))
-        return _bind(equation, [x.values[0], y.values[0]])
+        return bind(equation, [x.values[0], y.values[0]])
     difference = x.values - y.values
     margin = jnp.where(jnp.isinf(difference), 0, (x.steps + y.steps + 2) * walk.eps * (x.size + y.size))
     walk.require((difference > margin).all(axis=0) | (difference < -margin).all(axis=0))
-    return _bind(equation, [x.values[0], y.values[0]])
+    return bind(equation, [x.values[0], y.values[0]])
 
 
 def _is_finite(walk: _Walk, equation: Any, inputs: list[Any]) -> list[Any]:
     (x,) = inputs
     walk.require(jnp.isfinite(x.values))
-    return _bind(equation, [x.values[0]])
+    return bind(equation, [x.values[0]])
 
 
 def _power(walk: _Walk, equation: Any, inputs: list[Any]) -> Any:

@@ -55,9 +55,9 @@ _MESSAGES = {
         "which of two actions is better. Use another solver or another `tie`, a larger `atol`, or x64."
     ),
     RESULTS.no_pure_choice: (
-        "No equilibrium was found. If all agents take one best action, the iteration goes round a cycle of period "
-        "{period}{apart} and settles at no pure equilibrium; nor was a mixture of best actions found that keeps the "
-        "population that it makes. Try another `guess`, or the smooth response `EntropyRegularized`."
+        "No equilibrium was found. Where all agents of a state choose the same action, the iteration enters a cycle of "
+        "period {period}{apart} and will not settle. No mixture of best actions was found either that leaves its own "
+        "population unchanged. Try another `guess`, or the smooth response `EntropyRegularized`."
     ),
 }
 
@@ -68,8 +68,8 @@ class Result(eqx.Module):
     Attributes:
       code: an entry of `RESULTS` as an array, so that it can be computed inside `jit` and `vmap`.
       period: of the cycle, 0 if there is none.
-      spread: the largest distance of a mean field of the cycle to the one found first, in total variation; 0 if there
-        is none or it is not known.
+      spread: the largest distance, in total variation, between the first mean field of the cycle and another one; 0 if
+        there is no cycle or it is not known.
     """
 
     code: Int[Array, "*batch"]

@@ -90,6 +90,7 @@ class TracedFunction(AbstractStandIn):
     numbers: Array
     program: Program = eqx.field(static=True)
     shown: ClassVar[str] = "own"
+    takes_lanes: ClassVar[bool] = False  # it is the program of one game, whatever the function says of itself
 
     def __call__(self, *arguments: Any) -> Any:
         # a tangent of zero would become NaN in the derivative of a power or a logarithm
@@ -322,7 +323,7 @@ class _Same:
 
 
 def _key(x: Any, rules: tuple = ()) -> Any:
-    """Return what two programs, or parameters of them, have in common if and only if they compute the same.
+    """Return a key that two programs, or parameters of them, share only if they compute the same.
 
     Variables count by their numbers, arrays by their bytes, functions by their identity. `rules` are those of the
     derivatives that are being told apart.
@@ -351,9 +352,9 @@ def _key(x: Any, rules: tuple = ()) -> Any:
         return x.dtype.str, x.shape, x.tobytes()
     if isinstance(x, Tracer):
         raise _checks.Refusal(
-            "A function that was given to the library reads a number that is traced, by `jax.grad` or `jax.jit` "
-            "around the call, where none can be handed on (such as in a function with a rule of its own, "
-            "`jax.custom_jvp`): make the number an argument, or a field of an `equinox.Module`."
+            "A function that was given to the library reads a number that `jax.grad` or `jax.jit` around the call "
+            "traces, in a place from which it cannot be passed on (such as a function with a derivative rule of its "
+            "own, `jax.custom_jvp`): make the number an argument, or a field of an `equinox.Module`."
         )
     if isinstance(x, jax.Array) and not jnp.issubdtype(x.dtype, jax.dtypes.extended):
         return _key(np.asarray(x))

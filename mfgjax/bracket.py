@@ -38,10 +38,10 @@ class Ascent:
       laws: z_0, z_1, ..., `[steps, S]`.
       disorder: the most by which a step went against the order: over tails k and steps, how far P(s ≥ k) went back.
       disorder_step: the step of that.
-      gap: by how much the best action, and all that tie with it, beat the next, at the step and in the state where that
-        is least, in units of reward; infinite where there is no other.
-      gap_error: by how much rounding may put a difference of action values off at most, likewise.
-      tied: whether several actions were equally good somewhere on the way, but for rounding.
+      gap: the smallest difference, over steps and states, between the value of the best action and that of the best one
+        that does not tie with it, in units of reward; infinite where there is no such action.
+      gap_error: the largest error of a difference of action values by rounding, over the steps.
+      tied: whether in some step and state several actions were equally good up to rounding.
       contraction: factor of one step z ↦ Φ(z, π) at the end in total variation, with the policy held.
       error: bound on the distance of the end to its limit in total variation: the residual times the norm of
         (I − D_z Φ)⁻¹ on vectors of sum zero; to first order in it, and as long as the policy stays. Infinite where that
@@ -121,8 +121,8 @@ class Bracket:
         for name, way in (("least", self.rising), ("greatest", self.falling)):
             if way.gap <= way.gap_error:
                 return (
-                    f"unknown: on the way to the {name} end two actions are {way.gap:.2g} apart, and rounding may put "
-                    f"their values off by {way.gap_error:.2g}, so that either may be the better."
+                    f"unknown: on the way to the {name} end the values of two actions differ by {way.gap:.2g}, and "
+                    f"rounding may change that by {way.gap_error:.2g}, so either action may be the better one."
                 )
         if not self.ordered:
             return "fails: the ends are not in order, so the map is not isotone, and other equilibria may lie anywhere."
@@ -134,7 +134,7 @@ class Bracket:
             )
         ends = "the ends coincide: one equilibrium" if self.coincide else "the ends differ: at least two equilibria"
         if not self.coincide and (self.rising.tied or self.falling.tied):
-            ends += " if actions that only rounding parts are equally good"
+            ends += " (provided that actions whose values differ by rounding alone are equally good)"
         if self.complementarity is not None and self.complementarity.holds:
             reach = "reached from every law" if self.coincide else "all others lie between them"
             return (

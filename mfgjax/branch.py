@@ -81,8 +81,8 @@ def branch(
 
     Solving anew at every value would jump where the path folds back, and miss the equilibria in between. Here
     the path is followed in its arclength (pseudo-arclength continuation), so folds are ordinary points of it. What
-    lies closer together than the points of the path, such as two folds between two of them, is sought where the
-    tangents hint at it, and may else be missed: raise `resolution`.
+    lies closer together than the points of the path, such as two folds between two of them, is searched for
+    where the tangents hint at it, and may otherwise be missed: raise `resolution`.
 
     Args:
       game: the physics, at any value of the parameter.
@@ -248,7 +248,7 @@ def _about(bifurcations: np.ndarray, tracer: Tracer) -> list[str]:
     return [
         f"An eigenvalue of the derivative crosses 1 near {where}, where the path does not turn: a bifurcation, of "
         "which the kind was not found out. As a rule other equilibria, which are not on this path, meet it there (a "
-        "pitchfork or a transcritical point), or pass by so closely that it may have gone over to theirs."
+        "pitchfork or a transcritical point), or pass so closely that this path may have switched to theirs."
     ]
 
 

@@ -61,7 +61,7 @@ class Hysteresis:
     def apart(self, distance: float = 1e-6) -> np.ndarray:
         """Return the values at which the two ways keep mean fields farther apart than `distance` and both errors.
 
-        So far as the errors, estimates by the residuals, are right there are at least two equilibria.
+        The errors are estimated from the residuals. Where they are right, there are at least two equilibria.
         """
         least = _checks.number_in("distance", distance, 0, 1, "(0, 1)")
         return self.values[self.distance > np.fmax(least, self.error.sum(axis=0))]

@@ -24,7 +24,7 @@ class MultiStart:
     """The different equilibria that were reached.
 
     Attributes:
-      equilibria: one of each, those that were reached most often first; "different" as far as the residuals tell.
+      equilibria: one of each, those that were reached most often first.
       counts: how many starts reached each.
       num_starts: how many there were.
       num_failed: how many of them reached none.
@@ -64,10 +64,10 @@ def multi_start(
       seed: of the random starts.
       solver: the method; None for `Auto()`.
       distance: mean fields closer than this are taken for one equilibrium, in total variation, in (0, 1), and so are
-        those joined by a chain of such. None: those that are no farther apart than both may be off, by their residuals
-        (to first order, four times over; 0.01 where 1 is an eigenvalue of DΓ), so that neither two equilibria next to
-        a fold are merged, nor one is counted twice that was found inexactly. Where exploitability is the criterion, as
-        for `Greedy`, nothing tells how far off they are: then 1e-4.
+        those joined by a chain of such. None: the sum of the possible errors of the two, so that two equilibria next to
+        a fold are not merged, and one that was found inexactly is not counted twice. The error is estimated as four
+        times the first-order error that the residual implies (0.01 where 1 is an eigenvalue of DΓ). Where
+        exploitability is the criterion, as for `Greedy`, there is no such estimate: then 1e-4.
       max_steps: most steps of the solver from each start.
 
     Returns:

@@ -36,7 +36,7 @@ def solve(
     max_steps: int | None = None,
     throw: bool = True,
 ) -> Equilibrium:
-    """Find an equilibrium: a mean field μ = Γ(μ) that the response to it generates, or keeps, in a stationary game.
+    """Find an equilibrium: a mean field that the response to it generates; in a stationary game: leaves unchanged.
 
     Works alike eagerly, inside `jit` and under `vmap`. Its derivatives with respect to every array in game
     and response are those of the equation (implicit), forward and reverse, of any order; they hold also
@@ -130,7 +130,7 @@ def _with_schedule(solver: AbstractSolver | Auto) -> AbstractSolver | Auto:
 
 
 def game_and_response(game: object, response: object) -> tuple[FiniteHorizonGame | StationaryGame, AbstractResponse]:
-    """Return both, or refuse what is of another kind."""
+    """Check that `game` and `response` are of supported types and return them."""
     if not isinstance(game, FiniteHorizonGame | StationaryGame):
         raise ValueError(f"`game` must be a `FiniteHorizonGame` or a `StationaryGame`; got {type(game).__name__}.")
     if not isinstance(response, AbstractResponse):

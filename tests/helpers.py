@@ -98,11 +98,6 @@ def random_flow(rng, joint=False):
     return flow.reshape(T, S, A) if joint else flow
 
 
-def random_tree(rng, tree):
-    """Standard normal numbers in the shapes of the floating leaves of a tree."""
-    return jax.tree.map(lambda x: jnp.asarray(rng.standard_normal(x.shape), x.dtype), tree)
-
-
 # --- kernels ------------------------------------------------------------------------------------------
 
 

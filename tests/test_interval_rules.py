@@ -58,10 +58,6 @@ RULES = {
 }
 
 
-def of_boxes(function):
-    return eqx.filter_jit(lambda low, high: range_of(function, Interval(low, high), entrywise=True))
-
-
 @pytest.mark.parametrize("name", RULES)
 def test_ranges_hold_all_sampled_values_and_difference_quotients(name, rng):
     function, oracle = RULES[name]

@@ -1,5 +1,8 @@
 """Equilibria from many starts."""
 
+import equinox as eqx
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from helpers import assert_close
@@ -66,3 +69,29 @@ def test_starts_that_fail_are_counted_and_wrong_arguments_are_named():
             mfg.multi_start(game, response, **arguments)
     with pytest.raises(ValueError, match="`response` must be a response"):
         mfg.multi_start(game, 3.0)
+
+
+class Crowd(eqx.Module):
+    """−weight μ(s), and `field` more in state 1, for one game or with a last axis of lanes."""
+
+    weight: jax.Array
+    field: jax.Array
+    takes_lanes = True
+
+    def __call__(self, t, mean_field):
+        return (-self.weight * mean_field).at[1].add(self.field)[:, None]
+
+
+def test_a_reward_that_takes_lanes_is_traced_for_one_game_and_mapped():
+    """Whoever moves goes where the last reward draws them: μ_1(1) = x = σ(β (weight (1 − 2x) + field))."""
+    weight, field, beta = 2.0, 0.5, 1.5
+    low, high = 0.0, 1.0
+    for _ in range(60):
+        x = (low + high) / 2
+        low, high = (x, high) if 1 / (1 + np.exp(-beta * (weight * (1 - 2 * x) + field))) > x else (low, x)
+    game = mfg.FiniteHorizonGame(
+        mfg.MovesKernel([[0, 1], [1, 0]]), Crowd(jnp.asarray(weight), jnp.asarray(field)), [0.9, 0.1], 1
+    )
+    found = mfg.multi_start(game, mfg.EntropyRegularized(beta), 4)
+    assert len(found.equilibria) == 1
+    assert_close(found.equilibria[0].mean_field[1, 1], x, atol=1e-9)

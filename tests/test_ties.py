@@ -107,7 +107,7 @@ def test_a_bracket_of_a_game_of_ties_has_the_smallest_and_the_largest_actions_at
     assert_close(found.distance, np.abs(least - greatest).sum() / 2, atol=1e-10)
     assert found.rising.tied and found.falling.tied and found.rising.gap == np.inf
     assert not found.coincide and found.certificate.startswith("holds")
-    assert "at least two equilibria if actions that only rounding parts are equally good" in found.certificate
+    assert "at least two equilibria (provided that actions whose values differ by rounding alone" in found.certificate
 
 
 def values_by_hand(plain, kernel, reward):

@@ -11,12 +11,11 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
+from .._equations import CALLS, bind, called
 from .._typing import Array
 from ..kernels import AbstractKernel
 from ..model import FiniteHorizonGame
 from .paths import any_mean_field
-from .programs import CALLS
-from .structural import bind
 
 _RULES = ("stop_gradient", "custom_jvp_call", "custom_vjp_call")
 _STEPS = ("floor", "ceil", "round", "sign", "rem", "nextafter", "reduce_precision")
@@ -65,16 +64,11 @@ def _evaluate(jaxpr: Any, consts: Sequence[Any], arguments: Sequence[Any]) -> li
         if equation.primitive.name == "stop_gradient":
             outputs = inputs
         elif equation.primitive.name in CALLS:
-            outputs = _evaluate(*_inner(equation), inputs)
+            outputs = _evaluate(*called(equation), inputs)
         else:
             outputs = bind(equation, inputs)
         known.update(zip(equation.outvars, outputs, strict=True))
     return [read(atom) for atom in jaxpr.outvars]
-
-
-def _inner(equation: Any) -> tuple[Any, Sequence[Any]]:
-    inner = equation.params.get("call_jaxpr", equation.params.get("jaxpr"))
-    return (inner.jaxpr, inner.consts) if hasattr(inner, "consts") else (inner, ())
 
 
 def _programs(equation: Any) -> list[Any]:
@@ -102,7 +96,7 @@ def _trouble(jaxpr: Any, moves: Sequence[bool]) -> tuple[str, list[bool]]:
         if name == "custom_vjp_call":
             why = "it brings a rule of its own, and none for derivatives forward (`custom_vjp`)"
         elif name in CALLS:
-            why, outputs = _trouble(_inner(equation)[0], inputs)
+            why, outputs = _trouble(called(equation)[0], inputs)
         else:
             why = _trouble_of(equation, name)
         if why:

@@ -11,12 +11,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from .._equations import CALLS, bind, called
 from .._program import depends
 from .._typing import Array
 from .entrywise import ENTRYWISE
 from .intervals import Interval, point
 from .ranges import NotDerivable, Range, constant, sure
-from .structural import STRUCTURAL, bind
+from .structural import STRUCTURAL
 
 
 def range_of(function: Callable[[Array], Array], box: Interval, *, entrywise: bool = False) -> Range:
@@ -70,16 +71,10 @@ def _evaluate(jaxpr: Any, consts: Sequence[Any], arguments: Sequence[Any], rules
     return [read(atom) for atom in jaxpr.outvars]
 
 
-CALLS = ("jit", "pjit", "closed_call", "core_call", "custom_jvp_call", "custom_vjp_call", "checkpoint", "remat2")
-"""Primitives that evaluate a program of their own."""
-
-
 def _apply(equation: Any, inputs: list[Any], rules: dict[str, Callable]) -> list[Any]:
-    name, params = equation.primitive.name, equation.params
+    name = equation.primitive.name
     if name in CALLS:
-        inner: Any = params.get("call_jaxpr", params.get("jaxpr"))
-        program, consts = (inner.jaxpr, inner.consts) if hasattr(inner, "consts") else (inner, ())
-        return _evaluate(program, consts, inputs, rules)
+        return _evaluate(*called(equation), inputs, rules)
     if not any(isinstance(x, Range) for x in inputs):
         return bind(equation, inputs)
     if name == "mul" and equation.invars[0] is equation.invars[1]:

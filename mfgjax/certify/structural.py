@@ -4,21 +4,16 @@ A rule is a function of the equation of a program and its inputs: `Range`s, or a
 field.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
+from .._equations import bind
 from .._typing import Array
 from .intervals import Interval, total
 from .ranges import NotDerivable, Range, lift
-
-
-def bind(equation: Any, inputs: Sequence[Any]) -> list[Any]:
-    """Return what the primitive of an equation makes of arrays."""
-    result = equation.primitive.bind(*inputs, **equation.params)
-    return list(result) if equation.primitive.multiple_results else [result]
 
 
 def _dot_general(equation: Any, inputs: list[Any]) -> Range:

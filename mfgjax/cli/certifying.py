@@ -245,7 +245,7 @@ def summary(report: Report, found: Equilibrium) -> str:
         iteration = f"iteration converges from near the one found (rate {rate})"
     elif solved and radius.word == "fails":
         critical = float(report["critical_beta"].threshold)
-        known, tried = f"; for β < {shown(critical)} it does", ", as far as points were tried"
+        known, tried = f"; for β < {shown(critical)} it does", ", at the values of β that were tried"
         known, tried = (known, tried) if critical < float(report.beta) else ("", "")
         iteration = f"plain iteration does not settle at the one found (rate {rate}{known}){tried}"
     if report["distance"].word == "holds":

@@ -51,20 +51,20 @@ def learn(
     memory: Annotated[
         Memory | None,
         typer.Option(
-            help="Of online-tmfq: older moves count less, or are forgotten at each step, as printed. "
+            help="Of online-tmfq: older moves count less, or are forgotten at each step, as in the paper. "
             "[dim]Default: running.[/dim]",
             show_default=False,
         ),
     ] = None,
     replays: Annotated[
         int | None,
-        whole("Of online-tmfq: so many updates of TQ-learning at each step, as printed, in place of value iteration."),
+        whole("Of online-tmfq: this many updates of TQ-learning at each step, as in the paper, not value iteration."),
     ] = None,
     restart: Annotated[
-        bool, typer.Option("--restart", help="Of tmfq: values begin anew in each population, as printed.")
+        bool, typer.Option("--restart", help="Of tmfq: values begin anew in each population, as in the paper.")
     ] = False,
     tolerance: Annotated[
-        float | None, real("Of tmfq: stop in a population once an update is smaller than this, as printed.")
+        float | None, real("Of tmfq: stop in a population once an update is smaller than this, as in the paper.")
     ] = None,
     initial_q: Annotated[
         float | None, real("Q_0 of tmfq, online-tmfq, iql and mfq for all states and actions. [dim]Default: 0.[/dim]")

@@ -35,12 +35,12 @@ class Sensitivity(eqx.Module):
       labels: names of states and actions, for the table.
       action_gap: of a trembling equilibrium, whose choices are held: by how much the best action beats the next, in
         the state where that is least, in units of reward; infinite where nobody has a choice. None for smooth ones.
-      gap_error: by how much rounding and what is left of the residual may put `action_gap` off, likewise.
-      laws: places of the arrays whose rows are probabilities, or their logs. The derivative d_i of an entry p_i is per
-        unit of the row's mass that is drawn from all of the row in proportion and put on i, p → (1 − h) p + h e_i: p_i
-        itself grows by (1 − p_i) h, so that per unit of p_i, the others shrinking in proportion, it is d_i/(1 − p_i).
-        What moves from j to i changes the quantity by d_i − d_j per unit, and a change v of sum 0 by Σ_i d_i v_i. For
-        logs it is per unit of log p_i before the row is normalised.
+      gap_error: the error of `action_gap` that rounding and the remaining residual may cause, in units of reward.
+      laws: places of the arrays whose rows are probabilities, or their logs. There d_i is the derivative along
+        p → (1 − h) p + h e_i at h = 0: a mass h is taken from all entries of the row in proportion, and added to entry
+        i. Since p_i grows by (1 − p_i) h, the derivative per unit of p_i itself, while the others shrink in proportion,
+        is d_i/(1 − p_i). Moving mass from j to i changes the quantity by d_i − d_j per unit, and a change v of sum 0 by
+        Σ_i d_i v_i. For logs the derivative is per unit of log p_i before the row is normalised.
     """
 
     value: Scalar
@@ -116,9 +116,9 @@ class Sensitivity(eqx.Module):
         shown = [place for place in self.laws if any(name.startswith(f"{place}[") for name, _, _ in rows)]
         if shown:
             lines.append(
-                f"In {', '.join(shown)} rows sum to 1: derivatives are per unit of the row's mass put on an entry, "
-                "drawn from all of the row in proportion (per unit of a probability p itself, divide by 1 − p); "
-                "of log p before the row is normalised."
+                f"In {', '.join(shown)} rows sum to 1: derivatives are per unit of mass that is taken from all of the "
+                "row in proportion and added to an entry (per unit of a probability p itself, divide by 1 − p); those "
+                "of logs are per unit of log p before the row is normalised."
             )
         if self.gap_text:
             lines.append(self.gap_text)

@@ -26,8 +26,9 @@ class GMBL(AbstractLearner):
     The TQ-values of the estimated kernel are found exactly, and the population moves by it, too: no further draws.
 
     Args:
-      num_samples: n ≥ 1, draws of each pair at each step. Few bias the population, as the largest of noisy values is
-        taken: on Infection Spread at c_f = 0.3 mean health, 13.78, is 1.30 high with 100, and 0.08 with 1,000.
+      num_samples: n ≥ 1, draws of each pair at each step. With few draws the population is biased, because the policy
+        takes the largest of noisy values: on Infection Spread at c_f = 0.3 mean health, 13.78, is 1.30 too high with
+        100 draws, and 0.08 with 1,000.
 
     Raises:
       ValueError: if an argument is out of range, naming it.

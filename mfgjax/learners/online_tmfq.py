@@ -38,7 +38,7 @@ class OnlineTMFQ(AbstractLearner):
 
     Args:
       num_agents: I ≥ 1.
-      memory: "running": moves k steps ago count decay^k; "reset": those of this step alone, as printed, which with
+      memory: "running": moves k steps ago count decay^k; "reset": only those of this step, as in the paper, which with
         1,000 agents misses rare pairs and is biased low: on Infection Spread at c_f = 0.3 mean health, 13.78, by 2.9;
         a running memory by 0.2.
       decay: of a running memory, in [0, 1]; None: 0.98.

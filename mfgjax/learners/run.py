@@ -102,7 +102,7 @@ def run(
     num_steps, num_seeds = count("num_steps", num_steps), count("num_seeds", num_seeds)
     seed = seed_number(seed)
     if resume is not None and initial is not None:
-        raise ValueError("`initial` is without effect with `resume`, which goes on from where a run ended.")
+        raise ValueError("`initial` is without effect with `resume`, which continues from where a run ended.")
     law = np.asarray(game.initial if initial is None else _checks.as_numbers("initial", initial))
     _checks.shape_is("initial", law, [(game.num_states,)], "states")
     _checks.distribution("initial", law)

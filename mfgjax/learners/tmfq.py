@@ -30,7 +30,7 @@ class TMFQ(AbstractLearner):
 
         Q(s_t,a_t) ← (1 − α) Q(s_t,a_t) + α (r(s_t,a_t,z_k) + γ G(Q)(s_{t+1})),   a_t ~ π_Q^ε(s_t),   t < T₀
 
-    then z_{k+1} = Next-MF(z_k, π_Q^ε). The agent starts in a state drawn from z_0. Algorithm 2 as printed is
+    then z_{k+1} = Next-MF(z_k, π_Q^ε). The agent starts in a state drawn from z_0. Algorithm 2 of the paper is
     `TMFQ(tolerance=ε₁, restart=True)`.
 
     Args:
@@ -38,9 +38,9 @@ class TMFQ(AbstractLearner):
       num_samples: M ≥ 1, draws of Next-MF.
       stratified: draw them from strata.
       rate: α as a callable of the number of visits of the pair, such as an optax schedule; None: n^−0.77.
-      decay: share of the visits that counts on in the next population, in [0, 1]; None: 0.98. With 0 they are counted
-        anew, and the first visit replaces what was known: on Infection Spread at c_f = 0.3 mean health, 13.78, is then
-        1.24 low with 10,000 updates and 0.73 with 30,000; with 0.98 it is within 0.1.
+      decay: factor on the numbers of visits each time the population moves, in [0, 1]; None: 0.98. With 0 visits are
+        counted anew, and the first one replaces what was learned before: on Infection Spread at c_f = 0.3 mean health,
+        13.78, is then 1.24 too low with 10,000 updates and 0.73 with 30,000; with 0.98 it is within 0.1.
       initial_q: Q₀, one number or a table `[S, A]`.
       restart: begin in each population with Q₀, no visits and a state drawn from z_k, in place of going on with what
         the last population has left.

@@ -15,13 +15,13 @@ from .base import AbstractGame
 from .parts import (
     Axes,
     axes_of,
+    axes_of_kernel,
     booleans,
     check_kernel_values,
     common_precision,
     existing_actions,
     in_one_precision,
     kernel_axes,
-    kernel_of,
     names_of,
     without_missing,
 )
@@ -45,8 +45,8 @@ class FiniteHorizonGame(AbstractGame):
         `(t, mean_field) -> [S, A]` with t a traced int32 in 0..H; A may be 1 where all actions earn the same.
       initial: law of the states at time 0, `[S]`.
       horizon: H ≥ 1.
-      available: which actions exist where, booleans `[S, A]` or `[H+1, S, A]`; None: all, but for those of which a
-        table of moves says that they lead nowhere (−1 in `MovesKernel`, a row of zeros in an array).
+      available: which actions exist where, booleans `[S, A]` or `[H+1, S, A]`; None: all, except those that lead
+        nowhere in a table of moves (−1 in `MovesKernel`, a row of zeros in an array).
       discount: γ in (0, 1], per step.
       observes: what `mean_field` is in rewards and kernels: "states", the law `[S]` of the states, or
         "state_actions", the joint law `[S, A]` of states and actions at that time.
@@ -59,12 +59,12 @@ class FiniteHorizonGame(AbstractGame):
     brought to the game's precision in the same way, and do not change it.
 
     Tables of pandas and xarray are aligned by label with `state_labels` and `action_labels` (by default the numbers
-    0, 1, ...); those without labels of their own are taken by position. Callables are tried at every time, at a few
-    mean fields; where they read an array outside its entries, which JAX does not notice, they are refused.
+    0, 1, ...); those without labels of their own are taken by position. Callables are evaluated at every time, at a
+    few mean fields; if they depend on a read outside an array, which JAX does not report, they are refused.
 
-    Functions are traced anew at each call of `solve`, `sweep` and the like: what they read from outside is what it is
-    then, and can be differentiated. Parameters that one wants to sweep, or to name, live in an `equinox.Module` with
-    `__call__`, as arrays or floating numbers.
+    Functions are traced anew at each call of `solve`, `sweep` and the like. What they read from outside has the value
+    that it has at that call, and gradients go through it. Parameters to be swept or named are fields of an
+    `equinox.Module` with `__call__`, as arrays or floating numbers.
 
     Raises:
       ValueError: naming the field, the first offending place and its value.
@@ -111,7 +111,7 @@ class FiniteHorizonGame(AbstractGame):
         _checks.shape_is("initial", law, [(None,)], "states")
         discount = _checks.scalar_in("discount", discount, 0, 1, "(0, 1]")
         if not isinstance(kernel, AbstractKernel) and not callable(kernel):
-            kernel = DenseKernel(_checks.as_numbers("kernel", kernel, axes=kernel_of(states, actions)))
+            kernel = DenseKernel(_checks.as_numbers("kernel", kernel, axes=axes_of_kernel(states, actions)))
         if not callable(reward):
             table = _checks.as_numbers("reward", reward, axes=(states, actions))
             _checks.shape_is("reward", table, [(None,) * 2, (None,) * 3], "states, actions; or times, states, actions")

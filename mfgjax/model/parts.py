@@ -39,7 +39,7 @@ def axes_of(state_labels: Any, action_labels: Any) -> tuple[Axis, Axis]:
     return _axis("state", state_labels), _axis("action", action_labels)
 
 
-def kernel_of(states: Axis, actions: Axis) -> tuple[Axis, Axis, Axis]:
+def axes_of_kernel(states: Axis, actions: Axis) -> tuple[Axis, Axis, Axis]:
     """Return the axes of a kernel as a table."""
     return states, actions, states._replace(word="next_state")
 
@@ -94,7 +94,7 @@ def without_missing(reward: Any, available: Any) -> Any:
 
 
 def existing_actions(kernel: Any) -> np.ndarray | None:
-    """Return which actions lead somewhere by a table of the moves, `[S, A]`; None: all do, or it is not known."""
+    """Return which actions lead somewhere according to a table of moves, `[S, A]`; None: all do, or it is not known."""
     if isinstance(kernel, MovesKernel):
         moves = np.asarray(kernel.leads)[None]
     elif isinstance(kernel, DenseKernel | SuccessorKernel) and not _checks.is_traced(kernel):
@@ -108,8 +108,8 @@ def existing_actions(kernel: Any) -> np.ndarray | None:
         t, s, a = changes[0]
         state = "is not" if moves[t, s, a] else "is"
         raise ValueError(
-            f"`available` must be given: `kernel[{t}, {s}, {a}]` {state} all zero, other than at time 0, which does "
-            "not tell whether the action exists at the last time."
+            f"`available` must be given: `kernel[{t}, {s}, {a}]` {state} all zero, unlike at time 0, so the kernel "
+            "does not tell whether the action exists at the last time."
         )
     rows = moves[0].any(axis=-1)
     _checks.all_true("kernel", rows, rows, "every state needs an action that leads somewhere")

@@ -1,4 +1,4 @@
-"""Callables of users tried at every time, in several populations."""
+"""Evaluate callables of users at every time and in several populations, and refuse values that are wrong."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
@@ -32,7 +32,7 @@ def simple_laws(num_states: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 def check_callables(
     game: AbstractGame, given: AbstractGame, laws: Mapping[str, Any], num_moves: int, num_times: int
 ) -> None:
-    """Refuse callables with values that are none, or that depend on a read outside an array.
+    """Refuse callables with values that are not valid, or that depend on a read outside an array.
 
     Args:
       game: with the callables as programs; its values are known.

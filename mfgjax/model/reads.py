@@ -1,4 +1,4 @@
-"""Reads outside an array, which JAX moves to the nearest entry without a word, in the callables of users.
+"""Reads outside an array, which JAX moves to the nearest entry without a warning, in the callables of users.
 
 A traced program is run once as it is, and again with what is read outside an array replaced by other numbers: where
 the result changes, it depends on such a read. A read that is thrown away, `jnp.where(t < 5, table[t], 0)`, is none.

@@ -1,8 +1,8 @@
 """Rewards that pair an agent with the population, and fixed tables.
 
 A callable whose class says `takes_lanes = True` works also where its arrays, the mean field, or both carry a
-trailing axis of lanes (many games at once); others are mapped over the lanes. That goes for rewards, and for kernels
-given as callables that return kernel objects.
+trailing axis of lanes (many games at once); others are mapped over the lanes. This holds for rewards, and for kernels
+given as callables that return kernel objects, in `sweep` and `solve_batch`; elsewhere a user's callable is mapped.
 """
 
 from collections.abc import Callable

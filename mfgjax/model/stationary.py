@@ -15,13 +15,13 @@ from .base import AbstractGame
 from .parts import (
     Axes,
     axes_of,
+    axes_of_kernel,
     booleans,
     check_kernel_values,
     common_precision,
     existing_actions,
     in_one_precision,
     kernel_axes,
-    kernel_of,
     names_of,
     without_missing,
 )
@@ -48,18 +48,18 @@ class StationaryGame(AbstractGame):
         earn the same.
       discount: γ in (0, 1), per step.
       initial: the law `[S]` from which iterations start; None: uniform.
-      available: which actions exist where, booleans `[S, A]`; None: all, but for those of which a table of moves
-        says that they lead nowhere (−1 in `MovesKernel`, a row of zeros in an array).
+      available: which actions exist where, booleans `[S, A]`; None: all, except those that lead nowhere in a table
+        of moves (−1 in `MovesKernel`, a row of zeros in an array).
       observes: what z is in rewards and kernels: "states", the law `[S]` of the states, or "state_actions", the
         joint law `[S, A]` of states and actions.
       state_labels: names of the states, for tables and pictures.
       action_labels: names of the actions.
 
     Precision and labels are treated as in `FiniteHorizonGame`, and functions are traced anew at each call as there.
-    Parameters that one wants to sweep, or to name, live in an `equinox.Module` with `__call__`, as arrays or floating
-    numbers. Callables are tried at the initial law, at the uniform one, and with everybody in the first or in the last
-    state, and refused where they read an array outside its entries; rows that are no probabilities elsewhere end as the
-    result `not_stochastic`.
+    Parameters to be swept or named are fields of an `equinox.Module` with `__call__`, as arrays or floating numbers.
+    Callables are evaluated at the initial law, at the uniform one, and with everybody in the first or in the last
+    state; if they depend on a read outside an array, they are refused. Where rows are no probabilities at the law that
+    `solve` reaches, the result is `not_stochastic`.
 
     Raises:
       ValueError: naming the field, the first offending place and its value.
@@ -101,7 +101,7 @@ class StationaryGame(AbstractGame):
         discount = _checks.scalar_in("discount", discount, 0, 1, "(0, 1)")
         states, actions = axes_of(state_labels, action_labels)
         if not isinstance(kernel, AbstractKernel) and not callable(kernel):
-            kernel = DenseKernel(_checks.as_numbers("kernel", kernel, axes=kernel_of(states, actions)))
+            kernel = DenseKernel(_checks.as_numbers("kernel", kernel, axes=axes_of_kernel(states, actions)))
         if not callable(reward):
             table = _checks.as_numbers("reward", reward, axes=(states, actions))
             _checks.shape_is("reward", table, [(None,) * 2], "states, actions")

@@ -19,7 +19,7 @@ AGENTS = (100, 500, 1_000, 5_000)
 INFECTION_TASKS = 5 * len(COMPARED) + 2 + len(ALL) - len(COMPARED) + len(AGENTS) - 1
 WHY_BELOW = (
     "IQL and MFQ: with Q_0 = 0 and positive rewards what an agent tried first looks best, so after a few hundred steps "
-    "the tie rule decides where they are"
+    "they depend strongly on the tie rule"
 )
 
 

@@ -40,8 +40,8 @@ class AbstractResponse(eqx.Module):
     ) -> Backup:
         """Return the values of the states at time t and the policy there, given the action values.
 
-        A response that jumps takes actions within `band`, `[*batch]`, of the best one for equally good: it is what
-        rounding alone does to differences of q. Its values are those of the best action, whatever the band.
+        A response that jumps treats actions within `band`, `[*batch]`, of the best one as equally good: the library
+        gives it the size of rounding in differences of q. Its values are those of the best action, whatever the band.
         """
 
     @abstractmethod

@@ -16,7 +16,7 @@ class Greedy(AbstractByBackup):
 
         V(s) = max_a Q(s,a),   π(·|s) = 1 at the first (or last) maximiser
 
-    Action values that differ by no more than rounding explains count as equal.
+    Action values whose difference rounding alone explains count as equal.
 
     Args:
       tie: which maximiser is taken, "smallest" or "largest" index.

@@ -24,8 +24,8 @@ class Auto:
     damped iteration, which is cheap and settles many games that are not monotone; then continuation in β
     along the path of equilibria, through folds, which costs more a step and settles the rest. `Greedy`: the
     path of regularised equilibria as β → ∞, then fictitious play, then proximal mirror descent. `Trembling` and
-    `EpsilonGreedy` in stationary games: plain iteration (T-BR), then Newton's method, then strong damping, then, up to
-    some hundred pairs of a state and an action, mixtures of best actions; with a finite horizon fictitious play.
+    `EpsilonGreedy` in stationary games: plain iteration (T-BR), then Newton's method, then strong damping, then
+    mixtures of best actions, up to S (A + 3) = 640; with a finite horizon fictitious play.
     Outside `jit` the later methods are compiled only when they are needed.
 
     Args:
