@@ -160,7 +160,7 @@ def trace(function: Callable, *arguments: Any, dtype: Any = None) -> TracedFunct
     lifted = [variable for variable, _ in (*lift.constants, *lift.numbers)]
     jaxpr = _rebuilt(closed.jaxpr, [*inputs[:count], *lifted, *inputs[count:]], outputs, equations)
     program = _shared(Program((_key(jaxpr), len(lift.constants), structure), jaxpr, structure))
-    numbers = jnp.asarray(np.array([value for _, value in lift.numbers], floating or np.float32))
+    numbers = _copied(np.array([value for _, value in lift.numbers], floating or np.float32))
     return TracedFunction(jax.tree.map(_copied, arrays), tuple(_copied(x) for _, x in lift.constants), numbers, program)
 
 

@@ -169,10 +169,11 @@ def test_what_failed_is_hatched_up_to_half_way_and_named_with_its_range(example)
 
 
 def test_each_way_to_fail_has_a_hatching_of_its_own():
-    dataset = made(dims=("beta",), sizes=(14,))
-    dataset["result_code"] = ("beta", np.repeat(np.arange(7), 2))
+    count = len(mfg.RESULTS)
+    dataset = made(dims=("beta",), sizes=(2 * count,))
+    dataset["result_code"] = ("beta", np.repeat(np.arange(count), 2))
     figure = plot_phase(dataset)
-    assert len(hatched(figure.axes[0])) == 6
+    assert len(hatched(figure.axes[0])) == count - 1
     names = [result.name for result in mfg.RESULTS if result]
     assert [text.split(":")[0] for text in legend_of(figure)[5:]] == names
     assert len(png(figure)) > 10_000

@@ -287,8 +287,8 @@ def test_functions_written_anew_that_do_the_same_are_the_same_sweep(programmed):
 @pytest.mark.parametrize(
     ("numbers", "word"),
     [
-        ({"pay": 0.6}, "the program of the game"),
-        ({"crowd": 0.3}, "the program of the game"),
+        ({"pay": 0.6}, "the game"),
+        ({"crowd": 0.3}, "the game"),
         ({"share": 2.5}, "the outputs"),
         ({"flow": 3.5}, "the outputs"),
         ({"rate": 0.4}, "the solver"),

@@ -177,7 +177,8 @@ def sensitivity(
                 "derivative with choices held. Use `Auto()` or `Picard()`."
             )
         played = respond(fixed_game, pure.mean_field, fixed_response).policy
-        if not bool(jnp.abs(played - pure.policy).max() <= 1e-6):
+        is_same = jnp.abs(played - pure.policy).max() <= 1e-6
+        if not _checks.is_traced(is_same) and not bool(is_same):
             raise ValueError(
                 "the equilibrium found splits the population between actions that are equally good: it has no "
                 "derivative with choices held. `EntropyRegularized` is a smooth alternative."

@@ -81,7 +81,7 @@ class AbstractGame(eqx.Module):
         if getattr(self.reward, "takes_lanes", False) or pay.shape[1] < self.num_actions:
             return pay
         # a derivative would multiply what is not finite at an action that does not exist by 0
-        return jnp.where(jnp.isfinite(pay) | self.available_at(t), pay, 0)
+        return jnp.where(self.available_at(t), pay, 0)
 
     def available_at(self, t: Scalar) -> Array:
         """Return which actions exist at time t, `[S, A]`."""

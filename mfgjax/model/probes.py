@@ -21,6 +21,9 @@ from .rewards import TableReward
 _MOST_ENTRIES = 2**25
 """Numbers up to which everything is tried everywhere; beyond, later laws are tried at the first and the last time."""
 
+_MOST_TIMES = 2**16
+"""Times at which anything is tried; of a longer horizon as many, evenly spaced."""
+
 
 def simple_laws(num_states: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return the laws with all in the first state, uniform, and with all in the last state."""
@@ -51,7 +54,8 @@ def _check(game: AbstractGame, given: AbstractGame, name: str, laws: Mapping[str
     words, table = list(laws), np.stack([np.asarray(law) for law in laws.values()])
     entries = game.num_states * game.num_actions * (game.num_states if name == "kernel" else 1)
     everywhere = num_times * len(words) * entries <= _MOST_ENTRIES
-    times, which = np.meshgrid(np.arange(num_times), np.arange(len(words)), indexing="ij")
+    asked = np.unique(np.linspace(0, num_times - 1, min(num_times, _MOST_TIMES)).astype(np.int64))
+    times, which = np.meshgrid(asked, np.arange(len(words)), indexing="ij")
     kept = (which == 0) | everywhere | (times == 0) | (times == num_times - 1)
     times, which = times[kept].astype(np.int32), which[kept].astype(np.int32)
     with _known_values():

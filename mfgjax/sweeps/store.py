@@ -165,7 +165,8 @@ class Store:
                 continue
             size = int(np.prod(about["chunks"], dtype=int)) * np.dtype(about["dtype"]).itemsize
             for file in sorted(folder.iterdir()):
-                if not file.name.startswith(".") and file.stat().st_size != size:
+                # what was being written when the sweep was killed has another name
+                if re.fullmatch(r"\d+(\.\d+)*", file.name) and file.stat().st_size != size:
                     raise ValueError(
                         f"`out` is {self.path}, in which the file {file.relative_to(self.path)} is damaged: it has "
                         f"{file.stat().st_size:,} bytes of {size:,}. Give another folder, or delete that one."
