@@ -148,6 +148,26 @@ def test_all_numbers_of_one_game_are_of_one_moment():
     np.testing.assert_allclose(lanes.mean_field[-1, 1], by_loops(3.0), atol=1e-9)
 
 
+@pytest.mark.parametrize("name", READERS)
+def test_maps_of_a_game_are_of_the_same_moment_as_its_equilibria(name):
+    """JAX remembers what users jitted and bodies of loops, outside of `jit`, too."""
+    game = game_with(READERS[name])
+
+    def numbers(of):
+        found = mfg.solve(game, RESPONSE)
+        flow, policy = found.mean_field, found.policy
+        again = (mfg.mean_field_map(of, RESPONSE)(flow), mfg.respond(of, flow, RESPONSE).policy)
+        gain, value = mfg.exploitability(of, policy, RESPONSE), mfg.policy_value(of, policy, flow, RESPONSE)
+        return again, (flow, policy), gain, value - flow[0] @ found.values[0]
+
+    for toll in (0.5, 3.0):
+        OUTSIDE.toll = toll
+        again, found, gain, lost = numbers(game)
+        for one, other in zip(again, found, strict=True):
+            np.testing.assert_allclose(one, other, atol=1e-9)
+        assert abs(gain) < 1e-9 and abs(lost) < 1e-9
+
+
 def test_certificates_are_of_the_reward_as_it_is():
     def steep(t, m):
         return -OUTSIDE.toll * m[:, None]

@@ -15,6 +15,7 @@ from .finite_horizon import FiniteHorizonGame
 from .lanes import LaneGame
 from .operands import mean_field_of, policy_of, response_of
 from .stationary import StationaryGame
+from .traced import trace_game
 
 AnyGame = FiniteHorizonGame | StationaryGame | LaneGame
 
@@ -33,6 +34,14 @@ class BestResponse(NamedTuple):
     log_policy: Float[Array, "T S A"]
     values: Float[Array, "T S"]
     q: Float[Array, "T S A"]
+
+
+def as_now(game: AnyGame) -> AnyGame:
+    """Return the game with the functions of users as programs of what they compute now; see `trace_game`.
+
+    Outside of `jit`, too: JAX remembers what a function computed that the user jitted, and the body of a loop.
+    """
+    return game if isinstance(game, LaneGame) else trace_game(game)
 
 
 def respond(game: AnyGame, mean_field: Array, response: AbstractResponse, start: Array | None = None) -> BestResponse:
@@ -65,6 +74,7 @@ def respond(game: AnyGame, mean_field: Array, response: AbstractResponse, start:
     """
     response = response_of(game, response, "respond(game, mean_field, response)")
     mean_field = mean_field_of(game, mean_field, "respond(game, mean_field, response)")
+    game = as_now(game)
     if game.is_stationary:
         if start is not None:
             _checks.shape_is("start", start, [game.initial.shape], "states")
@@ -104,7 +114,7 @@ def q_operator(
     """
     response = response_of(game, response, "q_operator(game, mean_field, response)")
     mean_field = mean_field_of(game, mean_field, "q_operator(game, mean_field, response)")
-    problem = stationary_maps.decision(game, jnp.asarray(mean_field)[None])
+    problem = stationary_maps.decision(as_now(game), jnp.asarray(mean_field)[None])
 
     def operator(q: Array) -> Array:
         _checks.shape_is("q", q, [problem.available.shape], "states, actions")
@@ -178,6 +188,7 @@ def propagate(game: AnyGame, policy: Float[Array, "... S A"], mean_field: Array 
     Source: Guan et al. (2021), arXiv:2110.07469, eqs. (9), (13); Lee et al. (2021), arXiv:2006.11683, (1), (2).
     """
     policy = policy_of(game, policy, "propagate(game, policy)")
+    game = as_now(game)
     if not game.is_stationary:
         if mean_field is not None:
             raise ValueError(
@@ -224,7 +235,8 @@ def mean_field_map(game: AnyGame, response: AbstractResponse):
 
     def gamma(mean_field: Array) -> Array:
         mean_field = mean_field_of(game, mean_field, "mean_field_map(game, response)(mean_field)")
-        policy = best_policy(game, mean_field, response)
-        return propagate(game, policy, mean_field) if game.is_stationary else propagate(game, policy)
+        now = as_now(game)
+        policy = best_policy(now, mean_field, response)
+        return propagate(now, policy, mean_field) if now.is_stationary else propagate(now, policy)
 
     return gamma

@@ -10,7 +10,7 @@ from ..kernels.base import align
 from ..operators import evaluate
 from ..responses import AbstractResponse, EntropyRegularized, Greedy, Trembling
 from . import stationary_maps
-from .maps import AnyGame, BestResponse, respond, state_law, timed
+from .maps import AnyGame, BestResponse, as_now, respond, state_law, timed
 from .operands import mean_field_of, policy_of
 
 
@@ -60,6 +60,7 @@ def policy_value(game: AnyGame, policy: Array, mean_field: Array, response: Abst
     policy = policy_of(game, policy, call)
     mean_field = mean_field_of(game, mean_field, call)
     _, penalty = criterion_of(game, response, "policy_value")
+    game = as_now(game)
     if game.is_stationary:
         (pi, seen), _ = timed(game, (policy, 2), (mean_field, game.num_seen_axes))
         values, _ = evaluated(game, seen, _simplex.safe_log(pi), penalty)
@@ -126,6 +127,7 @@ def exploitability(
     """
     policy = policy_of(game, policy, "exploitability(game, policy, response)")
     criterion, penalty = criterion_of(game, response, "exploitability")
+    game = as_now(game)
     if not game.is_stationary:
         if mean_field is not None:
             raise ValueError("`mean_field` is for stationary games: with a finite horizon the policy generates it.")
