@@ -417,3 +417,43 @@ def test_a_program_returns_what_the_function_returns_and_its_derivative(name):
     there = [jax.jacfwd(lambda m, g=g: g.reward_at(jnp.int32(2), m))(m) for g in (program, game)]
     np.testing.assert_allclose(*there, rtol=1e-10)
     assert trace_game(game).reward.program is program.reward.program
+
+
+class Turning(mfg.AbstractKernel):
+    """Action 0 stays and action 1 moves; the other way round where the number outside is 1."""
+
+    probabilities: jax.Array
+
+    def at(self, t):
+        return self
+
+    def _rows(self):
+        return jnp.where(OUTSIDE.toll == 1, self.probabilities[0, :, ::-1], self.probabilities[0])
+
+    def expect(self, values):
+        return jnp.tensordot(self._rows(), values, axes=1)
+
+    def push(self, mass):
+        return jnp.tensordot(jnp.moveaxis(self._rows(), 2, 0), mass, axes=2)
+
+    @property
+    def num_states(self):
+        return 2
+
+    @property
+    def num_actions(self):
+        return 2
+
+    @property
+    def num_times(self):
+        return 1
+
+
+def test_a_kernel_of_ones_own_class_is_what_it_is_now():
+    rows = jnp.stack([jnp.eye(2), jnp.eye(2)[::-1]], axis=1)[None]
+    game = mfg.FiniteHorizonGame(Turning(rows), closure(0.7), [0.9, 0.1], 3)
+    turned = mfg.FiniteHorizonGame(mfg.MovesKernel([[1, 0], [0, 1]]), closure(0.7), [0.9, 0.1], 3)
+    straight = game_with(closure(0.7))
+    for number, same in ((0.5, straight), (1.0, turned), (0.5, straight)):
+        OUTSIDE.toll = number
+        np.testing.assert_allclose(mfg.solve(game, RESPONSE).policy, mfg.solve(same, RESPONSE).policy, atol=1e-9)

@@ -114,7 +114,7 @@ def q_operator(
     """
     response = response_of(game, response, "q_operator(game, mean_field, response)")
     mean_field = mean_field_of(game, mean_field, "q_operator(game, mean_field, response)")
-    problem = stationary_maps.decision(as_now(game), jnp.asarray(mean_field)[None])
+    problem = stationary_maps.decision(as_now(game), jnp.asarray(mean_field)[None])  # pyright: ignore[reportArgumentType]
 
     def operator(q: Array) -> Array:
         _checks.shape_is("q", q, [problem.available.shape], "states, actions")

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .. import _checks
-from .._traced import AbstractStandIn, TracedFunction, given_function, keyed, trace
+from .._traced import AbstractStandIn, Program, TracedFunction, given_function, key_of_call, keyed, trace
 from .._typing import Array, Scalar
 from ..kernels import AbstractKernel
 from .base import AbstractGame
@@ -32,6 +32,39 @@ class TracedTheta(AbstractStandIn):
         return jax.vmap(lambda column: self.function(t, column[:, None])[:, 0], in_axes=1, out_axes=1)(x)
 
 
+class KeyedKernel(AbstractKernel, AbstractStandIn):
+    """A kernel of a class of the user's, compiled anew if its methods, or what they read, have changed."""
+
+    kernel: AbstractKernel
+    key: Program = eqx.field(static=True)
+    shown: ClassVar[str] = "kernel"
+
+    @property
+    def probabilities(self) -> Array:  # pyright: ignore[reportIncompatibleVariableOverride]
+        return self.kernel.probabilities
+
+    def at(self, t: Array) -> "KeyedKernel":
+        return KeyedKernel(self.kernel.at(t), self.key)
+
+    def expect(self, values: Array) -> Array:
+        return self.kernel.expect(values)
+
+    def push(self, mass: Array) -> Array:
+        return self.kernel.push(mass)
+
+    @property
+    def num_states(self) -> int:
+        return self.kernel.num_states
+
+    @property
+    def num_actions(self) -> int:
+        return self.kernel.num_actions
+
+    @property
+    def num_times(self) -> int:
+        return self.kernel.num_times
+
+
 def trace_game(game: Game, dtype: Any = None, *, in_lanes: bool = False) -> Game:
     """Return the game with the functions of users in it as programs of what they compute now.
 
@@ -52,7 +85,9 @@ def trace_game(game: Game, dtype: Any = None, *, in_lanes: bool = False) -> Game
     )
     time = jax.ShapeDtypeStruct((), jnp.int32)
     arguments = {"z": seen} if game.is_stationary else {"t": time, "mean_field": seen}
-    if not is_own(kernel):
+    if isinstance(kernel, AbstractKernel) and not is_own(kernel):
+        kernel = KeyedKernel(kernel, _key_of_kernel(kernel, game))
+    elif not is_own(kernel):
         kernel = _traced("kernel", kernel, arguments, dtype, in_lanes)
     if type(reward) is PairwiseReward:
         if not (is_own(reward.L) and is_own(reward.theta)):
@@ -75,10 +110,23 @@ def as_given(game: Game, given: Game) -> Game:
     return eqx.tree_at(lambda g: (g.kernel, g.reward), game, (kernel, reward))
 
 
+def _key_of_kernel(kernel: AbstractKernel, game: AbstractGame) -> Program:
+    def methods(kernel: AbstractKernel, t: Array, values: Array, mass: Array) -> Any:
+        now = kernel.at(t)
+        return now.expect(values), now.push(mass), kernel.probabilities
+
+    S, A = game.num_states, game.num_actions
+    values, mass = jax.ShapeDtypeStruct((S,), game.dtype), jax.ShapeDtypeStruct((S, A), game.dtype)
+    with _checks.explained("kernel", "its arguments", "now"):
+        return key_of_call(methods, kernel, jax.ShapeDtypeStruct((), jnp.int32), values, mass)
+
+
 def is_own(function: Any) -> bool:
     """Tell whether a function is None or the library's own, which reads nothing but its arrays."""
-    if function is None or isinstance(function, AbstractKernel | AbstractStandIn):
+    if function is None or isinstance(function, AbstractStandIn):
         return True
+    if isinstance(function, AbstractKernel):
+        return type(function).__module__.startswith("mfgjax.")
     is_array = [isinstance(leaf, jax.Array | np.ndarray) for leaf in jax.tree.leaves(function)]
     return isinstance(function, eqx.Module) and type(function).__module__.startswith("mfgjax.") and all(is_array)
 
