@@ -17,7 +17,7 @@ from ..model import StationaryGame, is_own, trace_game
 from ..responses import AbstractTrembling
 from ..solve import fit_response
 from .base import AbstractLearner, Task, count, seed_number
-from .sampling import GameSimulator
+from .sampling import GameSimulator, OwnSimulator
 
 
 @dataclasses.dataclass(frozen=True)
@@ -143,7 +143,7 @@ def task_of(
         raise ValueError(f"`simulator` must be a callable (z) -> draw; got {_checks.shorten(simulator)}.")
     fitted: Any = fit_response(game, response)
     game = trace_game(game)
-    return Task(game, fitted, GameSimulator(game) if simulator is None else unshared(simulator))
+    return Task(game, fitted, GameSimulator(game) if simulator is None else OwnSimulator(unshared(simulator)))
 
 
 def with_rates(learner: AbstractLearner) -> AbstractLearner:

@@ -66,6 +66,16 @@ def cumulated(rows: Array) -> Array:
     return jnp.where(possible_after > 0, jnp.cumsum(rows, axis=-1), jnp.inf)
 
 
+class OwnSimulator(eqx.Module):
+    """A simulator of the user's, whose next states are integers of the kind that the states had."""
+
+    simulator: Callable[[Array], Draw]
+
+    def __call__(self, z: Array) -> Draw:
+        draw = self.simulator(z)
+        return lambda key, states, actions: jnp.asarray(draw(key, states, actions)).astype(states.dtype)
+
+
 def draw_actions(key: Array, rows: Array) -> Array:
     """Return one action for each row of a table of policies `[N, A]`."""
     u = jax.random.uniform(key, rows.shape[:1], rows.dtype)

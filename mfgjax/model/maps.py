@@ -112,6 +112,8 @@ def q_operator(
 
     Source: Lee et al. (2021), arXiv:2006.11683, eq. (5) and proposition 1.
     """
+    if not game.is_stationary:
+        raise ValueError("`game` has a finite horizon, but `q_operator` is of a `StationaryGame`: `respond` returns q.")
     response = response_of(game, response, "q_operator(game, mean_field, response)")
     mean_field = mean_field_of(game, mean_field, "q_operator(game, mean_field, response)")
     problem = stationary_maps.decision(as_now(game), jnp.asarray(mean_field)[None])  # pyright: ignore[reportArgumentType]
