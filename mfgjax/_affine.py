@@ -206,8 +206,8 @@ def _quotient(walk: _Walk, equation: Any, inputs: list[Any]) -> list[Affine]:
     if isinstance(y, Affine):
         walk.require(_is_constant(y))
         walk.require(y.size <= 2 * jnp.abs(y.values))  # else rounding of y could be large in proportion
-    values = jax.vmap(lambda *parts: bind(equation, list(parts))[0])(*(_lifted(walk, v).values for v in inputs))
-    top, bottom = _lifted(walk, x), _lifted(walk, y)
+    top, bottom = _two(walk, x, y)
+    values = jax.vmap(lambda *parts: bind(equation, list(parts))[0])(top.values, bottom.values)
     return [Affine(values, top.size / jnp.abs(bottom.values), top.steps + 2 * bottom.steps + 1)]
 
 

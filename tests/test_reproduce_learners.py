@@ -10,11 +10,12 @@ from helpers import assert_close
 
 from mfgjax import learners, reproduce
 
+SHORT = learners.TMFQ(200)
 EFFORT = reproduce.Effort(num_seeds=2, num_steps=6, num_agents=60)
 
 
 def test_infection_spread(tmp_path, monkeypatch):
-    monkeypatch.setattr(reproduce.learners.learners, "TMFQ", lambda *_, **__: learners.TMFQ(200))
+    monkeypatch.setattr(reproduce.learners.learners, "TMFQ", lambda: SHORT)
     monkeypatch.setattr(reproduce.infection, "AGENTS", (30, 60))
     labels = []
     found = reproduce.infection_spread(EFFORT, report=labels.append)
@@ -39,7 +40,7 @@ def test_infection_spread(tmp_path, monkeypatch):
 
 
 def test_mturk_in_double_precision_whatever_jax_is_set_to(tmp_path, monkeypatch):
-    monkeypatch.setattr(reproduce.learners.learners, "TMFQ", lambda *_, **__: learners.TMFQ(200))
+    monkeypatch.setattr(reproduce.learners.learners, "TMFQ", lambda: SHORT)
     with jax.enable_x64(False):
         found = reproduce.mturk(EFFORT)
         (ends,) = found.equilibria()
