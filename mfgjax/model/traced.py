@@ -39,6 +39,9 @@ class KeyedKernel(AbstractKernel, AbstractStandIn):
     key: Program = eqx.field(static=True)
     shown: ClassVar[str] = "kernel"
 
+    def __init__(self, kernel: AbstractKernel, key: Program):
+        self.kernel, self.key = kernel, key
+
     @property
     def probabilities(self) -> Array:  # pyright: ignore[reportIncompatibleVariableOverride]
         return self.kernel.probabilities
