@@ -51,7 +51,7 @@ def as_numbers(name: str, value: object, kind: str = "real numbers", axes: Seque
 
 def on_device(leaf: Any, dtype: Any) -> Any:
     """Return an array, or a Python float, as a JAX array, a floating one in the given precision; else as it is."""
-    if isinstance(leaf, float):
+    if isinstance(leaf, float | np.floating):
         leaf = np.asarray(leaf, dtype)
     if eqx.is_inexact_array(leaf) and leaf.dtype != dtype:
         leaf = leaf.astype(dtype)

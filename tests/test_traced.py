@@ -19,7 +19,7 @@ import pytest
 from helpers import COMPILED
 
 import mfgjax as mfg
-from mfgjax.model import trace_game
+from mfgjax.model import Staged, trace_game
 
 PLACES = np.array([0.0, 1.0])
 RESPONSE = mfg.EntropyRegularized(1.0)
@@ -457,3 +457,23 @@ def test_a_kernel_of_ones_own_class_is_what_it_is_now():
     for number, same in ((0.5, straight), (1.0, turned), (0.5, straight)):
         OUTSIDE.toll = number
         np.testing.assert_allclose(mfg.solve(game, RESPONSE).policy, mfg.solve(same, RESPONSE).policy, atol=1e-9)
+
+
+class Tolled(eqx.Module):
+    """A function of the user's that stands inside of one of the library's, and holds nothing but arrays."""
+
+    places: jax.Array
+
+    def __call__(self, t, x):
+        return OUTSIDE.toll * self.places + x
+
+
+def test_a_module_of_the_user_inside_of_the_librarys_own_is_what_it_is_now():
+    L = mfg.OwnStateInteraction(np.zeros((2, 1)), -np.ones((2, 1)))
+    own = Tolled(jnp.array(PLACES)[:, None])
+    for theta in (own, Staged(own, own, 3)):
+        game = game_with(mfg.PairwiseReward(L, theta))
+        for toll in (0.5, 3.0):
+            OUTSIDE.toll = toll
+            assert share(game) == pytest.approx(by_loops(toll), abs=1e-9)
+        OUTSIDE.toll = 0.5

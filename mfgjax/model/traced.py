@@ -1,5 +1,6 @@
 """Games whose rewards and kernels, where they are functions of users, are traced as they are now."""
 
+import dataclasses
 from typing import Any, ClassVar, TypeVar, cast
 
 import equinox as eqx
@@ -124,14 +125,16 @@ def _key_of_kernel(kernel: AbstractKernel, game: AbstractGame) -> Program:
         return key_of_call(methods, kernel, jax.ShapeDtypeStruct((), jnp.int32), values, mass)
 
 
-def is_own(function: Any) -> bool:
-    """Tell whether a function is None or the library's own, which reads nothing but its arrays."""
-    if function is None or isinstance(function, AbstractStandIn):
+def is_own(part: Any) -> bool:
+    """Tell whether a function is None or the library's own, with all that it holds: it reads nothing but its arrays."""
+    if part is None or isinstance(part, AbstractStandIn | jax.Array | np.ndarray):
         return True
-    if isinstance(function, AbstractKernel):
-        return type(function).__module__.startswith("mfgjax.")
-    is_array = [isinstance(leaf, jax.Array | np.ndarray) for leaf in jax.tree.leaves(function)]
-    return isinstance(function, eqx.Module) and type(function).__module__.startswith("mfgjax.") and all(is_array)
+    if isinstance(part, tuple):
+        return all(map(is_own, part))
+    if not isinstance(part, eqx.Module) or not type(part).__module__.startswith("mfgjax."):
+        return False
+    held = (field.name for field in dataclasses.fields(part) if not field.metadata.get("static", False))
+    return all(is_own(getattr(part, name)) for name in held)
 
 
 def _pairwise(reward: PairwiseReward, arguments: dict[str, Any], dtype: Any, in_lanes: bool) -> PairwiseReward:
