@@ -22,6 +22,7 @@ class RESULTS(enum.IntEnum):
     not_stochastic = 6
     tied = 7
     no_pure_choice = 8
+    not_at_rest = 9
 
 
 _MESSAGES = {
@@ -58,6 +59,11 @@ _MESSAGES = {
         "No equilibrium was found. Where all agents of a state choose the same action, the iteration enters a cycle of "
         "period {period}{apart} and will not settle. No mixture of best actions was found either that leaves its own "
         "population unchanged. Try another `guess`, or the smooth response `EntropyRegularized`."
+    ),
+    RESULTS.not_at_rest: (
+        "The policy met the tolerance, but the population that follows it had not come to rest after 100,000 steps, so "
+        "the mean field is not stationary. Give a kernel that sees no mean field as a table, not as a function; or use "
+        "the smooth response `EntropyRegularized`."
     ),
 }
 

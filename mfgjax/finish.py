@@ -13,7 +13,7 @@ from ._typing import Array
 from .equilibrium import Equilibrium
 from .implicit import fixed_point, refuse_derivative
 from .kernels import AbstractKernel
-from .model import AnyGame, FiniteHorizonGame, LaneGame, StationaryGame, moved_on, respond, seen_distance
+from .model import AnyGame, FiniteHorizonGame, LaneGame, StationaryGame, is_moving, moved_on, respond, seen_distance
 from .model.values import criterion_of, gained
 from .responses import AbstractResponse, Boltzmann, EpsilonGreedy
 from .solvers import Problem
@@ -77,6 +77,8 @@ def finish(
         # ties may fall otherwise here than in the solver; a run of all steps is judged by the default tolerance
         limit = jnp.where(target > 0, target, default_tolerance(game.dtype, is_residual))
         code = jnp.where((code == RESULTS.converged) & (residual > limit), RESULTS.tied, code)
+    if not is_residual:
+        code = jnp.where((code == RESULTS.converged) & is_moving(game, mean_field, policy), RESULTS.not_at_rest, code)
     # adds nothing, but the derivative of what was not found is NaN here, too
     nothing = 0 * mean_field.sum(axis=tuple(range(1 + game.num_seen_axes)))
     flows = (mean_field, policy, log_policy, best.values, best.q)

@@ -203,6 +203,18 @@ def test_a_greedy_equilibrium_mixes_where_a_crowd_avoids_itself():
         mfg.solve(game, mfg.Greedy(), mfg.Picard())
 
 
+def test_a_population_that_is_still_moving_is_not_called_stationary():
+    """It leaves 0 at 1e-6 a step and never comes back: the law at rest is [0, 1], 20 million steps away."""
+    moves = np.array([[[1 - 1e-6, 1e-6]], [[0, 1]]])
+    slow, known = (mfg.StationaryGame(kernel, np.zeros((2, 1)), 0.9) for kernel in (lambda z: jnp.array(moves), moves))
+    alone = np.ones((2, 1))
+    assert np.isnan(mfg.propagate(slow, alone)).all() and np.isnan(mfg.exploitability(slow, alone))
+    found = mfg.solve(slow, mfg.Greedy(), mfg.MirrorDescent(), throw=False)
+    assert found.result.name == "not_at_rest"
+    assert_close(mfg.propagate(known, alone), [0, 1], atol=1e-9)
+    assert_close(mfg.solve(known, mfg.Greedy(), mfg.MirrorDescent()).mean_field, [0, 1], atol=1e-9)
+
+
 def test_a_trembling_hand_with_a_finite_horizon_is_judged_within_its_strategies():
     """Left-right: 2/3 go left at every small ε, by mixing (1 − ε, ε) and (ε, 1 − ε); nobody gains within Π^ε."""
     found = mfg.solve(mfg.games.left_right(), mfg.Trembling(0.1))

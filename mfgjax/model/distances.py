@@ -6,7 +6,6 @@ import jax.numpy as jnp
 
 from .. import _checks, _simplex
 from .._typing import Array, Float, Scalar
-from .maps import AnyGame
 
 
 def flow_distance(first: Array, second: Array) -> Scalar:
@@ -26,12 +25,6 @@ def flow_distance(first: Array, second: Array) -> Scalar:
     if first.ndim == 1:
         return _simplex.total_variation(first, second)
     return _simplex.total_variation(first, second, axis=tuple(range(1, first.ndim))).max()
-
-
-def seen_distance(game: AnyGame, first: Array, second: Array) -> Array:
-    """Return `flow_distance` of two mean fields of a game, or of every lane of many."""
-    axes = tuple(range(1, 1 + game.num_seen_axes))
-    return _simplex.total_variation(first, second, axis=axes).max(axis=0)
 
 
 def policy_distance(first: Float[Array, "T S A"], second: Float[Array, "T S A"]) -> Scalar:

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from .. import _checks
+from .._simplex import total_variation
 from .._typing import Array, Float
 from ..operators import backward, forward, policies
 from ..responses import AbstractResponse
@@ -144,6 +145,24 @@ def state_law(game: AnyGame, policy: Array) -> tuple[Array, Array]:
     return forward(game.kernel_at, game.observe, game.initial, policy)
 
 
+def is_moving(game: AnyGame, mean_field: Array, policy: Array) -> Array:
+    """Tell whether a stationary game's population that follows a policy has not come to rest, lane by lane."""
+    if not game.is_stationary:
+        return jnp.zeros(game.lanes, bool)
+    return seen_distance(game, mean_field, moved_on(game, mean_field, policy)[1]) > residual_tolerance(game.dtype)
+
+
+def seen_distance(game: AnyGame, first: Array, second: Array) -> Array:
+    """Return `flow_distance` of two mean fields of a game, or of every lane of many."""
+    axes = tuple(range(1, 1 + game.num_seen_axes))
+    return total_variation(first, second, axis=axes).max(axis=0)
+
+
+def residual_tolerance(dtype: Any) -> float:
+    """Return the total variation up to which a mean field counts as a fixed point, by precision."""
+    return 1e-10 if jnp.finfo(dtype).eps < 1e-12 else 1e-5
+
+
 def policy_from(game: AnyGame, mean_field: Array, response: AbstractResponse, start: Any) -> tuple[Array, Any]:
     """Return the policy of `respond` and, of a stationary game, values to start from at a mean field nearby."""
     if game.is_stationary:
@@ -181,7 +200,7 @@ def propagate(game: AnyGame, policy: Float[Array, "... S A"], mean_field: Array 
     Returns:
       The flow `[H+1, S]`, or the joint laws μ_t(s)π_t(a|s), `[H+1, S, A]`, if the game observes those. In a
       stationary game Φ(mean_field, policy), `[S]`, of the McKean-Vlasov dynamics; without a mean field the law at
-      which a population that starts from `initial` comes to rest.
+      which a population that starts from `initial` comes to rest, NaN if it has not after 100,000 steps.
 
     Raises:
       ValueError: if an argument is of the wrong kind or shape, or a mean field is given with a finite horizon, where
@@ -199,7 +218,8 @@ def propagate(game: AnyGame, policy: Float[Array, "... S A"], mean_field: Array 
         return state_law(game, policy)[1]
     if mean_field is None:
         (pi,), untimed = timed(game, (policy, 2))
-        return untimed(state_law(game, pi)[1])
+        seen = state_law(game, pi)[1]
+        return untimed(jnp.where(is_moving(game, seen, pi), jnp.nan, seen))
     mean_field = mean_field_of(game, mean_field, "propagate(game, policy, mean_field)")
     (pi, seen), untimed = timed(game, (policy, 2), (mean_field, game.num_seen_axes))
     return untimed(moved_on(game, seen, pi)[1])

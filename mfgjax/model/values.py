@@ -10,7 +10,7 @@ from ..kernels.base import align
 from ..operators import evaluate
 from ..responses import AbstractResponse, EntropyRegularized, Greedy, Trembling
 from . import stationary_maps
-from .maps import AnyGame, BestResponse, as_now, respond, state_law, timed
+from .maps import AnyGame, BestResponse, as_now, is_moving, respond, state_law, timed
 from .operands import mean_field_of, policy_of
 
 
@@ -109,7 +109,7 @@ def exploitability(
       response: None or `Greedy` for the unregularised gain, `Trembling` for that within Π^ε (of a policy in it, or
         a mixture of such), `EntropyRegularized` for that in J^KL.
       mean_field: of a stationary game: z, `[S]`. None: the law at which a population that starts from `initial` and
-        follows the policy comes to rest.
+        follows the policy comes to rest; the result is NaN if it has not after 100,000 steps.
 
     Returns:
       A number ≥ 0 in units of reward; 0 exactly at an equilibrium.
@@ -145,14 +145,17 @@ def gained(
 ) -> Scalar:
     """Return the exploitability of a policy in the population that follows it, or in one with a mean field.
 
-    A mean field is given for stationary games only; there an agent starts in a random place of it.
+    A mean field is given for stationary games only; there an agent starts in a random place of it. NaN where none is
+    given and the population does not come to rest.
     """
     policy = jnp.exp(log_policy)
     if mean_field is None:
         mu, mean_field = state_law(game, policy)
+        is_lost = is_moving(game, mean_field, policy)
     else:
         mu = stationary_maps.visits(game, mean_field, policy)  # pyright: ignore[reportArgumentType]
-    return gain(game, mu, log_policy, respond(game, mean_field, criterion), penalty)
+        is_lost = False
+    return jnp.where(is_lost, jnp.nan, gain(game, mu, log_policy, respond(game, mean_field, criterion), penalty))
 
 
 def gain(

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 
 from .._result import RESULTS
 from .._typing import Array, Bool, Float, Int, Scalar
+from ..model import residual_tolerance
 from .base import AbstractSolver, Candidate, Problem, Progress, by_residual
 
 _RUNNING = -1
@@ -176,10 +177,9 @@ def _empty(problem: Problem, solver: AbstractSolver, guess: Array) -> Progress:
 
 def default_tolerance(dtype: Any, is_residual: bool) -> float:
     """Return the tolerance of the criterion by precision: residuals, or exploitabilities in units of reward."""
-    double = jnp.finfo(dtype).eps < 1e-12
     if is_residual:
-        return 1e-10 if double else 1e-5
-    return 1e-4 if double else 1e-3
+        return residual_tolerance(dtype)
+    return 1e-4 if jnp.finfo(dtype).eps < 1e-12 else 1e-3
 
 
 def _with_default_tolerance(problem: Problem, solver: AbstractSolver) -> Problem:

@@ -327,7 +327,11 @@ def judge(game, response, loops, hand, found):
         return wrong
     top = np.where(mask, best_q, -np.inf).max(axis=2)
     lost = top - np.take_along_axis(best_q, chosen[..., None], axis=2)[..., 0]
-    hold("not a best action", lost.max(), 2 * rounding)
+    # of what a mixture loses, relative to the span of q, the tolerance is allowed too
+    least = (1 - LONG(hand.epsilon)) * (1 - 64 * eps)
+    mixed = ((mask.sum(axis=2) > 1) & (policy.max(axis=2) < least)).any()
+    span = top.max() - np.where(mask, best_q, np.inf).min()
+    hold("not a best action", lost.max(), 2 * rounding + (A * LONG(found.tolerance) * span if mixed else 0))
     return wrong
 
 
