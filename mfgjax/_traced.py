@@ -6,11 +6,12 @@ the old numbers. So a function is traced at the entry of each public call. What 
 handed to the compiled code, and functions with the same program share that code.
 """
 
+import functools
 import itertools
 import os
 import weakref
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar, cast
 
 import equinox as eqx
 import jax
@@ -24,6 +25,7 @@ from . import _checks
 from ._typing import Array
 
 _Shape = jax.ShapeDtypeStruct
+_Public = TypeVar("_Public", bound=Callable)
 _JAX = os.path.dirname(jax.__file__)
 
 # JAX keeps what it traced of inner functions (bodies of loops, functions that the user jitted) by their identity, and
@@ -191,6 +193,28 @@ def _traced_call(function: Callable, *arguments: Any) -> tuple[Any, Any]:
         return function(*given)
 
     return _traced(call, jax.tree.map(lambda leaf: _kind(leaf, None), arrays))
+
+
+def as_it_is_now(function: _Public) -> _Public:
+    """Return a public function that compiles anew for responses, solvers and learners of the user's own classes.
+
+    What their methods read is not known, and compiled code would keep the numbers of the first call.
+    """
+
+    @functools.wraps(function)
+    def call(*arguments: Any, **named: Any) -> Any:
+        given = (*arguments, *named.values())
+        if not any(isinstance(part, eqx.Module) and _is_foreign(part) for part in given):
+            return function(*arguments, **named)
+        with _context(next(_contexts)):
+            return function(*arguments, **named)
+
+    return cast(_Public, call)
+
+
+def _is_foreign(part: Any) -> bool:
+    # functions of users are traced, or have a key
+    return not callable(part) and not type(part).__module__.startswith("mfgjax.")
 
 
 def given_function(now: Any, given: Any) -> Any:

@@ -12,6 +12,7 @@ from jax.core import Tracer
 from . import _checks
 from ._held import held
 from ._result import RESULTS
+from ._traced import as_it_is_now
 from ._typing import Array, ArrayLike
 from .equilibrium import Equilibrium
 from .finish import finish
@@ -28,6 +29,7 @@ from .solvers.loop import Outcome, iterate
 Stages = Sequence[tuple[AbstractSolver, int]]
 
 
+@as_it_is_now
 def solve_batch(
     game: FiniteHorizonGame | StationaryGame,
     response: AbstractResponse,

@@ -10,6 +10,7 @@ import numpy as np
 
 from . import _checks
 from ._result import RESULTS, ConvergenceError
+from ._traced import as_it_is_now
 from ._typing import Array
 from .certify import Complementarity, check_complementarity
 from .equilibrium import Equilibrium
@@ -149,6 +150,7 @@ class Bracket:
         return f"Bracket(distance={self.distance:.3g}, {self.certificate})"
 
 
+@as_it_is_now
 def bracket(
     game: StationaryGame,
     response: AbstractResponse,

@@ -12,6 +12,7 @@ import numpy as np
 
 from . import _checks
 from ._linear import DENSE_LIMIT
+from ._traced import as_it_is_now
 from ._typing import Array, ArrayLike, Scalar
 from .branch_points import Knot, Lost, Tracer
 from .equilibrium import Equilibrium
@@ -65,6 +66,7 @@ class Branch:
         return self._at(_checks.number_in("value", value, -np.inf, np.inf, "(-inf, inf)"))
 
 
+@as_it_is_now
 def branch(
     game: AnyGame,
     response: AbstractResponse,

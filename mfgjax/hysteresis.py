@@ -8,6 +8,7 @@ import jax
 import numpy as np
 
 from . import _checks
+from ._traced import as_it_is_now
 from ._typing import ArrayLike
 from .equilibrium import Equilibrium
 from .model import FiniteHorizonGame, StationaryGame, trace_game
@@ -80,6 +81,7 @@ class Hysteresis:
         return apart if apart.ndim == 1 else apart.max(axis=1)
 
 
+@as_it_is_now
 def hysteresis(
     game: FiniteHorizonGame | StationaryGame,
     response: AbstractResponse,

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from . import _checks
+from ._traced import as_it_is_now
 from ._typing import Array
 from .batch import solve_batch
 from .equilibrium import Equilibrium
@@ -39,6 +40,7 @@ class MultiStart:
         return f"MultiStart(counts={self.counts}, num_failed={self.num_failed} of {self.num_starts})"
 
 
+@as_it_is_now
 def multi_start(
     game: FiniteHorizonGame | StationaryGame,
     response: AbstractResponse,

@@ -12,7 +12,7 @@ from jax.core import Tracer
 from . import _checks
 from ._held import held
 from ._result import RESULTS, ConvergenceError
-from ._traced import TracedFunction, trace
+from ._traced import TracedFunction, as_it_is_now, trace
 from ._typing import Array, ArrayLike
 from .equilibrium import Equilibrium
 from .finish import finish
@@ -27,6 +27,7 @@ from .solvers.loop import Outcome, default_tolerance, iterate
 _DEFAULT = Auto()
 
 
+@as_it_is_now
 def solve(
     game: FiniteHorizonGame | StationaryGame,
     response: AbstractResponse,

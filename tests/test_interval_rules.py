@@ -5,16 +5,23 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.special
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from mfgjax.certify.intervals import Interval
 from mfgjax.certify.programs import range_of
 from mfgjax.certify.ranges import NotDerivable
 
-ENDS = [0.0, -0.0, 1.0, -1.0, 0.5, np.inf, -np.inf, 1e-300, 1e100, 40.0, -800.0, 800.0]
-ENDS = np.concatenate([ENDS, np.random.default_rng(0).uniform(-3, 3, 6)])
-BOXES = np.stack(np.meshgrid(ENDS, ENDS)).reshape(2, -1)
-"""All pairs of ends: points, boxes, and empty ones, where the first end is above the other."""
-ODD = np.arange(BOXES.shape[1]) % 2 > 0
+ENDS = (0.0, -0.0, 1.0, -1.0, 0.5, np.inf, -np.inf, 1e-300, 1e100, 40.0, -800.0, 800.0)
+OTHERS = st.floats(-3, 3, allow_subnormal=False) | st.floats(-1e100, 1e100, allow_subnormal=False)
+ODD = np.arange((len(ENDS) + 6) ** 2) % 2 > 0
+
+
+def boxes_of(others):
+    """All pairs of ends: points, boxes, and empty ones, where the first end is above the other."""
+    ends = np.concatenate([ENDS, others])
+    return np.stack(np.meshgrid(ends, ends)).reshape(2, -1)
+
 
 RULES = {
     "sum": (lambda x: x + 1.5 - x * 3, lambda x: 1.5 - 2 * x),
@@ -59,9 +66,11 @@ RULES = {
 
 
 @pytest.mark.parametrize("name", RULES)
-def test_ranges_hold_all_sampled_values_and_difference_quotients(name, rng):
-    function, oracle = RULES[name]
-    low, high = BOXES  # empty where low > high
+@settings(max_examples=5, deadline=None)
+@given(others=st.lists(OTHERS, min_size=6, max_size=6), seed=st.integers(0, 2**32 - 1))
+def test_ranges_hold_all_sampled_values_and_difference_quotients(name, others, seed):
+    (function, oracle), rng = RULES[name], np.random.default_rng(seed)
+    low, high = boxes_of(others)  # empty where low > high
     found = range_of(function, Interval(jnp.asarray(low), jnp.asarray(high)), entrywise=True)
     value, slope, _ = jax.tree.map(np.asarray, found)
     for part in (value, slope):
@@ -73,21 +82,21 @@ def test_ranges_hold_all_sampled_values_and_difference_quotients(name, rng):
         inside = (y >= value.low - off) & (y <= value.high + off)
         no_claim = np.isinf(slope.low[0]) & np.isinf(slope.high[0])  # NaN in between may be squashed, its slope not
         wrong = ~(inside | np.isnan(x) | (np.isnan(y) & no_claim))
-        assert not wrong.any(), told(wrong, value.low, value.high)
+        assert not wrong.any(), told(wrong, low, high, value.low, value.high)
         apart = x[:, None] - x[None]
         quotient = (y[:, None] - y[None]) / apart
-        # what rounding of y and of x may do to a quotient
-        noise = 1e-14 * (np.abs(y[:, None]) + np.abs(y[None])) / np.abs(apart)
+        # what rounding of y and of x, and numbers that are too small to be held, may do to a quotient
+        noise = (1e-14 * (np.abs(y[:, None]) + np.abs(y[None])) + 1e-307) / np.abs(apart)
         noise += 1e-14 * np.abs(quotient) * (np.abs(x[:, None]) + np.abs(x[None])) / np.abs(apart)
         slack = noise + 1e-9 * np.abs(quotient)
         fits = (quotient >= slope.low[0] - slack) & (quotient <= slope.high[0] + slack)
         wrong = ~(fits | ~np.isfinite(quotient) | ~np.isfinite(slack))
-    assert not wrong.any(), told(wrong.any(axis=0), slope.low[0], slope.high[0])
+    assert not wrong.any(), told(wrong.any(axis=0), low, high, slope.low[0], slope.high[0])
 
 
-def told(wrong, low, high):
+def told(wrong, left, right, low, high):
     i = int(np.argwhere(wrong)[0][-1])
-    return f"box [{BOXES[0][i]}, {BOXES[1][i]}], range [{low[i]}, {high[i]}]"
+    return f"box [{left[i]}, {right[i]}], range [{low[i]}, {high[i]}]"
 
 
 def sampled(low, high, rng):

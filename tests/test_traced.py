@@ -8,7 +8,7 @@ import functools
 import gc
 import types
 import weakref
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import equinox as eqx
 import jax
@@ -477,3 +477,57 @@ def test_a_module_of_the_user_inside_of_the_librarys_own_is_what_it_is_now():
             OUTSIDE.toll = toll
             assert share(game) == pytest.approx(by_loops(toll), abs=1e-9)
         OUTSIDE.toll = 0.5
+
+
+class Hasty(mfg.EntropyRegularized):
+    """A response of the user's own class, which reads how much payoffs count from outside."""
+
+    def backup(self, t, q, available, band=0.0):
+        return super().backup(t, OUTSIDE.toll * q, available, band)
+
+
+class Slow(mfg.Picard):
+    """A solver of the user's own class, which stops where it stands."""
+
+    def step(self, problem, state):
+        state, progress = super().step(problem, state)
+        return state, progress._replace(failed=jnp.array(OUTSIDE.toll > 1))
+
+
+def test_responses_and_solvers_of_the_users_own_classes_are_compiled_as_they_are_now():
+    """With a weight w in the response the policy at the values returned is that of β = w."""
+    game = mfg.FiniteHorizonGame(mfg.MovesKernel([[0, 1], [1, 0]]), closure(0.3), [0.9, 0.1], 1)
+    for OUTSIDE.toll in (0.5, 3.0, 0.5):
+        found = mfg.solve(game, Hasty(1.0))
+        batched = mfg.solve_batch(game, Hasty(1.0), axes={"initial": np.array([[0.9], [0.1]])})
+        q = found.q[0]
+        likely = np.exp(OUTSIDE.toll * (q - q.max(axis=1, keepdims=True)))
+        likely /= likely.sum(axis=1, keepdims=True)
+        np.testing.assert_allclose(found.policy[0], likely, rtol=1e-9)
+        np.testing.assert_allclose(np.reshape(batched.policy, found.policy.shape)[0], likely, rtol=1e-9)
+        code = mfg.solve(game, RESPONSE, Slow(), throw=False).result.name
+        assert code == ("stalled" if OUTSIDE.toll > 1 else "converged")
+
+
+class LawAlone(NamedTuple):
+    z: jax.Array
+
+
+class Drift(mfg.learners.AbstractLearner):
+    """A learner of the user's own class: the population moves to state 0 by a share that is read from outside."""
+
+    def init(self, task, key, z):
+        return LawAlone(z)
+
+    def step(self, task, state, key):
+        return LawAlone((1 - OUTSIDE.toll) * state.z + OUTSIDE.toll * jnp.array([1.0, 0.0]))
+
+    def policy(self, task, state):
+        return jnp.full((2, 2), 0.5)
+
+
+def test_learners_of_the_users_own_classes_are_compiled_as_they_are_now():
+    game = mfg.StationaryGame(mfg.MovesKernel([[0, 1], [1, 0]]), np.zeros((2, 2)), 0.5, initial=[0.25, 0.75])
+    for OUTSIDE.toll in (0.5, 0.25):
+        run = mfg.learners.run(game, mfg.Trembling(0.1), Drift(), num_steps=1)
+        np.testing.assert_allclose(run.laws[0, 1, 1], (1 - OUTSIDE.toll) * 0.75, rtol=1e-12)

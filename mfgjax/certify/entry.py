@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .. import _checks
+from .._traced import as_it_is_now
 from .._typing import Array, ArrayLike
 from ..equilibrium import Equilibrium
 from ..model import FiniteHorizonGame, mean_field_map, respond, seen_distance, trace_game
@@ -31,6 +32,7 @@ from .uniqueness import monotone, potential, uniqueness_threshold
 _MOST_MIXING = 2**31
 
 
+@as_it_is_now
 def certify(
     game: FiniteHorizonGame,
     response: AbstractResponse,

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from .._linear import solve_dense
+from .._traced import as_it_is_now
 from .._typing import Array, Bool
 from ..model import FiniteHorizonGame, mean_field_map, propagate, seen_distance
 from ..responses.base import AbstractTempered
@@ -124,6 +125,7 @@ class _March(NamedTuple):
     log_beta: Array
 
 
+@as_it_is_now
 def critical_beta(game: FiniteHorizonGame, response: AbstractTempered) -> Critical:
     """Follow the equilibrium from small β in steps of 14 % at most, 3 % near radius 1, and bisect where it passes 1.
 

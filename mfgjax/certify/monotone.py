@@ -6,6 +6,7 @@ import jax
 import numpy as np
 
 from .. import _checks
+from .._traced import as_it_is_now
 from .._typing import ArrayLike
 from ..model import StationaryGame, respond
 from ..responses import AbstractResponse, AbstractTempered
@@ -29,6 +30,7 @@ class MonotoneResponse(Verdicts):
         return self._table(f"Monotone response, {self.form} form, in {self.num_laws} populations")
 
 
+@as_it_is_now
 def check_monotone_response(
     game: StationaryGame, response: AbstractResponse, laws: ArrayLike, form: str = "action"
 ) -> MonotoneResponse:

@@ -12,6 +12,7 @@ from jax.core import Tracer
 from .. import _checks
 from .._held import held
 from .._simplex import log_normalize
+from .._traced import as_it_is_now
 from .._typing import Array, ArrayLike, Scalar
 from ..equilibrium import Equilibrium
 from ..kernels import AbstractKernel, MixtureKernel
@@ -127,6 +128,7 @@ class Sensitivity(eqx.Module):
     __repr__ = __str__
 
 
+@as_it_is_now
 def sensitivity(
     game: FiniteHorizonGame | StationaryGame,
     response: AbstractResponse,

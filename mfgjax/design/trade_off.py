@@ -8,6 +8,7 @@ import numpy as np
 import optax
 
 from .. import _checks
+from .._traced import as_it_is_now
 from .._typing import ArrayLike
 from ..equilibrium import Equilibrium
 from ..model import FiniteHorizonGame
@@ -55,6 +56,7 @@ class TradeOff:
     __repr__ = __str__
 
 
+@as_it_is_now
 def trade_off(
     game: FiniteHorizonGame | Callable,
     parameters: Any,

@@ -10,6 +10,7 @@ import numpy as np
 import optax
 
 from .. import _checks
+from .._traced import as_it_is_now
 from .._typing import Array, ArrayLike
 from ..equilibrium import Equilibrium
 from ..model import FiniteHorizonGame, as_given
@@ -79,6 +80,7 @@ class Tuned:
     __repr__ = __str__
 
 
+@as_it_is_now
 def tune(
     game: FiniteHorizonGame | Callable,
     parameters: Any,

@@ -4,6 +4,7 @@ import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 
+from .._traced import as_it_is_now
 from .._typing import Array, ArrayLike, Float, Int
 from ..kernels import AbstractKernel
 from ..model import FiniteHorizonGame, exploitability, policy_value, state_law
@@ -74,6 +75,7 @@ def _short(x: float) -> str:
     return "-" if np.isnan(x) else "0" if x == 0 else f"{x:.3g}"
 
 
+@as_it_is_now
 def compare(
     game: FiniteHorizonGame,
     policy: ArrayLike,

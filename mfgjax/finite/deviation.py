@@ -7,6 +7,7 @@ import numpy as np
 from jax.core import Tracer
 
 from .._simplex import safe_log
+from .._traced import as_it_is_now
 from .._typing import Array, ArrayLike, Float, Int
 from ..model import FiniteHorizonGame, state_law
 from ..operators import backward, evaluate
@@ -61,6 +62,7 @@ class DeviationGain(eqx.Module):
         return f"DeviationGain({shown}{more}; value gap {gaps[0]:.3g} to {gaps[-1]:.3g}; by {self.method})"
 
 
+@as_it_is_now
 def deviation_gain(
     game: FiniteHorizonGame,
     policy: ArrayLike,

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from .. import _checks
+from .._traced import as_it_is_now
 from .._typing import Array, ArrayLike, Float, Int
 from ..model import FiniteHorizonGame, LaneGame
 from ..responses import AbstractResponse, EntropyRegularized
@@ -29,6 +30,7 @@ from .simulation import Simulation
 _ENTRIES_AT_ONCE = 1 << 17
 
 
+@as_it_is_now
 def simulate(
     game: FiniteHorizonGame,
     policy: ArrayLike,

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .. import _checks
+from .._traced import as_it_is_now
 from .._typing import ArrayLike
 from ..model import FiniteHorizonGame
 from ..responses import AbstractResponse
@@ -33,6 +34,7 @@ class SmallestPopulation(NamedTuple):
     measure: str
 
 
+@as_it_is_now
 def smallest_population(
     game: FiniteHorizonGame,
     policy: ArrayLike,

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .. import _checks
-from .._traced import keyed, unshared
+from .._traced import as_it_is_now, keyed, unshared
 from .._typing import Array, ArrayLike
 from ..equilibrium import Equilibrium
 from ..model import StationaryGame, is_own, trace_game
@@ -55,6 +55,7 @@ class Run:
         return self.laws @ np.arange(self.laws.shape[2])
 
 
+@as_it_is_now
 def run(
     game: StationaryGame,
     response: AbstractTrembling,

@@ -12,6 +12,7 @@ import xarray as xr
 
 from .. import _checks
 from .._progress import progress_bar
+from .._traced import as_it_is_now
 from .._typing import ArrayLike
 from ..equilibrium import Equilibrium
 from ..model import FiniteHorizonGame, StationaryGame
@@ -27,6 +28,7 @@ from .store import FORMAT, Store
 from .work import Plan, Work, make_plan
 
 
+@as_it_is_now
 def sweep(
     game: FiniteHorizonGame | StationaryGame | Callable[..., FiniteHorizonGame | StationaryGame],
     response: AbstractResponse | type[AbstractResponse] = EntropyRegularized,
