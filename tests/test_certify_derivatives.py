@@ -75,6 +75,7 @@ def test_rules_of_derivatives_are_not_believed(hold):
     ("reward", "why"),
     [
         (lambda t, m: backward_only(m)[:, None], "custom_vjp"),
+        (lambda t, m: m.astype(jnp.float16).astype(m.dtype)[:, None], "float16"),
         (lambda t, m: (5 * jnp.round(m * 1e6) / 1e6)[:, None], "round"),
         (lambda t, m: ((m[:, None] > jnp.linspace(0, 1, 999)) * 5.0).mean(axis=1)[:, None], "gt"),
     ],

@@ -83,6 +83,7 @@ def test_the_derivative_of_one_bent_function_is_exact(function, derivative):
         (lambda m: m[jnp.argmax(m)] * m, "argmax"),
         (lambda m: jax.lax.fori_loop(0, 3, lambda i, x: x * m, m), "scan"),
         (lambda m: m.astype(int), "it rounds the mean field, to int64"),
+        (lambda m: m.astype(jnp.float32) * 3, "it rounds the mean field, to float32"),
         (lambda m: m.astype(jnp.bfloat16), "to bfloat16"),
         (lambda m: (m, m), "several arrays"),
         (lambda m: 2.0**m, "pow"),

@@ -113,9 +113,17 @@ def _trouble_of(equation: Any, name: str) -> str:
             return why or f"`{name}` brings rules for its derivative"
     if _programs(equation):
         return ""
+    before, after = (_spacing(variable) for variable in (equation.invars[0], equation.outvars[0]))
+    if name == "convert_element_type" and before < after:
+        return f"rounding to {equation.params['new_dtype']} changes in steps, which derivatives do not see"
     is_check = name == "is_finite" or (name == "ne" and equation.invars[0] is equation.invars[1])
     steps = name in _STEPS or not all(_is_float(variable) for variable in equation.outvars)
     return f"`{name}` changes in steps, which derivatives do not see" if steps and not is_check else ""
+
+
+def _spacing(variable: Any) -> float:
+    """Return the spacing of numbers near 1, 0 for what has none."""
+    return float(jnp.finfo(variable.aval.dtype).eps) if _is_float(variable) else 0.0
 
 
 def _is_float(variable: Any) -> bool:

@@ -185,12 +185,9 @@ def _select(equation: Any, inputs: list[Any]) -> Range:
 
 def _converted(equation: Any, inputs: list[Any]) -> Range:
     kind = equation.params["new_dtype"]
-    if not jnp.issubdtype(kind, jnp.floating) or jnp.dtype(kind).itemsize < 4:
+    if jnp.promote_types(kind, inputs[0].value.low.dtype) != kind:
         raise NotDerivable(f"it rounds the mean field, to {kind}")
-    result = moved()(equation, inputs)
-    (x,) = inputs
-    is_exact = jnp.promote_types(kind, x.value.low.dtype) == kind
-    return result._replace(affine=x.affine and is_exact)
+    return moved()(equation, inputs)
 
 
 ENTRYWISE: dict[str, Callable] = {
