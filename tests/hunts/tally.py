@@ -39,7 +39,7 @@ class Tally:
     def __init__(self, quiet: bool = False):
         self.counts: dict[str, Counter] = {}
         self.failures: list[str] = []
-        self.quiet, self.start, self.last = quiet, time.time(), time.time()
+        self.quiet, self.start, self.last, self.games = quiet, time.time(), time.time(), 0
 
     def count(self, row: str, column: str, number: int = 1) -> None:
         """Add to one number of the table."""
@@ -58,7 +58,8 @@ class Tally:
 
     def progress(self, done: int, of: int) -> None:
         """Print a line now and then, and free what is compiled: Linux lets a process map 65,530 pieces of memory."""
-        if not self.quiet and done % 1000 == 0:
+        self.games += 1
+        if not self.quiet and self.games % 200 == 0:
             eqx.clear_caches()
             jax.clear_caches()
         if not self.quiet and time.time() - self.last > 20:
