@@ -13,10 +13,6 @@ from ._result import Result as Result
 from ._simplex import total_variation as total_variation
 from ._version import __version__ as __version__
 from .batch import solve_batch as solve_batch
-from .bracket import Bracket as Bracket
-from .bracket import bracket as bracket
-from .branch import Branch as Branch
-from .branch import branch as branch
 from .certify import Certificate as Certificate
 from .certify import Complementarity as Complementarity
 from .certify import Lipschitz as Lipschitz
@@ -28,8 +24,6 @@ from .certify import check_monotone_response as check_monotone_response
 from .certify import sample_lipschitz as sample_lipschitz
 from .cores import use_cpu_cores as use_cpu_cores
 from .equilibrium import Equilibrium as Equilibrium
-from .hysteresis import Hysteresis as Hysteresis
-from .hysteresis import hysteresis as hysteresis
 from .kernels import AbstractKernel as AbstractKernel
 from .kernels import DenseKernel as DenseKernel
 from .kernels import MixtureKernel as MixtureKernel
@@ -52,8 +46,14 @@ from .model import propagate as propagate
 from .model import q_operator as q_operator
 from .model import respond as respond
 from .model import validate as validate
-from .multi_start import MultiStart as MultiStart
-from .multi_start import multi_start as multi_start
+from .multiplicity import Bracket as Bracket
+from .multiplicity import Branch as Branch
+from .multiplicity import Hysteresis as Hysteresis
+from .multiplicity import MultiStart as MultiStart
+from .multiplicity import bracket as bracket
+from .multiplicity import branch as branch
+from .multiplicity import hysteresis as hysteresis
+from .multiplicity import multi_start as multi_start
 from .responses import AbstractResponse as AbstractResponse
 from .responses import Boltzmann as Boltzmann
 from .responses import EntropyRegularized as EntropyRegularized

@@ -10,7 +10,7 @@ import numpy as np
 from jax.core import Tracer
 
 from . import _checks
-from ._held import held
+from ._gradients import stop_gradients
 from ._result import RESULTS
 from ._traced import as_it_is_now
 from ._typing import Array, ArrayLike
@@ -78,7 +78,7 @@ def solve_batch(
     start = _start(lanes, guess)
     width = block_width(game) if block is None else _checks.integer_at_least("block", block, 1)
     tolerance = tolerance_of(game, response, solver)
-    fixed, start = held((lanes, start))
+    fixed, start = stop_gradients((lanes, start))
     return _finish_jit(lanes, solved(fixed, start, stages, tolerance, width), tolerance, width)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from ._held import held
+from ._gradients import stop_gradients
 from ._result import RESULTS, Result
 from ._simplex import log_normalize, safe_log
 from ._typing import Array
@@ -57,7 +57,7 @@ def finish(
         policy = jnp.where(mixes, mixture, policy)
         log_policy = jnp.where(mixes, safe_log(policy), log_policy)
     # the residual is zero at every equilibrium, hence so is its derivative
-    mu, image = moved_on(*held((game, mean_field, policy)))
+    mu, image = moved_on(*stop_gradients((game, mean_field, policy)))
     gains = _gained(game, mean_field, response, log_policy) if judged else jnp.full(game.lanes, jnp.nan, game.dtype)
     residual, target = outcome.residual, jnp.broadcast_to(tolerance, game.lanes)
     if is_residual:
@@ -102,7 +102,7 @@ def _gained(game: AnyGame, mean_field: Array, response: AbstractResponse, log_po
     """Return what leaving a policy gains in the population that follows it."""
     if not isinstance(response, Boltzmann):
         # zero at every equilibrium, hence so is its derivative (not that of leaving a Boltzmann policy)
-        game, mean_field, response, log_policy = held((game, mean_field, response, log_policy))
+        game, mean_field, response, log_policy = stop_gradients((game, mean_field, response, log_policy))
     maximised = None if isinstance(response, Boltzmann | EpsilonGreedy) else response
     criterion, penalty = criterion_of(game, maximised, "solve")
     return gained(game, mean_field if game.is_stationary else None, log_policy, criterion, penalty)

@@ -8,7 +8,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from ._held import held
+from ._gradients import stop_gradients
 from ._typing import Array, Bool
 from .model import AnyGame, mean_field_map
 from .responses import AbstractResponse
@@ -43,7 +43,7 @@ def _fixed_point_jvp(primals: Any, tangents: Any) -> tuple[Array, Array]:
     _, pushed = eqx.filter_jvp(image, (problem,), (problem_dot,))
     _, jvp = jax.linearize(mean_field_map(*problem), point)
 
-    direct = linear_solver(*held((*problem, point)))
+    direct = linear_solver(*stop_gradients((*problem, point)))
     axes = tuple(range(1 + problem[0].num_seen_axes))
 
     def matvec(v: Array) -> Array:

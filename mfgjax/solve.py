@@ -10,14 +10,14 @@ import numpy as np
 from jax.core import Tracer
 
 from . import _checks
-from ._held import held
+from ._gradients import stop_gradients
 from ._result import RESULTS, ConvergenceError
 from ._traced import TracedFunction, as_it_is_now, trace
 from ._typing import Array, ArrayLike
 from .equilibrium import Equilibrium
 from .finish import finish
 from .model import AnyGame, FiniteHorizonGame, StationaryGame, trace_game
-from .model.parts import axes_of
+from .model.canonical import axes_of
 from .responses import AbstractResponse, AbstractTrembling, EntropyRegularized, EpsilonGreedy
 from .responses.base import response_in_precision
 from .solvers import AbstractSolver, Auto, Problem
@@ -75,7 +75,7 @@ def solve(
     start = _guess(game, guess)
     if _checks.is_traced((game, response, start)):
         # constants to differentiation, and concrete again under an eager `grad`
-        fixed_game, fixed_response, start = held((game, response, start))
+        fixed_game, fixed_response, start = stop_gradients((game, response, start))
         problem = Problem(fixed_game, fixed_response, tolerance)
         outcome = iterate_jit(problem, stages[0][0], start, stages[0][1])
         outcome = run_on(outcome, problem, stages[1:], start)

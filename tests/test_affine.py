@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jax import lax
 
-from mfgjax._affine import NotAffine, affine_in_law
+from mfgjax.ranges.affine import NotAffine, affine_in_law
 
 S = 4
 STEPS = jnp.arange(4.0)

@@ -13,7 +13,7 @@ import pytest
 from helpers import Squash, assert_close
 
 import mfgjax as mfg
-from mfgjax.certify.entry import _certified
+from mfgjax.certify.certify import _certified
 from mfgjax.model import DenseInteraction, OwnStateInteraction, Power, SuccessorInteraction, seen_distance
 
 S, A, COUNT, PAIRS = 4, 3, 200, 24

@@ -25,8 +25,8 @@ from mfgjax.design import (
     tune,
 )
 from mfgjax.design.balance import balanced, smallest_gradient
-from mfgjax.design.given import make_plan
-from mfgjax.design.plan import equilibria, first_fields, judge
+from mfgjax.design.space import equilibria, first_fields, judge
+from mfgjax.design.spaces import design_space
 from mfgjax.design.variables import LAW, POSITIVE, REAL, SHARE, coordinates_of
 
 GAME = mfg.games.resource_allocation()
@@ -67,7 +67,7 @@ def test_gradients_in_coordinates_equal_differences_up_to_beta_30(kind, place, s
     game, _ = random_game(kind, rng)
     mask = np.broadcast_to(np.asarray(game.available), (T, S, A))
     names = {"reference": None, "beta": None, "initial": None, place: strength}
-    plan = make_plan(game, names, mfg.EntropyRegularized(1.0, random_policy(rng, mask)), mfg.Auto(atol=1e-13), None)
+    plan = design_space(game, names, mfg.EntropyRegularized(1.0, random_policy(rng, mask)), mfg.Auto(atol=1e-13), None)
     value = eqx.filter_jit(lambda points, found: judge(plan, (objective,), points, found)[0, 0, 0])
     both = eqx.filter_jit(jax.value_and_grad(lambda points, found: judge(plan, (objective,), points, found)[0, 0, 0]))
     diverges = []

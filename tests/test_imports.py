@@ -15,7 +15,7 @@ ROOT = Path(mfgjax.__file__).parent
 LAYERS = (
     ("kernels",),
     ("responses",),
-    ("operators",),
+    ("operators", "ranges"),
     ("model",),
     ("solvers",),
     ("implicit", "equilibrium"),

@@ -8,9 +8,9 @@ import scipy.special
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mfgjax.certify.intervals import Interval
-from mfgjax.certify.programs import range_of
-from mfgjax.certify.ranges import NotDerivable
+from mfgjax.ranges.intervals import Interval
+from mfgjax.ranges.programs import range_of
+from mfgjax.ranges.ranges import NotDerivable
 
 ENDS = (0.0, -0.0, 1.0, -1.0, 0.5, np.inf, -np.inf, 1e-300, 1e100, 40.0, -800.0, 800.0)
 OTHERS = st.floats(-3, 3, allow_subnormal=False) | st.floats(-1e100, 1e100, allow_subnormal=False)

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from helpers import assert_close
 
-from mfgjax.certify.intervals import Interval, hull, inverse, power, product
-from mfgjax.certify.programs import range_of
-from mfgjax.certify.ranges import NotDerivable
+from mfgjax.ranges.intervals import Interval, hull, inverse, power, product
+from mfgjax.ranges.programs import range_of
+from mfgjax.ranges.ranges import NotDerivable
 
 N = 3
 MATRIX = jnp.array([[1.0, -2.0, 0.5], [0.0, 1.0, -1.0]])

@@ -1,8 +1,8 @@
 """Certificates: what is proved about equilibria, with the number, the theorem and what it assumes."""
 
+from .certify import certify as certify
 from .complementarity import Complementarity as Complementarity
 from .complementarity import check_complementarity as check_complementarity
-from .entry import certify as certify
 from .lipschitz import Lipschitz as Lipschitz
 from .lipschitz import sample_lipschitz as sample_lipschitz
 from .monotone import MonotoneResponse as MonotoneResponse

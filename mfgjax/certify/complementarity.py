@@ -17,11 +17,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from .. import _checks
-from .._affine import NotAffine, affine_in_law
 from .._typing import Array
 from ..kernels import DenseKernel
 from ..model import StationaryGame, trace_game
-from ..model.parts import check_kernel_values
+from ..model.canonical import check_kernel_values
+from ..ranges.affine import NotAffine, affine_in_law
 
 _NUM_PAIRS = 32
 

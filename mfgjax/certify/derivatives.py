@@ -11,10 +11,10 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from .._equations import CALLS, bind, called
 from .._typing import Array
 from ..kernels import AbstractKernel
 from ..model import FiniteHorizonGame
+from ..ranges.equations import CALLS, bind, called
 from .paths import any_mean_field
 
 _RULES = ("stop_gradient", "custom_jvp_call", "custom_vjp_call")

@@ -11,10 +11,10 @@ from .. import _checks
 from .._simplex import total_variation
 from .._typing import Array, ArrayLike, Float
 from ..model import FiniteHorizonGame, trace_game
-from .intervals import Interval
+from ..ranges.intervals import Interval
+from ..ranges.programs import range_of
+from ..ranges.ranges import NotDerivable
 from .paths import is_decoupled
-from .programs import range_of
-from .ranges import NotDerivable
 from .sampling import sample_laws, seen_of
 from .slopes import from_ranges
 

@@ -6,8 +6,8 @@ import jax.numpy as jnp
 from .._typing import Array, Bool, Float
 from ..kernels import AbstractKernel, MovesKernel, SuccessorKernel
 from ..model import FiniteHorizonGame
-from .intervals import Interval
-from .programs import ignores
+from ..ranges.intervals import Interval
+from ..ranges.programs import ignores
 
 _AT_ONCE = 2**21
 

@@ -9,13 +9,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from .. import _checks
-from .._affine import NotAffine, affine_in_law
 from .._typing import Array, Bool, Float
 from ..model import FiniteHorizonGame, OwnStateInteraction, PairwiseReward, SuccessorInteraction
 from ..model.rewards import DenseInteraction, TableReward
-from .intervals import Interval, hull, point, product
-from .programs import range_of
-from .ranges import NotDerivable
+from ..ranges.affine import NotAffine, affine_in_law
+from ..ranges.intervals import Interval, hull, point, product
+from ..ranges.programs import range_of
+from ..ranges.ranges import NotDerivable
 from .slopes import AbstractSlopes, DenseSlopes, OneNodeSlopes, fitted, from_ranges
 
 _MOST_NUMBERS = 2**25

@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from .._typing import Array, Bool, Float, Int
-from .intervals import Interval
+from ..ranges.intervals import Interval
 
 _AT_ONCE = 2**21
 """Numbers that are computed together; more go one part after the other."""

@@ -1,3 +1,3 @@
 """The command `mfgjax`."""
 
-from .entry import main as main
+from .main import main as main

@@ -12,11 +12,11 @@ from rich.table import Table
 from rich.text import Text
 
 from .._progress import progress_line
-from ..bracket import Ascent, Bracket, bracket
 from ..certify import Complementarity
 from ..equilibrium import Equilibrium
 from ..games import GameFile
 from ..model import StationaryGame
+from ..multiplicity.bracket import Ascent, Bracket, bracket
 from ..solve import fit_response
 from .behaviour import RequestOfResponse, behaviour_of, response_of
 from .output import console, finite, json_of, print_json, staged

@@ -18,10 +18,10 @@ from rich.table import Table
 from .. import _checks, learners, plot
 from .._progress import progress_bar
 from .._version import __version__
-from ..bracket import Bracket, bracket
 from ..io import describe
 from ..learners import AbstractLearner, Run
 from ..model import StationaryGame
+from ..multiplicity.bracket import Bracket, bracket
 from ..reproduce.learners import draw_ends, moments
 from ..responses import AbstractTrembling, EpsilonGreedy, Trembling
 from . import catalogue

@@ -7,7 +7,7 @@ import numpy as np
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from .._heaviest import heaviest
+from .._largest_states import largest_states
 from .behaviour import behaviour_of
 from .output import console
 
@@ -25,7 +25,7 @@ def print_simulation(content: Mapping[str, Any]) -> None:
     law = content["terminal_law"]
     # the states with most mass, in their own order
     masses = np.array([line["mean_field"] for line in law.values()])
-    shown = heaviest(masses, _MOST_ROWS)
+    shown = largest_states(masses, _MOST_ROWS)
     screen.print(_of_law(content, [list(law.items())[s] for s in shown]), markup=False)
     if len(shown) < len(law):
         screen.print(f"{len(law) - len(shown)} states with less mass in the mean field are not shown.")

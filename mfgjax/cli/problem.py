@@ -12,8 +12,8 @@ import jax
 import numpy as np
 
 from .. import _toml, design, games
-from ..design.given import make_plan
-from ..design.plan import Plan
+from ..design.space import DesignSpace
+from ..design.spaces import design_space
 from ..games import GameFile
 from ..games.file import reference_of_table
 from ..kernels import MovesKernel
@@ -74,9 +74,9 @@ class Problem:
         return {"beta": np.array(self.betas)} if len(self.betas) > 1 else None
 
     @cached_property
-    def plan(self) -> Plan:
+    def plan(self) -> DesignSpace:
         """What may change, in coordinates."""
-        return make_plan(self.game, self.parameters, self.response, None, self.scenarios)
+        return design_space(self.game, self.parameters, self.response, None, self.scenarios)
 
 
 def load_problem(path: str) -> Problem:

@@ -10,7 +10,7 @@ import equinox as eqx
 import jax
 from rich.table import Table
 
-from .._heaviest import heaviest
+from .._largest_states import largest_states
 from .._progress import progress_line
 from ..equilibrium import Equilibrium
 from ..games import GameFile
@@ -214,7 +214,7 @@ def _table(game: FiniteHorizonGame, found: Equilibrium, title: str) -> tuple[Tab
     for heading in ("share at t = 0", f"share at t = {game.horizon}", "value at t = 0"):
         table.add_column(heading, justify="right")
     law, values = found.state_law, found.values[0]
-    shown = heaviest(law[-1], stationary.MOST_ROWS)
+    shown = largest_states(law[-1], stationary.MOST_ROWS)
     for s in shown:
         table.add_row(game.state_labels[s], *(f"{float(x):.6f}" for x in (law[0, s], law[-1, s], values[s])))
     left = game.num_states - len(shown)

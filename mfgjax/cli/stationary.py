@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from rich.table import Table
 
-from .._heaviest import heaviest
+from .._largest_states import largest_states
 from ..equilibrium import Equilibrium
 from ..model import StationaryGame
 from .output import finite
@@ -33,7 +33,7 @@ def table(game: StationaryGame, found: Equilibrium, title: str) -> tuple[Table, 
     for heading in ("share", "likeliest action", "its probability", "value"):
         rows.add_column(heading, justify="right")
     law, policy = np.asarray(found.state_law), np.asarray(found.policy)
-    shown = heaviest(law, MOST_ROWS)
+    shown = largest_states(law, MOST_ROWS)
     for s in shown:
         a = int(policy[s].argmax())
         numbers = f"{policy[s, a]:.4f}", f"{float(found.values[s]):.6f}"

@@ -16,7 +16,7 @@ import numpy as np
 import xarray as xr
 
 from .. import _checks
-from .._heaviest import heaviest
+from .._largest_states import largest_states
 from .._result import RESULTS
 from ..cores import num_cores, use_cpu_cores
 from ..sweeps import sweep
@@ -216,7 +216,7 @@ def _end(point: xr.Dataset, shown: Mapping[str, str]) -> dict[str, Any]:
 def _law(law: xr.DataArray) -> dict[str, float]:
     """Return the mass of the heaviest states in their own order, without those that only other games have."""
     masses = law.values
-    shown = [s for s in heaviest(masses, _MOST_STATES) if np.isfinite(masses[s])]
+    shown = [s for s in largest_states(masses, _MOST_STATES) if np.isfinite(masses[s])]
     return {str(law["state"].values[s]): float(masses[s]) for s in shown}
 
 

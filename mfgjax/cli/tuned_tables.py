@@ -7,7 +7,7 @@ import numpy as np
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from .._heaviest import heaviest
+from .._largest_states import largest_states
 from .output import console
 
 _MOST_ROWS = 40
@@ -66,7 +66,7 @@ def _of_law(before: Mapping[str, Any], after: Mapping[str, Any], several: bool) 
     where = f", β = {before['beta']:g}" if several else ""
     table = _table(f"shares at the end{where}", "state", ["before", "tuned", "change"])
     first, second = (np.array(list(one["terminal_law"].values()), float) for one in (before, after))
-    shown = heaviest(np.maximum(first, second), _MOST_ROWS)
+    shown = largest_states(np.maximum(first, second), _MOST_ROWS)
     labels = list(before["terminal_law"])
     for s in shown:
         table.add_row(labels[s], f"{first[s]:.6f}", f"{second[s]:.6f}", f"{second[s] - first[s]:+.6f}")

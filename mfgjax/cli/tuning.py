@@ -19,7 +19,7 @@ from .._progress import progress_line
 from .._result import ConvergenceError
 from .._typing import Array
 from ..design import Tuned
-from ..design.plan import objective_values, repeated, single
+from ..design.space import objective_values, repeated, single
 from ..equilibrium import Equilibrium
 from ..games import GameFile
 from ..model import FiniteHorizonGame

@@ -4,7 +4,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from .._held import held
+from .._gradients import stop_gradients
 from .._typing import Array, Scalar
 from ..equilibrium import Equilibrium
 from ..implicit import fixed_point
@@ -57,7 +57,7 @@ def smallest_gap(game: StationaryGame, response: AbstractTrembling, found: Equil
         return jnp.where(available, respond(game, z[0], response).q, 0)
 
     image, jvp = jax.linearize(gamma, z)
-    left, _ = linear_solver(*held((game, response, z)))(lambda v: v - jvp(v), image - z, False)
+    left, _ = linear_solver(*stop_gradients((game, response, z)))(lambda v: v - jvp(v), image - z, False)
     q, shift = jax.jvp(action_values, (z,), (left,))
     rounding = _ROUNDING * jnp.finfo(q.dtype).eps * jnp.abs(q).max() / (1 - game.discount)
     return action_gap(q, available), 2 * (jnp.abs(shift).max() + rounding)

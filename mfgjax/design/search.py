@@ -12,7 +12,7 @@ import numpy as np
 import optax
 
 from .. import _checks
-from .._held import held
+from .._gradients import stop_gradients
 from .._result import RESULTS, ConvergenceError
 from .._typing import Array, Scalar
 from ..finish import finish
@@ -38,7 +38,7 @@ from .descent import (
 )
 from .minimax import judge as judge_worst
 from .minimax import start
-from .plan import Plan, Points, equilibria, first_fields, judge, objective_values
+from .space import DesignSpace, Points, equilibria, first_fields, judge, objective_values
 
 
 class Record(NamedTuple):
@@ -96,7 +96,7 @@ class Search(NamedTuple):
     """What is searched for.
 
     Attributes:
-      plan: what may change.
+      space: what may change.
       method: how.
       objectives: what is to be small.
       weights: of the objectives in each search, `[objectives, searches]`.
@@ -104,7 +104,7 @@ class Search(NamedTuple):
       smoothing: of the worst, for methods of optax, in units of the objective; None: by the start.
     """
 
-    plan: Plan
+    space: DesignSpace
     method: Method
     objectives: tuple[Callable, ...]
     weights: np.ndarray
@@ -151,7 +151,7 @@ class Search(NamedTuple):
 
     def _judged_balance(self, now: _Going, status: np.ndarray) -> np.ndarray:
         """Return why searches for the least worst ended: converged only where the condition of first order is met."""
-        outcome = equilibria(self.plan, now.points, now.best)
+        outcome = equilibria(self.space, now.points, now.best)
         values, slopes = _each_scenario(self, now.points, outcome)
         met = balanced(np.asarray(values), np.asarray(slopes), float(self.method.gtol))
         ended = np.isin(status, (CONVERGED, SETTLED, MAX_STEPS))
@@ -161,7 +161,7 @@ class Search(NamedTuple):
         """Yield where the searches are after every step, and what happened in it."""
         is_first = True
         while (np.asarray(now.state.status) == RUNNING).any():
-            outcome = equilibria(self.plan, _trials(now.state), now.fields)
+            outcome = equilibria(self.space, _trials(now.state), now.fields)
             now, report = _advance(self, now, outcome)
             report = jax.tree.map(np.asarray, report)
             if is_first and not report.accepted.any():
@@ -186,12 +186,12 @@ class Search(NamedTuple):
         done = (status == GOAL) | ~np.isfinite(np.asarray(now.lowest))
         codes = np.where(done, status, RUNNING)
         searches = [search._replace(status=int(code)) for search, code in zip(searches, codes, strict=True)]
-        eps, count, now = float(jnp.finfo(dtype).eps), self.plan.num_scenarios, now._replace(fields=now.best)
+        eps, count, now = float(jnp.finfo(dtype).eps), self.space.num_scenarios, now._replace(fields=now.best)
         while any(search.status == RUNNING for search in searches):
             trials = np.stack([search.trial for search in searches], axis=1)
             tried = {n: jnp.asarray(x, dtype) for n, x in zip(names, np.split(trials, ends), strict=True)}
             running = np.array([search.status == RUNNING for search in searches])
-            outcome = equilibria(self.plan, tried, now.fields)
+            outcome = equilibria(self.space, tried, now.fields)
             values, slopes = (np.asarray(x, dtype=float) for x in _each_scenario(self, tried, outcome))
             found: Any = (np.asarray(outcome.code) == RESULTS.converged).reshape(-1, count).all(axis=1)
             judged = [
@@ -217,7 +217,7 @@ class Search(NamedTuple):
         def design() -> Any:  # asked for now and then: it is no part of every step
             best = int(jnp.argmin(now.lowest))
             one = jax.tree.map(lambda leaf: leaf[..., best : best + 1], now.points)
-            return self.plan.restore({k: np.asarray(x)[..., 0] for k, x in all_arrays(self.plan, one).items()})
+            return self.space.restore({k: np.asarray(x)[..., 0] for k, x in all_arrays(self.space, one).items()})
 
         return {
             "step": step,
@@ -229,12 +229,12 @@ class Search(NamedTuple):
 
     def at(self, points: Points, guess: Array) -> tuple[np.ndarray, Array]:
         """Return the objectives `[objectives, designs, scenarios]` of designs, and their mean fields."""
-        outcome = equilibria(self.plan, points, guess)
+        outcome = equilibria(self.space, points, guess)
         return np.asarray(_judged(self, points, outcome)), outcome.candidate.mean_field
 
     def _smoothed(self, points: Points, fields: Array) -> "Search":
         """Return the search with a number for the smoothing, and without "worst" of a single scenario."""
-        if self.over == "mean" or self.plan.num_scenarios == 1:
+        if self.over == "mean" or self.space.num_scenarios == 1:
             return self._replace(over="mean")
         if self.smoothing is not None:
             return self._replace(smoothing=_checks.number_in("smoothing", self.smoothing, 0, np.inf, "(0, inf)"))
@@ -243,23 +243,23 @@ class Search(NamedTuple):
 
     def _start(self, points: Points, guess: Any) -> Array:
         """Return the mean fields from which the first equilibria are sought, with lanes last."""
-        fields = first_fields(self.plan, points)
+        fields = first_fields(self.space, points)
         if guess is None:
             return fields
         flow = _checks.as_numbers("guess", getattr(guess, "mean_field", guess))
-        _checks.shape_is("guess", flow, [seen_shape(self.plan.triple[0])], "of the mean field")
+        _checks.shape_is("guess", flow, [seen_shape(self.space.triple[0])], "of the mean field")
         return jnp.broadcast_to(jnp.asarray(flow, fields.dtype)[..., None], fields.shape)
 
 
-def observed(plan: Plan, objectives: Sequence[Callable]) -> tuple[Callable, ...]:
+def observed(space: DesignSpace, objectives: Sequence[Callable]) -> tuple[Callable, ...]:
     """Return objectives of which those that hold functions of the user are what they are now."""
-    game, response, _ = plan.triple
+    game, response, _ = space.triple
     return tuple(one if is_own(one) else observer(one, game, response, "residual") for one in objectives)
 
 
-def make_method(plan: Plan, optimizer: Any, gtol: Any, goal: Any) -> Method:
+def make_method(space: DesignSpace, optimizer: Any, gtol: Any, goal: Any) -> Method:
     """Return how designs are sought, or say what is wrong with it."""
-    dtype = plan.triple[0].dtype
+    dtype = space.triple[0].dtype
     gtol = float(jnp.finfo(dtype).eps) ** 0.45 if gtol is None else gtol
     gtol = _checks.number_in("gtol", gtol, 0, np.inf, "[0, inf)")
     goal = -np.inf if goal is None else _checks.number_in("goal", goal, -np.inf, np.inf, "(-inf, inf)")
@@ -273,9 +273,9 @@ def make_method(plan: Plan, optimizer: Any, gtol: Any, goal: Any) -> Method:
 
 
 @eqx.filter_jit
-def all_arrays(plan: Plan, points: Points) -> dict[str, Array]:
+def all_arrays(space: DesignSpace, points: Points) -> dict[str, Array]:
     """Return the arrays of designs by name, with a last axis of designs."""
-    return jax.vmap(plan.arrays, in_axes=-1, out_axes=-1)(points)
+    return jax.vmap(space.arrays, in_axes=-1, out_axes=-1)(points)
 
 
 @eqx.filter_jit
@@ -291,38 +291,38 @@ def _trials(state: Descent) -> Points:
 
 @eqx.filter_jit
 def _judged(search: Search, points: Points, outcome: Outcome) -> Array:
-    return judge(search.plan, search.objectives, points, outcome)
+    return judge(search.space, search.objectives, points, outcome)
 
 
 @eqx.filter_jit
 def _advance(search: Search, now: _Going, outcome: Outcome) -> tuple[_Going, _Report]:
     """Judge the designs on trial."""
-    plan, state, new = search.plan, now.state, outcome.candidate.mean_field
+    space, state, new = search.space, now.state, outcome.candidate.mean_field
 
     def total(points: Points) -> tuple[Scalar, tuple[Array, Array]]:
-        values = judge(plan, search.objectives, points, outcome)
+        values = judge(space, search.objectives, points, outcome)
         over = plain = values.mean(axis=2)
         if search.over == "worst":
             plain, tau = values.max(axis=2), jnp.asarray(search.smoothing)
-            over = tau * (jax.nn.logsumexp(values / tau, axis=2) - np.log(plan.num_scenarios))
+            over = tau * (jax.nn.logsumexp(values / tau, axis=2) - np.log(space.num_scenarios))
         each, plain = ((search.weights * x).sum(axis=0) for x in (over, plain))
         return each.sum(), (each, plain)
 
     # searches do not touch one another, so the derivative of the sum holds that of each
     (_, (value, plain)), gradient = jax.value_and_grad(total, has_aux=True)(_trials(state))
-    found = (outcome.code == RESULTS.converged).reshape(-1, plan.num_scenarios).all(axis=1)
+    found = (outcome.code == RESULTS.converged).reshape(-1, space.num_scenarios).all(axis=1)
     running = state.status == RUNNING
 
     def one(state: Descent, value: Array, gradient: Any, found: Array, field: Array) -> tuple[Descent, Array]:
         return tell(search.method, state, value, gradient, found, partial(_alone, search, field))
 
-    by_search = new.reshape(*new.shape[:-1], -1, plan.num_scenarios).swapaxes(-1, -2)
+    by_search = new.reshape(*new.shape[:-1], -1, space.num_scenarios).swapaxes(-1, -2)
     tried = _trials(state)
     state, accepted = jax.vmap(one, in_axes=-1, out_axes=-1)(state, value, gradient, found, by_search)
     state = state._replace(status=jnp.where(accepted & (plain <= search.method.goal), GOAL, state.status))
-    fields = jnp.where(jnp.repeat(accepted, plan.num_scenarios), new, now.fields)
+    fields = jnp.where(jnp.repeat(accepted, space.num_scenarios), new, now.fields)
     better = accepted & (plain < now.lowest)
-    best = jnp.where(jnp.repeat(better, plan.num_scenarios), new, now.best)
+    best = jnp.where(jnp.repeat(better, space.num_scenarios), new, now.best)
     points = jax.tree.map(lambda new, old: jnp.where(better, new, old), tried, now.points)
     lowest = jnp.where(better, plain, now.lowest)
     sizes = jnp.stack([jnp.abs(leaf).max(axis=0) for leaf in jax.tree.leaves(gradient)]).max(axis=0)
@@ -333,10 +333,10 @@ def _advance(search: Search, now: _Going, outcome: Outcome) -> tuple[_Going, _Re
 @eqx.filter_jit
 def _each_scenario(search: Search, points: Points, outcome: Outcome) -> tuple[Array, Array]:
     """Return the objective `[searches, scenarios]`, and its derivatives, `[scenarios, searches, coordinates]`."""
-    plan = search.plan
+    space = search.space
 
     def values(points: Points) -> Array:
-        each = judge(plan, search.objectives, points, outcome)
+        each = judge(space, search.objectives, points, outcome)
         return (search.weights[..., None] * each).sum(axis=0)
 
     def slopes(scenario: Array) -> Array:
@@ -344,22 +344,22 @@ def _each_scenario(search: Search, points: Points, outcome: Outcome) -> tuple[Ar
         return jnp.concatenate([leaf.T for leaf in jax.tree.leaves(gradient)], axis=1)
 
     at = values(points)
-    return at, jax.lax.map(slopes, jnp.eye(plan.num_scenarios, dtype=at.dtype))
+    return at, jax.lax.map(slopes, jnp.eye(space.num_scenarios, dtype=at.dtype))
 
 
 def _alone(search: Search, field: Array, point: Any) -> Scalar:
     """Return the objective of one design, for methods of optax that search along a line themselves."""
-    plan = search.plan
-    if plan.scenarios or len(search.objectives) > 1:
+    space = search.space
+    if space.scenarios or len(search.objectives) > 1:
         raise ValueError(
             "`optimizer` searches along a line, which several scenarios or objectives do not allow: use None."
         )
-    game, response = plan.single(point)
-    fixed_game, fixed_response = held((game, response))
-    solver, steps = plan.stages[0]
-    problem = Problem(fixed_game, fixed_response, plan.tolerance)
+    game, response = space.single(point)
+    fixed_game, fixed_response = stop_gradients((game, response))
+    solver, steps = space.stages[0]
+    problem = Problem(fixed_game, fixed_response, space.tolerance)
     outcome = iterate(problem, solver, field[..., 0], steps, keep_history=False)
-    equilibrium = finish(game, response, outcome, plan.tolerance, judged=False)
+    equilibrium = finish(game, response, outcome, space.tolerance, judged=False)
     value = objective_values(search.objectives, game, response, equilibrium)[0]
     return jnp.where(outcome.code == RESULTS.converged, value, jnp.inf)
 

@@ -10,7 +10,7 @@ import numpy as np
 from jax.core import Tracer
 
 from .. import _checks
-from .._held import held
+from .._gradients import stop_gradients
 from .._simplex import log_normalize
 from .._traced import as_it_is_now
 from .._typing import Array, ArrayLike, Scalar
@@ -171,7 +171,7 @@ def sensitivity(
     response = fit_response(game, response)
     pure, gap, error = None, None, None
     if isinstance(game, StationaryGame) and isinstance(response, AbstractTrembling):
-        fixed_game, fixed_response = held(_normalized(game, response))
+        fixed_game, fixed_response = stop_gradients(_normalized(game, response))
         pure = solve(fixed_game, fixed_response, solver, guess=guess)
         if pure.criterion != "residual":
             raise ValueError(

@@ -15,10 +15,10 @@ from ..model import FiniteHorizonGame
 from ..responses import AbstractResponse
 from ..solvers import AbstractSolver, Auto
 from .descent import STATUS
-from .given import make_plan
 from .objectives import as_objective
-from .plan import repeated
 from .search import Search, all_arrays, make_method, observed
+from .space import repeated
+from .spaces import design_space
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -108,11 +108,11 @@ def trade_off(
     shares = np.asarray(_checks.as_numbers("weights", weights))
     _checks.shape_is("weights", shares, [(None,)], "weights")
     _checks.all_true("weights", shares, (shares >= 0) & (shares <= 1), "it must lie in [0, 1]")
-    plan = make_plan(game, parameters, response, solver, scenarios)
-    method = make_method(plan, optimizer, gtol, None)
-    objectives = observed(plan, [as_objective("first", first), as_objective("second", second)])
-    search = Search(plan, method, objectives, np.stack([1 - shares, shares]), "mean", None)
-    points = repeated(plan, len(shares))
+    space = design_space(game, parameters, response, solver, scenarios)
+    method = make_method(space, optimizer, gtol, None)
+    objectives = observed(space, [as_objective("first", first), as_objective("second", second)])
+    search = Search(space, method, objectives, np.stack([1 - shares, shares]), "mean", None)
+    points = repeated(space, len(shares))
     record = search.run(points, guess, max_steps, None, _checks.boolean("progress", progress))
     values = search.at(record.points, record.fields)[0].mean(axis=2)
     values = np.where(np.isfinite(record.values), values, np.nan)
@@ -121,7 +121,7 @@ def trade_off(
         values[0],
         values[1],
         _efficient(values),
-        {name: np.asarray(value) for name, value in all_arrays(plan, record.points).items()},
+        {name: np.asarray(value) for name, value in all_arrays(space, record.points).items()},
         tuple(STATUS[int(code)] for code in record.status),
         len(record.history),
     )

@@ -18,10 +18,10 @@ from ..responses import AbstractResponse
 from ..solve import solve
 from ..solvers import AbstractSolver, Auto
 from .descent import STATUS
-from .given import make_plan
 from .objectives import as_objective
-from .plan import Plan, Points, repeated, single
 from .search import Search, all_arrays, make_method, observed
+from .space import DesignSpace, Points, repeated, single
+from .spaces import design_space
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -163,35 +163,35 @@ def tune(
     Source: the implicit function theorem; `docs/mathematics.md`, Shaping. Guan et al. (2021), arXiv:2110.07469, pose
     the question; they answer it by hand.
     """
-    plan = make_plan(game, parameters, response, solver, scenarios)
+    space = design_space(game, parameters, response, solver, scenarios)
     weights = np.ones((1, _checks.integer_at_least("restarts", restarts, 1)))
     _checks.one_of("over", over, ("mean", "worst"))
-    method = make_method(plan, optimizer, gtol, goal)
-    objectives = observed(plan, [as_objective("objective", objective)])
-    search = Search(plan, method, objectives, weights, over, smoothing)
-    points = _starts(plan, restarts, spread, key)
+    method = make_method(space, optimizer, gtol, goal)
+    objectives = observed(space, [as_objective("objective", objective)])
+    search = Search(space, method, objectives, weights, over, smoothing)
+    points = _starts(space, restarts, spread, key)
     record = search.run(points, guess, max_steps, callback, _checks.boolean("progress", progress))
     values = record.values
     best = int(np.argmin(values))
     one = jax.tree.map(lambda leaf: leaf[..., best : best + 1], record.points)
-    scenario_values, mean_field = search.at(one, record.fields_of(best, plan.num_scenarios))
-    tuned_game, tuned_response = single(plan, one)
+    scenario_values, mean_field = search.at(one, record.fields_of(best, space.num_scenarios))
+    tuned_game, tuned_response = single(space, one)
     equilibrium = solve(tuned_game, tuned_response, solver, guess=mean_field[..., 0])
-    restored = {name: np.asarray(value)[..., 0] for name, value in all_arrays(plan, one).items()}
+    restored = {name: np.asarray(value)[..., 0] for name, value in all_arrays(space, one).items()}
     if isinstance(game, FiniteHorizonGame):
         tuned_game = as_given(tuned_game, game)
     else:  # with functions that are the user's own
-        built = game(plan.restore({name: jnp.asarray(value) for name, value in restored.items()}))
+        built = game(space.restore({name: jnp.asarray(value) for name, value in restored.items()}))
         tuned_game = built[0] if isinstance(built, tuple) else built
     return Tuned(
-        parameters=plan.restore(restored),
+        parameters=space.restore(restored),
         game=tuned_game,
         response=tuned_response,
         equilibrium=equilibrium,
         value=float(values[best]),
         scenario_values=scenario_values[0, 0],
         values=np.where(np.isfinite(values), values, np.nan),
-        restarts={name: np.asarray(value) for name, value in all_arrays(plan, record.points).items()},
+        restarts={name: np.asarray(value) for name, value in all_arrays(space, record.points).items()},
         status=tuple(STATUS[int(code)] for code in record.status),
         history=record.history,
         gradient_norm=record.gradient_norm,
@@ -200,10 +200,10 @@ def tune(
     )
 
 
-def _starts(plan: Plan, restarts: int, spread: float, key: Array | None) -> Points:
+def _starts(space: DesignSpace, restarts: int, spread: float, key: Array | None) -> Points:
     """Return the coordinates of the start, and around it those of the other restarts, with a last axis of restarts."""
     spread = _checks.number_in("spread", spread, 0, np.inf, "[0, inf)")
-    points = repeated(plan, restarts)
+    points = repeated(space, restarts)
     if restarts == 1:
         return points
     key = _checks.random_key("key", key, ", for the starts of the restarts")

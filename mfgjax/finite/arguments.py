@@ -10,7 +10,7 @@ from .._simplex import log_ratio, safe_log
 from .._typing import Array, ArrayLike, Float, Int
 from ..kernels import AbstractKernel
 from ..model import FiniteHorizonGame, trace_game
-from ..model.parts import axes_of
+from ..model.canonical import axes_of
 from ..responses import AbstractResponse, EntropyRegularized, Greedy
 from ..solve import fit_response
 from .precision import DOUBLE, double

@@ -14,7 +14,7 @@ from ..operators import backward, evaluate
 from ..responses import AbstractResponse, EntropyRegularized, Greedy
 from .arguments import checked_agents, checked_criterion, decoupled_game, normalized, penalty, single_policy
 from .interaction import with_known_interaction
-from .payoffs import Plan, planned
+from .payoffs import PayoffMethod, payoff_method
 from .precision import as_double, as_precision, double, game_as_double
 
 
@@ -141,11 +141,11 @@ def deviation_gain(
     criterion = checked_criterion(game, response, "deviation_gain")
     flat = numbers.reshape(-1)
     with double():
-        plan = planned(game, flat, method, key, num_samples)
-        found, shared = _deviate(game, table, flat, criterion, plan)
+        payoffs = payoff_method(game, flat, method, key, num_samples)
+        found, shared = _deviate(game, table, flat, criterion, payoffs)
     _check_finite(game, found["rewards"])
     shaped = {name: x.reshape(*x.shape[:-1], *numbers.shape) for name, x in found.items()}
-    return DeviationGain(num_agents=numbers, method=plan.method, **shaped, **shared)
+    return DeviationGain(num_agents=numbers, method=payoffs.method, **shaped, **shared)
 
 
 def _check_finite(game: FiniteHorizonGame, rewards: Array) -> None:
@@ -165,15 +165,19 @@ def _check_finite(game: FiniteHorizonGame, rewards: Array) -> None:
 
 @eqx.filter_jit
 def _deviate(
-    game: FiniteHorizonGame, policy: Array, num_agents: Array, criterion: EntropyRegularized | None, plan: Plan
+    game: FiniteHorizonGame,
+    policy: Array,
+    num_agents: Array,
+    criterion: EntropyRegularized | None,
+    payoffs: PayoffMethod,
 ) -> tuple[dict[str, Array], dict[str, Array]]:
     dtype = game.dtype
-    game, (criterion, plan) = game_as_double(game), as_double((criterion, plan))
+    game, (criterion, payoffs) = game_as_double(game), as_double((criterion, payoffs))
     pi = normalized(policy)
     mu, seen = state_law(game, pi)
     times = jnp.arange(game.horizon + 1, dtype=jnp.int32)
     available = jnp.broadcast_to(game.available, pi.shape)
-    shift, groups = plan.shift(game, mu, seen, num_agents)
+    shift, groups = payoffs.shift(game, mu, seen, num_agents)
     shift = jnp.where(available[..., None], shift, 0)
     # infinitely many agents are one more population, the last
     shift = jnp.concatenate([shift, jnp.zeros_like(shift[..., :1])], axis=-1)

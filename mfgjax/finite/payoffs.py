@@ -21,7 +21,7 @@ METHODS = ("closed form", "binomial sum", "lattice", "enumeration", "Monte Carlo
 _MOST_ENTRIES = 4_000_000
 
 
-class Plan(eqx.Module):
+class PayoffMethod(eqx.Module):
     """How R^N is computed, with what the method needs beside the game.
 
     Attributes:
@@ -64,13 +64,13 @@ class Plan(eqx.Module):
 
 def has_exact_method(game: FiniteHorizonGame, num_agents: np.ndarray) -> bool:
     """Tell whether R^N can be computed without random draws, for known numbers of agents."""
-    return any(_plan(game, num_agents, method) is not None for method in METHODS[:-1])
+    return any(_exact_method(game, num_agents, method) is not None for method in METHODS[:-1])
 
 
-def planned(
+def payoff_method(
     game: FiniteHorizonGame, num_agents: Array, method: str | None, key: Array | None, num_samples: int
-) -> Plan:
-    """Return the plan for a game: the first method that fits, or the one asked for.
+) -> PayoffMethod:
+    """Return the method for a game: the first method that fits, or the one asked for.
 
     Raises:
       ValueError: if none fits without a key, or the one asked for does not fit.
@@ -79,15 +79,15 @@ def planned(
         _checks.one_of("method", method, METHODS)
     known = None if _checks.is_traced(num_agents) else np.asarray(num_agents)
     for name in METHODS[:-1] if method is None else (method,):
-        plan = _plan(game, known, name)
-        if plan is not None:
-            return plan
+        found = _exact_method(game, known, name)
+        if found is not None:
+            return found
     if method not in (None, "Monte Carlo"):
         raise ValueError(f"`method` is {method!r}, which does not fit this game or these `num_agents`: {_WHY[method]}.")
     need = "no exact method fits this game and these `num_agents`, so the others are drawn at random (Monte Carlo)"
     key = checked_key(key, need)
     draws = -(-_checks.integer_at_least("num_samples", num_samples, NUM_GROUPS) // NUM_GROUPS)
-    return Plan("Monte Carlo", key=key, draws_per_group=draws)
+    return PayoffMethod("Monte Carlo", key=key, draws_per_group=draws)
 
 
 _WHY = {
@@ -98,19 +98,19 @@ _WHY = {
 }
 
 
-def _plan(game: FiniteHorizonGame, num_agents: Any, method: str) -> Plan | None:
+def _exact_method(game: FiniteHorizonGame, num_agents: Any, method: str) -> PayoffMethod | None:
     if method == "closed form":
-        return Plan(method) if type(game.reward) is TableReward or closed_form.fits(game) else None
+        return PayoffMethod(method) if type(game.reward) is TableReward or closed_form.fits(game) else None
     if method == "binomial sum":
-        return Plan(method) if binomial_sum.fits(game) else None
+        return PayoffMethod(method) if binomial_sum.fits(game) else None
     if method == "Monte Carlo" or num_agents is None:
         return None
     if method == "lattice":
         own = lattice_of(game, num_agents)
-        return None if own is None else Plan(method, own)
+        return None if own is None else PayoffMethod(method, own)
     places = game.num_states * (1 if game.observes == "states" else game.num_actions)
     most = num_compositions(int(num_agents.max()), places)
     if most > MOST_COMPOSITIONS or most * num_agents.size * places > _MOST_ENTRIES:
         return None
     counts, logs = compositions(num_agents, places)
-    return Plan(method, counts=(jnp.asarray(counts), jnp.asarray(logs)))
+    return PayoffMethod(method, counts=(jnp.asarray(counts), jnp.asarray(logs)))

@@ -11,7 +11,7 @@ from .. import _checks
 from .._typing import Array, ArrayLike, Float
 from ..kernels import AbstractKernel, DenseKernel, SuccessorKernel
 from ..model import PairwiseReward, StationaryGame
-from ..model.parts import booleans
+from ..model.canonical import booleans
 
 
 class AddedReward(eqx.Module):

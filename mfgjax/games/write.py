@@ -11,7 +11,7 @@ import numpy as np
 from .. import _checks
 from ..kernels import MovesKernel
 from ..model import FiniteHorizonGame, OwnStateInteraction, PairwiseReward, Power, Staged, StationaryGame
-from ..model.parts import axes_of
+from ..model.canonical import axes_of
 from .file import FORMAT, GameFile
 from .graph import moves
 

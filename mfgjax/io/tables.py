@@ -88,7 +88,7 @@ def _put_kernel(tables: _Tables, kernel: Any) -> str:
         tables.put("leads_to", _PAIR, np.where(kernel.leads, kernel.next_state, -1))
         return "moves"
     if isinstance(kernel, SuccessorKernel):
-        held = kernel.predecessors.held(kernel.successors.size).reshape(kernel.successors.shape)
+        held = kernel.predecessors.stop_gradients(kernel.successors.size).reshape(kernel.successors.shape)
         tables.put("successors", (*_PAIR, "successor"), np.where(held, kernel.successors, -1))
         tables.put("probabilities", ("move?", *_PAIR, "successor"), kernel.probabilities)
         return "successors"

@@ -70,7 +70,7 @@ class Predecessors(eqx.Module):
             return total
         return jnp.concatenate([read(table).sum(axis=1) for table in self.buckets])[self.position]
 
-    def held(self, size: int) -> np.ndarray:
+    def stop_gradients(self, size: int) -> np.ndarray:
         """Return which of the `size` places of the flat table lead to a state, as booleans."""
         places = np.zeros(size + 1, dtype=bool)  # the last one is that of the padding
         for table in (*self.columns, *self.buckets):

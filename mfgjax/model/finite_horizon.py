@@ -12,7 +12,7 @@ from .. import _checks
 from .._typing import Array, ArrayLike, Bool, Float, Scalar
 from ..kernels import AbstractKernel, DenseKernel
 from .base import AbstractGame
-from .parts import (
+from .canonical import (
     Axes,
     axes_of,
     axes_of_kernel,

@@ -12,9 +12,9 @@ from .._typing import Array, Float
 from ..operators import backward, forward, policies
 from ..responses import AbstractResponse
 from . import stationary_maps
+from .arguments import mean_field_of, policy_of, response_of
 from .finite_horizon import FiniteHorizonGame
 from .lanes import LaneGame
-from .operands import mean_field_of, policy_of, response_of
 from .stationary import StationaryGame
 from .traced import trace_game
 

@@ -15,7 +15,7 @@ from .._typing import Array
 from ..kernels import AbstractKernel
 from . import reads
 from .base import AbstractGame
-from .parts import check_kernel_values
+from .canonical import check_kernel_values
 from .rewards import TableReward
 from .traced import is_own
 

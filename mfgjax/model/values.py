@@ -10,8 +10,8 @@ from ..kernels.base import align
 from ..operators import evaluate
 from ..responses import AbstractResponse, EntropyRegularized, Greedy, Trembling
 from . import stationary_maps
+from .arguments import mean_field_of, policy_of
 from .maps import AnyGame, BestResponse, as_now, is_moving, respond, state_law, timed
-from .operands import mean_field_of, policy_of
 
 
 def criterion_of(game: AnyGame, response: AbstractResponse | None, name: str) -> tuple[AbstractResponse, Any]:

@@ -13,7 +13,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from .._held import held
+from .._gradients import stop_gradients
 from .._linear import DENSE_LIMIT, solve_linear
 from .._typing import Array, Bool, Float
 from ..kernels.base import align
@@ -57,7 +57,7 @@ def response_values(decision: Decision, response: AbstractResponse, start: Array
     many problems are solved at once, value iteration, which needs no matrix.
     """
     method = policy_iteration if start.ndim == 1 and len(start) <= DENSE_LIMIT else value_iteration
-    return _fixed_values((decision, response), method(*held((decision, response, start))))
+    return _fixed_values((decision, response), method(*stop_gradients((decision, response, start))))
 
 
 def policy_iteration(decision: Decision, response: AbstractResponse, start: Array) -> Array:

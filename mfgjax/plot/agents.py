@@ -14,9 +14,9 @@ from ..finite import Simulation
 from ..model import FiniteHorizonGame
 from .animation import animate, eased, moments
 from .crowd import draw_edges
+from .pictured import edges_of
 from .places import free_side, on_the_way, places_of, size_of, unit_of
 from .styles import short
-from .subject import edges_of
 
 _GOLDEN = np.pi * (3 - 5**0.5)
 _MOST_NUMBERED = 20  # agents whose numbers can be read

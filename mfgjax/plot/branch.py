@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 
 from .. import _checks
 from .._typing import Array, Float
-from ..branch import Branch
+from ..multiplicity.branch import Branch
 from .figures import new_axes
 from .styles import LINES
 

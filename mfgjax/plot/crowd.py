@@ -14,9 +14,9 @@ from .._typing import Array, Float
 from ..equilibrium import Equilibrium
 from ..model import FiniteHorizonGame, StationaryGame
 from .figures import new_axes
+from .pictured import Pictured, pictured_of
 from .places import BEND, edge_path, free_side, loop_path, places_of, size_of, unit_of
 from .styles import short
-from .subject import Subject, subject_of
 
 _MASS_COLOURS = colormaps["Blues"]
 
@@ -51,28 +51,28 @@ def plot_graph(
     Raises:
       ValueError: if the game is no graph, there is no such time, or a position is missing.
     """
-    subject = subject_of(game, law)
-    row, laws = subject.row(time), subject.laws()
-    if policy is None and subject.policy is not None and not (subject.ends and row == len(laws) - 1):
-        policy = subject.policy[row]
+    pictured = pictured_of(game, law)
+    row, laws = pictured.row(time), pictured.laws()
+    if policy is None and pictured.policy is not None and not (pictured.ends and row == len(laws) - 1):
+        policy = pictured.policy[row]
     weight = None if policy is None else laws[row][:, None] * np.asarray(policy)
-    if title is None and subject.times is not None:
-        title = f"t = {subject.times[row]}"
-    return draw_graph(ax, subject, laws[row], weight, positions, title)
+    if title is None and pictured.times is not None:
+        title = f"t = {pictured.times[row]}"
+    return draw_graph(ax, pictured, laws[row], weight, positions, title)
 
 
 def draw_graph(
     ax: Axes | None,
-    subject: Subject,
+    pictured: Pictured,
     mass: np.ndarray,
     weight: np.ndarray | None,
     positions: Mapping[str, tuple[float, float]] | None,
     title: str | None,
 ) -> Axes:
     """Draw nodes with their masses, and arrows that widen with the weights of moves, `[S, A]`."""
-    moves = subject.moves()
+    moves = pictured.moves()
     pairs = {(s, end) for s, _, end in moves}
-    places = places_of(subject.states, positions)
+    places = places_of(pictured.states, positions)
     unit = unit_of(places)
     least, most = 0.2 * unit, 0.3 * unit
     radius = np.sqrt(least**2 + (most**2 - least**2) * np.clip(mass, 0, 1))
@@ -88,7 +88,7 @@ def draw_graph(
     ax.set_axis_off()
     draw_edges(ax, moves, places, radius, outward, loop, weight)
     reach = radius + np.where(looped, loop, 0.3 * loop)
-    above = _nodes(ax, subject.states, places, mass, radius, least, reach[:, None] * outward)
+    above = _nodes(ax, pictured.states, places, mass, radius, least, reach[:, None] * outward)
     if title is not None:
         ax.set_title(title, fontsize=11, pad=6 + above, parse_math=False)
     return ax

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import xarray as xr
 
-from .._heaviest import heaviest
+from .._largest_states import largest_states
 from .._result import RESULTS
 from .styles import short
 
@@ -152,7 +152,7 @@ def heaviest_states(law: xr.DataArray, curves: list[Curve]) -> np.ndarray:
         converged = curve.get("result_code") == RESULTS.converged
         most = np.fmax(most, np.fmax.reduce(table[converged], axis=0, initial=0.0))
     several = len(most) > MOST_LINES + 1  # one other would be no sum
-    return heaviest(most, MOST_LINES if several else None)
+    return largest_states(most, MOST_LINES if several else None)
 
 
 def last_time(dataset: xr.Dataset) -> str:

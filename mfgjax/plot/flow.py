@@ -10,13 +10,13 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from .. import _checks
-from .._heaviest import heaviest
+from .._largest_states import largest_states
 from .._typing import Array, Float
 from ..equilibrium import Equilibrium
 from ..model import FiniteHorizonGame
 from .figures import new_axes
+from .pictured import Pictured, pictured_of
 from .styles import HATCHES, add_legend, name_ticks, short
-from .subject import Subject, subject_of
 
 KINDS = ("auto", "bars", "area", "heat")
 _MOST_STACKED = 12  # states that still can be told apart in a stack
@@ -57,11 +57,11 @@ def plot_flow(
     Source: the form of Guan et al. (2021), arXiv:2110.07469, Fig. 2.
     """
     _checks.one_of("kind", kind, KINDS)
-    subject = subject_of(game, equilibrium_or_flow)
-    if subject.times is None:
+    pictured = pictured_of(game, equilibrium_or_flow)
+    if pictured.times is None:
         told = "a stationary game, or one time: see `plot_stationary` and `plot_law`"
         raise ValueError(f"`plot_flow` draws a law for every time; got {told}.")
-    flow, times = subject.laws(), subject.times
+    flow, times = pictured.laws(), pictured.times
     if kind == "auto":
         kind = "heat" if flow.shape[1] > _MOST_STACKED else "area" if len(times) > _MOST_BARS else "bars"
     if kind == "area" and len(times) < 2:
@@ -71,9 +71,9 @@ def plot_flow(
         ax.set_title(title, parse_math=False)
     ax.set_xlabel("time t (steps)")
     if kind == "heat":
-        _heat(ax, subject, flow)
+        _heat(ax, pictured, flow)
     else:
-        _stack(ax, subject, flow, kind, legend=legend)
+        _stack(ax, pictured, flow, kind, legend=legend)
     if kind == "bars" and len(times) <= 21:
         ax.set_xticks(times)
     else:
@@ -81,22 +81,22 @@ def plot_flow(
     return ax
 
 
-def _heat(ax: Axes, subject: Subject, flow: np.ndarray) -> None:
-    times: Any = subject.times
+def _heat(ax: Axes, pictured: Pictured, flow: np.ndarray) -> None:
+    times: Any = pictured.times
     num_states = flow.shape[1]
     edges = (times[0] - 0.5, times[-1] + 0.5, -0.5, num_states - 0.5)
     shades: dict[str, Any] = dict(cmap="Greys", vmin=0, interpolation="nearest", extent=edges)
     image = ax.imshow(flow.T, aspect="auto", origin="lower", **shades)
     ax.figure.colorbar(image, ax=ax, label="share of the population")  # pyright: ignore
     ax.set_ylabel("state")
-    name_ticks(ax.yaxis, subject.states, 20)
+    name_ticks(ax.yaxis, pictured.states, 20)
 
 
-def _stack(ax: Axes, subject: Subject, flow: np.ndarray, kind: str, *, legend: bool) -> None:
-    times: Any = subject.times
+def _stack(ax: Axes, pictured: Pictured, flow: np.ndarray, kind: str, *, legend: bool) -> None:
+    times: Any = pictured.times
     num_states = flow.shape[1]
-    shown = heaviest(flow.max(axis=0), _MOST_STACKED - 1 if num_states > _MOST_STACKED else None)
-    names = [short(subject.states[s]) for s in shown]
+    shown = largest_states(flow.max(axis=0), _MOST_STACKED - 1 if num_states > _MOST_STACKED else None)
+    names = [short(pictured.states[s]) for s in shown]
     shades: list[Any] = list(colormaps["cividis"](np.linspace(0.95, 0.3, len(shown))))
     layers = flow[:, shown]
     if len(shown) < num_states:

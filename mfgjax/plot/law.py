@@ -10,8 +10,8 @@ from .._typing import Array, Float
 from ..equilibrium import Equilibrium
 from ..model import FiniteHorizonGame, StationaryGame
 from .figures import new_axes
+from .pictured import pictured_of
 from .styles import name_ticks
-from .subject import subject_of
 
 _MOST_TICKS, _MOST_OUTLINED = 26, 60
 
@@ -39,13 +39,13 @@ def plot_law(
     Raises:
       ValueError: if there is no law, or no such time.
     """
-    subject = subject_of(game, law)
-    row = subject.row(time)
+    pictured = pictured_of(game, law)
+    row = pictured.row(time)
     ax = new_axes(ax, (6.4, 3.6))
-    draw_law(ax, subject.laws()[row])
-    name_states(ax, subject.states)
-    if title is None and subject.times is not None:
-        title = f"t = {subject.times[row]}"
+    draw_law(ax, pictured.laws()[row])
+    name_states(ax, pictured.states)
+    if title is None and pictured.times is not None:
+        title = f"t = {pictured.times[row]}"
     ax.set_title(title or "", fontsize=11, parse_math=False)
     return ax
 

@@ -17,8 +17,8 @@ from .animation import animate, eased, moments
 from .crowd import draw_graph
 from .figures import new_axes
 from .law import draw_law, name_states
+from .pictured import Pictured, pictured_of
 from .places import on_the_way, places_of, unit_of
-from .subject import Subject, subject_of
 
 MOST_NODES = 40  # of a graph that is drawn; of more, bars
 
@@ -52,13 +52,13 @@ def animate_flow(
     Raises:
       ValueError: if there is no law for every time, or a position is missing.
     """
-    subject = subject_of(game, equilibrium_or_flow)
-    if subject.times is None:
+    pictured = pictured_of(game, equilibrium_or_flow)
+    if pictured.times is None:
         raise ValueError("`animate_flow` needs a law for every time; this one does not change with time.")
     frames_per_step = _checks.integer_at_least("frames_per_step", frames_per_step, 1)
-    times, flow, before = subject.times, subject.laws(), f"{title}, " if title else ""
-    on_graph = subject.leads_to is not None and len(subject.states) <= MOST_NODES
-    ax, draw_at = _on_graph(subject, positions, ax) if on_graph else _as_bars(subject, ax)
+    times, flow, before = pictured.times, pictured.laws(), f"{title}, " if title else ""
+    on_graph = pictured.leads_to is not None and len(pictured.states) <= MOST_NODES
+    ax, draw_at = _on_graph(pictured, positions, ax) if on_graph else _as_bars(pictured, ax)
 
     def draw(frame: tuple[int, int]) -> list[Any]:
         t, k = frame
@@ -74,11 +74,11 @@ Draw = Callable[[int, int, float, str], list[Any]]  # of a time, the next, the s
 
 
 def _on_graph(
-    subject: Subject, positions: Mapping[str, tuple[float, float]] | None, ax: Axes | None
+    pictured: Pictured, positions: Mapping[str, tuple[float, float]] | None, ax: Axes | None
 ) -> tuple[Axes, Draw]:
     """Return axes, and what draws the crowd on its graph there, anew for every picture."""
-    flow, policy, edges = subject.laws(), subject.policy, [edge for edge in subject.moves() if edge[0] != edge[2]]
-    places = places_of(subject.states, positions)
+    flow, policy, edges = pictured.laws(), pictured.policy, [edge for edge in pictured.moves() if edge[0] != edge[2]]
+    places = places_of(pictured.states, positions)
     here, there = (np.array([edge[i] for edge in edges], dtype=int) for i in (0, 2))
     pairs, actions = set(zip(here, there, strict=True)), np.array([a for _, a, _ in edges], dtype=int)
     most = 0.3 * unit_of(places)
@@ -89,7 +89,7 @@ def _on_graph(
 
     others = set() if ax is None else {*ax.patches, *ax.texts}
     is_new = ax is None
-    ax = draw_graph(ax, subject, flow[0], weight_at(0), positions, "t = 0")
+    ax = draw_graph(ax, pictured, flow[0], weight_at(0), positions, "t = 0")
     if is_new:
         _hold(ax)
     ax.set_title("")
@@ -99,7 +99,7 @@ def _on_graph(
         while drawn:
             drawn.pop().remove()
         weight = weight_at(t)
-        draw_graph(ax, subject, (1 - moved) * flow[t] + moved * flow[after], weight, positions, None)
+        draw_graph(ax, pictured, (1 - moved) * flow[t] + moved * flow[after], weight, positions, None)
         if weight is not None and moved > 0 and len(edges):
             at = on_the_way(places, here, there, moved, pairs)
             for place, mass in zip(at, weight[here, actions], strict=True):
@@ -113,12 +113,12 @@ def _on_graph(
     return ax, draw
 
 
-def _as_bars(subject: Subject, ax: Axes | None) -> tuple[Axes, Draw]:
+def _as_bars(pictured: Pictured, ax: Axes | None) -> tuple[Axes, Draw]:
     """Return axes, and what moves the bars there."""
-    flow = subject.laws()
+    flow = pictured.laws()
     is_new, ax = ax is None, new_axes(ax, (6.4, 3.6))
     bars = draw_law(ax, flow[0])
-    name_states(ax, subject.states)
+    name_states(ax, pictured.states)
     ax.set_ylim(0, 1.05 * float(flow.max()))
     ax.set_title("t = 0", loc="left", fontsize=11)
     if is_new:

@@ -6,8 +6,8 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from .. import _checks
-from ..bracket import Bracket
-from ..hysteresis import Hysteresis
+from ..multiplicity.bracket import Bracket
+from ..multiplicity.hysteresis import Hysteresis
 from .figures import new_axes
 
 _MOST_STEPS = 12  # of a way that are drawn

@@ -10,8 +10,8 @@ from .._typing import Array, Float
 from ..equilibrium import Equilibrium
 from ..model import FiniteHorizonGame, StationaryGame
 from .figures import new_axes
+from .pictured import Pictured, pictured_of
 from .styles import count_ticks, name_ticks
-from .subject import Subject, subject_of
 
 _MOST_TICKS = 26  # of names along an axis; of more nodes, moves are told by the actions' own names
 _MOST_PRINTED = (12, 12)  # columns and rows of a map whose numbers can be read
@@ -46,24 +46,28 @@ def plot_policy(
     Raises:
       ValueError: if there is no policy, no such time or state, or both are given.
     """
-    subject = subject_of(game, equilibrium_or_policy, is_policy=True)
-    policy = subject.policies()
+    pictured = pictured_of(game, equilibrium_or_policy, is_policy=True)
+    policy = pictured.policies()
     if state is None:
-        first = 0 if subject.times is None else int(subject.times[0])
-        row = subject.row(time if time is not None else -1 if subject.times is None else first)
-        table, exists, names, label = _of_all(subject, row)
-        heading, below, across = "" if subject.times is None else f"t = {subject.times[row]}", "state", subject.states
+        first = 0 if pictured.times is None else int(pictured.times[0])
+        row = pictured.row(time if time is not None else -1 if pictured.times is None else first)
+        table, exists, names, label = _of_all(pictured, row)
+        heading, below, across = (
+            "" if pictured.times is None else f"t = {pictured.times[row]}",
+            "state",
+            pictured.states,
+        )
     else:
         if time is not None:
             raise ValueError("`time` and `state` cannot both be given: a state is drawn at all times.")
-        if subject.times is None:
+        if pictured.times is None:
             raise ValueError("`state` is drawn over time, but this policy is the same at all times.")
-        if state not in subject.states:
+        if state not in pictured.states:
             raise ValueError(f"`state` is {state!r}, but there is no state of this name.")
-        s = subject.states.index(state)
-        open_to = np.broadcast_to(subject.available, (*policy.shape[:1], *subject.available.shape[1:]))[:, s]
-        table, exists, names, label = _of_one(subject, s, policy[:, s], open_to)
-        heading, below, across = f"in state {state}", "time t (steps)", tuple(map(str, subject.times))
+        s = pictured.states.index(state)
+        open_to = np.broadcast_to(pictured.available, (*policy.shape[:1], *pictured.available.shape[1:]))[:, s]
+        table, exists, names, label = _of_one(pictured, s, policy[:, s], open_to)
+        heading, below, across = f"in state {state}", "time t (steps)", tuple(map(str, pictured.times))
     ax = new_axes(ax, _size(len(across), len(names), across, names))
     image = draw_policy(ax, table, exists)
     ax.figure.colorbar(image, ax=ax, label="probability", pad=0.02)  # pyright: ignore
@@ -97,21 +101,21 @@ def draw_policy(ax: Axes, table: np.ndarray, exists: np.ndarray, *, numbers: boo
 Map = tuple[np.ndarray, np.ndarray, tuple[str, ...], str]  # numbers and mask [columns, rows], names of the rows, label
 
 
-def _of_all(subject: Subject, row: int) -> Map:
-    policy, exists = subject.policies()[row], subject.open_to(row)
-    if subject.leads_to is None or len(subject.states) > _MOST_TICKS:
-        return policy, exists, subject.actions, "action"
-    return *_by_target(policy, exists, subject.leads_to, len(subject.states)), subject.states, "state it leads to"
+def _of_all(pictured: Pictured, row: int) -> Map:
+    policy, exists = pictured.policies()[row], pictured.open_to(row)
+    if pictured.leads_to is None or len(pictured.states) > _MOST_TICKS:
+        return policy, exists, pictured.actions, "action"
+    return *_by_target(policy, exists, pictured.leads_to, len(pictured.states)), pictured.states, "state it leads to"
 
 
-def _of_one(subject: Subject, s: int, policy: np.ndarray, exists: np.ndarray) -> Map:
+def _of_one(pictured: Pictured, s: int, policy: np.ndarray, exists: np.ndarray) -> Map:
     used = np.flatnonzero(exists.any(axis=0))
-    if subject.leads_to is None:
-        return policy[:, used], exists[:, used], tuple(subject.actions[a] for a in used), "action"
-    ends = np.tile(subject.leads_to[s], (len(policy), 1))
-    table, seen = _by_target(policy, exists, ends, len(subject.states))
+    if pictured.leads_to is None:
+        return policy[:, used], exists[:, used], tuple(pictured.actions[a] for a in used), "action"
+    ends = np.tile(pictured.leads_to[s], (len(policy), 1))
+    table, seen = _by_target(policy, exists, ends, len(pictured.states))
     nodes = np.flatnonzero(seen.any(axis=0))
-    return table[:, nodes], seen[:, nodes], tuple(subject.states[n] for n in nodes), "state it leads to"
+    return table[:, nodes], seen[:, nodes], tuple(pictured.states[n] for n in nodes), "state it leads to"
 
 
 def _by_target(

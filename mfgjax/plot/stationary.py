@@ -10,9 +10,9 @@ from ..equilibrium import Equilibrium
 from ..model import StationaryGame
 from .figures import new_figure
 from .law import draw_law
+from .pictured import pictured_of
 from .policy import draw_policy
 from .styles import name_ticks
-from .subject import subject_of
 
 _MOST_TICKS = 26
 _MEAN = "#d55e00"
@@ -44,21 +44,21 @@ def plot_stationary(
     """
     if not isinstance(game, StationaryGame | xr.Dataset):
         raise ValueError(f"`game` must be a `StationaryGame`; got {_checks.shorten(game)}: see `plot_flow`.")
-    subject = subject_of(game, equilibrium)
-    if subject.times is not None:
+    pictured = pictured_of(game, equilibrium)
+    if pictured.times is not None:
         raise ValueError("the dataset is of a game with a horizon: see `plot_flow`.")
-    law, policy, exists = subject.laws()[0], subject.policies()[0], subject.open_to(0)
+    law, policy, exists = pictured.laws()[0], pictured.policies()[0], pictured.open_to(0)
     height = float(np.clip(0.32 * policy.shape[1], 1.1, 4.0))
     figure = new_figure((8.0, 3.0 + height)) if figure is None else figure
     upper, lower = np.ravel(np.array(figure.subplots(2, 1, sharex=True, height_ratios=[2.3, height])))
     draw_law(upper, law)
-    if subject.states == tuple(map(str, range(len(law)))):
+    if pictured.states == tuple(map(str, range(len(law)))):
         _mark(upper, float(np.arange(len(law)) @ law), len(law))
     upper.set_ylabel("share of\nthe population")
     image = draw_policy(lower, policy, exists, numbers=False)
     figure.colorbar(image, ax=lower, label="probability", pad=0.01)
-    name_ticks(lower.xaxis, subject.states, _MOST_TICKS)
-    name_ticks(lower.yaxis, subject.actions, max(2, int(4 * height)))
+    name_ticks(lower.xaxis, pictured.states, _MOST_TICKS)
+    name_ticks(lower.yaxis, pictured.actions, max(2, int(4 * height)))
     lower.set_xlabel("state")
     lower.set_ylabel("action")
     if title is not None:

@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 
 from .. import _checks
-from .._heaviest import heaviest
+from .._largest_states import largest_states
 from ..design import TradeOff, Tuned
 from ..equilibrium import Equilibrium
 from .figures import new_axes, new_figure
@@ -83,7 +83,7 @@ def plot_laws(
     """
     ax = new_axes(ax, (6.4, 4.2))
     first, second = (np.asarray(one.state_law[time], dtype=float) for one in (before, found.equilibrium))
-    shown = heaviest(np.maximum(first, second), _MOST_BARS)
+    shown = largest_states(np.maximum(first, second), _MOST_BARS)
     places, width = np.arange(len(shown)), 0.38
     ax.bar(places - width / 2, first[shown], width, color="#e8e8e8", edgecolor="0.2", hatch="///", label="before")
     ax.bar(places + width / 2, second[shown], width, color="#0072b2", edgecolor="0.2", label="tuned")

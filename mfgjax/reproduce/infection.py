@@ -8,7 +8,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from .. import games, plot
-from ..bracket import Bracket, bracket
+from ..multiplicity.bracket import Bracket, bracket
 from ..responses import Trembling
 from .learners import Effort, Learned, ends_row, in_double, learn, write_table
 

@@ -14,10 +14,10 @@ from matplotlib.axes import Axes
 
 from .. import learners
 from .._version import __version__
-from ..bracket import Bracket
 from ..io import describe
 from ..learners import AbstractLearner, Run
 from ..model import StationaryGame
+from ..multiplicity.bracket import Bracket
 from ..responses import Trembling
 
 NUM_AGENTS = 1_000

@@ -9,8 +9,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from .. import games, plot
-from ..bracket import Bracket, bracket
-from ..hysteresis import Hysteresis, hysteresis
+from ..multiplicity.bracket import Bracket, bracket
+from ..multiplicity.hysteresis import Hysteresis, hysteresis
 from ..responses import Trembling
 from .learners import Effort, Learned, draw_ends, ends_row, in_double, learn, write_table
 

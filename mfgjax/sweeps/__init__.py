@@ -1,3 +1,3 @@
 """Equilibria over whole grids of parameters, as labelled data."""
 
-from .entry import sweep as sweep
+from .sweep import sweep as sweep

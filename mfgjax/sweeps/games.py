@@ -10,7 +10,7 @@ from .. import _checks
 from .._families import differing, kind_of
 from ..model import trace_game
 from ..parameters import AnyGame
-from .grid import Axis, Points
+from .grid import Points, SweptAxis
 
 
 class Family(NamedTuple):
@@ -81,7 +81,7 @@ def build_games(game: AnyGame | Callable, points: Points) -> Games:
     return Games(families, family_of, place_of, combination)
 
 
-def _build(builder: Callable, axes: Sequence[Axis], indices: Sequence[int]) -> AnyGame:
+def _build(builder: Callable, axes: Sequence[SweptAxis], indices: Sequence[int]) -> AnyGame:
     chosen = {axis.name: axis.values[i] for axis, i in zip(axes, indices, strict=True)}
     # of NumPy's numbers builders get Python's: whole numbers and words are static to them
     arguments = {name: value.item() if isinstance(value, np.generic) else value for name, value in chosen.items()}

@@ -12,7 +12,7 @@ from .._plain import plain
 from .outputs import COORDINATES
 
 
-class Axis(NamedTuple):
+class SweptAxis(NamedTuple):
     """One thing that is swept.
 
     Attributes:
@@ -28,7 +28,7 @@ class Axis(NamedTuple):
     builds: bool
 
 
-def parse_axes(axes: Mapping[str, Any], builder: Callable | None) -> list[Axis]:
+def parse_axes(axes: Mapping[str, Any], builder: Callable | None) -> list[SweptAxis]:
     """Return the axes in the order given, each refused with a sentence if it is no list of values."""
     known = {} if builder is None else dict(inspect.signature(builder).parameters)
     if not axes:
@@ -40,7 +40,7 @@ def parse_axes(axes: Mapping[str, Any], builder: Callable | None) -> list[Axis]:
         values, labels = _values(name, given)
         if not len(values):
             raise ValueError(f"`{name}` is empty; an axis needs at least one value.")
-        found.append(Axis(name, values, labels, name in known))
+        found.append(SweptAxis(name, values, labels, name in known))
     return found
 
 
@@ -78,7 +78,7 @@ class Points(NamedTuple):
       zipped: whether they are side by side.
     """
 
-    axes: list[Axis]
+    axes: list[SweptAxis]
     zipped: bool
 
     @property

@@ -7,17 +7,17 @@ from typing import Any
 import jax
 import numpy as np
 
-from . import _checks
-from ._traced import as_it_is_now
-from ._typing import ArrayLike
-from .equilibrium import Equilibrium
-from .model import FiniteHorizonGame, StationaryGame, trace_game
-from .nearness import possible_errors
-from .parameters import Triple
-from .parameters import parameter as find_parameter
-from .responses import AbstractResponse
-from .solve import fit_response, game_and_response, seen_shape, solve
-from .solvers import AbstractSolver, Auto, Picard
+from .. import _checks
+from .._traced import as_it_is_now
+from .._typing import ArrayLike
+from ..equilibrium import Equilibrium
+from ..model import FiniteHorizonGame, StationaryGame, trace_game
+from ..parameters import Triple
+from ..parameters import parameter as find_parameter
+from ..responses import AbstractResponse
+from ..solve import fit_response, game_and_response, seen_shape, solve
+from ..solvers import AbstractSolver, Auto, Picard
+from .possible_errors import possible_errors
 
 
 @dataclasses.dataclass(frozen=True)

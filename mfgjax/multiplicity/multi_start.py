@@ -6,16 +6,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from . import _checks
-from ._traced import as_it_is_now
-from ._typing import Array
-from .batch import solve_batch
-from .equilibrium import Equilibrium
-from .model import FiniteHorizonGame, StationaryGame, propagate, seen_distance, trace_game
-from .nearness import possible_errors
-from .responses import AbstractResponse
-from .solve import fit_response, game_and_response
-from .solvers import AbstractSolver, Auto
+from .. import _checks
+from .._traced import as_it_is_now
+from .._typing import Array
+from ..batch import solve_batch
+from ..equilibrium import Equilibrium
+from ..model import FiniteHorizonGame, StationaryGame, propagate, seen_distance, trace_game
+from ..responses import AbstractResponse
+from ..solve import fit_response, game_and_response
+from ..solvers import AbstractSolver, Auto
+from .possible_errors import possible_errors
 
 _DISTANCE = 1e-4
 

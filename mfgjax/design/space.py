@@ -27,7 +27,7 @@ Points = Any
 """Coordinates of many designs: for each variable an array `[coordinates, designs]`."""
 
 
-class Plan(NamedTuple):
+class DesignSpace(NamedTuple):
     """What a design may change, and what it is judged by.
 
     Attributes:
@@ -91,60 +91,60 @@ class Plan(NamedTuple):
         return self.num_scenarios == 1 and not self.scenarios and jax.tree.leaves(points)[0].shape[-1] == 1
 
 
-def repeated(plan: Plan, count: int) -> Points:
+def repeated(space: DesignSpace, count: int) -> Points:
     """Return the coordinates of the start, `count` times."""
-    return {name: jnp.asarray(np.repeat(value[:, None], count, axis=1)) for name, value in plan.origin.items()}
+    return {name: jnp.asarray(np.repeat(value[:, None], count, axis=1)) for name, value in space.origin.items()}
 
 
 @eqx.filter_jit
-def single(plan: Plan, points: Points) -> tuple[FiniteHorizonGame, AbstractResponse]:
+def single(space: DesignSpace, points: Points) -> tuple[FiniteHorizonGame, AbstractResponse]:
     """Return game and response of one design."""
-    return plan.only(points)
+    return space.only(points)
 
 
 @eqx.filter_jit
-def first_fields(plan: Plan, points: Points) -> Array:
+def first_fields(space: DesignSpace, points: Points) -> Array:
     """Return the mean fields from which equilibria are sought where nothing is known of them, with lanes last."""
 
     def flows(game: Any, response: AbstractResponse) -> Array:
-        return Problem(game, response, plan.tolerance).first_guess()
+        return Problem(game, response, space.tolerance).first_guess()
 
-    if plan.is_single(points):
-        return flows(*plan.only(points))[..., None]
-    return plan.lanes(points).in_blocks(block_width(plan.triple[0]), lambda part: flows(part.game, part.response))
+    if space.is_single(points):
+        return flows(*space.only(points))[..., None]
+    return space.lanes(points).in_blocks(block_width(space.triple[0]), lambda part: flows(part.game, part.response))
 
 
-def equilibria(plan: Plan, points: Points, guess: Array) -> Outcome:
+def equilibria(space: DesignSpace, points: Points, guess: Array) -> Outcome:
     """Find the equilibria of designs, with lanes last; those that are not found say so in their code."""
-    if plan.is_single(points):
-        outcome = _first_stage(plan, points, guess[..., 0])
-        if int(outcome.code) != RESULTS.converged and len(plan.stages) > 1:
-            problem = Problem(*single(plan, points), plan.tolerance)
-            outcome = run_on(outcome, problem, plan.stages[1:], guess[..., 0])
+    if space.is_single(points):
+        outcome = _first_stage(space, points, guess[..., 0])
+        if int(outcome.code) != RESULTS.converged and len(space.stages) > 1:
+            problem = Problem(*single(space, points), space.tolerance)
+            outcome = run_on(outcome, problem, space.stages[1:], guess[..., 0])
         outcome = outcome._replace(history=outcome.history[:0])
         return jax.tree.map(lambda leaf: leaf[..., None], outcome)
-    lanes = _lanes(plan, points)
-    return solved(lanes, guess, plan.stages, plan.tolerance, block_width(plan.triple[0]))
+    lanes = _lanes(space, points)
+    return solved(lanes, guess, space.stages, space.tolerance, block_width(space.triple[0]))
 
 
-def judge(plan: Plan, objectives: Sequence[Callable], points: Points, outcome: Outcome) -> Array:
+def judge(space: DesignSpace, objectives: Sequence[Callable], points: Points, outcome: Outcome) -> Array:
     """Return the objectives `[objectives, designs, scenarios]` at equilibria, with their derivatives."""
     num_designs = jax.tree.leaves(points)[0].shape[-1]
-    if plan.is_single(points):
-        game, response = plan.only(points)
-        found = finish(game, response, jax.tree.map(lambda leaf: leaf[..., 0], outcome), plan.tolerance, judged=False)
+    if space.is_single(points):
+        game, response = space.only(points)
+        found = finish(game, response, jax.tree.map(lambda leaf: leaf[..., 0], outcome), space.tolerance, judged=False)
         return objective_values(objectives, game, response, found)[:, None, None]
 
     def block(part: Lanes, outcome: Outcome) -> Array:
         def one(game: Any, response: Any, _: Any, found: Any) -> Array:
             return objective_values(objectives, game, response, found)
 
-        return part.per_lane(one, finish_lanes(part, outcome, plan.tolerance, judged=False))
+        return part.per_lane(one, finish_lanes(part, outcome, space.tolerance, judged=False))
 
-    lanes = plan.lanes(points)
-    width = max(narrow_width(plan.triple[0], block_width(plan.triple[0])), 1)
+    lanes = space.lanes(points)
+    width = max(narrow_width(space.triple[0], block_width(space.triple[0])), 1)
     values = lanes.in_blocks(width, block, outcome)
-    return values.reshape(-1, num_designs, plan.num_scenarios)
+    return values.reshape(-1, num_designs, space.num_scenarios)
 
 
 def objective_values(objectives: Sequence[Callable], game: Any, response: Any, found: Equilibrium) -> Array:
@@ -158,11 +158,11 @@ def objective_values(objectives: Sequence[Callable], game: Any, response: Any, f
 
 
 @eqx.filter_jit
-def _first_stage(plan: Plan, points: Points, guess: Array) -> Outcome:
-    solver, steps = plan.stages[0]
-    return iterate(Problem(*plan.only(points), plan.tolerance), solver, guess, steps)
+def _first_stage(space: DesignSpace, points: Points, guess: Array) -> Outcome:
+    solver, steps = space.stages[0]
+    return iterate(Problem(*space.only(points), space.tolerance), solver, guess, steps)
 
 
 @eqx.filter_jit
-def _lanes(plan: Plan, points: Points) -> Lanes:
-    return plan.lanes(points)
+def _lanes(space: DesignSpace, points: Points) -> Lanes:
+    return space.lanes(points)

@@ -10,13 +10,13 @@ from ..equilibrium import Equilibrium
 from ..games import moves
 from ..kernels import MovesKernel
 from ..model import FiniteHorizonGame, StationaryGame
-from ..model.parts import axes_of
+from ..model.canonical import axes_of
 
 Game = FiniteHorizonGame | StationaryGame
 _INNER = ("state", "action")
 
 
-class Subject(NamedTuple):
+class Pictured(NamedTuple):
     """A crowd, what it does, and what its states and actions are called."""
 
     states: tuple[str, ...]
@@ -70,7 +70,7 @@ class Subject(NamedTuple):
         return _edges(self.leads_to)
 
 
-def subject_of(game: Game | xr.Dataset, what: Any = None, *, is_policy: bool = False) -> Subject:
+def pictured_of(game: Game | xr.Dataset, what: Any = None, *, is_policy: bool = False) -> Pictured:
     """Return what is to be drawn.
 
     Args:
@@ -93,7 +93,7 @@ def subject_of(game: Game | xr.Dataset, what: Any = None, *, is_policy: bool = F
     if what is None:
         raise ValueError("there is nothing to draw: give an equilibrium, a law or a dataset.")
     times = None if game.is_stationary else np.arange(game.horizon + 1)
-    bare = Subject(*names, times, None, None, mask, leads_to(game))
+    bare = Pictured(*names, times, None, None, mask, leads_to(game))
     lead = () if game.is_stationary else (game.horizon + 1,)
     inner = (game.num_states, game.num_actions)
     if isinstance(what, Equilibrium):
@@ -139,7 +139,7 @@ def _edges(table: np.ndarray) -> list[tuple[int, int, int]]:
     return [(s, a, int(n)) for s, row in enumerate(table) for a, n in enumerate(row) if n >= 0]
 
 
-def _of_dataset(dataset: xr.Dataset) -> Subject:
+def _of_dataset(dataset: xr.Dataset) -> Pictured:
     laws = ("state_law", "mean_field", *(["terminal_law"] if "policy" not in dataset else []))
     name = next((n for n in laws if n in dataset), None)
     if "state" not in dataset.coords or (name is None and "policy" not in dataset):
@@ -179,7 +179,7 @@ def _of_dataset(dataset: xr.Dataset) -> Subject:
     if "leads_to" in dataset:
         index = {"": -1, **{label: i for i, label in enumerate(states)}}
         graph = np.array([[index[str(label)] for label in row] for row in dataset["leads_to"].values])
-    return Subject(
+    return Pictured(
         tuple(map(str, states[where])),
         tuple(map(str, actions)),
         None if rows is None else rows[when],

@@ -10,8 +10,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from .._equations import bind
 from .._typing import Array
+from .equations import bind
 from .intervals import Interval, total
 from .ranges import NotDerivable, Range, lift
 

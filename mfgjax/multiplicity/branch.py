@@ -10,18 +10,18 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from . import _checks
-from ._linear import DENSE_LIMIT
-from ._traced import as_it_is_now
-from ._typing import Array, ArrayLike, Scalar
+from .. import _checks
+from .._linear import DENSE_LIMIT
+from .._traced import as_it_is_now
+from .._typing import Array, ArrayLike, Scalar
+from ..equilibrium import Equilibrium
+from ..model import FiniteHorizonGame, StationaryGame, trace_game
+from ..responses import AbstractResponse
+from ..solve import fit_response, solve
+from ..solvers import Newton, Problem
+from ..solvers.base import refuse_jumps
+from ..solvers.path import TRACK, PathReport, PathState, path_start, path_step
 from .branch_points import Knot, Lost, Tracer
-from .equilibrium import Equilibrium
-from .model import FiniteHorizonGame, StationaryGame, trace_game
-from .responses import AbstractResponse
-from .solve import fit_response, solve
-from .solvers import Newton, Problem
-from .solvers.base import refuse_jumps
-from .solvers.path import TRACK, PathReport, PathState, path_start, path_step
 
 AnyGame = FiniteHorizonGame | StationaryGame
 

@@ -4,12 +4,12 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from ._held import held
-from ._typing import Array
-from .model import FiniteHorizonGame, StationaryGame, flow_distance, mean_field_map, respond
-from .responses import AbstractResponse
-from .solvers.base import rounding
-from .solvers.elimination import linear_solver
+from .._gradients import stop_gradients
+from .._typing import Array
+from ..model import FiniteHorizonGame, StationaryGame, flow_distance, mean_field_map, respond
+from ..responses import AbstractResponse
+from ..solvers.base import rounding
+from ..solvers.elimination import linear_solver
 
 MOST = 1e-2
 """What is assumed of a mean field where 1 is an eigenvalue of DΓ, so that the residual says nothing."""
@@ -31,7 +31,7 @@ def possible_errors(game: FiniteHorizonGame | StationaryGame, response: Abstract
         spread = jnp.cos(3.0 * jnp.arange(mean_field.size, dtype=mean_field.dtype)).reshape(mean_field.shape)
         spread = spread - spread.mean(axis=axes, keepdims=True)
         spread = noise * spread / jnp.maximum(jnp.abs(spread).sum(axis=axes, keepdims=True), noise)
-        direct = linear_solver(*held((game, response, mean_field)))
+        direct = linear_solver(*stop_gradients((game, response, mean_field)))
 
         def moved(by: Array) -> Array:
             change, solved = direct(lambda v: v - jvp(v), by, False)

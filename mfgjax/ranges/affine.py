@@ -13,8 +13,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
-from ._equations import CALLS, bind, called
-from ._typing import Array
+from .._typing import Array
+from .equations import CALLS, bind, called
 
 _MOST_STEPS = 64
 """Steps of a `scan` that are followed one by one."""

@@ -12,6 +12,7 @@ from .._traced import as_it_is_now
 from .._typing import Array, ArrayLike
 from ..equilibrium import Equilibrium
 from ..model import FiniteHorizonGame, mean_field_map, respond, seen_distance, trace_game
+from ..ranges.ranges import NotDerivable
 from ..responses import AbstractResponse, EntropyRegularized
 from ..responses.base import AbstractTempered
 from ..solve import fit_response, seen_shape, solve
@@ -24,7 +25,6 @@ from .local import MOST_UNKNOWNS, critical_beta, local_radius, radius_margin
 from .paper_bounds import paper_bound
 from .paths import is_decoupled, mixing
 from .payoffs import Payoffs, derive_payoffs
-from .ranges import NotDerivable
 from .report import Report
 from .slopes import BoundedSlopes
 from .uniqueness import monotone, potential, uniqueness_threshold

@@ -10,7 +10,7 @@ from .._typing import Array
 from ..kernels.precision import in_precision
 from ..responses import AbstractResponse
 from ..responses.base import response_in_precision
-from .parts import axes_of
+from .canonical import axes_of
 
 
 def response_of(game: Any, response: Any, call: str) -> AbstractResponse:

@@ -1,4 +1,4 @@
-"""The plan of what a user gives: variables by the names of arrays, or a function that builds the game."""
+"""The space of what a user gives: variables by the names of arrays, or a function that builds the game."""
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
@@ -11,29 +11,29 @@ import numpy as np
 
 from .. import _checks
 from .._families import differing, kind_of
-from .._program import depends
 from .._typing import Array
 from ..batch import Stages
 from ..model import AnyGame, FiniteHorizonGame, trace_game
 from ..parameters import Triple, cast_response, find, parameter, with_policy_leaf
+from ..ranges.dependence import depends
 from ..responses import AbstractResponse
 from ..solve import checked, fit_response, tolerance_of
-from .plan import Plan
+from .space import DesignSpace
 from .variables import LAW, POSITIVE, REAL, SHARE, Coordinates, Variable, as_variables, coordinates_of
 
 
-def make_plan(game: Any, parameters: Any, response: Any, solver: Any, scenarios: Any) -> Plan:
-    """Return the plan of what a user gives to `tune`, or say what is wrong with it."""
+def design_space(game: Any, parameters: Any, response: Any, solver: Any, scenarios: Any) -> DesignSpace:
+    """Return the space of what a user gives to `tune`, or say what is wrong with it."""
     if not isinstance(game, FiniteHorizonGame) and not callable(game):
         got = _checks.shorten(game)
         raise ValueError(f"`game` must be a game, or a function from `parameters` to one; got {got}.")
     if isinstance(game, FiniteHorizonGame):
         method, stages, tolerance = _solved_by(game, response, solver)
         triple: Triple = (trace_game(game), fit_response(game, response), method)
-        return _plan_of_names(triple, parameters, scenarios, stages, tolerance)
+        return _of_names(triple, parameters, scenarios, stages, tolerance)
     if scenarios is not None:
         raise ValueError("`scenarios` need a game, not a function that builds one.")
-    return _plan_of_builder(game, parameters, response, solver)
+    return _of_builder(game, parameters, response, solver)
 
 
 def _solved_by(game: FiniteHorizonGame, response: Any, solver: Any) -> tuple[Any, Stages, np.ndarray]:
@@ -45,8 +45,8 @@ def _solved_by(game: FiniteHorizonGame, response: Any, solver: Any) -> tuple[Any
     return method, stages, tolerance_of(game, response, method)
 
 
-def _plan_of_names(triple: Triple, parameters: Any, scenarios: Any, stages: Stages, tolerance: np.ndarray) -> Plan:
-    """Return the plan of variables given by the names of arrays of game and response."""
+def _of_names(triple: Triple, parameters: Any, scenarios: Any, stages: Stages, tolerance: np.ndarray) -> DesignSpace:
+    """Return the space of variables given by the names of arrays of game and response."""
     given = as_variables(parameters)
     swept = _scenario_names(scenarios)
     triple = with_policy_leaf(triple, {**given, **swept})
@@ -63,7 +63,7 @@ def _plan_of_names(triple: Triple, parameters: Any, scenarios: Any, stages: Stag
         shapes.append(None if path in _POLICIES else np.broadcast_shapes(variables[name].start.shape, shape))
     place = _Named(tuple(variables.values()), tuple(shapes))
     differing, count = _scenarios(triple, swept, scenarios, leaves)
-    return Plan(triple, variables, tuple(leaves), place, differing, count, stages, tolerance)
+    return DesignSpace(triple, variables, tuple(leaves), place, differing, count, stages, tolerance)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -170,8 +170,8 @@ def _scenarios(triple: Triple, named: Mapping, games: Any, taken: Sequence[int])
     return found, count
 
 
-def _plan_of_builder(build: Callable, parameters: Any, response: Any, solver: Any) -> Plan:
-    """Return the plan of a function from arrays to the game, or to game and response."""
+def _of_builder(build: Callable, parameters: Any, response: Any, solver: Any) -> DesignSpace:
+    """Return the space of a function from arrays to the game, or to game and response."""
     paths, structure = jax.tree_util.tree_flatten_with_path(parameters, is_leaf=lambda x: isinstance(x, Variable))
     if not paths:
         raise ValueError("`parameters` is empty: it must hold the arrays that the builder takes.")
@@ -207,4 +207,4 @@ def _plan_of_builder(build: Callable, parameters: Any, response: Any, solver: An
     def restore(arrays: dict[str, Any]) -> Any:
         return jax.tree.unflatten(structure, list(arrays.values()))
 
-    return Plan(triple, variables, indices, place, {}, 1, stages, tolerance, restore)
+    return DesignSpace(triple, variables, indices, place, {}, 1, stages, tolerance, restore)

@@ -11,10 +11,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .._equations import CALLS, bind, called
-from .._program import depends
 from .._typing import Array
+from .dependence import depends
 from .entrywise import ENTRYWISE
+from .equations import CALLS, bind, called
 from .intervals import Interval, point
 from .ranges import NotDerivable, Range, constant, sure
 from .structural import STRUCTURAL

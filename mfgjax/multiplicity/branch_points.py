@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
-from .solvers.path import TRACK, PathState
+from ..solvers.path import TRACK, PathState
 
 _MOST_CORRECTIONS = 20
 _BISECTIONS = 30

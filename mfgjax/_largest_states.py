@@ -5,7 +5,7 @@ import numpy as np
 from ._typing import Array, Float, Int
 
 
-def heaviest(masses: Float[Array, " S"] | np.ndarray, most: int | None) -> Int[np.ndarray, " rows"]:
+def largest_states(masses: Float[Array, " S"] | np.ndarray, most: int | None) -> Int[np.ndarray, " rows"]:
     """Return the places of the largest numbers, in their own order; of equal ones the first count.
 
     Args:
