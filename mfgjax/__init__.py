@@ -62,6 +62,7 @@ from .responses import Greedy as Greedy
 from .responses import Trembling as Trembling
 from .responses import soft_backup as soft_backup
 from .solve import solve as solve
+from .solvers import AbstractMethod as AbstractMethod
 from .solvers import AbstractSolver as AbstractSolver
 from .solvers import Anderson as Anderson
 from .solvers import Auto as Auto

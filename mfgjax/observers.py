@@ -8,10 +8,10 @@ import jax.numpy as jnp
 
 from ._result import Result
 from ._traced import ObservedFunction, key_of_call
+from .engine.prepare import seen_shape
 from .equilibrium import Equilibrium
 from .model import FiniteHorizonGame, StationaryGame
 from .responses import AbstractResponse
-from .solve import seen_shape
 
 
 def observer(

@@ -25,7 +25,7 @@ from mfgjax.design import (
     tune,
 )
 from mfgjax.design.balance import balanced, smallest_gradient
-from mfgjax.design.space import equilibria, first_fields, judge
+from mfgjax.design.space import equilibria, first_fields, judge, single
 from mfgjax.design.spaces import design_space
 from mfgjax.design.variables import LAW, POSITIVE, REAL, SHARE, coordinates_of
 
@@ -88,7 +88,7 @@ def test_gradients_in_coordinates_equal_differences_up_to_beta_30(kind, place, s
         expected = (8 * (at[0] - at[1]) - (at[2] - at[3])) / 12e-3
         # of fourth order in 1e-3, times β; values are exact to 1e-12
         assert_close(slope, expected, rtol=1e-6, atol=1e-8)
-        diverges.append(radius(*plan.only(points), near[..., 0]))
+        diverges.append(radius(*single(plan, points), near[..., 0]))
     if kind == "crowd kernel":
         assert max(diverges) > 1, "at one of these β plain iteration must diverge"
 

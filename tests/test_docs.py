@@ -17,7 +17,7 @@ from public_names import SNAPSHOT, listing, members, public_names
 
 import mfgjax as mfg
 from mfgjax.cli.app import app
-from mfgjax.solve import checked
+from mfgjax.engine.prepare import methods
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted((ROOT / "docs").glob("*.md"))
@@ -203,7 +203,7 @@ def test_the_table_says_which_solver_goes_with_which_response(words, game):
 
 def goes(game: Any, response: Any, solver: Any) -> bool:
     try:
-        checked(game, response, solver, None)
+        methods(game, response, solver)
     except ValueError:
         return False
     return True

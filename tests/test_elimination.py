@@ -10,9 +10,9 @@ import pytest
 from helpers import GAMES, A, S, T, assert_close, random_game, random_policy
 
 import mfgjax as mfg
+from mfgjax.engine import elimination
+from mfgjax.engine.elimination import eliminate, linear_solver
 from mfgjax.model import LaneGame, mean_field_map
-from mfgjax.solvers import elimination
-from mfgjax.solvers.elimination import eliminate, linear_solver
 
 KINDS = [kind for kind in GAMES if kind != "joint law"]
 

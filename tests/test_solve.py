@@ -464,7 +464,7 @@ def test_any_number_of_temperatures_and_parameters_is_one_compilation():
     def solve(problem, beta):
         return mfg.solve(problem, mfg.EntropyRegularized(beta), mfg.Picard(0.5))
 
-    problem, other, program = game(1.0), game(2.0), "jit(_iterate_and_finish)"
+    problem, other, program = game(1.0), game(2.0), "jit(_first_jit)"
     before = COMPILED.count(program)
     solve(problem, 0.5)
     first, compiled = len(Counted.traces), COMPILED.count(program) - before

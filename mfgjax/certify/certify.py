@@ -10,12 +10,14 @@ import numpy as np
 from .. import _checks
 from .._traced import as_it_is_now
 from .._typing import Array, ArrayLike
+from ..engine import fit_response
+from ..engine.prepare import seen_shape
 from ..equilibrium import Equilibrium
 from ..model import FiniteHorizonGame, mean_field_map, respond, seen_distance, trace_game
 from ..ranges.ranges import NotDerivable
 from ..responses import AbstractResponse, EntropyRegularized
 from ..responses.base import AbstractTempered
-from ..solve import fit_response, seen_shape, solve
+from ..solve import solve
 from ..solvers.base import rounding
 from . import lines
 from .contraction import counted, coupled_chain, largest_constants, naive_chain, path_span, span_sum

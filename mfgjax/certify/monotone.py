@@ -8,9 +8,9 @@ import numpy as np
 from .. import _checks
 from .._traced import as_it_is_now
 from .._typing import ArrayLike
+from ..engine import fit_response
 from ..model import StationaryGame, respond
 from ..responses import AbstractResponse, AbstractTempered
-from ..solve import fit_response
 from .complementarity import NOWHERE, Condition, Verdicts, by_post_decision
 
 

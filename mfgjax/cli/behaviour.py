@@ -95,7 +95,7 @@ def behaviour_of(response: str, beta: float | None, epsilon: float | None) -> st
     return ", ".join([response, *(f"{symbol} = {x:g}" for symbol, x in numbers.items() if x is not None)])
 
 
-def solver_of(name: str, damping: float | None, averaging: str | None, atol: float | None) -> AbstractSolver | Auto:
+def solver_of(name: str, damping: float | None, averaging: str | None, atol: float | None) -> AbstractSolver:
     """Return the solver that is asked for; options that do not apply to it are refused."""
     if name == "picard":
         return Picard(1.0 if damping is None else damping, averaging, atol=atol)

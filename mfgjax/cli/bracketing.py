@@ -13,11 +13,11 @@ from rich.text import Text
 
 from .._progress import progress_line
 from ..certify import Complementarity
+from ..engine import fit_response
 from ..equilibrium import Equilibrium
 from ..games import GameFile
 from ..model import StationaryGame
 from ..multiplicity.bracket import Ascent, Bracket, bracket
-from ..solve import fit_response
 from .behaviour import RequestOfResponse, behaviour_of, response_of
 from .output import console, finite, json_of, print_json, staged
 

@@ -16,10 +16,11 @@ from rich.text import Text
 from .._progress import progress_line
 from ..certify import Report, certify
 from ..certify.report import plain, shown, shown_log10
+from ..engine import fit_response
 from ..equilibrium import Equilibrium
 from ..games import GameFile
 from ..responses import AbstractResponse
-from ..solve import fit_response, solve
+from ..solve import solve
 from . import bracketing, catalogue
 from .behaviour import TEMPERED, behaviour_of, response_of
 from .output import console, finite, json_of, print_json, staged

@@ -13,6 +13,7 @@ import numpy as np
 
 from .. import _checks, finite
 from .._progress import progress_line
+from ..engine import fit_response
 from ..equilibrium import Equilibrium
 from ..finite import DeviationGain, PopulationLaw
 from ..finite.arguments import MOST_AGENTS, single_policy
@@ -20,7 +21,7 @@ from ..games import GameFile
 from ..kernels import AbstractKernel, MovesKernel
 from ..model import FiniteHorizonGame, exploitability, policy_value, state_law
 from ..responses import AbstractResponse, EntropyRegularized
-from ..solve import fit_response, solve
+from ..solve import solve
 from . import catalogue
 from .behaviour import behaviour_of, check_options, read_policy, response_of
 from .output import finite as number

@@ -12,13 +12,14 @@ from rich.table import Table
 
 from .._largest_states import largest_states
 from .._progress import progress_line
+from ..engine import fit_response
 from ..equilibrium import Equilibrium
 from ..games import GameFile
 from ..kernels import MovesKernel
 from ..model import FiniteHorizonGame, StationaryGame, exploitability
 from ..responses import AbstractResponse
-from ..solve import fit_response, solve
-from ..solvers import AbstractSolver, Auto
+from ..solve import solve
+from ..solvers import AbstractSolver
 from . import catalogue, stationary
 from .behaviour import behaviour_of, response_of, solver_of
 from .output import console, finite, print_json, staged
@@ -93,7 +94,7 @@ def _save(
     request: Request,
     loaded: GameFile,
     response: AbstractResponse,
-    method: AbstractSolver | Auto,
+    method: AbstractSolver,
     found: Equilibrium,
 ) -> list[str]:
     """Write the files and return their names."""
@@ -124,7 +125,7 @@ def _save(
 def _report(
     request: Request,
     loaded: GameFile,
-    method: AbstractSolver | Auto,
+    method: AbstractSolver,
     found: Equilibrium,
     gain: float,
     out: Path | None,

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..engine.parameters import AnyGame
 from ..games import GameFile
-from ..parameters import AnyGame
 from ..responses import AbstractResponse, Greedy
-from ..solvers import AbstractSolver, Auto
+from ..solvers import AbstractSolver
 from ..sweeps.outputs import KNOWN, check_output, parse_outputs
 from . import catalogue
 from .behaviour import TEMPERED, TREMBLING, check_options, reference_of, solver_of
@@ -51,7 +51,7 @@ class SweepPlan:
     first: AnyGame
     builder: Callable[..., AnyGame]
     response: AbstractResponse
-    solver: AbstractSolver | Auto
+    solver: AbstractSolver
     axes: dict[str, Any]
     outputs: tuple[str, ...]
 

@@ -6,12 +6,12 @@ import jax.numpy as jnp
 
 from .._gradients import stop_gradients
 from .._typing import Array, Scalar
+from ..engine.elimination import linear_solver
+from ..engine.implicit import fixed_point
 from ..equilibrium import Equilibrium
-from ..implicit import fixed_point
 from ..model import StationaryGame, exploitability, mean_field_map, respond
 from ..operators import action_gap
 from ..responses import AbstractTrembling, EpsilonGreedy
-from ..solvers.elimination import linear_solver
 
 _ROUNDING = 16
 """Spacings of numbers, at the size of the values, by which a reward plus an expectation may be off."""

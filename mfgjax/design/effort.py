@@ -10,10 +10,10 @@ import numpy as np
 from .. import _checks
 from .._simplex import log_normalize
 from .._typing import Array, ArrayLike, Float
+from ..engine import fit_response
 from ..kernels import AbstractKernel
 from ..model import FiniteHorizonGame, trace_game
 from ..responses import Boltzmann
-from ..solve import fit_response
 
 _STEPS = 100
 

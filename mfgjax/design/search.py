@@ -15,12 +15,12 @@ from .. import _checks
 from .._gradients import stop_gradients
 from .._result import RESULTS, ConvergenceError
 from .._typing import Array, Scalar
-from ..finish import finish
+from ..engine import finish
+from ..engine.loop import Outcome, iterate
+from ..engine.prepare import seen_shape
 from ..model import is_own
 from ..observers import observer
-from ..solve import seen_shape
 from ..solvers import Problem
-from ..solvers.loop import Outcome, iterate
 from .balance import balanced, smallest_gradient
 from .descent import (
     BALANCED,

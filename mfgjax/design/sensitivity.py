@@ -14,12 +14,14 @@ from .._gradients import stop_gradients
 from .._simplex import log_normalize
 from .._traced import as_it_is_now
 from .._typing import Array, ArrayLike, Scalar
+from ..engine import fit_response
+from ..engine.prepare import methods
 from ..equilibrium import Equilibrium
 from ..kernels import AbstractKernel, MixtureKernel
 from ..model import FiniteHorizonGame, StationaryGame, respond, trace_game
 from ..responses import AbstractResponse, AbstractTrembling
-from ..solve import checked, fit_response, solve
-from ..solvers import AbstractSolver, Auto
+from ..solve import solve
+from ..solvers import AbstractSolver
 from .choices import smallest_gap, with_choices_held
 
 _SHOWN = 12
@@ -133,7 +135,7 @@ def sensitivity(
     game: FiniteHorizonGame | StationaryGame,
     response: AbstractResponse,
     quantity: Callable[[Equilibrium], Scalar],
-    solver: AbstractSolver | Auto | None = None,
+    solver: AbstractSolver | None = None,
     *,
     guess: ArrayLike | Equilibrium | None = None,
 ) -> Sensitivity:
@@ -165,7 +167,7 @@ def sensitivity(
 
     Source: the implicit function theorem; see `docs/mathematics.md`, Derivatives.
     """
-    checked(game, response, solver, None)
+    methods(game, response, solver)
     if not callable(quantity):
         raise ValueError(f"`quantity` must be a function of the equilibrium; got {_checks.shorten(quantity)}.")
     response = fit_response(game, response)

@@ -2,25 +2,24 @@
 
 import dataclasses
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .._result import RESULTS
+from .._trees import with_leaves
 from .._typing import Array
-from ..batch import Stages, finish_lanes, solved
+from ..engine import Prepared, finish_lanes, run
+from ..engine.lanes import Lanes, block_width, narrow_width
+from ..engine.loop import Outcome
+from ..engine.parameters import Triple
+from ..engine.prepare import Stages
 from ..equilibrium import Equilibrium
-from ..finish import finish
-from ..lanes import Lanes, block_width, narrow_width
 from ..model import FiniteHorizonGame
-from ..parameters import Triple
 from ..responses import AbstractResponse
-from ..solve import run_on
 from ..solvers import Problem
-from ..solvers.loop import Outcome, iterate
 from .variables import Coordinates
 
 Points = Any
@@ -64,31 +63,34 @@ class DesignSpace(NamedTuple):
 
     def single(self, point: Any) -> tuple[FiniteHorizonGame, AbstractResponse]:
         """Return game and response of one design."""
-        leaves, structure = jax.tree.flatten(self.triple)
-        for index, value in zip(self.leaves, self.place(point), strict=True):
-            leaves[index] = value
-        game, response, _ = jax.tree.unflatten(structure, leaves)
+        values = dict(zip(self.leaves, self.place(point), strict=True))
+        game, response, _ = with_leaves(cast(Any, self.triple), values)
         return game, response
 
     def lanes(self, points: Points) -> Lanes:
-        """Return the games of all designs in all scenarios, those of one design side by side."""
+        """Return the games of all designs in all scenarios, those of one design side by side; one game alone as it is.
+
+        An outcome of one game alone has no axis of lanes inside of the engine, and one here; see `lane_last`.
+        """
         num_designs = jax.tree.leaves(points)[0].shape[-1]
-        leaves, structure = jax.tree.flatten(self.triple)
-        carried = [False] * len(leaves)
-        values = jax.vmap(self.place, in_axes=-1, out_axes=-1)(points)
-        for index, value in zip(self.leaves, values, strict=True):
-            leaves[index], carried[index] = jnp.repeat(value, self.num_scenarios, axis=-1), True
-        for index, value in self.scenarios.items():
-            leaves[index], carried[index] = jnp.tile(value, num_designs), True
-        return Lanes(jax.tree.unflatten(structure, leaves), tuple(carried), num_designs * self.num_scenarios)
+        if num_designs == 1 and not self.scenarios:
+            game, response = self.single(jax.tree.map(lambda leaf: leaf[..., 0], points))
+            return Lanes.alone(game, response, self.triple[2])
+        values = dict(zip(self.leaves, jax.vmap(self.place, in_axes=-1, out_axes=-1)(points), strict=True))
+        values = {index: jnp.repeat(value, self.num_scenarios, axis=-1) for index, value in values.items()}
+        values |= {index: jnp.tile(value, num_designs) for index, value in self.scenarios.items()}
+        carried = tuple(index in values for index in range(len(jax.tree.leaves(self.triple))))
+        return Lanes(with_leaves(self.triple, values), carried, num_designs * self.num_scenarios)
 
-    def only(self, points: Points) -> tuple[FiniteHorizonGame, AbstractResponse]:
-        """Return game and response where there is one design alone."""
-        return self.single(jax.tree.map(lambda leaf: leaf[..., 0], points))
 
-    def is_single(self, points: Points) -> bool:
-        """Tell whether there is one game alone, which is computed without lanes."""
-        return self.num_scenarios == 1 and not self.scenarios and jax.tree.leaves(points)[0].shape[-1] == 1
+def lane_last(lanes: Lanes, tree: Any) -> Any:
+    """Return what belongs to one game alone with a last axis of one lane, as if it were one of many."""
+    return jax.tree.map(lambda leaf: leaf[..., None], tree) if lanes.is_alone else tree
+
+
+def without_lane(lanes: Lanes, tree: Any) -> Any:
+    """Return what has a last axis of lanes as the engine wants it: of one game alone without."""
+    return jax.tree.map(lambda leaf: leaf[..., 0], tree) if lanes.is_alone else tree
 
 
 def repeated(space: DesignSpace, count: int) -> Points:
@@ -98,42 +100,32 @@ def repeated(space: DesignSpace, count: int) -> Points:
 
 @eqx.filter_jit
 def single(space: DesignSpace, points: Points) -> tuple[FiniteHorizonGame, AbstractResponse]:
-    """Return game and response of one design."""
-    return space.only(points)
+    """Return game and response of the first design."""
+    return space.single(jax.tree.map(lambda leaf: leaf[..., 0], points))
 
 
 @eqx.filter_jit
 def first_fields(space: DesignSpace, points: Points) -> Array:
     """Return the mean fields from which equilibria are sought where nothing is known of them, with lanes last."""
+    lanes = space.lanes(points)
 
-    def flows(game: Any, response: AbstractResponse) -> Array:
-        return Problem(game, response, space.tolerance).first_guess()
+    def flows(part: Lanes) -> Array:
+        return Problem(part.game, part.response, space.tolerance).first_guess()
 
-    if space.is_single(points):
-        return flows(*space.only(points))[..., None]
-    return space.lanes(points).in_blocks(block_width(space.triple[0]), lambda part: flows(part.game, part.response))
+    return lane_last(lanes, lanes.in_blocks(block_width(space.triple[0]), flows))
 
 
 def equilibria(space: DesignSpace, points: Points, guess: Array) -> Outcome:
     """Find the equilibria of designs, with lanes last; those that are not found say so in their code."""
-    if space.is_single(points):
-        outcome = _first_stage(space, points, guess[..., 0])
-        if int(outcome.code) != RESULTS.converged and len(space.stages) > 1:
-            problem = Problem(*single(space, points), space.tolerance)
-            outcome = run_on(outcome, problem, space.stages[1:], guess[..., 0])
-        outcome = outcome._replace(history=outcome.history[:0])
-        return jax.tree.map(lambda leaf: leaf[..., None], outcome)
     lanes = _lanes(space, points)
-    return solved(lanes, guess, space.stages, space.tolerance, block_width(space.triple[0]))
+    start = without_lane(lanes, guess)
+    outcome = run(Prepared(lanes, start, space.stages, space.tolerance, block_width(space.triple[0])))
+    return lane_last(lanes, outcome._replace(history=outcome.history[:0]))
 
 
 def judge(space: DesignSpace, objectives: Sequence[Callable], points: Points, outcome: Outcome) -> Array:
     """Return the objectives `[objectives, designs, scenarios]` at equilibria, with their derivatives."""
-    num_designs = jax.tree.leaves(points)[0].shape[-1]
-    if space.is_single(points):
-        game, response = space.only(points)
-        found = finish(game, response, jax.tree.map(lambda leaf: leaf[..., 0], outcome), space.tolerance, judged=False)
-        return objective_values(objectives, game, response, found)[:, None, None]
+    lanes = space.lanes(points)
 
     def block(part: Lanes, outcome: Outcome) -> Array:
         def one(game: Any, response: Any, _: Any, found: Any) -> Array:
@@ -141,10 +133,9 @@ def judge(space: DesignSpace, objectives: Sequence[Callable], points: Points, ou
 
         return part.per_lane(one, finish_lanes(part, outcome, space.tolerance, judged=False))
 
-    lanes = space.lanes(points)
-    width = max(narrow_width(space.triple[0], block_width(space.triple[0])), 1)
-    values = lanes.in_blocks(width, block, outcome)
-    return values.reshape(-1, num_designs, space.num_scenarios)
+    width = narrow_width(space.triple[0], block_width(space.triple[0]))
+    values = lanes.in_blocks(width, block, without_lane(lanes, outcome))
+    return values.reshape(len(objectives), -1, space.num_scenarios)
 
 
 def objective_values(objectives: Sequence[Callable], game: Any, response: Any, found: Equilibrium) -> Array:
@@ -155,12 +146,6 @@ def objective_values(objectives: Sequence[Callable], game: Any, response: Any, f
         if jnp.shape(value) != () or not jnp.issubdtype(jnp.result_type(value), jnp.floating):
             raise ValueError(f"`objective` must return one real number; got shape {jnp.shape(value)}.")
     return jnp.stack([jnp.asarray(value, game.dtype) for value in values])
-
-
-@eqx.filter_jit
-def _first_stage(space: DesignSpace, points: Points, guess: Array) -> Outcome:
-    solver, steps = space.stages[0]
-    return iterate(Problem(*space.only(points), space.tolerance), solver, guess, steps)
 
 
 @eqx.filter_jit

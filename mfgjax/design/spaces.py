@@ -12,12 +12,12 @@ import numpy as np
 from .. import _checks
 from .._families import differing, kind_of
 from .._typing import Array
-from ..batch import Stages
+from ..engine import fit_response
+from ..engine.parameters import Triple, cast_response, find, parameter, with_policy_leaf
+from ..engine.prepare import Stages, methods
 from ..model import AnyGame, FiniteHorizonGame, trace_game
-from ..parameters import Triple, cast_response, find, parameter, with_policy_leaf
 from ..ranges.dependence import depends
 from ..responses import AbstractResponse
-from ..solve import checked, fit_response, tolerance_of
 from .space import DesignSpace
 from .variables import LAW, POSITIVE, REAL, SHARE, Coordinates, Variable, as_variables, coordinates_of
 
@@ -37,12 +37,12 @@ def design_space(game: Any, parameters: Any, response: Any, solver: Any, scenari
 
 
 def _solved_by(game: FiniteHorizonGame, response: Any, solver: Any) -> tuple[Any, Stages, np.ndarray]:
-    method, stages = checked(game, response, solver, None)
+    method, stages, tolerance = methods(game, response, solver)
     if not response.is_smooth:
         raise ValueError(
             f"`response` must be smooth, such as `EntropyRegularized`: equilibria of `{type(response).__name__}` jump."
         )
-    return method, stages, tolerance_of(game, response, method)
+    return method, stages, tolerance
 
 
 def _of_names(triple: Triple, parameters: Any, scenarios: Any, stages: Stages, tolerance: np.ndarray) -> DesignSpace:

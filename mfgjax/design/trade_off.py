@@ -13,7 +13,7 @@ from .._typing import ArrayLike
 from ..equilibrium import Equilibrium
 from ..model import FiniteHorizonGame
 from ..responses import AbstractResponse
-from ..solvers import AbstractSolver, Auto
+from ..solvers import AbstractSolver
 from .descent import STATUS
 from .objectives import as_objective
 from .search import Search, all_arrays, make_method, observed
@@ -66,7 +66,7 @@ def trade_off(
     optimizer: optax.GradientTransformation | None = None,
     *,
     response: AbstractResponse | None = None,
-    solver: AbstractSolver | Auto | None = None,
+    solver: AbstractSolver | None = None,
     scenarios: Mapping[str, ArrayLike] | Sequence[FiniteHorizonGame] | None = None,
     guess: ArrayLike | Equilibrium | None = None,
     max_steps: int = 200,

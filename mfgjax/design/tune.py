@@ -16,7 +16,7 @@ from ..equilibrium import Equilibrium
 from ..model import FiniteHorizonGame, as_given
 from ..responses import AbstractResponse
 from ..solve import solve
-from ..solvers import AbstractSolver, Auto
+from ..solvers import AbstractSolver
 from .descent import STATUS
 from .objectives import as_objective
 from .search import Search, all_arrays, make_method, observed
@@ -88,7 +88,7 @@ def tune(
     optimizer: optax.GradientTransformation | None = None,
     *,
     response: AbstractResponse | None = None,
-    solver: AbstractSolver | Auto | None = None,
+    solver: AbstractSolver | None = None,
     scenarios: Mapping[str, ArrayLike] | Sequence[FiniteHorizonGame] | None = None,
     over: str = "mean",
     smoothing: float | None = None,

@@ -8,11 +8,11 @@ import numpy as np
 from .. import _checks
 from .._simplex import log_ratio, safe_log
 from .._typing import Array, ArrayLike, Float, Int
+from ..engine import fit_response
 from ..kernels import AbstractKernel
 from ..model import FiniteHorizonGame, trace_game
 from ..model.canonical import axes_of
 from ..responses import AbstractResponse, EntropyRegularized, Greedy
-from ..solve import fit_response
 from .precision import DOUBLE, double
 
 MOST_AGENTS = 10**9

@@ -17,7 +17,7 @@ from ..games import moves
 from ..kernels import MovesKernel
 from ..model import FiniteHorizonGame, StationaryGame
 from ..responses import AbstractResponse
-from ..solvers import AbstractSolver, Auto
+from ..solvers import AbstractSolver
 from . import netcdf
 from .describe import describe
 
@@ -44,7 +44,7 @@ def to_dataset(
     equilibrium: Equilibrium,
     *,
     response: AbstractResponse | None = None,
-    solver: AbstractSolver | Auto | None = None,
+    solver: AbstractSolver | None = None,
     attrs: Mapping[str, Any] | None = None,
 ) -> xr.Dataset:
     """Label the arrays of an equilibrium with times (unless the game is stationary), states and actions.
@@ -133,7 +133,7 @@ def save_equilibrium(
     equilibrium: Equilibrium,
     *,
     response: AbstractResponse | None = None,
-    solver: AbstractSolver | Auto | None = None,
+    solver: AbstractSolver | None = None,
     attrs: Mapping[str, Any] | None = None,
 ) -> Path:
     """Write an equilibrium as netCDF; the file is there whole, or not at all.

@@ -8,10 +8,10 @@ import jax.numpy as jnp
 
 from .. import _checks
 from .._typing import Array, ArrayLike
+from ..engine import fit_response
 from ..model import StationaryGame, moved_on, respond, trace_game
 from ..operators import action_gap
 from ..responses import AbstractTrembling
-from ..solve import fit_response
 
 
 class Guarantee(NamedTuple):

@@ -12,10 +12,10 @@ import numpy as np
 from .. import _checks
 from .._traced import as_it_is_now, keyed, unshared
 from .._typing import Array, ArrayLike
+from ..engine import fit_response
 from ..equilibrium import Equilibrium
 from ..model import StationaryGame, is_own, trace_game
 from ..responses import AbstractTrembling
-from ..solve import fit_response
 from .base import AbstractLearner, Task, count, seed_number
 from .sampling import GameSimulator, OwnSimulator
 

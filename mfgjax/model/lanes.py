@@ -7,6 +7,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
+from .._trees import with_leaves
 from .._typing import Array, Bool, Scalar
 from ..kernels import AbstractKernel
 from .finite_horizon import FiniteHorizonGame
@@ -112,13 +113,10 @@ class LaneGame(eqx.Module):
 
     def per_lane(self, function: Callable, *arrays: Array) -> Any:
         """Map `function(game, *arrays)`, written for one game, over the lanes of game and arrays."""
-        leaves, structure = jax.tree.flatten(self.game)
-        mapped = [leaf for leaf, lane in zip(leaves, self.carried, strict=True) if lane]
+        mapped = {i: leaf for i, leaf in enumerate(jax.tree.leaves(self.game)) if self.carried[i]}
 
-        def single(mapped: list[Array], *arrays: Array) -> Any:
-            rest = iter(mapped)
-            own = [next(rest) if lane else leaf for leaf, lane in zip(leaves, self.carried, strict=True)]
-            return function(jax.tree.unflatten(structure, own), *arrays)
+        def single(mapped: dict[int, Array], *arrays: Array) -> Any:
+            return function(with_leaves(self.game, mapped), *arrays)
 
         return jax.vmap(single, in_axes=-1, out_axes=-1, axis_size=self.num_lanes)(mapped, *arrays)
 

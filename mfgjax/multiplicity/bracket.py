@@ -13,16 +13,15 @@ from .._result import RESULTS, ConvergenceError
 from .._traced import as_it_is_now
 from .._typing import Array
 from ..certify import Complementarity, check_complementarity
+from ..engine import finish, fit_response
+from ..engine.loop import Outcome
 from ..equilibrium import Equilibrium
-from ..finish import finish
 from ..model import StationaryGame, moved_on, trace_game
 from ..model.maps import policy_from
 from ..model.stationary_maps import decision
 from ..operators import action_gap, has_ties, tie_band
 from ..responses import AbstractResponse, AbstractTrembling, Boltzmann, EntropyRegularized, Greedy
-from ..solve import fit_response
 from ..solvers.base import Candidate
-from ..solvers.loop import Outcome
 
 _ISOTONE = (Greedy, AbstractTrembling, EntropyRegularized, Boltzmann)
 """Responses that rise with action values which have complementarities; the soft ones with uniform priors.

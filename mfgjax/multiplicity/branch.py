@@ -14,10 +14,11 @@ from .. import _checks
 from .._linear import DENSE_LIMIT
 from .._traced import as_it_is_now
 from .._typing import Array, ArrayLike, Scalar
+from ..engine import fit_response
 from ..equilibrium import Equilibrium
 from ..model import FiniteHorizonGame, StationaryGame, trace_game
 from ..responses import AbstractResponse
-from ..solve import fit_response, solve
+from ..solve import solve
 from ..solvers import Newton, Problem
 from ..solvers.base import refuse_jumps
 from ..solvers.path import TRACK, PathReport, PathState, path_start, path_step

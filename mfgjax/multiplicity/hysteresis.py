@@ -4,18 +4,18 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
-import jax
 import numpy as np
 
 from .. import _checks
 from .._traced import as_it_is_now
 from .._typing import ArrayLike
+from ..engine import fit_response
+from ..engine.parameters import swept
+from ..engine.prepare import game_and_response, seen_shape
 from ..equilibrium import Equilibrium
 from ..model import FiniteHorizonGame, StationaryGame, trace_game
-from ..parameters import Triple
-from ..parameters import parameter as find_parameter
 from ..responses import AbstractResponse
-from ..solve import fit_response, game_and_response, seen_shape, solve
+from ..solve import solve
 from ..solvers import AbstractSolver, Auto, Picard
 from .possible_errors import possible_errors
 
@@ -88,7 +88,7 @@ def hysteresis(
     parameter: str,
     values: ArrayLike,
     *,
-    solver: AbstractSolver | Auto | None = None,
+    solver: AbstractSolver | None = None,
     guess: ArrayLike | Equilibrium | None = None,
     max_steps: int | None = None,
 ) -> Hysteresis:
@@ -129,18 +129,15 @@ def hysteresis(
     _checks.shape_is("values", numbers, [(None,)], "values of the parameter")
     if len(numbers) < 2:
         raise ValueError("`values` must hold at least two numbers: between fewer there is no way.")
-    triple: Triple = (trace_game(game), fit_response(game, response), method)
-    places = find_parameter(triple, parameter, numbers)
-    if places.values.ndim != 1:
-        shape = places.values.shape[:-1]
+    lanes = swept(trace_game(game), fit_response(game, response), method, {parameter: numbers})
+    shape = lanes.mapped[0].shape[:-1]
+    if shape:
         raise ValueError(f"`parameter` is {parameter!r}, an array of shape {shape}; it must be one number.")
-    leaves, structure = jax.tree.flatten(triple)
 
     def lead(order: Sequence[int], start: Any) -> tuple[dict[int, tuple[np.ndarray, float]], Any]:
         laws = {}
         for i in order:
-            leaves[places.leaf] = places.values[i]
-            game, response, method = jax.tree.unflatten(structure, leaves)
+            game, response, method = lanes.lane(i)
             solved = solve(game, response, method, guess=start, max_steps=max_steps, throw=False)
             if bool(solved.converged):
                 start = solved.mean_field

@@ -10,11 +10,11 @@ from .. import _checks
 from .._traced import as_it_is_now
 from .._typing import Array
 from ..batch import solve_batch
+from ..engine.prepare import fit_response, game_and_response
 from ..equilibrium import Equilibrium
 from ..model import FiniteHorizonGame, StationaryGame, propagate, seen_distance, trace_game
 from ..responses import AbstractResponse
-from ..solve import fit_response, game_and_response
-from ..solvers import AbstractSolver, Auto
+from ..solvers import AbstractSolver
 from .possible_errors import possible_errors
 
 _DISTANCE = 1e-4
@@ -47,7 +47,7 @@ def multi_start(
     num_starts: int = 64,
     *,
     seed: int = 0,
-    solver: AbstractSolver | Auto | None = None,
+    solver: AbstractSolver | None = None,
     distance: float | None = None,
     max_steps: int | None = None,
 ) -> MultiStart:

@@ -6,10 +6,10 @@ import jax.numpy as jnp
 
 from .._gradients import stop_gradients
 from .._typing import Array
+from ..engine.elimination import linear_solver
 from ..model import FiniteHorizonGame, StationaryGame, flow_distance, mean_field_map, respond
 from ..responses import AbstractResponse
 from ..solvers.base import rounding
-from ..solvers.elimination import linear_solver
 
 MOST = 1e-2
 """What is assumed of a mean field where 1 is an eigenvalue of DΓ, so that the residual says nothing."""

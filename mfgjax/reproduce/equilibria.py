@@ -40,7 +40,7 @@ class Run(NamedTuple):
     key: str
     label: str
     response: AbstractResponse | None
-    solver: AbstractSolver | Auto | None
+    solver: AbstractSolver | None
 
 
 class Outcome(NamedTuple):

@@ -2,6 +2,7 @@
 
 from .anderson import Anderson as Anderson
 from .auto import Auto as Auto
+from .base import AbstractMethod as AbstractMethod
 from .base import AbstractSolver as AbstractSolver
 from .base import Problem as Problem
 from .continuation import Continuation as Continuation

@@ -11,10 +11,10 @@ from .._typing import Array, ArrayLike, Float
 from ..kernels.base import align
 from ..model import AnyGame
 from ..responses import AbstractResponse
-from .base import AbstractSolver, Candidate, Problem, Progress, needs_smooth
+from .base import AbstractMethod, Candidate, Problem, Progress, needs_smooth
 
 
-class Anderson(AbstractSolver):
+class Anderson(AbstractMethod):
     """Extrapolate from the last few steps of Γ (Anderson acceleration, type II).
 
         μ ← Proj(μ + ηf − (ΔX + ηΔF) argmin_c |f − ΔF c|),   f = Γ(μ) − μ
@@ -38,7 +38,6 @@ class Anderson(AbstractSolver):
     mixing: Float[Array, "*batch"]
     atol: float | None = eqx.field(static=True)
     default_max_steps: ClassVar[int] = 1_000
-    patience: ClassVar[int | None] = 200
     takes_lanes: ClassVar[bool] = True
 
     def __init__(self, memory: int = 5, mixing: ArrayLike = 1.0, *, atol: float | None = None):
@@ -48,6 +47,10 @@ class Anderson(AbstractSolver):
 
     def check(self, game: AnyGame, response: AbstractResponse) -> None:
         needs_smooth(self, game, response)
+
+    @property
+    def patience(self) -> int | None:
+        return 200
 
     @property
     def mixes(self) -> bool:

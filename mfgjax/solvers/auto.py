@@ -1,14 +1,15 @@
 """The default: a fast method first, then one that cannot be led astray."""
 
-import dataclasses
 from functools import cache, partial
 from typing import ClassVar
+
+import equinox as eqx
 
 from .. import _checks
 from ..model import AnyGame
 from ..responses import AbstractResponse, AbstractTempered, AbstractTrembling
 from .anderson import Anderson
-from .base import AbstractSolver
+from .base import AbstractMethod, AbstractSolver
 from .continuation import Continuation
 from .mirror_descent import MirrorDescent
 from .newton import Newton
@@ -16,8 +17,7 @@ from .picard import Picard
 from .splitting import Splitting, can_split
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Auto:
+class Auto(AbstractSolver):
     """Try several methods in turn, each from the guess, until one converges. Needs no tuning.
 
     Smooth responses with a temperature: Anderson for a few steps, which settles mild games at once; strongly
@@ -35,17 +35,16 @@ class Auto:
       ValueError: if an argument is out of range, naming it.
     """
 
-    atol: float | None = None
+    atol: float | None = eqx.field(static=True)
     default_max_steps: ClassVar[int] = 5_000
 
-    def __post_init__(self):
-        object.__setattr__(self, "atol", _checks.tolerance(self.atol))
+    def __init__(self, *, atol: float | None = None):
+        self.atol = _checks.tolerance(atol)
 
     def check(self, game: AnyGame, response: AbstractResponse) -> None:
-        """Accept every response."""
+        pass
 
-    def stages(self, game: AnyGame, response: AbstractResponse, max_steps: int) -> list[tuple[AbstractSolver, int]]:
-        """Return the methods in turn, each with its share of the steps."""
+    def stages(self, game: AnyGame, response: AbstractResponse, max_steps: int) -> list[tuple[AbstractMethod, int]]:
         if isinstance(response, AbstractTrembling):
             methods, shares = ("fictitious play",), (max_steps,)
             if game.is_stationary:
@@ -73,7 +72,7 @@ _JUMPING = ("continuation", "fictitious play", "proximal mirror descent")
 
 
 @cache
-def _method(name: str) -> AbstractSolver:
+def _method(name: str) -> AbstractMethod:
     methods = {
         "anderson": Anderson,
         "continuation": Continuation,

@@ -102,7 +102,7 @@ def rounding(game: AnyGame, response: AbstractResponse, q: Array) -> Scalar:
 
 
 class AbstractSolver(eqx.Module):
-    """A method for μ = Γ(μ), as pure `init` and `step` functions that the one loop drives.
+    """How μ = Γ(μ) is solved: by one method, or by several in turn.
 
     `atol` is the tolerance on the criterion: the residual max_t d_TV(μ_t, Γ(μ)_t) for smooth responses, and in
     stationary games for others too, unless the method mixes policies; else the exploitability. None stands for the
@@ -111,20 +111,40 @@ class AbstractSolver(eqx.Module):
 
     atol: eqx.AbstractVar[float | None]
     default_max_steps: ClassVar[int]
-    patience: ClassVar[int | None] = None  # steps without any progress after which the loop gives up
-    may_cycle: ClassVar[bool] = False
-    has_lag: ClassVar[bool] = False  # the next iterate depends on the one before, too
-    splits: ClassVar[bool] = False  # candidates have a `mixture`
-    takes_lanes: ClassVar[bool] = False  # `init` and `step` compute all lanes of a `LaneGame` at once
 
     @abstractmethod
     def check(self, game: AnyGame, response: AbstractResponse) -> None:
-        """Raise `ValueError` with a sentence if the method does not apply to a response, or a kind of game."""
+        """Raise `ValueError` with a sentence if the solver does not apply to a response, or a kind of game."""
+
+    @abstractmethod
+    def stages(self, game: AnyGame, response: AbstractResponse, max_steps: int) -> list[tuple["AbstractMethod", int]]:
+        """Return the methods in turn, each with its share of the steps."""
+
+
+class AbstractMethod(AbstractSolver):
+    """One method, as pure `init` and `step` functions that the one loop drives."""
+
+    splits: ClassVar[bool] = False  # candidates have a `mixture`
+    has_lag: ClassVar[bool] = False  # the next iterate depends on the one before, too
+    takes_lanes: ClassVar[bool] = False  # `init` and `step` compute all lanes of a `LaneGame` at once
+
+    @property
+    def patience(self) -> int | None:
+        """Steps without any progress after which the loop gives up; None: never."""
+        return None
+
+    @property
+    def may_cycle(self) -> bool:
+        """Whether iterates that repeat show a cycle, so that the loop looks for one."""
+        return False
 
     @property
     @abstractmethod
     def mixes(self) -> bool:
         """Whether candidates for jumping responses are mixtures of policies, which the mean field does not tell."""
+
+    def stages(self, game: AnyGame, response: AbstractResponse, max_steps: int) -> list[tuple["AbstractMethod", int]]:
+        return [(self, max_steps)]
 
     @abstractmethod
     def init(self, problem: Problem, guess: Array) -> Any:
@@ -135,7 +155,7 @@ class AbstractSolver(eqx.Module):
         """Evaluate the current iterate and move to the next."""
 
 
-def by_residual(game: AnyGame, response: AbstractResponse, solver: AbstractSolver) -> bool:
+def by_residual(game: AnyGame, response: AbstractResponse, solver: AbstractMethod) -> bool:
     """Tell whether the criterion is the residual; else it is the exploitability.
 
     Where the response jumps, a finite-horizon equilibrium needs mixing at the jumps, as a rule. A stationary one is
@@ -144,7 +164,7 @@ def by_residual(game: AnyGame, response: AbstractResponse, solver: AbstractSolve
     return response.is_smooth or (game.is_stationary and not solver.mixes)
 
 
-def needs_smooth(solver: AbstractSolver, game: AnyGame, response: AbstractResponse) -> None:
+def needs_smooth(solver: AbstractMethod, game: AnyGame, response: AbstractResponse) -> None:
     """Refuse responses whose policy is not a differentiable function of the mean field, but in stationary games.
 
     There the map of the jumping ones is smooth wherever no two actions are equally good.
@@ -153,7 +173,7 @@ def needs_smooth(solver: AbstractSolver, game: AnyGame, response: AbstractRespon
         refuse_jumps(solver, response)
 
 
-def refuse_jumps(solver: AbstractSolver, response: AbstractResponse) -> NoReturn:
+def refuse_jumps(solver: AbstractMethod, response: AbstractResponse) -> NoReturn:
     """Say that a method needs a smooth response."""
     raise ValueError(
         f"`solver={type(solver).__name__}(...)` needs a smooth response, but `{type(response).__name__}` jumps. "
@@ -161,7 +181,7 @@ def refuse_jumps(solver: AbstractSolver, response: AbstractResponse) -> NoReturn
     )
 
 
-def needs_stationary(solver: AbstractSolver, game: AnyGame) -> None:
+def needs_stationary(solver: AbstractMethod, game: AnyGame) -> None:
     """Refuse games with a finite horizon."""
     if not game.is_stationary:
         raise ValueError(

@@ -10,11 +10,11 @@ from .._typing import Array, ArrayLike, Scalar
 from ..model import AnyGame, respond, state_law
 from ..model.values import gain
 from ..responses import AbstractResponse, AbstractTempered, EntropyRegularized, Greedy
-from .base import AbstractSolver, Candidate, Problem, Progress
+from .base import AbstractMethod, Candidate, Problem, Progress
 from .path import START, PathState, path_start, path_step
 
 
-class Continuation(AbstractSolver):
+class Continuation(AbstractMethod):
     """Follow the equilibrium from small β, where it is unique, up to the β wanted.
 
     At β → 0 agents play the reference, so the equilibrium there is known; from it a path of equilibria

@@ -10,10 +10,10 @@ from .._typing import Array, ArrayLike, Float
 from ..model import AnyGame, moved_on
 from ..model.maps import policy_from
 from ..responses import AbstractResponse
-from .base import AbstractSolver, Candidate, Problem, Progress, needs_stationary
+from .base import AbstractMethod, Candidate, Problem, Progress, needs_stationary
 
 
-class Lagged(AbstractSolver):
+class Lagged(AbstractMethod):
     """Move a stationary game's population by the strategy found at the step before.
 
         z_{k+1} = (1 − α) z_k + α Φ(z_k, π_{k−1}),   π_k the response to z_k
@@ -34,8 +34,6 @@ class Lagged(AbstractSolver):
     damping: Float[Array, "*batch"]
     atol: float | None = eqx.field(static=True)
     default_max_steps: ClassVar[int] = 20_000
-    patience: ClassVar[int | None] = 2_000
-    may_cycle: ClassVar[bool] = True
     has_lag: ClassVar[bool] = True
     takes_lanes: ClassVar[bool] = True
 
@@ -45,6 +43,14 @@ class Lagged(AbstractSolver):
 
     def check(self, game: AnyGame, response: AbstractResponse) -> None:
         needs_stationary(self, game)
+
+    @property
+    def patience(self) -> int | None:
+        return 2_000
+
+    @property
+    def may_cycle(self) -> bool:
+        return True
 
     @property
     def mixes(self) -> bool:

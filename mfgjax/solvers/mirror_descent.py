@@ -13,10 +13,10 @@ from ..kernels.base import align
 from ..model import AnyGame, respond, state_law
 from ..model.values import evaluated, gain
 from ..responses import AbstractResponse, EntropyRegularized, Greedy
-from .base import AbstractSolver, Candidate, Problem, Progress
+from .base import AbstractMethod, Candidate, Problem, Progress
 
 
-class MirrorDescent(AbstractSolver):
+class MirrorDescent(AbstractMethod):
     """Move log policies along the action values of the current policy.
 
         log π ← (1 − c) log π + c log ρ + η Q^π,   c = min(η/β, 1), normalised

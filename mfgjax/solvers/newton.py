@@ -11,10 +11,10 @@ from .._linear import solve_linear
 from .._typing import Array
 from ..model import AnyGame, flow_distance
 from ..responses import AbstractResponse
-from .base import AbstractSolver, Candidate, Problem, Progress, needs_smooth
+from .base import AbstractMethod, Candidate, Problem, Progress, needs_smooth
 
 
-class Newton(AbstractSolver):
+class Newton(AbstractMethod):
     """Solve (I − DΓ(μ)) d = Γ(μ) − μ and step along d, halving the step until the residual falls.
 
     Quadratic near an equilibrium whatever the spectral radius of DΓ; from far away, at large β, use

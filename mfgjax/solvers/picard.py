@@ -11,10 +11,10 @@ from .._typing import Array, ArrayLike, Float
 from ..model import AnyGame, respond, state_law
 from ..model.values import gain
 from ..responses import AbstractResponse
-from .base import AbstractSolver, Candidate, Problem, Progress, by_residual
+from .base import AbstractMethod, Candidate, Problem, Progress, by_residual
 
 
-class Picard(AbstractSolver):
+class Picard(AbstractMethod):
     """Iterate μ ← (1 − α) μ + α Γ(μ): the paper's method, damped, or averaged over all steps.
 
     With α = 1 it converges where Γ contracts; elsewhere it may cycle, and then says with which period. With
@@ -41,8 +41,6 @@ class Picard(AbstractSolver):
     averaging: str | None = eqx.field(static=True)
     atol: float | None = eqx.field(static=True)
     default_max_steps: ClassVar[int] = 20_000
-    patience: ClassVar[int | None] = 2_000
-    may_cycle: ClassVar[bool] = True
     takes_lanes: ClassVar[bool] = True
 
     def __init__(self, damping: ArrayLike = 1.0, averaging: str | None = None, *, atol: float | None = None):
@@ -57,6 +55,14 @@ class Picard(AbstractSolver):
 
     def check(self, game: AnyGame, response: AbstractResponse) -> None:
         pass
+
+    @property
+    def patience(self) -> int | None:
+        return None if self.averaging else 2_000
+
+    @property
+    def may_cycle(self) -> bool:
+        return self.averaging is None
 
     @property
     def mixes(self) -> bool:

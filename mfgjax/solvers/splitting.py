@@ -15,7 +15,7 @@ from ..model import AnyGame, moved_on, respond, state_law
 from ..model.stationary_maps import decision, law_of
 from ..operators import tie_band
 from ..responses import AbstractResponse, AbstractTrembling, EpsilonGreedy
-from .base import AbstractSolver, Candidate, Problem, Progress
+from .base import AbstractMethod, Candidate, Problem, Progress
 
 _ROUND, _OF_PLAY, _PER_STEP = 60, 30, 10
 
@@ -38,7 +38,7 @@ class _Point(NamedTuple):
     best: Float[Array, " S"]
 
 
-class Splitting(AbstractSolver):
+class Splitting(AbstractMethod):
     """Seek a mixture of trembling best responses that keeps its own population.
 
         z = Φ(z, π),   π = ε/(A−1) + (1 − ε − ε/(A−1)) w,   w(·|s) on actions that maximise q(s,·)

@@ -10,10 +10,10 @@ from .._typing import Array, ArrayLike, Float
 from ..model import AnyGame, moved_on
 from ..model.maps import at_rest, policy_from
 from ..responses import AbstractResponse
-from .base import AbstractSolver, Candidate, Problem, Progress, needs_stationary
+from .base import AbstractMethod, Candidate, Problem, Progress, needs_stationary
 
 
-class StationaryLaw(AbstractSolver):
+class StationaryLaw(AbstractMethod):
     """Move a stationary game's population to the stationary law of its response.
 
         z_{k+1} = (1 − α) z_k + α z',   z'(s') = Σ_{s,a} z'(s) π_k(a|s) P(s'|s,a,z_k),   π_k the response to z_k
@@ -35,8 +35,6 @@ class StationaryLaw(AbstractSolver):
     damping: Float[Array, "*batch"]
     atol: float | None = eqx.field(static=True)
     default_max_steps: ClassVar[int] = 5_000
-    patience: ClassVar[int | None] = 500
-    may_cycle: ClassVar[bool] = True
     takes_lanes: ClassVar[bool] = True
 
     def __init__(self, damping: ArrayLike = 1.0, *, atol: float | None = None):
@@ -45,6 +43,14 @@ class StationaryLaw(AbstractSolver):
 
     def check(self, game: AnyGame, response: AbstractResponse) -> None:
         needs_stationary(self, game)
+
+    @property
+    def patience(self) -> int | None:
+        return 500
+
+    @property
+    def may_cycle(self) -> bool:
+        return True
 
     @property
     def mixes(self) -> bool:

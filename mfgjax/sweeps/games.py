@@ -8,8 +8,8 @@ import numpy as np
 
 from .. import _checks
 from .._families import differing, kind_of
+from ..engine.parameters import AnyGame
 from ..model import trace_game
-from ..parameters import AnyGame
 from .grid import Points, SweptAxis
 
 

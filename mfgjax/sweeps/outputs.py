@@ -11,9 +11,9 @@ from .. import _checks
 from .._result import RESULTS
 from .._typing import Array
 from ..certify import Report, certify
+from ..engine.lanes import Lanes
+from ..engine.parameters import AnyGame
 from ..equilibrium import Equilibrium
-from ..lanes import Lanes
-from ..parameters import AnyGame
 
 _STATES, _PAIRS = ("time", "state"), ("time", "state", "action")
 

@@ -11,9 +11,13 @@ from jax.sharding import PartitionSpec as P
 
 from .._result import RESULTS
 from .._typing import Array
-from ..batch import Stages, finish_lanes, run_stage
-from ..lanes import Lanes, narrow_width
-from ..solvers import AbstractSolver
+from ..engine import finish_lanes, join, run_stage
+from ..engine.lanes import Lanes, narrow_width
+from ..engine.loop import Outcome
+from ..engine.prepare import Stages
+from ..engine.run import jumps, keeps_first
+from ..solvers import AbstractMethod
+from ..solvers.base import Candidate
 from .devices import gathered, spread
 from .outputs import Output, compute_outputs
 
@@ -57,23 +61,35 @@ def solve_lanes(
             part = own[np.minimum(np.arange(size), len(own) - 1)]
             start = None if guess is None else guess[..., part]
             later = _run(lanes.take(part), start, stage, tolerance, outputs, mesh, width)
-            _join(found, {name: array[: len(own)] for name, array in later.items()}, own)
+            _join(found, {name: array[: len(own)] for name, array in later.items()}, own, stage[0], lanes.problem)
     return found
 
 
-def _join(found: dict[str, np.ndarray], later: dict[str, np.ndarray], own: np.ndarray) -> None:
-    """Put what a later method found in its place: the better candidate counts, with its own verdict, as in `solve`."""
-    steps = found["num_steps"][own] + later["num_steps"]
-    better = (later["result_code"] == RESULTS.converged) | ~(found["residual"][own] < later["residual"])
+def _join(
+    found: dict[str, np.ndarray], later: dict[str, np.ndarray], own: np.ndarray, method: AbstractMethod, problem: Any
+) -> None:
+    """Put what a later method found in its place: the better candidate counts, as in `solve`."""
+    first = _verdict({name: found[name][own] for name in later}, method.splits)
+    second = _verdict(later, method.splits)
+    joined, better = join(first, second, jumps(*problem[:2])), np.asarray(~keeps_first(first, second))
     for name, array in later.items():
         found[name][own[better]] = array[better]
-    found["num_steps"][own] = steps
+    for name, value in zip(("result_code", "result_period", "num_steps"), joined[2:5], strict=True):
+        found[name][own] = np.asarray(value)
+
+
+def _verdict(found: dict[str, np.ndarray], splits: bool) -> Outcome:
+    """Return outcomes without their candidates."""
+    residual: Any = found["residual"]
+    candidate = Candidate(residual, None, residual if splits else None)
+    code, period, num_steps = (found[name] for name in ("result_code", "result_period", "num_steps"))
+    return Outcome(candidate, residual, code, period, num_steps, residual[:0])  # pyright: ignore[reportArgumentType]
 
 
 def _run(
     lanes: Lanes,
     guess: np.ndarray | None,
-    stage: tuple[AbstractSolver, int],
+    stage: tuple[AbstractMethod, int],
     tolerance: np.ndarray,
     outputs: tuple[Output, ...],
     mesh: Mesh,
@@ -104,7 +120,7 @@ def _compiled() -> Any:
 def _program(
     lanes: Lanes,
     guess: Array | None,
-    stage: tuple[AbstractSolver, int],
+    stage: tuple[AbstractMethod, int],
     tolerance: np.ndarray,
     outputs: tuple[Output, ...],
     mesh: Mesh,

@@ -8,12 +8,12 @@ import jax
 import numpy as np
 
 from .._version import __version__
-from ..batch import finish_lanes, run_stage
+from ..engine import finish_lanes, run_stage
+from ..engine.lanes import Lanes
+from ..engine.parameters import AnyGame
+from ..engine.prepare import seen_shape
 from ..io import describe
-from ..lanes import Lanes
 from ..model import mean_field_map
-from ..parameters import AnyGame
-from ..solve import seen_shape
 from ..solvers.base import by_residual
 from .grid import Points, Tile
 from .outputs import Output, compute_outputs

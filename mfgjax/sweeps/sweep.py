@@ -18,7 +18,7 @@ from ..equilibrium import Equilibrium
 from ..model import FiniteHorizonGame, StationaryGame
 from ..observers import observer
 from ..responses import AbstractResponse, EntropyRegularized
-from ..solvers import AbstractSolver, Auto
+from ..solvers import AbstractSolver
 from .devices import lane_mesh, meet, of_first_process
 from .games import build_games
 from .grid import Points, Tile, parse_axes
@@ -33,7 +33,7 @@ def sweep(
     game: FiniteHorizonGame | StationaryGame | Callable[..., FiniteHorizonGame | StationaryGame],
     response: AbstractResponse | type[AbstractResponse] = EntropyRegularized,
     *,
-    solver: AbstractSolver | Auto | None = None,
+    solver: AbstractSolver | None = None,
     zipped: bool = False,
     outputs: Iterable[str] | Mapping[str, Any] = ("mean_field", "policy", "exploitability"),
     out: str | os.PathLike[str] | None = None,

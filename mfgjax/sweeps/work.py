@@ -10,13 +10,13 @@ import numpy as np
 from jax.sharding import Mesh
 
 from .. import _checks
-from ..batch import Stages, finish_lanes, run_stage
+from ..engine import finish_lanes, fit_response, run_stage
+from ..engine.lanes import Lanes, block_width
+from ..engine.parameters import parameter, with_policy_leaf
+from ..engine.prepare import Stages, methods, seen_shape
 from ..equilibrium import Equilibrium
-from ..lanes import Lanes, block_width
 from ..model import validate
-from ..parameters import parameter, with_policy_leaf
 from ..responses import AbstractResponse
-from ..solve import checked, fit_response, seen_shape, tolerance_of
 from .games import Family, Games
 from .grid import Points, Tile
 from .outputs import ALWAYS, WHOLE, Output, compute_outputs
@@ -56,7 +56,7 @@ def make_plan(family: Family, response: Any, solver: Any, max_steps: Any, points
     game = family.games[0]
     if isinstance(response, type):
         response = _instance(response, points)
-    solver, stages = checked(game, response, solver, max_steps)
+    solver, stages, tolerance = methods(game, response, solver, max_steps)
     response = fit_response(game, response)
     names = {axis.name: None for axis in points.axes if not axis.builds}
     triple = with_policy_leaf((game, response, solver), names)
@@ -83,7 +83,7 @@ def make_plan(family: Family, response: Any, solver: Any, max_steps: Any, points
         flow = np.asarray(guess.mean_field if isinstance(guess, Equilibrium) else guess, game.dtype)
         _checks.shape_is("guess", flow, [seen_shape(game)], "of the mean field")
         _checks.distribution("guess", flow, leading=0 if game.is_stationary else 1)
-    return Plan(lanes, tables, flow, stages, tolerance_of(game, response, solver))
+    return Plan(lanes, tables, flow, stages, tolerance)
 
 
 def _instance(kind: type, points: Points) -> AbstractResponse:

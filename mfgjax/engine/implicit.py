@@ -8,11 +8,11 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from ._gradients import stop_gradients
-from ._typing import Array, Bool
-from .model import AnyGame, mean_field_map
-from .responses import AbstractResponse
-from .solvers.elimination import linear_solver
+from .._gradients import stop_gradients
+from .._typing import Array, Bool
+from ..model import AnyGame, mean_field_map
+from ..responses import AbstractResponse
+from .elimination import linear_solver
 
 
 @eqx.filter_custom_jvp

@@ -6,20 +6,22 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from ._gradients import stop_gradients
-from ._result import RESULTS, Result
-from ._simplex import log_normalize, safe_log
-from ._typing import Array
-from .equilibrium import Equilibrium
+from .._gradients import stop_gradients
+from .._result import RESULTS, Result
+from .._simplex import log_normalize, safe_log
+from .._typing import Array
+from ..equilibrium import Equilibrium
+from ..kernels import AbstractKernel
+from ..model import AnyGame, FiniteHorizonGame, LaneGame, StationaryGame, is_moving, moved_on, respond, seen_distance
+from ..model.values import criterion_of, gained
+from ..responses import AbstractResponse, Boltzmann, EpsilonGreedy
+from ..solvers import Problem
+from ..solvers.base import Candidate, rounding
+from ..solvers.splitting import relative_loss
+from .elimination import can_eliminate
 from .implicit import fixed_point, refuse_derivative
-from .kernels import AbstractKernel
-from .model import AnyGame, FiniteHorizonGame, LaneGame, StationaryGame, is_moving, moved_on, respond, seen_distance
-from .model.values import criterion_of, gained
-from .responses import AbstractResponse, Boltzmann, EpsilonGreedy
-from .solvers import Problem
-from .solvers.base import Candidate, rounding
-from .solvers.loop import Outcome, default_tolerance, reachable
-from .solvers.splitting import relative_loss
+from .lanes import Lanes
+from .loop import Outcome, default_tolerance, reachable
 
 
 def finish(
@@ -136,3 +138,17 @@ def _defective(game: FiniteHorizonGame | StationaryGame, mean_field: Array) -> A
         return (available & (missing | negative)).any()
 
     return jax.lax.map(defect, jnp.arange(max(game.horizon, 1), dtype=jnp.int32)).any()
+
+
+def finish_lanes(lanes: Lanes, outcome: Outcome, tolerance: Any, judged: bool = True) -> Equilibrium:
+    """Attach the derivative of a problem, or of every lane, and everything that follows from its mean field."""
+
+    def one(game: Any, response: Any, _: Any, mean_field: Array, found: Array) -> Array:
+        return fixed_point((game, response), mean_field, found)
+
+    def mapped(_: Any, mean_field: Array, found: Array) -> Array:
+        return lanes.per_lane(one, mean_field, found)
+
+    # by elimination all lanes are solved together
+    differentiable = fixed_point if lanes.is_alone or can_eliminate(lanes.game) else mapped
+    return finish(lanes.game, lanes.response, outcome, tolerance, differentiable, judged)

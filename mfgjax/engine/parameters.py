@@ -8,19 +8,18 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from . import _checks
-from ._simplex import log_normalize, safe_log
-from ._traced import named_path
-from ._typing import Array, ArrayLike
+from .. import _checks
+from .._simplex import log_normalize, safe_log
+from .._traced import named_path
+from .._typing import Array, ArrayLike
+from ..model import FiniteHorizonGame, StationaryGame, trace_game
+from ..responses import AbstractResponse, Boltzmann, EntropyRegularized
+from ..responses.base import response_in_precision
+from ..solvers import AbstractSolver
 from .lanes import Lanes
-from .model import FiniteHorizonGame, StationaryGame, trace_game
-from .responses import AbstractResponse, Boltzmann, EntropyRegularized
-from .responses.base import response_in_precision
-from .solve import check_trembling
-from .solvers import AbstractSolver, Auto
 
 AnyGame = FiniteHorizonGame | StationaryGame
-Triple = tuple[AnyGame, AbstractResponse, AbstractSolver | Auto]
+Triple = tuple[AnyGame, AbstractResponse, AbstractSolver]
 
 _POSITIVE = ("beta", "learning_rate", "prior_beta")
 _SHARES = ("discount", "damping", "mixing")
@@ -103,7 +102,7 @@ def place(game: AnyGame, response: AbstractResponse, solver: Any, axes: Any) -> 
 
 def _traced(lanes: Lanes) -> Lanes:
     """Return the problems with the functions of users in them as programs, traced for the first lane."""
-    one = lanes.single([leaf[..., 0] for leaf in lanes.mapped])
+    one = lanes.lane(0)
     game = trace_game(one[0], in_lanes=True)
     if game is one[0]:
         return lanes
@@ -232,3 +231,18 @@ def _check_values(game: AnyGame, name: str, path: str, values: np.ndarray) -> No
         _checks.distribution(name, values, rows, leading=values.ndim - 1)
     else:
         _checks.finite(name, values)
+
+
+def check_trembling(game: AnyGame, epsilon: np.ndarray) -> None:
+    """Refuse an ε (or many) at which the chosen action would not be the likeliest."""
+    counts = np.asarray(game.available).sum(axis=-1)
+    counts = counts[counts > 1]
+    least = int(counts.min()) if counts.size else 2
+    bound = (least - 1) / least
+    # the bound as the precision has it, such as 2/3 in single precision, is allowed
+    _checks.all_true(
+        "epsilon",
+        epsilon,
+        (epsilon >= 0) & (epsilon <= bound * (1 + 4 * float(jnp.finfo(epsilon.dtype).eps))),
+        f"where {least} actions are available it must lie in [0, {least - 1}/{least}]",
+    )

@@ -1,4 +1,4 @@
-"""Many problems of one shape: which arrays carry lanes, and computing them in blocks."""
+"""One problem, or many of one shape: which arrays carry lanes, and computing them in blocks."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -8,11 +8,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ._linear import DENSE_LIMIT
-from ._typing import Array
-from .model import FiniteHorizonGame, LaneGame, StationaryGame
-from .responses import AbstractResponse
-from .solvers import AbstractSolver, Auto
+from .._linear import DENSE_LIMIT
+from .._trees import with_leaves
+from .._typing import Array
+from ..model import AnyGame, FiniteHorizonGame, LaneGame, StationaryGame
+from ..responses import AbstractResponse
+from ..solvers import AbstractSolver
 
 _CACHE = 2**14
 """Bytes of one policy of one time, over the lanes of a block, that leave all else in a core's cache."""
@@ -22,17 +23,26 @@ _LARGE = 2**29
 
 
 class Lanes(eqx.Module):
-    """Problems that share some arrays and have others of their own, on a last axis of lanes.
+    """Problems that share some arrays and have others of their own, on a last axis of lanes; or one alone.
 
     Args:
       problem: game, response and solver; what carries lanes has one axis more, at the end.
       carried: for each leaf of `problem`, in order, whether it carries lanes.
-      num_lanes: their number.
+      num_lanes: their number; 0 for one problem alone, of which no array has an axis of lanes.
     """
 
-    problem: tuple[FiniteHorizonGame | StationaryGame, AbstractResponse, AbstractSolver | Auto]
+    problem: tuple[FiniteHorizonGame | StationaryGame, AbstractResponse, AbstractSolver]
     carried: tuple[bool, ...] = eqx.field(static=True)
     num_lanes: int = eqx.field(static=True)
+
+    @staticmethod
+    def alone(game: Any, response: Any, solver: Any) -> "Lanes":
+        """Return one problem."""
+        return Lanes((game, response, solver), (False,) * len(jax.tree.leaves((game, response, solver))), 0)
+
+    @property
+    def is_alone(self) -> bool:
+        return self.num_lanes == 0
 
     @property
     def mapped(self) -> list[Array]:
@@ -45,19 +55,23 @@ class Lanes(eqx.Module):
 
     def single(self, mapped: Sequence[Any]) -> Any:
         """Return game, response and solver with other arrays where lanes are carried: those of one lane, say."""
-        leaves, structure = jax.tree.flatten(self.problem)
-        rest = iter(mapped)
-        own = [next(rest) if lane else leaf for leaf, lane in zip(leaves, self.carried, strict=True)]
-        return jax.tree.unflatten(structure, own)
+        places = [i for i, lane in enumerate(self.carried) if lane]
+        return with_leaves(self.problem, dict(zip(places, mapped, strict=True)))
+
+    def lane(self, index: int) -> Any:
+        """Return game, response and solver of one lane."""
+        return self.single([leaf[..., index] for leaf in self.mapped])
 
     def take(self, index: Array | np.ndarray) -> "Lanes":
         """Return some of the lanes, in the order of an index array."""
         return self.having([leaf[..., index] for leaf in self.mapped], len(index))
 
     @property
-    def game(self) -> LaneGame:
+    def game(self) -> AnyGame:
         """The games, as one that computes all lanes at once."""
         game = self.problem[0]
+        if self.is_alone:
+            return game
         return LaneGame(game, self.carried[: len(jax.tree.leaves(game))], self.num_lanes)
 
     @property
@@ -72,6 +86,8 @@ class Lanes(eqx.Module):
 
     def per_lane(self, function: Callable, *arrays: Any) -> Any:
         """Map `function(game, response, solver, *arrays)`, written for one lane, over all."""
+        if self.is_alone:
+            return function(*self.problem, *arrays)
         first = jax.tree.map(lambda leaf: jnp.moveaxis(leaf, -1, 0), (self.mapped, arrays))
 
         def one(mapped: Sequence[Array], arrays: Any) -> Any:
@@ -91,6 +107,8 @@ class Lanes(eqx.Module):
           arrays: trees of arrays with a last axis of lanes.
           lanes_first: return lanes as the first axis.
         """
+        if self.is_alone:
+            return function(self, *arrays)
         if self.num_lanes <= width:
             return _front(function(self, *arrays)) if lanes_first else function(self, *arrays)
         count = -(-self.num_lanes // width)

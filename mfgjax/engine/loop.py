@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from .._result import RESULTS
 from .._typing import Array, Bool, Float, Int, Scalar
 from ..model import residual_tolerance
-from .base import AbstractSolver, Candidate, Problem, Progress, by_residual
+from ..solvers.base import AbstractMethod, Candidate, Problem, Progress, by_residual
 
 _RUNNING = -1
 _STRIDE = 8
@@ -53,7 +53,7 @@ def reachable(problem: Problem, floor: Scalar) -> Scalar:
 
 
 def iterate(
-    problem: Problem, solver: AbstractSolver, guess: Array | None, max_steps: int, keep_history: bool = True
+    problem: Problem, solver: AbstractMethod, guess: Array | None, max_steps: int, keep_history: bool = True
 ) -> Outcome:
     """Drive a solver until it converges, fails, cycles, stalls or uses up its steps.
 
@@ -68,8 +68,8 @@ def iterate(
         guess = problem.first_guess()
     runs_all_steps = solver.atol == 0
     level = reachable(problem, _floor(problem, guess))
-    patience = None if runs_all_steps or getattr(solver, "averaging", None) is not None else solver.patience
-    looks_for_cycles = solver.may_cycle and not runs_all_steps and getattr(solver, "averaging", None) is None
+    patience = None if runs_all_steps else solver.patience
+    looks_for_cycles = solver.may_cycle and not runs_all_steps
 
     # Where all steps are run, and nobody sees each, only some are judged
     stride = _STRIDE if runs_all_steps and not keep_history else 1
@@ -164,7 +164,7 @@ def _floor(problem: Problem, mean_field: Array) -> Array:
     return problem.image_and_floor(mean_field)[1]
 
 
-def _empty(problem: Problem, solver: AbstractSolver, guess: Array) -> Progress:
+def _empty(problem: Problem, solver: AbstractMethod, guess: Array) -> Progress:
     is_residual = by_residual(problem.game, problem.response, solver)
     log_policy = None if is_residual else problem.prior_policy()
     mixture = jnp.full_like(problem.prior_policy(), jnp.nan) if solver.splits else None
@@ -182,7 +182,7 @@ def default_tolerance(dtype: Any, is_residual: bool) -> float:
     return 1e-4 if jnp.finfo(dtype).eps < 1e-12 else 1e-3
 
 
-def _with_default_tolerance(problem: Problem, solver: AbstractSolver) -> Problem:
+def _with_default_tolerance(problem: Problem, solver: AbstractMethod) -> Problem:
     is_residual = by_residual(problem.game, problem.response, solver)
     default = default_tolerance(problem.game.dtype, is_residual)
     return Problem(problem.game, problem.response, jnp.asarray(default, problem.game.dtype))

@@ -1,0 +1,228 @@
+"""What users give, checked and brought into the form that the engine works on."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from .. import _checks
+from .._traced import TracedFunction, trace
+from .._typing import Array
+from ..equilibrium import Equilibrium
+from ..model import AnyGame, FiniteHorizonGame, StationaryGame, trace_game
+from ..model.canonical import axes_of
+from ..responses import AbstractResponse, AbstractTrembling, EntropyRegularized, EpsilonGreedy
+from ..responses.base import response_in_precision
+from ..solvers import AbstractMethod, AbstractSolver, Auto
+from ..solvers.base import by_residual
+from .lanes import Lanes, block_width
+from .loop import default_tolerance
+from .parameters import check_trembling, place, swept
+
+Stages = Sequence[tuple[AbstractMethod, int]]
+"""Methods in turn, each with its most steps."""
+
+_DEFAULT = Auto()
+
+
+class Prepared(NamedTuple):
+    """What the engine is given.
+
+    Attributes:
+      lanes: the problem, or many.
+      guess: the mean field to start from, times first and lanes last; None: the flow of the prior policy.
+      stages: methods in turn.
+      tolerance: on the criterion.
+      width: lanes of a block.
+    """
+
+    lanes: Lanes
+    guess: Array | None
+    stages: Stages
+    tolerance: np.ndarray
+    width: int
+
+
+def prepare(
+    game: Any,
+    response: Any,
+    solver: Any = None,
+    *,
+    guess: Any = None,
+    max_steps: Any = None,
+    axes: Any = None,
+    block: Any = None,
+) -> Prepared:
+    """Check what a user gives and return it in the engine's form: in one precision, functions as programs.
+
+    Args:
+      game: the physics.
+      response: how agents act.
+      solver: the method; None for `Auto()`.
+      guess: a mean field or an `Equilibrium`.
+      max_steps: most steps.
+      axes: what differs between lanes, as in `solve_batch`; None: there is one problem alone.
+      block: lanes that are computed together; None: as many as fit.
+    """
+    solver, stages, tolerance = methods(game, response, solver, max_steps)
+    if axes is None:
+        lanes = Lanes.alone(trace_game(game), fit_response(game, response), solver)
+        return Prepared(lanes, one_guess(game, guess), stages, tolerance, 1)
+    if isinstance(axes, Mapping):
+        lanes = swept(trace_game(game, in_lanes=True), response, solver, axes)
+    else:
+        lanes = place(game, response, solver, axes)
+    first = lanes.lane(0)
+    fit_response(first[0], first[1])  # what is shared is checked as for one
+    width = block_width(game) if block is None else _checks.integer_at_least("block", block, 1)
+    return Prepared(lanes, _guesses(lanes, guess), stages, tolerance, width)
+
+
+def methods(game: Any, response: Any, solver: Any, max_steps: Any = None) -> tuple[AbstractSolver, Stages, np.ndarray]:
+    """Return the solver, its methods in turn and the tolerance, or refuse what is of the wrong kind."""
+    solver = _DEFAULT if solver is None else solver
+    game, response = game_and_response(game, response)
+    if isinstance(response, EpsilonGreedy) and not game.is_stationary:
+        raise ValueError(
+            "`EpsilonGreedy` policies maximise nothing, so mixtures of them, which equilibria with a finite horizon "
+            "are as a rule, cannot be judged. Use `Trembling`, or a `StationaryGame`."
+        )
+    if not isinstance(solver, AbstractSolver):
+        raise ValueError(f"`solver` must be a solver such as `Auto()`; got {_checks.shorten(solver)}.")
+    solver.check(game, response)
+    solver = _with_schedule(solver)
+    steps = solver.default_max_steps if max_steps is None else _checks.integer_at_least("max_steps", max_steps, 1)
+    if steps >= 2**31:  # steps are counted in int32
+        raise ValueError(f"`max_steps` must be below 2^31; got {steps}.")
+    stages = [(_in_precision(method, game.dtype), most) for method, most in solver.stages(game, response, steps)]
+    return solver, stages, _tolerance(game, response, solver.atol, stages[0][0])
+
+
+def _with_schedule(solver: AbstractSolver) -> AbstractSolver:
+    """Return the solver with a schedule of step sizes, which is a function of the user's, as it is now."""
+
+    def now(leaf: Any) -> Any:
+        is_schedule = callable(leaf) and not isinstance(leaf, TracedFunction)
+        return trace(leaf, jax.ShapeDtypeStruct((), jnp.int32)) if is_schedule else leaf
+
+    return jax.tree.map(now, solver, is_leaf=callable)
+
+
+def _in_precision(method: AbstractMethod, dtype: Any) -> AbstractMethod:
+    """Return the method with its numbers in the precision of the game: it may have been made in another."""
+    leaves, structure = jax.tree.flatten(method)
+    if all(getattr(leaf, "dtype", dtype) == dtype for leaf in leaves):
+        return method
+    return jax.tree.unflatten(
+        structure, [leaf.astype(dtype) if eqx.is_inexact_array(leaf) else leaf for leaf in leaves]
+    )
+
+
+def _tolerance(game: AnyGame, response: AbstractResponse, atol: float | None, method: AbstractMethod) -> np.ndarray:
+    """Return the tolerance on the criterion, refused if the precision cannot reach it."""
+    atol = default_tolerance(game.dtype, by_residual(game, response, method)) if atol is None else atol
+    least = 8 * float(jnp.finfo(game.dtype).eps)
+    if 0 < atol < least:
+        raise ValueError(
+            f"`atol` is {atol:.1e}, which {game.dtype} cannot reach: residuals are rounded at {least:.1e}. Use "
+            "a larger `atol`, or enable x64 before creating the game."
+        )
+    return np.asarray(atol, game.dtype)
+
+
+def game_and_response(game: object, response: object) -> tuple[FiniteHorizonGame | StationaryGame, AbstractResponse]:
+    """Check that `game` and `response` are of supported types and return them."""
+    if not isinstance(game, FiniteHorizonGame | StationaryGame):
+        raise ValueError(f"`game` must be a `FiniteHorizonGame` or a `StationaryGame`; got {type(game).__name__}.")
+    if not isinstance(response, AbstractResponse):
+        got = _checks.shorten(response)
+        raise ValueError(f"`response` must be a response such as `EntropyRegularized(beta)`; got {got}.")
+    return game, response
+
+
+def fit_response(game: FiniteHorizonGame | StationaryGame, response: AbstractResponse) -> AbstractResponse:
+    """Return the response in the game's precision, refused if it does not fit the game's shapes or masks."""
+    response = response_in_precision(response, game.dtype)
+    beta = getattr(response, "beta", None)
+    if beta is not None and beta.ndim:
+        raise ValueError(f"`beta` must be one number; got an array of shape {beta.shape}: use `jax.vmap` over it.")
+    if beta is not None and not _checks.is_traced(beta) and not 0 < float(beta) < np.inf:
+        raise ValueError(f"`beta` is {beta} in {game.dtype}, but it must lie in (0, inf).")
+    if isinstance(response, AbstractTrembling):
+        if response.epsilon.ndim:
+            shape = response.epsilon.shape
+            raise ValueError(f"`epsilon` must be one number; got an array of shape {shape}: use `jax.vmap` over it.")
+        if not _checks.is_traced((response.epsilon, game.available)):
+            check_trembling(game, np.asarray(response.epsilon))
+    prior = response.prior_table
+    if prior is None:
+        return response
+    name = "reference" if isinstance(response, EntropyRegularized) else "prior"
+    S, A, T = game.num_states, game.num_actions, game.horizon + 1
+    _checks.shape_is(name, prior, [(1, S, A), (T, S, A)], "times (or 1), states, actions")
+    if _checks.is_traced(prior):
+        prior = jax.lax.stop_gradient(prior)
+    if not _checks.is_traced((prior, game.available)):
+        logs, available = np.broadcast_arrays(np.asarray(prior), np.asarray(game.available))
+        missing, extra = (
+            np.argwhere(available & (logs == -np.inf)),
+            np.argwhere(~available & (logs > -np.inf)),
+        )
+        if len(missing):
+            raise ValueError(
+                f"`{name}` is 0 at (time, state, action) = {_triple(missing[0])}, an available action; there it must "
+                "be positive. To forbid the action, mark it in the game's `available`."
+            )
+        if len(extra):
+            raise ValueError(
+                f"`{name}` is {np.exp(logs[tuple(extra[0])]):.3g} at (time, state, action) = {_triple(extra[0])}, an "
+                "action that is not available; there it must be 0."
+            )
+    return response
+
+
+def _triple(index: np.ndarray) -> str:
+    return "(" + ", ".join(str(int(i)) for i in index) + ")"
+
+
+def seen_shape(game: FiniteHorizonGame | StationaryGame) -> tuple[int, ...]:
+    """Return the shape of a mean field of the game."""
+    times = () if game.is_stationary else (game.horizon + 1,)
+    shape = (*times, game.num_states)
+    return shape if game.observes == "states" else (*shape, game.num_actions)
+
+
+def one_guess(game: FiniteHorizonGame | StationaryGame, guess: Any) -> Array | None:
+    if guess is None:
+        return None
+    if isinstance(guess, Equilibrium):
+        guess = guess.mean_field
+    axes = axes_of(game.state_labels, game.action_labels)
+    flow = _checks.as_numbers("guess", guess, axes=axes[: game.num_seen_axes])
+    shape = seen_shape(game)
+    times = () if game.is_stationary else ("times",)
+    names = (*times, "states", "actions")[: len(shape)]
+    _checks.shape_is("guess", flow, [shape], ", ".join(names))
+    if not _checks.is_traced(flow):
+        slack = 8 * float(jnp.finfo(flow.dtype).eps) * (game.horizon + 1)
+        _checks.distribution("guess", flow, leading=len(times), slack=slack)
+    flow = flow.astype(game.dtype)
+    return flow[None] if game.is_stationary else flow
+
+
+def _guesses(lanes: Lanes, guess: Any) -> Array | None:
+    if guess is None:
+        return None
+    flow = _checks.as_numbers("guess", guess.mean_field if isinstance(guess, Equilibrium) else guess)
+    one = seen_shape(lanes.problem[0])
+    _checks.shape_is("guess", flow, [one, (*one, lanes.num_lanes)], "of the mean field, perhaps with lanes")
+    if not _checks.is_traced(flow):
+        shown = np.moveaxis(np.asarray(flow), -1, 0) if flow.ndim > len(one) else np.asarray(flow)
+        times = 0 if lanes.problem[0].is_stationary else 1
+        _checks.distribution("guess", shown, leading=shown.ndim - len(one) + times)
+    flow = jnp.asarray(flow if flow.ndim > len(one) else flow[..., None], lanes.problem[0].dtype)
+    flow = jnp.broadcast_to(flow, (*one, lanes.num_lanes))
+    return flow[None] if lanes.problem[0].is_stationary else flow

@@ -1,0 +1,174 @@
+"""Methods in turn, each for the problems that are still open, and the better outcome of two."""
+
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
+
+from .. import _checks
+from .._gradients import stop_gradients
+from .._result import RESULTS
+from .._typing import Array
+from ..equilibrium import Equilibrium
+from ..model import AnyGame
+from ..responses import AbstractResponse
+from ..solvers import AbstractMethod, Problem
+from .finish import finish_lanes
+from .lanes import Lanes, narrow_width
+from .loop import Outcome, iterate
+from .prepare import Prepared
+
+
+def equilibria(prepared: Prepared) -> Equilibrium:
+    """Find the equilibrium of a problem, or of every lane, with its derivative.
+
+    Outside of `jit` a method is compiled only if it is needed; inside, all are.
+    """
+    lanes, guess, stages, tolerance, width = prepared
+    if _checks.is_traced((lanes, guess)):
+        # constants to differentiation, and concrete again under an eager `grad`
+        fixed, guess = stop_gradients((lanes, guess))
+        return _finish_jit(lanes, run(prepared._replace(lanes=fixed, guess=guess)), tolerance, width)
+    if not lanes.is_alone:
+        return _finish_jit(lanes, run(prepared), tolerance, width)
+    first, found = _first_jit(lanes, guess, stages[0], tolerance, width)
+    outcome = run(prepared, first)
+    return found if outcome is first else _finish_jit(lanes, outcome, tolerance, width)
+
+
+def run(prepared: Prepared, first: Outcome | None = None) -> Outcome:
+    """Run the methods in turn, all but the first (whose outcome may be given) where none has converged so far."""
+    lanes, guess, stages, tolerance, width = prepared
+    outcome = _run_stage_jit(lanes, guess, stages[0], tolerance, width) if first is None else first
+    for stage in stages[1:]:
+        if isinstance(outcome.code, Tracer) or bool((outcome.code != RESULTS.converged).any()):
+            outcome = _run_where_open(lanes, guess, outcome, stage, tolerance, width)
+    return outcome
+
+
+def run_stage(
+    lanes: Lanes, guess: Array | None, stage: tuple[AbstractMethod, int], tolerance: np.ndarray, width: int
+) -> Outcome:
+    """Run one method, in many lanes in blocks."""
+    method, steps = stage
+    if lanes.is_alone:
+        return iterate(Problem(lanes.game, lanes.response, tolerance), method, guess, steps)
+    if not any(lanes.carried[len(jax.tree.leaves(lanes.problem[:2])) :]):
+        lanes = lanes.with_solver(method)
+    if not method.takes_lanes:
+        width = narrow_width(lanes.problem[0], width)
+
+    def block(part: Lanes, *start: Array) -> Outcome:
+        if method.takes_lanes:
+            own: Any = part.problem[2]
+            problem = Problem(part.game, part.response, tolerance)
+            return iterate(problem, own, start[0] if start else None, steps, keep_history=False)
+
+        def one(game: Any, response: Any, own: Any, *start: Array) -> Outcome:
+            problem = Problem(game, response, tolerance)
+            return iterate(problem, own, start[0] if start else None, steps, keep_history=False)
+
+        return part.per_lane(one, *start)
+
+    return lanes.in_blocks(width, block, *(() if guess is None else (guess,)))
+
+
+_run_stage_jit = eqx.filter_jit(run_stage)
+
+
+@eqx.filter_jit
+def _run_where_open(
+    lanes: Lanes,
+    guess: Array | None,
+    outcome: Outcome,
+    stage: tuple[AbstractMethod, int],
+    tolerance: np.ndarray,
+    width: int,
+) -> Outcome:
+    """Run a further method where none has converged: lanes are gathered into blocks of their own."""
+    if stage[0].splits and outcome.candidate.mixture is None:
+        outcome = outcome._replace(candidate=outcome.candidate._replace(mixture=_no_mixture(lanes.game)))
+    if lanes.is_alone:
+
+        def more(before: Outcome) -> Outcome:
+            after = run_stage(lanes, guess, stage, tolerance, width)
+            return join(before, after, jumps(lanes.game, lanes.response))
+
+        return jax.lax.cond(outcome.code == RESULTS.converged, lambda before: _padded(before, stage[1]), more, outcome)
+    num_lanes = lanes.num_lanes
+    width = min(width if stage[0].takes_lanes else narrow_width(lanes.problem[0], width), num_lanes)
+    is_open = outcome.code != RESULTS.converged
+    order = jnp.argsort(~is_open)  # stable: neighbours stay neighbours
+    order = jnp.concatenate([order, jnp.full((width,), order[-1])])
+
+    def block(k: Array, outcome: Outcome) -> Outcome:
+        index = jax.lax.dynamic_slice(order, (k * width,), (width,))
+        part = lanes.take(index)
+        before = jax.tree.map(lambda leaf: leaf[..., index], outcome)
+        after = run_stage(part, None if guess is None else guess[..., index], stage, tolerance, width)
+        after = join(before, after, jumps(part.game, part.response))
+        # places past the last open lane are dropped
+        goal = jnp.where(k * width + jnp.arange(width) < is_open.sum(), index, num_lanes)
+        return jax.tree.map(lambda old, new: old.at[..., goal].set(new, mode="drop"), outcome, after)
+
+    return jax.lax.fori_loop(0, -(-is_open.sum() // width), block, outcome)
+
+
+def _no_mixture(game: AnyGame) -> Array:
+    shape = (game.horizon + 1, game.num_states, game.num_actions, *game.lanes)
+    return jnp.full(shape, jnp.nan, game.dtype)
+
+
+def _padded(outcome: Outcome, steps: int) -> Outcome:
+    nothing = jnp.full((steps,), jnp.nan, outcome.history.dtype)
+    return outcome._replace(history=jnp.concatenate([outcome.history, nothing]))
+
+
+def jumps(game: AnyGame, response: AbstractResponse) -> bool:
+    """Tell whether a cycle of plain iteration is evidence that there is no pure equilibrium; see `join`."""
+    return game.is_stationary and not response.is_smooth
+
+
+def keeps_first(first: Outcome, second: Outcome) -> Array:
+    """Tell whether the first of two runs has the better candidate, lane by lane."""
+    return (first.residual < second.residual) & (second.code != RESULTS.converged)
+
+
+def join(first: Outcome, second: Outcome, hard: bool) -> Outcome:
+    """Return the better candidate of two runs, with its own verdict, and the steps of both, lane by lane.
+
+    Of responses that jump in stationary games (`hard`) a cycle of the first run remains the verdict if the second does
+    not converge: evidence of why no pure equilibrium was found and, where the second run sought mixtures, no mixed one.
+    """
+    keep = keeps_first(first, second)
+    if hard:
+        cycled = (first.code == RESULTS.cycle) & (second.code != RESULTS.converged)
+        verdict = RESULTS.cycle if second.candidate.mixture is None else RESULTS.no_pure_choice
+        codes = (jnp.where(cycled, verdict, run.code).astype(jnp.int32) for run in (first, second))
+        first, second = (run._replace(code=code) for run, code in zip((first, second), codes, strict=True))
+        second = second._replace(
+            period=jnp.where(cycled, first.period, second.period),
+            spread=jnp.where(cycled, first.spread, second.spread),
+        )
+        first = first._replace(period=second.period, spread=second.spread)
+    steps, history = first.num_steps + second.num_steps, jnp.concatenate([first.history, second.history])
+    kept, other = (run._replace(num_steps=steps, history=history) for run in (first, second))
+    return jax.tree.map(lambda a, b: jnp.where(keep, a, b), kept, other)
+
+
+@eqx.filter_jit
+def _finish_jit(lanes: Lanes, outcome: Outcome, tolerance: np.ndarray, width: int) -> Equilibrium:
+    width = narrow_width(lanes.problem[0], width)
+    return lanes.in_blocks(width, lambda part, found: finish_lanes(part, found, tolerance), outcome)
+
+
+@eqx.filter_jit
+def _first_jit(
+    lanes: Lanes, guess: Array | None, stage: tuple[AbstractMethod, int], tolerance: np.ndarray, width: int
+) -> tuple[Outcome, Equilibrium]:
+    """Do both in one program, for the common case that the first method converges."""
+    outcome = run_stage(lanes, guess, stage, tolerance, width)
+    return outcome, finish_lanes(lanes, outcome, tolerance)
