@@ -110,12 +110,12 @@ def test_ends_that_were_not_reached_are_no_equilibria():
     assert "two equilibria" not in found.certificate
 
 
-def test_where_nobody_moves_every_law_is_kept_and_the_ends_are_exact():
-    """D_z Φ is the identity: its resolvent is not finite, but the residual is 0."""
+def test_where_nobody_moves_no_number_tells_how_many_equilibria_there_are():
+    """Every law is kept, but so, in numbers, is every law near a single equilibrium where the derivative is 1."""
     stays = np.repeat(np.eye(3)[:, None], 2, axis=1)
     found = mfg.bracket(mfg.StationaryGame(stays, np.zeros((3, 2)), 0.9), mfg.Trembling(0.2))
-    assert (found.distance, found.rising.error, found.falling.error) == (1, 0, 0)
-    assert found.certificate.startswith("holds") and "at least two equilibria" in found.certificate
+    assert found.distance == 1 and found.ordered and not found.coincide and not found.differ
+    assert found.certificate.startswith("unknown") and "one equilibrium or two" in found.certificate
 
 
 def test_ends_out_of_order_are_reported_as_such():
@@ -141,3 +141,41 @@ def test_complementarities_of_a_game_prove_nothing_of_agents_with_a_reference_of
         assert found.complementarity is None and not found.certificate.startswith("holds")
     for response in (mfg.EntropyRegularized(0.1), mfg.Boltzmann(0.1)):
         assert mfg.bracket(game, response).certificate.startswith("holds")
+
+
+def leads_where_it_is_sent(reward, discount=0.5, base=((1, 0), (0, 1)), dtype=np.float64):
+    """A game in which the action alone decides the next law."""
+    base = np.array(base, dtype)
+    moves = np.broadcast_to(base[None], (base.shape[1], *base.shape)).copy()
+    return mfg.StationaryGame(moves, reward, discount)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize(("beta", "several"), [(1.0, False), (1.9, False), (1.999, False), (2.1, True), (3.0, True)])
+def test_soft_responses_have_several_equilibria_only_above_the_threshold(beta, several, dtype):
+    """x = 1/(1 + exp(−β (2x − 1))) has the one root 1/2 up to β = 2, and three beyond."""
+    game = leads_where_it_is_sent(
+        lambda z: jnp.broadcast_to(jnp.array([0, 1], z.dtype) * (2 * z[1] - 1), (2, 2)), dtype=dtype
+    )
+    found = mfg.bracket(game, mfg.EntropyRegularized(beta), throw=False)
+    assert found.differ == several and ("at least two" in found.certificate) == several
+    assert found.coincide != several or not found.least.converged
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("response", [mfg.Greedy(), mfg.Trembling(0.1)])
+def test_rounding_of_the_ends_decides_nothing(response, dtype, rng):
+    """Ends that are one law, or in order, but for the rounding of a sum, whatever the rows are."""
+    for _ in range(40):
+        low = rng.dirichlet(np.ones(3))
+        tails = np.sort(np.append(1 - np.cumsum(low)[:2] + rng.random() * np.cumsum(low)[:2], [0, 1]))[::-1]
+        c, k = rng.uniform(-1, 0), rng.choice([0.5, 2.0])
+
+        def reward(z, c=c, k=k):
+            return jnp.arange(3.0)[:, None] + jnp.arange(2.0) * (c + k * (jnp.arange(3.0) * z).sum())
+
+        game = leads_where_it_is_sent(lambda z: reward(z).astype(z.dtype), base=(low, -np.diff(tails)), dtype=dtype)
+        found = mfg.bracket(game, response, throw=False)
+        assert "fails" not in found.certificate
+        same = np.abs(np.asarray(found.least.policy) - np.asarray(found.greatest.policy)).max() < 0.1
+        assert found.coincide == same and found.differ != same

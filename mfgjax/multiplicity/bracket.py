@@ -16,14 +16,22 @@ from ..certify import Complementarity, check_complementarity
 from ..engine import finish, fit_response
 from ..engine.loop import Outcome
 from ..equilibrium import Equilibrium
-from ..model import StationaryGame, moved_on, trace_game
+from ..model import StationaryGame, best_policy, moved_on, trace_game
 from ..model.maps import policy_from
 from ..model.stationary_maps import decision
 from ..operators import action_gap, has_ties, tie_band
-from ..responses import AbstractResponse, AbstractTrembling, Boltzmann, EntropyRegularized, Greedy
+from ..responses import (
+    AbstractResponse,
+    AbstractTrembling,
+    Boltzmann,
+    EntropyRegularized,
+    EpsilonGreedy,
+    Greedy,
+    Trembling,
+)
 from ..solvers.base import Candidate
 
-_ISOTONE = (Greedy, AbstractTrembling, EntropyRegularized, Boltzmann)
+_ISOTONE = (Greedy, Trembling, EpsilonGreedy, EntropyRegularized, Boltzmann)
 """Responses that rise with action values which have complementarities; the soft ones with uniform priors.
 
 V = (1/β) log Σ exp(βQ) then has increasing differences, too: sums keep log-supermodularity (Ahlswede and Daykin 1978).
@@ -39,13 +47,16 @@ class Ascent:
       disorder: the most by which a step went against the order: over tails k and steps, how far P(s ≥ k) went back.
       disorder_step: the step of that.
       gap: the smallest difference, over steps and states, between the value of the best action and that of the best one
-        that does not tie with it, in units of reward; infinite where there is no such action.
+        that does not tie with it, in units of reward; infinite where there is no such action, and for smooth responses.
       gap_error: the largest error of a difference of action values by rounding, over the steps.
       tied: whether in some step and state several actions were equally good up to rounding.
-      contraction: factor of one step z ↦ Φ(z, π) at the end in total variation, with the policy held.
-      error: bound on the distance of the end to its limit in total variation: the residual times the norm of
-        (I − D_z Φ)⁻¹ on vectors of sum zero; to first order in it, and as long as the policy stays. Infinite where that
-        matrix is singular.
+      contraction: factor of one step at the end in total variation: the norm of its derivative D on vectors of sum
+        zero. A policy that jumps is held.
+      amplification: the norm of (I − D)⁻¹; infinite where that matrix is singular.
+      error: of the end, in total variation: the residual times `amplification`, to first order, and no less than
+        rounding.
+      barrier: a law beyond the end that the next step leads back towards it, by more than rounding explains: since
+        steps keep the order, there is an equilibrium between the two. `[S]`; NaN where none was found.
     """
 
     laws: np.ndarray
@@ -55,12 +66,14 @@ class Ascent:
     gap_error: float
     tied: bool
     contraction: float
+    amplification: float
     error: float
+    barrier: np.ndarray
 
     @property
     def ordered(self) -> bool:
         """Whether every step went with the order, but for rounding."""
-        return self.disorder <= 64 * float(np.finfo(self.laws.dtype).eps)
+        return self.disorder <= _rounding(self.laws)
 
     def steps_to(self, distance: float) -> int:
         """Return k₀: from this step on, the l1 distance to the end is at most `distance`.
@@ -82,6 +95,10 @@ class Bracket:
       rising: the way to the least; `rising.steps_to(.1)` is k₀(.1).
       falling: the way to the greatest.
       distance: between the two, in total variation.
+      unique: whether it is proved, where complementarities hold, that there is no more than one equilibrium between the
+        ends. Only asked of responses that jump. If the policy is one at both ends, it is one in between, as best
+        responses rise. For two fixed points x, y of z ↦ Φ(z, π) then |x − y| ≤ 2 δ |(I − D)⁻¹| |x − y| with δ the
+        distance of the ends, as rows of a kernel that is affine in z differ by no more than z does.
       complementarity: what `check_complementarity` says of the game; None where it could not be asked, or tells
         nothing of the map, as with a prior or reference policy of one's own.
     """
@@ -91,20 +108,33 @@ class Bracket:
     rising: Ascent
     falling: Ascent
     distance: float
+    unique: bool
     complementarity: Complementarity | None
 
     @property
     def coincide(self) -> bool:
-        """Whether the ends are one equilibrium: no further apart than twice their error bounds explain."""
+        """Whether the ends are no further apart than twice their errors, which are below 1/4 together."""
         found = bool(self.least.converged) and bool(self.greatest.converged)
-        return found and self.distance <= 2 * (self.rising.error + self.falling.error) < 1
+        return found and self.distance <= self._error < 0.5
+
+    @property
+    def differ(self) -> bool:
+        """Whether an isotone map has two equilibria: one at most the barrier above the least, one at least that below.
+
+        The barrier below the greatest end must not lie below that above the least one.
+        """
+        return _went_back(self.falling.barrier, self.rising.barrier) > _rounding(self.rising.barrier)
 
     @property
     def ordered(self) -> bool:
         """Whether every step went with the order, and the ends are in order."""
-        slack = 2 * (self.rising.error + self.falling.error)
         ends = _went_back(np.asarray(self.least.mean_field), np.asarray(self.greatest.mean_field))
-        return self.rising.ordered and self.falling.ordered and (ends <= slack or self.coincide)
+        slack = self._error if np.isfinite(self._error) else _rounding(self.rising.laws)
+        return self.rising.ordered and self.falling.ordered and ends <= slack
+
+    @property
+    def _error(self) -> float:
+        return 2 * (self.rising.error + self.falling.error)
 
     @property
     def certificate(self) -> str:
@@ -126,24 +156,27 @@ class Bracket:
                 )
         if not self.ordered:
             return "fails: the ends are not in order, so the map is not isotone, and other equilibria may lie anywhere."
-        error = 2 * (self.rising.error + self.falling.error)
-        if not self.coincide and self.distance <= error:
+        if not self.coincide and not self.differ:
             return (
-                f"unknown: every step kept the order, but the ends are known to {error:.2g} only, so they may be one "
-                "equilibrium or two."
+                f"unknown: every step kept the order, but the ends are {self.distance:.2g} apart and known to "
+                f"{self._error:.2g} only, so they may be one equilibrium or two."
             )
-        ends = "the ends coincide: one equilibrium" if self.coincide else "the ends differ: at least two equilibria"
-        if not self.coincide and (self.rising.tied or self.falling.tied):
+        ends, reach = "the ends differ: at least two equilibria", "all others lie between them"
+        if self.coincide and self.unique:
+            ends, reach = "the ends coincide: one equilibrium", "reached from every law"
+        elif self.coincide:
+            near = self.distance + self._error
+            ends, reach = f"the ends coincide to {near:.2g}", "all equilibria lie that close, reached from every law"
+        elif self.rising.tied or self.falling.tied:
             ends += " (provided that actions whose values differ by rounding alone are equally good)"
         if self.complementarity is not None and self.complementarity.holds:
-            reach = "reached from every law" if self.coincide else "all others lie between them"
             return (
                 f"holds: complementarities hold, hence the map is isotone; every step kept the order; {ends}, {reach}."
             )
         shown = "complementarities were not shown to hold"
         if self.complementarity is not None and not self.complementarity.affine and not self.complementarity.fails:
             shown = f"complementarities were {self.complementarity.how}"
-        return f"unknown: every step kept the order, but {shown}; {ends}."
+        return f"unknown: every step kept the order, but {shown}; if the map is isotone, {ends}."
 
     def __repr__(self) -> str:
         return f"Bracket(distance={self.distance:.3g}, {self.certificate})"
@@ -217,9 +250,14 @@ def bracket(
     (least, rising), (greatest, falling) = ends
     distance = float(np.abs(np.asarray(least.mean_field) - np.asarray(greatest.mean_field)).sum() / 2)
     # a prior may lean to high actions in low states, whatever the game
-    proved = isinstance(response, _ISOTONE) and response.prior_table is None and np.asarray(game.available).all()
+    proved = type(response) in _ISOTONE and response.prior_table is None and np.asarray(game.available).all()
     checked = check_complementarity(given) if proved else None
-    return Bracket(least, greatest, rising, falling, distance, checked)
+    found = Bracket(least, greatest, rising, falling, distance, False, checked)
+    is_one_policy = not response.is_smooth and np.array_equal(least.policy, greatest.policy)
+    if checked is None or not (checked.holds and is_one_policy and found.coincide):
+        return found
+    reach = 2 * (distance + rising.error + falling.error) * min(rising.amplification, falling.amplification)
+    return dataclasses.replace(found, unique=reach < 1)
 
 
 def _climb(
@@ -227,16 +265,23 @@ def _climb(
 ) -> tuple[Equilibrium, Ascent]:
     start = jnp.zeros((1, game.num_states), game.dtype).at[0, state].set(1)
     path, residuals, count, equilibrium, *numbers = _climb_jit(game, response, start, tolerance, max_steps)
+    *numbers, barrier = numbers
     gap, gap_error, tied, contraction, amplification = (float(number) for number in numbers)
+    amplification = amplification if np.isfinite(amplification) else float("inf")  # I − D is singular
     count = int(count)
     laws, residuals = np.asarray(path[:count]), np.asarray(residuals[:count])
     order = (laws[:-1], laws[1:]) if state == 0 else (laws[1:], laws[:-1])
     back = np.array([_went_back(low, high) for low, high in zip(*order, strict=True)])
     step = int(back.argmax()) if back.size else 0
     disorder = float(back.max()) if back.size else 0.0
-    error = float(equilibrium.residual) * amplification if float(equilibrium.residual) > 0 else 0.0
-    error = error if np.isfinite(error) else float("inf")  # (I − D_z Φ) is singular
-    return equilibrium, Ascent(laws, disorder, step, gap, gap_error, bool(tied), contraction, error)
+    error = max(float(equilibrium.residual), _rounding(laws)) * amplification
+    numbers = (disorder, step, gap, gap_error, bool(tied), contraction, amplification, error)
+    return equilibrium, Ascent(laws, *numbers, np.asarray(barrier))
+
+
+def _rounding(laws: np.ndarray) -> float:
+    """Return by how much sums of probabilities, of the next law or of this one, may be off by rounding."""
+    return 64 * float(np.finfo(laws.dtype).eps)
 
 
 def _went_back(low: np.ndarray, high: np.ndarray) -> float:
@@ -277,10 +322,42 @@ def _climb_jit(
     code = jnp.where(jnp.isfinite(residual), code, RESULTS.non_finite).astype(jnp.int32)
     outcome = Outcome(Candidate(z, None), residual, code, jnp.int32(0), count, residuals)
     equilibrium = finish(game, response, outcome, tolerance)
-    policy = equilibrium.policy[None]
-    one_step = jax.jacfwd(lambda z: moved_on(game, z[None], policy)[0][0])(z[0])
+    held = equilibrium.policy[None]
+
+    def following(law: Array) -> Array:
+        policy = best_policy(game, law[None], response) if response.is_smooth else held
+        return moved_on(game, law[None], policy)[0][0]
+
+    one_step = jax.jacfwd(following)(z[0])
     all_steps = jnp.linalg.inv(jnp.eye(game.num_states, dtype=game.dtype) - one_step)
-    return path, residuals, count, equilibrium, *gaps, _norm(one_step), _norm(all_steps)
+    barrier = _barrier(game, response, z[0], start[0], all_steps)
+    gaps = (never, *gaps[1:]) if response.is_smooth else gaps
+    return path, residuals, count, equilibrium, *gaps, _norm(one_step), _norm(all_steps), barrier
+
+
+def _barrier(game: StationaryGame, response: AbstractResponse, z: Array, start: Array, all_steps: Array) -> Array:
+    """Return a law near an end, on its inner side, that Γ leads back towards the end; NaN if none is found.
+
+    With e the point mass at the other extreme and d = (I − DΓ)⁻¹ (e − z), z + t d is moved back by t (e − z), to first
+    order in t. The smallest t of a grid at which it is, by more than rounding, is taken.
+    """
+    rises = start[0] > 0
+    extreme = jnp.zeros_like(z).at[jnp.where(rises, len(z) - 1, 0)].set(1)
+    direction = all_steps @ (extreme - z)
+    slack = 64 * jnp.finfo(z.dtype).eps
+
+    def tried(t: Array) -> tuple[Array, Array]:
+        law = z + t * direction
+        policy = best_policy(game, law[None], response)
+        image = moved_on(game, law[None], policy)[0][0]
+        tails, moved = (jnp.cumsum(x[::-1])[:-1] for x in (law, image))  # P(s ≥ k), k ≥ 1
+        back = jnp.where(rises, tails - moved, moved - tails)
+        is_extreme = jnp.where(rises, tails >= 1 - slack, tails <= slack)
+        return law, ((back > slack) | is_extreme).all() & (law >= 0).all()
+
+    lengths = jnp.geomspace(slack * 16, 0.5, 40, dtype=z.dtype)
+    laws, led_back = jax.lax.map(tried, lengths)
+    return jnp.where(led_back.any(), laws[jnp.argmax(led_back)], jnp.nan)
 
 
 def _norm(matrix: Array) -> Array:
