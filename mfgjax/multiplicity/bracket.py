@@ -129,8 +129,7 @@ class Bracket:
     def ordered(self) -> bool:
         """Whether every step went with the order, and the ends are in order."""
         ends = _went_back(np.asarray(self.least.mean_field), np.asarray(self.greatest.mean_field))
-        slack = self._error if np.isfinite(self._error) else _rounding(self.rising.laws)
-        return self.rising.ordered and self.falling.ordered and ends <= slack
+        return self.rising.ordered and self.falling.ordered and ends <= self._error
 
     @property
     def _error(self) -> float:
