@@ -94,3 +94,42 @@ def test_the_reasons_of_reward_and_kernel_are_both_shown():
     why = certified(lambda t, m: jnp.round(m)[:, None], 1.0, kernel)["naive_chain"].checked
     assert "the reward's constants cannot be derived: there is no rule for `round`" in why
     assert "the kernel's constants cannot be derived: there is no rule for `sort`" in why
+
+
+def test_sums_of_large_numbers_prove_nothing():
+    """(m + 2^52) − 2^52 is round(m), so that there are three equilibria."""
+    large = 2.0**52
+    report = certified(lambda t, m: 2 * ((m + large) - large - m)[:, None])
+    for name in ("contraction", "unique", "distance", "local_radius", "hypomonotone"):
+        assert report[name].word != "holds", name
+
+
+def test_a_bend_at_the_equilibrium_leaves_the_local_radius_unknown():
+    """The flow is even, and the reward |m − 1/2| bends there: its derivative is ±1, or what JAX takes for it."""
+    report = certified(lambda t, m: jnp.abs(m - 0.5)[:, None] * 3)
+    assert report["local_radius"].word == "unknown"
+    assert certified(lambda t, m: jnp.abs(m + 0.5)[:, None] * 3)["local_radius"].word != "unknown"
+
+
+class Contrarian(mfg.EntropyRegularized):
+    """Minimises what it is paid, plus KL/β."""
+
+    def backup(self, t, q, available, band=0.0):
+        found = super().backup(t, -q, available, band)
+        return found._replace(values=-found.values)
+
+    def act(self, t, reward, ahead, available, band=0.0):
+        return super().act(t, -reward, ahead, available, band)
+
+
+def test_theorems_are_not_claimed_for_responses_of_the_users_own_classes():
+    """Who seeks crowds where they are paid to flee them has three equilibria: x = 1/(1 + exp(−5 (2x − 1)))."""
+    game = mfg.FiniteHorizonGame(
+        mfg.MovesKernel([[0, 1], [0, 1]]), lambda t, m: jnp.where(t == 1, -m, 0)[:, None], [0.5, 0.5], 1
+    )
+    report = mfg.certify(game, Contrarian(5.0))
+    for name in ("contraction", "unique", "monotone", "hypomonotone", "distance"):
+        assert report[name].word != "holds", name
+    found = mfg.solve(game, Contrarian(5.0), mfg.Picard(), guess=np.array([[0.5, 0.5], [0.01, 0.99]]))
+    assert_close(found.mean_field[1, 1], 1 / (1 + np.exp(-5 * (2 * found.mean_field[1, 1] - 1))), atol=1e-9)
+    assert found.mean_field[1, 1] > 0.9

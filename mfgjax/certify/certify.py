@@ -15,7 +15,7 @@ from ..engine.prepare import seen_shape
 from ..equilibrium import Equilibrium
 from ..model import FiniteHorizonGame, mean_field_map, respond, seen_distance, trace_game
 from ..ranges.ranges import NotDerivable
-from ..responses import AbstractResponse, EntropyRegularized
+from ..responses import AbstractResponse, Boltzmann, EntropyRegularized
 from ..responses.base import AbstractTempered
 from ..solve import solve
 from ..solvers.base import rounding
@@ -23,7 +23,7 @@ from . import lines
 from .contraction import counted, coupled_chain, largest_constants, naive_chain, path_span, span_sum
 from .derivatives import differentiable
 from .lipschitz import Lipschitz, contradict, derive_kernel_constants
-from .local import MOST_UNKNOWNS, critical_beta, local_radius, radius_margin
+from .local import MOST_UNKNOWNS, critical_beta, follows_derivative, local_radius, radius_margin
 from .paper_bounds import paper_bound
 from .paths import is_decoupled, mixing
 from .payoffs import Payoffs, derive_payoffs
@@ -128,11 +128,13 @@ def _certified(
     tempered = response if isinstance(response, AbstractTempered) else None
     beta = jnp.asarray(jnp.nan, game.dtype) if tempered is None else tempered.beta.astype(game.dtype)
     payoffs, kernel, trouble = _known(game, constants)
+    if tempered is not None and type(response) not in (EntropyRegularized, Boltzmann):
+        payoffs, kernel, trouble = None, None, f"no theorem is known of `{type(response).__name__}` responses"
     mixed = mixing(game, _MOST_MIXING) if decoupled else jnp.ones(game.horizon, game.dtype)
     facts = lines.Facts(
         beta=beta,
         decoupled=decoupled,
-        regularized=isinstance(response, EntropyRegularized),
+        regularized=type(response) is EntropyRegularized,
         tempered=tempered is not None,
         payoffs=payoffs,
         trouble=trouble,
@@ -144,10 +146,12 @@ def _certified(
     radius = residual = None
     if tempered is not None:
         residual = _residual(game, tempered, mean_field)
-        radius = None if steps else local_radius(smooth, tempered, mean_field)[0]
+        if not steps:
+            straight = follows_derivative(smooth, tempered, mean_field, key)
+            radius = jnp.where(straight, local_radius(smooth, tempered, mean_field)[0], jnp.nan)
     chain = printed = meant = None
     pairwise = payoffs.pairwise if payoffs is not None and game.observes == "states" else None
-    if pairwise is not None and decoupled and isinstance(response, EntropyRegularized):
+    if pairwise is not None and decoupled and type(response) is EntropyRegularized:
         printed = paper_bound(game, response, pairwise, printed=True)
         meant = paper_bound(game, response, pairwise, printed=False)
     per_beta = by_spans = by_paths = below = spans = None

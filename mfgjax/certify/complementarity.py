@@ -22,14 +22,12 @@ from ..kernels import DenseKernel
 from ..model import StationaryGame, trace_game
 from ..model.canonical import check_kernel_values
 from ..ranges.affine import NotAffine, affine_in_law
+from ..ranges.ranges import MOST_LOST
 
 _NUM_PAIRS = 32
 
 _OF_DATA = 2
 """What numbers in rewards and kernels may be off from those meant, in spacings of numbers of their size."""
-
-_MOST_LOST = 2.0**-16
-"""Rounding, as a share of the largest value, up to which differences are judged."""
 
 NOWHERE = "nowhere: there is nothing to compare"
 """The place of a condition on neighbours where one state, or one action, has none."""
@@ -189,7 +187,7 @@ def _proved(game: StationaryGame, part: str) -> _Table | None:
     rounding = size * data + size * steps * float(np.finfo(np.float64).eps) / 2
     scale = np.abs(values).max(initial=0) if part == "reward" else 1.0
     # sums of numbers that are much larger than the result leave nothing to judge
-    return _Table(values, rounding) if (rounding <= _MOST_LOST * scale).all() and np.isfinite(values).all() else None
+    return _Table(values, rounding) if (rounding <= MOST_LOST * scale).all() and np.isfinite(values).all() else None
 
 
 def _sampled(values: Array) -> _Table:

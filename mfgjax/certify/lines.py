@@ -242,8 +242,8 @@ def local(facts: Facts, radius: Array | None, residual: Array | None, steps: str
     near = residual < _NEAR
     below, above = near & (radius < 1 - facts.radius_margin), near & (radius >= 1 + facts.radius_margin)
     how = (
-        f"numerically, up to {facts.radius_margin:g}, where the residual is below {_NEAR:g}; it says nothing about "
-        "other equilibria"
+        f"numerically, up to {facts.radius_margin:g}, where the residual is below {_NEAR:g} and small differences of Γ "
+        "are those of its derivative, in random directions; it says nothing about other equilibria"
     )
     return _line(facts, _LOCAL, radius, None, below, above, how)
 

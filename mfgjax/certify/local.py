@@ -8,8 +8,10 @@ import jax.numpy as jnp
 from .._linear import solve_dense
 from .._traced import as_it_is_now
 from .._typing import Array, Bool
-from ..model import FiniteHorizonGame, mean_field_map, propagate, seen_distance
+from ..model import FiniteHorizonGame, mean_field_map, propagate, respond, seen_distance
 from ..responses.base import AbstractTempered
+from ..solvers.base import rounding
+from .sampling import sample_laws, seen_of
 
 _SQUARINGS = 32
 _MOST_SQUARED = 256
@@ -23,6 +25,8 @@ _LONGEST, _SHORTEST = 0.14, 0.03
 
 _CORRECTIONS, _HALVINGS = 12, 24
 
+_DIRECTIONS = 16
+
 
 def local_radius(game: FiniteHorizonGame, response: AbstractTempered, mean_field: Array) -> tuple[Array, Array]:
     """Return the spectral radius of DΓ at a mean field, the asymptotic rate of plain iteration there, and Γ(μ)."""
@@ -31,6 +35,30 @@ def local_radius(game: FiniteHorizonGame, response: AbstractTempered, mean_field
     if size <= _MOST_SQUARED:
         return spectral_radius(_matrix(push, mean_field)), image
     return arnoldi_radius(lambda v: push(v.reshape(mean_field.shape)).reshape(-1), size, mean_field.dtype), image
+
+
+def follows_derivative(game: FiniteHorizonGame, response: AbstractTempered, mean_field: Array, key: Array) -> Array:
+    """Tell whether small differences of Γ at a mean field are those of its derivative, in random directions.
+
+    They are not where a reward or kernel bends there, as |x| at 0, or adds numbers so large that it moves in steps. A
+    smooth map is off its derivative by a tenth at a tenth of the distance.
+    """
+    gamma, eps = mean_field_map(game, response), float(jnp.finfo(game.dtype).eps)
+    image, push = jax.linearize(gamma, mean_field)
+    others = seen_of(game, sample_laws(game, key, _DIRECTIONS)[:, 0])
+    far, near = eps**0.3125, eps**0.375  # 1e-5, 1e-6 in double precision
+
+    def off(other: Array) -> tuple[Array, Array, Array]:
+        direction = other - mean_field
+        expected = push(direction)
+        at_far, at_near = (
+            jnp.abs((gamma(mean_field + h * direction) - image) / h - expected).max() for h in (far, near)
+        )
+        return at_far, at_near, jnp.abs(expected).max()
+
+    at_far, at_near, size = jax.lax.map(off, others)
+    noise = 8 * (eps + rounding(game, response, respond(game, mean_field, response).q)) / near
+    return (at_near <= jnp.maximum(at_far / 2, 1e-3 * size.max() + noise)).all()
 
 
 def radius_margin(mean_field: Array) -> float:

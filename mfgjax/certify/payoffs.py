@@ -15,7 +15,7 @@ from ..model.rewards import DenseInteraction, TableReward
 from ..ranges.affine import NotAffine, affine_in_law
 from ..ranges.intervals import Interval, hull, point, product
 from ..ranges.programs import range_of
-from ..ranges.ranges import NotDerivable
+from ..ranges.ranges import MOST_LOST, NotDerivable
 from .slopes import AbstractSlopes, DenseSlopes, OneNodeSlopes, fitted, from_ranges
 
 _MOST_NUMBERS = 2**25
@@ -130,28 +130,41 @@ def _known(found: tuple[Array, Any] | None) -> Array | None:
     if found is None:
         return None
     table, holds = found
-    return table if not _checks.is_traced(holds) and bool(holds) else None
+    if _checks.is_traced(holds) or not bool(holds):
+        return None
+    return None if not _checks.is_traced(table) and bool(jnp.isnan(table).any()) else table
 
 
 def _affine_table(
     game: FiniteHorizonGame, function: Callable[[Array, Array], Array]
 ) -> tuple[Float[Array, "T S A n"], Any] | None:
-    """Return the table of which a function of time and mean field is the mean, if it is affine, and whether it is."""
+    """Return the table of which a function of time and mean field is the mean, if it is affine, and whether it is.
+
+    The table is NaN where the function adds and takes away numbers so large that little but their rounding remains.
+    """
     shape = _seen(game)
     if (game.horizon + 1) * game.num_states * game.num_actions * int(np.prod(shape)) > _MOST_NUMBERS:
         return None
     always = []
 
-    def at(t: Array) -> tuple[Array, Array]:
+    def at(t: Array) -> tuple[Array, Array, Array]:
         found, holds = affine_in_law(lambda seen: jnp.asarray(function(t, seen)).astype(game.dtype), shape, game.dtype)
         always.append(holds is True)
-        return jnp.moveaxis(found.values, 0, -1), jnp.asarray(holds)
+        rounding = found.size * (found.steps * float(jnp.finfo(game.dtype).eps) / 2)
+        return jnp.moveaxis(found.values, 0, -1), _largest(rounding), jnp.asarray(holds)
 
     try:
-        table, holds = jax.vmap(at)(jnp.arange(game.horizon + 1, dtype=jnp.int32))
+        table, rounding, holds = jax.vmap(at)(jnp.arange(game.horizon + 1, dtype=jnp.int32))
     except NotAffine:
         return None
-    return (table, True if all(always) else holds.all()) if table.ndim == 4 else None
+    if table.ndim != 4:
+        return None
+    is_sound = rounding.max() <= MOST_LOST * _largest(table)
+    return jnp.where(is_sound, table, jnp.nan), True if all(always) else holds.all()
+
+
+def _largest(table: Array) -> Array:
+    return jnp.where(jnp.isfinite(table), jnp.abs(table), 0).max()
 
 
 def _seen(game: FiniteHorizonGame) -> tuple[int, ...]:

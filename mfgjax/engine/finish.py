@@ -14,7 +14,7 @@ from ..equilibrium import Equilibrium
 from ..kernels import AbstractKernel
 from ..model import AnyGame, FiniteHorizonGame, LaneGame, StationaryGame, is_moving, moved_on, respond, seen_distance
 from ..model.values import criterion_of, gained
-from ..responses import AbstractResponse, Boltzmann, EpsilonGreedy
+from ..responses import AbstractResponse, EntropyRegularized, EpsilonGreedy, Greedy, Trembling
 from ..solvers import Problem
 from ..solvers.base import Candidate, rounding
 from ..solvers.splitting import relative_loss
@@ -102,10 +102,10 @@ def finish(
 
 def _gained(game: AnyGame, mean_field: Array, response: AbstractResponse, log_policy: Array) -> Array:
     """Return what leaving a policy gains in the population that follows it."""
-    if not isinstance(response, Boltzmann):
+    if type(response) in (EntropyRegularized, Greedy, Trembling, EpsilonGreedy):
         # zero at every equilibrium, hence so is its derivative (not that of leaving a Boltzmann policy)
         game, mean_field, response, log_policy = stop_gradients((game, mean_field, response, log_policy))
-    maximised = None if isinstance(response, Boltzmann | EpsilonGreedy) else response
+    maximised = response if type(response) in (EntropyRegularized, Greedy, Trembling) else None
     criterion, penalty = criterion_of(game, maximised, "solve")
     return gained(game, mean_field if game.is_stationary else None, log_policy, criterion, penalty)
 

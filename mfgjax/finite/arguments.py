@@ -95,9 +95,9 @@ def checked_criterion(
     game: FiniteHorizonGame, response: AbstractResponse | None, function: str
 ) -> EntropyRegularized | None:
     """Return the response whose KL terms belong to the criterion, or None for rewards alone."""
-    if response is None or isinstance(response, Greedy):
+    if response is None or type(response) is Greedy:
         return None
-    if isinstance(response, EntropyRegularized):
+    if type(response) is EntropyRegularized:
         fitted: Any = fit_response(game, response)
         return fitted
     got = type(response).__name__ if isinstance(response, AbstractResponse) else _checks.shorten(response)

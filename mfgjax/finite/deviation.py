@@ -208,7 +208,7 @@ def _deviate(
     if criterion is not None:
         error = _optimality_error(game, pi, rewards[..., -1], seen, criterion)
         span = _span(shift + error[..., None], available)
-        bound = jnp.minimum(bound, _quadratic_bound(span, game.discount, criterion.beta))
+        bound = jnp.fmin(bound, _quadratic_bound(span, game.discount, criterion.beta))
 
     gain_error = value_error = jnp.zeros_like(gain[:-1])
     if groups is not None:
@@ -280,7 +280,9 @@ def _quadratic_bound(span: Array, discount: Array, beta: Array) -> Array:
 
     _, tail = jax.lax.scan(add, jnp.zeros_like(span[0]), span, reverse=True)
     weight = discount ** jnp.arange(1, span.shape[0])
-    return beta / 8 * (tail[0] ** 2 + (1 - discount) * (weight[:, None] * tail[1:] ** 2).sum(axis=0))
+    # spans are infinite where a policy is 0
+    later = jnp.where(discount < 1, (1 - discount) * weight[:, None] * tail[1:] ** 2, 0).sum(axis=0)
+    return beta / 8 * (tail[0] ** 2 + later)
 
 
 def _error(means: Array) -> Array:

@@ -22,13 +22,14 @@ def criterion_of(game: AnyGame, response: AbstractResponse | None, name: str) ->
     """
     if response is None:
         return Greedy(), None
-    if isinstance(response, Greedy | Trembling):
+    # a class of the user's own may act by another formula
+    if type(response) in (Greedy, Trembling):
         return response, None
-    if isinstance(response, EntropyRegularized):
+    if type(response) is EntropyRegularized:
         return response, (response.beta.astype(game.dtype), response.log_prior(game.available, game.dtype))
     kind = type(response).__name__
     raise ValueError(
-        f"`{name}(..., response={kind}(...))`: {kind} policies maximise no criterion, so there is none to compute. "
+        f"`{name}(..., response={kind}(...))`: {kind} policies maximise no criterion that is known. "
         "Use `response=None` (unregularised) or an `EntropyRegularized` response."
     )
 

@@ -146,7 +146,7 @@ def branch(
         return Problem(*moved(value_at(position)), jnp.asarray(tolerance, game.dtype)).image_and_floor(x)
 
     @jax.jit
-    def step(state: PathState, target: float, tolerance: float) -> tuple[PathState, PathReport]:
+    def step(state: PathState, target: float, tolerance: float, largest: float) -> tuple[PathState, PathReport]:
         return path_step(
             image,
             Problem(game, response, jnp.asarray(tolerance)).project,
@@ -155,7 +155,7 @@ def branch(
             tolerance=jnp.asarray(tolerance, game.dtype),
             path_tolerance=jnp.asarray(tolerance, game.dtype),
             through_folds=True,
-            largest_step=_RANGE / resolution,
+            largest_step=largest,
             smallest_step=1e-7 if eps < 1e-12 else 1e-4,
             retreat=0.0,
         )
@@ -175,7 +175,7 @@ def branch(
     complete, message = False, f"The path was cut after {max_points} points."
     while points < max_points:
         before = state
-        state, report = step(state, _RANGE, tolerance)
+        state, report = step(state, _RANGE, tolerance, _RANGE / resolution)
         if bool(report.failed):
             message = f"The path was lost near {value_at(before.base_parameter):.6g}, where no step could be corrected."
             break

@@ -38,7 +38,7 @@ class Tracer:
     """Finds points of a path between two others, by Newton's method across the chord, which is regular at folds.
 
     Args:
-      step: `(state, target, tolerance) -> (state, report)`, one step of `path_step`.
+      step: `(state, target, tolerance, largest step) -> (state, report)`, one step of `path_step`.
       derivative: `(flow, position) -> DΓ`; None where it is too large to count its eigenvalues.
       tolerance: on the residual of the points of the path; those found here are a hundred times as exact.
     """
@@ -94,7 +94,8 @@ class Tracer:
             state = begin
             for _ in range(_MOST_CORRECTIONS):
                 before = state
-                state, report = self._step(state, np.inf, tolerance)
+                # a chord may be longer than a step along the path
+                state, report = self._step(state, np.inf, tolerance, np.inf)
                 if bool(report.accepted):
                     flow, position = np.asarray(before.x), float(before.parameter)
                     above = self._above(flow, position) if counted else None

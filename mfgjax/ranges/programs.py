@@ -16,7 +16,7 @@ from .dependence import depends
 from .entrywise import ENTRYWISE
 from .equations import CALLS, bind, called
 from .intervals import Interval, point
-from .ranges import NotDerivable, Range, constant, sure
+from .ranges import MOST_LOST, NotDerivable, Range, constant, sure
 from .structural import STRUCTURAL
 
 
@@ -46,8 +46,34 @@ def range_of(function: Callable[[Array], Array], box: Interval, *, entrywise: bo
         seed = jnp.eye(size, dtype=box.low.dtype).reshape(size, *shape)
     start = sure(Range(box, point(seed), True))
     rules = ENTRYWISE if entrywise else ENTRYWISE | STRUCTURAL
-    (result,) = _evaluate(jaxpr.jaxpr, jaxpr.consts, [start], rules)
-    return sure(result if isinstance(result, Range) else constant(result, seed.shape[0]))
+    rounding: list[Array] = []
+    (result,) = _evaluate(jaxpr.jaxpr, jaxpr.consts, [start], rules, rounding)
+    result = sure(result if isinstance(result, Range) else constant(result, seed.shape[0]))
+    return _less_rounding(result, rounding)
+
+
+def _less_rounding(x: Range, rounding: Sequence[Array]) -> Range:
+    """Return a range whose slope is unbounded where sums of large numbers leave little but their rounding.
+
+    The program then changes in steps, of which derivatives know nothing.
+    """
+    if not rounding:
+        return x
+    parts = [*x.value, *x.slope]
+    scale = jnp.stack([jnp.where(jnp.isfinite(part), jnp.abs(part), 0).max(initial=0) for part in parts]).max()
+    lost = jnp.stack(rounding).max() > MOST_LOST * scale
+    slope = Interval(jnp.where(lost, -jnp.inf, x.slope.low), jnp.where(lost, jnp.inf, x.slope.high))
+    return x._replace(slope=slope)
+
+
+_SUMS = ("add", "add_any", "sub", "reduce_sum", "cumsum", "dot_general")
+
+
+def _rounding_of(x: Range) -> Array:
+    """Return the spacing of numbers at the size of a summand that moves with the mean field."""
+    size = jnp.maximum(jnp.abs(x.value.low), jnp.abs(x.value.high))
+    moves = ((x.slope.low != 0) | (x.slope.high != 0)).any(axis=0)
+    return jnp.finfo(size.dtype).eps * jnp.where(moves & jnp.isfinite(size), size, 0).max(initial=0)
 
 
 def ignores(function: Callable[[Array], Array], box: Interval) -> bool:
@@ -56,7 +82,9 @@ def ignores(function: Callable[[Array], Array], box: Interval) -> bool:
     return not any(depends(jaxpr.jaxpr))
 
 
-def _evaluate(jaxpr: Any, consts: Sequence[Any], arguments: Sequence[Any], rules: dict[str, Callable]) -> list[Any]:
+def _evaluate(
+    jaxpr: Any, consts: Sequence[Any], arguments: Sequence[Any], rules: dict[str, Callable], rounding: list[Array]
+) -> list[Any]:
     known: dict[Any, Any] = {}
 
     def read(atom: Any) -> Any:
@@ -66,15 +94,17 @@ def _evaluate(jaxpr: Any, consts: Sequence[Any], arguments: Sequence[Any], rules
     known.update(zip(jaxpr.invars, arguments, strict=True))
     for equation in jaxpr.eqns:
         inputs = [read(atom) for atom in equation.invars]
-        outputs = _apply(equation, inputs, rules)
+        outputs = _apply(equation, inputs, rules, rounding)
+        if equation.primitive.name in _SUMS:
+            rounding += [_rounding_of(x) for x in inputs if isinstance(x, Range)]
         known.update(zip(equation.outvars, outputs, strict=True))
     return [read(atom) for atom in jaxpr.outvars]
 
 
-def _apply(equation: Any, inputs: list[Any], rules: dict[str, Callable]) -> list[Any]:
+def _apply(equation: Any, inputs: list[Any], rules: dict[str, Callable], rounding: list[Array]) -> list[Any]:
     name = equation.primitive.name
     if name in CALLS:
-        return _evaluate(*called(equation), inputs, rules)
+        return _evaluate(*called(equation), inputs, rules, rounding)
     if not any(isinstance(x, Range) for x in inputs):
         return bind(equation, inputs)
     if name == "mul" and equation.invars[0] is equation.invars[1]:

@@ -12,6 +12,9 @@ import jax.numpy as jnp
 from .._typing import Array
 from .intervals import Interval, hull, outward, point, product, sound
 
+MOST_LOST = 2.0**-16
+"""Rounding, as a share of the largest value, up to which something is said of a function."""
+
 
 class NotDerivable(Exception):
     """Bounds of a function cannot be read off its program; the message says why."""

@@ -72,7 +72,7 @@ def path_step(
     tolerance: Scalar | np.ndarray,
     path_tolerance: Scalar,
     through_folds: bool,
-    largest_step: float,
+    largest_step: float | Scalar,
     smallest_step: float,
     retreat: float,
 ) -> tuple[PathState, PathReport]:
