@@ -209,3 +209,27 @@ def test_bad_arguments_end_in_a_sentence(change, words):
     with pytest.raises(ValueError, match="`") as error:
         mfg.branch(mfg.games.coordination(), response, **arguments)
     assert words in str(error.value) and "\n" not in str(error.value)
+
+
+class Waves(eqx.Module):
+    """In state 1 the last reward is field − 0.7 sin(7.87 x + 6.05), with x the share there."""
+
+    field: jax.Array
+
+    def __call__(self, t, mu):
+        gain = self.field - 0.7 * jnp.sin(7.87 * mu[1] + 6.05)
+        return jnp.where(t == 1, jnp.array([[0.0], [1.0]]) * gain, 0) + jnp.zeros((2, 2))
+
+
+def test_folds_where_points_of_the_path_are_far_apart_are_those_of_the_hand_computation():
+    """x is an equilibrium at the field log(x/(1 − x))/2 + 0.7 sin(7.87 x + 6.05), which turns twice."""
+    game = mfg.FiniteHorizonGame(mfg.MovesKernel([[0, 1], [0, 1]]), Waves(jnp.array(0.0)), [0.5, 0.5], 1)
+    path = mfg.branch(game, mfg.EntropyRegularized(2.0), lambda game, _: game.reward.field, start=-6.7, stop=6.7)
+    x = np.linspace(0.01, 0.99, 2_000_001)
+    field = np.log(x / (1 - x)) / 2 + 0.7 * np.sin(7.87 * x + 6.05)
+    turns = np.flatnonzero(np.diff(field)[:-1] * np.diff(field)[1:] < 0) + 1
+    np.testing.assert_allclose(np.sort(path.folds), np.sort(field[turns]), atol=1e-9)
+    value = field[turns[0]] - 1e-5
+    roots = x[np.flatnonzero((field[:-1] - value) * (field[1:] - value) < 0)]
+    assert len(roots) == 3
+    np.testing.assert_allclose([found.mean_field[1, 1] for found in path.at(value)], roots, atol=1e-6)
