@@ -11,6 +11,9 @@ from ._typing import Array
 DENSE_LIMIT = 640
 """Unknowns up to which the matrix is formed and factorised; beyond, GMRES uses products only."""
 
+SMALL = 16
+"""States up to which products and eliminations of matrices with lanes are written out."""
+
 _RESTART = 40
 _MOST_RESTARTS = 25
 
@@ -59,3 +62,43 @@ def _solve_many(axis_size: int, is_batched: list[bool], matrix: Array, b: Array)
         return jax.lax.map(lambda system: solve_dense(*system), (matrix, b))
 
     return jax.lax.platform_dependent(matrix, b, cpu=one_by_one, default=jax.vmap(jnp.linalg.solve)), True
+
+
+def solve_in_lanes(matrix: Array, right: Array) -> Array:
+    """Solve `matrix x = right`, `[S, S, *lanes]` and `[S, N, *lanes]`: small matrices of all lanes at once, by hand.
+
+    LAPACK takes them one by one.
+    """
+    if matrix.ndim == 2:
+        return solve_dense(matrix, right)
+    size = matrix.shape[0]
+    if size > SMALL:
+        found = jax.vmap(solve_dense)(jnp.moveaxis(matrix, -1, 0), jnp.moveaxis(right, -1, 0))
+        return jnp.moveaxis(found, 0, -1)
+    rows = jnp.concatenate([matrix, right], axis=1)
+    for k in range(size):
+        # the row with the largest pivot changes places with row k
+        best = jnp.abs(rows[k:, k]).argmax(axis=0) + k
+        is_best = (jnp.arange(size)[:, None] == best)[:, None]
+        pivot, own = jnp.where(is_best, rows, 0).sum(axis=0), rows[k]
+        rows = jnp.where(is_best, own, rows)
+        pivot = pivot / pivot[k]
+        rows = (rows - rows[:, k, None] * pivot).at[k].set(pivot)
+    return rows[:, size:]
+
+
+def solve_normal_equations(gram: Array, known: Array) -> Array:
+    """Solve normal equations `[n, n, *lanes]` and `[n, *lanes]`, with a ridge at the rounding level.
+
+    They are eliminated without pivoting, which a positive definite matrix allows; so all lanes go through the
+    same few operations.
+    """
+    size, eps = len(gram), jnp.finfo(gram.dtype).eps
+    scale = jnp.trace(gram)
+    ridge = jnp.where(scale > 0, scale, 1) * 10 * eps
+    gram = gram + jnp.eye(size, dtype=gram.dtype).reshape(size, size, *(1,) * (gram.ndim - 2)) * ridge
+    rows = jnp.concatenate([gram, known[:, None]], axis=1)
+    for k in range(size):
+        pivot = rows[k] / rows[k, k]
+        rows = (rows - rows[:, k, None] * pivot).at[k].set(pivot)
+    return rows[:, size]

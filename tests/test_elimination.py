@@ -10,6 +10,7 @@ import pytest
 from helpers import GAMES, A, S, T, assert_close, random_game, random_policy
 
 import mfgjax as mfg
+from mfgjax import _linear
 from mfgjax.engine import elimination
 from mfgjax.engine.elimination import eliminate, linear_solver
 from mfgjax.model import LaneGame, mean_field_map
@@ -59,12 +60,12 @@ def test_lanes_are_eliminated_together_each_with_its_own_system(rng):
         assert_close(x[..., i], own, rtol=1e-9, atol=1e-12)
 
 
-@pytest.mark.parametrize("size", [3, elimination._SMALL, elimination._SMALL + 1])
+@pytest.mark.parametrize("size", [3, _linear.SMALL, _linear.SMALL + 1])
 def test_matrices_with_lanes_are_solved_with_pivots(size, rng):
     """Also with zeros on the diagonal, where elimination without pivots fails."""
     matrix, right = rng.standard_normal((size, size, 4)), rng.standard_normal((size, 5, 4))
     matrix[np.arange(size), np.arange(size)] = 0
-    found = elimination._solve(jnp.asarray(matrix), jnp.asarray(right))
+    found = _linear.solve_in_lanes(jnp.asarray(matrix), jnp.asarray(right))
     for lane in range(4):
         expected = np.linalg.solve(matrix[..., lane], right[..., lane])
         assert_close(found[..., lane], expected, rtol=1e-9, atol=1e-10)

@@ -6,13 +6,10 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
-from .._linear import DENSE_LIMIT, solve_dense, solve_iteratively, solve_linear
+from .._linear import DENSE_LIMIT, SMALL, solve_in_lanes, solve_iteratively, solve_linear
 from .._typing import Array, Scalar
 from ..model import AnyGame, respond
 from ..responses import AbstractResponse
-
-_SMALL = 16
-"""States up to which products of matrices with lanes are written out."""
 
 _DIRECT = 64
 """States up to which elimination is tried first, and nothing else; beyond, GMRES where it converges soon."""
@@ -125,7 +122,7 @@ def eliminate(game: AnyGame, response: AbstractResponse, mean_field: Array) -> C
         B, F = columns(lambda x: one_step(t, law, x, law), later)
         C, G = columns(lambda x: one_step(t, law, later, x), law)
         M = eye.reshape(S, S, *(1,) * len(lanes)) - _product(F, P)
-        X, Y, Z = jnp.split(_solve(M, jnp.concatenate([E + G, G, F], axis=1)), 3, axis=1)
+        X, Y, Z = jnp.split(solve_in_lanes(M, jnp.concatenate([E + G, G, F], axis=1)), 3, axis=1)
         U = _product(B, P)
         UX, UY, UZ = jnp.split(_product(U, jnp.concatenate([X, Y, Z], axis=1)), 3, axis=1)
         return UX + C, (X, Y, Z, UY + C, UZ + B)
@@ -154,7 +151,7 @@ def _product(first: Array, second: Array) -> Array:
     """Return the product of matrices `[S, K, *lanes]` and `[K, N, *lanes]`."""
     if first.ndim == 2:
         return jnp.matmul(first, second, precision=jax.lax.Precision.HIGHEST)
-    if first.shape[1] <= _SMALL:  # sums over a short axis, lane by lane in one loop
+    if first.shape[1] <= SMALL:  # sums over a short axis, lane by lane in one loop
         terms = (first[:, k, None] * second[None, k] for k in range(first.shape[1]))
         return functools.reduce(jnp.add, terms)
     return jnp.einsum("ik...,kn...->in...", first, second, precision=jax.lax.Precision.HIGHEST)
@@ -162,23 +159,3 @@ def _product(first: Array, second: Array) -> Array:
 
 def _times(matrix: Array, vector: Array) -> Array:
     return _product(matrix, vector[:, None])[:, 0]
-
-
-def _solve(matrix: Array, right: Array) -> Array:
-    """Return matrix⁻¹ right, with lanes for small matrices, each its own: LAPACK takes them one by one."""
-    if matrix.ndim == 2:
-        return solve_dense(matrix, right)
-    size = matrix.shape[0]
-    if size > _SMALL:
-        found = jax.vmap(solve_dense)(jnp.moveaxis(matrix, -1, 0), jnp.moveaxis(right, -1, 0))
-        return jnp.moveaxis(found, 0, -1)
-    rows = jnp.concatenate([matrix, right], axis=1)
-    for k in range(size):
-        # the row with the largest pivot changes places with row k
-        best = jnp.abs(rows[k:, k]).argmax(axis=0) + k
-        is_best = (jnp.arange(size)[:, None] == best)[:, None]
-        pivot, own = jnp.where(is_best, rows, 0).sum(axis=0), rows[k]
-        rows = jnp.where(is_best, own, rows)
-        pivot = pivot / pivot[k]
-        rows = (rows - rows[:, k, None] * pivot).at[k].set(pivot)
-    return rows[:, size:]

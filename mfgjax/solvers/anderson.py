@@ -7,8 +7,8 @@ import jax
 import jax.numpy as jnp
 
 from .. import _checks
+from .._linear import solve_normal_equations
 from .._typing import Array, ArrayLike, Float
-from ..kernels.base import align
 from ..model import AnyGame
 from ..responses import AbstractResponse
 from .base import AbstractMethod, Candidate, Problem, Progress, needs_smooth
@@ -84,7 +84,7 @@ class Anderson(AbstractMethod):
         # of the inner products of the differences one row is new
         row, known = _products(past_f, change, flow_axes), _products(past_f, f, flow_axes)
         gram = jnp.where(newest[:, None], row[None], jnp.where(newest[None], row[:, None], gram))
-        weights = jnp.where(kept, _solved(jnp.where(kept[:, None] & kept[None], gram, 0), known), 0)
+        weights = jnp.where(kept, solve_normal_equations(jnp.where(kept[:, None] & kept[None], gram, 0), known), 0)
         eta = jnp.where(grew, 0.5, 1) * self.mixing.astype(x.dtype)
         following = x + eta * f
         for weight, dx, df in zip(weights, past_x, past_f, strict=True):
@@ -100,20 +100,3 @@ def _products(columns: Array, vector: Array, axes: tuple[int, ...]) -> Array:
         flat = columns.reshape(len(columns), -1)
         return jnp.matmul(flat, vector.reshape(-1), precision=jax.lax.Precision.HIGHEST)
     return (columns * vector).sum(axis=axes)
-
-
-def _solved(gram: Array, known: Array) -> Array:
-    """Return the solution of the normal equations in each lane, with a ridge at the rounding level.
-
-    They are eliminated without pivoting, which a positive definite matrix allows; so all lanes go through the
-    same few operations.
-    """
-    size, eps = len(gram), jnp.finfo(gram.dtype).eps
-    scale = jnp.trace(gram)
-    ridge = jnp.where(scale > 0, scale, 1) * 10 * eps
-    gram = gram + align(jnp.eye(size, dtype=gram.dtype), gram) * ridge
-    rows = jnp.concatenate([gram, known[:, None]], axis=1)
-    for k in range(size):
-        pivot = rows[k] / rows[k, k]
-        rows = (rows - rows[:, k, None] * pivot).at[k].set(pivot)
-    return rows[:, size]
