@@ -1,7 +1,6 @@
 """The best design so far in a file, from which a search goes on that was killed."""
 
 import json
-import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,6 +10,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
+from .._files import written_whole
 from ..design import Variable
 from .output import finite, json_of
 from .problem import Problem
@@ -60,9 +60,8 @@ class Saved:
             "history": [finite(x) for x in [*self.earlier, *self._history]],
             "parameters": {name: np.asarray(array).tolist() for name, array in parameters.items()},
         }
-        fresh = self.path.with_name(f".{self.path.name}.{os.getpid()}")
-        fresh.write_text(json_of(content) + "\n", encoding="utf-8")
-        os.replace(fresh, self.path)
+        with written_whole(self.path) as partial:
+            partial.write_text(json_of(content) + "\n", encoding="utf-8")
         self._when = time.monotonic()
 
 
