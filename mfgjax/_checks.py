@@ -269,3 +269,14 @@ def shape_returned(name: str, result: Any, allowed: Sequence[tuple], meaning: st
     if not (jax.numpy.issubdtype(kind, np.floating) or jax.numpy.issubdtype(kind, np.integer)):
         raise ValueError(f"`{name}` must return real numbers; got an array of kind {kind}.")
     shape_is(name, result, allowed, meaning)
+
+
+def policy_can_be_solved(name: str, game: Any) -> None:
+    """Refuse a game whose policy has more numbers than can be counted in 32 bits."""
+    size = (game.horizon + 1) * game.num_states * game.num_actions
+    if size >= 2**31:  # beyond it the compiler aborts the process
+        times = "" if game.is_stationary else f"{game.horizon + 1:,} times, "
+        raise ValueError(
+            f"{name} has {times}{game.num_states:,} states and {game.num_actions:,} actions: a policy of {size:,} "
+            "numbers, which is more than can be solved."
+        )

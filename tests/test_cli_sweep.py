@@ -18,7 +18,7 @@ from commands import EXAMPLE, PAPER, PNG, ROOT
 
 import mfgjax as mfg
 from mfgjax._result import RESULTS
-from mfgjax.cli import catalogue, sweep_plan, sweeping
+from mfgjax.cli import catalogue, sweep_plan
 from mfgjax.cores import num_cores
 
 run = partial(commands.run, "sweep")
@@ -282,7 +282,7 @@ def test_an_interruption_before_the_first_lane_leaves_nothing(folder, monkeypatc
     def interrupted(*arguments, **options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(sweeping, "sweep", interrupted)
+    monkeypatch.setattr(mfg, "sweep", interrupted, raising=False)
     assert run(PAPER, BETA, "--out=results/deep") == (130, "", "mfgjax: interrupted.\n")
     assert not (folder / "results").exists()
 

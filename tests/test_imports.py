@@ -25,7 +25,9 @@ LAYERS = (
     ("parameters",),
     ("batch",),
     (),  # branch, games, certify, sweep, finite, design, learners, ...
-    ("io", "plot"),
+    ("io",),
+    ("design",),
+    ("plot",),
     ("sweeps",),
     ("reproduce",),
     ("cli",),
