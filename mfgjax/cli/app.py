@@ -7,9 +7,9 @@ from typer.core import TyperCommand, TyperGroup
 
 from .._version import __version__
 from .certify import Certify
-from .command import function_of
 from .learn import Learn
 from .list_games import list_games
+from .options import function_of
 from .plot import Plot
 from .reproduce import Reproduce
 from .simulate import Simulate

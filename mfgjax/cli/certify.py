@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
@@ -17,8 +17,8 @@ from . import catalogue
 from .behaviour import TEMPERED, behaviour_of, response_of
 from .certified import THRESHOLDS, content_of_family, content_of_game, page_of_family, page_of_game
 from .certify_stationary import content_of_bracket, failure_of, page_of_bracket
-from .command import Report, SavingCommand, folder
-from .options import GameAndResponse, text
+from .command import Report, SavingCommand
+from .options import GameAndResponse
 from .output import Files, staged
 
 if TYPE_CHECKING:
@@ -51,34 +51,20 @@ class Certify(SavingCommand, GameAndResponse):
       mfgjax certify infection-tipping --response trembling --epsilon 0.1
 
       mfgjax certify my_game.toml --beta 1 --reference uniform --json
+
+    Args:
+      settings: Parameter of a ready-made game; may be repeated. A range for one of them, as in [b]sweep[/b], certifies
+        a family of games.
+      critical: Look for β where plain iteration stops converging. [dim]Default: up to 200 unknowns.[/dim]
+      explain: Print the theorems, what they assume and how that was checked.
+      out: Save certificates.json and thresholds.png (of a stationary game bracket.png) there.
     """
 
     not_kept: ClassVar[tuple[str, ...]] = ("explain",)
 
-    settings: Annotated[
-        list[str],
-        text(
-            "KEY=VALUE",
-            "Parameter of a ready-made game; may be repeated. A range for one of them, as in [b]sweep[/b], certifies "
-            "a family of games.",
-            "--set",
-        ),
-    ] = field(default_factory=list)
-    critical: Annotated[
-        bool | None,
-        typer.Option(
-            "--critical/--no-critical",
-            help="Look for β where plain iteration stops converging. [dim]Default: up to 200 unknowns.[/dim]",
-            show_default=False,
-        ),
-    ] = None
-    explain: Annotated[
-        bool, typer.Option("--explain", help="Print the theorems, what they assume and how that was checked.")
-    ] = False
-    out: Annotated[
-        Path | None,
-        folder("Save certificates.json and thresholds.png (of a stationary game bracket.png) there."),
-    ] = None
+    critical: Annotated[bool | None, typer.Option("--critical/--no-critical", show_default=False)] = None
+    explain: bool = False
+    out: Path | None = None
 
     def find(self) -> Report:
         """Certify a family of games, a game, or both ends of a stationary one."""

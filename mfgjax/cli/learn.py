@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import typer
@@ -20,8 +20,8 @@ from .._progress import progress_bar
 from .._version import __version__
 from . import catalogue, completion
 from .behaviour import response_class
-from .command import Report, SavingCommand, folder
-from .options import GameName, Settings, choice, real, text, whole
+from .command import Report, SavingCommand
+from .options import GameName, Settings
 from .output import Files, Interrupted, staged, writable
 from .tables import table
 
@@ -64,64 +64,51 @@ class Learn(SavingCommand):
       mfgjax learn mturk --epsilon 0.1 --steps 300 --seeds 5 --json
 
       mfgjax learn mturk --epsilon 0.1 --learners iql,mfq --tie largest --start greatest
+
+    Args:
+      game: Name of a ready-made game ([b]mfgjax list[/b]), or a file: TOML or netCDF.
+      epsilon: Share ε of random actions, in [0, (A−1)/A].
+      learners: Who learns: some of tmfq, gmbl, online-tmfq, iql, mfq, with commas.
+      response: How agents act on their values.
+      settings: Parameter of a ready-made game; may be repeated.
+      steps: Steps of the population.
+      seeds: Runs of each learner.
+      seed: Of the random numbers.
+      agents: Agents of online-tmfq, iql and mfq. [dim]Default: 1000.[/dim]
+      updates: Updates of tmfq at each step. [dim]Default: 10000.[/dim]
+      samples: Draws of gmbl of each state and action at each step. [dim]Default: 1000.[/dim]
+      memory: Of online-tmfq: older moves count less, or are forgotten at each step, as in the paper. [dim]Default:
+        running.[/dim]
+      replays: Of online-tmfq: this many updates of TQ-learning at each step, as in the paper, not value iteration.
+      restart: Of tmfq: values begin anew in each population, as in the paper.
+      tolerance: Of tmfq: stop in a population once an update is smaller than this, as in the paper.
+      initial_q: Q_0 of tmfq, online-tmfq, iql and mfq for all states and actions. [dim]Default: 0.[/dim]
+      tie: Which of equally good actions is taken, by its number.
+      start: The population z_0: the game's own, all in the lowest or highest state, or the least or greatest
+        equilibrium.
+      out: Save runs there as they go, then learning.png, laws.png and table.json. After an interruption the same
+        command goes on where it was, and so it does with more steps.
     """
 
     game: GameName
-    epsilon: Annotated[float, real("Share ε of random actions, in [0, (A−1)/A].")]
-    learners: Annotated[
-        str,
-        text("LIST", f"Who learns: some of {', '.join(LEARNERS)}, with commas.", autocompletion=completion.learners),
-    ] = ",".join(LEARNERS)
-    response: Annotated[str, choice("How agents act on their values.", "trembling", "epsilon-greedy")] = "trembling"
+    epsilon: float
+    learners: Annotated[str, typer.Option(metavar="LIST", autocompletion=completion.learners)] = ",".join(LEARNERS)
+    response: Literal["trembling", "epsilon-greedy"] = "trembling"
     settings: Settings = field(default_factory=list)
-    steps: Annotated[int, whole("Steps of the population.")] = 150
-    seeds: Annotated[int, whole("Runs of each learner.")] = 20
-    seed: Annotated[int, whole("Of the random numbers.")] = 0
-    agents: Annotated[int | None, whole("Agents of online-tmfq, iql and mfq. [dim]Default: 1000.[/dim]")] = None
-    updates: Annotated[int | None, whole("Updates of tmfq at each step. [dim]Default: 10000.[/dim]")] = None
-    samples: Annotated[
-        int | None, whole("Draws of gmbl of each state and action at each step. [dim]Default: 1000.[/dim]")
-    ] = None
-    memory: Annotated[
-        str | None,
-        choice(
-            "Of online-tmfq: older moves count less, or are forgotten at each step, as in the paper. "
-            "[dim]Default: running.[/dim]",
-            *("running", "reset"),
-            show_default=False,
-        ),
-    ] = None
-    replays: Annotated[
-        int | None,
-        whole("Of online-tmfq: this many updates of TQ-learning at each step, as in the paper, not value iteration."),
-    ] = None
-    restart: Annotated[
-        bool, typer.Option("--restart", help="Of tmfq: values begin anew in each population, as in the paper.")
-    ] = False
-    tolerance: Annotated[
-        float | None, real("Of tmfq: stop in a population once an update is smaller than this, as in the paper.")
-    ] = None
-    initial_q: Annotated[
-        float | None, real("Q_0 of tmfq, online-tmfq, iql and mfq for all states and actions. [dim]Default: 0.[/dim]")
-    ] = None
-    tie: Annotated[str, choice("Which of equally good actions is taken, by its number.", "smallest", "largest")] = (
-        "smallest"
-    )
-    start: Annotated[
-        str,
-        choice(
-            "The population z_0: the game's own, all in the lowest or highest state, or the least or greatest "
-            "equilibrium.",
-            *("game", "lowest", "highest", "least", "greatest"),
-        ),
-    ] = "game"
-    out: Annotated[
-        Path | None,
-        folder(
-            "Save runs there as they go, then learning.png, laws.png and table.json. After an interruption the same "
-            "command goes on where it was, and so it does with more steps."
-        ),
-    ] = None
+    steps: int = 150
+    seeds: int = 20
+    seed: int = 0
+    agents: int | None = None
+    updates: int | None = None
+    samples: int | None = None
+    memory: Literal["running", "reset"] | None = None
+    replays: int | None = None
+    restart: bool = False
+    tolerance: float | None = None
+    initial_q: float | None = None
+    tie: Literal["smallest", "largest"] = "smallest"
+    start: Literal["game", "lowest", "highest", "least", "greatest"] = "game"
+    out: Path | None = None
 
     def find(self) -> Report:
         """Let learners learn; save their runs and pictures of them."""

@@ -1,107 +1,142 @@
-"""Arguments and options that commands share, and the values that they take."""
+"""How a dataclass becomes a command, and the arguments and options that commands share."""
 
+from __future__ import annotations
+
+import copy
+import inspect
+import re
+import types
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Annotated, Any
+from dataclasses import MISSING, Field, dataclass, field, fields
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 import typer
+from typer.models import ParameterInfo
 
 from .._names import did_you_mean
 from . import completion
+from .command import OUTPUT
 
+_LAST = ("solver", "damping", "averaging", "atol", "max_steps", *OUTPUT)  # in every help
+_NUMBERS = {float: "a number", int: "a whole number"}
 
-def _parsed_by(kind: Callable[[str], Any], noun: str) -> Callable[[str], Any]:
-    def parse(text: str) -> Any:
-        try:
-            return kind(text)
-        except ValueError:
-            raise typer.BadParameter(f"{text!r} is not {noun}.") from None
-
-    return parse
-
-
-def real(help: str) -> Any:
-    """Return the option for a number."""
-    return typer.Option(parser=_parsed_by(float, "a number"), metavar="NUMBER", help=help)
-
-
-def whole(help: str) -> Any:
-    """Return the option for a whole number."""
-    return typer.Option(parser=_parsed_by(int, "a whole number"), metavar="NUMBER", help=help)
-
-
-def text(metavar: str, help: str, *names: str, **more: Any) -> Any:
-    """Return the option for a text of some form."""
-    return typer.Option(*names, metavar=metavar, help=help, **more)
-
-
-def choice(help: str, *words: str, metavar: str | None = None, kind: Any = typer.Option, **more: Any) -> Any:
-    """Return the option, or with `kind` the argument, for one of several words."""
-
-    def parse(given: str) -> str:
-        if given not in words:
-            raise typer.BadParameter(f"{given!r} is not one of {', '.join(words)}{did_you_mean(given, words, '.')}")
-        return given
-
-    def begun(incomplete: str) -> list[str]:
-        return [word for word in words if word.startswith(incomplete)]
-
-    return kind(parser=parse, autocompletion=begun, metavar=metavar or "|".join(words), help=help, **more)
-
-
-GameName = Annotated[
-    str,
-    typer.Argument(
-        metavar="GAME",
-        help="Name of a ready-made game ([b]mfgjax list[/b]), or a file: TOML or netCDF.",
-        show_default=False,
-        autocompletion=completion.games,
-    ),
-]
-Settings = Annotated[list[str], text("KEY=VALUE", "Parameter of a ready-made game; may be repeated.", "--set")]
-ResponseName = Annotated[
-    str, choice("How agents act.", "entropy", "boltzmann", "greedy", "trembling", "epsilon-greedy")
+GameName = Annotated[str, typer.Argument(metavar="GAME", show_default=False, autocompletion=completion.games)]
+Settings = Annotated[list[str], typer.Option("--set", metavar="KEY=VALUE")]
+ResponseName = Literal["entropy", "boltzmann", "greedy", "trembling", "epsilon-greedy"]
+SolverName = Literal[
+    "auto", "picard", "anderson", "newton", "mirror-descent", "continuation", "lagged", "stationary-law"
 ]
 
 
 @dataclass(frozen=True, kw_only=True)
 class GameAndResponse:
-    """Which game, and how agents act in it."""
+    """Which game, and how agents act in it.
+
+    Args:
+      game: Name of a ready-made game ([b]mfgjax list[/b]), or a file: TOML or netCDF.
+      beta: Inverse temperature, > 0, in 1/reward: small plays the reference, large is near greedy.
+      epsilon: Probability that a trembling hand does something else, in \\[0, 1); for trembling and epsilon-greedy.
+      reference: Policy that agents are drawn to: uniform; the paper's (of its example); that in the game's file; or a
+        JSON file, either {node: {next node: probability}} or one row of probabilities for each state, or a list of
+        these, one for each time. [dim]Default: the game's own if it has one, else uniform.[/dim]
+      response: How agents act.
+      settings: Parameter of a ready-made game; may be repeated.
+    """
 
     game: GameName
-    beta: Annotated[
-        float | None, real("Inverse temperature, > 0, in 1/reward: small plays the reference, large is near greedy.")
-    ] = None
-    epsilon: Annotated[
-        float | None,
-        real("Probability that a trembling hand does something else, in \\[0, 1); for trembling and epsilon-greedy."),
-    ] = None
-    reference: Annotated[
-        str | None,
-        text(
-            "uniform|paper|file|PATH",
-            "Policy that agents are drawn to: uniform; the paper's (of its example); that in the game's file; or a "
-            "JSON file, either {node: {next node: probability}} or one row of probabilities for each state, or a list "
-            "of these, one for each time. [dim]Default: the game's own if it has one, else uniform.[/dim]",
-        ),
-    ] = None
+    beta: float | None = None
+    epsilon: float | None = None
+    reference: Annotated[str | None, "uniform|paper|file|PATH"] = None
     response: ResponseName = "entropy"
     settings: Settings = field(default_factory=list)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Method:
-    """By which method an equilibrium is sought."""
+    """By which method an equilibrium is sought.
 
-    solver: Annotated[
-        str,
-        choice(
-            "The method; auto needs no tuning.",
-            *("auto", "picard", "anderson", "newton", "mirror-descent", "continuation", "lagged", "stationary-law"),
-        ),
-    ] = "auto"
-    averaging: Annotated[
-        str | None, choice("Average all steps (fictitious play); for picard only.", "uniform", "linear")
-    ] = None
-    atol: Annotated[float | None, real("Tolerance on the residual, for greedy on the exploitability.")] = None
-    max_steps: Annotated[int | None, whole("Most steps of the method.")] = None
+    Args:
+      solver: The method; auto needs no tuning.
+      averaging: Average all steps (fictitious play); for picard only.
+      atol: Tolerance on the residual, for greedy on the exploitability.
+      max_steps: Most steps of the method.
+    """
+
+    solver: SolverName = "auto"
+    averaging: Literal["uniform", "linear"] | None = None
+    atol: float | None = None
+    max_steps: int | None = None
+
+
+def function_of(command: Any) -> Callable[..., int]:
+    """Return a command as the function that typer takes.
+
+    The fields of the dataclass are the parameters. What is said of them under "Args" in docstrings is their help; what
+    stands before it is that of the command. The type says which values there are, and an annotation how they are
+    named: a text such as "RANGE", or an argument or option of typer.
+    """
+
+    def run(**options: Any) -> int:
+        return command(**options).run()
+
+    helps: dict[str, str] = {}
+    for parent in reversed(command.__mro__):
+        helps |= _documented(parent.__doc__ or "")
+    hints = get_type_hints(command, include_extras=True)
+    ordered = sorted(fields(command), key=lambda field: field.name in _LAST and 1 + _LAST.index(field.name))
+    parameters = [_parameter(field, hints[field.name], helps[field.name]) for field in ordered]
+    run.__signature__ = inspect.Signature(parameters)  # pyright: ignore[reportFunctionMemberAccess]
+    run.__doc__ = inspect.cleandoc(command.__doc__).partition("\n\nArgs:\n")[0]
+    return run
+
+
+def _documented(docstring: str) -> dict[str, str]:
+    """Return what a docstring says of each argument."""
+    arguments = inspect.cleandoc(docstring).partition("Args:\n")[2]
+    found = re.findall(r"^  (\w+): (.+?)(?=^  \w|\Z)", arguments, flags=re.MULTILINE | re.DOTALL)
+    return {name: " ".join(text.split()) for name, text in found}
+
+
+def _parameter(field: Field, hint: Any, help: str) -> inspect.Parameter:
+    """Return a field as the parameter of a function, annotated for typer."""
+    hint, extra = get_args(hint)[:2] if get_origin(hint) is Annotated else (hint, None)
+    kind = next(one for one in get_args(hint) if one is not types.NoneType) if type(None) in get_args(hint) else hint
+    names = ["--" + field.name.replace("_", "-")] if kind is bool else []
+    info = copy.copy(extra) if isinstance(extra, ParameterInfo) else typer.Option(*names, metavar=extra)
+    info.help = help
+    if get_origin(kind) is Literal:
+        words, hint = get_args(kind), str | None
+        info.parser, info.autocompletion = _one_of(words), _begun(words)
+        info.metavar = info.metavar or "|".join(words)
+    elif kind in _NUMBERS:
+        info.parser, info.metavar = _number(kind), "NUMBER"
+    elif kind is Path:
+        info.metavar = info.metavar or "DIR"
+    default = field.default_factory() if field.default_factory is not MISSING else field.default
+    default = inspect.Parameter.empty if default is MISSING else default
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    return inspect.Parameter(field.name, keyword, default=default, annotation=Annotated[hint, info])
+
+
+def _number(kind: Callable[[str], Any]) -> Callable[[str], Any]:
+    def parse(text: str) -> Any:
+        try:
+            return kind(text)
+        except ValueError:
+            raise typer.BadParameter(f"{text!r} is not {_NUMBERS[kind]}.") from None
+
+    return parse
+
+
+def _one_of(words: tuple[str, ...]) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if text not in words:
+            raise typer.BadParameter(f"{text!r} is not one of {', '.join(words)}{did_you_mean(text, words, '.')}")
+        return text
+
+    return parse
+
+
+def _begun(words: tuple[str, ...]) -> Callable[[str], list[str]]:
+    return lambda incomplete: [word for word in words if word.startswith(incomplete)]

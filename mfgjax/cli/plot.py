@@ -7,7 +7,7 @@ import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 import typer
@@ -18,7 +18,6 @@ from .._names import did_you_mean, is_ready_made
 from . import catalogue
 from .behaviour import behaviour_of
 from .command import Command, Report
-from .options import choice, text, whole
 from .output import staged
 
 if TYPE_CHECKING:
@@ -26,6 +25,10 @@ if TYPE_CHECKING:
 
     from ..games import GameFile
 
+Kind = Literal[
+    "flow", "bars", "area", "heat", "graph", "law", "policy", "residuals", "animation", "sweep", "phase", "steps",
+    "residual", "exploitability", "result", "mean-state", "laws",
+]  # fmt: skip
 Drawings = dict[str, Callable[[], Any]]
 """What draws each kind of picture, the default first."""
 
@@ -34,7 +37,6 @@ _OVER_TIME = ("flow", "bars", "area", "heat")
 _OF_TIME = ("graph", "law", "policy")
 _LINE = 52  # letters of a title that fit above the narrowest picture
 _MAPS = {"steps": "num_steps", "residual": "residual", "exploitability": "exploitability", "result": "result_code"}
-_KINDS = (*_OVER_TIME, *_OF_TIME, "residuals", "animation", "sweep", "phase", *_MAPS, "mean-state", "laws")
 _FOREIGN = (
     "it must be an equilibrium (.nc), a sweep (a .zarr folder), a learner's run (.npz), a game's TOML file, or the "
     "name of a ready-made game"
@@ -66,49 +68,32 @@ class Plot(Command):
       mfgjax plot results/online-tmfq.npz --out learning.png
 
       mfgjax plot my_game.toml --out town.png
+
+    Args:
+      file: equilibrium.nc, sweep.zarr or LEARNER.npz of the other commands, a TOML file, or the name of a ready-made
+        game.
+      out: The picture: .png, .pdf or .svg; of an animation .gif.
+      kind: What is drawn. Of an equilibrium: flow (or bars, area, heat), graph, law, policy, residuals, animation; of
+        a sweep: sweep (all on one page), phase, steps, residual, exploitability, result, and with [b]--at[/b] those of
+        an equilibrium; of a learner: mean-state, laws; of a game: graph, law. [dim]Default: the first that there is;
+        animation for a .gif.[/dim]
+      time: Time of a graph, a law (else the last) or a policy (else 0).
+      state: State whose policy is drawn over time, with --kind policy.
+      at: Point of a sweep, whose equilibrium is drawn; of a number the nearest. May be repeated: once for each axis
+        with several values.
+      game: The game of an equilibrium or a sweep, as a TOML file or by name: for where its nodes lie, and of a sweep
+        for edges and what is not available.
+      title: Above the picture.
     """
 
-    file: Annotated[
-        str,
-        typer.Argument(
-            metavar="FILE",
-            help="equilibrium.nc, sweep.zarr or LEARNER.npz of the other commands, a TOML file, or the name of a "
-            "ready-made game.",
-            show_default=False,
-        ),
-    ]
-    out: Annotated[Path, text("PICTURE", "The picture: .png, .pdf or .svg; of an animation .gif.")]
-    kind: Annotated[
-        str | None,
-        choice(
-            "What is drawn. Of an equilibrium: flow (or bars, area, heat), graph, law, policy, residuals, animation; "
-            "of a sweep: sweep (all on one page), phase, steps, residual, exploitability, result, and with "
-            "[b]--at[/b] those of an equilibrium; of a learner: mean-state, laws; of a game: graph, law. "
-            "[dim]Default: the first that there is; animation for a .gif.[/dim]",
-            *_KINDS,
-            metavar="KIND",
-            show_default=False,
-        ),
-    ] = None
-    time: Annotated[int | None, whole("Time of a graph, a law (else the last) or a policy (else 0).")] = None
-    state: Annotated[str | None, text("STATE", "State whose policy is drawn over time, with --kind policy.")] = None
-    at: Annotated[
-        list[str],
-        text(
-            "AXIS=VALUE",
-            "Point of a sweep, whose equilibrium is drawn; of a number the nearest. May be repeated: once for each "
-            "axis with several values.",
-        ),
-    ] = field(default_factory=list)
-    game: Annotated[
-        str | None,
-        text(
-            "GAME",
-            "The game of an equilibrium or a sweep, as a TOML file or by name: for where its nodes lie, and of a sweep "
-            "for edges and what is not available.",
-        ),
-    ] = None
-    title: Annotated[str | None, text("TEXT", "Above the picture.")] = None
+    file: Annotated[str, typer.Argument(metavar="FILE", show_default=False)]
+    out: Annotated[Path, "PICTURE"]
+    kind: Annotated[Kind | None, "KIND"] = None
+    time: int | None = None
+    state: Annotated[str | None, "STATE"] = None
+    at: Annotated[list[str], "AXIS=VALUE"] = field(default_factory=list)
+    game: Annotated[str | None, "GAME"] = None
+    title: Annotated[str | None, "TEXT"] = None
 
     def find(self) -> Report:
         """Draw, and save the picture."""

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from rich.table import Table
 
 from .._progress import progress_line
-from .command import Command, Report, folder
-from .options import choice, whole
+from .command import Command, Report
 from .output import staged
 from .tables import number, table
 
@@ -36,41 +35,28 @@ class Reproduce(Command):
       mfgjax reproduce infection-spread --out results
 
       mfgjax reproduce mturk --seeds 5 --out results
+
+    Args:
+      example: What to reproduce: resource-allocation, infection-spread or mturk.
+      preset: Of resource-allocation: numbers as printed, or as in the first author's published code. [dim]Default:
+        paper.[/dim]
+      figure: Of resource-allocation, 3: what one agent among N gains, instead. [dim]Default: the oscillation,
+        equilibria, figures 1 and 2.[/dim]
+      seeds: Runs of each learner. [dim]Default: 20.[/dim]
+      steps: Steps of each run. [dim]Default: 150.[/dim]
+      agents: Agents that learn together. [dim]Default: 1000.[/dim]
+      out: Folder for figures, equilibria and the table.
+      as_json: Print the table as JSON and nothing else.
     """
 
-    example: Annotated[
-        str,
-        choice(
-            "What to reproduce: resource-allocation, infection-spread or mturk.",
-            *("resource-allocation", "infection-spread", "mturk"),
-            metavar="EXAMPLE",
-            kind=typer.Argument,
-            show_default=False,
-        ),
-    ]
-    preset: Annotated[
-        str | None,
-        choice(
-            "Of resource-allocation: numbers as printed, or as in the first author's published code. "
-            "[dim]Default: paper.[/dim]",
-            *("paper", "author-code"),
-            show_default=False,
-        ),
-    ] = None
-    figure: Annotated[
-        str | None,
-        choice(
-            "Of resource-allocation, 3: what one agent among N gains, instead. [dim]Default: the oscillation, "
-            "equilibria, figures 1 and 2.[/dim]",
-            "3",
-            show_default=False,
-        ),
-    ] = None
-    seeds: Annotated[int | None, whole("Runs of each learner. [dim]Default: 20.[/dim]")] = None
-    steps: Annotated[int | None, whole("Steps of each run. [dim]Default: 150.[/dim]")] = None
-    agents: Annotated[int | None, whole("Agents that learn together. [dim]Default: 1000.[/dim]")] = None
-    out: Annotated[Path, folder("Folder for figures, equilibria and the table.")]
-    as_json: Annotated[bool, typer.Option("--json", help="Print the table as JSON and nothing else.")] = False
+    example: Annotated[Literal["resource-allocation", "infection-spread", "mturk"], typer.Argument(metavar="EXAMPLE")]
+    preset: Literal["paper", "author-code"] | None = None
+    figure: Literal["3"] | None = None
+    seeds: int | None = None
+    steps: int | None = None
+    agents: int | None = None
+    out: Path
+    as_json: Annotated[bool, typer.Option("--json")] = False
 
     def find(self) -> Report:
         """Solve the example, and write figures and tables."""

@@ -15,8 +15,8 @@ import mfgjax as mfg
 from .._progress import progress_line
 from . import catalogue
 from .behaviour import behaviour_of, check_options, compiled, read_policy, response_of
-from .command import Report, SavingCommand, folder
-from .options import GameAndResponse, text, whole
+from .command import Report, SavingCommand
+from .options import GameAndResponse
 from .output import Files, finite, staged
 from .simulated import page_of_simulation
 
@@ -89,34 +89,23 @@ class Simulate(SavingCommand, GameAndResponse):
       mfgjax simulate ring-crowd --beta 20 --agents 1000000000 --json
 
       mfgjax simulate my_game.toml --policy by_hand.json --agents 50
+
+    Args:
+      agents: Numbers of agents, up to 1e9: one, a list such as 10,1000 or a range as in [b]sweep[/b], such as
+        2:16384:14:log.
+      policy: What agents do, in place of an equilibrium: a JSON file, either {node: {next node: probability}} or rows
+        of probabilities by state, or by time and state. With [b]--beta[/b] its value has KL terms.
+      runs: Simulated populations of each size.
+      seed: Of the random numbers.
+      out: Save simulation.json there, gain.png if there are several numbers of agents, and agents.gif for a graph and
+        at most 200 agents.
     """
 
-    agents: Annotated[
-        str,
-        text(
-            "RANGE",
-            "Numbers of agents, up to 1e9: one, a list such as 10,1000 or a range as in [b]sweep[/b], such as "
-            "2:16384:14:log.",
-            show_default=False,
-        ),
-    ]
-    policy: Annotated[
-        str | None,
-        text(
-            "PATH",
-            "What agents do, in place of an equilibrium: a JSON file, either {node: {next node: probability}} or rows "
-            "of probabilities by state, or by time and state. With [b]--beta[/b] its value has KL terms.",
-        ),
-    ] = None
-    runs: Annotated[int, whole("Simulated populations of each size.")] = 1000
-    seed: Annotated[int, whole("Of the random numbers.")] = 0
-    out: Annotated[
-        Path | None,
-        folder(
-            "Save simulation.json there, gain.png if there are several numbers of agents, and agents.gif for a graph "
-            "and at most 200 agents."
-        ),
-    ] = None
+    agents: Annotated[str, "RANGE"]
+    policy: Annotated[str | None, "PATH"] = None
+    runs: int = 1000
+    seed: int = 0
+    out: Path | None = None
 
     def find(self) -> Report:
         """Solve, and put the policy among N agents."""

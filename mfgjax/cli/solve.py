@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from rich.table import Table
@@ -16,8 +16,8 @@ from .._largest_states import largest_states
 from .._progress import progress_line
 from . import catalogue
 from .behaviour import behaviour_of, compiled, response_of, solver_of
-from .command import Report, SavingCommand, folder
-from .options import GameAndResponse, Method, real
+from .command import Report, SavingCommand
+from .options import GameAndResponse, Method
 from .output import Files, finite, staged
 from .tables import MOST_ROWS, left_out, table
 
@@ -46,15 +46,14 @@ class Solve(SavingCommand, Method, GameAndResponse):
       mfgjax solve infection-spread --response trembling --epsilon 0.2 --set c_f=0.3 --out results
 
       mfgjax solve my_game.toml --beta 1 --reference uniform --json
+
+    Args:
+      damping: Share of each step that is taken, in (0, 1]; for picard, lagged and stationary-law.
+      out: Save equilibrium.nc, flow.png (of a stationary game law.png) and, for a graph, graph.png there.
     """
 
-    damping: Annotated[
-        float | None, real("Share of each step that is taken, in (0, 1]; for picard, lagged and stationary-law.")
-    ] = None
-    out: Annotated[
-        Path | None,
-        folder("Save equilibrium.nc, flow.png (of a stationary game law.png) and, for a graph, graph.png there."),
-    ] = None
+    damping: float | None = None
+    out: Path | None = None
 
     def find(self) -> Report:
         """Solve the game."""

@@ -16,8 +16,8 @@ import typer
 
 import mfgjax as mfg
 
-from .command import Report, SavingCommand, folder
-from .options import GameName, Method, ResponseName, text, whole
+from .command import Report, SavingCommand
+from .options import GameName, Method, ResponseName
 from .output import Interrupted, staged, writable
 from .sweep_plan import SweepPlan, check_room, make_plan
 from .sweep_report import content_of_sweep, failures_of, page_of_sweep
@@ -57,67 +57,45 @@ class Sweep(SavingCommand, Method):
       mfgjax sweep my_game.toml --beta 0.1,1,10
 
     In Python, xarray.open_zarr("results/sweep.zarr", consolidated=False, mask_and_scale=False) is the whole sweep.
+
+    Args:
+      game: Name of a ready-made game ([b]mfgjax list[/b]), or a file: TOML or netCDF.
+      beta: Inverse temperatures, > 0, in 1/reward.
+      epsilon: Probabilities that a trembling hand does something else, in \\[0, 1).
+      reference: Policies that agents are drawn to, with commas between them, each as in [b]solve[/b]: uniform, paper,
+        file or the path of a JSON file. [dim]Default: the game's own if it has one, else uniform.[/dim]
+      settings: Parameter of a ready-made game: numbers as a range, words and true,false as a list. One value holds for
+        all lanes. May be repeated.
+      response: How agents act.
+      damping: Shares of each step that are taken, in (0, 1]; as in [b]solve[/b].
+      warm_start: Start lanes from what a neighbour in beta, or in epsilon, has found.
+      outputs: What is kept of each equilibrium besides terminal_law (of a stationary game mean_field and mean_state):
+        exploitability, mean_field, state_law, mean_state, policy, log_policy, values, q; and certificates: unique,
+        unique_below, certified_beta, contraction_factor, local_radius, critical_beta, distance. [dim]Default:
+        exploitability; with --out also mean_field and policy.[/dim]
+      cores: Cores of the CPU. [dim]Default: all.[/dim]
+      block: Lanes that a core computes together. [dim]Default: what fits in its cache.[/dim]
+      chunk: Lanes between two signs of progress, and in one file. [dim]Default: a 64th of all, at least 1024; fewer of
+        large games.[/dim]
+      out: Write sweep.zarr there as the sweep goes, then phase.png and table.json. After an interruption the same
+        command goes on where it was.
     """
 
     not_kept: ClassVar[tuple[str, ...]] = ("cores",)
 
     game: GameName
-    beta: Annotated[str | None, text("RANGE", "Inverse temperatures, > 0, in 1/reward.")] = None
-    epsilon: Annotated[
-        str | None, text("RANGE", "Probabilities that a trembling hand does something else, in \\[0, 1).")
-    ] = None
-    reference: Annotated[
-        str | None,
-        text(
-            "LIST",
-            "Policies that agents are drawn to, with commas between them, each as in [b]solve[/b]: uniform, paper, "
-            "file or the path of a JSON file. [dim]Default: the game's own if it has one, else uniform.[/dim]",
-        ),
-    ] = None
-    settings: Annotated[
-        list[str],
-        text(
-            "KEY=RANGE",
-            "Parameter of a ready-made game: numbers as a range, words and true,false as a list. One value holds for "
-            "all lanes. May be repeated.",
-            "--set",
-        ),
-    ] = field(default_factory=list)
+    beta: Annotated[str | None, "RANGE"] = None
+    epsilon: Annotated[str | None, "RANGE"] = None
+    reference: Annotated[str | None, "LIST"] = None
+    settings: Annotated[list[str], typer.Option("--set", metavar="KEY=RANGE")] = field(default_factory=list)
     response: ResponseName = "entropy"
-    damping: Annotated[
-        str | None, text("RANGE", "Shares of each step that are taken, in (0, 1]; as in [b]solve[/b].")
-    ] = None
-    warm_start: Annotated[
-        bool, typer.Option("--warm-start", help="Start lanes from what a neighbour in beta, or in epsilon, has found.")
-    ] = False
-    outputs: Annotated[
-        str | None,
-        text(
-            "LIST",
-            "What is kept of each equilibrium besides terminal_law (of a stationary game mean_field and mean_state): "
-            "exploitability, mean_field, state_law, mean_state, policy, log_policy, values, q; and certificates: "
-            "unique, unique_below, certified_beta, contraction_factor, local_radius, critical_beta, distance. "
-            "[dim]Default: exploitability; with --out also mean_field and policy.[/dim]",
-        ),
-    ] = None
-    cores: Annotated[int | None, whole("Cores of the CPU. [dim]Default: all.[/dim]")] = None
-    block: Annotated[
-        int | None, whole("Lanes that a core computes together. [dim]Default: what fits in its cache.[/dim]")
-    ] = None
-    chunk: Annotated[
-        int | None,
-        whole(
-            "Lanes between two signs of progress, and in one file. [dim]Default: a 64th of all, at least 1024; fewer "
-            "of large games.[/dim]"
-        ),
-    ] = None
-    out: Annotated[
-        Path | None,
-        folder(
-            "Write sweep.zarr there as the sweep goes, then phase.png and table.json. After an interruption the same "
-            "command goes on where it was."
-        ),
-    ] = None
+    damping: Annotated[str | None, "RANGE"] = None
+    warm_start: bool = False
+    outputs: Annotated[str | None, "LIST"] = None
+    cores: int | None = None
+    block: int | None = None
+    chunk: int | None = None
+    out: Path | None = None
 
     def find(self) -> Report:
         """Sweep, into a folder or in memory."""

@@ -17,8 +17,7 @@ import mfgjax as mfg
 from .._progress import progress_line
 from . import completion
 from .behaviour import compiled
-from .command import Report, SavingCommand, folder
-from .options import text, whole
+from .command import Report, SavingCommand
 from .output import Files, Interrupted, finite, json_of, staged, writable
 from .simulate import numbers_of_agents
 from .tuned import page_of_tuned
@@ -48,36 +47,26 @@ class Tune(SavingCommand):
       mfgjax tune examples/evacuation_signs.toml --agents 10,100,1000 --out results
 
       mfgjax tune my_problem.toml --out results --resume  [dim]# go on where it was[/dim]
+
+    Args:
+      file: A problem in TOML: docs/problem-file.md.
+      agents: Numbers of agents among whom the tuned policy is put: one, a list such as 10,1000 or a range as in
+        [b]sweep[/b].
+      runs: Simulated populations of each size.
+      seed: Of the simulated populations.
+      max_steps: Most designs that are tried, in place of the number in the file.
+      resume: Start from the best design that an earlier run has left in --out.
+      out: Write the best design to search.json there as the search goes; at its end tuned.json, the reference in
+        reference.json, the game in tuned.toml, and tuned.png.
     """
 
-    file: Annotated[
-        str,
-        typer.Argument(
-            metavar="FILE", help="A problem in TOML: docs/problem-file.md.", autocompletion=completion.files
-        ),
-    ]
-    agents: Annotated[
-        str | None,
-        text(
-            "RANGE",
-            "Numbers of agents among whom the tuned policy is put: one, a list such as 10,1000 or a range as in "
-            "[b]sweep[/b].",
-            show_default=False,
-        ),
-    ] = None
-    runs: Annotated[int, whole("Simulated populations of each size.")] = 1000
-    seed: Annotated[int, whole("Of the simulated populations.")] = 0
-    max_steps: Annotated[int | None, whole("Most designs that are tried, in place of the number in the file.")] = None
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Start from the best design that an earlier run has left in --out.")
-    ] = False
-    out: Annotated[
-        Path | None,
-        folder(
-            "Write the best design to search.json there as the search goes; at its end tuned.json, the reference in "
-            "reference.json, the game in tuned.toml, and tuned.png."
-        ),
-    ] = None
+    file: Annotated[str, typer.Argument(metavar="FILE", autocompletion=completion.files)]
+    agents: Annotated[str | None, "RANGE"] = None
+    runs: int = 1000
+    seed: int = 0
+    max_steps: int | None = None
+    resume: bool = False
+    out: Path | None = None
 
     def find(self) -> Report:
         """Tune, judge the design, and save it."""
