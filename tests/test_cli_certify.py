@@ -11,7 +11,7 @@ import pytest
 from commands import EXAMPLE, PAPER, PNG, words
 
 import mfgjax as mfg
-from mfgjax.cli import certified
+from mfgjax.certify import summary
 
 run = partial(commands.run, "certify")
 
@@ -176,7 +176,7 @@ def test_what_was_not_solved_is_status_1_with_all_that_was_found(unsolved, tmp_p
 def test_a_bound_stays_one_when_it_is_rounded():
     pairs = ((8.95e-12, "9e-12"), (9.5e-5, "1e-4"), (1e-3, "1e-3"), (3e-9, "3e-9"), (1.01, "2e+00"), (0, "0"))
     for number, text in pairs:
-        assert certified._rounded_up(number) == text
+        assert summary._rounded_up(number) == text
 
 
 OUT = "--out=results"

@@ -18,7 +18,7 @@ from .behaviour import behaviour_of, check_options, compiled, read_policy, respo
 from .command import Report, SavingCommand
 from .options import GameAndResponse
 from .output import Files, finite, staged
-from .simulated import page_of_simulation
+from .simulate_tables import page_of_simulation
 
 if TYPE_CHECKING:
     import jax

@@ -20,8 +20,8 @@ from .behaviour import compiled
 from .command import Report, SavingCommand
 from .output import Files, Interrupted, finite, json_of, staged, writable
 from .simulate import numbers_of_agents
-from .tuned import page_of_tuned
-from .tuned_agents import populations_of
+from .tune_agents import populations_of
+from .tune_tables import page_of_tuned
 
 if TYPE_CHECKING:
     from ..design import DesignProblem, Tuned
