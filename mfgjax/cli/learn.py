@@ -66,11 +66,9 @@ class Learn(SavingCommand):
       mfgjax learn mturk --epsilon 0.1 --learners iql,mfq --tie largest --start greatest
 
     Args:
-      game: Name of a ready-made game ([b]mfgjax list[/b]), or a file: TOML or netCDF.
       epsilon: Share ε of random actions, in [0, (A−1)/A].
       learners: Who learns: some of tmfq, gmbl, online-tmfq, iql, mfq, with commas.
       response: How agents act on their values.
-      settings: Parameter of a ready-made game; may be repeated.
       steps: Steps of the population.
       seeds: Runs of each learner.
       seed: Of the random numbers.

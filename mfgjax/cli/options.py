@@ -80,7 +80,7 @@ def function_of(command: Any) -> Callable[..., int]:
     def run(**options: Any) -> int:
         return command(**options).run()
 
-    helps: dict[str, str] = {}
+    helps = _documented(GameAndResponse.__doc__ or "")  # some commands have a few of its options alone
     for parent in reversed(command.__mro__):
         helps |= _documented(parent.__doc__ or "")
     hints = get_type_hints(command, include_extras=True)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -65,10 +66,10 @@ class AmongAgents:
     value: float
     exploitability: float
     exploitability_regularised: float | None
-    runs: list[Runs]
     law: Any = None
     rewards: Any = None
     regularised: Any = None
+    runs: Sequence[Runs] = ()
 
     @property
     def of_criterion(self) -> Any:
@@ -118,10 +119,11 @@ class Simulate(SavingCommand, GameAndResponse):
             policy = _policy(loaded, response, given)
             keys = jax.random.split(jax.random.key(self.seed), 3)
             begin("gains among N agents")
-            among = _exact(policy, numbers, keys[0])
+            among, runs = _exact(policy, numbers, keys[0]), []
             for n in numbers:
                 begin(f"{n:,} agents")
-                among.runs.append(_simulated(policy, n, self.runs, keys[1], among.mean_field))
+                runs.append(_simulated(policy, n, self.runs, keys[1], among.mean_field))
+            among = replace(among, runs=runs)
             content = self._content(policy, numbers, among) | {"seconds": round(time.perf_counter() - begun, 3)}
             if files:
                 self._save(files, content, policy, numbers, among, keys[2])
@@ -264,12 +266,12 @@ def _exact(policy: Policy, numbers: list[int], key: jax.Array) -> AmongAgents:
         regularised = None if criterion is None else main
         own = None if criterion is None else float(main.exploitability)
         value, gain = float(main.mean_field_value), float(rewards.exploitability)
-        return AmongAgents(np.asarray(law.mean_field), value, gain, own, [], law, rewards, regularised)
+        return AmongAgents(np.asarray(law.mean_field), value, gain, own, law, rewards, regularised)
     mean_field, seen = compiled(state_law)(game, played)
     value = float(compiled(mfg.policy_value)(game, played, seen, criterion))
     exploitability = compiled(mfg.exploitability)
     own = None if criterion is None else float(exploitability(game, played, criterion))
-    return AmongAgents(np.asarray(mean_field), value, float(exploitability(game, played)), own, [])
+    return AmongAgents(np.asarray(mean_field), value, float(exploitability(game, played)), own)
 
 
 def _simulated(policy: Policy, num_agents: int, runs: int, key: jax.Array, mean_field: np.ndarray) -> Runs:

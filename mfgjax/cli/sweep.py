@@ -59,14 +59,12 @@ class Sweep(SavingCommand, Method):
     In Python, xarray.open_zarr("results/sweep.zarr", consolidated=False, mask_and_scale=False) is the whole sweep.
 
     Args:
-      game: Name of a ready-made game ([b]mfgjax list[/b]), or a file: TOML or netCDF.
       beta: Inverse temperatures, > 0, in 1/reward.
       epsilon: Probabilities that a trembling hand does something else, in \\[0, 1).
       reference: Policies that agents are drawn to, with commas between them, each as in [b]solve[/b]: uniform, paper,
         file or the path of a JSON file. [dim]Default: the game's own if it has one, else uniform.[/dim]
       settings: Parameter of a ready-made game: numbers as a range, words and true,false as a list. One value holds for
         all lanes. May be repeated.
-      response: How agents act.
       damping: Shares of each step that are taken, in (0, 1]; as in [b]solve[/b].
       warm_start: Start lanes from what a neighbour in beta, or in epsilon, has found.
       outputs: What is kept of each equilibrium besides terminal_law (of a stationary game mean_field and mean_state):
