@@ -18,7 +18,7 @@ from commands import EXAMPLE, PAPER, PNG, ROOT
 
 import mfgjax as mfg
 from mfgjax._result import RESULTS
-from mfgjax.cli import catalogue, sweep_plan
+from mfgjax.cli import ranges, sweep_plan
 from mfgjax.cores import num_cores
 
 run = partial(commands.run, "sweep")
@@ -178,16 +178,16 @@ def test_boltzmann_float32_and_warm_starts_are_passed_on():
     ],
 )
 def test_a_range_is_what_it_says(text, expected):
-    np.testing.assert_allclose(catalogue.numbers("--beta", text), expected, rtol=1e-12)
+    np.testing.assert_allclose(ranges.numbers("--beta", text), expected, rtol=1e-12)
 
 
 def test_ranges_of_whole_numbers_are_whole():
-    assert catalogue.numbers("--set", "8:64:4:log", whole=True) == [8, 16, 32, 64]
-    assert catalogue.ranges("ring-crowd", ["num-states=10:20:3", "congestion=1"]) == {
+    assert ranges.numbers("--set", "8:64:4:log", whole=True) == [8, 16, 32, 64]
+    assert ranges.values_of_settings("ring-crowd", ["num-states=10:20:3", "congestion=1"]) == {
         "num_states": [10, 15, 20],
         "congestion": [1.0],
     }
-    assert catalogue.ranges(PAPER, ["preset=paper, author-code", "self_loop_at_2=true,false"]) == {
+    assert ranges.values_of_settings(PAPER, ["preset=paper, author-code", "self_loop_at_2=true,false"]) == {
         "preset": ["paper", "author-code"],
         "self_loop_at_2": [True, False],
     }

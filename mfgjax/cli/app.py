@@ -1,4 +1,7 @@
-"""The commands in their order. None imports JAX before it runs, so that `--help` is quick."""
+"""The commands in their order.
+
+None imports JAX before it runs, so that `--help` is quick: `mfgjax` imports the library at the first use of a name.
+"""
 
 from typing import Annotated, Any
 

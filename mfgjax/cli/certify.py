@@ -22,6 +22,7 @@ from .certify_stationary import content_of_bracket, failure_of, page_of_bracket
 from .command import Report, SavingCommand
 from .options import GameAndResponse
 from .output import Files, finite, staged
+from .ranges import values_of_settings
 from .tables import chosen, left_out, status, table
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ class Certify(SavingCommand, GameAndResponse):
             return None, None
         from ..games.ready_made import is_stationary
 
-        values = catalogue.ranges(self.game, self.settings)
+        values = values_of_settings(self.game, self.settings)
         varied = [key for key, options in values.items() if len(options) > 1]
         fixed = {key: options[0] for key, options in values.items() if key not in varied}
         if not varied:

@@ -23,6 +23,7 @@ from .behaviour import response_class
 from .command import Report, SavingCommand
 from .options import GameName, Settings
 from .output import Files, Interrupted, staged, writable
+from .ranges import different
 from .tables import table
 
 _SHOWN = {"tmfq": "TMFQ", "gmbl": "GMBL", "online-tmfq": "online TMFQ", "iql": "IQL", "mfq": "MFQ"}
@@ -169,7 +170,7 @@ class Learn(SavingCommand):
             "iql": lambda: mfg.learners.IQL(agents, **q),
             "mfq": lambda: mfg.learners.MFQ(agents, **q),
         }
-        return {name: made[name]() for name in catalogue.different("--learners", names)}
+        return {name: made[name]() for name in different("--learners", names)}
 
     def _runs(self, lesson: Lesson, out: Path | None) -> dict[str, Any]:
         """Return the runs by name; those that are in the folder go on where they were."""

@@ -19,6 +19,7 @@ from .behaviour import behaviour_of, check_options, compiled, read_policy, respo
 from .command import Report, SavingCommand
 from .options import GameAndResponse
 from .output import Files, finite, staged
+from .ranges import numbers_of_agents
 from .simulate_tables import page_of_simulation
 
 if TYPE_CHECKING:
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
     from ..games import GameFile
 
-_MOST_POPULATIONS = 1000
 _MOST_NODES, _MOST_LABELS, _MOST_MOVES = 40, 200, 80  # in an animation
 
 
@@ -208,24 +208,6 @@ class Simulate(SavingCommand, GameAndResponse):
             )
             animation.save(files / "agents.gif", writer="pillow", dpi=90)
         files.numbers("simulation.json", content)
-
-
-def numbers_of_agents(text: str) -> list[int]:
-    """Return the numbers of agents of a list or a range, in which they are rounded to whole ones."""
-    from ..finite.arguments import MOST_AGENTS
-
-    said = f"--agents {text}"
-    values = np.array(catalogue.numbers(said, text))
-    if ":" in text:
-        values = np.unique(np.round(values))[:: 1 if values[0] < values[-1] else -1]
-    for value in values:
-        if value != np.round(value):
-            raise ValueError(f"`{said}`: it must be whole numbers, but {value:g} is among them.")
-        if not 1 <= value <= MOST_AGENTS:
-            raise ValueError(f"`{said}`: it must lie between 1 and {MOST_AGENTS:,}, but {value:,.0f} is among them.")
-    if len(values) > _MOST_POPULATIONS:
-        raise ValueError(f"`{said}` has {len(values):,} numbers, but {_MOST_POPULATIONS:,} is the most.")
-    return values.astype(int).tolist()
 
 
 def _check_room(game: mfg.FiniteHorizonGame, num_populations: int, num_runs: int) -> None:

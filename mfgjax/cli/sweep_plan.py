@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import mfgjax as mfg
 
 from .._names import did_you_mean, is_ready_made
-from . import catalogue
+from . import catalogue, ranges
 from .behaviour import TEMPERED, TREMBLING, check_options, reference_of, response_class, solver_of
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ class SweepPlan:
 
 def make_plan(request: Sweep) -> SweepPlan:
     """Return what is to be computed, refused if options do not go together."""
-    damping = [] if request.damping is None else catalogue.numbers(f"--damping {request.damping}", request.damping)
+    damping = [] if request.damping is None else ranges.numbers(f"--damping {request.damping}", request.damping)
     # averaging does not go with damping below 1
     solver = solver_of(request.solver, min(damping, default=None), request.averaging, request.atol)
     loaded, builder, swept = _games(request)
@@ -111,9 +111,9 @@ def _numbers(request: Sweep, name: str) -> list[float]:
     """Return the values of β or ε, refused if the response needs them and there are none."""
     text = getattr(request, name)
     if text is not None:
-        return list(catalogue.numbers(f"--{name} {text}", text))
+        return list(ranges.numbers(f"--{name} {text}", text))
     if request.response in (TEMPERED if name == "beta" else TREMBLING):
-        raise ValueError(f"`--response {request.response}` needs `--{name}`: {catalogue.RANGE}.")
+        raise ValueError(f"`--response {request.response}` needs `--{name}`: {ranges.RANGE}.")
     return []
 
 
@@ -130,7 +130,7 @@ def _games(request: Sweep) -> tuple[GameFile, Callable[..., AnyGame], dict[str, 
 
         read.__name__ = loaded.name
         return loaded, read, {}
-    values = catalogue.ranges(request.game, request.settings)
+    values = ranges.values_of_settings(request.game, request.settings)
     swept = {key: options for key, options in values.items() if len(options) > 1}
     fixed = {key: options[0] for key, options in values.items() if key not in swept}
     loaded = catalogue.build(request.game, {key: options[0] for key, options in values.items()})
@@ -147,7 +147,7 @@ def _games(request: Sweep) -> tuple[GameFile, Callable[..., AnyGame], dict[str, 
 
 def _references(request: Sweep, loaded: GameFile) -> dict[str, Any]:
     names = [name.strip() for name in str(request.reference).split(",")]
-    catalogue.different(f"--reference {request.reference}", names)
+    ranges.different(f"--reference {request.reference}", names)
     return {name: reference_of(name, request.game, loaded) for name in names}
 
 

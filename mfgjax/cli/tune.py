@@ -19,7 +19,7 @@ from . import completion
 from .behaviour import compiled
 from .command import Report, SavingCommand
 from .output import Files, Interrupted, finite, json_of, staged, writable
-from .simulate import numbers_of_agents
+from .ranges import numbers_of_agents
 from .tune_agents import populations_of
 from .tune_tables import page_of_tuned
 
