@@ -14,6 +14,12 @@ if TYPE_CHECKING:
     from .sweeps import sweep as sweep
 
 
+def _public_names() -> dict[str, Any]:
+    """Return the public names, less those that wait for their own first use."""
+    found = vars(importlib.import_module("._public", __name__))
+    return {name: value for name, value in found.items() if not name.startswith("_")}
+
+
 def __getattr__(name: str) -> Any:
     """Import the library at its first use: the help of the command line does without JAX.
 
@@ -23,13 +29,18 @@ def __getattr__(name: str) -> Any:
         return importlib.import_module(f".{name}", __name__)
     if name == "sweep":
         return importlib.import_module(".sweeps", __name__).sweep
+    if name == "__all__":
+        return __dir__()
     if not name.startswith("_"):
-        for key, value in vars(importlib.import_module("._public", __name__)).items():
-            if not key.startswith("_"):
-                globals().setdefault(key, value)
+        for public, value in _public_names().items():
+            globals().setdefault(public, value)
         if name in globals():
             return globals()[name]
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*_public_names(), "io", "plot", "sweep"])
 
 
 class _Package(ModuleType):
@@ -38,12 +49,6 @@ class _Package(ModuleType):
     def __setattr__(self, name: str, value: Any) -> None:
         if name not in ("solve", "certify") or not isinstance(value, ModuleType):
             ModuleType.__setattr__(self, name, value)
-
-
-def __dir__() -> list[str]:
-    """List the public names before their first use, too."""
-    public = vars(importlib.import_module("._public", __name__))
-    return sorted({*globals(), *(name for name in public if not name.startswith("_")), "io", "plot", "sweep"})
 
 
 sys.modules[__name__].__class__ = _Package

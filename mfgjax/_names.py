@@ -25,7 +25,7 @@ def is_ready_made(game: str) -> bool:
     return game.replace("-", "_") in GAMES
 
 
-def did_you_mean(word: str, known: Iterable[str], otherwise: str | None = None) -> str:
+def did_you_mean(word: str, known: Iterable[object], otherwise: str | None = None) -> str:
     """Return the end of a sentence on an unknown name: the known name that is most like it.
 
     Args:

@@ -403,6 +403,11 @@ def test_functions_stay_what_they_are_whatever_is_imported_first():
     assert process("-c", code).stdout == "True True\n"
 
 
+def test_all_public_names_are_there_before_the_first_use():
+    code = "import mfgjax; names = dir(mfgjax); from mfgjax import *; print('Picard' in names, {*names} - {*globals()})"
+    assert process("-c", f"{code}; print(callable(solve), games.__name__)").stdout == "True set()\nTrue mfgjax.games\n"
+
+
 def test_the_process_ends_with_the_status():
     found = process("-m", "mfgjax", "solve", "left-right", "--beta", "zero")
     assert (found.returncode, found.stdout) == (2, "")
