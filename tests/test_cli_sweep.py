@@ -91,6 +91,12 @@ def test_the_table_has_all_that_is_promised(saved):
     assert paper["most_steps"] == int(found.num_steps.max())
 
 
+def test_a_sweep_of_one_lane_tells_it_once():
+    status, out, err = run(PAPER, "--beta", "1")
+    assert (status, err) == (0, "") and out.count("beta = 1") == 1
+    assert "3: 0.603, 4: 0.389" in out  # the law at the end that `test_cli` has from elsewhere
+
+
 def test_the_same_command_again_computes_nothing(saved, monkeypatch):
     folder, _ = saved
     before = {path: data for path, data in contents(folder).items() if path.name != "table.json"}

@@ -77,16 +77,15 @@ def _explained(content: Mapping[str, Any]) -> Iterator[str]:
     if content["result"] is not None:
         yield f"result          {content['result']} in {content['num_steps']} steps"
     yield f"value           what an agent earns on average{less}, in units of reward; simulated: {runs}"
-    where = "mean distance of the population from the mean field, at the time when it is largest"
     if method is None:
         yield "–               not known: the kernel depends on the population, so that an agent who leaves the policy"
         yield "                moves the others too, and faces no decision problem of its own"
-        yield f"d_TV            {where}"
+        yield "d_TV            mean distance of the population from the mean field, at the time when it is largest"
     else:
         kinds = "; gain KL: counting KL terms" if less else ""
         yield f"gain            of one agent that leaves the policy, in units of reward{kinds}; bound: on it"
         estimated = method == "Monte Carlo"
         yield "Monte Carlo     values and gains, ± standard error" if estimated else f"exact           by {method}"
-        yield f"d_TV            {where}; Lemma 5: a bound on it"
+        yield "d_TV            mean distance from the mean field at the time when it is largest; Lemma 5: a bound on it"
     yield from (f"saved           {file}" for file in content["files"])
     yield from (f"not drawn       {reason}" for reason in content["not_drawn"])
