@@ -40,6 +40,7 @@ class SweepPlan:
 
     @property
     def num_lanes(self) -> int:
+        """The number of combinations of values."""
         return math.prod(map(len, self.axes.values()))
 
     @property
@@ -69,6 +70,7 @@ class SweepPlan:
 
     @property
     def chunk(self) -> int:
+        """Lanes between two signs of progress: of large games fewer, as their policies must fit in memory."""
         game = self.first
         policy = (game.horizon + 1) * game.num_states * game.num_actions * game.dtype.itemsize
         most = _CHUNK_BYTES // (self.bytes_of_lane + 4 * policy)
