@@ -1,88 +1,54 @@
 """Mean-field games with finite states and actions, in JAX."""
 
 import importlib
+import sys
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from . import design as design
-from . import finite as finite
-from . import games as games
-from . import learners as learners
-from ._result import RESULTS as RESULTS
-from ._result import ConvergenceError as ConvergenceError
-from ._result import Result as Result
-from ._simplex import total_variation as total_variation
 from ._version import __version__ as __version__
-from .batch import solve_batch as solve_batch
-from .certify import Certificate as Certificate
-from .certify import Complementarity as Complementarity
-from .certify import Lipschitz as Lipschitz
-from .certify import MonotoneResponse as MonotoneResponse
-from .certify import Report as Report
-from .certify import certify as certify
-from .certify import check_complementarity as check_complementarity
-from .certify import check_monotone_response as check_monotone_response
-from .certify import sample_lipschitz as sample_lipschitz
-from .cores import use_cpu_cores as use_cpu_cores
-from .equilibrium import Equilibrium as Equilibrium
-from .kernels import AbstractKernel as AbstractKernel
-from .kernels import DenseKernel as DenseKernel
-from .kernels import MixtureKernel as MixtureKernel
-from .kernels import MovesKernel as MovesKernel
-from .kernels import RestartKernel as RestartKernel
-from .kernels import SuccessorKernel as SuccessorKernel
-from .model import BestResponse as BestResponse
-from .model import FiniteHorizonGame as FiniteHorizonGame
-from .model import OwnStateInteraction as OwnStateInteraction
-from .model import PairwiseReward as PairwiseReward
-from .model import Power as Power
-from .model import StationaryGame as StationaryGame
-from .model import SuccessorInteraction as SuccessorInteraction
-from .model import exploitability as exploitability
-from .model import flow_distance as flow_distance
-from .model import mean_field_map as mean_field_map
-from .model import policy_distance as policy_distance
-from .model import policy_value as policy_value
-from .model import propagate as propagate
-from .model import q_operator as q_operator
-from .model import respond as respond
-from .model import validate as validate
-from .multiplicity import Bracket as Bracket
-from .multiplicity import Branch as Branch
-from .multiplicity import Hysteresis as Hysteresis
-from .multiplicity import MultiStart as MultiStart
-from .multiplicity import bracket as bracket
-from .multiplicity import branch as branch
-from .multiplicity import hysteresis as hysteresis
-from .multiplicity import multi_start as multi_start
-from .responses import AbstractResponse as AbstractResponse
-from .responses import Boltzmann as Boltzmann
-from .responses import EntropyRegularized as EntropyRegularized
-from .responses import EpsilonGreedy as EpsilonGreedy
-from .responses import Greedy as Greedy
-from .responses import Trembling as Trembling
-from .responses import soft_backup as soft_backup
-from .solve import solve as solve
-from .solvers import AbstractMethod as AbstractMethod
-from .solvers import AbstractSolver as AbstractSolver
-from .solvers import Anderson as Anderson
-from .solvers import Auto as Auto
-from .solvers import Continuation as Continuation
-from .solvers import Lagged as Lagged
-from .solvers import MirrorDescent as MirrorDescent
-from .solvers import Newton as Newton
-from .solvers import Picard as Picard
-from .solvers import StationaryLaw as StationaryLaw
 
 if TYPE_CHECKING:
     from . import io as io
     from . import plot as plot
+    from ._public import *  # noqa: F403
     from .sweeps import sweep as sweep
 
 
+def _public_names() -> dict[str, Any]:
+    """Return the public names, less those that wait for their own first use."""
+    found = vars(importlib.import_module("._public", __name__))
+    return {name: value for name, value in found.items() if not name.startswith("_")}
+
+
 def __getattr__(name: str) -> Any:
-    """Import `io`, `plot` and `sweep` when they are first used: xarray and matplotlib take seconds."""
+    """Import the library at its first use: the help of the command line does without JAX.
+
+    `io`, `plot` and `sweep` wait for their own first use, as xarray and matplotlib take seconds.
+    """
     if name in ("io", "plot"):
         return importlib.import_module(f".{name}", __name__)
     if name == "sweep":
         return importlib.import_module(".sweeps", __name__).sweep
+    if name == "__all__":
+        return __dir__()
+    if not name.startswith("_"):
+        for public, value in _public_names().items():
+            globals().setdefault(public, value)
+        if name in globals():
+            return globals()[name]
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*_public_names(), "io", "plot", "sweep"])
+
+
+class _Package(ModuleType):
+    """A package in which `solve` and `certify` are functions, also once modules of their names are imported."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name not in ("solve", "certify") or not isinstance(value, ModuleType):
+            ModuleType.__setattr__(self, name, value)
+
+
+sys.modules[__name__].__class__ = _Package

@@ -12,6 +12,7 @@ import jax
 import numpy as np
 from jax.core import Tracer
 
+from ._names import did_you_mean
 from ._plain import Axis, plain
 from ._shorten import is_traced as is_traced
 from ._shorten import place, shorten_text
@@ -197,7 +198,8 @@ def number_in(name: str, value: object, low: float, high: float, interval: str) 
 def one_of(name: str, value: object, allowed: Sequence[object]) -> None:
     """Refuse what is none of the words (or None) in `allowed`."""
     if not any(value is choice or (isinstance(value, str) and value == choice) for choice in allowed):
-        raise ValueError(f"`{name}` must be one of {', '.join(map(repr, allowed))}; got {shorten(value)}.")
+        which = did_you_mean(value, (one for one in allowed if one is not None), ".") if isinstance(value, str) else "."
+        raise ValueError(f"`{name}` must be one of {', '.join(map(repr, allowed))}; got {shorten(value)}{which}")
 
 
 def boolean(name: str, value: object) -> bool:
@@ -269,3 +271,14 @@ def shape_returned(name: str, result: Any, allowed: Sequence[tuple], meaning: st
     if not (jax.numpy.issubdtype(kind, np.floating) or jax.numpy.issubdtype(kind, np.integer)):
         raise ValueError(f"`{name}` must return real numbers; got an array of kind {kind}.")
     shape_is(name, result, allowed, meaning)
+
+
+def policy_can_be_solved(name: str, game: Any) -> None:
+    """Refuse a game whose policy has more numbers than can be counted in 32 bits."""
+    size = (game.horizon + 1) * game.num_states * game.num_actions
+    if size >= 2**31:  # beyond it the compiler aborts the process
+        times = "" if game.is_stationary else f"{game.horizon + 1:,} times, "
+        raise ValueError(
+            f"{name} has {times}{game.num_states:,} states and {game.num_actions:,} actions: a policy of {size:,} "
+            "numbers, which is more than can be solved."
+        )

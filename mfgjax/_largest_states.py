@@ -1,8 +1,13 @@
 """Which of many states are worth a row of a table, or a line of a picture."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 
-from ._typing import Array, Float, Int
+if TYPE_CHECKING:
+    from ._typing import Array, Float, Int
 
 
 def largest_states(masses: Float[Array, " S"] | np.ndarray, most: int | None) -> Int[np.ndarray, " rows"]:

@@ -1,7 +1,6 @@
 """Files in TOML, and one sentence on each mistake in them: where it stands, what is there, what must be."""
 
 import datetime as dt
-import difflib
 import math
 import re
 import tomllib
@@ -11,6 +10,8 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
+
+from ._names import did_you_mean
 
 
 def document(path: Path) -> dict[str, Any]:
@@ -104,12 +105,10 @@ def check_name(place: str, value: Any, name: str, known: Iterable[str], noun: st
 def suggestion(word: str, known: Iterable[str], top: tuple[str, ...] = ()) -> str:
     """Return what may be meant by a word that is not known, as the end of a sentence."""
     names = list(known)
-    close = difflib.get_close_matches(word, names, n=1)
-    if close:
-        return f"; did you mean {close[0]!r}?"
-    if word in top:
-        return f"; the key {word!r} must stand above the first [table]"
-    return f"; there are {listed(names)}"
+    otherwise = (
+        f"; the key {word!r} must stand above the first [table]" if word in top else f"; there are {listed(names)}"
+    )
+    return did_you_mean(word, names, otherwise)
 
 
 def listed(words: Iterable[str]) -> str:

@@ -17,7 +17,8 @@ def public_names() -> dict[str, Any]:
     found: dict[str, Any] = {}
     for short in MODULES:
         module = importlib.import_module(f"mfgjax.{short}" if short else "mfgjax")
-        tree = ast.parse(Path(str(module.__file__)).read_text(encoding="utf-8"))
+        files = [Path(str(module.__file__)), *([] if short else [Path(str(module.__file__)).with_name("_public.py")])]
+        tree = ast.parse("".join(file.read_text(encoding="utf-8") for file in files))
         for name in _exported(tree) or _defined(tree):
             thing = getattr(module, name)
             if not inspect.ismodule(thing):

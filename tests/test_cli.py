@@ -15,7 +15,8 @@ from commands import EXAMPLE, PAPER, PNG, ROOT, run
 
 import mfgjax as mfg
 from mfgjax import _progress, cli
-from mfgjax.cli import catalogue, output, solving
+from mfgjax._names import GAMES
+from mfgjax.cli import output
 from mfgjax.io import load_equilibrium
 
 SOLVE = ["solve", PAPER]
@@ -264,6 +265,33 @@ def test_bad_input_is_one_sentence_and_no_file(folder, arguments, sentence):
     assert not (folder / "results").exists()
 
 
+@pytest.mark.parametrize(
+    ("arguments", "meant"),
+    [
+        (["slove"], "Did you mean 'solve'?"),
+        ([*SOLVE, "--bta=1"], "did you mean --beta?"),
+        ([*SOLVE, BETA, "--solver=newtn"], "did you mean 'newton'?"),
+        (["solve", "resource-alocation", BETA], "did you mean 'resource-allocation'?"),
+        (["solve", "ring_crwd", BETA], "did you mean 'ring-crowd'?"),
+        (["solve", "ring-crowd", BETA, "--set=congestin=1"], "did you mean 'congestion'?"),
+        ([*SOLVE, BETA, "--reference=papr"], "did you mean 'paper'?"),
+        (["sweep", PAPER, BETA, "--outputs=polcy"], "did you mean 'policy'?"),
+        (["learn", "mturk", "--epsilon=.1", "--learners=iql,mfqq"], "did you mean 'mfq'?"),
+        (["plot", PAPER, "--kind=grap", "--out=g.png"], "did you mean 'graph'?"),
+        (["reproduce", "mturc", "--out=results"], "did you mean 'mturk'?"),
+    ],
+)
+def test_an_unknown_name_is_answered_with_the_nearest(folder, arguments, meant):
+    status, out, err = run(*arguments)
+    assert (status, out) == (2, "") and err.endswith(f"{meant}\n") and err.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", ["solve", "certify", "plot", "learn"])
+def test_flags_have_no_value_in_the_help(command):
+    _, out, _ = run(command, "--help")
+    assert "bool" not in out and "--help" in out
+
+
 @pytest.mark.parametrize("call", ["mkdtemp", "mkdir", "replace"])
 def test_a_folder_that_may_not_be_written_is_refused(folder, monkeypatch, call):
     def denied(*arguments, **options):
@@ -272,7 +300,7 @@ def test_a_folder_that_may_not_be_written_is_refused(folder, monkeypatch, call):
     owner = {"mkdtemp": output.tempfile, "mkdir": Path, "replace": output.os}[call]
     monkeypatch.setattr(owner, call, denied)
     if call != "replace":  # then nothing is even solved
-        monkeypatch.setattr(solving, "solve", lambda *a, **o: pytest.fail("it was solved"))
+        monkeypatch.setattr(mfg, "solve", lambda *a, **o: pytest.fail("it was solved"))
     status, out, err = run(*SOLVE, BETA, OUT)
     assert (status, out, err.count("\n")) == (2, "", 1) and "Permission denied" in err
     assert not (folder / "results").exists()
@@ -282,7 +310,7 @@ def test_an_interruption_leaves_nothing_behind(folder, monkeypatch):
     def interrupted(*arguments, **options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(solving, "solve", interrupted)
+    monkeypatch.setattr(mfg, "solve", interrupted)
     status, out, err = run(*SOLVE, BETA, "--out=results/deep")
     assert (status, out, err) == (130, "", "mfgjax: interrupted.\n")
     assert not (folder / "results").exists()
@@ -308,7 +336,7 @@ def test_a_folder_in_the_place_of_a_file_is_not_touched(folder):
 def test_list_names_every_game_with_its_parameters():
     status, out, err = run("list")
     assert (status, err) == (0, "")
-    for name in catalogue.NAMES:
+    for name in GAMES:
         assert name.replace("_", "-") in out
     assert "--set num_states=20" in out and "--set self_loop_at_2=true" in out
 
@@ -329,13 +357,6 @@ def test_there_is_no_progress_line_without_a_terminal(capsys):
         begin("one")
         begin("two")
     assert capsys.readouterr() == ("", "")
-
-
-HELP_WITHOUT_JAX = """
-from mfgjax.cli import main
-main(["solve", "--help"])
-print({"jax", "numpy", "xarray", "matplotlib"} & set(sys.modules))
-"""
 
 
 def process(*command: str, **environment: str) -> subprocess.CompletedProcess:
@@ -368,10 +389,23 @@ def test_the_tab_key_offers_games_files_and_learners(tmp_path, monkeypatch):
     assert offered("learn mturk --learners iql,") == {"iql,tmfq", "iql,gmbl", "iql,online-tmfq", "iql,mfq"}
 
 
-def test_help_by_itself_does_not_import_jax():
-    package = f"import sys, types; package = types.ModuleType('mfgjax'); package.__path__ = [{str(ROOT / 'mfgjax')!r}]"
-    found = process("-c", f"{package}; sys.modules['mfgjax'] = package\n{HELP_WITHOUT_JAX}")
+@pytest.mark.parametrize("arguments", [["--help"], ["solve", "--help"]])
+def test_help_does_not_wait_for_jax(arguments):
+    imported = "{'jax', 'xarray', 'matplotlib'} & set(sys.modules)"
+    found = process("-c", f"import sys; from mfgjax.cli import main; main({arguments}); print({imported})")
     assert found.stdout.endswith("set()\n") and "Exit status" in found.stdout
+
+
+def test_functions_stay_what_they_are_whatever_is_imported_first():
+    code = (
+        "import mfgjax.solve, mfgjax.certify.report, mfgjax as mfg; print(callable(mfg.solve), callable(mfg.certify))"
+    )
+    assert process("-c", code).stdout == "True True\n"
+
+
+def test_all_public_names_are_there_before_the_first_use():
+    code = "import mfgjax; names = dir(mfgjax); from mfgjax import *; print('Picard' in names, {*names} - {*globals()})"
+    assert process("-c", f"{code}; print(callable(solve), games.__name__)").stdout == "True set()\nTrue mfgjax.games\n"
 
 
 def test_the_process_ends_with_the_status():

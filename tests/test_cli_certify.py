@@ -11,7 +11,7 @@ import pytest
 from commands import EXAMPLE, PAPER, PNG, words
 
 import mfgjax as mfg
-from mfgjax.cli import certifying
+from mfgjax.certify import summary
 
 run = partial(commands.run, "certify")
 
@@ -159,7 +159,7 @@ def test_of_many_games_an_even_choice_is_printed():
 @pytest.fixture
 def unsolved(monkeypatch):
     solve = mfg.solve
-    monkeypatch.setattr(certifying, "solve", lambda *a, **o: solve(*a, mfg.Picard(), max_steps=2, **o))
+    monkeypatch.setattr(mfg, "solve", lambda *a, **o: solve(*a, mfg.Picard(), max_steps=2, **o))
 
 
 def test_what_was_not_solved_is_status_1_with_all_that_was_found(unsolved, tmp_path):
@@ -176,7 +176,7 @@ def test_what_was_not_solved_is_status_1_with_all_that_was_found(unsolved, tmp_p
 def test_a_bound_stays_one_when_it_is_rounded():
     pairs = ((8.95e-12, "9e-12"), (9.5e-5, "1e-4"), (1e-3, "1e-3"), (3e-9, "3e-9"), (1.01, "2e+00"), (0, "0"))
     for number, text in pairs:
-        assert certifying._rounded_up(number) == text
+        assert summary._rounded_up(number) == text
 
 
 OUT = "--out=results"
@@ -214,7 +214,7 @@ ERRORS = [
 def test_bad_input_is_one_sentence_and_no_file(tmp_path, monkeypatch, arguments, sentence):
     (tmp_path / "a_file").write_text("not a folder")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(certifying, "certify", lambda *a, **o: pytest.fail("it was certified"))
+    monkeypatch.setattr(mfg, "certify", lambda *a, **o: pytest.fail("it was certified"))
     status, out, err = run(*arguments)
     assert (status, out) == (2, "")
     assert err.startswith("mfgjax: ") and err.endswith("\n") and err.count("\n") == 1
@@ -226,8 +226,8 @@ def test_an_interruption_leaves_nothing_behind(tmp_path, monkeypatch):
     def interrupted(*arguments, **options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(certifying, "certify", interrupted)
-    monkeypatch.setattr(certifying, "solve", lambda *a, **o: SimpleNamespace())
+    monkeypatch.setattr(mfg, "certify", interrupted)
+    monkeypatch.setattr(mfg, "solve", lambda *a, **o: SimpleNamespace())
     assert run(PAPER, BETA, "--out", str(tmp_path / "deep")) == (130, "", "mfgjax: interrupted.\n")
     assert not (tmp_path / "deep").exists()
 

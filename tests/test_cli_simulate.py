@@ -12,7 +12,7 @@ from commands import EXAMPLE, PAPER, PNG, words
 from PIL import Image
 
 import mfgjax as mfg
-from mfgjax.cli import catalogue, simulating
+from mfgjax.cli import catalogue
 from mfgjax.games import GameFile
 
 run = partial(commands.run, "simulate")
@@ -114,7 +114,7 @@ def test_a_policy_from_a_file_is_not_solved_for(tmp_path, monkeypatch):
     times.write_text(json.dumps([policy.tolist()] * (game.horizon + 1)))
     named = zip(game.state_labels, mfg.games.moves(game), strict=True)
     nodes.write_text(json.dumps({node: {to[0]: 1} for node, to in named}))
-    monkeypatch.setattr(simulating, "solve", lambda *a, **o: pytest.fail("it was solved"))
+    monkeypatch.setattr(mfg, "solve", lambda *a, **o: pytest.fail("it was solved"))
     found = []
     for game_name, path in ((PAPER, rows), (PAPER, times), (EXAMPLE, nodes)):
         status, out, err = run(game_name, "--policy", str(path), "--agents", "2,20", "--runs", "20", "--json")
@@ -140,10 +140,12 @@ def test_a_policy_from_a_file_has_kl_terms_with_beta(tmp_path):
 
 
 def test_no_equilibrium_is_status_1_and_is_printed_all_the_same(monkeypatch):
-    def cycles(game, response, throw):
-        return mfg.solve(game, response, mfg.Picard(), throw=throw)
+    solve = mfg.solve
 
-    monkeypatch.setattr(simulating, "solve", cycles)
+    def cycles(game, response, throw):
+        return solve(game, response, mfg.Picard(), throw=throw)
+
+    monkeypatch.setattr(mfg, "solve", cycles)
     status, out, err = run(PAPER, "--beta", "3", "--agents", "10", RUNS)
     assert status == 1 and err.count("\n") == 1 and "cycle of period 2" in err
     assert "among N agents" in out and "cycle in" in out
@@ -240,6 +242,6 @@ def test_an_interruption_leaves_nothing_behind(folder, monkeypatch):
     def interrupted(*arguments, **options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(simulating.finite, "deviation_gain", interrupted)
+    monkeypatch.setattr(mfg.finite, "deviation_gain", interrupted)
     assert run(PAPER, BETA, AGENTS, OUT) == (130, "", "mfgjax: interrupted.\n")
     assert not (folder / "results").exists()

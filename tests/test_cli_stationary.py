@@ -9,7 +9,7 @@ from commands import run, words
 from helpers import assert_close
 
 import mfgjax as mfg
-from mfgjax.cli import catalogue
+from mfgjax.cli import ranges
 from mfgjax.io import load_equilibrium
 
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -49,7 +49,7 @@ def test_solve_prints_law_mean_values_and_exploitability(solved):
     eq = mfg.solve(mfg.games.infection_spread(0.3), mfg.Trembling(0.2))
     assert (status, err) == (0, "")
     assert "infection_spread (trembling, ε = 0.2, solver auto)" in out
-    row = f"│ 24 │ {float(eq.mean_field[24]):.6f} │ 0 │ 0.8000 │ {float(eq.values[24]):.6f} │"
+    row = f" 24 {float(eq.mean_field[24]):.6f} 0 0.8000 {float(eq.values[24]):.6f} "
     assert row in words(out)
     assert "mean state 13.778329" in words(out)  # as `infection_spread` documents it
     assert f"value {float(eq.mean_field @ eq.values):.6f} (of an agent somewhere in the population" in words(out)
@@ -277,8 +277,11 @@ def test_bad_input_is_one_sentence_and_no_file(tmp_path, monkeypatch, arguments,
 
 
 def test_parameters_that_may_be_arrays_are_read_as_their_defaults_are():
-    assert catalogue.ranges("mturk", ["churn=0:0.1:2", "wages=0.1,0.8"]) == {"churn": [0.0, 0.1], "wages": [(0.1, 0.8)]}
-    assert catalogue.ranges("infection-spread", ["as_printed=true,false", "damage=3,4"]) == {
+    assert ranges.values_of_settings("mturk", ["churn=0:0.1:2", "wages=0.1,0.8"]) == {
+        "churn": [0.0, 0.1],
+        "wages": [(0.1, 0.8)],
+    }
+    assert ranges.values_of_settings("infection-spread", ["as_printed=true,false", "damage=3,4"]) == {
         "as_printed": [True, False],
         "damage": [3, 4],
     }

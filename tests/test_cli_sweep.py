@@ -18,7 +18,7 @@ from commands import EXAMPLE, PAPER, PNG, ROOT
 
 import mfgjax as mfg
 from mfgjax._result import RESULTS
-from mfgjax.cli import catalogue, sweep_plan, sweeping
+from mfgjax.cli import ranges, sweep_plan
 from mfgjax.cores import num_cores
 
 run = partial(commands.run, "sweep")
@@ -89,6 +89,12 @@ def test_the_table_has_all_that_is_promised(saved):
     found = opened(folder).sel(reference="paper")
     assert paper["worst_residual"] == float(found.residual.max()) <= 1e-10
     assert paper["most_steps"] == int(found.num_steps.max())
+
+
+def test_a_sweep_of_one_lane_tells_it_once():
+    status, out, err = run(PAPER, "--beta", "1")
+    assert (status, err) == (0, "") and out.count("beta = 1") == 1
+    assert "3: 0.603, 4: 0.389" in out  # the law at the end that `test_cli` has from elsewhere
 
 
 def test_the_same_command_again_computes_nothing(saved, monkeypatch):
@@ -178,16 +184,16 @@ def test_boltzmann_float32_and_warm_starts_are_passed_on():
     ],
 )
 def test_a_range_is_what_it_says(text, expected):
-    np.testing.assert_allclose(catalogue.numbers("--beta", text), expected, rtol=1e-12)
+    np.testing.assert_allclose(ranges.numbers("--beta", text), expected, rtol=1e-12)
 
 
 def test_ranges_of_whole_numbers_are_whole():
-    assert catalogue.numbers("--set", "8:64:4:log", whole=True) == [8, 16, 32, 64]
-    assert catalogue.ranges("ring-crowd", ["num-states=10:20:3", "congestion=1"]) == {
+    assert ranges.numbers("--set", "8:64:4:log", whole=True) == [8, 16, 32, 64]
+    assert ranges.values_of_settings("ring-crowd", ["num-states=10:20:3", "congestion=1"]) == {
         "num_states": [10, 15, 20],
         "congestion": [1.0],
     }
-    assert catalogue.ranges(PAPER, ["preset=paper, author-code", "self_loop_at_2=true,false"]) == {
+    assert ranges.values_of_settings(PAPER, ["preset=paper, author-code", "self_loop_at_2=true,false"]) == {
         "preset": ["paper", "author-code"],
         "self_loop_at_2": [True, False],
     }
@@ -282,7 +288,7 @@ def test_an_interruption_before_the_first_lane_leaves_nothing(folder, monkeypatc
     def interrupted(*arguments, **options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(sweeping, "sweep", interrupted)
+    monkeypatch.setattr(mfg, "sweep", interrupted, raising=False)
     assert run(PAPER, BETA, "--out=results/deep") == (130, "", "mfgjax: interrupted.\n")
     assert not (folder / "results").exists()
 

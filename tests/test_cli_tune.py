@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -15,7 +16,8 @@ import pytest
 from commands import PAPER, PNG, ROOT
 
 import mfgjax as mfg
-from mfgjax.cli import resuming, tuning
+from mfgjax.cli import tune
+from mfgjax.design import resume
 
 run = partial(commands.run, "tune")
 EXAMPLES = ROOT / "examples"
@@ -100,6 +102,13 @@ def test_a_search_goes_on_where_it_was(half, tmp_path):
     assert history[:8] == first["search"]["history"] and len(history) == 12
     np.testing.assert_allclose(history[8], first["search"]["objective"], rtol=1e-5)  # a share of 1e-9 is the start's
     assert second["search"]["objective"] <= first["search"]["objective"] and second["before"] == first["before"]
+    problem = mfg.design.load_problem(HALF)  # the same in Python
+    problem = replace(problem, search=replace(problem.search, max_steps=2))
+    third = problem.tune(out=tmp_path / "search.json", resume=True)
+    assert third.num_steps == 2 and third.value <= second["search"]["objective"] * (1 + 1e-6)
+    assert json.loads((tmp_path / "search.json").read_text())["history"][:12] == history
+    with pytest.raises(ValueError, match=r"`resume`: .* is of another problem"):
+        replace(problem, resolved=problem.resolved | {"beta": [1.0]}).tune(out=tmp_path / "search.json", resume=True)
     other = (EXAMPLES / "half_and_half.toml").read_text(encoding="utf-8").replace("1e-5", "1e-4")
     game = EXAMPLES / "resource_allocation.toml"
     (tmp_path / "other.toml").write_text(other.replace("resource_allocation.toml", game.as_posix()))
@@ -111,14 +120,14 @@ def test_a_search_goes_on_where_it_was(half, tmp_path):
 
 
 def test_ctrl_c_keeps_the_best_design(half, tmp_path, monkeypatch):
-    keep = resuming.Saved.keep
+    keep = resume.SavedSearch.keep
 
     def interrupted(self, told):
         keep(self, told)
         if told["step"] == 5:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(resuming.Saved, "keep", interrupted)
+    monkeypatch.setattr(resume.SavedSearch, "keep", interrupted)
     status, out, err = run(HALF, "--out", str(tmp_path))
     assert status == 130 and err.startswith("mfgjax: interrupted; the best design so far is in ")
     assert "The search was stopped from outside." in out and {path.name for path in tmp_path.iterdir()} == FILES
@@ -131,7 +140,7 @@ def test_ctrl_c_after_the_search_says_what_is_there(half, tmp_path, monkeypatch)
     def interrupted(*arguments):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(tuning, "_content", interrupted)
+    monkeypatch.setattr(tune, "_of_judged", interrupted)
     status, out, err = run(HALF, "--max-steps", "2", "--out", str(tmp_path))
     assert (status, out) == (130, "") and "`--resume` goes on from it" in err
     assert [path.name for path in tmp_path.iterdir()] == ["search.json"]
@@ -192,8 +201,9 @@ def test_several_temperatures_and_a_reference_that_changes(tmp_path):
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs a signal that cannot be caught")
 def test_signs_empty_the_building_sooner_and_a_search_that_is_killed_leaves_its_best(tmp_path):
     code = (
-        "import sys, time; from mfgjax.cli import main, resuming; keep = resuming.Saved.keep; resuming.SECONDS = 0\n"
-        "resuming.Saved.keep = lambda self, told: (keep(self, told), time.sleep(0.1))[0]; sys.exit(main())"
+        "import sys, time; from mfgjax.cli import main; from mfgjax.design import resume\n"
+        "keep = resume.SavedSearch.keep; resume.SECONDS = 0\n"
+        "resume.SavedSearch.keep = lambda self, told: (keep(self, told), time.sleep(0.1))[0]; sys.exit(main())"
     )
     arguments = [sys.executable, "-c", code, "tune", SIGNS, "--float32", "--out", str(tmp_path)]
     process = subprocess.Popen(arguments, cwd=ROOT)

@@ -22,7 +22,9 @@ LAYERS = (
     ("engine",),
     ("solve", "batch"),
     (),  # branch, games, certify, sweep, finite, design, learners, ...
-    ("io", "plot"),
+    ("io",),
+    ("design",),
+    ("plot",),
     ("sweeps",),
     ("reproduce",),
     ("cli",),
@@ -57,7 +59,8 @@ def imported_modules(path):
             yield from (alias.name.split(".")[1] for alias in node.names if alias.name.startswith("mfgjax."))
 
 
-FILES = sorted(path for path in ROOT.rglob("*.py") if path != ROOT / "__init__.py")
+PUBLIC = (ROOT / "__init__.py", ROOT / "_public.py")  # all of the library is below them
+FILES = sorted(path for path in ROOT.rglob("*.py") if path not in PUBLIC)
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))

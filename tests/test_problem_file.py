@@ -8,9 +8,9 @@ import pytest
 from documents import GONE, changed, write
 
 import mfgjax as mfg
-from mfgjax.cli.objectives import _KINDS
-from mfgjax.cli.problem import KEYS, load_problem
-from mfgjax.cli.searching import _KEYS as SEARCH_KEYS
+from mfgjax.design.problem import KEYS, load_problem
+from mfgjax.design.search_settings import KEYS as SEARCH_KEYS
+from mfgjax.design.terms import KINDS
 
 ROOT = Path(mfg.__file__).parents[1]
 
@@ -63,7 +63,7 @@ def test_a_file_with_every_key_is_read_as_it_stands(full):
     assert [term.weight for term in full.terms] == [2, 1, -1, 1, 1, 0.1]
     assert full.search.max_steps == 7 and full.search.method is not None
     assert {*VALID, "beta"} == {*KEYS} and {*VALID["search"]} == {*SEARCH_KEYS}
-    assert [term["kind"] for term in VALID["objective"]] == [*_KINDS]
+    assert [term["kind"] for term in VALID["objective"]] == [*KINDS]
 
 
 def test_what_may_change_is_what_the_file_says(full):
@@ -154,7 +154,11 @@ WRONG = [
     (("format",), "mfgjax-graph-game/1", "`format` is 'mfgjax-graph-game/1', but this version of mfgjax reads"),
     (("format",), GONE, "`format` is missing, but every problem file needs it, as in `format = "),
     (("game",), GONE, "`game` is missing"),
-    (("game",), "resource-alocation", "`game` is 'resource-alocation', but there is no such file, and the ready-made"),
+    (
+        ("game",),
+        "resource-alocation",
+        "`game` is 'resource-alocation', but there is no such file; did you mean 'resource-allocation'?",
+    ),
     (("game",), "nosuch.toml", "nosuch.toml`: there is no such file"),
     (("game",), 3, "`game` is 3, but a name must be a string"),
     (("gane",), "x", "`gane` is 'x', but there is no such key; did you mean 'game'?"),
@@ -230,7 +234,7 @@ def test_a_document_explains_every_key_and_its_example_is_read(tmp_path):
     text = (ROOT / "docs" / "problem-file.md").read_text(encoding="utf-8")
     for key in (*KEYS, *SEARCH_KEYS, "shared", "lower", "upper", "start", "states", "times", "over", "smoothing"):
         assert f"`{key}`" in text, key
-    for kind in _KINDS:
+    for kind in KINDS:
         assert f'`"{kind}"`' in text, kind
     example = text.split("```toml\n")[1].split("```")[0]
     (tmp_path / "evacuation.toml").write_bytes((ROOT / "examples" / "evacuation.toml").read_bytes())

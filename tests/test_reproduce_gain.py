@@ -10,7 +10,6 @@ import pytest
 from commands import PAPER, PNG
 
 from mfgjax import reproduce
-from mfgjax.cli import reproducing
 
 run = partial(commands.run, "reproduce")
 
@@ -36,7 +35,7 @@ def test_figure_3_has_the_known_slopes(small_figure):
 
 
 def test_the_command_writes_figure_3_with_its_numbers(small_figure, tmp_path, monkeypatch):
-    monkeypatch.setattr(reproducing.reproduce, "populations", lambda preset, report: small_figure)
+    monkeypatch.setattr(reproduce, "populations", lambda preset, report: small_figure)
     status, out, err = run(PAPER, "--figure", "3", "--out", str(tmp_path))
     assert (status, err) == (0, "")
     assert {path.name for path in tmp_path.iterdir()} == {"fig3.png", "fig3.csv", "fig3.json"}

@@ -1,6 +1,5 @@
 """The reference of the command line, written from the commands themselves."""
 
-import enum
 import re
 from pathlib import Path
 from typing import Any
@@ -41,17 +40,14 @@ def _value(parameter: Any) -> str:
         return ""
     if parameter.metavar:
         return f" {parameter.metavar}"
-    kind = getattr(getattr(parameter, "type_descriptor", None), "annotation", None)  # of typer's own options
-    if isinstance(kind, type) and issubclass(kind, enum.Enum):
-        return " " + "|".join(str(choice.value) for choice in kind)
     return " VALUE"
 
 
 def _default(parameter: Any) -> str:
     default = parameter.default
-    if default is None or parameter.is_flag or parameter.required:
+    if default in (None, []) or parameter.is_flag or parameter.required:
         return ""
-    return f" Default: `{getattr(default, 'value', default)}`."
+    return f" Default: `{default}`."
 
 
 def _plain(text: str) -> str:

@@ -8,6 +8,7 @@ import equinox as eqx
 import numpy as np
 from jax.core import Tracer
 
+from .._names import did_you_mean
 from .._typing import Array, Int
 from .contraction import Chain
 from .lipschitz import Lipschitz
@@ -79,8 +80,8 @@ class Report(eqx.Module):
         for certificate in self.certificates:
             if certificate.name == name:
                 return certificate
-        names = ", ".join(certificate.name for certificate in self.certificates)
-        raise KeyError(f"there is no certificate {name!r}; there are {names}")
+        names = (certificate.name for certificate in self.certificates)
+        raise KeyError(f"there is no certificate {name!r}{did_you_mean(name, names)}")
 
     @property
     def unique(self) -> Int[Array, "*batch"]:

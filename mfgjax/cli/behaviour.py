@@ -1,78 +1,63 @@
 """How agents act and by which method their equilibrium is found, from the options that say so."""
 
+from __future__ import annotations
+
+import functools
 import json
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .. import games
-from ..games import GameFile
-from ..kernels import MovesKernel
-from ..responses import AbstractResponse, Boltzmann, EntropyRegularized, EpsilonGreedy, Greedy, Trembling
-from ..solvers import (
-    AbstractSolver,
-    Anderson,
-    Auto,
-    Continuation,
-    Lagged,
-    MirrorDescent,
-    Newton,
-    Picard,
-    StationaryLaw,
-)
-from . import catalogue
+import mfgjax as mfg
 
-_METHODS = {
-    "auto": Auto,
-    "anderson": Anderson,
-    "newton": Newton,
-    "mirror-descent": MirrorDescent,
-    "continuation": Continuation,
+from .._names import did_you_mean, is_ready_made
+from .options import GameAndResponse
+
+if TYPE_CHECKING:
+    from ..games import GameFile
+
+TREMBLING = {"trembling": "Trembling", "epsilon-greedy": "EpsilonGreedy"}
+TEMPERED = {"entropy": "EntropyRegularized", "boltzmann": "Boltzmann"}
+_SOLVERS = {
+    "auto": "Auto",
+    "picard": "Picard",
+    "anderson": "Anderson",
+    "newton": "Newton",
+    "mirror-descent": "MirrorDescent",
+    "continuation": "Continuation",
+    "lagged": "Lagged",
+    "stationary-law": "StationaryLaw",
 }
-_DAMPED = {"lagged": Lagged, "stationary-law": StationaryLaw}
-TREMBLING = {"trembling": Trembling, "epsilon-greedy": EpsilonGreedy}
-TEMPERED = {"entropy": EntropyRegularized, "boltzmann": Boltzmann}
-_TAKES = {
-    "greedy": (),
-    **dict.fromkeys(TREMBLING, ("epsilon",)),
-    **dict.fromkeys(TEMPERED, ("beta", "reference")),
-}
+_DAMPED = ("picard", "lagged", "stationary-law")
 _WHY_NOT = {
     "beta": "which has no temperature",
     "reference": "which is not drawn to a policy",
     "epsilon": "which does not tremble",
 }
+_REFERENCES = ("uniform", "paper", "file")
 
 
-class RequestOfResponse(Protocol):
-    """What requests of several commands have in common: the game and how agents act in it."""
-
-    @property
-    def game(self) -> str: ...
-
-    @property
-    def beta(self) -> float | None: ...
-
-    @property
-    def epsilon(self) -> float | None: ...
-
-    @property
-    def reference(self) -> str | None: ...
-
-    @property
-    def response(self) -> str: ...
+def response_class(name: str) -> Any:
+    """Return the class of a response by the name that the command line has for it."""
+    return getattr(mfg, (TREMBLING | TEMPERED | {"greedy": "Greedy"})[name])
 
 
-def response_of(request: RequestOfResponse, loaded: GameFile) -> AbstractResponse:
-    """Return how agents act; options that do not apply to it are refused."""
-    check_options(request)
-    if request.response in TREMBLING:
-        return TREMBLING[request.response](_needed(request.response, "epsilon", request.epsilon, "a number in [0, 1)"))
-    if request.response in TEMPERED:
-        beta = _needed(request.response, "beta", request.beta, "a number > 0")
-        return TEMPERED[request.response](beta, reference_of(request.reference, request.game, loaded))
-    return Greedy()
+def response_of(options: GameAndResponse, loaded: GameFile) -> mfg.AbstractResponse:
+    """Return how agents act, in the precision of the game; options that do not apply to it are refused."""
+    from ..engine import fit_response
+
+    check_options(options)
+    name = options.response
+    if name in TREMBLING:
+        response = response_class(name)(_needed(name, "epsilon", options.epsilon, "a number in [0, 1)"))
+    elif name in TEMPERED:
+        beta = _needed(name, "beta", options.beta, "a number > 0")
+        response = response_class(name)(beta, reference_of(options.reference, options.game, loaded))
+    else:
+        response = mfg.Greedy()
+    return fit_response(loaded.game, response)
 
 
 def _needed(response: str, option: str, value: Any, what: str) -> Any:
@@ -81,32 +66,41 @@ def _needed(response: str, option: str, value: Any, what: str) -> Any:
     return value
 
 
-def check_options(request: Any) -> None:
+@functools.cache
+def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function of the library as one program, which takes less time than its parts one after another."""
+    import equinox as eqx
+
+    return eqx.filter_jit(function)
+
+
+def check_options(options: Any) -> None:
     """Refuse the options of other responses, such as a temperature for the greedy one."""
+    name = options.response
+    applies = ("epsilon",) if name in TREMBLING else ("beta", "reference") if name in TEMPERED else ()
     for option, why in _WHY_NOT.items():
-        value = getattr(request, option)
-        if value is not None and option not in _TAKES[request.response]:
-            raise ValueError(f"`--{option} {value}` does not apply to `--response {request.response}`, {why}.")
+        value = getattr(options, option)
+        if value is not None and option not in applies:
+            raise ValueError(f"`--{option} {value}` does not apply to `--response {name}`, {why}.")
 
 
-def behaviour_of(response: str, beta: float | None, epsilon: float | None) -> str:
-    """Return how agents act in words, as for a title."""
-    numbers = {"β": beta, "ε": epsilon}
-    return ", ".join([response, *(f"{symbol} = {x:g}" for symbol, x in numbers.items() if x is not None)])
+def behaviour_of(request: Any) -> str:
+    """Return how agents act in words, as for a title, from options or what is kept of them."""
+    kept = request if isinstance(request, dict) else vars(request)
+    numbers = {"β": kept["beta"], "ε": kept["epsilon"]}
+    return ", ".join([kept["response"], *(f"{symbol} = {x:g}" for symbol, x in numbers.items() if x is not None)])
 
 
-def solver_of(name: str, damping: float | None, averaging: str | None, atol: float | None) -> AbstractSolver:
+def solver_of(name: str, damping: float | None, averaging: str | None, atol: float | None) -> Any:
     """Return the solver that is asked for; options that do not apply to it are refused."""
-    if name == "picard":
-        return Picard(1.0 if damping is None else damping, averaging, atol=atol)
-    if averaging is not None:
+    solver = getattr(mfg, _SOLVERS[name])
+    if averaging is not None and name != "picard":
         raise ValueError(f"`--averaging {averaging}` applies to `--solver picard` only, not to `--solver {name}`.")
-    if name in _DAMPED:
-        return _DAMPED[name](1.0 if damping is None else damping, atol=atol)
-    if damping is not None:
-        damped = ", ".join(["picard", *_DAMPED])
+    if damping is not None and name not in _DAMPED:
+        damped = ", ".join(_DAMPED)
         raise ValueError(f"`--damping {damping}` applies to `--solver` {damped} only, not to `--solver {name}`.")
-    return _METHODS[name](atol=atol)
+    share = () if name not in _DAMPED else (1.0 if damping is None else damping,)
+    return solver(*share, atol=atol) if averaging is None else solver(*share, averaging, atol=atol)
 
 
 def reference_of(wanted: str | None, named: str, loaded: GameFile) -> Any:
@@ -124,8 +118,8 @@ def reference_of(wanted: str | None, named: str, loaded: GameFile) -> Any:
         return loaded.reference
     if wanted == "uniform":
         return None
-    if wanted in ("paper", "file"):
-        if loaded.reference is None or catalogue.is_ready_made(named) != (wanted == "paper"):
+    if wanted in _REFERENCES:
+        if loaded.reference is None or is_ready_made(named) != (wanted == "paper"):
             raise ValueError(f"`--reference {wanted}`: {named} has no such reference policy.")
         return loaded.reference
     return read_policy("reference", wanted, named, loaded, "uniform, paper, file or the path of a JSON file")
@@ -147,7 +141,8 @@ def read_policy(option: str, path: str, named: str, loaded: GameFile, what: str)
     try:
         content = json.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise ValueError(f"`--{option}` must be {what}; got {path!r}, and there is no such file.") from None
+        which = did_you_mean(path, _REFERENCES if option == "reference" else (), ".")
+        raise ValueError(f"`--{option}` must be {what}; got {path!r}, and there is no such file{which}") from None
     except OSError as error:
         raise ValueError(f"`--{option} {path}` cannot be read: {error.strerror}.") from error
     except ValueError as error:  # no JSON, or no UTF-8
@@ -158,7 +153,7 @@ def read_policy(option: str, path: str, named: str, loaded: GameFile, what: str)
     for node, row in (pair for one in by_time for pair in one.items()):
         if not isinstance(row, dict):
             raise ValueError(f"`{option}[{node!r}]` must be probabilities by node; got {json.dumps(row)[:40]}.")
-    if not isinstance(loaded.game.kernel, MovesKernel):
+    if not isinstance(loaded.game.kernel, mfg.MovesKernel):
         raise ValueError(f"`--{option} {path}` names nodes, but {named} is no game on a graph.")
-    tables = [games.policy_on_edges(loaded.game, one, name=option) for one in by_time]
+    tables = [mfg.games.policy_on_edges(loaded.game, one, name=option) for one in by_time]
     return tables[0] if content is by_time[0] else np.stack(tables)

@@ -2,26 +2,12 @@
 
 from pathlib import Path
 
-NAMES = (
-    "resource_allocation",
-    "ring_crowd",
-    "grid_crowd",
-    "random_dense",
-    "coordination",
-    "left_right",
-    "infection_spread",
-    "infection_tipping",
-    "mturk",
-)
-"""The ready-made games, as `mfgjax.games` has them."""
-
-LEARNERS = ("tmfq", "gmbl", "online-tmfq", "iql", "mfq")
-"""The learners, as `mfgjax learn` names them."""
+from .._names import GAMES, LEARNERS
 
 
 def games(incomplete: str) -> list[str]:
     """Return names of games, and the files of games and folders next to what is typed."""
-    names = NAMES if "_" in incomplete else [name.replace("_", "-") for name in NAMES]
+    names = GAMES if "_" in incomplete else [name.replace("_", "-") for name in GAMES]
     return [name for name in names if name.startswith(incomplete)] + _files(incomplete, (".toml", ".nc"))
 
 

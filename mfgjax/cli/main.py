@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Sequence
+from difflib import get_close_matches
 
 import typer
 
@@ -47,6 +48,8 @@ def _run(arguments: list[str] | None) -> int:
         raise
     except _UsageError as error:
         problem = error.format_message().replace("Value error, ", "")  # pyright: ignore[reportAttributeAccessIssue]
+        if nearest := getattr(error, "possibilities", None):  # of an option
+            problem = f"{problem.split(' (')[0]}; did you mean {get_close_matches(problem, nearest, 1, 0)[0]}?"
     except Interrupted as error:
         _say(str(error))
         return INTERRUPTED
@@ -71,4 +74,4 @@ def _run(arguments: list[str] | None) -> int:
 
 def _say(sentence: str) -> None:
     line = " ".join(sentence.split())
-    print(f"mfgjax: {line}" + ("" if line.endswith((".", ")")) else "."), file=sys.stderr, flush=True)
+    print(f"mfgjax: {line}" + ("" if line.endswith((".", ")", "?")) else "."), file=sys.stderr, flush=True)

@@ -1,162 +1,142 @@
-"""Arguments and options that commands share, and the values that they take."""
+"""How a dataclass becomes a command, and the arguments and options that commands share."""
 
-from enum import StrEnum
-from typing import Annotated, Any
+from __future__ import annotations
+
+import copy
+import inspect
+import re
+import types
+from collections.abc import Callable
+from dataclasses import MISSING, Field, dataclass, field, fields
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 import typer
+from typer.models import ParameterInfo
 
+from .._names import did_you_mean
 from . import completion
+from .command import OUTPUT
 
+_LAST = ("solver", "damping", "averaging", "atol", "max_steps", *OUTPUT)  # in every help
+_NUMBERS = {float: "a number", int: "a whole number"}
 
-class Response(StrEnum):
-    """Values of `--response`."""
-
-    entropy = "entropy"
-    boltzmann = "boltzmann"
-    greedy = "greedy"
-    trembling = "trembling"
-    epsilon_greedy = "epsilon-greedy"
-
-
-class TremblingResponse(StrEnum):
-    """Values of `--response` where agents learn."""
-
-    trembling = "trembling"
-    epsilon_greedy = "epsilon-greedy"
-
-
-class Memory(StrEnum):
-    """Values of `--memory`."""
-
-    running = "running"
-    reset = "reset"
-
-
-class Tie(StrEnum):
-    """Values of `--tie`."""
-
-    smallest = "smallest"
-    largest = "largest"
-
-
-class Start(StrEnum):
-    """Values of `--start`."""
-
-    game = "game"
-    lowest = "lowest"
-    highest = "highest"
-    least = "least"
-    greatest = "greatest"
-
-
-class Solver(StrEnum):
-    """Values of `--solver`."""
-
-    auto = "auto"
-    picard = "picard"
-    anderson = "anderson"
-    newton = "newton"
-    mirror_descent = "mirror-descent"
-    continuation = "continuation"
-    lagged = "lagged"
-    stationary_law = "stationary-law"
-
-
-class Averaging(StrEnum):
-    """Values of `--averaging`."""
-
-    uniform = "uniform"
-    linear = "linear"
-
-
-class Preset(StrEnum):
-    """Values of `--preset`."""
-
-    paper = "paper"
-    author_code = "author-code"
-
-
-class Figure(StrEnum):
-    """Values of `--figure`."""
-
-    three = "3"
-
-
-class Example(StrEnum):
-    """What can be reproduced."""
-
-    resource_allocation = "resource-allocation"
-    infection_spread = "infection-spread"
-    mturk = "mturk"
-
-
-def number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        raise typer.BadParameter(f"{text!r} is not a number.") from None
-
-
-def whole_number(text: str) -> int:
-    try:
-        return int(text)
-    except ValueError:
-        raise typer.BadParameter(f"{text!r} is not a whole number.") from None
-
-
-def refuse_options(command: str, **options: Any) -> None:
-    """Refuse options that were given to a command that has no use for them."""
-    for name, value in options.items():
-        if value is not None:
-            raise ValueError(f"`--{name} {value}` does not apply to `mfgjax {command}`.")
-
-
-def real(what: str) -> Any:
-    return typer.Option(parser=number, metavar="NUMBER", help=what)
-
-
-def whole(what: str) -> Any:
-    return typer.Option(parser=whole_number, metavar="NUMBER", help=what)
-
-
-# what commands share
-GameName = Annotated[
-    str,
-    typer.Argument(
-        help="Name of a ready-made game ([b]mfgjax list[/b]), or a file: TOML or netCDF.",
-        show_default=False,
-        autocompletion=completion.games,
-    ),
+GameName = Annotated[str, typer.Argument(metavar="GAME", show_default=False, autocompletion=completion.games)]
+Settings = Annotated[list[str], typer.Option("--set", metavar="KEY=VALUE")]
+ResponseName = Literal["entropy", "boltzmann", "greedy", "trembling", "epsilon-greedy"]
+SolverName = Literal[
+    "auto", "picard", "anderson", "newton", "mirror-descent", "continuation", "lagged", "stationary-law"
 ]
-BetaOption = Annotated[
-    float | None, real("Inverse temperature, > 0, in 1/reward: small plays the reference, large is near greedy.")
-]
-EpsilonOption = Annotated[
-    float | None,
-    real("Probability that a trembling hand does something else, in \\[0, 1); for trembling and epsilon-greedy."),
-]
-ReferenceOption = Annotated[
-    str | None,
-    typer.Option(
-        metavar="uniform|paper|file|PATH",
-        help="Policy that agents are drawn to: uniform; the paper's (of its example); that in the game's file; or "
-        "a JSON file, either {node: {next node: probability}} or one row of probabilities for each state, or a list of "
-        "these, one for each time. "
-        "[dim]Default: the game's own if it has one, else uniform.[/dim]",
-    ),
-]
-ResponseOption = Annotated[Response, typer.Option(help="How agents act.")]
-SolverOption = Annotated[Solver, typer.Option(help="The method; auto needs no tuning.")]
-AveragingOption = Annotated[
-    Averaging | None, typer.Option(help="Average all steps (fictitious play); for picard only.")
-]
-ToleranceOption = Annotated[float | None, real("Tolerance on the residual, for greedy on the exploitability.")]
-StepsOption = Annotated[
-    int | None, typer.Option(parser=whole_number, metavar="NUMBER", help="Most steps of the method.")
-]
-SettingsOption = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Parameter of a ready-made game; may be repeated."),
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
-SingleOption = Annotated[bool, typer.Option("--float32", help="Compute in single precision.")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class GameAndResponse:
+    """Which game, and how agents act in it.
+
+    Args:
+      game: Name of a ready-made game ([b]mfgjax list[/b]), or a file: TOML or netCDF.
+      beta: Inverse temperature, > 0, in 1/reward: small plays the reference, large is near greedy.
+      epsilon: Probability that a trembling hand does something else, in \\[0, 1); for trembling and epsilon-greedy.
+      reference: Policy that agents are drawn to: uniform; the paper's (of its example); that in the game's file; or a
+        JSON file, either {node: {next node: probability}} or one row of probabilities for each state, or a list of
+        these, one for each time. [dim]Default: the game's own if it has one, else uniform.[/dim]
+      response: How agents act.
+      settings: Parameter of a ready-made game; may be repeated.
+    """
+
+    game: GameName
+    beta: float | None = None
+    epsilon: float | None = None
+    reference: Annotated[str | None, "uniform|paper|file|PATH"] = None
+    response: ResponseName = "entropy"
+    settings: Settings = field(default_factory=list)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Method:
+    """By which method an equilibrium is sought.
+
+    Args:
+      solver: The method; auto needs no tuning.
+      averaging: Average all steps (fictitious play); for picard only.
+      atol: Tolerance on the residual, for greedy on the exploitability.
+      max_steps: Most steps of the method.
+    """
+
+    solver: SolverName = "auto"
+    averaging: Literal["uniform", "linear"] | None = None
+    atol: float | None = None
+    max_steps: int | None = None
+
+
+def function_of(command: Any) -> Callable[..., int]:
+    """Return a command as the function that typer takes.
+
+    The fields of the dataclass are the parameters. What is said of them under "Args" in docstrings is their help; what
+    stands before it is that of the command. The type says which values there are, and an annotation how they are
+    named: a text such as "RANGE", or an argument or option of typer.
+    """
+
+    def run(**options: Any) -> int:
+        return command(**options).run()
+
+    helps = _documented(GameAndResponse.__doc__ or "")  # some commands have a few of its options alone
+    for parent in reversed(command.__mro__):
+        helps |= _documented(parent.__doc__ or "")
+    hints = get_type_hints(command, include_extras=True)
+    ordered = sorted(fields(command), key=lambda field: field.name in _LAST and 1 + _LAST.index(field.name))
+    parameters = [_parameter(field, hints[field.name], helps[field.name]) for field in ordered]
+    run.__signature__ = inspect.Signature(parameters)  # pyright: ignore[reportFunctionMemberAccess]
+    run.__doc__ = inspect.cleandoc(command.__doc__).partition("\n\nArgs:\n")[0]
+    return run
+
+
+def _documented(docstring: str) -> dict[str, str]:
+    """Return what a docstring says of each argument."""
+    arguments = inspect.cleandoc(docstring).partition("Args:\n")[2]
+    found = re.findall(r"^  (\w+): (.+?)(?=^  \w|\Z)", arguments, flags=re.MULTILINE | re.DOTALL)
+    return {name: " ".join(text.split()) for name, text in found}
+
+
+def _parameter(field: Field, hint: Any, help: str) -> inspect.Parameter:
+    """Return a field as the parameter of a function, annotated for typer."""
+    hint, extra = get_args(hint)[:2] if get_origin(hint) is Annotated else (hint, None)
+    kind = next(one for one in get_args(hint) if one is not types.NoneType) if type(None) in get_args(hint) else hint
+    names = ["--" + field.name.replace("_", "-")] if kind is bool else []
+    info = copy.copy(extra) if isinstance(extra, ParameterInfo) else typer.Option(*names, metavar=extra)
+    info.help = help
+    if get_origin(kind) is Literal:
+        words, hint = get_args(kind), str | None
+        info.parser, info.autocompletion = _one_of(words), _begun(words)
+        info.metavar = info.metavar or "|".join(words)
+    elif kind in _NUMBERS:
+        info.parser, info.metavar = _number(kind), "NUMBER"
+    elif kind is Path:
+        info.metavar = info.metavar or "DIR"
+    default = field.default_factory() if field.default_factory is not MISSING else field.default
+    default = inspect.Parameter.empty if default is MISSING else default
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    return inspect.Parameter(field.name, keyword, default=default, annotation=Annotated[hint, info])
+
+
+def _number(kind: Callable[[str], Any]) -> Callable[[str], Any]:
+    def parse(text: str) -> Any:
+        try:
+            return kind(text)
+        except ValueError:
+            raise typer.BadParameter(f"{text!r} is not {_NUMBERS[kind]}.") from None
+
+    return parse
+
+
+def _one_of(words: tuple[str, ...]) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if text not in words:
+            raise typer.BadParameter(f"{text!r} is not one of {', '.join(words)}{did_you_mean(text, words, '.')}")
+        return text
+
+    return parse
+
+
+def _begun(words: tuple[str, ...]) -> Callable[[str], list[str]]:
+    return lambda incomplete: [word for word in words if word.startswith(incomplete)]

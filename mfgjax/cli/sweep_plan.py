@@ -1,5 +1,7 @@
 """What the command `sweep` is to compute: the games, how agents act in them, and what differs between lanes."""
 
+from __future__ import annotations
+
 import functools
 import math
 import os
@@ -7,40 +9,21 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ..engine.parameters import AnyGame
-from ..games import GameFile
-from ..responses import AbstractResponse, Greedy
-from ..solvers import AbstractSolver
-from ..sweeps.outputs import KNOWN, check_output, parse_outputs
-from . import catalogue
-from .behaviour import TEMPERED, TREMBLING, check_options, reference_of, solver_of
-from .solving import check_size
+import mfgjax as mfg
+
+from .._names import did_you_mean, is_ready_made
+from . import catalogue, ranges
+from .behaviour import TEMPERED, TREMBLING, check_options, reference_of, response_class, solver_of
+
+if TYPE_CHECKING:
+    from ..engine.parameters import AnyGame
+    from ..games import GameFile
+    from .sweep import Sweep
 
 _CHUNKS, _LEAST_CHUNK = 64, 1024  # signs of progress, unless that makes chunks smaller than this
 _CHUNK_BYTES = 2**27
-
-
-@dataclass(frozen=True)
-class SweepRequest:
-    """What is to be swept and how, as on the command line."""
-
-    game: str
-    beta: str | None
-    epsilon: str | None
-    reference: str | None
-    response: str
-    solver: str
-    damping: str | None
-    averaging: str | None
-    atol: float | None
-    max_steps: int | None
-    settings: tuple[str, ...]
-    outputs: str | None
-    warm_start: bool
-    block: int | None
-    chunk: int | None
 
 
 @dataclass(frozen=True)
@@ -50,13 +33,14 @@ class SweepPlan:
     name: str
     first: AnyGame
     builder: Callable[..., AnyGame]
-    response: AbstractResponse
-    solver: AbstractSolver
+    response: mfg.AbstractResponse
+    solver: Any
     axes: dict[str, Any]
     outputs: tuple[str, ...]
 
     @property
     def num_lanes(self) -> int:
+        """The number of combinations of values."""
         return math.prod(map(len, self.axes.values()))
 
     @property
@@ -77,6 +61,8 @@ class SweepPlan:
     @property
     def bytes_of_lane(self) -> int:
         """What is kept of one lane."""
+        from ..sweeps.outputs import parse_outputs
+
         game = self.first
         sizes = {"time": game.horizon + 1, "state": game.num_states, "action": game.num_actions}
         kept = [math.prod(sizes[d] for d in output.dims or ()) for output in parse_outputs(self.outputs, game)]
@@ -84,20 +70,16 @@ class SweepPlan:
 
     @property
     def chunk(self) -> int:
+        """Lanes between two signs of progress: of large games fewer, as their policies must fit in memory."""
         game = self.first
         policy = (game.horizon + 1) * game.num_states * game.num_actions * game.dtype.itemsize
         most = _CHUNK_BYTES // (self.bytes_of_lane + 4 * policy)
         return max(1, min(most, max(_LEAST_CHUNK, -(-self.num_lanes // _CHUNKS))))
 
 
-def make_plan(request: SweepRequest, saved: bool) -> SweepPlan:
-    """Return what is to be computed, refused if options do not go together.
-
-    Args:
-      request: what the command line says.
-      saved: whether the sweep is written to disk, where more is kept.
-    """
-    damping = [] if request.damping is None else catalogue.numbers(f"--damping {request.damping}", request.damping)
+def make_plan(request: Sweep) -> SweepPlan:
+    """Return what is to be computed, refused if options do not go together."""
+    damping = [] if request.damping is None else ranges.numbers(f"--damping {request.damping}", request.damping)
     # averaging does not go with damping below 1
     solver = solver_of(request.solver, min(damping, default=None), request.averaging, request.atol)
     loaded, builder, swept = _games(request)
@@ -105,14 +87,14 @@ def make_plan(request: SweepRequest, saved: bool) -> SweepPlan:
     check_options(request)
     betas, epsilons = (_numbers(request, name) for name in ("beta", "epsilon"))
     if request.response in TREMBLING:
-        response = TREMBLING[request.response](epsilons[0])
+        response = response_class(request.response)(epsilons[0])
     elif request.response in TEMPERED:
-        kind = TEMPERED[request.response]
+        kind = response_class(request.response)
         response = kind(betas[0], loaded.reference if request.reference is None else None)
         if request.reference is not None:  # a policy that has two names in the library
             axes["reference" if request.response == "entropy" else "prior"] = _references(request, loaded)
     else:
-        response = Greedy()
+        response = mfg.Greedy()
         if request.warm_start:
             raise ValueError("`--warm-start` goes along beta or epsilon, which `--response greedy` does not have.")
     axes |= swept
@@ -123,50 +105,51 @@ def make_plan(request: SweepRequest, saved: bool) -> SweepPlan:
             axes[name] = values  # last: neighbours take about as many steps
     if not axes:
         raise ValueError("There is nothing to sweep: give `--set KEY=RANGE`, or `--damping RANGE` with picard.")
-    outputs = _outputs(request.outputs, saved, loaded.game)
+    outputs = _outputs(request.outputs, request.out is not None, loaded.game)
     return SweepPlan(loaded.name, loaded.game, builder, response, solver, axes, outputs)
 
 
-def _numbers(request: SweepRequest, name: str) -> list[float]:
+def _numbers(request: Sweep, name: str) -> list[float]:
     """Return the values of β or ε, refused if the response needs them and there are none."""
     text = getattr(request, name)
     if text is not None:
-        return list(catalogue.numbers(f"--{name} {text}", text))
+        return list(ranges.numbers(f"--{name} {text}", text))
     if request.response in (TEMPERED if name == "beta" else TREMBLING):
-        raise ValueError(f"`--response {request.response}` needs `--{name}`: {catalogue.RANGE}.")
+        raise ValueError(f"`--response {request.response}` needs `--{name}`: {ranges.RANGE}.")
     return []
 
 
-def _games(request: SweepRequest) -> tuple[GameFile, Callable[..., AnyGame], dict[str, list[Any]]]:
+def _games(request: Sweep) -> tuple[GameFile, Callable[..., AnyGame], dict[str, list[Any]]]:
     """Return the game of the first values, the builder of all, and what of its parameters is swept."""
-    if not catalogue.is_ready_made(request.game):
+    from .. import _checks
+    from ..games.ready_made import builder
+
+    if not is_ready_made(request.game):
         loaded = catalogue.load(request.game, request.settings)
-        check_size(loaded.name, loaded.game)
 
         def read() -> AnyGame:
             return loaded.game
 
         read.__name__ = loaded.name
         return loaded, read, {}
-    values = catalogue.ranges(request.game, request.settings)
+    values = ranges.values_of_settings(request.game, request.settings)
     swept = {key: options for key, options in values.items() if len(options) > 1}
     fixed = {key: options[0] for key, options in values.items() if key not in swept}
     loaded = catalogue.build(request.game, {key: options[0] for key, options in values.items()})
-    check_size(loaded.name, loaded.game)
-    original = catalogue.builder(loaded.name)
+    original = builder(loaded.name)
 
     @functools.wraps(original)
     def built(**chosen: Any) -> AnyGame:
         game = original(**fixed, **chosen)
-        check_size(loaded.name, game)
+        _checks.policy_can_be_solved(loaded.name, game)
         return game
 
     return loaded, built, swept
 
 
-def _references(request: SweepRequest, loaded: GameFile) -> dict[str, Any]:
+def _references(request: Sweep, loaded: GameFile) -> dict[str, Any]:
     names = [name.strip() for name in str(request.reference).split(",")]
-    catalogue.different(f"--reference {request.reference}", names)
+    ranges.different(f"--reference {request.reference}", names)
     return {name: reference_of(name, request.game, loaded) for name in names}
 
 
@@ -180,13 +163,16 @@ def shown_of(game: AnyGame) -> dict[str, str]:
 
 def _outputs(text: str | None, saved: bool, game: AnyGame) -> tuple[str, ...]:
     """Return what is kept: what the table shows, and more where it can be looked at later."""
+    from ..sweeps.outputs import KNOWN, check_output
+
     shown = shown_of(game)
     if text is None:
         return tuple(dict.fromkeys([*shown, "exploitability", *(["mean_field", "policy"] if saved else [])]))
     names = [name.strip().replace("-", "_") for name in text.split(",")]
     for name in names:
         if name not in KNOWN:
-            raise ValueError(f"`--outputs` has {name!r}, but the outputs are {', '.join(KNOWN)}.")
+            which = did_you_mean(name, KNOWN, f", but the outputs are {', '.join(KNOWN)}.")
+            raise ValueError(f"`--outputs` has {name!r}{which}")
         check_output("--outputs", name, game)
     return tuple(dict.fromkeys([*shown, *names]))
 

@@ -12,6 +12,8 @@ from .objectives import Occupancy as Occupancy
 from .objectives import ReferenceChange as ReferenceChange
 from .objectives import TargetFlow as TargetFlow
 from .objectives import TargetLaw as TargetLaw
+from .problem import DesignProblem as DesignProblem
+from .problem import load_problem as load_problem
 from .sensitivity import Sensitivity as Sensitivity
 from .sensitivity import sensitivity as sensitivity
 from .trade_off import TradeOff as TradeOff

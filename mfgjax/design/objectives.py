@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .. import _checks
+from .._names import did_you_mean
 from .._simplex import log_normalize, log_ratio, safe_log
 from .._typing import Array, ArrayLike, Scalar
 from ..equilibrium import Equilibrium
@@ -247,5 +248,6 @@ def _law_at(game: FiniteHorizonGame, equilibrium: Equilibrium, time: int) -> Arr
 def _place(game: FiniteHorizonGame, name: str, field: str) -> int:
     if name not in game.state_labels:
         known = ", ".join(map(repr, game.state_labels[:12]))
-        raise ValueError(f"`{field}` has the state {name!r}, but the states are {known}.")
+        which = did_you_mean(name, game.state_labels, f", but the states are {known}.")
+        raise ValueError(f"`{field}` has the state {name!r}{which}")
     return game.state_labels.index(name)

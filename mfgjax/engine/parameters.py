@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .. import _checks
+from .._names import did_you_mean
 from .._simplex import log_normalize, safe_log
 from .._traced import named_path
 from .._typing import Array, ArrayLike
@@ -189,7 +190,7 @@ def find(triple: Triple, name: str) -> tuple[int, str, str]:
     hint = ""
     if name.startswith(("reward.", "kernel.")):
         hint = " Fields of a module count if they are arrays or floating numbers: 2.0, not 2."
-    raise ValueError(f"There is no array {name!r} in game, response or solver; there are {', '.join(names)}.{hint}")
+    raise ValueError(f"There is no array {name!r} in game, response or solver{did_you_mean(name, names)}{hint}")
 
 
 def _log_policies(game: AnyGame, name: str, kind: str, table: Any) -> Array:

@@ -2,12 +2,11 @@
 
 import hashlib
 import os
-import secrets
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import xarray as xr
+
+from .._files import written_whole
 
 # HDF5 ignores what stands behind its own end. It is no match for damage: some of it goes unnoticed, some ends
 # in a segmentation fault, so files are sealed with a checksum that is looked at first.
@@ -22,22 +21,11 @@ def write(path: Path, dataset: xr.Dataset) -> None:
     """Write a dataset; a file of that name is replaced, or stays as it is if this fails."""
     if not path.parent.is_dir():
         raise FileNotFoundError(f"`path` is {path}, but there is no folder {path.parent}.")
-    with _whole(path) as partial:
+    with written_whole(path) as partial:
         dataset.to_netcdf(partial, engine="netcdf4", format="NETCDF4")
         with partial.open("rb+") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
             file.write(_SEAL + digest.encode())
-
-
-@contextmanager
-def _whole(path: Path) -> Iterator[Path]:
-    """Yield a name in the same folder; what is written there takes the name `path`, or goes on failure."""
-    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
-    try:
-        yield partial
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def read(path: Path) -> xr.Dataset:

@@ -2,7 +2,6 @@
 
 import json
 import os
-import secrets
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .. import _checks
+from .._files import written_whole
 from .._version import __version__
 from ..model import StationaryGame
 from ..responses import AbstractTrembling
@@ -39,13 +39,8 @@ def save_run(path: str | os.PathLike, run: Run, note: Mapping[str, Any] | None =
     path, header = Path(path), {"format": FORMAT, "mfgjax_version": __version__}
     header |= {"num_steps": run.num_steps, "seed": run.seed, "note": dict(note or {})}
     leaves: dict[str, Any] = {f"state_{i}": np.asarray(leaf) for i, leaf in enumerate(jax.tree.leaves(run.state))}
-    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
-    try:
-        with partial.open("wb") as file:
-            np.savez(file, header=np.array(json.dumps(header)), laws=run.laws, policy=run.policy, **leaves)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+    with written_whole(path) as partial, partial.open("wb") as file:
+        np.savez(file, header=np.array(json.dumps(header)), laws=run.laws, policy=run.policy, **leaves)
     return path
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import xarray as xr
 
 from .._largest_states import largest_states
+from .._names import did_you_mean
 from .._result import RESULTS
 from .styles import short
 
@@ -88,7 +89,8 @@ def horizontal_of(dataset: xr.Dataset, name: str | None) -> Horizontal:
         many = {key: len(set(dataset[key].values.tolist())) for key in places}
         name = max(places, key=lambda key: (many[key] > 1, key == "beta", _is_numeric(dataset, key), many[key]))
     elif name not in places:
-        raise ValueError(f"`along` is {name!r}, but the swept axes are {', '.join(map(repr, places))}.")
+        which = did_you_mean(name, places, f", but the swept axes are {', '.join(map(repr, places))}.")
+        raise ValueError(f"`along` is {name!r}{which}")
     values, ticks = dataset[name].values, None
     if not _is_numeric(dataset, name):
         kinds = list(dict.fromkeys(map(str, values)))

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from .. import _checks
+from .._names import did_you_mean
 from .._result import RESULTS
 from .._typing import Array
 from ..certify import Report, certify
@@ -120,11 +121,9 @@ def parse_outputs(outputs: Any, game: AnyGame, axes: Sequence[str] = ()) -> tupl
         elif callable(function):
             found.append(Output(name, None if dims is None else _dims(name, dims, axes), function))
         else:
-            names = ", ".join(KNOWN)
-            raise ValueError(
-                f"`outputs` has {name!r}, but the outputs are {names}; others need a function "
-                "(game, response, equilibrium) -> array."
-            )
+            others = "others need a function (game, response, equilibrium) -> array."
+            which = did_you_mean(name, KNOWN, f", but the outputs are {', '.join(KNOWN)}; {others}")
+            raise ValueError(f"`outputs` has {name!r}{which}")
     return tuple(found)
 
 

@@ -14,6 +14,7 @@ import xarray as xr
 from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
 
 from .._families import as_numpy
+from .._files import written_whole
 from .._shorten import shorten_text
 from .grid import Tile
 from .outputs import ATTRIBUTES
@@ -94,23 +95,21 @@ class Store:
             self._check(own)
             return
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        # made under another name: a folder that is there has all it needs
-        partial = self.path.with_name(f".{self.path.name}.part")
         coords = coords.assign_attrs(format=FORMAT, identity=json.dumps(own))
-        coords.to_zarr(partial, mode="w", consolidated=False, zarr_format=2)
-        group = _zarr().open_group(partial, mode="r+")
-        for name, (dims, shape, dtype) in variables.items():
-            inner = shape[len(chunk.shape) :]
-            group.create_array(
-                name,
-                shape=shape,
-                chunks=(*chunk.shape, *inner),
-                dtype=dtype,
-                fill_value=np.nan if np.issubdtype(dtype, np.floating) else _OPEN if name == _LAST else 0,
-                compressors=None,
-                attributes={"_ARRAY_DIMENSIONS": list(dims), **ATTRIBUTES.get(name, {})},
-            )
-        partial.rename(self.path)
+        with written_whole(self.path, free_name=False) as partial:
+            coords.to_zarr(partial, mode="w", consolidated=False, zarr_format=2)
+            group = _zarr().open_group(partial, mode="r+")
+            for name, (dims, shape, dtype) in variables.items():
+                inner = shape[len(chunk.shape) :]
+                group.create_array(
+                    name,
+                    shape=shape,
+                    chunks=(*chunk.shape, *inner),
+                    dtype=dtype,
+                    fill_value=np.nan if np.issubdtype(dtype, np.floating) else _OPEN if name == _LAST else 0,
+                    compressors=None,
+                    attributes={"_ARRAY_DIMENSIONS": list(dims), **ATTRIBUTES.get(name, {})},
+                )
 
     def _check(self, own: Mapping[str, str]) -> None:
         found = None

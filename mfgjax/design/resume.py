@@ -1,19 +1,24 @@
 """The best design so far in a file, from which a search goes on that was killed."""
 
 import json
-import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import reduce
+from operator import add
 from pathlib import Path
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..design import Variable
-from .output import finite, json_of
-from .problem import Problem
+from .. import design
+from .._files import written_whole
+from ..equilibrium import Equilibrium
+from .problem import DesignProblem
+from .tune import Tuned
+from .variables import Variable
 
 SECONDS = 10.0
 """Between two times that the best design is written."""
@@ -23,7 +28,7 @@ _FREE = ("search", "name", "description")  # may change from run to run
 
 
 @dataclass(eq=False)
-class Saved:
+class SavedSearch:
     """What a search writes as it goes.
 
     Attributes:
@@ -34,7 +39,7 @@ class Saved:
     """
 
     path: Path | None
-    problem: Problem
+    problem: DesignProblem
     parameters: dict[str, Any] = field(default_factory=dict)
     earlier: list[float] = field(default_factory=list)
     _history: list[float] = field(default_factory=list)
@@ -56,17 +61,20 @@ class Saved:
             return
         content = {
             "problem": self.problem.resolved,
-            "objective": finite(value),
-            "history": [finite(x) for x in [*self.earlier, *self._history]],
+            "objective": value if np.isfinite(value) else None,
+            "history": [x if np.isfinite(x) else None for x in [*self.earlier, *self._history]],
             "parameters": {name: np.asarray(array).tolist() for name, array in parameters.items()},
         }
-        fresh = self.path.with_name(f".{self.path.name}.{os.getpid()}")
-        fresh.write_text(json_of(content) + "\n", encoding="utf-8")
-        os.replace(fresh, self.path)
+        with written_whole(self.path) as partial:
+            partial.write_text(_json_of(content) + "\n", encoding="utf-8")
         self._when = time.monotonic()
 
 
-def read_saved(saved: Saved) -> Saved:
+def _json_of(content: Mapping[str, Any]) -> str:
+    return json.dumps(content, ensure_ascii=False, indent=2, allow_nan=False)
+
+
+def read_saved(saved: SavedSearch) -> SavedSearch:
     """Return what an earlier run has left; if it has left nothing, what was given.
 
     Raises:
@@ -79,20 +87,21 @@ def read_saved(saved: Saved) -> Saved:
         content = json.loads(path.read_text(encoding="utf-8"))
         earlier, parameters, history = content["problem"], content["parameters"], content["history"]
         for key in problem.resolved:
-            now = json.loads(json_of({key: problem.resolved[key]}))[key]
+            now = json.loads(_json_of({key: problem.resolved[key]}))[key]
             if key not in _FREE and earlier[key] != now:
                 raise ValueError(
-                    f"`--resume`: {str(path)!r} is of another problem, in which `{key}` is different; give another "
-                    "`--out`, or leave `--resume` out to begin anew."
+                    f"`resume`: {str(path)!r} is of another problem, in which `{key}` is different; give another "
+                    "`out`, or leave `resume` out to begin anew."
                 )
         arrays = {name: np.asarray(parameters[name], float) for name in problem.parameters}
     except (KeyError, TypeError, AttributeError, json.JSONDecodeError, OSError) as error:
-        raise ValueError(f"`--resume`: {str(path)!r} does not hold a search of this program.") from error
-    return Saved(path, problem, arrays, [np.nan if x is None else float(x) for x in history])
+        raise ValueError(f"`resume`: {str(path)!r} does not hold a search of this program.") from error
+    return SavedSearch(path, problem, arrays, [np.nan if x is None else float(x) for x in history])
 
 
-def parameters_from(problem: Problem, saved: Saved) -> dict[str, Variable]:
+def _variables(saved: SavedSearch) -> dict[str, Variable]:
     """Return the variables, with the best design of an earlier run as their start if there is one."""
+    problem = saved.problem
     if not saved.parameters:
         return problem.parameters
     variables, dtype = {}, problem.game.dtype
@@ -103,3 +112,33 @@ def parameters_from(problem: Problem, saved: Saved) -> dict[str, Variable]:
         start = (1 - share) * there + share * origin
         variables[name] = Variable(start, lower=variable.lower, upper=variable.upper, where=variable.where)
     return variables
+
+
+def tune_from(saved: SavedSearch, guess: Equilibrium | None = None) -> Tuned:
+    """Search for the design that a problem asks for, from the best one of an earlier search if there is one.
+
+    Args:
+      saved: the problem, and where the search is written as it goes.
+      guess: an equilibrium near that of the start.
+    """
+    problem, search = saved.problem, saved.problem.search
+    found = design.tune(
+        problem.game,
+        _variables(saved),
+        reduce(add, [term.weight * term.objective for term in problem.terms]),
+        search.method,
+        response=problem.response,
+        scenarios=problem.scenarios,
+        over=problem.over,
+        smoothing=problem.smoothing,
+        restarts=search.restarts,
+        spread=search.spread,
+        key=jax.random.key(search.seed),
+        guess=guess,
+        max_steps=search.max_steps,
+        gtol=search.gtol,
+        goal=search.goal,
+        callback=saved.keep,
+    )
+    saved.write(found.parameters, found.value)
+    return found

@@ -7,7 +7,7 @@ import optax
 
 from .. import _toml
 
-_KEYS = ("optimizer", "learning_rate", "max_steps", "restarts", "spread", "seed", "gtol", "goal")
+KEYS = ("optimizer", "learning_rate", "max_steps", "restarts", "spread", "seed", "gtol", "goal")
 _OPTIMIZERS = {
     "adam": optax.adam,
     "adabelief": optax.adabelief,
@@ -51,7 +51,7 @@ def search_of(value: Any) -> SearchSettings:
       ValueError: naming the key and the value.
     """
     table = _toml.table("search", value, "a table")
-    _toml.check_keys("search.", table, _KEYS)
+    _toml.check_keys("search.", table, KEYS)
     optimizer = _toml.one_of("search.optimizer", table.get("optimizer", "lbfgs"), ("lbfgs", *_OPTIMIZERS))
     rate = None
     if optimizer != "lbfgs":

@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from .. import _toml, design
-from ..design import AbstractObjective
+from .. import _toml
 from ..model import FiniteHorizonGame
+from .objectives import AbstractObjective, Cost, Entropy, Inequality, Occupancy, ReferenceChange, TargetLaw
 
-_KINDS = {
+KINDS = {
     "target-law": ("law", "time"),
     "occupancy": ("states", "outside"),
     "cost": (),
@@ -55,12 +55,12 @@ def terms_of(value: Any, game: FiniteHorizonGame, reference: np.ndarray) -> tupl
         place = f"objective[{i}]"
         _toml.table(place, given, "a table, written as [[objective]]")
         if "kind" not in given:
-            raise ValueError(f"`{place}.kind` is missing; it is one of {_toml.listed(_KINDS)}.")
+            raise ValueError(f"`{place}.kind` is missing; it is one of {_toml.listed(KINDS)}.")
         kind = given["kind"]
-        if not isinstance(kind, str) or kind not in _KINDS:
-            close = _toml.suggestion(kind, _KINDS) if isinstance(kind, str) else f"; there are {_toml.listed(_KINDS)}"
+        if not isinstance(kind, str) or kind not in KINDS:
+            close = _toml.suggestion(kind, KINDS) if isinstance(kind, str) else f"; there are {_toml.listed(KINDS)}"
             raise _toml.wrong(f"{place}.kind", kind, f"there is no such objective{close}")
-        _toml.check_keys(f"{place}.", given, ("kind", "weight", *_KINDS[kind]))
+        _toml.check_keys(f"{place}.", given, ("kind", "weight", *KINDS[kind]))
         weight = _toml.number(f"{place}.weight", given.get("weight", 1.0))
         if weight == 0:
             raise _toml.wrong(f"{place}.weight", given["weight"], "it must not be 0: leave the table out for that")
@@ -86,10 +86,10 @@ def _objective(
                 f"{place}.law", given["law"], "it must be shares of at most 1 in all, of one state at least"
             )
         time = _time(place, given, game)
-        return f"target law at t = {time}", design.TargetLaw(law, time), True
+        return f"target law at t = {time}", TargetLaw(law, time), True
     if kind == "entropy":
         time = _time(place, given, game)
-        return f"entropy at t = {time}", design.Entropy(time), True
+        return f"entropy at t = {time}", Entropy(time), True
     if kind == "occupancy":
         if "states" not in given:
             raise ValueError(f"`{place}.states` is missing, but states are needed: a list of their names.")
@@ -99,12 +99,12 @@ def _objective(
             _toml.check_name(f"{place}.states[{i}]", state, state, game.state_labels, "state")
         outside = _toml.boolean(f"{place}.outside", given.get("outside", False))
         shown = ", ".join(states if len(states) <= 3 else [*states[:2], "..."])
-        return f"time {'outside' if outside else 'in'} {shown}", design.Occupancy(states, outside=outside), True
+        return f"time {'outside' if outside else 'in'} {shown}", Occupancy(states, outside=outside), True
     if kind == "cost":
-        return "cost", design.Cost(), False
+        return "cost", Cost(), False
     if kind == "inequality":
-        return "inequality", design.Inequality(), False
-    return "reference change", design.ReferenceChange(reference), False
+        return "inequality", Inequality(), False
+    return "reference change", ReferenceChange(reference), False
 
 
 def _time(place: str, given: Mapping[str, Any], game: FiniteHorizonGame) -> int:

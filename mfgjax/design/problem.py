@@ -1,28 +1,33 @@
 """What is to be tuned, from a TOML file; `docs/problem-file.md` describes the format."""
 
+from __future__ import annotations
+
 import hashlib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import numpy as np
 
-from .. import _toml, design, games
-from ..design.space import DesignSpace
-from ..design.spaces import design_space
-from ..games import GameFile
+from .. import _checks, _toml
+from .._names import GAMES, did_you_mean, is_ready_made
+from ..games import GameFile, edges_of_policy, load_game, moves, ready_made
 from ..games.file import reference_of_table
 from ..kernels import MovesKernel
 from ..model import FiniteHorizonGame
 from ..responses import EntropyRegularized
-from . import catalogue
-from .objectives import Term, terms_of
-from .searching import SearchSettings, search_of
-from .solving import check_size
+from .search_settings import SearchSettings, search_of
+from .space import DesignSpace
+from .spaces import design_space
+from .terms import Term, terms_of
+from .variables import Variable
+
+if TYPE_CHECKING:
+    from .tune import Tuned
 
 FORMAT = "mfgjax-tune/1"
 _REQUIRED = ("format", "game", "parameters", "objective")
@@ -36,7 +41,7 @@ _MOST_SCENARIOS = 10_000
 
 
 @dataclass(frozen=True, eq=False)
-class Problem:
+class DesignProblem:
     """A problem as a file describes it.
 
     Attributes:
@@ -55,13 +60,31 @@ class Problem:
     name: str
     loaded: GameFile
     response: EntropyRegularized
-    parameters: dict[str, design.Variable]
+    parameters: dict[str, Variable]
     terms: tuple[Term, ...]
     betas: tuple[float, ...]
     over: str
     smoothing: float | None
     search: SearchSettings
     resolved: dict[str, Any]
+
+    def tune(self, *, out: str | os.PathLike[str] | None = None, resume: bool = False) -> Tuned:
+        """Search for the design that the problem asks for.
+
+        Args:
+          out: JSON file to which the best design is written every ten seconds, and at the end; None: nothing is.
+          resume: start from the best design that an earlier search has left in `out`, if there is one.
+
+        Returns:
+          The design, as `design.tune` returns it.
+
+        Raises:
+          ValueError: if what is in `out` is of another problem, naming what differs.
+        """
+        from .resume import SavedSearch, read_saved, tune_from
+
+        saved = SavedSearch(None if out is None else Path(out), self)
+        return tune_from(read_saved(saved) if resume else saved)
 
     @property
     def game(self) -> FiniteHorizonGame:
@@ -79,11 +102,14 @@ class Problem:
         return design_space(self.game, self.parameters, self.response, None, self.scenarios)
 
 
-def load_problem(path: str) -> Problem:
-    """Read what is to be tuned from a TOML file.
+def load_problem(path: str | os.PathLike[str]) -> DesignProblem:
+    """Read what is to be tuned from a TOML file, whose format `docs/problem-file.md` describes.
 
     Args:
       path: of the file; a game that it names by a path lies relative to it.
+
+    Returns:
+      The problem, whose `tune` searches for the design.
 
     Raises:
       ValueError: in one sentence that begins with the path and names the key, the place and the value.
@@ -91,13 +117,14 @@ def load_problem(path: str) -> Problem:
     try:
         return _problem(_toml.document(Path(path)), Path(path))
     except ValueError as error:
+        path = os.fspath(path)
         raise ValueError(f"`{path if path.isprintable() else ascii(path)[1:-1]}`: {error}") from error
 
 
-def _problem(document: dict[str, Any], path: Path) -> Problem:
+def _problem(document: dict[str, Any], path: Path) -> DesignProblem:
     here = " here; `mfgjax solve` reads games"
     name, description = _toml.head(document, FORMAT, KEYS, _REQUIRED, kind="problem", stem=path.stem, here=here)
-    loaded = catalogue.with_horizon("tune", _game(document, path))
+    loaded = _game(document, path)
     game = loaded.game
     betas, over, smoothing = _temperatures(document)
     start = _reference(document, loaded)
@@ -118,7 +145,7 @@ def _problem(document: dict[str, Any], path: Path) -> Problem:
         "scenarios": {"beta": list(betas), "over": over, "smoothing": smoothing} if len(betas) > 1 else None,
         "search": search.told,
     }
-    problem = Problem(name, loaded, response, parameters, terms, betas, over, smoothing, search, resolved)
+    problem = DesignProblem(name, loaded, response, parameters, terms, betas, over, smoothing, search, resolved)
     problem.plan  # noqa: B018 - says what is wrong with the variables
     return problem
 
@@ -126,26 +153,35 @@ def _problem(document: dict[str, Any], path: Path) -> Problem:
 def _game(document: Mapping[str, Any], path: Path) -> GameFile:
     given = _toml.text("game", document["game"])
     settings = _toml.table("settings", document.get("settings", {}), "a table of parameters of a ready-made game")
-    if catalogue.is_ready_made(given):
+    if is_ready_made(given):
         words = []
         for key, value in settings.items():
             if isinstance(value, dict | list):
                 raise _toml.wrong(f"settings.{key}", value, "it must be a number, a word, true or false")
             words.append(f"{key}={str(value).lower() if isinstance(value, bool) else value}")
-        try:
-            loaded = catalogue.load(given, words)
-        except ValueError as error:
-            raise ValueError(str(error).replace("`--set ", "`settings: ")) from error
+        found = ready_made.settings_of(given, words, "settings:")
+        loaded = ready_made.build(given, {key: setting.value() for key, setting in found.items()})
     else:
         file = path.parent / given
         if not given.endswith((".toml", ".nc")) and not file.exists():
-            names = ", ".join(n.replace("_", "-") for n in catalogue.NAMES)
-            raise _toml.wrong("game", given, f"there is no such file, and the ready-made games are {names}")
+            names = [name.replace("_", "-") for name in GAMES]
+            which = did_you_mean(given, names, f", and the ready-made games are {', '.join(names)}")
+            raise _toml.wrong("game", given, f"there is no such file{which}")
         if settings and file.exists():
             raise _toml.wrong("settings", settings, f"it is for ready-made games; {given!r} is a file: change it there")
-        loaded = catalogue.read(os.fspath(file))
-    check_size(loaded.name, loaded.game)
+        loaded = _read(os.fspath(file))
+    _checks.policy_can_be_solved(loaded.name, loaded.game)
+    if loaded.game.is_stationary:
+        raise ValueError(f"`tune` is for games with a finite horizon, but {loaded.name} is stationary.")
     return loaded
+
+
+def _read(path: str) -> GameFile:
+    if path.endswith(".toml"):
+        return load_game(path)
+    from .. import io  # slow to import, and often not needed
+
+    return io.load_game(path)
 
 
 def _temperatures(document: Mapping[str, Any]) -> tuple[tuple[float, ...], str, float | None]:
@@ -197,7 +233,7 @@ def table_of_policy(game: FiniteHorizonGame, policy: Any) -> Any:
     if table.ndim == 3:
         several = [table_of_policy(game, one) for one in table]
         return several[0] if len(several) == 1 else several
-    return games.edges_of_policy(game, table) if isinstance(game.kernel, MovesKernel) else table.tolist()
+    return edges_of_policy(game, table) if isinstance(game.kernel, MovesKernel) else table.tolist()
 
 
 def _digest(game: FiniteHorizonGame) -> str:
@@ -214,7 +250,7 @@ def _digest(game: FiniteHorizonGame) -> str:
 
 def _parameters(
     value: Any, game: FiniteHorizonGame, start: np.ndarray, several: bool
-) -> tuple[dict[str, design.Variable], dict[str, Any]]:
+) -> tuple[dict[str, Variable], dict[str, Any]]:
     """Return the variables, and what they are for JSON."""
     table = _toml.table("parameters", value, "a table of what may change, as in [parameters.reference]")
     if not table:
@@ -227,7 +263,7 @@ def _parameters(
             variables[name] = _law(place, given, game, start if start.ndim == 3 else start[None])
         elif name == "initial":
             _toml.check_keys(f"{place}.", given, ("lower",), KEYS)
-            variables[name] = design.Variable(lower=_optional(place, given, "lower"))
+            variables[name] = Variable(lower=_optional(place, given, "lower"))
         elif name == "beta":
             if several:
                 raise _toml.wrong(place, given, "`scenarios.beta` gives it: it cannot change")
@@ -251,7 +287,7 @@ def _flat(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return found
 
 
-def _law(place: str, given: Mapping[str, Any], game: FiniteHorizonGame, start: np.ndarray) -> design.Variable:
+def _law(place: str, given: Mapping[str, Any], game: FiniteHorizonGame, start: np.ndarray) -> Variable:
     """Return the reference as a variable: shared over time, or one for each time."""
     _toml.check_keys(f"{place}.", given, _LAW_KEYS, KEYS)
     shared = _toml.boolean(f"{place}.shared", given.get("shared", True))
@@ -271,16 +307,16 @@ def _law(place: str, given: Mapping[str, Any], game: FiniteHorizonGame, start: n
         low = mask & (start <= lower) & (mask.sum(axis=-1, keepdims=True) > 1) & rows[:, None]
         if low.any():
             t, s, a = np.argwhere(low)[0]
-            move = games.moves(game)[s][mask[t, s, :a].sum()] if isinstance(game.kernel, MovesKernel) else ""
+            move = moves(game)[s][mask[t, s, :a].sum()] if isinstance(game.kernel, MovesKernel) else ""
             move = f"[{move!r}]" if move else f"[{game.action_labels[a]!r}]"
             at = f"reference[{game.state_labels[s]!r}]{move}"
             raise _toml.wrong(at, float(start[t, s, a]), f"it must be above `{place}.lower` = {lower:g}")
     if not shared and len(start) == 1:
         start = np.broadcast_to(start, (game.horizon + 1, *start.shape[1:]))
-    return design.Variable(start, lower=lower, where=None if where is None else where[None])
+    return Variable(start, lower=lower, where=None if where is None else where[None])
 
 
-def _numbers(place: str, given: Mapping[str, Any], game: FiniteHorizonGame, name: str | None) -> design.Variable:
+def _numbers(place: str, given: Mapping[str, Any], game: FiniteHorizonGame, name: str | None) -> Variable:
     """Return numbers as a variable; for an array of the game with an axis of states, some of them may be chosen."""
     keys = _NUMBER_KEYS if name is None or name == "discount" else _TABLE_KEYS
     _toml.check_keys(f"{place}.", given, keys, KEYS)
@@ -294,7 +330,7 @@ def _numbers(place: str, given: Mapping[str, Any], game: FiniteHorizonGame, name
         where = _where(place, given, game, name)
         if start is not None:  # elsewhere the array stays as it is
             start = np.where(where, start, _leaf(place, game, name))
-    return design.Variable(start, lower=lower, upper=upper, where=where)
+    return Variable(start, lower=lower, upper=upper, where=where)
 
 
 def _where(place: str, given: Mapping[str, Any], game: FiniteHorizonGame, name: str) -> np.ndarray:

@@ -1,0 +1,85 @@
+"""What all commands have in common: a dataclass of options, and a way from what was found to the exit status."""
+
+import sys
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Annotated, Any, ClassVar
+
+import typer
+from rich.table import Table
+
+from .output import Interrupted, print_json
+from .tables import show
+
+OUTPUT = ("out", "as_json", "float32")
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a command has found.
+
+    Attributes:
+      content: for JSON.
+      page: tables and lines for people.
+      failure: a sentence where no equilibrium was found, and the exit status is 1; or the word at Ctrl-C.
+    """
+
+    content: Mapping[str, Any]
+    page: Iterable[Table | str]
+    failure: str | Interrupted | None = None
+
+
+class Command(ABC):
+    """A command: a dataclass whose fields are its arguments and options; `options.function_of` says how."""
+
+    as_json = float32 = False
+    not_kept: ClassVar[tuple[str, ...]] = ()  # options that change nothing of what is found
+
+    @abstractmethod
+    def find(self) -> Report:
+        """Compute and save what is asked for."""
+
+    @property
+    def request(self) -> dict[str, Any]:
+        """What is asked for, as on the command line, to be kept with what was found."""
+        left_out = (*OUTPUT, *self.not_kept)
+        kept: Any = self
+        return {field.name: getattr(self, field.name) for field in fields(kept) if field.name not in left_out}
+
+    def run(self) -> int:
+        """Find, save and print; return the exit status."""
+        import jax  # slow to import
+
+        from .._result import ConvergenceError
+
+        with jax.enable_x64(not self.float32):
+            try:
+                report = self.find()
+            except ConvergenceError as error:  # where nothing at all can be made of what was found
+                report = Report({}, (), str(error))
+            if self.as_json and report.content:
+                print_json(report.content)
+            else:
+                show(report.page)
+        if report.failure is None:
+            return 0
+        if isinstance(report.failure, Interrupted):
+            raise report.failure
+        print(f"mfgjax: {report.failure}", file=sys.stderr)
+        return 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class SavingCommand(Command):
+    """A command whose results can be printed as JSON, computed in single precision, and saved.
+
+    Args:
+      as_json: Print one JSON object and nothing else.
+      float32: Compute in single precision.
+    """
+
+    as_json: Annotated[bool, typer.Option("--json")] = False
+    float32: bool = False
+    out: Path | None = None  # each command says what it saves there

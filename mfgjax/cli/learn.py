@@ -1,0 +1,336 @@
+"""The command `learn`."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+import typer
+from rich.table import Table
+
+import mfgjax as mfg
+
+from .._names import LEARNERS, did_you_mean
+from .._progress import progress_bar
+from .._version import __version__
+from . import catalogue, completion
+from .behaviour import response_class
+from .command import Report, SavingCommand
+from .options import GameName, Settings
+from .output import Files, Interrupted, staged, writable
+from .ranges import different
+from .tables import table
+
+_SHOWN = {"tmfq": "TMFQ", "gmbl": "GMBL", "online-tmfq": "online TMFQ", "iql": "IQL", "mfq": "MFQ"}
+_FOR = {
+    "agents": ("online-tmfq", "iql", "mfq"),
+    "updates": ("tmfq",),
+    "samples": ("gmbl",),
+    "memory": ("online-tmfq",),
+    "replays": ("online-tmfq",),
+    "restart": ("tmfq",),
+    "tolerance": ("tmfq",),
+    "initial-q": ("tmfq", "online-tmfq", "iql", "mfq"),
+}
+_CHUNKS = 15  # signs of progress, and times that a run is saved, of each learner
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """Who learns what: learners by name, from a population, in a game of which the extreme equilibria are known."""
+
+    name: str
+    game: mfg.StationaryGame
+    response: Any
+    methods: dict[str, Any]
+    ends: mfg.Bracket
+    initial: np.ndarray
+
+
+@dataclass(frozen=True, kw_only=True)
+class Learn(SavingCommand):
+    """Let agents learn a stationary game from samples, and say how near to its equilibria they come.
+
+    [b]Examples[/b]
+
+      mfgjax learn infection-spread --epsilon 0.2
+
+      mfgjax learn infection-spread --epsilon 0.2 --set c_f=0.3 --learners online-tmfq,iql --agents 5000 --out results
+
+      mfgjax learn mturk --epsilon 0.1 --steps 300 --seeds 5 --json
+
+      mfgjax learn mturk --epsilon 0.1 --learners iql,mfq --tie largest --start greatest
+
+    Args:
+      epsilon: Share ε of random actions, in [0, (A−1)/A].
+      learners: Who learns: some of tmfq, gmbl, online-tmfq, iql, mfq, with commas.
+      response: How agents act on their values.
+      steps: Steps of the population.
+      seeds: Runs of each learner.
+      seed: Of the random numbers.
+      agents: Agents of online-tmfq, iql and mfq. [dim]Default: 1000.[/dim]
+      updates: Updates of tmfq at each step. [dim]Default: 10000.[/dim]
+      samples: Draws of gmbl of each state and action at each step. [dim]Default: 1000.[/dim]
+      memory: Of online-tmfq: older moves count less, or are forgotten at each step, as in the paper. [dim]Default:
+        running.[/dim]
+      replays: Of online-tmfq: this many updates of TQ-learning at each step, as in the paper, not value iteration.
+      restart: Of tmfq: values begin anew in each population, as in the paper.
+      tolerance: Of tmfq: stop in a population once an update is smaller than this, as in the paper.
+      initial_q: Q_0 of tmfq, online-tmfq, iql and mfq for all states and actions. [dim]Default: 0.[/dim]
+      tie: Which of equally good actions is taken, by its number.
+      start: The population z_0: the game's own, all in the lowest or highest state, or the least or greatest
+        equilibrium.
+      out: Save runs there as they go, then learning.png, laws.png and table.json. After an interruption the same
+        command goes on where it was, and so it does with more steps.
+    """
+
+    game: GameName
+    epsilon: float
+    learners: Annotated[str, typer.Option(metavar="LIST", autocompletion=completion.learners)] = ",".join(LEARNERS)
+    response: Literal["trembling", "epsilon-greedy"] = "trembling"
+    settings: Settings = field(default_factory=list)
+    steps: int = 150
+    seeds: int = 20
+    seed: int = 0
+    agents: int | None = None
+    updates: int | None = None
+    samples: int | None = None
+    memory: Literal["running", "reset"] | None = None
+    replays: int | None = None
+    restart: bool = False
+    tolerance: float | None = None
+    initial_q: float | None = None
+    tie: Literal["smallest", "largest"] = "smallest"
+    start: Literal["game", "lowest", "highest", "least", "greatest"] = "game"
+    out: Path | None = None
+
+    def find(self) -> Report:
+        """Let learners learn; save their runs and pictures of them."""
+        lesson = self._lesson()
+        if self.out is None:
+            content = self._content(lesson, self._runs(lesson, None))
+        else:
+            with writable(self.out):
+                found = self._runs(lesson, self.out)
+                content = self._content(lesson, found)
+                with staged(self.out) as files:
+                    self._draw(files, lesson, found)
+                    for name in found:
+                        files.add(f"{name}.npz")
+                    files.numbers("table.json", content)
+        failure = None
+        for end in content["equilibria"]:
+            if end["result"] != "converged" and failure is None:
+                which, result = end["which"], end["result"]
+                failure = f"the {which} equilibrium was not found ({result}); distances are to the last step."
+        return Report(content, _page(content), failure)
+
+    def _lesson(self) -> Lesson:
+        from .. import _checks
+
+        for option in ("steps", "seeds", "agents", "updates", "samples", "replays"):
+            if getattr(self, option) is not None:
+                _checks.integer_at_least(f"--{option}", getattr(self, option), 1)
+        _checks.integer_at_least("--seed", self.seed, 0)
+        loaded = catalogue.load(self.game, self.settings)
+        game = loaded.game
+        if not game.is_stationary:
+            raise ValueError(f"`GAME` is {self.game!r}, which has a horizon; learners are for stationary games.")
+        methods = self._methods()
+        response = response_class(self.response)(self.epsilon, tie=self.tie)
+        ends = mfg.bracket(game, response, throw=False)
+        return Lesson(loaded.name, game, response, methods, ends, _start(self.start, game, ends))
+
+    def _methods(self) -> dict[str, Any]:
+        """Return the learners by name; options that none of them has are refused."""
+        names = [name.strip().lower() for name in self.learners.split(",")]
+        for name in names:
+            if name not in LEARNERS:
+                which = did_you_mean(name, LEARNERS, f"; it must be some of {', '.join(LEARNERS)}.")
+                raise ValueError(f"`--learners` has {name!r}{which}")
+        for option, users in _FOR.items():
+            value = getattr(self, option.replace("-", "_"))
+            if value is not None and value is not False and not set(names) & set(users):
+                who = " and ".join(users)
+                raise ValueError(f"`--{option}` is without effect: it is for {who}, which `--learners` leaves out.")
+        agents = 1_000 if self.agents is None else self.agents
+        q: dict[str, Any] = {"initial_q": 0.0 if self.initial_q is None else self.initial_q}
+        updates = () if self.updates is None else (self.updates,)
+        samples = () if self.samples is None else (self.samples,)
+        memory = self.memory or "running"
+        made: dict[str, Callable[[], Any]] = {
+            "tmfq": lambda: mfg.learners.TMFQ(*updates, restart=self.restart, tolerance=self.tolerance, **q),
+            "gmbl": lambda: mfg.learners.GMBL(*samples),
+            "online-tmfq": lambda: mfg.learners.OnlineTMFQ(agents, memory, num_updates=self.replays, **q),
+            "iql": lambda: mfg.learners.IQL(agents, **q),
+            "mfq": lambda: mfg.learners.MFQ(agents, **q),
+        }
+        return {name: made[name]() for name in different("--learners", names)}
+
+    def _runs(self, lesson: Lesson, out: Path | None) -> dict[str, Any]:
+        """Return the runs by name; those that are in the folder go on where they were."""
+        paths = {name: None if out is None else out / f"{name}.npz" for name in lesson.methods}
+        begun = {name: None if path is None else self._saved(lesson, name, path) for name, path in paths.items()}
+        found = {}
+        done = sum(0 if run is None else run.num_steps for run in begun.values())
+        with progress_bar(f"learning {lesson.name}", self.steps * len(paths), done) as advance:
+            for name, path in paths.items():
+                try:
+                    found[name] = self._run(lesson, name, begun[name], path, advance)
+                except KeyboardInterrupt:
+                    if out is None or not any((out / f"{one}.npz").exists() for one in paths):
+                        raise
+                    there = f"interrupted; runs are in {out}, and the same command goes on from there."
+                    raise Interrupted(there) from None
+        return found
+
+    def _run(self, lesson: Lesson, name: str, run: Any, path: Path | None, advance: Callable[[int], None]) -> Any:
+        """Return a run with all steps, which goes on from what there is of it."""
+        chunk = -(-self.steps // _CHUNKS)
+        while run is None or run.num_steps < self.steps:
+            count = min(chunk, self.steps - (0 if run is None else run.num_steps))
+            run = mfg.learners.run(
+                lesson.game,
+                lesson.response,
+                lesson.methods[name],
+                count,
+                seed=self.seed,
+                num_seeds=self.seeds,
+                initial=lesson.initial if run is None else None,
+                resume=run,
+            )
+            if path is not None:
+                mfg.learners.save_run(path, run, note=self._note(lesson, name))
+            advance(count)
+        return run
+
+    def _note(self, lesson: Lesson, name: str) -> dict[str, Any]:
+        """Return what a saved run must agree in to be gone on with."""
+        import jax
+
+        leaves, structure = jax.tree.flatten(lesson.game)
+        digest = hashlib.sha256(str(structure).encode())
+        for leaf in leaves:
+            digest.update(np.asarray(leaf).tobytes())
+        return {
+            "precision": str(lesson.game.dtype),  # first: the bytes of the game tell of it, too
+            "game": f"{lesson.name} {digest.hexdigest()[:16]}",
+            "response": mfg.io.describe(lesson.response),
+            "learner": mfg.io.describe(lesson.methods[name]),
+            "start": self.start,
+            "seeds": self.seeds,
+            "seed": self.seed,
+            "mfgjax": __version__,
+        }
+
+    def _saved(self, lesson: Lesson, name: str, path: Path) -> Any:
+        """Return the run that an earlier command has left, refused if it is another's."""
+        if not path.exists():
+            return None
+        before, now = mfg.learners.saved_note(path), json.loads(json.dumps(self._note(lesson, name)))
+        for key, value in now.items():
+            if before.get(key) != value:
+                raise ValueError(
+                    f"`--out`: {str(path)!r} is a run with another `{key}`; give another `--out`, or remove the file."
+                )
+        run = mfg.learners.load_run(path, lesson.game, lesson.response, lesson.methods[name])
+        if run.num_steps > self.steps:
+            raise ValueError(
+                f"`--out`: {str(path)!r} has {run.num_steps} steps already, more than `--steps {self.steps}`."
+            )
+        return run
+
+    def _content(self, lesson: Lesson, found: dict[str, Any]) -> dict[str, Any]:
+        """Return where learners have ended, for JSON."""
+        from ..reproduce.learners import moments
+
+        ends, rows = lesson.ends, []
+        for name, run in found.items():
+            apart = {"least": run.distance(ends.least)[:, -1], "greatest": run.distance(ends.greatest)[:, -1]}
+            nearest = min(apart, key=lambda end: apart[end].mean())
+            rows.append(
+                {
+                    "learner": name,
+                    "num_steps": run.num_steps,
+                    "nearest": nearest,
+                    **moments("distance", apart[nearest]),
+                    **moments("mean_state", run.mean_state[:, -1]),
+                    **moments("policy_error", run.policy_error(getattr(ends, nearest))),
+                }
+            )
+        equilibria = [
+            {"which": which, "mean_state": float(end.mean_state), "result": end.result.name}
+            for which, end in (("least", ends.least), ("greatest", ends.greatest))
+        ]
+        return {
+            "game": lesson.name,
+            "request": self.request,
+            "equilibria": equilibria,
+            "coincide": ends.coincide,
+            "certificate": ends.certificate,
+            "rows": rows,
+            "files": [],
+        }
+
+    def _draw(self, files: Files, lesson: Lesson, found: dict[str, Any]) -> None:
+        from matplotlib.figure import Figure
+
+        from ..reproduce.learners import draw_ends
+
+        ends, runs = lesson.ends, {_SHOWN[name]: run for name, run in found.items()}
+        figure = Figure(figsize=(11, 4.4), layout="constrained")
+        left, right = figure.subplots(1, 2)
+        mfg.plot.plot_learning(runs, quantity="mean_state", ax=left)
+        draw_ends(left, ends)
+        both = (ends.least, ends.greatest)
+        nearest = [min(both, key=lambda end, run=run: run.distance(end)[:, -1].mean()) for run in runs.values()]
+        mfg.plot.plot_learning(runs, nearest, ax=right)
+        if not ends.coincide:
+            right.set_ylabel("distance to the nearer equilibrium (total variation)")
+        figure.suptitle(f"{lesson.name}, {self.seeds} runs of each learner", parse_math=False)
+        files.picture("learning.png", figure)
+        figure = Figure(figsize=(6.4, 4.4), layout="constrained")
+        exact = ends.least if ends.coincide else None
+        mfg.plot.plot_learned_laws(runs, exact, title=f"after {self.steps} steps", ax=figure.add_subplot())
+        files.picture("laws.png", figure)
+
+
+def _start(which: str, game: mfg.StationaryGame, ends: mfg.Bracket) -> np.ndarray:
+    """Return the population that learning starts from."""
+    if which == "game":
+        return np.asarray(game.initial)
+    if which in ("lowest", "highest"):
+        return np.eye(game.num_states)[0 if which == "lowest" else -1]
+    law = np.asarray(getattr(ends, which).mean_field)
+    return law / law.sum()
+
+
+def _page(content: dict[str, Any]) -> Iterator[Table | str]:
+    request = content["request"]
+    title = f"{content['game']}, {request['response']}, ε = {request['epsilon']:g}"
+    rows = table(title, "learner", ">mean state", ">distance", "to the", ">policy off by")
+    for row in content["rows"]:
+        mean, distance, policy = (
+            f"{row[name]:.3f} ± {row[f'{name}_deviation']:.3f}" for name in ("mean_state", "distance", "policy_error")
+        )
+        end = "equilibrium" if content["coincide"] else f"{row['nearest']} equilibrium"
+        rows.add_row(_SHOWN[row["learner"]], mean, distance, end, policy)
+    yield rows
+    least, greatest = content["equilibria"]
+    exact = f"mean state {least['mean_state']:.4f}"
+    if not content["coincide"]:
+        exact = f"least {exact}, greatest {greatest['mean_state']:.4f}"
+    yield (
+        f"{request['seeds']} runs of {request['steps']} steps each, start: {request['start']}, Q_0 = "
+        f"{request['initial_q'] or 0:g}, {request['tie']} of equally good actions: mean ± deviation"
+    )
+    yield "distance: total variation between the population at the end and that of the equilibrium"
+    yield "policy off by: total variation of the policy, averaged over the population at the end"
+    yield f"exact          {exact}"
+    yield f"order          {content['certificate']}"
+    yield from (f"saved          {file}" for file in content["files"])

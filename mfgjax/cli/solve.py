@@ -1,0 +1,190 @@
+"""The command `solve`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from rich.table import Table
+
+import mfgjax as mfg
+
+from .._largest_states import largest_states
+from .._progress import progress_line
+from . import catalogue
+from .behaviour import behaviour_of, compiled, response_of, solver_of
+from .command import Report, SavingCommand
+from .options import GameAndResponse, Method
+from .output import Files, finite, staged
+from .tables import MOST_ROWS, left_out, table
+
+if TYPE_CHECKING:
+    from ..games import GameFile
+
+_MOST_NODES = 40  # more do not fit on a picture
+
+
+@dataclass(frozen=True, kw_only=True)
+class Solve(SavingCommand, Method, GameAndResponse):
+    """Solve one game: print the law at the end, the values and how far from an equilibrium it is.
+
+    Of a stationary game the law does not change: it is printed with its mean and what is done in each state.
+
+    [b]Examples[/b]
+
+      mfgjax solve resource-allocation --beta 3
+
+      mfgjax solve resource-allocation --beta 3 --solver picard  [dim]# it cycles[/dim]
+
+      mfgjax solve ring-crowd --beta 20 --set num_states=50 --out results
+
+      mfgjax solve left-right --response greedy --solver picard --averaging uniform
+
+      mfgjax solve infection-spread --response trembling --epsilon 0.2 --set c_f=0.3 --out results
+
+      mfgjax solve my_game.toml --beta 1 --reference uniform --json
+
+    Args:
+      damping: Share of each step that is taken, in (0, 1]; for picard, lagged and stationary-law.
+      out: Save equilibrium.nc, flow.png (of a stationary game law.png) and, for a graph, graph.png there.
+    """
+
+    damping: float | None = None
+    out: Path | None = None
+
+    def find(self) -> Report:
+        """Solve the game."""
+        method = solver_of(self.solver, self.damping, self.averaging, self.atol)
+        loaded = catalogue.load(self.game, self.settings)
+        response = response_of(self, loaded)
+        with staged(self.out) as files, progress_line() as begin:
+            begin(f"solving {loaded.name}")
+            found = mfg.solve(loaded.game, response, method, max_steps=self.max_steps, throw=False)
+            gain = float(compiled(mfg.exploitability)(loaded.game, found.policy))
+            if files:
+                self._save(files, loaded, response, method, found)
+        content = self._content(loaded, method, found, gain) | {"files": files.saved}
+        page = self._page(loaded, found, gain, files.saved)
+        return Report(content, page, None if bool(found.converged) else found.result.message)
+
+    def _save(self, files: Files, loaded: GameFile, response: Any, method: Any, found: mfg.Equilibrium) -> None:
+        game, title = loaded.game, f"{loaded.name}, {behaviour_of(self)}"
+        note = {"game": loaded.name, "description": loaded.description, "request": self.request}
+        path = files / "equilibrium.nc"
+        mfg.io.save_equilibrium(path, game, found, response=response, solver=method, attrs=note)
+        if game.is_stationary:
+            files.picture("law.png", mfg.plot.plot_stationary(game, found, title=title))
+            last = found.state_law
+        else:
+            files.picture("flow.png", mfg.plot.plot_flow(game, found, title=title))
+            last, title = found.state_law[-1], f"{title}, t = {game.horizon}"
+        if isinstance(game.kernel, mfg.MovesKernel) and game.num_states <= _MOST_NODES:
+            files.picture("graph.png", mfg.plot.plot_graph(game, last, positions=loaded.positions, title=title))
+
+    def _content(self, loaded: GameFile, method: Any, found: mfg.Equilibrium, gain: float) -> dict[str, Any]:
+        game, own = loaded.game, finite(found.exploitability)
+        return {
+            "game": loaded.name,
+            **({"discount": float(game.discount)} if game.is_stationary else {"horizon": game.horizon}),
+            "dtype": str(game.dtype),
+            "request": self.request,
+            "solver": type(method).__name__,
+            "converged": bool(found.converged),
+            "result": found.result.name,
+            "message": found.result.message,
+            "criterion": found.criterion,
+            "residual": finite(found.residual),
+            "tolerance": finite(found.tolerance),
+            "exploitability": finite(gain),
+            "exploitability_regularised": own if self.response == "entropy" else None,
+            "exploitability_trembling": own if self.response == "trembling" else None,
+            "num_steps": int(found.num_steps),
+            **(_of_law(game, found) if game.is_stationary else _of_flow(game, found)),
+        }
+
+    def _page(self, loaded: GameFile, found: mfg.Equilibrium, gain: float, files: list[str]) -> Iterator[Table | str]:
+        game = loaded.game
+        title = f"{loaded.name} ({behaviour_of(self)}, solver {self.solver})"
+        yield from (_table_of_law if game.is_stationary else _table_of_flow)(game, found, title)
+        yield f"result          {found.result.name} in {int(found.num_steps)} steps"
+        if found.criterion == "residual":
+            yield f"residual        {float(found.residual):.2e} (tolerance {float(found.tolerance):.0e})"
+        if game.is_stationary and game.has_numbered_states:
+            yield f"mean state      {float(found.mean_state):.6f}"
+        where = (
+            f"somewhere in the population, discounted by {float(game.discount):g} a step"
+            if game.is_stationary
+            else "at the start"
+        )
+        yield f"value           {_value(game, found):.6f} (of an agent {where}, in units of reward)"
+        yield from self._exploitability(gain, float(found.exploitability))
+        yield from (f"saved           {file}" for file in files)
+        if files and isinstance(game.kernel, mfg.MovesKernel) and game.num_states > _MOST_NODES:
+            yield f"not drawn       the graph: {game.num_states} nodes are more than {_MOST_NODES}"
+
+    def _exploitability(self, gain: float, own: float) -> Iterator[str]:
+        """Say what leaving the policy gains, in rewards alone and in what the response maximises."""
+        unit = "(in units of reward)"
+        if self.response == "trembling":
+            yield f"exploitability  {own:.2e} among hands that tremble {unit}"
+            yield f"                {gain:.2e} by a hand that does not"
+        elif self.response == "epsilon-greedy":
+            yield f"exploitability  {gain:.2e} by a hand that does not tremble {unit}"
+        else:
+            yield f"exploitability  {gain:.2e} without regularisation {unit}"
+        if self.response == "entropy":
+            yield f"                {own:.2e} with it"
+
+
+def _value(game: Any, found: mfg.Equilibrium) -> float:
+    """Return what an agent earns: one at the start, in a stationary game one somewhere in the population."""
+    law, values = (found.state_law, found.values) if game.is_stationary else (game.initial, found.values[0])
+    return float((law * values).sum())
+
+
+def _of_flow(game: mfg.FiniteHorizonGame, found: mfg.Equilibrium) -> dict[str, Any]:
+    """Return what there is to tell of an equilibrium over time, for JSON."""
+    names = game.state_labels
+    return {
+        "terminal_law": {name: finite(mass) for name, mass in zip(names, found.state_law[-1], strict=True)},
+        "initial_values": {name: finite(value) for name, value in zip(names, found.values[0], strict=True)},
+        "value": finite(_value(game, found)),
+    }
+
+
+def _of_law(game: mfg.StationaryGame, found: mfg.Equilibrium) -> dict[str, Any]:
+    """Return what there is to tell of a stationary equilibrium; states that are no numbers have no mean."""
+    names = game.state_labels
+    likeliest = [game.action_labels[a] for a in np.argmax(np.asarray(found.policy), axis=1)]
+    return {
+        "law": {name: finite(mass) for name, mass in zip(names, found.state_law, strict=True)},
+        "mean_state": finite(found.mean_state) if game.has_numbered_states else None,
+        "actions": dict(zip(names, likeliest, strict=True)),
+        "values": {name: finite(value) for name, value in zip(names, found.values, strict=True)},
+        "value": finite(_value(game, found)),
+    }
+
+
+def _table_of_flow(game: mfg.FiniteHorizonGame, found: mfg.Equilibrium, title: str) -> Iterator[Table | str]:
+    """Yield the states with most mass at the end, in their own order, and what is left out."""
+    rows = table(title, "state", ">share at t = 0", f">share at t = {game.horizon}", ">value at t = 0")
+    law, values = np.asarray(found.state_law), np.asarray(found.values[0])
+    for s in largest_states(law[-1], MOST_ROWS):
+        rows.add_row(game.state_labels[s], *(f"{x:.6f}" for x in (law[0, s], law[-1, s], values[s])))
+    yield rows
+    yield from left_out(game.num_states - rows.row_count, "states with less mass at the end are")
+
+
+def _table_of_law(game: mfg.StationaryGame, found: mfg.Equilibrium, title: str) -> Iterator[Table | str]:
+    """Yield the states with most mass, in their own order, and what is left out."""
+    rows = table(title, "state", ">share", ">likeliest action", ">its probability", ">value")
+    law, policy = np.asarray(found.state_law), np.asarray(found.policy)
+    for s in largest_states(law, MOST_ROWS):
+        a = int(policy[s].argmax())
+        numbers = f"{policy[s, a]:.4f}", f"{float(found.values[s]):.6f}"
+        rows.add_row(game.state_labels[s], f"{law[s]:.6f}", game.action_labels[a], *numbers)
+    yield rows
+    yield from left_out(game.num_states - rows.row_count, "states with less mass are")

@@ -1,0 +1,49 @@
+"""How results are printed: tables in one style, and lines below them."""
+
+from collections.abc import Iterable
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+MOST_ROWS = 40
+_STYLES = {"holds": "green", "fails": "red", "unknown": "dim"}
+
+
+def table(title: str, *headings: str) -> Table:
+    """Return an empty table; headings that begin with ">" are those of columns of numbers, which end in line."""
+    new = Table(title=title or None, title_justify="left", box=SIMPLE_HEAD, collapse_padding=True, pad_edge=False)
+    for heading in headings:
+        new.add_column(heading.removeprefix(">"), justify="right" if heading.startswith(">") else "left")
+    return new
+
+
+def show(page: Iterable[Table | str]) -> None:
+    """Print tables and lines; no table is cut: a narrow terminal wraps its lines instead."""
+    screen = Console(highlight=False, width=max(Console().width, 124))
+    for part in page:
+        screen.print(part, markup=False, soft_wrap=isinstance(part, str))
+
+
+def number(value: float | None, form: str = ".2e", error: float | None = None) -> str:
+    """Return a number as text, with its standard error if it has one; a dash stands for what is not known."""
+    if value is None:
+        return "–"
+    return f"{value:{form}}" + ("" if error is None else f"±{error:.0e}".replace("e-0", "e-"))
+
+
+def status(word: str) -> Text:
+    """Return whether something holds, in its colour."""
+    return Text(word, style=_STYLES.get(word, "dim"))
+
+
+def chosen(count: int, most: int = MOST_ROWS) -> list[int]:
+    """Return which of many rows are shown: evenly spaced ones, the first and the last among them."""
+    shown = min(count, most)
+    return [round(i * (count - 1) / max(shown - 1, 1)) for i in range(shown)]
+
+
+def left_out(count: int, what: str) -> list[str]:
+    """Return the line on what is not shown, if anything is not."""
+    return [f"{count:,} {what} not shown."] if count else []

@@ -1,0 +1,264 @@
+"""The command `tune`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import numpy as np
+import typer
+
+import mfgjax as mfg
+
+from .._progress import progress_line
+from . import completion
+from .behaviour import compiled
+from .command import Report, SavingCommand
+from .output import Files, Interrupted, finite, json_of, staged, writable
+from .ranges import numbers_of_agents
+from .tune_agents import populations_of
+from .tune_tables import page_of_tuned
+
+if TYPE_CHECKING:
+    from ..design import DesignProblem, Tuned
+    from ..design.resume import SavedSearch
+
+
+@dataclass(frozen=True)
+class Judged:
+    """The equilibria of one design in all scenarios, and their terms `[scenarios, terms]`."""
+
+    equilibria: list[mfg.Equilibrium]
+    terms: np.ndarray
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tune(SavingCommand):
+    """Find the reference policy, or other parameters, under which a crowd does what is wanted of it.
+
+    [b]Examples[/b]
+
+      mfgjax tune examples/half_and_half.toml
+
+      mfgjax tune examples/evacuation_signs.toml --agents 10,100,1000 --out results
+
+      mfgjax tune my_problem.toml --out results --resume  [dim]# go on where it was[/dim]
+
+    Args:
+      file: A problem in TOML: docs/problem-file.md.
+      agents: Numbers of agents among whom the tuned policy is put: one, a list such as 10,1000 or a range as in
+        [b]sweep[/b].
+      runs: Simulated populations of each size.
+      seed: Of the simulated populations.
+      max_steps: Most designs that are tried, in place of the number in the file.
+      resume: Start from the best design that an earlier run has left in --out.
+      out: Write the best design to search.json there as the search goes; at its end tuned.json, the reference in
+        reference.json, the game in tuned.toml, and tuned.png.
+    """
+
+    file: Annotated[str, typer.Argument(metavar="FILE", autocompletion=completion.files)]
+    agents: Annotated[str | None, "RANGE"] = None
+    runs: int = 1000
+    seed: int = 0
+    max_steps: int | None = None
+    resume: bool = False
+    out: Path | None = None
+
+    def find(self) -> Report:
+        """Tune, judge the design, and save it."""
+        problem, sizes = self._read()
+        saved = self._saved(problem)
+        with _going_on(saved), nullcontext() if self.out is None else writable(self.out):
+            content = self._tuned(saved, sizes)
+        failure: Any = None
+        if content["search"]["interrupted"]:
+            failure = Interrupted(_where_it_stopped(saved) or "interrupted; the best design so far is the one above.")
+        else:
+            scenarios = [one for side in ("before", "after") for one in content[side]["scenarios"]]
+            failure = next((one["message"] for one in scenarios if not one["converged"]), None)
+        return Report(content, page_of_tuned(content), failure)
+
+    def _read(self) -> tuple[DesignProblem, list[int]]:
+        """Return the problem and the numbers of agents."""
+        from .. import _checks
+
+        if self.resume and self.out is None:
+            raise ValueError("`--resume` needs `--out`, the folder of the earlier run.")
+        sizes = [] if self.agents is None else numbers_of_agents(self.agents)
+        _checks.integer_at_least("--runs", self.runs, 1)
+        _checks.integer_at_least("--seed", self.seed, 0)
+        problem = mfg.design.load_problem(self.file)
+        if self.max_steps is None:
+            return problem, sizes
+        search = replace(problem.search, max_steps=_checks.integer_at_least("--max-steps", self.max_steps, 1))
+        return replace(problem, search=search, resolved=problem.resolved | {"search": search.told}), sizes
+
+    def _saved(self, problem: DesignProblem) -> SavedSearch:
+        """Return where the search is written, with the best design there if it is to go on from that."""
+        from ..design.resume import SavedSearch, read_saved
+
+        saved = SavedSearch(None if self.out is None else self.out / "search.json", problem)
+        try:
+            return read_saved(saved) if self.resume else saved
+        except ValueError as error:
+            raise ValueError(str(error).replace("`resume`", "`--resume`").replace("`out`", "`--out`")) from error
+
+    def _tuned(self, saved: SavedSearch, sizes: list[int]) -> dict[str, Any]:
+        """Tune, put the result among agents, and save it; return what was found."""
+        from ..design.resume import tune_from
+        from ..design.space import repeated, single
+
+        problem = saved.problem
+        with progress_line() as begin:
+            begin("solving the start")
+            before = _judged(problem, *single(problem.plan, repeated(problem.plan, 1)))
+        begun = time.perf_counter()
+        found = tune_from(saved, before.equilibria[0])
+        seconds = time.perf_counter() - begun
+        with progress_line() as begin, staged(self.out) as files:
+            begin("judging the design")
+            after = _judged(problem, found.game, found.response, found.equilibrium.mean_field)
+            populations = []
+            if sizes:
+                begin(f"among {', '.join(f'{n:,}' for n in sizes[:4])}{', ...' if sizes[4:] else ''} agents")
+                populations = list(populations_of(problem, found, sizes, self.runs, self.seed))
+            content = {
+                "file": self.file,
+                "problem": problem.resolved,
+                "before": _of_judged(problem, before),
+                "after": _of_judged(problem, after),
+                **_of_found(problem, found),
+                "search": _of_search(saved, found) | {"seconds": round(seconds, 3)},
+                "populations": populations,
+                "files": [],
+                "not_written": [],
+            }
+            if files:
+                begin("drawing")
+                _save(files, content, problem, before, found)
+        return content
+
+
+@contextmanager
+def _going_on(saved: SavedSearch) -> Iterator[None]:
+    """Say at Ctrl-C, where the search itself does not hear it, what is there to go on from."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if there := _where_it_stopped(saved):
+            raise Interrupted(there) from None
+        raise
+
+
+def _where_it_stopped(saved: SavedSearch) -> str | None:
+    if saved.path is None or not saved.path.exists():
+        return None
+    return f"interrupted; the best design so far is in {str(saved.path)!r}, and `--resume` goes on from it."
+
+
+def _judged(problem: DesignProblem, game: Any, response: Any, guess: Any = None) -> Judged:
+    """Solve a design in every scenario."""
+    import equinox as eqx
+    import jax
+
+    from ..design.space import objective_values
+
+    objectives = tuple(term.objective for term in problem.terms)
+    found, rows = [], []
+    for beta in problem.betas:
+        if len(problem.betas) > 1:
+            response = eqx.tree_at(lambda r: r.beta, response, jax.numpy.asarray(beta, game.dtype))
+        found.append(mfg.solve(game, response, guess=guess, throw=False))
+        rows.append(np.asarray(compiled(objective_values)(objectives, game, response, found[-1])))
+    return Judged(found, np.stack(rows))
+
+
+def _of_judged(problem: DesignProblem, judged: Judged) -> dict[str, Any]:
+    totals = judged.terms @ np.array([term.weight for term in problem.terms])
+    over = np.max if problem.over == "worst" else np.mean
+    labels, scenarios = [term.label for term in problem.terms], []
+    for beta, terms, total, one in zip(problem.betas, judged.terms, totals, judged.equilibria, strict=True):
+        law = zip(problem.game.state_labels, one.state_law[-1], strict=True)
+        scenarios.append(
+            {
+                "beta": beta if "beta" not in problem.parameters else None,
+                "objective": finite(total),
+                "terms": {label: finite(value) for label, value in zip(labels, terms, strict=True)},
+                "terminal_law": {label: finite(mass) for label, mass in law},
+                "converged": bool(one.converged),
+                "result": one.result.name,
+                "message": one.result.message,
+                "residual": finite(one.residual),
+            }
+        )
+    return {"objective": finite(over(totals)), "scenarios": scenarios}
+
+
+def _of_found(problem: DesignProblem, found: Tuned) -> dict[str, Any]:
+    """Return the design, as what JSON can hold."""
+    from ..design.problem import table_of_policy
+
+    def array(name: str, value: Any) -> Any:
+        return table_of_policy(problem.game, value) if name == "reference" else np.asarray(value).tolist()
+
+    beta = float(getattr(found.response, "beta"))  # noqa: B009 - of any kind of response
+    return {
+        "start": {name: array(name, variable.start) for name, variable in problem.plan.variables.items()},
+        "parameters": {name: array(name, value) for name, value in found.parameters.items()},
+        "beta": [beta] if len(problem.betas) == 1 else list(problem.betas),
+    }
+
+
+def _of_search(saved: SavedSearch, found: Tuned) -> dict[str, Any]:
+    status = found.status[found.best]
+    lowest = np.fmin.reduce(found.history, axis=1)  # of all restarts; NaN where no design was accepted
+    return {
+        "status": status,
+        "interrupted": "stopped from outside" in status,
+        "objective": finite(found.value),
+        "num_steps": found.num_steps,
+        "num_steps_before": len(saved.earlier),
+        "num_without_equilibrium": int(found.failed.sum()),
+        "restarts": [finite(value) for value in found.values],
+        "best_restart": found.best,
+        "history": [finite(value) for value in [*saved.earlier, *lowest]],
+        "gradient_norm": [finite(value) for value in found.gradient_norm[:, found.best]],
+    }
+
+
+def _save(files: Files, content: dict[str, Any], problem: DesignProblem, before: Judged, found: Tuned) -> None:
+    """Write what was found; a game that the file format has no place for is left out, and that is said."""
+    from ..games import GameFile
+
+    left_out, reference = content["not_written"], content["parameters"].get("reference")
+    if reference is None:
+        left_out.append("reference.json: the reference is not tuned")
+    else:
+        (files / "reference.json").write_text(json_of(reference) + "\n", encoding="utf-8")
+    table = np.exp(np.asarray(found.response.log_prior(found.game.available, found.game.dtype), float))
+    try:
+        if len(table) > 1:
+            raise ValueError("the reference changes over time, for which a game file has no place.")
+        loaded, rho = problem.loaded, table[0] / table[0].sum(axis=-1, keepdims=True)
+        note = f"{loaded.description} Tuned for {problem.name!r}.".strip()
+        tuned = GameFile(loaded.name, found.game, rho, loaded.positions, note)
+        mfg.games.save_game(files.folder / "tuned.toml", tuned)
+        files.add("tuned.toml")
+    except ValueError as error:
+        left_out.append(f"tuned.toml: {str(error).rstrip('.')}")
+    picture = mfg.plot.plot_tuned(found, before.equilibria[0], target=_target(problem), title=problem.name)
+    files.picture("tuned.png", picture)
+    files.add("search.json")
+    files.numbers("tuned.json", content)
+
+
+def _target(problem: DesignProblem) -> np.ndarray | None:
+    """Return the target at the end, NaN where a state has none; None if there is not exactly one target."""
+    ends = [o for o in (t.objective for t in problem.terms) if isinstance(o, mfg.design.TargetLaw)]
+    if len(ends) != 1 or ends[0].time not in (-1, problem.game.horizon):
+        return None
+    return np.array([ends[0].law.get(label, np.nan) for label in problem.game.state_labels])
