@@ -15,7 +15,6 @@ from .uniqueness import Monotone, Potential
 
 _GUAN = "Guan et al. (2021), arXiv:2110.07469"
 _DOCS = "docs/mathematics.md"
-_NEAR = 1e-4  # residual of what may be called an equilibrium
 
 
 class Theorem(NamedTuple):
@@ -239,11 +238,12 @@ def local(facts: Facts, radius: Array | None, residual: Array | None, steps: str
     """Return the line of the local spectral radius, which says something where the residual is small."""
     if radius is None or residual is None:
         return _absent(facts, _LOCAL, steps if facts.tempered else "the response jumps")
-    near = residual < _NEAR
+    most = float(jnp.finfo(radius.dtype).eps) ** 0.5  # else iteration need not stay near the point
+    near = residual < most
     below, above = near & (radius < 1 - facts.radius_margin), near & (radius >= 1 + facts.radius_margin)
     how = (
-        f"numerically, up to {facts.radius_margin:g}, where the residual is below {_NEAR:g} and small differences of Γ "
-        "are those of its derivative, in random directions; it says nothing about other equilibria"
+        f"numerically, up to {facts.radius_margin:g}, where the residual is below {most:.1g} and small differences of "
+        "Γ are those of its derivative, in random directions; it says nothing about other equilibria"
     )
     return _line(facts, _LOCAL, radius, None, below, above, how)
 

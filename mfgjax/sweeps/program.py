@@ -83,7 +83,7 @@ def _verdict(found: dict[str, np.ndarray], splits: bool) -> Outcome:
     residual: Any = found["residual"]
     candidate = Candidate(residual, None, residual if splits else None)
     code, period, num_steps = (found[name] for name in ("result_code", "result_period", "num_steps"))
-    return Outcome(candidate, residual, code, period, num_steps, residual[:0])  # pyright: ignore[reportArgumentType]
+    return Outcome(candidate, residual, code, period, num_steps, residual[None][:0])  # pyright: ignore[reportArgumentType]
 
 
 def _run(
