@@ -102,3 +102,8 @@ def solve_normal_equations(gram: Array, known: Array) -> Array:
         pivot = rows[k] / rows[k, k]
         rows = (rows - rows[:, k, None] * pivot).at[k].set(pivot)
     return rows[:, size]
+
+
+def zero_sum_norm(matrix: Array) -> Array:
+    """Return the l1 norm on vectors of sum zero, which are mixtures of e_i − e_j."""
+    return jnp.abs(matrix[:, :, None] - matrix[:, None, :]).sum(axis=0).max() / 2

@@ -61,9 +61,9 @@ _MESSAGES = {
         "population unchanged. Try another `guess`, or the smooth response `EntropyRegularized`."
     ),
     RESULTS.not_at_rest: (
-        "The policy met the tolerance, but the population that follows it had not come to rest after 100,000 steps, so "
-        "the mean field is not stationary. Give a kernel that sees no mean field as a table, not as a function; or use "
-        "the smooth response `EntropyRegularized`."
+        "The policy met the tolerance. But after 100,000 steps the population that follows it was still moving, so the "
+        "mean field is not stationary. If the kernel does not depend on the mean field, give it as a table, not as a "
+        "function. Or use the smooth response `EntropyRegularized`."
     ),
 }
 

@@ -8,7 +8,6 @@ handed to the compiled code, and functions with the same program share that code
 
 import functools
 import itertools
-import os
 import weakref
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, TypeVar, cast
@@ -21,12 +20,11 @@ from jax.core import Tracer
 from jax.extend import core as jex
 from jax.extend.core import primitives
 
-from . import _checks
+from ._program_keys import JAX_FOLDER, Same, key_of, kind_of
 from ._typing import Array
 
 _Shape = jax.ShapeDtypeStruct
 _Public = TypeVar("_Public", bound=Callable)
-_JAX = os.path.dirname(jax.__file__)
 
 # JAX keeps what it traced of inner functions (bodies of loops, functions that the user jitted) by their identity, and
 # misses what it kept under another value of this context
@@ -153,7 +151,7 @@ def trace(function: Callable, *arguments: Any, dtype: Any = None) -> TracedFunct
       dtype: the precision of the arrays in the program; None: their own.
     """
     arrays, rest = eqx.partition(function, _is_array)
-    shapes = jax.tree.map(lambda leaf: _kind(leaf, dtype), arrays)
+    shapes = jax.tree.map(lambda leaf: kind_of(leaf, dtype), arrays)
     closed, structure = _traced(lambda own, *given: eqx.combine(own, rest)(*given), shapes, *arguments)
     kind = jnp.dtype(arguments[-1].dtype)
     floating = kind if jnp.issubdtype(kind, jnp.floating) else None
@@ -161,7 +159,7 @@ def trace(function: Callable, *arguments: Any, dtype: Any = None) -> TracedFunct
     outputs, inputs = lift.block(closed, {}, equations), closed.jaxpr.invars
     lifted = [variable for variable, _ in (*lift.constants, *lift.numbers)]
     jaxpr = _rebuilt(closed.jaxpr, [*inputs[:count], *lifted, *inputs[count:]], outputs, equations)
-    program = _shared(Program((_key(jaxpr), len(lift.constants), structure), jaxpr, structure))
+    program = _shared(Program((key_of(jaxpr), len(lift.constants), structure), jaxpr, structure))
     numbers = _copied(np.array([value for _, value in lift.numbers], floating or np.float32))
     return TracedFunction(jax.tree.map(_copied, arrays), tuple(_copied(x) for _, x in lift.constants), numbers, program)
 
@@ -171,17 +169,17 @@ def keyed(function: Callable, *arguments: Any, takes_lanes: bool = False) -> Key
     closed, structure = _traced_call(function, *arguments)
     if any(isinstance(constant, Tracer) for constant in closed.consts):
         return None
-    return KeyedFunction(function, _shared(Program((_key(closed), structure))), takes_lanes)
+    return KeyedFunction(function, _shared(Program((key_of(closed), structure))), takes_lanes)
 
 
 def unshared(function: Callable) -> KeyedFunction:
     """Return a function that is compiled anew, whatever it is: what it reads is not known."""
-    return KeyedFunction(function, Program(_Same(object())), False)
+    return KeyedFunction(function, Program(Same(object())), False)
 
 
 def key_of_call(function: Callable, *arguments: Any) -> Program:
     """Return the key of what a function does with trees of arrays, or of their shapes, with all that it reads."""
-    return _shared(Program(_key(_traced_call(function, *arguments))))
+    return _shared(Program(key_of(_traced_call(function, *arguments))))
 
 
 def _traced_call(function: Callable, *arguments: Any) -> tuple[Any, Any]:
@@ -192,7 +190,7 @@ def _traced_call(function: Callable, *arguments: Any) -> tuple[Any, Any]:
         function, given = eqx.combine(arrays, rest)
         return function(*given)
 
-    return _traced(call, jax.tree.map(lambda leaf: _kind(leaf, None), arrays))
+    return _traced(call, jax.tree.map(lambda leaf: kind_of(leaf, None), arrays))
 
 
 def as_it_is_now(function: _Public) -> _Public:
@@ -246,11 +244,6 @@ def _is_array(leaf: Any) -> bool:
     return eqx.is_array(leaf) or isinstance(leaf, np.ndarray)
 
 
-def _kind(leaf: Any, dtype: Any) -> jax.ShapeDtypeStruct:
-    widen = dtype is not None and jnp.issubdtype(leaf.dtype, jnp.floating)
-    return jax.ShapeDtypeStruct(leaf.shape, dtype if widen else leaf.dtype)
-
-
 def _typed(x: Any, kind: Any) -> Any:
     return x if jnp.issubdtype(kind.dtype, jax.dtypes.extended) else jnp.asarray(x, kind.dtype)
 
@@ -282,7 +275,7 @@ def _has_foreign_parts(jaxpr: Any) -> bool:
     for equation in jaxpr.eqns:
         for inner in jex.jaxprs_in_params(equation.params):
             source = str(inner.debug_info.func_src_info).split(" at ")[-1]
-            if not source.startswith(_JAX) or _has_foreign_parts(inner):
+            if not source.startswith(JAX_FOLDER) or _has_foreign_parts(inner):
                 return True
     return False
 
@@ -303,7 +296,7 @@ class _Lift:
             return known.get(atom, atom)
         # XLA knows what to do with x ** 2.0
         is_power = equation is not None and equation.primitive.name == "pow"
-        if _kind(atom.aval, None).dtype != self.floating or np.ndim(atom.val) or is_power:
+        if kind_of(atom.aval, None).dtype != self.floating or np.ndim(atom.val) or is_power:
             return atom
         self.numbers.append((jex.Var(atom.aval.update(weak_type=False)), atom.val))
         return self.numbers[-1][0]
@@ -331,94 +324,3 @@ class _Lift:
 def _rebuilt(jaxpr: Any, inputs: list, outputs: list, equations: list) -> Any:
     info = jaxpr.debug_info._replace(arg_names=None, result_paths=None)
     return jex.Jaxpr([], inputs, outputs, equations, jaxpr.effects, info)
-
-
-class _Same:
-    """Equal only to what holds the very same object, which it keeps alive."""
-
-    def __init__(self, item: Any):
-        self.item = item
-
-    def __hash__(self) -> int:
-        return id(self.item)
-
-    def __eq__(self, other: Any) -> bool:
-        return isinstance(other, _Same) and self.item is other.item
-
-
-def _key(x: Any, rules: tuple = ()) -> Any:
-    """Return a key that two programs, or parameters of them, share only if they compute the same.
-
-    Variables count by their numbers, arrays by their bytes, functions by their identity. `rules` are those of the
-    derivatives that are being told apart.
-    """
-    if isinstance(x, jex.ClosedJaxpr):
-        return _key(x.jaxpr, rules), _key(tuple(x.consts), rules)
-    if isinstance(x, jex.Jaxpr):
-        numbers: dict[Any, int] = {}
-
-        def at(atom: Any) -> Any:
-            if isinstance(atom, jex.Literal):
-                return atom.aval, _key(np.asarray(atom.val))
-            return numbers.setdefault(atom, len(numbers)), atom.aval
-
-        inputs = tuple(map(at, (*x.constvars, *x.invars)))
-        equations = tuple(
-            (e.primitive, tuple(map(at, e.invars)), tuple(map(at, e.outvars)), _key_of_params(e, rules), _Same(e.ctx))
-            for e in x.eqns
-        )
-        return inputs, equations, tuple(map(at, x.outvars))
-    if isinstance(x, tuple | list):
-        return type(x), tuple(_key(part, rules) for part in x)
-    if isinstance(x, dict):
-        return dict, tuple((name, _key(part, rules)) for name, part in sorted(x.items()))
-    if isinstance(x, np.ndarray | np.generic):
-        return x.dtype.str, x.shape, x.tobytes()
-    if isinstance(x, Tracer):
-        raise _checks.Refusal(
-            "A function that was given to the library reads a number that `jax.grad` or `jax.jit` around the call "
-            "traces, in a place from which it cannot be passed on (such as a function with a derivative rule of its "
-            "own, `jax.custom_jvp`): make the number an argument, or a field of an `equinox.Module`."
-        )
-    if isinstance(x, jax.Array) and not jnp.issubdtype(x.dtype, jax.dtypes.extended):
-        return _key(np.asarray(x))
-    try:
-        return type(x), hash(x), repr(x) if isinstance(x, float) else x
-    except TypeError:
-        return _Same(x)
-
-
-def _key_of_params(equation: Any, rules: tuple) -> Any:
-    params = equation.params
-    rule = params.get("jvp_jaxpr_fun") or params.get("fwd_jaxpr_thunk")
-    if rule is None:
-        return tuple((name, _key(value, rules)) for name, value in sorted(params.items()) if name != "name")
-    # a rule is a new object at each trace: it is known by the derivative that it makes
-    source = str(rule.debug_info.func_src_info)
-    own = equation.primitive, source, _key(params["call_jaxpr"], rules)
-    if source.split(" at ")[-1].startswith(_JAX) or own in rules:
-        return own
-    return own, _key(_derivative(equation), (*rules, own))
-
-
-def _derivative(equation: Any) -> Any:
-    """Return the program of the derivative of an equation that has a rule of its own."""
-    inputs, outputs = ([jex.Var(atom.aval) for atom in side] for side in (equation.invars, equation.outvars))
-    alone, info = equation.replace(invars=inputs, outvars=outputs), equation.params["call_jaxpr"].debug_info
-    closed = jex.ClosedJaxpr(jex.Jaxpr([], inputs, outputs, [alone], equation.effects, info), ())
-    moving = [jnp.issubdtype(_kind(v.aval, None).dtype, jnp.inexact) for v in inputs]
-
-    def derivative(given: list[Any], directions: list[Any]) -> Any:
-        def function(*own: Any) -> Any:
-            rest = iter(own)
-            return jex.jaxpr_as_fun(closed)(*(next(rest) if m else x for m, x in zip(moving, given, strict=True)))
-
-        varied = [x for m, x in zip(moving, given, strict=True) if m]
-        if equation.primitive is primitives.custom_jvp_call_p:
-            return jax.jvp(function, varied, directions)
-        return jax.vjp(function, *varied)[1](directions)
-
-    like = [_kind(v.aval, None) for v in inputs]
-    if equation.primitive is primitives.custom_jvp_call_p:
-        return jax.make_jaxpr(derivative)(like, [x for m, x in zip(moving, like, strict=True) if m])
-    return jax.make_jaxpr(derivative)(like, [_kind(v.aval, None) for v in outputs])

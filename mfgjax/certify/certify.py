@@ -23,7 +23,7 @@ from . import lines
 from .contraction import counted, coupled_chain, largest_constants, naive_chain, path_span, span_sum
 from .derivatives import differentiable
 from .lipschitz import Lipschitz, contradict, derive_kernel_constants
-from .local import MOST_UNKNOWNS, critical_beta, follows_derivative, local_radius, radius_margin
+from .local import MOST_UNKNOWNS, critical_beta, local_radius, radius_margin
 from .paper_bounds import paper_bound
 from .paths import is_decoupled, mixing
 from .payoffs import Payoffs, derive_payoffs
@@ -146,9 +146,7 @@ def _certified(
     radius = residual = None
     if tempered is not None:
         residual = _residual(game, tempered, mean_field)
-        if not steps:
-            straight = follows_derivative(smooth, tempered, mean_field, key)
-            radius = jnp.where(straight, local_radius(smooth, tempered, mean_field)[0], jnp.nan)
+        radius = None if steps else local_radius(smooth, tempered, mean_field, key)
     chain = printed = meant = None
     pairwise = payoffs.pairwise if payoffs is not None and game.observes == "states" else None
     if pairwise is not None and decoupled and type(response) is EntropyRegularized:

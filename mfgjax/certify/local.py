@@ -1,5 +1,6 @@
 """Γ near one equilibrium: the spectral radius of its derivative, and the β at which that reaches 1."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -28,23 +29,34 @@ _CORRECTIONS, _HALVINGS = 12, 24
 _DIRECTIONS = 16
 
 
-def local_radius(game: FiniteHorizonGame, response: AbstractTempered, mean_field: Array) -> tuple[Array, Array]:
-    """Return the spectral radius of DΓ at a mean field, the asymptotic rate of plain iteration there, and Γ(μ)."""
+def local_radius(game: FiniteHorizonGame, response: AbstractTempered, mean_field: Array, key: Array) -> Array:
+    """Return the spectral radius of DΓ at a mean field, the asymptotic rate of plain iteration there.
+
+    NaN where small differences of Γ are not those of its derivative.
+    """
     image, push = jax.linearize(mean_field_map(game, response), mean_field)
     size = mean_field.size
     if size <= _MOST_SQUARED:
-        return spectral_radius(_matrix(push, mean_field)), image
-    return arnoldi_radius(lambda v: push(v.reshape(mean_field.shape)).reshape(-1), size, mean_field.dtype), image
+        radius = spectral_radius(_matrix(push, mean_field))
+    else:
+        radius = arnoldi_radius(lambda v: push(v.reshape(mean_field.shape)).reshape(-1), size, mean_field.dtype)
+    return jnp.where(_follows(game, response, mean_field, image, push, key), radius, jnp.nan)
 
 
-def follows_derivative(game: FiniteHorizonGame, response: AbstractTempered, mean_field: Array, key: Array) -> Array:
+def _follows(
+    game: FiniteHorizonGame,
+    response: AbstractTempered,
+    mean_field: Array,
+    image: Array,
+    push: Callable[[Array], Array],
+    key: Array,
+) -> Array:
     """Tell whether small differences of Γ at a mean field are those of its derivative, in random directions.
 
     They are not where a reward or kernel bends there, as |x| at 0, or adds numbers so large that it moves in steps. A
     smooth map is off its derivative by a tenth at a tenth of the distance.
     """
     gamma, eps = mean_field_map(game, response), float(jnp.finfo(game.dtype).eps)
-    image, push = jax.linearize(gamma, mean_field)
     others = seen_of(game, sample_laws(game, key, _DIRECTIONS)[:, 0])
     far, near = eps**0.3125, eps**0.375  # 1e-5, 1e-6 in double precision
 

@@ -13,8 +13,8 @@ from .._typing import Array
 from ..equilibrium import Equilibrium
 from ..kernels import AbstractKernel
 from ..model import AnyGame, FiniteHorizonGame, LaneGame, StationaryGame, is_moving, moved_on, respond, seen_distance
-from ..model.values import criterion_of, gained
-from ..responses import AbstractResponse, EntropyRegularized, EpsilonGreedy, Greedy, Trembling
+from ..model.values import criterion_of, gained, maximises
+from ..responses import AbstractResponse, EpsilonGreedy
 from ..solvers import Problem
 from ..solvers.base import Candidate, rounding
 from ..solvers.splitting import relative_loss
@@ -46,10 +46,9 @@ def finish(
     is_residual = candidate.log_policy is None
     if response.is_smooth:
         mean_field = differentiable((game, response), candidate.mean_field, outcome.code == RESULTS.converged)
-        best = respond(game, mean_field, response)
     else:
         mean_field = refuse_derivative(candidate.mean_field, (game, response))
-        best = respond(game, mean_field, response)
+    best = respond(game, mean_field, response)
     # averaged weights are rounded
     log_policy = best.log_policy if candidate.log_policy is None else log_normalize(candidate.log_policy, axis=2)
     policy = best.policy if is_residual else jnp.exp(log_policy)
@@ -102,11 +101,10 @@ def finish(
 
 def _gained(game: AnyGame, mean_field: Array, response: AbstractResponse, log_policy: Array) -> Array:
     """Return what leaving a policy gains in the population that follows it."""
-    if type(response) in (EntropyRegularized, Greedy, Trembling, EpsilonGreedy):
+    if maximises(response) or type(response) is EpsilonGreedy:
         # zero at every equilibrium, hence so is its derivative (not that of leaving a Boltzmann policy)
         game, mean_field, response, log_policy = stop_gradients((game, mean_field, response, log_policy))
-    maximised = response if type(response) in (EntropyRegularized, Greedy, Trembling) else None
-    criterion, penalty = criterion_of(game, maximised, "solve")
+    criterion, penalty = criterion_of(game, response if maximises(response) else None, "solve")
     return gained(game, mean_field if game.is_stationary else None, log_policy, criterion, penalty)
 
 

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from .. import _checks
+from .._linear import zero_sum_norm
 from .._typing import Array, ArrayLike
 from ..engine import fit_response
 from ..model import StationaryGame, moved_on, respond, trace_game
@@ -321,11 +322,6 @@ def frozen_contraction(
     c2 = jax.lax.map(zero_sum_norm, slopes)[game.available.reshape(-1)].max()
     step = jax.jacfwd(lambda z: moved_on(game, z[None], policy[None])[0][0])(z)
     return 1 - zeta + float(c2), float(zero_sum_norm(step))
-
-
-def zero_sum_norm(matrix: Array) -> Array:
-    """Return the l1 norm on vectors of sum zero, which are mixtures of e_i − e_j."""
-    return jnp.abs(matrix[:, :, None] - matrix[:, None, :]).sum(axis=0).max() / 2
 
 
 def population(

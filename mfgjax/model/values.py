@@ -14,6 +14,11 @@ from .arguments import mean_field_of, policy_of
 from .maps import AnyGame, BestResponse, as_now, is_moving, respond, state_law, timed
 
 
+def maximises(response: AbstractResponse) -> bool:
+    """Tell whether a response is known to maximise what is maximised: a class of the user's own may act otherwise."""
+    return type(response) in (EntropyRegularized, Greedy, Trembling)
+
+
 def criterion_of(game: AnyGame, response: AbstractResponse | None, name: str) -> tuple[AbstractResponse, Any]:
     """Return the response that maximises what a response maximises, and what its KL terms need (None: there are none).
 
@@ -22,10 +27,9 @@ def criterion_of(game: AnyGame, response: AbstractResponse | None, name: str) ->
     """
     if response is None:
         return Greedy(), None
-    # a class of the user's own may act by another formula
-    if type(response) in (Greedy, Trembling):
-        return response, None
-    if type(response) is EntropyRegularized:
+    if maximises(response):
+        if type(response) is not EntropyRegularized:
+            return response, None
         return response, (response.beta.astype(game.dtype), response.log_prior(game.available, game.dtype))
     kind = type(response).__name__
     raise ValueError(

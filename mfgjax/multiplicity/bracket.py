@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .. import _checks
+from .._linear import zero_sum_norm
 from .._result import RESULTS, ConvergenceError
 from .._traced import as_it_is_now
 from .._typing import Array
@@ -55,8 +56,9 @@ class Ascent:
       amplification: the norm of (I − D)⁻¹; infinite where that matrix is singular.
       error: of the end, in total variation: the residual times `amplification`, to first order, and no less than
         rounding.
-      barrier: a law beyond the end that the next step leads back towards it, by more than rounding explains: since
-        steps keep the order, there is an equilibrium between the two. `[S]`; NaN where none was found.
+      barrier: a law between this end and the other. The next step leads it back towards this end, by more than
+        rounding explains. Where steps keep the order, there is an equilibrium between barrier and end. `[S]`; NaN
+        where none was found.
     """
 
     laws: np.ndarray
@@ -119,9 +121,10 @@ class Bracket:
 
     @property
     def differ(self) -> bool:
-        """Whether an isotone map has two equilibria: one at most the barrier above the least, one at least that below.
+        """Whether the map, if it is isotone, has two equilibria.
 
-        The barrier below the greatest end must not lie below that above the least one.
+        One lies at or below the barrier above the least end, one at or above the barrier below the greatest end. They
+        are two if the second barrier does not lie below the first.
         """
         return _went_back(self.falling.barrier, self.rising.barrier) > _rounding(self.rising.barrier)
 
@@ -195,7 +198,8 @@ def bracket(
     Laws are ordered by stochastic dominance in the order of the states. Where z ↦ Φ(z, π(z)) is isotone, as with
     strategic complementarities, iterating it from the point mass on the first state, taking the smallest best action
     at ties, rises to the least equilibrium, and from the last state, with the largest, it falls to the greatest. Every
-    step is checked. If the ends coincide the equilibrium is unique, and the iteration converges to it from every law.
+    step is checked. If the ends coincide, all equilibria lie as close together as the ends do, and the iteration comes
+    that close to them from every law.
 
     Args:
       game: one that observes the law of the states.
@@ -278,7 +282,7 @@ def _climb(
     return equilibrium, Ascent(laws, *numbers, np.asarray(barrier))
 
 
-def _rounding(laws: np.ndarray) -> float:
+def _rounding(laws: Array | np.ndarray) -> float:
     """Return by how much sums of probabilities, of the next law or of this one, may be off by rounding."""
     return 64 * float(np.finfo(laws.dtype).eps)
 
@@ -331,7 +335,7 @@ def _climb_jit(
     all_steps = jnp.linalg.inv(jnp.eye(game.num_states, dtype=game.dtype) - one_step)
     barrier = _barrier(game, response, z[0], start[0], all_steps)
     gaps = (never, *gaps[1:]) if response.is_smooth else gaps
-    return path, residuals, count, equilibrium, *gaps, _norm(one_step), _norm(all_steps), barrier
+    return path, residuals, count, equilibrium, *gaps, zero_sum_norm(one_step), zero_sum_norm(all_steps), barrier
 
 
 def _barrier(game: StationaryGame, response: AbstractResponse, z: Array, start: Array, all_steps: Array) -> Array:
@@ -343,7 +347,7 @@ def _barrier(game: StationaryGame, response: AbstractResponse, z: Array, start: 
     rises = start[0] > 0
     extreme = jnp.zeros_like(z).at[jnp.where(rises, len(z) - 1, 0)].set(1)
     direction = all_steps @ (extreme - z)
-    slack = 64 * jnp.finfo(z.dtype).eps
+    slack = _rounding(z)
 
     def tried(t: Array) -> tuple[Array, Array]:
         law = z + t * direction
@@ -357,8 +361,3 @@ def _barrier(game: StationaryGame, response: AbstractResponse, z: Array, start: 
     lengths = jnp.geomspace(slack * 16, 0.5, 40, dtype=z.dtype)
     laws, led_back = jax.lax.map(tried, lengths)
     return jnp.where(led_back.any(), laws[jnp.argmax(led_back)], jnp.nan)
-
-
-def _norm(matrix: Array) -> Array:
-    """Return the norm in total variation of a matrix on vectors of sum zero: they are mixtures of e_i − e_j."""
-    return jnp.abs(matrix[:, :, None] - matrix[:, None, :]).sum(axis=0).max() / 2
