@@ -12,7 +12,7 @@ import jax
 import numpy as np
 from jax.core import Tracer
 
-from ._names import did_you_mean
+from ._names import suggestion
 from ._plain import Axis, plain
 from ._shorten import is_traced as is_traced
 from ._shorten import place, shorten_text
@@ -198,8 +198,8 @@ def number_in(name: str, value: object, low: float, high: float, interval: str) 
 def one_of(name: str, value: object, allowed: Sequence[object]) -> None:
     """Refuse what is none of the words (or None) in `allowed`."""
     if not any(value is choice or (isinstance(value, str) and value == choice) for choice in allowed):
-        which = did_you_mean(value, (one for one in allowed if one is not None), ".") if isinstance(value, str) else "."
-        raise ValueError(f"`{name}` must be one of {', '.join(map(repr, allowed))}; got {shorten(value)}{which}")
+        hint = suggestion(value, (one for one in allowed if one is not None)) if isinstance(value, str) else ""
+        raise ValueError(f"`{name}` must be one of {', '.join(map(repr, allowed))}; got {shorten(value)}{hint}.")
 
 
 def boolean(name: str, value: object) -> bool:

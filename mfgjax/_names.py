@@ -34,7 +34,16 @@ def did_you_mean(word: str, known: Iterable[object], otherwise: str | None = Non
       otherwise: the end if no name is like it; None: all names.
     """
     names = list(map(str, known))
-    close = difflib.get_close_matches(word, names, n=1) or difflib.get_close_matches(word.lower(), names, n=1)
-    if close:
+    if close := _nearest(word, names):
         return f"; did you mean {close[0]!r}?"
     return f"; there are {', '.join(names) or 'none'}." if otherwise is None else otherwise
+
+
+def suggestion(word: str, known: Iterable[object]) -> str:
+    """Return the known name that is most like an unknown one, in brackets, for a sentence that goes on; or nothing."""
+    close = _nearest(word, list(map(str, known)))
+    return f" (did you mean {close[0]!r}?)" if close else ""
+
+
+def _nearest(word: str, names: list[str]) -> list[str]:
+    return difflib.get_close_matches(word, names, n=1) or difflib.get_close_matches(word.lower(), names, n=1)

@@ -9,7 +9,7 @@ import jax
 import numpy as np
 from jax.core import Tracer
 
-from ._names import did_you_mean
+from ._names import suggestion
 from ._shorten import place, shorten
 
 
@@ -168,8 +168,10 @@ def _order(name: str, word: str, found: list[str], wanted: list[str]) -> list[in
         if places[label] != i:
             raise ValueError(f"`{name}` has two entries for the {kind} {label!r}.")
         if label not in known:
-            which = did_you_mean(label, wanted, f": they are {shorten_list(wanted)}.")
-            raise ValueError(f"`{name}` has an entry for {label!r}, but there is no such {kind}{which}")
+            names, hint = shorten_list(wanted), suggestion(label, wanted)
+            raise ValueError(
+                f"`{name}` has an entry for {label!r}, but there is no such {kind}{hint}: they are {names}."
+            )
     for label in wanted:
         if label not in places:
             raise ValueError(f"`{name}` has no entry for the {kind} {label!r}: its labels are {shorten_list(found)}.")

@@ -131,7 +131,7 @@ def test_a_table_is_read_as_it_is_meant(case):
 
 
 REFUSED = {
-    "labels of others": (lambda: game(initial=series.rename({"low": "lower"})), "`initial`", "'lower'", "mean 'low'?"),
+    "labels of others": (lambda: game(initial=series.rename({"low": "lower"})), "`initial`", "'lower'", "'mid'"),
     "a label is missing": (lambda: game(initial=series[["low", "mid"]]), "`initial`", "no entry", "'high'"),
     "a label twice": (lambda: game(initial=pd.Series([*INITIAL, 0.0], [*STATES, "mid"])), "two entries", "'mid'"),
     "labels without names": (lambda: game(initial=series, state_labels=None), "`initial`", "'low'", "'0'"),

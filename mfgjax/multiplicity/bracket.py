@@ -158,10 +158,14 @@ class Bracket:
                 )
         if not self.ordered:
             return "fails: the ends are not in order, so the map is not isotone, and other equilibria may lie anywhere."
+        shown = "complementarities were not shown to hold"
+        if self.complementarity is not None and not self.complementarity.affine and not self.complementarity.fails:
+            shown = f"complementarities were {self.complementarity.how}"
+        isotone = self.complementarity is not None and self.complementarity.holds
         if not self.coincide and not self.differ:
             return (
-                f"unknown: every step kept the order, but the ends are {self.distance:.2g} apart and known to "
-                f"{self._error:.2g} only, so they may be one equilibrium or two."
+                f"unknown: every step kept the order, but {'' if isotone else f'{shown}, and '}the ends are "
+                f"{self.distance:.2g} apart and known to {self._error:.2g} only, so they may be one equilibrium or two."
             )
         ends, reach = "the ends differ: at least two equilibria", "all others lie between them"
         if self.coincide and self.unique:
@@ -171,13 +175,10 @@ class Bracket:
             ends, reach = f"the ends coincide to {near:.2g}", "all equilibria lie that close, reached from every law"
         elif self.rising.tied or self.falling.tied:
             ends += " (provided that actions whose values differ by rounding alone are equally good)"
-        if self.complementarity is not None and self.complementarity.holds:
+        if isotone:
             return (
                 f"holds: complementarities hold, hence the map is isotone; every step kept the order; {ends}, {reach}."
             )
-        shown = "complementarities were not shown to hold"
-        if self.complementarity is not None and not self.complementarity.affine and not self.complementarity.fails:
-            shown = f"complementarities were {self.complementarity.how}"
         return f"unknown: every step kept the order, but {shown}; if the map is isotone, {ends}."
 
     def __repr__(self) -> str:
