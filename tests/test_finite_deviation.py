@@ -140,6 +140,18 @@ def test_a_gain_is_never_above_its_bound():
             assert (np.asarray(found.gain) <= np.asarray(found.bound) + 1e-12).all()
 
 
+@pytest.mark.parametrize("discount", [0.9, 1.0])
+def test_a_gain_has_a_finite_bound_where_the_policy_leaves_actions_out(discount):
+    """The KL criterion makes the distance to the response infinite there; what is left is the bound of any policy."""
+    weight = np.array([[[-1.0], [-2.0]]])
+    reward = mfg.PairwiseReward(mfg.OwnStateInteraction(0 * weight, weight))
+    game = mfg.FiniteHorizonGame(mfg.MovesKernel([[0, 1], [0, 1]]), reward, [0.5, 0.5], 2, discount=discount)
+    stay = np.broadcast_to([1.0, 0.0], (3, 2, 2))
+    found = mfg.finite.deviation_gain(game, stay, [2, 10], mfg.EntropyRegularized(1.0))
+    assert np.isfinite(found.bound).all()
+    assert (np.asarray(found.gain) <= np.asarray(found.bound) + 1e-12).all()
+
+
 def test_the_quadratic_bound_holds_at_equilibria_and_is_attained():
     """Two places that repel differently; as β → 0 both are equally likely, and the gain is β Δ²/8 for a shift Δ."""
     weight = np.array([[[0.0], [0.0]], [[-1.0], [-2.0]]])

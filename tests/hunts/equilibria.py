@@ -320,17 +320,20 @@ def judge(game, response, loops, hand, found):
         hold("residual", abs(LONG(found.residual) - gain), rounding * count + ROUNDING * eps * gain)
         hold("tolerance", LONG(found.tolerance), LONG(1e-4 if eps < 1e-12 else 1e-3) * (1 + eps))
         return wrong
-    hold("residual", abs(LONG(found.residual) - residual), slack)
     hold("tolerance", LONG(found.tolerance), atol * (1 + eps))
+    least = (1 - LONG(hand.epsilon)) * (1 - 64 * eps)
+    mixed = ((mask.sum(axis=2) > 1) & (policy.max(axis=2) < least)).any()
+    top = np.where(mask, best_q, -np.inf).max(axis=2)
+    span = top.max() - np.where(mask, best_q, np.inf).min()
+    # of a mixture the residual counts what it loses, too, relative to the span of q
+    loss = np.where(mask, (best_policy - policy) * best_q, 0).sum(axis=2).max() if mixed else LONG(0)
+    loss = min((loss + rounding) / span, 1) if mixed and span > 0 else LONG(0)
+    hold("residual", LONG(found.residual) - np.maximum(residual, loss), slack)
+    hold("residual too small", residual - LONG(found.residual), slack)
     chosen = policy.argmax(axis=2)
     if hand.epsilon == 0.5:  # one of two is as likely as the other
         return wrong
-    top = np.where(mask, best_q, -np.inf).max(axis=2)
     lost = top - np.take_along_axis(best_q, chosen[..., None], axis=2)[..., 0]
-    # of what a mixture loses, relative to the span of q, the tolerance is allowed too
-    least = (1 - LONG(hand.epsilon)) * (1 - 64 * eps)
-    mixed = ((mask.sum(axis=2) > 1) & (policy.max(axis=2) < least)).any()
-    span = top.max() - np.where(mask, best_q, np.inf).min()
     hold("not a best action", lost.max(), 2 * rounding + (A * LONG(found.tolerance) * span if mixed else 0))
     return wrong
 
