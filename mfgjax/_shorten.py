@@ -9,7 +9,7 @@ from jax.core import Tracer
 
 def is_traced(tree: object) -> bool:
     """Tell whether any leaf is a tracer, whose values cannot be looked at."""
-    return any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(tree))
+    return any(issubclass(kind, Tracer) for kind in set(map(type, jax.tree.leaves(tree))))
 
 
 def shorten(value: object) -> str:

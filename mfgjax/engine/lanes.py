@@ -1,9 +1,9 @@
 """One problem, or many of one shape: which arrays carry lanes, and computing them in blocks."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -22,23 +22,25 @@ _LARGE = 2**29
 """Bytes that a block may take where there is no such cache (accelerators)."""
 
 
-class Lanes(eqx.Module):
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Lanes:
     """Problems that share some arrays and have others of their own, on a last axis of lanes; or one alone.
 
     Args:
       problem: game, response and solver; what carries lanes has one axis more, at the end.
-      carried: for each leaf of `problem`, in order, whether it carries lanes.
+      carried: for each leaf of `problem`, in order, whether it carries lanes; empty for one problem alone.
       num_lanes: their number; 0 for one problem alone, of which no array has an axis of lanes.
     """
 
     problem: tuple[FiniteHorizonGame | StationaryGame, AbstractResponse, AbstractSolver]
-    carried: tuple[bool, ...] = eqx.field(static=True)
-    num_lanes: int = eqx.field(static=True)
+    carried: tuple[bool, ...] = field(metadata={"static": True})
+    num_lanes: int = field(metadata={"static": True})
 
     @staticmethod
     def alone(game: Any, response: Any, solver: Any) -> "Lanes":
         """Return one problem."""
-        return Lanes((game, response, solver), (False,) * len(jax.tree.leaves((game, response, solver))), 0)
+        return Lanes((game, response, solver), (), 0)
 
     @property
     def is_alone(self) -> bool:
@@ -47,6 +49,8 @@ class Lanes(eqx.Module):
     @property
     def mapped(self) -> list[Array]:
         """The arrays that carry lanes."""
+        if self.is_alone:
+            return []
         return [leaf for leaf, lane in zip(jax.tree.leaves(self.problem), self.carried, strict=True) if lane]
 
     def having(self, mapped: Sequence[Any], num_lanes: int) -> "Lanes":

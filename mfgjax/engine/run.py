@@ -35,8 +35,9 @@ def equilibria(prepared: Prepared) -> Equilibrium:
     if not lanes.is_alone:
         return _finish_jit(lanes, run(prepared), tolerance, width)
     first, found = _first_jit(lanes, guess, stages[0], tolerance, width)
-    outcome = run(prepared, first)
-    return found if outcome is first else _finish_jit(lanes, outcome, tolerance, width)
+    if int(first.code) == RESULTS.converged:
+        return found
+    return _finish_jit(lanes, run(prepared, first), tolerance, width)
 
 
 def run(prepared: Prepared, first: Outcome | None = None) -> Outcome:

@@ -1,12 +1,14 @@
 """Games whose rewards and kernels, where they are functions of users, are traced as they are now."""
 
 import dataclasses
+import functools
 from typing import Any, ClassVar, TypeVar, cast
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 from .. import _checks
 from .._traced import AbstractStandIn, Program, TracedFunction, given_function, key_of_call, keyed, trace
@@ -83,6 +85,8 @@ def trace_game(game: Game, dtype: Any = None, *, in_lanes: bool = False) -> Game
         is compiled anew if what it reads has changed. Only for games that are not used after the call.
     """
     kernel, reward = game.kernel, cast(Any, game.reward)
+    if is_own(kernel) and is_own(reward):
+        return game
     seen = jax.ShapeDtypeStruct(
         (game.num_states,) if game.observes == "states" else (game.num_states, game.num_actions),
         game.dtype if dtype is None else dtype,
@@ -98,8 +102,6 @@ def trace_game(game: Game, dtype: Any = None, *, in_lanes: bool = False) -> Game
             reward = _pairwise(reward, {"t": time, "mean_field": seen}, dtype, in_lanes)
     elif not is_own(reward):
         reward = _traced("reward", reward, arguments, dtype, in_lanes)
-    if kernel is game.kernel and reward is game.reward:
-        return game
     return eqx.tree_at(lambda g: (g.kernel, g.reward), game, (kernel, reward))
 
 
@@ -127,14 +129,20 @@ def _key_of_kernel(kernel: AbstractKernel, game: AbstractGame) -> Program:
 
 def is_own(part: Any) -> bool:
     """Tell whether a function is None or the library's own, with all that it holds: it reads nothing but its arrays."""
-    if part is None or isinstance(part, AbstractStandIn | jax.Array | np.ndarray):
-        return True
     if isinstance(part, tuple):
         return all(map(is_own, part))
-    if not isinstance(part, eqx.Module) or not type(part).__module__.startswith("mfgjax."):
-        return False
-    held = (field.name for field in dataclasses.fields(part) if not field.metadata.get("static", False))
-    return all(is_own(getattr(part, name)) for name in held)
+    fields = _fields_of_own(type(part))
+    return fields is not None and all(is_own(getattr(part, name)) for name in fields)
+
+
+@functools.lru_cache(512)
+def _fields_of_own(kind: type) -> tuple[str, ...] | None:
+    """Return the fields of a class of the library in which functions may be; None for a class of others."""
+    if issubclass(kind, AbstractStandIn | jax.Array | Tracer | np.ndarray | type(None)):
+        return ()
+    if not issubclass(kind, eqx.Module) or not kind.__module__.startswith("mfgjax."):
+        return None
+    return tuple(field.name for field in dataclasses.fields(kind) if not field.metadata.get("static", False))
 
 
 def _pairwise(reward: PairwiseReward, arguments: dict[str, Any], dtype: Any, in_lanes: bool) -> PairwiseReward:

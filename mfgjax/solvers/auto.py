@@ -41,9 +41,6 @@ class Auto(AbstractSolver):
     def __init__(self, *, atol: float | None = None):
         self.atol = _checks.tolerance(atol)
 
-    def check(self, game: AnyGame, response: AbstractResponse) -> None:
-        pass
-
     def stages(self, game: AnyGame, response: AbstractResponse, max_steps: int) -> list[tuple[AbstractMethod, int]]:
         if isinstance(response, AbstractTrembling):
             methods, shares = ("fictitious play",), (max_steps,)

@@ -113,12 +113,12 @@ class AbstractSolver(eqx.Module):
     default_max_steps: ClassVar[int]
 
     @abstractmethod
-    def check(self, game: AnyGame, response: AbstractResponse) -> None:
-        """Raise `ValueError` with a sentence if the solver does not apply to a response, or a kind of game."""
-
-    @abstractmethod
     def stages(self, game: AnyGame, response: AbstractResponse, max_steps: int) -> list[tuple["AbstractMethod", int]]:
-        """Return the methods in turn, each with its share of the steps."""
+        """Return the methods in turn, each with its share of the steps.
+
+        Raises:
+          ValueError: if the solver does not apply to the response, or to this kind of game.
+        """
 
 
 class AbstractMethod(AbstractSolver):
@@ -143,7 +143,12 @@ class AbstractMethod(AbstractSolver):
     def mixes(self) -> bool:
         """Whether candidates for jumping responses are mixtures of policies, which the mean field does not tell."""
 
+    @abstractmethod
+    def check(self, game: AnyGame, response: AbstractResponse) -> None:
+        """Raise `ValueError` with a sentence if the method does not apply to a response, or a kind of game."""
+
     def stages(self, game: AnyGame, response: AbstractResponse, max_steps: int) -> list[tuple["AbstractMethod", int]]:
+        self.check(game, response)
         return [(self, max_steps)]
 
     @abstractmethod
