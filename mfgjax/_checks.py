@@ -277,7 +277,7 @@ def policy_can_be_solved(name: str, game: Any) -> None:
     """Refuse a game whose policy has more numbers than can be counted in 32 bits."""
     size = (game.horizon + 1) * game.num_states * game.num_actions
     if size >= 2**31:  # beyond it the compiler aborts the process
-        times = "" if game.is_stationary else f"{game.horizon + 1:,} times, "
+        times = f"{game.horizon + 1:,} times, " if game.times else ""
         raise ValueError(
             f"{name} has {times}{game.num_states:,} states and {game.num_actions:,} actions: a policy of {size:,} "
             "numbers, which is more than can be solved."

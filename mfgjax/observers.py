@@ -8,7 +8,6 @@ import jax.numpy as jnp
 
 from ._result import Result
 from ._traced import ObservedFunction, key_of_call
-from .engine.prepare import seen_shape
 from .equilibrium import Equilibrium
 from .model import FiniteHorizonGame, StationaryGame
 from .responses import AbstractResponse
@@ -35,11 +34,11 @@ def _equilibrium_of(game: FiniteHorizonGame | StationaryGame, criterion: str) ->
     def shaped(*shape: int, dtype: Any = game.dtype) -> Any:
         return jax.ShapeDtypeStruct(shape, dtype)
 
-    times = () if game.is_stationary else (game.horizon + 1,)
-    states, pairs = shaped(*times, game.num_states), shaped(*times, game.num_states, game.num_actions)
+    states = shaped(*game.times, game.num_states)
+    pairs = shaped(*game.times, game.num_states, game.num_actions)
     whole, one = shaped(dtype=jnp.int32), shaped()
     result = jax.eval_shape(Result, whole, whole)
-    seen = shaped(*seen_shape(game))
+    seen = shaped(*game.mean_field_shape)
     return Equilibrium(
         seen, pairs, pairs, states, pairs, one, one, one, whole, shaped(0), result, criterion, game.observes
     )

@@ -14,7 +14,7 @@ from helpers import Squash, assert_close
 
 import mfgjax as mfg
 from mfgjax.certify.certify import _certified
-from mfgjax.model import DenseInteraction, OwnStateInteraction, Power, SuccessorInteraction, seen_distance
+from mfgjax.model import DenseInteraction, OwnStateInteraction, Power, SuccessorInteraction
 
 S, A, COUNT, PAIRS = 4, 3, 200, 24
 SUCCESSORS = np.random.default_rng(3).integers(0, S, size=(S, A))
@@ -147,7 +147,7 @@ def measured(data, pairs, reward, H, observes):
 
     def stretch(pair):
         images = jax.vmap(gamma)(pair)
-        return seen_distance(game, *images) / jnp.maximum(seen_distance(game, *pair), 1e-12)
+        return game.distance(*images) / jnp.maximum(game.distance(*pair), 1e-12)
 
     names = ("paper_meant", "naive_chain", "span_sum", "path_span", "local_radius")
     bounds = {name: report[name].value for name in names}

@@ -29,7 +29,6 @@ from helpers import (
 import mfgjax as mfg
 from mfgjax.games.random_dense import SquashedLinear
 from mfgjax.model import DenseInteraction, LaneGame
-from mfgjax.model.maps import state_law
 from mfgjax.model.rewards import Staged, TableReward
 from mfgjax.model.values import gain
 
@@ -60,7 +59,7 @@ def with_lanes(rng, tree, chosen):
 def maps(game, flow, response, log_policy):
     """The response to a flow, where it leads, and what it gains on another policy."""
     best = mfg.respond(game, flow, response)
-    mu, image = state_law(game, best.policy)
+    mu, image = game.generated(best.policy)
     penalty = None
     if isinstance(response, mfg.EntropyRegularized):
         penalty = response.beta, response.log_prior(game.available, game.dtype)
@@ -116,7 +115,7 @@ def test_the_exploitability_of_every_lane_is_that_of_its_own_game(kind, rng):
     together, carried, alone = with_lanes(rng, game, set(inexact(game).values()))
     with jax.disable_jit():
         games = LaneGame(together, carried, LANES)
-        mu, seen = state_law(games, jnp.exp(log_policy))
+        mu, seen = games.generated(jnp.exp(log_policy))
         gained = np.asarray(gain(games, mu, jnp.asarray(log_policy), mfg.respond(games, seen, mfg.Greedy()), None))
     single = jax.jit(mfg.exploitability)
     for b in range(LANES):

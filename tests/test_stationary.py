@@ -10,7 +10,6 @@ from helpers import assert_close, random_policy
 from stationary_games import A, S, random_game, random_reference
 
 import mfgjax as mfg
-from mfgjax.model.stationary_maps import decision
 from mfgjax.operators import value_iteration
 
 # the oracle stops where values move by 1e-14; discount .8
@@ -96,7 +95,7 @@ def test_value_iteration_and_policy_iteration_agree(kind, rng):
     game, _ = random_game(rng)
     response, _ = responses(rng, game)[kind]
     z = rng.dirichlet(np.ones(S))
-    problem = eqx.filter_jit(decision)(game, z[None])
+    problem = eqx.filter_jit(type(game).decision)(game, z[None])
     # MacQueen's bounds are at most so far apart
     iterated = eqx.filter_jit(value_iteration)(problem, response, jnp.zeros(S), 1e-9)
     assert_close(iterated, respond(game, z, response).values, atol=1e-9)

@@ -11,7 +11,6 @@ from helpers import assert_close
 from stationary_games import A, S, random_game
 
 import mfgjax as mfg
-from mfgjax.model.maps import best_policy
 
 EPSILON = 0.1
 SHARE = EPSILON / (A - 1)
@@ -85,7 +84,7 @@ def test_ties_with_a_finite_horizon_are_broken_as_asked_at_every_time(scale):
     for tie, action in (("smallest", 0), ("largest", A - 1)):
         greedy = np.broadcast_to(np.eye(A)[action], (horizon + 1, S, A))
         assert_close(respond(game, flow, mfg.Greedy(tie)).policy, greedy, atol=0)
-        assert_close(best_policy(game, flow, mfg.Greedy(tie)), greedy, atol=0)
+        assert_close(game.policy_from(flow, mfg.Greedy(tie), None)[0], greedy, atol=0)
         assert_close(respond(game, flow, mfg.Trembling(EPSILON, tie)).policy[0], always(action), atol=1e-15)
 
 

@@ -11,9 +11,8 @@ from .. import _checks
 from .._traced import as_it_is_now
 from .._typing import Array, ArrayLike
 from ..engine import fit_response
-from ..engine.prepare import seen_shape
 from ..equilibrium import Equilibrium
-from ..model import FiniteHorizonGame, mean_field_map, respond, seen_distance, trace_game
+from ..model import FiniteHorizonGame, mean_field_map, of_kind, respond, trace_game
 from ..ranges.ranges import NotDerivable
 from ..responses import AbstractResponse, Boltzmann, EntropyRegularized
 from ..responses.base import AbstractTempered
@@ -75,8 +74,7 @@ def certify(
 
     Source: Guan et al. (2021), arXiv:2110.07469, Theorem 1; for the sharper bounds see `docs/mathematics.md`.
     """
-    if not isinstance(game, FiniteHorizonGame):
-        raise ValueError(f"`game` must be a `FiniteHorizonGame`; got {type(game).__name__}.")
+    game = of_kind(FiniteHorizonGame, game)
     if not isinstance(response, AbstractResponse):
         got = _checks.shorten(response)
         raise ValueError(f"`response` must be a response such as `EntropyRegularized(beta)`; got {got}.")
@@ -102,7 +100,7 @@ def _mean_field(game: FiniteHorizonGame, equilibrium: Any) -> Array:
     if isinstance(equilibrium, Equilibrium):
         equilibrium = equilibrium.mean_field
     flow = _checks.as_numbers("equilibrium", equilibrium)
-    shape = seen_shape(game)
+    shape = game.mean_field_shape
     _checks.shape_is("equilibrium", flow, [shape], "times, states" if len(shape) == 2 else "times, states, actions")
     if not _checks.is_traced((flow, game)):
         _checks.distribution("equilibrium", flow, leading=1)
@@ -223,4 +221,4 @@ def _residual(game: FiniteHorizonGame, response: AbstractTempered, mean_field: A
     """Return d_M(μ, Γ(μ)) plus what rounding may hide of it."""
     best = respond(game, mean_field, response)
     hidden = rounding(game, response, best.q) + 8 * jnp.finfo(game.dtype).eps
-    return seen_distance(game, mean_field, mean_field_map(game, response)(mean_field)) + hidden
+    return game.distance(mean_field, mean_field_map(game, response)(mean_field)) + hidden

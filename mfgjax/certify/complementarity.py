@@ -19,7 +19,7 @@ import numpy as np
 from .. import _checks
 from .._typing import Array
 from ..kernels import DenseKernel
-from ..model import StationaryGame, trace_game
+from ..model import StationaryGame, of_kind, trace_game
 from ..model.canonical import check_kernel_values
 from ..ranges.affine import NotAffine, affine_in_law
 from ..ranges.ranges import MOST_LOST
@@ -142,8 +142,7 @@ def check_complementarity(game: StationaryGame, form: str | None = None, *, seed
     Source: Lee et al. (2021), arXiv:2006.11683, definition 1, after Adlakha and Johari (2013), Operations Research
     61(4); Topkis (1998), Supermodularity and Complementarity.
     """
-    if not isinstance(game, StationaryGame):
-        raise ValueError(f"`game` must be a `StationaryGame`; got {_checks.shorten(game)}.")
+    game = of_kind(StationaryGame, game)
     _checks.one_of("form", form, (None, "action", "post-decision"))
     if game.observes != "states":
         raise ValueError("`game` observes the joint law of states and actions; the test orders laws of states.")

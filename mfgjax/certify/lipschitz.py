@@ -10,7 +10,7 @@ import numpy as np
 from .. import _checks
 from .._simplex import total_variation
 from .._typing import Array, ArrayLike, Float
-from ..model import FiniteHorizonGame, trace_game
+from ..model import FiniteHorizonGame, of_kind, trace_game
 from ..ranges.intervals import Interval
 from ..ranges.programs import range_of
 from ..ranges.ranges import NotDerivable
@@ -83,8 +83,7 @@ def sample_lipschitz(game: FiniteHorizonGame, *, key: Array, num_pairs: int = 10
     Raises:
       ValueError: if an argument is invalid, such as a stationary game.
     """
-    if not isinstance(game, FiniteHorizonGame):
-        raise ValueError(f"`game` must be a `FiniteHorizonGame`; got {_checks.shorten(game)}.")
+    game = of_kind(FiniteHorizonGame, game)
     key = _checks.random_key("key", key)
     num_pairs = _checks.integer_at_least("num_pairs", num_pairs, 1)
     return Lipschitz(*_sampled(trace_game(game), key, num_pairs), origin="sampled")

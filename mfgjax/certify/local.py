@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from .._linear import solve_dense
 from .._traced import as_it_is_now
 from .._typing import Array, Bool
-from ..model import FiniteHorizonGame, mean_field_map, propagate, respond, seen_distance
+from ..model import FiniteHorizonGame, mean_field_map, propagate, respond
 from ..responses.base import AbstractTempered
 from ..solvers.base import rounding
 from .sampling import sample_laws, seen_of
@@ -185,7 +185,7 @@ def critical_beta(game: FiniteHorizonGame, response: AbstractTempered) -> Critic
             matrix = _matrix(push, flow)
             gap = (image - flow).reshape(-1)
             step = solve_dense(jnp.eye(flow.size, dtype=dtype) - matrix, gap).reshape(flow.shape)
-            return flow + step, matrix, seen_distance(game, flow, image), k + 1
+            return flow + step, matrix, game.distance(flow, image), k + 1
 
         def going(carry: tuple[Array, Array, Array, Array]) -> Array:
             _, _, residual, k = carry
@@ -195,7 +195,7 @@ def critical_beta(game: FiniteHorizonGame, response: AbstractTempered) -> Critic
         flow, matrix, residual, _ = jax.lax.while_loop(
             going, correct, (guess, blank, jnp.asarray(jnp.inf, dtype), jnp.int32(0))
         )
-        near = seen_distance(game, flow, guess) < 0.3
+        near = game.distance(flow, guess) < 0.3
         sound = (residual <= tolerance) & near & (flow > -tolerance).all()
         return _At(log_beta, flow, spectral_radius(matrix), sound)
 

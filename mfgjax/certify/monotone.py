@@ -9,7 +9,7 @@ from .. import _checks
 from .._traced import as_it_is_now
 from .._typing import ArrayLike
 from ..engine import fit_response
-from ..model import StationaryGame, respond
+from ..model import StationaryGame, of_kind, respond
 from ..responses import AbstractResponse, AbstractTempered
 from .complementarity import NOWHERE, Condition, Verdicts, by_post_decision
 
@@ -61,8 +61,7 @@ def check_monotone_response(
 
     Source: Topkis (1998), Supermodularity and Complementarity; Lee et al. (2021), arXiv:2006.11683, theorem 1.
     """
-    if not isinstance(game, StationaryGame):
-        raise ValueError(f"`game` must be a `StationaryGame`; got {_checks.shorten(game)}.")
+    game = of_kind(StationaryGame, game)
     if game.observes != "states":
         raise ValueError(
             "`game` observes the joint law of states and actions; populations are ordered by their states."

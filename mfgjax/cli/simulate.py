@@ -236,8 +236,6 @@ def _policy(loaded: GameFile, response: mfg.AbstractResponse | None, given: jax.
 
 def _exact(policy: Policy, numbers: list[int], key: jax.Array) -> AmongAgents:
     """Return what is known without simulation."""
-    from ..model import state_law
-
     game, criterion, played = policy.loaded.game, policy.criterion, policy.policy
     if isinstance(game.kernel, mfg.AbstractKernel):
         rewards = mfg.finite.deviation_gain(game, played, np.array(numbers), key=key)
@@ -249,7 +247,7 @@ def _exact(policy: Policy, numbers: list[int], key: jax.Array) -> AmongAgents:
         own = None if criterion is None else float(main.exploitability)
         value, gain = float(main.mean_field_value), float(rewards.exploitability)
         return AmongAgents(np.asarray(law.mean_field), value, gain, own, law, rewards, regularised)
-    mean_field, seen = compiled(state_law)(game, played)
+    mean_field, seen = compiled(type(game).generated)(game, played)
     value = float(compiled(mfg.policy_value)(game, played, seen, criterion))
     exploitability = compiled(mfg.exploitability)
     own = None if criterion is None else float(exploitability(game, played, criterion))

@@ -75,7 +75,7 @@ class Solve(SavingCommand, Method, GameAndResponse):
         note = {"game": loaded.name, "description": loaded.description, "request": self.request}
         path = files / "equilibrium.nc"
         mfg.io.save_equilibrium(path, game, found, response=response, solver=method, attrs=note)
-        if game.is_stationary:
+        if not game.times:
             files.picture("law.png", mfg.plot.plot_stationary(game, found, title=title))
             last = found.state_law
         else:
@@ -88,7 +88,7 @@ class Solve(SavingCommand, Method, GameAndResponse):
         game, own = loaded.game, finite(found.exploitability)
         return {
             "game": loaded.name,
-            **({"discount": float(game.discount)} if game.is_stationary else {"horizon": game.horizon}),
+            **({"horizon": game.horizon} if game.times else {"discount": float(game.discount)}),
             "dtype": str(game.dtype),
             "request": self.request,
             "solver": type(method).__name__,
@@ -102,23 +102,20 @@ class Solve(SavingCommand, Method, GameAndResponse):
             "exploitability_regularised": own if self.response == "entropy" else None,
             "exploitability_trembling": own if self.response == "trembling" else None,
             "num_steps": int(found.num_steps),
-            **(_of_law(game, found) if game.is_stationary else _of_flow(game, found)),
+            **(_of_flow if game.times else _of_law)(game, found),
         }
 
     def _page(self, loaded: GameFile, found: mfg.Equilibrium, gain: float, files: list[str]) -> Iterator[Table | str]:
         game = loaded.game
         title = f"{loaded.name} ({behaviour_of(self)}, solver {self.solver})"
-        yield from (_table_of_law if game.is_stationary else _table_of_flow)(game, found, title)
+        yield from (_table_of_flow if game.times else _table_of_law)(game, found, title)
         yield f"result          {found.result.name} in {int(found.num_steps)} steps"
         if found.criterion == "residual":
             yield f"residual        {float(found.residual):.2e} (tolerance {float(found.tolerance):.0e})"
-        if game.is_stationary and game.has_numbered_states:
+        if not game.times and game.has_numbered_states:
             yield f"mean state      {float(found.mean_state):.6f}"
-        where = (
-            f"somewhere in the population, discounted by {float(game.discount):g} a step"
-            if game.is_stationary
-            else "at the start"
-        )
+        anywhere = f"somewhere in the population, discounted by {float(game.discount):g} a step"
+        where = "at the start" if game.times else anywhere
         yield f"value           {_value(game, found):.6f} (of an agent {where}, in units of reward)"
         yield from self._exploitability(gain, float(found.exploitability))
         yield from (f"saved           {file}" for file in files)
@@ -141,8 +138,8 @@ class Solve(SavingCommand, Method, GameAndResponse):
 
 def _value(game: Any, found: mfg.Equilibrium) -> float:
     """Return what an agent earns: one at the start, in a stationary game one somewhere in the population."""
-    law, values = (found.state_law, found.values) if game.is_stationary else (game.initial, found.values[0])
-    return float((law * values).sum())
+    law = game.agent_start(game.timed(found.mean_field))
+    return float((law * game.timed(found.values)[0]).sum())
 
 
 def _of_flow(game: mfg.FiniteHorizonGame, found: mfg.Equilibrium) -> dict[str, Any]:

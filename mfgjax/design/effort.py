@@ -12,7 +12,7 @@ from .._simplex import log_normalize
 from .._typing import Array, ArrayLike, Float
 from ..engine import fit_response
 from ..kernels import AbstractKernel
-from ..model import FiniteHorizonGame, trace_game
+from ..model import FiniteHorizonGame, of_kind, trace_game
 from ..responses import Boltzmann
 
 _STEPS = 100
@@ -57,8 +57,7 @@ def least_effort_policy(game: FiniteHorizonGame, flow: ArrayLike, prior: ArrayLi
     Source: the regularised moves of Guan et al. (2021), arXiv:2110.07469, with prices in place of rewards: the
     Schrödinger problem of one step.
     """
-    if not isinstance(game, FiniteHorizonGame):
-        raise ValueError(f"`game` must be a `FiniteHorizonGame`; got {type(game).__name__}.")
+    game = of_kind(FiniteHorizonGame, game)
     if game.observes != "states":
         raise ValueError("`flow` is one of states, but the game observes joint laws of states and actions.")
     game = trace_game(game)

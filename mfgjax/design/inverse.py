@@ -10,7 +10,7 @@ import numpy as np
 from .. import _checks
 from .._simplex import log_normalize, safe_log
 from .._typing import Array, ArrayLike, Float
-from ..model import FiniteHorizonGame, mean_field_map, seen_distance, state_law, trace_game
+from ..model import FiniteHorizonGame, mean_field_map, of_kind, trace_game
 from ..responses import EntropyRegularized
 from .effort import least_effort_policy
 
@@ -73,8 +73,7 @@ def inverse_reference(
 
     Source: the soft backup of Guan et al. (2021), arXiv:2110.07469, eq. (15), solved for ρ.
     """
-    if not isinstance(game, FiniteHorizonGame):
-        raise ValueError(f"`game` must be a `FiniteHorizonGame`; got {type(game).__name__}.")
+    game = of_kind(FiniteHorizonGame, game)
     beta = _checks.scalar_in("beta", beta, 0, float("inf"), "(0, inf)")
     table = _checks.as_numbers("target", target)
     game = trace_game(game)
@@ -103,7 +102,7 @@ def _check_policy(game: FiniteHorizonGame, policy: np.ndarray) -> None:
 @eqx.filter_jit
 def _inverse(game: FiniteHorizonGame, log_policy: Array, beta: Array) -> InverseReference:
     policy = jnp.exp(log_policy)
-    _, seen = state_law(game, policy)
+    _, seen = game.generated(policy)
 
     def step(later: Array, xs: tuple[Array, Array, Array]) -> tuple[Array, Array]:
         t, now, logs = xs
@@ -120,5 +119,5 @@ def _inverse(game: FiniteHorizonGame, log_policy: Array, beta: Array) -> Inverse
     times = jnp.arange(game.horizon + 1, dtype=jnp.int32)
     _, log_reference = jax.lax.scan(step, jnp.zeros_like(game.initial), (times, seen, log_policy), reverse=True)
     response: Any = EntropyRegularized(beta, log_reference=log_reference)
-    residual = seen_distance(game, seen, mean_field_map(game, response)(seen))
+    residual = game.distance(seen, mean_field_map(game, response)(seen))
     return InverseReference(log_reference, policy, seen, residual)

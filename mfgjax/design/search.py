@@ -17,7 +17,6 @@ from .._result import RESULTS, ConvergenceError
 from .._typing import Array, Scalar
 from ..engine import finish
 from ..engine.loop import Outcome, iterate
-from ..engine.prepare import seen_shape
 from ..model import is_own
 from ..observers import observer
 from ..solvers import Problem
@@ -247,7 +246,7 @@ class Search(NamedTuple):
         if guess is None:
             return fields
         flow = _checks.as_numbers("guess", getattr(guess, "mean_field", guess))
-        _checks.shape_is("guess", flow, [seen_shape(self.space.triple[0])], "of the mean field")
+        _checks.shape_is("guess", flow, [self.space.triple[0].mean_field_shape], "of the mean field")
         return jnp.broadcast_to(jnp.asarray(flow, fields.dtype)[..., None], fields.shape)
 
 

@@ -27,7 +27,7 @@ def design_space(game: Any, parameters: Any, response: Any, solver: Any, scenari
     if not isinstance(game, FiniteHorizonGame) and not callable(game):
         got = _checks.shorten(game)
         raise ValueError(f"`game` must be a game, or a function from `parameters` to one; got {got}.")
-    if isinstance(game, FiniteHorizonGame):
+    if not callable(game):
         method, stages, tolerance = _solved_by(game, response, solver)
         triple: Triple = (trace_game(game), fit_response(game, response), method)
         return _of_names(triple, parameters, scenarios, stages, tolerance)
@@ -158,7 +158,7 @@ def _scenarios(triple: Triple, named: Mapping, games: Any, taken: Sequence[int])
     elif games:
         count = len(games)
         for k, game in enumerate(games):
-            if not isinstance(game, FiniteHorizonGame) or kind_of(game) != kind_of(triple[0]):
+            if type(game) is not type(triple[0]) or kind_of(game) != kind_of(triple[0]):
                 raise ValueError(f"`scenarios[{k}]` is no game of the structure, the shapes and the masks of `game`.")
         # the first is not among the scenarios, but what they share may be other than there
         found = {index: jnp.asarray(table[..., 1:]) for index, table in differing([triple[0], *games]).items()}

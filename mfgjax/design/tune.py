@@ -178,7 +178,7 @@ def tune(
     tuned_game, tuned_response = single(space, one)
     equilibrium = solve(tuned_game, tuned_response, solver, guess=mean_field[..., 0])
     restored = {name: np.asarray(value)[..., 0] for name, value in all_arrays(space, one).items()}
-    if isinstance(game, FiniteHorizonGame):
+    if not callable(game):
         tuned_game = as_given(tuned_game, game)
     else:  # with functions that are the user's own
         built = game(space.restore({name: jnp.asarray(value) for name, value in restored.items()}))

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from .._linear import DENSE_LIMIT, SMALL, solve_in_lanes, solve_iteratively, solve_linear
 from .._typing import Array, Scalar
-from ..model import AnyGame, respond
+from ..model import AnyGame
 from ..responses import AbstractResponse
 
 _DIRECT = 64
@@ -70,8 +70,7 @@ def linear_solver(game: AnyGame, response: AbstractResponse, mean_field: Array) 
 
 def can_eliminate(game: AnyGame) -> bool:
     """Tell whether the game has the form that `eliminate` needs, and its matrices fit in memory."""
-    in_time = not game.is_stationary and game.observes == "states"
-    return in_time and (game.horizon + 1) * game.num_states**2 <= _MOST_STORED
+    return game.times != () and game.observes == "states" and (game.horizon + 1) * game.num_states**2 <= _MOST_STORED
 
 
 def eliminate(game: AnyGame, response: AbstractResponse, mean_field: Array) -> Callable[[Array], Array]:
@@ -101,7 +100,7 @@ def eliminate(game: AnyGame, response: AbstractResponse, mean_field: Array) -> C
     Source: block elimination of the linearised forward-backward system; the recursion is Riccati's.
     """
     S, H, lanes = game.num_states, game.horizon, game.lanes
-    values = respond(game, mean_field, response).values
+    values = game.best_response(mean_field, response).values
     later = jnp.concatenate([values[1:], jnp.zeros_like(values[:1])])
     eye = jnp.eye(S, dtype=game.dtype)
     basis = jnp.broadcast_to(eye.reshape(S, S, *(1,) * len(lanes)), (S, S, *lanes))

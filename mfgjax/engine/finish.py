@@ -12,9 +12,9 @@ from .._simplex import log_normalize, safe_log
 from .._typing import Array
 from ..equilibrium import Equilibrium
 from ..kernels import AbstractKernel
-from ..model import AnyGame, FiniteHorizonGame, LaneGame, StationaryGame, is_moving, moved_on, respond, seen_distance
-from ..model.values import criterion_of, gained, maximises
-from ..responses import AbstractResponse, EpsilonGreedy
+from ..model import AnyGame
+from ..model.values import criterion_of, gain
+from ..responses import AbstractResponse
 from ..solvers import Problem
 from ..solvers.base import Candidate, rounding
 from ..solvers.splitting import relative_loss
@@ -48,7 +48,7 @@ def finish(
         mean_field = differentiable((game, response), candidate.mean_field, outcome.code == RESULTS.converged)
     else:
         mean_field = refuse_derivative(candidate.mean_field, (game, response))
-    best = respond(game, mean_field, response)
+    best = game.best_response(mean_field, response)
     # averaged weights are rounded
     log_policy = best.log_policy if candidate.log_policy is None else log_normalize(candidate.log_policy, axis=2)
     policy = best.policy if is_residual else jnp.exp(log_policy)
@@ -58,11 +58,12 @@ def finish(
         policy = jnp.where(mixes, mixture, policy)
         log_policy = jnp.where(mixes, safe_log(policy), log_policy)
     # the residual is zero at every equilibrium, hence so is its derivative
-    mu, image = moved_on(*stop_gradients((game, mean_field, policy)))
+    fixed_game, fixed_field, fixed_policy = stop_gradients((game, mean_field, policy))
+    mu, image = fixed_game.moved_on(fixed_field, fixed_policy)
     gains = _gained(game, mean_field, response, log_policy) if judged else jnp.full(game.lanes, jnp.nan, game.dtype)
     residual, target = outcome.residual, jnp.broadcast_to(tolerance, game.lanes)
     if is_residual:
-        residual = seen_distance(game, candidate.mean_field, image)
+        residual = game.distance(candidate.mean_field, image)
         if mixture is not None:
             residual = jnp.where(mixes, jnp.maximum(residual, relative_loss(game, policy, best)), residual)
         floor = rounding(game, response, best.q) if response.is_smooth else jnp.zeros(game.lanes, game.dtype)
@@ -79,14 +80,11 @@ def finish(
         limit = jnp.where(target > 0, target, default_tolerance(game.dtype, is_residual))
         code = jnp.where((code == RESULTS.converged) & (residual > limit), RESULTS.tied, code)
     if not is_residual:
-        code = jnp.where((code == RESULTS.converged) & is_moving(game, mean_field, policy), RESULTS.not_at_rest, code)
+        code = jnp.where((code == RESULTS.converged) & game.is_moving(mean_field, policy), RESULTS.not_at_rest, code)
     # adds nothing, but the derivative of what was not found is NaN here, too
     nothing = 0 * mean_field.sum(axis=tuple(range(1 + game.num_seen_axes)))
-    flows = (mean_field, policy, log_policy, best.values, best.q)
-    if game.is_stationary:
-        flows = tuple(x[0] for x in flows)
     return Equilibrium(
-        *flows,
+        *map(game.untimed, (mean_field, policy, log_policy, best.values, best.q)),
         residual=residual + nothing,
         exploitability=gains + nothing,
         tolerance=target,
@@ -101,11 +99,12 @@ def finish(
 
 def _gained(game: AnyGame, mean_field: Array, response: AbstractResponse, log_policy: Array) -> Array:
     """Return what leaving a policy gains in the population that follows it."""
-    if maximises(response) or type(response) is EpsilonGreedy:
+    if response.maximises or not response.is_smooth:
         # zero at every equilibrium, hence so is its derivative (not that of leaving a Boltzmann policy)
         game, mean_field, response, log_policy = stop_gradients((game, mean_field, response, log_policy))
-    criterion, penalty = criterion_of(game, response if maximises(response) else None, "solve")
-    return gained(game, mean_field if game.is_stationary else None, log_policy, criterion, penalty)
+    criterion, penalty = criterion_of(game, response if response.maximises else None, "solve")
+    mu, seen = game.judged_in(mean_field, jnp.exp(log_policy))
+    return gain(game, mu, log_policy, game.best_response(seen, criterion), penalty)
 
 
 def _lost(game: AnyGame, mean_field: Array) -> Array:
@@ -114,19 +113,17 @@ def _lost(game: AnyGame, mean_field: Array) -> Array:
     return (jnp.abs(mass - 1) > float(jnp.finfo(game.dtype).eps) ** 0.5).any(axis=0)
 
 
-def _unsound(game: AnyGame, mean_field: Array, mu: Array) -> Array:
+def _unsound(game: Any, mean_field: Array, mu: Array) -> Array:
     """Tell whether the law of states is none or, for a kernel given as a callable, its rows at the flow reached."""
     slack = float(jnp.finfo(game.dtype).eps) ** 0.5
     # comparisons with NaN are false: what is not finite has a code of its own
     unsound = (jnp.abs(mu.sum(axis=1) - 1) > slack).any(axis=0) | (mu < -slack).any(axis=(0, 1))
     if isinstance(game.kernel, AbstractKernel):
         return unsound
-    if isinstance(game, LaneGame):
-        return unsound | game.per_lane(_defective, mean_field)
-    return unsound | _defective(game, mean_field)
+    return unsound | (game.per_lane(_defective, mean_field) if game.lanes else _defective(game, mean_field))
 
 
-def _defective(game: FiniteHorizonGame | StationaryGame, mean_field: Array) -> Array:
+def _defective(game: AnyGame, mean_field: Array) -> Array:
     slack = float(jnp.finfo(game.dtype).eps) ** 0.5
 
     def defect(t: Array) -> Array:

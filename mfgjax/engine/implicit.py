@@ -22,7 +22,7 @@ def fixed_point(problem: tuple[AnyGame, AbstractResponse], mean_field: Array, fo
         dμ* = (I − D_μ Γ)^{-1} ∂_θ Γ dθ
 
     whatever method found μ*, and wherever 1 is no eigenvalue of D_μ Γ: also where iterating Γ diverges. In stationary
-    games that is meant on vectors of sum zero, as `model.stationary_maps.move_on` says. The
+    games that is meant on vectors of sum zero, as `StationaryGame.moved_on` says. The
     derivative of a point that was not found is NaN, never plausible; that of a quantity which does not
     depend on any parameter stays zero, so that masked losses over several problems remain finite. Many games have
     one derivative each, along their own lane.

@@ -104,7 +104,7 @@ def iterate(
             seen = progress.candidate.mean_field
             if carry.before is not None:  # what comes next depends on the iterate before, too
                 seen = jnp.concatenate([carry.before, seen])
-            distance = problem.distance(seen, earlier)
+            distance = problem.game.distance(seen, earlier)
             repeats = (distance <= 32 * eps) & (count - at >= 2) & (residual > 1e3 * eps)
             code = jnp.where(repeats, RESULTS.cycle, code)
             period = jnp.where(running & repeats, count - at, period)

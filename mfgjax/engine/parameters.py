@@ -16,6 +16,7 @@ from .._typing import Array, ArrayLike
 from ..model import FiniteHorizonGame, StationaryGame, trace_game
 from ..responses import AbstractResponse, Boltzmann, EntropyRegularized
 from ..responses.base import response_in_precision
+from ..responses.trembling import check_epsilon
 from ..solvers import AbstractSolver
 from .lanes import Lanes
 
@@ -127,8 +128,8 @@ def with_policy_leaf(triple: Triple, names: Mapping[str, Any]) -> Triple:
     """Return the triple with a table for the reference (or prior) where one is swept and none was given."""
     game, response, solver = triple
     if response.prior_table is None and any(name.removeprefix("response.") in _POLICIES for name in names):
-        field = "log_reference" if isinstance(response, EntropyRegularized) else "log_weights"
-        if hasattr(response, field):
+        field = response.prior_field
+        if field is not None:
             table = response.log_prior(game.available, game.dtype)
             is_none = {"is_leaf": lambda leaf: leaf is None}
             response = eqx.tree_at(lambda r: getattr(r, field), response, table, **is_none)
@@ -219,7 +220,7 @@ def _check_values(game: AnyGame, name: str, path: str, values: np.ndarray) -> No
     if owner != "game" and field in _POSITIVE:
         _checks.all_true(name, values, (values > 0) & (values < np.inf), "it must lie in (0, inf)")
     elif owner != "game" and field == "epsilon":
-        check_trembling(game, values)
+        check_epsilon(values, np.asarray(game.available))
     elif path == "game.discount" and game.is_stationary:
         _checks.all_true(name, values, (values > 0) & (values < 1), "it must lie in (0, 1)")
     elif (owner != "game" or path == "game.discount") and field in _SHARES:
@@ -232,18 +233,3 @@ def _check_values(game: AnyGame, name: str, path: str, values: np.ndarray) -> No
         _checks.distribution(name, values, rows, leading=values.ndim - 1)
     else:
         _checks.finite(name, values)
-
-
-def check_trembling(game: AnyGame, epsilon: np.ndarray) -> None:
-    """Refuse an ε (or many) at which the chosen action would not be the likeliest."""
-    counts = np.asarray(game.available).sum(axis=-1)
-    counts = counts[counts > 1]
-    least = int(counts.min()) if counts.size else 2
-    bound = (least - 1) / least
-    # the bound as the precision has it, such as 2/3 in single precision, is allowed
-    _checks.all_true(
-        "epsilon",
-        epsilon,
-        (epsilon >= 0) & (epsilon <= bound * (1 + 4 * float(jnp.finfo(epsilon.dtype).eps))),
-        f"where {least} actions are available it must lie in [0, {least - 1}/{least}]",
-    )

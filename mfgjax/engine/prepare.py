@@ -14,13 +14,13 @@ from .._typing import Array
 from ..equilibrium import Equilibrium
 from ..model import AnyGame, FiniteHorizonGame, StationaryGame, trace_game
 from ..model.canonical import axes_of
-from ..responses import AbstractResponse, AbstractTrembling, EntropyRegularized, EpsilonGreedy
+from ..responses import AbstractResponse
 from ..responses.base import response_in_precision
 from ..solvers import AbstractMethod, AbstractSolver, Auto
 from ..solvers.base import by_residual
 from .lanes import Lanes, block_width
 from .loop import default_tolerance
-from .parameters import check_trembling, place, swept
+from .parameters import place, swept
 
 Stages = Sequence[tuple[AbstractMethod, int]]
 """Methods in turn, each with its most steps."""
@@ -85,10 +85,10 @@ def methods(game: Any, response: Any, solver: Any, max_steps: Any = None) -> tup
     """Return the solver, its methods in turn and the tolerance, or refuse what is of the wrong kind."""
     solver = _DEFAULT if solver is None else solver
     game, response = game_and_response(game, response)
-    if isinstance(response, EpsilonGreedy) and not game.is_stationary:
+    if game.times and not (response.is_smooth or response.maximises):
         raise ValueError(
-            "`EpsilonGreedy` policies maximise nothing, so mixtures of them, which equilibria with a finite horizon "
-            "are as a rule, cannot be judged. Use `Trembling`, or a `StationaryGame`."
+            f"`{type(response).__name__}` policies maximise nothing that is known, so mixtures of them, which "
+            "equilibria with a finite horizon are as a rule, cannot be judged. Use `Trembling`, or a `StationaryGame`."
         )
     if not isinstance(solver, AbstractSolver):
         raise ValueError(f"`solver` must be a solver such as `Auto()`; got {_checks.shorten(solver)}.")
@@ -148,82 +148,36 @@ def game_and_response(game: object, response: object) -> tuple[FiniteHorizonGame
 def fit_response(game: FiniteHorizonGame | StationaryGame, response: AbstractResponse) -> AbstractResponse:
     """Return the response in the game's precision, refused if it does not fit the game's shapes or masks."""
     response = response_in_precision(response, game.dtype)
-    beta = getattr(response, "beta", None)
-    if beta is not None and beta.ndim:
-        raise ValueError(f"`beta` must be one number; got an array of shape {beta.shape}: use `jax.vmap` over it.")
-    if beta is not None and not _checks.is_traced(beta) and not 0 < float(beta) < np.inf:
-        raise ValueError(f"`beta` is {beta} in {game.dtype}, but it must lie in (0, inf).")
-    if isinstance(response, AbstractTrembling):
-        if response.epsilon.ndim:
-            shape = response.epsilon.shape
-            raise ValueError(f"`epsilon` must be one number; got an array of shape {shape}: use `jax.vmap` over it.")
-        if not _checks.is_traced((response.epsilon, game.available)):
-            check_trembling(game, np.asarray(response.epsilon))
-    prior = response.prior_table
-    if prior is None:
-        return response
-    name = "reference" if isinstance(response, EntropyRegularized) else "prior"
-    S, A, T = game.num_states, game.num_actions, game.horizon + 1
-    _checks.shape_is(name, prior, [(1, S, A), (T, S, A)], "times (or 1), states, actions")
-    if _checks.is_traced(prior):
-        prior = jax.lax.stop_gradient(prior)
-    if not _checks.is_traced((prior, game.available)):
-        logs, available = np.broadcast_arrays(np.asarray(prior), np.asarray(game.available))
-        if (available == (logs > -np.inf)).all():
-            return response
-        missing, extra = np.argwhere(available & (logs == -np.inf)), np.argwhere(~available & (logs > -np.inf))
-        if len(missing):
-            raise ValueError(
-                f"`{name}` is 0 at (time, state, action) = {_triple(missing[0])}, an available action; there it must "
-                "be positive. To forbid the action, mark it in the game's `available`."
-            )
-        if len(extra):
-            raise ValueError(
-                f"`{name}` is {np.exp(logs[tuple(extra[0])]):.3g} at (time, state, action) = {_triple(extra[0])}, an "
-                "action that is not available; there it must be 0."
-            )
+    response.check(game.horizon + 1, game.available)
     return response
 
 
-def _triple(index: np.ndarray) -> str:
-    return "(" + ", ".join(str(int(i)) for i in index) + ")"
-
-
-def seen_shape(game: FiniteHorizonGame | StationaryGame) -> tuple[int, ...]:
-    """Return the shape of a mean field of the game."""
-    times = () if game.is_stationary else (game.horizon + 1,)
-    shape = (*times, game.num_states)
-    return shape if game.observes == "states" else (*shape, game.num_actions)
-
-
 def one_guess(game: FiniteHorizonGame | StationaryGame, guess: Any) -> Array | None:
+    """Return the mean field to start from, times first, or refuse it."""
     if guess is None:
         return None
     if isinstance(guess, Equilibrium):
         guess = guess.mean_field
     axes = axes_of(game.state_labels, game.action_labels)
     flow = _checks.as_numbers("guess", guess, axes=axes[: game.num_seen_axes])
-    shape = seen_shape(game)
-    times = () if game.is_stationary else ("times",)
-    names = (*times, "states", "actions")[: len(shape)]
+    shape = game.mean_field_shape
+    names = (*(["times"] if game.times else []), "states", "actions")[: len(shape)]
     _checks.shape_is("guess", flow, [shape], ", ".join(names))
     if not _checks.is_traced(flow):
         slack = 8 * float(jnp.finfo(flow.dtype).eps) * (game.horizon + 1)
-        _checks.distribution("guess", flow, leading=len(times), slack=slack)
-    flow = flow.astype(game.dtype)
-    return flow[None] if game.is_stationary else flow
+        _checks.distribution("guess", flow, leading=len(game.times), slack=slack)
+    return game.timed(flow.astype(game.dtype))
 
 
 def _guesses(lanes: Lanes, guess: Any) -> Array | None:
     if guess is None:
         return None
+    game = lanes.problem[0]
     flow = _checks.as_numbers("guess", guess.mean_field if isinstance(guess, Equilibrium) else guess)
-    one = seen_shape(lanes.problem[0])
+    one = game.mean_field_shape
     _checks.shape_is("guess", flow, [one, (*one, lanes.num_lanes)], "of the mean field, perhaps with lanes")
     if not _checks.is_traced(flow):
         shown = np.moveaxis(np.asarray(flow), -1, 0) if flow.ndim > len(one) else np.asarray(flow)
-        times = 0 if lanes.problem[0].is_stationary else 1
-        _checks.distribution("guess", shown, leading=shown.ndim - len(one) + times)
-    flow = jnp.asarray(flow if flow.ndim > len(one) else flow[..., None], lanes.problem[0].dtype)
-    flow = jnp.broadcast_to(flow, (*one, lanes.num_lanes))
-    return flow[None] if lanes.problem[0].is_stationary else flow
+        _checks.distribution("guess", shown, leading=shown.ndim - len(one) + len(game.times))
+    flow = jnp.asarray(flow if flow.ndim > len(one) else flow[..., None], game.dtype)
+    return game.timed(jnp.broadcast_to(flow, (*one, lanes.num_lanes)))

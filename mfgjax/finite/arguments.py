@@ -10,7 +10,7 @@ from .._simplex import log_ratio, safe_log
 from .._typing import Array, ArrayLike, Float, Int
 from ..engine import fit_response
 from ..kernels import AbstractKernel
-from ..model import FiniteHorizonGame, trace_game
+from ..model import FiniteHorizonGame, of_kind, trace_game
 from ..model.canonical import axes_of
 from ..responses import AbstractResponse, EntropyRegularized, Greedy
 from .precision import DOUBLE, double
@@ -20,10 +20,8 @@ MOST_AGENTS = 10**9
 
 def checked_game(game: object) -> FiniteHorizonGame:
     """Return the game with its functions as programs in double precision, refused if it is none."""
-    if not isinstance(game, FiniteHorizonGame):
-        raise ValueError(f"`game` must be a `FiniteHorizonGame`; got {_checks.shorten(game)}.")
     with double():
-        return trace_game(game, DOUBLE)
+        return trace_game(of_kind(FiniteHorizonGame, game), DOUBLE)
 
 
 def decoupled_game(game: object, function: str) -> FiniteHorizonGame:

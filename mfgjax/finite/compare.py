@@ -7,7 +7,7 @@ import numpy as np
 from .._traced import as_it_is_now
 from .._typing import Array, ArrayLike, Float, Int
 from ..kernels import AbstractKernel
-from ..model import FiniteHorizonGame, exploitability, policy_value, state_law
+from ..model import FiniteHorizonGame, exploitability, policy_value
 from ..responses import AbstractResponse
 from .arguments import checked_agents, checked_criterion, checked_game, normalized, single_policy
 from .deviation import deviation_gain
@@ -158,5 +158,5 @@ def _mean_field(
 ) -> tuple[Array, Array, Array]:
     game, criterion = game_as_double(game), as_double(criterion)
     pi = normalized(policy)
-    mu, seen = state_law(game, pi)
+    mu, seen = game.generated(pi)
     return mu, policy_value(game, pi, seen, criterion), exploitability(game, pi, criterion)

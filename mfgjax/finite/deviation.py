@@ -9,7 +9,7 @@ from jax.core import Tracer
 from .._simplex import safe_log
 from .._traced import as_it_is_now
 from .._typing import Array, ArrayLike, Float, Int
-from ..model import FiniteHorizonGame, state_law
+from ..model import FiniteHorizonGame
 from ..operators import backward, evaluate
 from ..responses import AbstractResponse, EntropyRegularized, Greedy
 from .arguments import checked_agents, checked_criterion, decoupled_game, normalized, penalty, single_policy
@@ -174,7 +174,7 @@ def _deviate(
     dtype = game.dtype
     game, (criterion, payoffs) = game_as_double(game), as_double((criterion, payoffs))
     pi = normalized(policy)
-    mu, seen = state_law(game, pi)
+    mu, seen = game.generated(pi)
     times = jnp.arange(game.horizon + 1, dtype=jnp.int32)
     available = jnp.broadcast_to(game.available, pi.shape)
     shift, groups = payoffs.shift(game, mu, seen, num_agents)

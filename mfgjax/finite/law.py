@@ -7,7 +7,7 @@ import numpy as np
 
 from .. import _checks
 from .._typing import Array, ArrayLike, Float, Int
-from ..model import FiniteHorizonGame, state_law
+from ..model import FiniteHorizonGame
 from . import binomial
 from .arguments import checked_agents, decoupled_game, normalized, single_policy
 from .precision import DOUBLE, as_precision, double, game_as_double
@@ -110,7 +110,7 @@ def law(
 @eqx.filter_jit
 def _law(game: FiniteHorizonGame, policy: Array, deviation: Array | None, num_agents: Array) -> PopulationLaw:
     dtype, game = game.dtype, game_as_double(game)
-    mu = jnp.clip(state_law(game, normalized(policy))[0], 0, 1)  # sums are rounded
+    mu = jnp.clip(game.generated(normalized(policy))[0], 0, 1)  # sums are rounded
     flat = num_agents.astype(DOUBLE).reshape(-1)
 
     def exact(n):
@@ -122,7 +122,7 @@ def _law(game: FiniteHorizonGame, policy: Array, deviation: Array | None, num_ag
     def deviated_bound(n):
         return 1 / n + (n - 1) / n * bound(jnp.maximum(n - 1, 1))
 
-    nu = mu if deviation is None else state_law(game, normalized(deviation))[0]
+    nu = mu if deviation is None else game.generated(normalized(deviation))[0]
 
     def deviated(n):
         there = binomial.expectation(lambda k: jnp.abs(1 + k - n * mu), n - 1, mu)

@@ -39,7 +39,7 @@ def game_text(file: GameFile) -> str:
     nexts = moves(game)
     labels = game.state_labels
     lines = [f"format = {_toml(FORMAT)}", f"name = {_toml(file.name)}", f"description = {_toml(file.description)}", ""]
-    lines += [] if game.is_stationary else [f"horizon = {game.horizon}"]
+    lines += [f"horizon = {game.horizon}"] if game.times else []
     lines += [f"discount = {_toml(float(game.discount))}", ""]
     lines += [f"nodes = {_toml(labels)}", "edges = ["]
     for node, ends in zip(labels, nexts, strict=True):
@@ -114,7 +114,7 @@ def _stages(game: FiniteHorizonGame | StationaryGame) -> dict[str, tuple[np.ndar
         if (table[:-1] != table[0]).any():
             raise ValueError(f"`game.reward.L.{name}` changes before the end, for which the file has no place.")
         tables.append(sign * table)
-    if game.is_stationary:
+    if not game.times:
         return {"running": (tables[0][0], tables[1][0], running)}
     both = {"running": (tables[0][0], tables[1][0], running), "terminal": (tables[0][-1], tables[1][-1], terminal)}
     paying = {name: stage for name, stage in both.items() if stage[0].any() or stage[1].any()}

@@ -68,11 +68,11 @@ def to_dataset(
     """
     if is_traced(equilibrium) or equilibrium.residual.ndim:
         raise ValueError("`equilibrium` must be a single concrete one; got a batch of them, or a traced one.")
-    times = slice(1 if game.is_stationary else 0, None)  # a stationary game has none
+    times = slice(1 - len(game.times), None)  # a stationary game has none
     states, pairs = _STATES[times], _PAIRS[times]
     seen = states if equilibrium.observes == "states" else pairs
     mask = np.asarray(game.available)
-    available = np.broadcast_to(mask[0] if game.is_stationary else mask, equilibrium.q.shape)
+    available = np.broadcast_to(game.untimed(mask), equilibrium.q.shape)
     data: dict[str, tuple[tuple[str, ...], Any]] = {
         "mean_field": (seen, np.asarray(equilibrium.mean_field)),
         "state_law": (states, np.asarray(equilibrium.state_law)),
@@ -110,7 +110,7 @@ def to_dataset(
             raise ValueError(f"`attrs` has the key {key!r}, which this format writes itself.")
         recorded[key] = value if isinstance(value, str) else json.dumps(describe(value))
     coords = {
-        **({} if game.is_stationary else {"time": np.arange(game.horizon + 1)}),
+        **game.coordinates_of_time(),
         "state": np.array(game.state_labels, dtype=object),
         "action": np.array(game.action_labels, dtype=object),
         "step": np.arange(1, len(data["residual_history"][1]) + 1),

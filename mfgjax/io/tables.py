@@ -29,7 +29,7 @@ class _Tables:
 
     def __init__(self, game: FiniteHorizonGame | StationaryGame):
         # a game without an end has no times, so none of its tables has that dimension
-        times = 0 if game.is_stationary else game.horizon + 1
+        times = sum(game.times)
         self.sizes = {"time": times, "move": times - 1, "state": game.num_states, "action": game.num_actions}
         self.data: dict[str, tuple[tuple[str, ...], np.ndarray]] = {}
 
@@ -76,7 +76,7 @@ def to_tables(file: GameFile) -> xr.Dataset:
         "kernel": kernel,
         **reward,
     }
-    if not game.is_stationary:
+    if game.times:
         recorded["horizon"] = game.horizon
     states, actions = (np.array(labels, dtype=object) for labels in (game.state_labels, game.action_labels))
     coords = {"state": states, "action": actions}

@@ -10,7 +10,7 @@ from .. import _checks
 from .._linear import zero_sum_norm
 from .._typing import Array, ArrayLike
 from ..engine import fit_response
-from ..model import StationaryGame, moved_on, respond, trace_game
+from ..model import StationaryGame, respond, trace_game
 from ..operators import action_gap
 from ..responses import AbstractTrembling
 
@@ -320,7 +320,7 @@ def frozen_contraction(
     policy = respond(game, z, response).policy
     slopes = jax.jacfwd(rows)(z).reshape(-1, *identity.shape)
     c2 = jax.lax.map(zero_sum_norm, slopes)[game.available.reshape(-1)].max()
-    step = jax.jacfwd(lambda z: moved_on(game, z[None], policy[None])[0][0])(z)
+    step = jax.jacfwd(lambda z: game.moved_on(z[None], policy[None])[0][0])(z)
     return 1 - zeta + float(c2), float(zero_sum_norm(step))
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from .. import _checks
 from .._typing import Array, ArrayLike
-from ..model import StationaryGame, moved_on, respond
+from ..model import StationaryGame, respond
 from ..responses import AbstractTrembling
 from .base import count, refuse_size, seed_number
 from .bounds import population, zero_sum_norm
@@ -113,7 +113,7 @@ def _constants(
             tied, apart = jnp.where(jnp.isfinite(tied), tied, best), scale * resolution
             below, above = (policy_of(tied + side * apart / 2 * is_lifted) for side in (-1, 1))
             change = jnp.abs(jnp.einsum("sa,san->sn", above - below, table)).sum(axis=1).max()
-            slope = jax.jacfwd(lambda z: moved_on(game, z[None], below[None])[0][0])(z)
+            slope = jax.jacfwd(lambda z: game.moved_on(z[None], below[None])[0][0])(z)
             return change / apart, zero_sum_norm(slope)
 
         c3, c4 = (part.max() for part in jax.lax.map(compare, jax.random.split(key, num_pairs)))

@@ -14,7 +14,7 @@ from .._traced import as_it_is_now, keyed, unshared
 from .._typing import Array, ArrayLike
 from ..engine import fit_response
 from ..equilibrium import Equilibrium
-from ..model import StationaryGame, is_own, trace_game
+from ..model import StationaryGame, is_own, of_kind, trace_game
 from ..responses import AbstractTrembling
 from .base import AbstractLearner, Task, count, seed_number
 from .sampling import GameSimulator, OwnSimulator
@@ -132,8 +132,7 @@ def task_of(
     game: StationaryGame, response: AbstractTrembling, learner: AbstractLearner, simulator: Callable | None
 ) -> Task:
     """Return the task, or refuse arguments of the wrong kind; None is the simulator of the game's kernel."""
-    if not isinstance(game, StationaryGame):
-        raise ValueError(f"`game` must be a `StationaryGame`; got {_checks.shorten(game)}.")
+    game = of_kind(StationaryGame, game)
     if game.observes != "states":
         raise ValueError("`game` observes the joint law of states and actions; learners know laws of states.")
     if not isinstance(response, AbstractTrembling):

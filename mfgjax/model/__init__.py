@@ -1,22 +1,19 @@
 """Games, their rewards, and the maps that an equilibrium is a fixed point of."""
 
+from .arguments import of_kind as of_kind
+from .base import AbstractGame as AbstractGame
+from .base import BestResponse as BestResponse
+from .base import residual_tolerance as residual_tolerance
 from .distances import flow_distance as flow_distance
 from .distances import policy_distance as policy_distance
 from .finite_horizon import FiniteHorizonGame as FiniteHorizonGame
-from .finite_horizon import validate as validate
 from .lanes import LaneGame as LaneGame
 from .maps import AnyGame as AnyGame
-from .maps import BestResponse as BestResponse
-from .maps import best_policy as best_policy
-from .maps import is_moving as is_moving
 from .maps import mean_field_map as mean_field_map
-from .maps import moved_on as moved_on
 from .maps import propagate as propagate
 from .maps import q_operator as q_operator
-from .maps import residual_tolerance as residual_tolerance
 from .maps import respond as respond
-from .maps import seen_distance as seen_distance
-from .maps import state_law as state_law
+from .maps import validate as validate
 from .rewards import DenseInteraction as DenseInteraction
 from .rewards import OwnStateInteraction as OwnStateInteraction
 from .rewards import PairwiseReward as PairwiseReward

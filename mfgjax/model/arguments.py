@@ -1,6 +1,6 @@
 """What the public maps are given: arrays and responses in their places, and of the right shapes and values."""
 
-from typing import Any
+from typing import Any, TypeVar
 
 import jax.numpy as jnp
 import numpy as np
@@ -10,7 +10,18 @@ from .._typing import Array
 from ..kernels.precision import in_precision
 from ..responses import AbstractResponse
 from ..responses.base import response_in_precision
+from .base import AbstractGame
 from .canonical import axes_of
+
+Kind = TypeVar("Kind", bound=AbstractGame)
+
+
+def of_kind(kind: type[Kind], game: Any) -> Kind:
+    """Return the game, or refuse one of another kind."""
+    if not isinstance(game, kind):
+        got = type(game).__name__ if isinstance(game, AbstractGame) else _checks.shorten(game)
+        raise ValueError(f"`game` must be a `{kind.__name__}`; got {got}.")
+    return game
 
 
 def response_of(game: Any, response: Any, call: str) -> AbstractResponse:
@@ -28,13 +39,11 @@ def mean_field_of(game: Any, mean_field: Any, call: str, name: str = "mean_field
     """
     if isinstance(mean_field, AbstractResponse):
         raise ValueError(f"`{name}` is a response, but it must be an array: the order is `{call}`.")
-    states = (game.num_states,) if game.observes == "states" else (game.num_states, game.num_actions)
+    states = game.seen_shape
     table = _numbers(game, name, mean_field, len(states))
     names = "states" if game.observes == "states" else "states, actions"
-    if game.is_stationary:
-        _leading(name, table, [states, (1, *states)], names)
-    else:
-        _leading(name, table, [(game.horizon + 1, *states)], f"times, {names}")
+    shapes = [(game.horizon + 1, *states)] if game.times else [states, (1, *states)]
+    _leading(name, table, shapes, f"times, {names}" if game.times else names)
     times = table.ndim - len(states) - len(game.lanes)
     if not game.lanes and not _checks.is_traced(table):
         _checks.distribution(

@@ -2,21 +2,43 @@
 
 from abc import abstractmethod
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple, TypeVar, cast
 
 import equinox as eqx
 import jax.numpy as jnp
+import numpy as np
 
+from .._simplex import total_variation
 from .._typing import Array, Bool, Float, Scalar
 from ..kernels import AbstractKernel, DenseKernel
 from ..kernels.base import time_slice
 from ..kernels.precision import kernel_in_precision
+from ..responses import AbstractResponse
+
+AnyArray = TypeVar("AnyArray", Array, np.ndarray)
+
+
+class BestResponse(NamedTuple):
+    """What `respond` returns. Of a stationary game the arrays have no axis of times.
+
+    Attributes:
+      policy: π_t(a|s).
+      log_policy: its log, −inf where it is 0.
+      values: V_t(s), in units of reward.
+      q: Q_t(s,a), likewise.
+    """
+
+    policy: Float[Array, "T S A"]
+    log_policy: Float[Array, "T S A"]
+    values: Float[Array, "T S"]
+    q: Float[Array, "T S A"]
 
 
 class AbstractGame(eqx.Module):
-    """Kernel, reward and initial law, seen at one time and in one population.
+    """Kernel, reward and initial law, and the maps of which an equilibrium is a fixed point.
 
-    A stationary game has one time, so that horizon + 1 = 1, and whatever it is asked at any time is the same.
+    The maps take and return arrays with times first, T = horizon + 1 of them, and with lanes last where many games are
+    computed at once (`LaneGame`). A stationary game has one time, and whatever it is asked at any time is the same.
     """
 
     kernel: eqx.AbstractVar[AbstractKernel | Callable[..., Any]]
@@ -26,6 +48,7 @@ class AbstractGame(eqx.Module):
     discount: eqx.AbstractVar[Float[Array, "*batch"]]
     observes: eqx.AbstractVar[str]
     state_labels: eqx.AbstractVar[tuple[str, ...]]
+    horizon: eqx.AbstractVar[int]
     is_stationary: ClassVar[bool]
     lanes: ClassVar[tuple[int, ...]] = ()
     """The axes behind those of one game: none. `LaneGame` has one."""
@@ -37,6 +60,88 @@ class AbstractGame(eqx.Module):
     @abstractmethod
     def given_reward(self, t: Scalar, mean_field: Array) -> Array:
         """Return what the callable that pays returns."""
+
+    @abstractmethod
+    def best_response(self, mean_field: Array, response: AbstractResponse, start: Array | None = None) -> BestResponse:
+        """Return how an agent acts in a population; `start` are values near its own, which may save work."""
+
+    @abstractmethod
+    def policy_from(self, mean_field: Array, response: AbstractResponse, start: Any) -> tuple[Array, Any]:
+        """Return the policy of the best response alone, at least cost, and what makes the next one nearby cheaper."""
+
+    @abstractmethod
+    def generated(self, policy: Array) -> tuple[Array, Array]:
+        """Return the law of the states of a population that follows a policy, and what payoffs see of it."""
+
+    @abstractmethod
+    def moved_on(self, mean_field: Array, policy: Array) -> tuple[Array, Array]:
+        """Return the law of the states of a population after it followed a policy, and what payoffs see of it.
+
+        It is the mean field itself where that is an equilibrium and the policy the response to it.
+        """
+
+    @abstractmethod
+    def judged_in(self, mean_field: Array, policy: Array) -> tuple[Array, Array]:
+        """Return the law of the states of an agent with a policy, and the mean field in which leaving it is judged."""
+
+    @abstractmethod
+    def is_moving(self, mean_field: Array, policy: Array) -> Array:
+        """Tell whether a population that should rest moves on under a policy, lane by lane."""
+
+    @abstractmethod
+    def evaluated(self, mean_field: Array, log_policy: Array, penalty: Any) -> tuple[Array, Array]:
+        """Return `(values [T, S], q [T, S, A])` of a policy in a population; `penalty` is that of `criterion_of`."""
+
+    @abstractmethod
+    def agent_start(self, mean_field: Array) -> Array:
+        """Return the law of the states in which an agent starts, `[S]`."""
+
+    @abstractmethod
+    def discounted(self, by_time: Array) -> Array:
+        """Return the sum over the life of an agent of what it gets at each time, `[T]`, of its law of states."""
+
+    @abstractmethod
+    def validate(self) -> None:
+        """Raise `ValueError` if values of arrays, or of callables, are no kernel, reward or law; see `validate`."""
+
+    def distance(self, first: Array, second: Array) -> Array:
+        """Return max_t d_TV(μ_t, μ'_t) of two mean fields, lane by lane."""
+        return total_variation(first, second, axis=tuple(range(1, 1 + self.num_seen_axes))).max(axis=0)
+
+    @abstractmethod
+    def first_guess(self, policy: Array) -> Array:
+        """Return the mean field from which solvers start, if agents play that policy where payoffs do not matter."""
+
+    def first_values(self) -> Array | None:
+        """Return what `policy_from` is given first, of the form that it returns."""
+        return None
+
+    @property
+    def times(self) -> tuple[int, ...]:
+        """The leading axes of mean fields and policies as users see them: `(H+1,)`, or none if it is stationary."""
+        return () if self.is_stationary else (self.horizon + 1,)
+
+    @property
+    def seen_shape(self) -> tuple[int, ...]:
+        """The shape of the mean field of one time: `(S,)`, or `(S, A)`."""
+        return (self.num_states, self.num_actions)[: self.num_seen_axes]
+
+    @property
+    def mean_field_shape(self) -> tuple[int, ...]:
+        """The shape of a mean field as users see it: `[H+1, S]`, `[S]`, or with actions."""
+        return (*self.times, *self.seen_shape)
+
+    def timed(self, array: AnyArray) -> AnyArray:
+        """Return an array of a user's with times first: one time, if the game is stationary."""
+        return array[None] if self.is_stationary else array
+
+    def untimed(self, array: AnyArray) -> AnyArray:
+        """Return an array with times first as users see it."""
+        return cast(AnyArray, array[0]) if self.is_stationary else array
+
+    def coordinates_of_time(self) -> dict[str, np.ndarray]:
+        """Return `{"time": 0..H}`, or nothing if it is stationary."""
+        return {} if self.is_stationary else {"time": np.arange(self.horizon + 1)}
 
     @property
     def num_states(self) -> int:
@@ -90,3 +195,8 @@ class AbstractGame(eqx.Module):
     def observe(self, mu: Array, mass: Array) -> Array:
         """Return what payoffs see of the law of states `mu` and the joint law `mass` of one time."""
         return mu if self.observes == "states" else mass
+
+
+def residual_tolerance(dtype: Any) -> float:
+    """Return the total variation up to which a mean field counts as a fixed point, by precision."""
+    return 1e-10 if jnp.finfo(dtype).eps < 1e-12 else 1e-5

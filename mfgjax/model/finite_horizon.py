@@ -11,7 +11,10 @@ import numpy as np
 from .. import _checks
 from .._typing import Array, ArrayLike, Bool, Float, Scalar
 from ..kernels import AbstractKernel, DenseKernel
-from .base import AbstractGame
+from ..kernels.base import align
+from ..operators import backward, evaluate, forward, policies
+from ..responses import AbstractResponse
+from .base import AbstractGame, BestResponse
 from .canonical import (
     Axes,
     axes_of,
@@ -27,7 +30,6 @@ from .canonical import (
 )
 from .probes import check_callables, simple_laws
 from .rewards import PairwiseReward, TableReward, check_interaction
-from .stationary import StationaryGame, validate_stationary
 from .traced import trace_game
 
 
@@ -131,7 +133,7 @@ class FiniteHorizonGame(AbstractGame):
         _check_kernel_shape(self)
         _check_reward_shape(self)
         self.reward = without_missing(self.reward, self.available)
-        validate(self)
+        self.validate()
 
     def given_kernel(self, t: Scalar, mean_field: Array) -> Any:
         """Return what a kernel that was given as a callable returns."""
@@ -140,6 +142,76 @@ class FiniteHorizonGame(AbstractGame):
     def given_reward(self, t: Scalar, mean_field: Array) -> Array:
         """Return what the callable that pays returns."""
         return self.reward(t, mean_field)
+
+    def best_response(self, mean_field: Array, response: AbstractResponse, start: Array | None = None) -> BestResponse:
+        (values, log_policy, policy), q = backward(
+            self.kernel_at,
+            self.reward_at,
+            self.available_at,
+            response,
+            mean_field,
+            self.discount,
+            jnp.zeros_like(self.initial),
+        )
+        return BestResponse(policy, log_policy, values, q)
+
+    def policy_from(self, mean_field: Array, response: AbstractResponse, start: Any) -> tuple[Array, Any]:
+        policy = policies(
+            self.kernel_at,
+            self.pay_at,
+            self.available_at,
+            response,
+            mean_field,
+            self.discount,
+            jnp.zeros_like(self.initial),
+        )
+        return policy, None
+
+    def generated(self, policy: Array) -> tuple[Array, Array]:
+        return forward(self.kernel_at, self.observe, self.initial, policy)
+
+    def moved_on(self, mean_field: Array, policy: Array) -> tuple[Array, Array]:
+        """Return the flow that starts from `initial` and follows a policy, whatever the mean field was."""
+        return forward(self.kernel_at, self.observe, self.initial, policy)
+
+    def judged_in(self, mean_field: Array, policy: Array) -> tuple[Array, Array]:
+        """Return the flow of the population that follows the policy: its law of states, and what payoffs see of it."""
+        return forward(self.kernel_at, self.observe, self.initial, policy)
+
+    def is_moving(self, mean_field: Array, policy: Array) -> Array:
+        """Return False: a flow may move."""
+        return jnp.zeros(self.lanes, bool)
+
+    def evaluated(self, mean_field: Array, log_policy: Array, penalty: Any) -> tuple[Array, Array]:
+        terminal = jnp.zeros_like(self.initial)
+        return evaluate(self.kernel_at, self.reward_at, mean_field, log_policy, self.discount, terminal, penalty)
+
+    def agent_start(self, mean_field: Array) -> Array:
+        return self.initial
+
+    def first_guess(self, policy: Array) -> Array:
+        """Return the flow of the policy."""
+        return self.generated(policy)[1]
+
+    def discounted(self, by_time: Array) -> Array:
+        return (self.discount ** align(jnp.arange(self.horizon + 1), by_time) * by_time).sum(axis=0)
+
+    def validate(self) -> None:
+        given, game = self, trace_game(self)
+        if _checks.is_traced(game):
+            return
+        _checks.distribution("initial", game.initial)
+        available = np.asarray(game.available)
+        # time H has no move, so only the masks of the first H decisions bear on the kernel
+        masks = available if available.shape[0] == 1 else available[: game.horizon]
+        if isinstance(game.kernel, AbstractKernel):
+            check_kernel_values(game.kernel, masks)
+        if isinstance(game.reward, TableReward):
+            table, mask = np.broadcast_arrays(np.asarray(game.reward.table), available)
+            if len(table) == 1:
+                table, mask = table[0], mask[0]
+            _checks.all_true("reward", table, np.isfinite(table) | ~mask, "it must be a finite number")
+        check_callables(game, given, _laws(game), game.horizon, game.horizon + 1)
 
 
 def _num_actions(kernel: Any, reward: Any, available: Any, initial: Array, observes: str) -> int:
@@ -221,38 +293,6 @@ def _check_reward_shape(game: FiniteHorizonGame) -> None:
     if reward.theta is not None:
         result = _checks.returned("reward.theta", reward.theta, {"t": arguments["t"], "x": x}, "at t = 0")
         _checks.shape_returned("reward.theta", result, [x.shape], "the shape of x")
-
-
-def validate(game: FiniteHorizonGame | StationaryGame) -> None:
-    """Check the values of a game's arrays, and of its callables at every time, at a few mean fields.
-
-    Callables may not depend on reads outside an array, which JAX moves to the nearest entry without a word.
-
-    Args:
-      game: the game; values that are traced (inside `jit` or `vmap`) are skipped, and what is wrong with
-        them shows as a result code of `solve`.
-
-    Raises:
-      ValueError: naming the field, the first offending place and its value: numbers that are not finite,
-        negative probabilities, rows that do not sum to 1.
-    """
-    if isinstance(game, StationaryGame):
-        return validate_stationary(game)
-    given, game = game, trace_game(game)
-    if _checks.is_traced(game):
-        return
-    _checks.distribution("initial", game.initial)
-    available = np.asarray(game.available)
-    # time H has no move, so only the masks of the first H decisions bear on the kernel
-    masks = available if available.shape[0] == 1 else available[: game.horizon]
-    if isinstance(game.kernel, AbstractKernel):
-        check_kernel_values(game.kernel, masks)
-    if isinstance(game.reward, TableReward):
-        table, mask = np.broadcast_arrays(np.asarray(game.reward.table), available)
-        if len(table) == 1:
-            table, mask = table[0], mask[0]
-        _checks.all_true("reward", table, np.isfinite(table) | ~mask, "it must be a finite number")
-    check_callables(game, given, _laws(game), game.horizon, game.horizon + 1)
 
 
 def _laws(game: FiniteHorizonGame) -> dict[str, np.ndarray]:

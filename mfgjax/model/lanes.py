@@ -14,6 +14,15 @@ from .finite_horizon import FiniteHorizonGame
 from .stationary import StationaryGame
 
 
+def _of_kind(name: str) -> Callable:
+    """Return the map of a game's kind, which is written for one game, computed for the game of many lanes."""
+
+    def apply(self: "LaneGame", *arguments: Any) -> Any:
+        return getattr(type(self.game), name)(self, *arguments)
+
+    return apply
+
+
 class LaneGame(eqx.Module):
     """A game of which some arrays carry a trailing axis of lanes, one game each; the others are shared.
 
@@ -36,9 +45,34 @@ class LaneGame(eqx.Module):
         """The axes behind those of one game."""
         return (self.num_lanes,)
 
+    best_response = _of_kind("best_response")
+    policy_from = _of_kind("policy_from")
+    generated = _of_kind("generated")
+    moved_on = _of_kind("moved_on")
+    judged_in = _of_kind("judged_in")
+    is_moving = _of_kind("is_moving")
+    evaluated = _of_kind("evaluated")
+    agent_start = _of_kind("agent_start")
+    discounted = _of_kind("discounted")
+    distance = _of_kind("distance")
+    first_guess = _of_kind("first_guess")
+    first_values = _of_kind("first_values")
+    timed = _of_kind("timed")
+    untimed = _of_kind("untimed")
+    decision = _of_kind("decision")  # of stationary games, as is the next
+    rest = _of_kind("rest")
+
     @property
     def is_stationary(self) -> bool:
         return self.game.is_stationary
+
+    @property
+    def times(self) -> tuple[int, ...]:
+        return self.game.times
+
+    @property
+    def seen_shape(self) -> tuple[int, ...]:
+        return self.game.seen_shape
 
     @property
     def initial(self) -> Array:

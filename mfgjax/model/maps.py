@@ -1,18 +1,16 @@
 """The maps of a game: best response, propagation, and their composition."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 from .. import _checks
-from .._simplex import total_variation
 from .._typing import Array, Float
-from ..operators import backward, forward, policies
 from ..responses import AbstractResponse
-from . import stationary_maps
 from .arguments import mean_field_of, policy_of, response_of
+from .base import BestResponse
 from .finite_horizon import FiniteHorizonGame
 from .lanes import LaneGame
 from .stationary import StationaryGame
@@ -21,20 +19,20 @@ from .traced import trace_game
 AnyGame = FiniteHorizonGame | StationaryGame | LaneGame
 
 
-class BestResponse(NamedTuple):
-    """What `respond` returns. Of a stationary game the arrays have no axis of times.
+def validate(game: FiniteHorizonGame | StationaryGame) -> None:
+    """Check the values of a game's arrays, and of its callables at every time, at a few mean fields.
 
-    Attributes:
-      policy: π_t(a|s).
-      log_policy: its log, −inf where it is 0.
-      values: V_t(s), in units of reward.
-      q: Q_t(s,a), likewise.
+    Callables may not depend on reads outside an array, which JAX moves to the nearest entry without a word.
+
+    Args:
+      game: the game; values that are traced (inside `jit` or `vmap`) are skipped, and what is wrong with
+        them shows as a result code of `solve`.
+
+    Raises:
+      ValueError: naming the field, the first offending place and its value: numbers that are not finite,
+        negative probabilities, rows that do not sum to 1.
     """
-
-    policy: Float[Array, "T S A"]
-    log_policy: Float[Array, "T S A"]
-    values: Float[Array, "T S"]
-    q: Float[Array, "T S A"]
+    game.validate()
 
 
 def as_now(game: AnyGame) -> AnyGame:
@@ -76,17 +74,10 @@ def respond(game: AnyGame, mean_field: Array, response: AbstractResponse, start:
     response = response_of(game, response, "respond(game, mean_field, response)")
     mean_field = mean_field_of(game, mean_field, "respond(game, mean_field, response)")
     game = as_now(game)
-    if game.is_stationary:
-        if start is not None:
-            _checks.shape_is("start", start, [game.initial.shape], "states")
-        (seen,), untimed = timed(game, (mean_field, game.num_seen_axes))
-        backup, q = stationary_maps.answer(game, seen, response, start)  # pyright: ignore[reportArgumentType]
-        return untimed(BestResponse(backup.policy, backup.log_policy, backup.values, q))
-    terminal = jnp.zeros_like(game.initial)
-    backup, q = backward(
-        game.kernel_at, game.reward_at, game.available_at, response, mean_field, game.discount, terminal
-    )
-    return BestResponse(backup.policy, backup.log_policy, backup.values, q)
+    if start is not None and game.is_stationary:
+        _checks.shape_is("start", start, [game.initial.shape], "states")
+    (seen,), untimed = timed(game, (mean_field, game.num_seen_axes))
+    return untimed(game.best_response(seen, response, start))
 
 
 def q_operator(
@@ -117,7 +108,7 @@ def q_operator(
         raise ValueError("`game` has a finite horizon, but `q_operator` is of a `StationaryGame`: `respond` returns q.")
     response = response_of(game, response, "q_operator(game, mean_field, response)")
     mean_field = mean_field_of(game, mean_field, "q_operator(game, mean_field, response)")
-    problem = stationary_maps.decision(as_now(game), jnp.asarray(mean_field)[None])  # pyright: ignore[reportArgumentType]
+    problem = as_now(game).decision(jnp.asarray(mean_field)[None])  # pyright: ignore[reportAttributeAccessIssue]
 
     def operator(q: Array) -> Array:
         _checks.shape_is("q", q, [problem.available.shape], "states, actions")
@@ -125,64 +116,6 @@ def q_operator(
         return problem.q(response.backup(jnp.int32(0), q, problem.available).values)
 
     return operator
-
-
-def best_policy(game: AnyGame, mean_field: Array, response: AbstractResponse) -> Array:
-    """Return the policy of `respond` alone, `[H+1, S, A]`, which costs less; equal but for rounding."""
-    if game.is_stationary:
-        return respond(game, mean_field, response).policy
-    terminal = jnp.zeros_like(game.initial)
-    return policies(game.kernel_at, game.pay_at, game.available_at, response, mean_field, game.discount, terminal)
-
-
-def state_law(game: AnyGame, policy: Array) -> tuple[Array, Array]:
-    """Return the law of the states `[H+1, S]` under a policy, and what payoffs see of it.
-
-    In a stationary game it is the law at which a population that starts from `initial` comes to rest, `[1, S]`.
-    """
-    if game.is_stationary:
-        return stationary_maps.rest(game, policy)  # pyright: ignore[reportArgumentType]
-    return forward(game.kernel_at, game.observe, game.initial, policy)
-
-
-def is_moving(game: AnyGame, mean_field: Array, policy: Array) -> Array:
-    """Tell whether a stationary game's population that follows a policy has not come to rest, lane by lane."""
-    if not game.is_stationary:
-        return jnp.zeros(game.lanes, bool)
-    return seen_distance(game, mean_field, moved_on(game, mean_field, policy)[1]) > residual_tolerance(game.dtype)
-
-
-def seen_distance(game: AnyGame, first: Array, second: Array) -> Array:
-    """Return `flow_distance` of two mean fields of a game, or of every lane of many."""
-    axes = tuple(range(1, 1 + game.num_seen_axes))
-    return total_variation(first, second, axis=axes).max(axis=0)
-
-
-def residual_tolerance(dtype: Any) -> float:
-    """Return the total variation up to which a mean field counts as a fixed point, by precision."""
-    return 1e-10 if jnp.finfo(dtype).eps < 1e-12 else 1e-5
-
-
-def policy_from(game: AnyGame, mean_field: Array, response: AbstractResponse, start: Any) -> tuple[Array, Any]:
-    """Return the policy of `respond` and, of a stationary game, values to start from at a mean field nearby."""
-    if game.is_stationary:
-        return stationary_maps.policy_from(game, mean_field, response, start)  # pyright: ignore[reportArgumentType]
-    return best_policy(game, mean_field, response), None
-
-
-def at_rest(game: AnyGame, policy: Array, mean_field: Array) -> Array:
-    """Return where a stationary game's population comes to rest if moves always see the same mean field."""
-    return stationary_maps.rest(game, policy, mean_field)[1]  # pyright: ignore[reportArgumentType]
-
-
-def moved_on(game: AnyGame, mean_field: Array, policy: Array) -> tuple[Array, Array]:
-    """Return the law of the states of a population after it followed a policy, and what payoffs see of it.
-
-    In a finite horizon that is the whole flow, whatever the mean field was; in a stationary game one step from it.
-    """
-    if game.is_stationary:
-        return stationary_maps.move_on(game, mean_field, policy)  # pyright: ignore[reportArgumentType]
-    return state_law(game, policy)
 
 
 def propagate(game: AnyGame, policy: Float[Array, "... S A"], mean_field: Array | None = None) -> Array:
@@ -210,19 +143,15 @@ def propagate(game: AnyGame, policy: Float[Array, "... S A"], mean_field: Array 
     """
     policy = policy_of(game, policy, "propagate(game, policy)")
     game = as_now(game)
-    if not game.is_stationary:
-        if mean_field is not None:
-            raise ValueError(
-                "`mean_field` is for stationary games: a flow with a finite horizon starts from `initial`."
-            )
-        return state_law(game, policy)[1]
+    if mean_field is not None and not game.is_stationary:
+        raise ValueError("`mean_field` is for stationary games: a flow with a finite horizon starts from `initial`.")
+    (pi,), untimed = timed(game, (policy, 2))
     if mean_field is None:
-        (pi,), untimed = timed(game, (policy, 2))
-        seen = state_law(game, pi)[1]
-        return untimed(jnp.where(is_moving(game, seen, pi), jnp.nan, seen))
+        seen = game.generated(pi)[1]
+        return untimed(jnp.where(game.is_moving(seen, pi), jnp.nan, seen))
     mean_field = mean_field_of(game, mean_field, "propagate(game, policy, mean_field)")
     (pi, seen), untimed = timed(game, (policy, 2), (mean_field, game.num_seen_axes))
-    return untimed(moved_on(game, seen, pi)[1])
+    return untimed(game.moved_on(seen, pi)[1])
 
 
 def timed(game: AnyGame, *arrays: tuple[Any, int]) -> tuple[list[Array], Any]:
@@ -258,7 +187,7 @@ def mean_field_map(game: AnyGame, response: AbstractResponse):
     def gamma(mean_field: Array) -> Array:
         mean_field = mean_field_of(game, mean_field, "mean_field_map(game, response)(mean_field)")
         now = as_now(game)
-        policy = best_policy(now, mean_field, response)
-        return propagate(now, policy, mean_field) if now.is_stationary else propagate(now, policy)
+        (seen,), untimed = timed(now, (mean_field, now.num_seen_axes))
+        return untimed(now.moved_on(seen, now.policy_from(seen, response, None)[0])[1])
 
     return gamma

@@ -9,9 +9,22 @@ import jax.numpy as jnp
 import numpy as np
 
 from .. import _checks
+from .._simplex import log_ratio
 from .._typing import Array, ArrayLike, Bool, Float, Scalar
 from ..kernels import AbstractKernel, DenseKernel
-from .base import AbstractGame
+from ..kernels.base import align
+from ..operators import (
+    Decision,
+    certain_policy,
+    chain_law,
+    improve,
+    occupancy,
+    policy_values,
+    response_values,
+    settled_law,
+)
+from ..responses import AbstractResponse
+from .base import AbstractGame, BestResponse, residual_tolerance
 from .canonical import (
     Axes,
     axes_of,
@@ -28,6 +41,9 @@ from .canonical import (
 from .probes import check_callables, simple_laws
 from .rewards import PairwiseReward, TableReward, check_interaction
 from .traced import trace_game
+
+_MOST_SQUARED = 128
+"""States up to which the matrix of a chain is squared; with more, and for many games at once, the law is iterated."""
 
 
 class StationaryGame(AbstractGame):
@@ -127,10 +143,10 @@ class StationaryGame(AbstractGame):
         self.action_labels = names_of("action_labels", action_labels, A)
         _check_shapes(self)
         self.reward = without_missing(self.reward, self.available)
-        validate_stationary(self)
+        self.validate()
 
     @property
-    def horizon(self) -> int:
+    def horizon(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride]
         """Inside the library a stationary game has one time, so that horizon + 1 = 1."""
         return 0
 
@@ -143,6 +159,111 @@ class StationaryGame(AbstractGame):
         if isinstance(self.reward, TableReward | PairwiseReward):
             return self.reward(jnp.int32(0), mean_field)
         return self.reward(mean_field)
+
+    def decision(self, mean_field: Array) -> Decision:
+        """Return the decision problem of an agent in a population with that mean field."""
+        now, seen = jnp.int32(0), mean_field[0]
+        reward, available = self.reward_at(now, seen), self.available_at(now)
+        # what stands at an action that does not exist need not be finite
+        reward = jnp.where(align(available, reward), reward, 0)
+        return Decision(self.kernel_at(now, seen), reward, available, self.discount)
+
+    def best_response(self, mean_field: Array, response: AbstractResponse, start: Array | None = None) -> BestResponse:
+        problem = self.decision(mean_field)
+        start = self.first_values() if start is None else start
+        backup, q = improve(problem, response, response_values(problem, response, start))
+        return BestResponse(backup.policy[None], backup.log_policy[None], backup.values[None], q[None])
+
+    def policy_from(self, mean_field: Array, response: AbstractResponse, start: Any) -> tuple[Array, Any]:
+        """Return the policy of the response, and values `[S]` near its own, from which the next search may start.
+
+        Where many games are solved at once, only as much of the values is computed as tells which actions are best.
+        """
+        start = self.first_values() if start is None else start
+        if self.lanes and response.plays_best:
+            policy, values = certain_policy(self.decision(mean_field), response, start)
+            return policy[None], values
+        best = self.best_response(mean_field, response, start)
+        return best.policy, best.values[0]
+
+    def moved_on(self, mean_field: Array, policy: Array) -> tuple[Array, Array]:
+        """Return the law of the states after one step of the McKean-Vlasov dynamics Φ, and what payoffs see of it.
+
+        Φ conserves mass, so that I − D_z Φ is singular on R^S. What is missing from a total mass of 1 is added in equal
+        parts. On the simplex this changes nothing but the derivative across it, which becomes 0 instead of 1: then
+        I − D_z Φ is regular wherever 1 is no eigenvalue on vectors of sum zero, equals it there, and keeps sums of
+        zero.
+        """
+        law, pi = self.agent_start(mean_field), policy[0]
+        moved = self.kernel_at(jnp.int32(0), mean_field[0]).push(law[:, None] * pi)
+        moved = moved + (1 - law.sum(axis=0)) / self.num_states
+        return moved[None], self.observe(moved, moved[:, None] * pi)[None]
+
+    def generated(self, policy: Array) -> tuple[Array, Array]:
+        """Return the law at which a population that starts from `initial` comes to rest, and what payoffs see of it."""
+        return self.rest(policy)
+
+    def rest(self, policy: Array, mean_field: Array | None = None) -> tuple[Array, Array]:
+        """Return the stationary law that a population reaches under a policy, and what payoffs see of it.
+
+        It starts from `initial`. The moves see the population itself or, where it is given, always the same mean field;
+        then it starts from there.
+        """
+        pi = policy[0]
+
+        def move(law: Array) -> Array:
+            mass = law[:, None] * pi
+            seen = self.observe(law, mass) if mean_field is None else mean_field[0]
+            return self.kernel_at(jnp.int32(0), seen).push(mass)
+
+        start = self.initial if mean_field is None else self.agent_start(mean_field)
+        is_linear = mean_field is not None or isinstance(self.kernel, AbstractKernel)
+        law = (chain_law if is_linear and not self.lanes and len(start) <= _MOST_SQUARED else settled_law)(move, start)
+        return law[None], self.observe(law, law[:, None] * pi)[None]
+
+    def is_moving(self, mean_field: Array, policy: Array) -> Array:
+        moved = self.moved_on(mean_field, policy)[1]
+        return self.distance(mean_field, moved) > residual_tolerance(self.dtype)
+
+    def judged_in(self, mean_field: Array, policy: Array) -> tuple[Array, Array]:
+        """Return the discounted law of the states of an agent who starts in a random place, and the mean field."""
+        law = occupancy(self.decision(mean_field), policy[0], self.agent_start(mean_field))
+        return law[None], mean_field
+
+    def evaluated(self, mean_field: Array, log_policy: Array, penalty: Any) -> tuple[Array, Array]:
+        cost = jnp.zeros_like(log_policy)
+        if penalty is not None:
+            beta, log_reference = penalty
+            cost = log_ratio(log_policy, jnp.broadcast_to(align(log_reference, log_policy), cost.shape)) / beta
+        values, q = policy_values(self.decision(mean_field), jnp.exp(log_policy[0]), cost[0])
+        return values[None], q[None]
+
+    def agent_start(self, mean_field: Array) -> Array:
+        """Return the law of the states in a mean field, as an agent is anywhere in the population."""
+        return mean_field[0] if self.observes == "states" else mean_field[0].sum(axis=1)
+
+    def first_guess(self, policy: Array) -> Array:
+        law = self.initial[None]
+        return self.observe(law, law[:, :, None] * policy)
+
+    def first_values(self) -> Array:
+        return jnp.zeros_like(self.initial)
+
+    def discounted(self, by_time: Array) -> Array:
+        return by_time[0] / (1 - self.discount)
+
+    def validate(self) -> None:
+        given, game = self, trace_game(self)
+        if _checks.is_traced(game):
+            return
+        _checks.distribution("initial", game.initial)
+        available = np.asarray(game.available)
+        if isinstance(game.kernel, AbstractKernel):
+            check_kernel_values(game.kernel, available)
+        if isinstance(game.reward, TableReward):
+            table = np.broadcast_to(np.asarray(game.reward.table[0]), available.shape[1:])
+            _checks.all_true("reward", table, np.isfinite(table) | ~available[0], "it must be a finite number")
+        check_callables(game, given, _laws(game), 1, 1)
 
 
 def _sizes(kernel: Any, reward: Any, law: Any, mask: Any, observes: str) -> tuple[int, int]:
@@ -215,18 +336,3 @@ def _check_shapes(game: StationaryGame) -> None:
     else:
         result = _checks.returned("reward", reward, {"z": seen}, at)
         _checks.shape_returned("reward", result, shapes, "states, actions (or 1)")
-
-
-def validate_stationary(game: StationaryGame) -> None:
-    """Check the values of a stationary game's arrays, and of its functions at a few mean fields."""
-    given, game = game, trace_game(game)
-    if _checks.is_traced(game):
-        return
-    _checks.distribution("initial", game.initial)
-    available = np.asarray(game.available)
-    if isinstance(game.kernel, AbstractKernel):
-        check_kernel_values(game.kernel, available)
-    if isinstance(game.reward, TableReward):
-        table = np.broadcast_to(np.asarray(game.reward.table[0]), available.shape[1:])
-        _checks.all_true("reward", table, np.isfinite(table) | ~available[0], "it must be a finite number")
-    check_callables(game, given, _laws(game), 1, 1)

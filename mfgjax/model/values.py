@@ -6,17 +6,10 @@ import jax.numpy as jnp
 
 from .. import _simplex
 from .._typing import Array, Scalar
-from ..kernels.base import align
-from ..operators import evaluate
-from ..responses import AbstractResponse, EntropyRegularized, Greedy, Trembling
-from . import stationary_maps
+from ..responses import AbstractResponse, Greedy
 from .arguments import mean_field_of, policy_of
-from .maps import AnyGame, BestResponse, as_now, is_moving, respond, state_law, timed
-
-
-def maximises(response: AbstractResponse) -> bool:
-    """Tell whether a response is known to maximise what is maximised: a class of the user's own may act otherwise."""
-    return type(response) in (EntropyRegularized, Greedy, Trembling)
+from .base import BestResponse
+from .maps import AnyGame, as_now, timed
 
 
 def criterion_of(game: AnyGame, response: AbstractResponse | None, name: str) -> tuple[AbstractResponse, Any]:
@@ -27,10 +20,8 @@ def criterion_of(game: AnyGame, response: AbstractResponse | None, name: str) ->
     """
     if response is None:
         return Greedy(), None
-    if maximises(response):
-        if type(response) is not EntropyRegularized:
-            return response, None
-        return response, (response.beta.astype(game.dtype), response.log_prior(game.available, game.dtype))
+    if getattr(response, "maximises", False):
+        return response, response.penalty(game.available, game.dtype)
     kind = type(response).__name__
     raise ValueError(
         f"`{name}(..., response={kind}(...))`: {kind} policies maximise no criterion that is known. "
@@ -66,32 +57,9 @@ def policy_value(game: AnyGame, policy: Array, mean_field: Array, response: Abst
     mean_field = mean_field_of(game, mean_field, call)
     _, penalty = criterion_of(game, response, "policy_value")
     game = as_now(game)
-    if game.is_stationary:
-        (pi, seen), _ = timed(game, (policy, 2), (mean_field, game.num_seen_axes))
-        values, _ = evaluated(game, seen, _simplex.safe_log(pi), penalty)
-        law = stationary_maps.law_of(game, seen)  # pyright: ignore[reportArgumentType]
-        return (law[0] * values[0]).sum(axis=0)
-    values, _ = evaluated(game, mean_field, _simplex.safe_log(policy), penalty)
-    return (game.initial * values[0]).sum(axis=0)
-
-
-def evaluated(game: AnyGame, mean_field: Array, log_policy: Array, penalty: Any) -> tuple[Array, Array]:
-    """Return `(values [T, S], q [T, S, A])` of a policy in a population; `penalty` is that of `criterion_of`."""
-    if game.is_stationary:
-        cost = jnp.zeros_like(log_policy)
-        if penalty is not None:
-            beta, log_reference = penalty
-            cost = _simplex.log_ratio(log_policy, jnp.broadcast_to(align(log_reference, log_policy), cost.shape)) / beta
-        return stationary_maps.evaluation(game, mean_field, jnp.exp(log_policy), cost)  # pyright: ignore
-    return evaluate(
-        game.kernel_at,
-        game.reward_at,
-        mean_field,
-        log_policy,
-        game.discount,
-        jnp.zeros_like(game.initial),
-        penalty,
-    )
+    (pi, seen), _ = timed(game, (policy, 2), (mean_field, game.num_seen_axes))
+    values, _ = game.evaluated(seen, _simplex.safe_log(pi), penalty)
+    return (game.agent_start(seen) * values[0]).sum(axis=0)
 
 
 def exploitability(
@@ -133,34 +101,17 @@ def exploitability(
     policy = policy_of(game, policy, "exploitability(game, policy, response)")
     criterion, penalty = criterion_of(game, response, "exploitability")
     game = as_now(game)
-    if not game.is_stationary:
-        if mean_field is not None:
-            raise ValueError("`mean_field` is for stationary games: with a finite horizon the policy generates it.")
-        return gained(game, None, _simplex.safe_log(policy), criterion, penalty)
-    given = []
-    if mean_field is not None:
-        mean_field = mean_field_of(game, mean_field, "exploitability(game, policy, response, mean_field=...)")
-        given = [(mean_field, game.num_seen_axes)]
-    (pi, *seen), _ = timed(game, (policy, 2), *given)
-    return gained(game, seen[0] if seen else None, _simplex.safe_log(pi), criterion, penalty)
-
-
-def gained(
-    game: AnyGame, mean_field: Array | None, log_policy: Array, criterion: AbstractResponse, penalty: Any
-) -> Scalar:
-    """Return the exploitability of a policy in the population that follows it, or in one with a mean field.
-
-    A mean field is given for stationary games only; there an agent starts in a random place of it. NaN where none is
-    given and the population does not come to rest.
-    """
-    policy = jnp.exp(log_policy)
     if mean_field is None:
-        mu, mean_field = state_law(game, policy)
-        is_lost = is_moving(game, mean_field, policy)
-    else:
-        mu = stationary_maps.visits(game, mean_field, policy)  # pyright: ignore[reportArgumentType]
-        is_lost = False
-    return jnp.where(is_lost, jnp.nan, gain(game, mu, log_policy, respond(game, mean_field, criterion), penalty))
+        (pi,), _ = timed(game, (policy, 2))
+        mu, seen = game.generated(pi)
+        found = gain(game, mu, _simplex.safe_log(pi), game.best_response(seen, criterion), penalty)
+        return jnp.where(game.is_moving(seen, pi), jnp.nan, found)
+    if not game.is_stationary:
+        raise ValueError("`mean_field` is for stationary games: with a finite horizon the policy generates it.")
+    mean_field = mean_field_of(game, mean_field, "exploitability(game, policy, response, mean_field=...)")
+    (pi, seen), _ = timed(game, (policy, 2), (mean_field, game.num_seen_axes))
+    mu, seen = game.judged_in(seen, pi)
+    return gain(game, mu, _simplex.safe_log(pi), game.best_response(seen, criterion), penalty)
 
 
 def gain(
@@ -183,7 +134,4 @@ def gain(
         ratio = _simplex.log_ratio(log_policy, best.log_policy)
         lost = jnp.maximum(policy * ratio - policy + best.policy, 0) / beta
     by_time = (mu * lost.sum(axis=2)).sum(axis=1)
-    if game.is_stationary:
-        return by_time[0] / (1 - game.discount)
-    weight = game.discount ** align(jnp.arange(game.horizon + 1), by_time)
-    return (weight * by_time).sum(axis=0)
+    return game.discounted(by_time)

@@ -17,13 +17,10 @@ from ..certify import Complementarity, check_complementarity
 from ..engine import finish, fit_response
 from ..engine.loop import Outcome
 from ..equilibrium import Equilibrium
-from ..model import StationaryGame, best_policy, moved_on, trace_game
-from ..model.maps import policy_from
-from ..model.stationary_maps import decision
+from ..model import StationaryGame, of_kind, trace_game
 from ..operators import action_gap, has_ties, tie_band
 from ..responses import (
     AbstractResponse,
-    AbstractTrembling,
     Boltzmann,
     EntropyRegularized,
     EpsilonGreedy,
@@ -225,8 +222,7 @@ def bracket(
     Source: Lee et al. (2021), arXiv:2006.11683, theorems 1, 2 and algorithm 1; that both ends are needed follows from
     Tarski's theorem, as the argument says nothing of other starts.
     """
-    if not isinstance(game, StationaryGame):
-        raise ValueError(f"`game` must be a `StationaryGame`; got {_checks.shorten(game)}.")
+    game = of_kind(StationaryGame, game)
     if not isinstance(response, AbstractResponse):
         raise ValueError(
             f"`response` must be a response such as `Trembling(epsilon)`; got {_checks.shorten(response)}."
@@ -242,12 +238,7 @@ def bracket(
     response, throw = fit_response(game, response), _checks.boolean("throw", throw)
     given, game, ends = game, trace_game(game), []
     for state, tie in ((0, "smallest"), (game.num_states - 1, "largest")):
-        tied = response
-        if isinstance(response, AbstractTrembling):
-            tied = type(response)(response.epsilon, tie)
-        elif isinstance(response, Greedy):
-            tied = Greedy(tie)
-        ends.append(_climb(game, tied, state, np.asarray(tolerance, game.dtype), max_steps))
+        ends.append(_climb(game, response.with_tie(tie), state, np.asarray(tolerance, game.dtype), max_steps))
     for equilibrium, _ in ends:
         if throw and not bool(equilibrium.converged):
             raise ConvergenceError(equilibrium.result.message, equilibrium)
@@ -303,15 +294,15 @@ def _climb_jit(
 
     def step(carry: tuple) -> tuple:
         z, values, path, residuals, _, count, (gap, off, tied) = carry
-        policy, values = policy_from(game, z, response, values)
-        problem = decision(game, z)
+        policy, values = game.policy_from(z, response, values)
+        problem = game.decision(z)
         q = problem.q(values)
         band = tie_band(q, problem.available)
         # whatever the chain, errors of single values add up to no more than this
         off = jnp.maximum(off, band / (1 - game.discount))
         gap = jnp.minimum(gap, action_gap(q, problem.available, band))
         gaps = (gap, off, tied | has_ties(q, problem.available, band))
-        image = moved_on(game, z, policy)[1]
+        image = game.moved_on(z, policy)[1]
         residual = jnp.abs(image - z).sum() / 2
         path, residuals = path.at[count].set(z[0]), residuals.at[count].set(residual)
         return jnp.where(residual > tolerance, image, z), values, path, residuals, residual, count + 1, gaps
@@ -329,8 +320,8 @@ def _climb_jit(
     held = equilibrium.policy[None]
 
     def following(law: Array) -> Array:
-        policy = best_policy(game, law[None], response) if response.is_smooth else held
-        return moved_on(game, law[None], policy)[0][0]
+        policy = game.policy_from(law[None], response, None)[0] if response.is_smooth else held
+        return game.moved_on(law[None], policy)[0][0]
 
     one_step = jax.jacfwd(following)(z[0])
     all_steps = jnp.linalg.inv(jnp.eye(game.num_states, dtype=game.dtype) - one_step)
@@ -352,8 +343,8 @@ def _barrier(game: StationaryGame, response: AbstractResponse, z: Array, start: 
 
     def tried(t: Array) -> tuple[Array, Array]:
         law = z + t * direction
-        policy = best_policy(game, law[None], response)
-        image = moved_on(game, law[None], policy)[0][0]
+        policy = game.policy_from(law[None], response, None)[0]
+        image = game.moved_on(law[None], policy)[0][0]
         tails, moved = (jnp.cumsum(x[::-1])[:-1] for x in (law, image))  # P(s ≥ k), k ≥ 1
         back = jnp.where(rises, tails - moved, moved - tails)
         is_extreme = jnp.where(rises, tails >= 1 - slack, tails <= slack)

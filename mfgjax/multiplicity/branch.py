@@ -165,7 +165,7 @@ def branch(
         return jax.jacfwd(lambda x: image(x, position)[0])(x).reshape(x.size, x.size)
 
     begin = solve(*moved(first), guess=guess)
-    at = begin.mean_field[None] if game.is_stationary else begin.mean_field
+    at = game.timed(begin.mean_field)
     tracer = Tracer(step, derivative if at.size <= DENSE_LIMIT else None, tolerance)
     state = path_start(at, jnp.zeros((), game.dtype), _RANGE / resolution)
     least = _RANGE / resolution / 4**_RETRIES
@@ -227,12 +227,11 @@ def branch(
                 found.append(tracer.crossing(one, other, position).flow)
             elif there == 0:
                 found.append(other.flow)
-        flows = [flow[0] if game.is_stationary else flow for flow in found]
-        return [solve(*moved(value), Newton(), guess=flow) for flow in flows]
+        return [solve(*moved(value), Newton(), guess=game.untimed(flow)) for flow in found]
 
     return Branch(
         values,
-        flows[:, 0] if game.is_stationary else flows,
+        flows.reshape(len(flows), *game.mean_field_shape),
         np.asarray(turns),
         crossed,
         complete,

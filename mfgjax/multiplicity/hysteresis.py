@@ -11,7 +11,7 @@ from .._traced import as_it_is_now
 from .._typing import ArrayLike
 from ..engine import fit_response
 from ..engine.parameters import swept
-from ..engine.prepare import game_and_response, seen_shape
+from ..engine.prepare import game_and_response
 from ..equilibrium import Equilibrium
 from ..model import FiniteHorizonGame, StationaryGame, trace_game
 from ..responses import AbstractResponse
@@ -141,15 +141,14 @@ def hysteresis(
             solved = solve(game, response, method, guess=start, max_steps=max_steps, throw=False)
             if bool(solved.converged):
                 start = solved.mean_field
-                timed = start[None] if game.is_stationary else start
                 known = solved.criterion == "residual"
-                off = float(possible_errors(game, response, timed[None])[0]) if known else np.nan
+                off = float(possible_errors(game, response, game.timed(start)[None])[0]) if known else np.nan
                 laws[i] = np.asarray(start), off
         return laws, start
 
     there, end = lead(range(len(numbers)), guess)
     back, _ = lead(range(len(numbers) - 1, -1, -1), end)
-    nowhere = np.full(seen_shape(game), np.nan, game.dtype), np.nan
+    nowhere = np.full(game.mean_field_shape, np.nan, game.dtype), np.nan
     ways = [[laws.get(i, nowhere) for i in range(len(numbers))] for laws in (there, back)]
     forth, again = (np.stack([law for law, _ in way]) for way in ways)
     errors = np.array([[off for _, off in way] for way in ways])

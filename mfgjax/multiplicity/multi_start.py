@@ -12,7 +12,7 @@ from .._typing import Array
 from ..batch import solve_batch
 from ..engine.prepare import fit_response, game_and_response
 from ..equilibrium import Equilibrium
-from ..model import FiniteHorizonGame, StationaryGame, propagate, seen_distance, trace_game
+from ..model import FiniteHorizonGame, StationaryGame, propagate, trace_game
 from ..responses import AbstractResponse
 from ..solvers import AbstractSolver
 from .possible_errors import possible_errors
@@ -93,7 +93,7 @@ def multi_start(
     same = jnp.broadcast_to(game.discount, (count,))
     found = solve_batch(game, response, solver, axes={"discount": same}, guess=starts, max_steps=max_steps)
     flows = np.moveaxis(np.asarray(found.mean_field), -1, 0)
-    flows = flows[:, None] if game.is_stationary else flows
+    flows = flows.reshape(count, game.horizon + 1, *game.seen_shape)
     good = np.flatnonzero(np.asarray(found.converged))
     if least is None and found.criterion == "residual":
         radii = np.asarray(possible_errors(game, response, jnp.asarray(flows[good])))
@@ -102,7 +102,7 @@ def multi_start(
     groups: list[list[int]] = []
     off = dict(zip(good.tolist(), radii.tolist(), strict=True))
     for k in off:
-        joined = [g for g in groups if any(seen_distance(game, flows[k], flows[j]) <= off[k] + off[j] for j in g)]
+        joined = [g for g in groups if any(game.distance(flows[k], flows[j]) <= off[k] + off[j] for j in g)]
         groups = [g for g in groups if g not in joined] + [[*(j for g in joined for j in g), k]]
     groups.sort(key=len, reverse=True)
     # of each the lane that was solved best

@@ -92,19 +92,17 @@ def pictured_of(game: Game | xr.Dataset, what: Any = None, *, is_policy: bool = 
         return found._replace(actions=names[1], available=mask, leads_to=leads_to(game))
     if what is None:
         raise ValueError("there is nothing to draw: give an equilibrium, a law or a dataset.")
-    times = None if game.is_stationary else np.arange(game.horizon + 1)
-    bare = Pictured(*names, times, None, None, mask, leads_to(game))
-    lead = () if game.is_stationary else (game.horizon + 1,)
+    bare = Pictured(*names, game.coordinates_of_time().get("time"), None, None, mask, leads_to(game))
     inner = (game.num_states, game.num_actions)
     if isinstance(what, Equilibrium):
         law, policy = np.asarray(what.state_law), np.asarray(what.policy)
-        meaning = f"{'' if game.is_stationary else 'times, '}states, actions of `game`"
-        _checks.shape_is("equilibrium.policy", policy, [(*lead, *inner)], meaning)
+        meaning = f"{'times, ' if game.times else ''}states, actions of `game`"
+        _checks.shape_is("equilibrium.policy", policy, [(*game.times, *inner)], meaning)
         return bare._replace(law=law.reshape(-1, inner[0]), policy=policy.reshape(-1, *inner))
     kind, own = ("policy", inner) if is_policy else ("law", inner[:1])
     axes = axes_of(game.state_labels, game.action_labels)[: len(own)]
     array = np.asarray(_checks.as_numbers(kind, what, axes=axes))
-    if array.shape[-len(own) :] != own or array.ndim not in (len(own), len(own) + len(lead)):
+    if array.shape[-len(own) :] != own or array.ndim not in (len(own), len(own) + len(game.times)):
         raise ValueError(
             f"the {kind} has shape {array.shape}, but `game` has {inner[0]} states and {inner[1]} actions."
         )

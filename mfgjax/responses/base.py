@@ -28,11 +28,29 @@ class Backup(NamedTuple):
 class AbstractResponse(eqx.Module):
     """How an agent acts on its action values: one step of the backward induction.
 
-    `is_smooth` tells whether the policy is a differentiable function of the values (then Γ is smooth, and
-    Newton's method and gradients exist).
+    What a class says of itself below holds for that class alone, and not for those derived from it, whose methods may
+    act otherwise: they say it again if it is true of them.
+
+    Attributes:
+      is_smooth: whether the policy is a differentiable function of the values. Then Γ is smooth, and Newton's method
+        and gradients exist.
+      maximises: whether the policy maximises, within what the agent may do, rewards less the terms of `penalty`; only
+        then is there an exploitability of its own.
+      plays_best: whether the policy is known as soon as it is known which action is best in each state.
+      prior_name: what the policy that is played when payoffs do not matter is called, in messages.
+      prior_field: the field that holds its logs.
     """
 
     is_smooth: ClassVar[bool]
+    maximises: ClassVar[bool] = False
+    plays_best: ClassVar[bool] = False
+    prior_name: ClassVar[str] = "prior"
+    prior_field: ClassVar[str | None] = None
+
+    def __init_subclass__(cls, **options: Any):
+        super().__init_subclass__(**options)
+        cls.maximises = cls.__dict__.get("maximises", False)
+        cls.plays_best = cls.__dict__.get("plays_best", False)
 
     @abstractmethod
     def backup(
@@ -75,6 +93,43 @@ class AbstractResponse(eqx.Module):
         table = self.prior_table
         return log_uniform(available, dtype) if table is None else table.astype(dtype)
 
+    def penalty(self, available: Bool[Array, "#T S A"], dtype: jnp.dtype) -> tuple[Array, Array] | None:
+        """Return β and log ρ of the terms KL(π‖ρ)/β that are taken off the rewards; None: there are none."""
+        return None
+
+    def with_tie(self, tie: str) -> "AbstractResponse":
+        """Return the same response with another rule, "smallest" or "largest", for actions that are equally good."""
+        return self
+
+    def at_beta(self, beta: Array) -> "AbstractTempered | None":
+        """Return the smooth response at an inverse temperature on whose path, as β rises, this one lies; None: none."""
+        return None
+
+    def check(self, num_times: int, available: Bool[Array, "#T S A"]) -> None:
+        """Refuse numbers that do not fit a game: its times, states and actions, those that are available."""
+        prior, name = self.prior_table, self.prior_name
+        if prior is None:
+            return
+        _, S, A = available.shape
+        _checks.shape_is(name, prior, [(1, S, A), (num_times, S, A)], "times (or 1), states, actions")
+        if _checks.is_traced(prior):
+            prior = jax.lax.stop_gradient(prior)  # known again under an eager `grad`
+        if _checks.is_traced((prior, available)):
+            return
+        logs, mask = np.broadcast_arrays(np.asarray(prior), np.asarray(available))
+        if (mask == (logs > -np.inf)).all():
+            return
+        for index in np.argwhere(mask & (logs == -np.inf))[:1]:
+            raise ValueError(
+                f"`{name}` is 0 at (time, state, action) = {_triple(index)}, an available action; there it must "
+                "be positive. To forbid the action, mark it in the game's `available`."
+            )
+        for index in np.argwhere(~mask & (logs > -np.inf))[:1]:
+            raise ValueError(
+                f"`{name}` is {np.exp(logs[tuple(index)]):.3g} at (time, state, action) = {_triple(index)}, an "
+                "action that is not available; there it must be 0."
+            )
+
 
 class AbstractByBackup(AbstractResponse):
     """A response that carries its values themselves from time to time: where iterating has nothing to save."""
@@ -100,6 +155,21 @@ class AbstractTempered(AbstractResponse):
     def with_beta(self, beta: Array) -> Self:
         """Return the same response at another inverse temperature."""
         return eqx.tree_at(lambda r: r.beta, self, beta)
+
+    def at_beta(self, beta: Array) -> "AbstractTempered":
+        return self.with_beta(beta)
+
+    def check(self, num_times: int, available: Bool[Array, "#T S A"]) -> None:
+        if self.beta.ndim:
+            shape = self.beta.shape
+            raise ValueError(f"`beta` must be one number; got an array of shape {shape}: use `jax.vmap` over it.")
+        if not _checks.is_traced(self.beta) and not 0 < float(self.beta) < np.inf:
+            raise ValueError(f"`beta` is {self.beta} in {self.beta.dtype}, but it must lie in (0, inf).")
+        super().check(num_times, available)
+
+
+def _triple(index: np.ndarray) -> str:
+    return "(" + ", ".join(str(int(i)) for i in index) + ")"
 
 
 def response_in_precision(response: AbstractResponse, dtype: Any) -> Any:

@@ -1,5 +1,7 @@
 """The softmax of the greedy action values."""
 
+from typing import ClassVar
+
 import jax.numpy as jnp
 
 from .. import _checks
@@ -32,6 +34,7 @@ class Boltzmann(AbstractTempered, AbstractByBackup):
 
     beta: Float[Array, "*batch"]
     log_weights: Float[Array, "#T S A *batch"] | None
+    prior_field: ClassVar[str | None] = "log_weights"
 
     def __init__(self, beta: ArrayLike, prior: ArrayLike | None = None, *, log_prior: ArrayLike | None = None):
         self.beta = _checks.scalar_in("beta", beta, 0, float("inf"), "(0, inf)")

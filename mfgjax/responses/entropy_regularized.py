@@ -1,6 +1,7 @@
 """The best response under a KL penalty towards a reference policy."""
 
 import math
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -83,6 +84,9 @@ class EntropyRegularized(AbstractTempered):
 
     beta: Float[Array, "*batch"]
     log_reference: Float[Array, "#T S A *batch"] | None
+    maximises: ClassVar[bool] = True
+    prior_name: ClassVar[str] = "reference"
+    prior_field: ClassVar[str | None] = "log_reference"
 
     def __init__(self, beta: ArrayLike, reference: ArrayLike | None = None, *, log_reference: ArrayLike | None = None):
         self.beta = _checks.scalar_in("beta", beta, 0, float("inf"), "(0, inf)")
@@ -91,6 +95,9 @@ class EntropyRegularized(AbstractTempered):
     @property
     def prior_table(self) -> Float[Array, "#T S A"] | None:
         return self.log_reference
+
+    def penalty(self, available: Bool[Array, "#T S A"], dtype: jnp.dtype) -> tuple[Array, Array]:
+        return self.beta.astype(dtype), self.log_prior(available, dtype)
 
     def backup(
         self, t: Scalar, q: Float[Array, "S A *batch"], available: Bool[Array, "S A"], band: Array | float = 0.0

@@ -9,6 +9,7 @@ from .. import _checks
 from .._typing import Array, Bool, Float, Scalar
 from ..kernels.base import align
 from .base import AbstractByBackup, Backup, greedy_values
+from .entropy_regularized import EntropyRegularized
 
 
 class Greedy(AbstractByBackup):
@@ -29,6 +30,8 @@ class Greedy(AbstractByBackup):
 
     tie: str = eqx.field(static=True, default="smallest")
     is_smooth: ClassVar[bool] = False
+    maximises: ClassVar[bool] = True
+    plays_best: ClassVar[bool] = True
 
     def __check_init__(self):
         _checks.one_of("tie", self.tie, ("smallest", "largest"))
@@ -36,6 +39,13 @@ class Greedy(AbstractByBackup):
     @property
     def prior_table(self) -> Float[Array, "#T S A"] | None:
         return None
+
+    def with_tie(self, tie: str) -> "Greedy":
+        return type(self)(tie)
+
+    def at_beta(self, beta: Array) -> EntropyRegularized:
+        """Return the soft response with uniform reference, of which this one is the limit as β → ∞."""
+        return EntropyRegularized(beta)
 
     def backup(
         self, t: Scalar, q: Float[Array, "S A *batch"], available: Bool[Array, "S A"], band: Array | float = 0.0

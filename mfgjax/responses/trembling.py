@@ -1,9 +1,11 @@
 """Best responses of agents whose hand trembles, and the greedy policy to which trembling is added afterwards."""
 
-from typing import ClassVar
+from abc import abstractmethod
+from typing import ClassVar, Self
 
 import equinox as eqx
 import jax.numpy as jnp
+import numpy as np
 
 from .. import _checks
 from .._simplex import safe_log
@@ -23,6 +25,27 @@ class AbstractTrembling(AbstractByBackup):
     @property
     def prior_table(self) -> Float[Array, "#T S A"] | None:
         return None
+
+    def with_tie(self, tie: str) -> Self:
+        return type(self)(self.epsilon, tie)  # pyright: ignore[reportCallIssue]
+
+    @abstractmethod
+    def values_of_best(self, best: Array, q: Array, available: Array) -> Array:
+        """Return the values of the states where the best action is worth `best`, `[S, *batch]`."""
+
+    def backup(
+        self, t: Scalar, q: Float[Array, "S A *batch"], available: Bool[Array, "S A"], band: Array | float = 0.0
+    ) -> Backup:
+        policy = trembling_policy(q, available, self.epsilon, self.tie, band)
+        # of the best action, so that the values do not jump at ties
+        return Backup(self.values_of_best(greedy_values(q, available), q, available), safe_log(policy), policy)
+
+    def check(self, num_times: int, available: Bool[Array, "#T S A"]) -> None:
+        if self.epsilon.ndim:
+            shape = self.epsilon.shape
+            raise ValueError(f"`epsilon` must be one number; got an array of shape {shape}: use `jax.vmap` over it.")
+        if not _checks.is_traced((self.epsilon, available)):
+            check_epsilon(np.asarray(self.epsilon), np.asarray(available))
 
 
 class Trembling(AbstractTrembling):
@@ -48,18 +71,15 @@ class Trembling(AbstractTrembling):
 
     epsilon: Float[Array, "*batch"]
     tie: str = eqx.field(static=True)
+    maximises: ClassVar[bool] = True
+    plays_best: ClassVar[bool] = True
 
     def __init__(self, epsilon: ArrayLike, tie: str = "smallest"):
         self.epsilon, self.tie = _trembling(epsilon, tie)
 
-    def backup(
-        self, t: Scalar, q: Float[Array, "S A *batch"], available: Bool[Array, "S A"], band: Array | float = 0.0
-    ) -> Backup:
-        policy = trembling_policy(q, available, self.epsilon, self.tie, band)
-        main, share = _weights(q, available, self.epsilon)
-        # of the best action, so that the values do not jump at ties
-        values = (main - share) * greedy_values(q, available) + share * jnp.where(align(available, q), q, 0).sum(axis=1)
-        return Backup(values, safe_log(policy), policy)
+    def values_of_best(self, best: Array, q: Array, available: Array) -> Array:
+        main, share = shares_of(q, available, self.epsilon)
+        return (main - share) * best + share * jnp.where(align(available, q), q, 0).sum(axis=1)
 
 
 class EpsilonGreedy(AbstractTrembling):
@@ -81,30 +101,43 @@ class EpsilonGreedy(AbstractTrembling):
 
     epsilon: Float[Array, "*batch"]
     tie: str = eqx.field(static=True)
+    plays_best: ClassVar[bool] = True
 
     def __init__(self, epsilon: ArrayLike, tie: str = "smallest"):
         self.epsilon, self.tie = _trembling(epsilon, tie)
 
-    def backup(
-        self, t: Scalar, q: Float[Array, "S A *batch"], available: Bool[Array, "S A"], band: Array | float = 0.0
-    ) -> Backup:
-        policy = trembling_policy(q, available, self.epsilon, self.tie, band)
-        return Backup(greedy_values(q, available), safe_log(policy), policy)
+    def values_of_best(self, best: Array, q: Array, available: Array) -> Array:
+        return best
 
 
 def trembling_policy(q: Array, available: Array, epsilon: Array, tie: str, band: Array | float = 0.0) -> Array:
     """Return π_Q^ε of the available actions, `[S, A, *batch]`; those within `band` of the best count as best."""
     chosen, exists = first_best(q, available, tie, band), align(available, q)
-    main, share = _weights(q, available, epsilon)
+    main, share = shares_of(q, available, epsilon)
     return jnp.where(chosen, main[:, None], jnp.where(exists, share[:, None], 0)).astype(q.dtype)
 
 
-def _weights(q: Array, available: Array, epsilon: Array) -> tuple[Array, Array]:
+def shares_of(q: Array, available: Array, epsilon: Array) -> tuple[Array, Array]:
     """Return the probabilities of the chosen action and of each other one, `[S, *batch]`."""
     others = align(available.sum(axis=1).astype(q.dtype), q[:, 0]) - 1
     share = jnp.where(others > 0, epsilon / jnp.maximum(others, 1), 0)
     main = jnp.where(others > 0, 1 - epsilon, jnp.ones((), q.dtype))
     return main.astype(q.dtype), share.astype(q.dtype)
+
+
+def check_epsilon(epsilon: np.ndarray, available: np.ndarray) -> None:
+    """Refuse an ε (or many) at which the chosen action would not be the likeliest."""
+    counts = available.sum(axis=-1)
+    counts = counts[counts > 1]
+    least = int(counts.min()) if counts.size else 2
+    bound = (least - 1) / least
+    # the bound as the precision has it, such as 2/3 in single precision, is allowed
+    _checks.all_true(
+        "epsilon",
+        epsilon,
+        (epsilon >= 0) & (epsilon <= bound * (1 + 4 * float(jnp.finfo(epsilon.dtype).eps))),
+        f"where {least} actions are available it must lie in [0, {least - 1}/{least}]",
+    )
 
 
 def _trembling(epsilon: ArrayLike, tie: str) -> tuple[Array, str]:

@@ -62,13 +62,13 @@ class Anderson(AbstractMethod):
         count = jnp.zeros(problem.lanes, jnp.int32)
         never = jnp.full(problem.lanes, jnp.inf, guess.dtype)
         nothing = jnp.zeros_like(guess)
-        return count, guess, nothing, nothing, past, past, gram, never, problem.no_values()
+        return count, guess, nothing, nothing, past, past, gram, never, problem.game.first_values()
 
     def step(self, problem: Problem, state: Any) -> tuple[Any, Progress]:
         count, x, last_x, last_f, past_x, past_f, gram, last_residual, values = state
         image, values = problem.image_from(x, values)
         f = image - x
-        residual = problem.distance(x, image)
+        residual = problem.game.distance(x, image)
         grew = residual > 2 * last_residual
         count = jnp.where(grew, 0, count)
         places = jnp.arange(self.memory).reshape((self.memory,) + (1,) * count.ndim)

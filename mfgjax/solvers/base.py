@@ -11,8 +11,7 @@ import numpy as np
 from .._simplex import onto_simplex
 from .._typing import Array, Bool, Scalar
 from ..kernels.base import align
-from ..model import AnyGame, mean_field_map, moved_on, propagate, respond, seen_distance
-from ..model.maps import policy_from
+from ..model import AnyGame
 from ..responses import AbstractResponse
 
 
@@ -53,32 +52,21 @@ class Problem(NamedTuple):
 
     def image(self, mean_field: Array) -> Array:
         """Return Γ(μ)."""
-        return mean_field_map(self.game, self.response)(mean_field)
+        return self.image_from(mean_field, None)[0]
 
     def image_and_floor(self, mean_field: Array) -> tuple[Array, Scalar]:
         """Return Γ(μ) and the rounding level of its computation, 8 ε β span(Q)."""
-        best = respond(self.game, mean_field, self.response)
-        return moved_on(self.game, mean_field, best.policy)[1], rounding(self.game, self.response, best.q)
+        best = self.game.best_response(mean_field, self.response)
+        return self.game.moved_on(mean_field, best.policy)[1], rounding(self.game, self.response, best.q)
 
     def image_from(self, mean_field: Array, values: Array | None) -> tuple[Array, Array | None]:
         """Return Γ(μ) and, in stationary games, the values behind it: given to a call nearby, they save work."""
-        policy, values = policy_from(self.game, mean_field, self.response, values)
-        return moved_on(self.game, mean_field, policy)[1], values
-
-    def no_values(self) -> Array | None:
-        """Return what `image_from` is given first."""
-        return jnp.zeros_like(self.game.initial) if self.game.is_stationary else None
+        policy, values = self.game.policy_from(mean_field, self.response, values)
+        return self.game.moved_on(mean_field, policy)[1], values
 
     def first_guess(self) -> Array:
         """Return where to start: the flow of the prior policy; in a stationary game the initial law."""
-        if not self.game.is_stationary:
-            return propagate(self.game, jnp.exp(self.prior_policy()))
-        law = self.game.initial[None]
-        return self.game.observe(law, law[:, :, None] * jnp.exp(self.prior_policy()))
-
-    def distance(self, first: Array, second: Array) -> Array:
-        """Return max_t d_TV(μ_t, μ'_t) of two mean fields."""
-        return seen_distance(self.game, first, second)
+        return self.game.first_guess(jnp.exp(self.prior_policy()))
 
     def project(self, mean_field: Array) -> Array:
         """Return the nearest flow of distributions, up to a constant: clipped at 0 and rescaled."""

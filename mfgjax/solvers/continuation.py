@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from .. import _checks
 from .._typing import Array, ArrayLike, Scalar
-from ..model import AnyGame, respond, state_law
+from ..model import AnyGame
 from ..model.values import gain
 from ..responses import AbstractResponse, AbstractTempered, EntropyRegularized, Greedy
 from .base import AbstractMethod, Candidate, Problem, Progress
@@ -118,9 +118,9 @@ class Continuation(AbstractMethod):
             progress = Progress(Candidate(path.x, None), residual, failed)
         else:
             game = problem.game
-            log_policy = respond(game, path.x, self._response(problem, path.parameter)).log_policy
-            mu, seen = state_law(game, jnp.exp(log_policy))
-            found = gain(game, mu, log_policy, respond(game, seen, problem.response), None)
+            log_policy = game.best_response(path.x, self._response(problem, path.parameter)).log_policy
+            mu, seen = game.generated(jnp.exp(log_policy))
+            found = gain(game, mu, log_policy, game.best_response(seen, problem.response), None)
             residual = jnp.where(report.accepted | report.finished, found, jnp.inf)
             progress = Progress(Candidate(seen, log_policy), residual, failed | report.finished)
         return (following, jnp.array(False)), progress

@@ -7,8 +7,7 @@ import jax.numpy as jnp
 
 from .. import _checks
 from .._typing import Array, ArrayLike, Float
-from ..model import AnyGame, moved_on
-from ..model.maps import policy_from
+from ..model import AnyGame
 from ..responses import AbstractResponse
 from .base import AbstractMethod, Candidate, Problem, Progress, needs_stationary
 
@@ -57,13 +56,13 @@ class Lagged(AbstractMethod):
         return False
 
     def init(self, problem: Problem, guess: Array) -> Any:
-        return guess, jnp.exp(problem.prior_policy()), problem.no_values()
+        return guess, jnp.exp(problem.prior_policy()), problem.game.first_values()
 
     def step(self, problem: Problem, state: Any) -> tuple[Any, Progress]:
         z, before, values = state
         game = problem.game
-        policy, values = policy_from(game, z, problem.response, values)
-        residual = problem.distance(z, moved_on(game, z, policy)[1])
-        image = moved_on(game, z, before)[1]
+        policy, values = game.policy_from(z, problem.response, values)
+        residual = problem.game.distance(z, game.moved_on(z, policy)[1])
+        image = game.moved_on(z, before)[1]
         following = z + self.damping.astype(game.dtype) * (image - z)
         return (following, policy, values), Progress(Candidate(z, None), residual, jnp.array(False))

@@ -10,8 +10,8 @@ from .. import _checks
 from .._simplex import log_normalize
 from .._typing import Array, ArrayLike, Float
 from ..kernels.base import align
-from ..model import AnyGame, respond, state_law
-from ..model.values import evaluated, gain
+from ..model import AnyGame
+from ..model.values import gain
 from ..responses import AbstractResponse, EntropyRegularized, Greedy
 from .base import AbstractMethod, Candidate, Problem, Progress
 
@@ -86,23 +86,23 @@ class MirrorDescent(AbstractMethod):
         prior = problem.prior_policy()
         log_policy = prior
         if problem.response.is_smooth:
-            log_policy = respond(problem.game, guess, problem.response).log_policy
+            log_policy = problem.game.best_response(guess, problem.response).log_policy
         return jnp.int32(0), log_policy, prior
 
     def step(self, problem: Problem, state: Any) -> tuple[Any, Progress]:
         count, log_policy, prior = state
         game, response = problem.game, problem.response
-        mu, seen = state_law(game, jnp.exp(log_policy))
+        mu, seen = game.generated(jnp.exp(log_policy))
         never = jnp.array(False)
         if response.is_smooth:
-            progress = Progress(Candidate(seen, None), problem.distance(seen, problem.image(seen)), never)
+            progress = Progress(Candidate(seen, None), problem.game.distance(seen, problem.image(seen)), never)
             beta = getattr(response, "beta", self.prior_beta).astype(game.dtype)
         else:
-            found = gain(game, mu, log_policy, respond(game, seen, response), None)
+            found = gain(game, mu, log_policy, game.best_response(seen, response), None)
             progress = Progress(Candidate(seen, log_policy), found, never)
             beta = self.prior_beta.astype(game.dtype)
         regularised = response.is_smooth or self.prior_steps is not None
-        _, q = evaluated(game, seen, log_policy, (beta, prior) if regularised else None)
+        _, q = game.evaluated(seen, log_policy, (beta, prior) if regularised else None)
         eta = self.learning_rate(count) if callable(self.learning_rate) else self.learning_rate
         eta = jnp.asarray(eta, game.dtype)
         pull = jnp.minimum(eta / beta, 1) if regularised else jnp.zeros_like(eta)

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from .. import _checks
 from .._simplex import safe_log
 from .._typing import Array, ArrayLike, Float
-from ..model import AnyGame, respond, state_law
+from ..model import AnyGame
 from ..model.values import gain
 from ..responses import AbstractResponse
 from .base import AbstractMethod, Candidate, Problem, Progress, by_residual
@@ -78,23 +78,23 @@ class Picard(AbstractMethod):
     def init(self, problem: Problem, guess: Array) -> Any:
         start = jnp.int32(0)
         if by_residual(problem.game, problem.response, self):
-            return start, guess, problem.no_values()
-        return start, respond(problem.game, guess, problem.response).policy
+            return start, guess, problem.game.first_values()
+        return start, problem.game.best_response(guess, problem.response).policy
 
     def step(self, problem: Problem, state: Any) -> tuple[Any, Progress]:
         step, iterate = state[:2]
         weight = self._weight(step, problem.game.dtype)
         if by_residual(problem.game, problem.response, self):
             image, values = problem.image_from(iterate, state[2])
-            progress = Progress(Candidate(iterate, None), problem.distance(iterate, image), jnp.array(False))
+            progress = Progress(Candidate(iterate, None), problem.game.distance(iterate, image), jnp.array(False))
             return (step + 1, iterate + weight * (image - iterate), values), progress
 
         game = problem.game
-        mu, seen = state_law(game, iterate)
+        mu, seen = game.generated(iterate)
         log_policy = safe_log(iterate)
-        best = respond(game, seen, problem.response)
+        best = game.best_response(seen, problem.response)
         found = gain(game, mu, log_policy, best, None)
-        best_mu, _ = state_law(game, best.policy)
+        best_mu, _ = game.generated(best.policy)
         # policies are averaged with the mass that plays them; where there is none, the best response
         mass = (1 - weight) * mu[:, :, None] * iterate + weight * best_mu[:, :, None] * best.policy
         total = mass.sum(axis=2, keepdims=True)

@@ -11,10 +11,10 @@ from .._linear import DENSE_LIMIT, solve_dense
 from .._simplex import onto_simplex
 from .._typing import Array, Float, Int, Scalar
 from ..kernels.base import align
-from ..model import AnyGame, moved_on, respond, state_law
-from ..model.stationary_maps import decision, law_of
+from ..model import AnyGame
 from ..operators import tie_band
-from ..responses import AbstractResponse, AbstractTrembling, EpsilonGreedy
+from ..responses import AbstractResponse, AbstractTrembling
+from ..responses.trembling import shares_of
 from .base import AbstractMethod, Candidate, Problem, Progress
 
 _ROUND, _OF_PLAY, _PER_STEP = 60, 30, 10
@@ -64,7 +64,7 @@ class Splitting(AbstractMethod):
 
     def init(self, problem: Problem, guess: Array) -> Any:
         game, one = problem.game, jnp.ones((), guess.dtype)
-        policy, law = jnp.exp(problem.prior_policy()), law_of(game, guess)  # pyright: ignore
+        policy, law = jnp.exp(problem.prior_policy()), game.agent_start(guess)[None]
         point = _Point(law[0], jnp.zeros_like(law[0]), jnp.zeros_like(policy[0]), jnp.zeros_like(law[0]))
         return jnp.int32(0), _Play(jnp.int32(0), policy, law, guess), point, one, one
 
@@ -103,7 +103,7 @@ class Splitting(AbstractMethod):
 def _played(problem: Problem, play: _Play) -> tuple[_Play, _Point, Scalar]:
     """Return fictitious play one step later, and the last policy with its best response as a point to start from."""
     game, response = problem.game, problem.response
-    answer = respond(game, play.seen, response)
+    answer = game.best_response(play.seen, response)
     available, q = game.available[0], answer.q[0]
     high, low = jnp.where(available, q, -jnp.inf), jnp.where(available, q, jnp.inf)
     unit = jnp.maximum(high.max() - low.min(), jnp.finfo(q.dtype).tiny)
@@ -112,11 +112,11 @@ def _played(problem: Problem, play: _Play) -> tuple[_Play, _Point, Scalar]:
     point = _Point(play.law[0], answer.values[0] / unit, shares, high.max(axis=1) / unit)
 
     weight = 1 / (play.steps + 1).astype(game.dtype)
-    best_law, _ = state_law(game, answer.policy)
+    best_law, _ = game.generated(answer.policy)
     mass = (1 - weight) * play.law[:, :, None] * play.policy + weight * best_law[:, :, None] * answer.policy
     total = mass.sum(axis=2, keepdims=True)
     policy = jnp.where(total > 0, mass / jnp.where(total > 0, total, 1), answer.policy)
-    return _Play(play.steps + 1, policy, *state_law(game, policy)), point, unit
+    return _Play(play.steps + 1, policy, *game.generated(policy)), point, unit
 
 
 def _judged(problem: Problem, point: _Point, unit: Scalar) -> tuple[Candidate, Scalar]:
@@ -125,13 +125,15 @@ def _judged(problem: Problem, point: _Point, unit: Scalar) -> tuple[Candidate, S
     shares = onto_simplex(jnp.where(available, point.shares, 0), 1)
     policy = _policy(game, response, shares)
     seen = game.observe(law, law[:, :, None] * policy)
-    residual = problem.distance(seen, moved_on(game, seen, policy)[1])
-    q = jnp.where(available, decision(game, seen).q(unit * point.values) / unit, -jnp.inf)  # pyright: ignore
+    residual = problem.game.distance(seen, game.moved_on(seen, policy)[1])
+    q = jnp.where(available, game.decision(seen).q(unit * point.values) / unit, -jnp.inf)  # pyright: ignore
     best = q.max(axis=1)
     band = tie_band(q, available)
     lost = jnp.maximum(jnp.where(available, shares * (best[:, None] - q), 0).sum(axis=1).max() - band, 0)
     # differences of q move by at most twice what is still wrong with the values
-    off = jnp.maximum(jnp.abs(point.values - _values(game, response, best, q)).max() - band, 0) / (1 - game.discount)
+    values = response.values_of_best(best, q, available)  # pyright: ignore[reportAttributeAccessIssue]
+    wrong = jnp.abs(point.values - values).max()
+    off = jnp.maximum(wrong - band, 0) / (1 - game.discount)
     return Candidate(seen, None, policy), jnp.maximum(residual, jnp.maximum(lost, 2 * off))
 
 
@@ -159,9 +161,9 @@ def _equations(problem: Problem, point: _Point, unit: Scalar) -> Array:
     policy = _policy(game, response, point.shares)
     law = point.law[None]
     seen = game.observe(law, law[:, :, None] * policy)
-    moved = moved_on(game, seen, policy)[0][0]
-    q = jnp.where(available, decision(game, seen).q(unit * point.values) / unit, 0)  # pyright: ignore
-    values = _values(game, response, point.best, q)
+    moved = game.moved_on(seen, policy)[0][0]
+    q = jnp.where(available, game.decision(seen).q(unit * point.values) / unit, 0)  # pyright: ignore
+    values = response.values_of_best(point.best, q, available)  # pyright: ignore[reportAttributeAccessIssue]
     worse = point.best[:, None] - q
     # rounding keeps the root away from 0, where it has no derivative
     root = jnp.sqrt(point.shares**2 + worse**2 + jnp.finfo(q.dtype).eps ** 2)
@@ -170,20 +172,11 @@ def _equations(problem: Problem, point: _Point, unit: Scalar) -> Array:
     return jnp.concatenate([part.reshape(-1) for part in parts])
 
 
-def _values(game: AnyGame, response: Any, best: Array, q: Array) -> Array:
-    """Return the values of the response where the best action is worth `best`."""
-    if isinstance(response, EpsilonGreedy):
-        return best
-    main, share = (x[:, 0] for x in _weights(game, response))
-    return (main - share) * best + share * jnp.where(game.available[0], q, 0).sum(axis=1)
-
-
 def _policy(game: AnyGame, response: Any, shares: Array) -> Array:
     main, share = _weights(game, response)
     return jnp.where(game.available, share + (main - share) * shares, 0)
 
 
 def _weights(game: AnyGame, response: Any) -> tuple[Array, Array]:
-    others = game.available[0].sum(axis=1, keepdims=True).astype(game.dtype) - 1
-    share = jnp.where(others > 0, response.epsilon / jnp.maximum(others, 1), 0)
-    return jnp.where(others > 0, 1 - response.epsilon, jnp.ones((), game.dtype)), share
+    main, share = shares_of(game.initial[:, None], game.available[0], response.epsilon)
+    return main[:, None], share[:, None]

@@ -7,8 +7,7 @@ import jax.numpy as jnp
 
 from .. import _checks
 from .._typing import Array, ArrayLike, Float
-from ..model import AnyGame, moved_on
-from ..model.maps import at_rest, policy_from
+from ..model import AnyGame
 from ..responses import AbstractResponse
 from .base import AbstractMethod, Candidate, Problem, Progress, needs_stationary
 
@@ -57,12 +56,13 @@ class StationaryLaw(AbstractMethod):
         return False
 
     def init(self, problem: Problem, guess: Array) -> Any:
-        return guess, problem.no_values()
+        return guess, problem.game.first_values()
 
     def step(self, problem: Problem, state: Any) -> tuple[Any, Progress]:
         z, values = state
         game = problem.game
-        policy, values = policy_from(game, z, problem.response, values)
-        residual = problem.distance(z, moved_on(game, z, policy)[1])
-        following = z + self.damping.astype(game.dtype) * (at_rest(game, policy, z) - z)
+        policy, values = game.policy_from(z, problem.response, values)
+        residual = problem.game.distance(z, game.moved_on(z, policy)[1])
+        at_rest = game.rest(policy, z)[1]  # pyright: ignore[reportAttributeAccessIssue]
+        following = z + self.damping.astype(game.dtype) * (at_rest - z)
         return (following, values), Progress(Candidate(z, None), residual, jnp.array(False))

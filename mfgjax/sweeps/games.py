@@ -64,7 +64,7 @@ def build_games(game: AnyGame | Callable, points: Points) -> Games:
         of_point = np.arange(1)
         chosen = list(np.ndindex(*lengths))
     built = [_build(game, axes, indices) for indices in chosen]
-    if len({one.is_stationary for one in built}) > 1:
+    if len({type(one) for one in built}) > 1:
         raise ValueError("`game` returns games with a finite horizon and stationary ones: sweep them apart.")
     keys: dict[Any, int] = {}
     family_of = np.array([keys.setdefault(kind_of(one), len(keys)) for one in built])

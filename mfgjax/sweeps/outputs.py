@@ -117,7 +117,7 @@ def parse_outputs(outputs: Any, game: AnyGame, axes: Sequence[str] = ()) -> tupl
         if function is None and name in KNOWN:
             check_output("outputs", name, game)
             dims = _PAIRS if name == "mean_field" and game.observes == "state_actions" else KNOWN[name]
-            found.append(Output(name, tuple(dim for dim in dims if dim != "time" or not game.is_stationary)))
+            found.append(Output(name, tuple(dim for dim in dims if dim != "time" or game.times)))
         elif callable(function):
             found.append(Output(name, None if dims is None else _dims(name, dims, axes), function))
         else:
@@ -129,7 +129,7 @@ def parse_outputs(outputs: Any, game: AnyGame, axes: Sequence[str] = ()) -> tupl
 
 def check_output(argument: str, name: str, game: AnyGame) -> None:
     """Refuse a known output that a game does not have."""
-    if game.is_stationary and name in _FINITE_ONLY:
+    if not game.times and name in _FINITE_ONLY:
         raise ValueError(f"`{argument}` has {name!r}, but in a stationary game {_FINITE_ONLY[name]}.")
 
 
@@ -163,8 +163,7 @@ def compute_outputs(outputs: Iterable[Output], lanes: Lanes, equilibrium: Equili
         elif output.name == "terminal_law":
             result[output.name] = equilibrium.state_law[-1]
         elif output.name == "q":
-            mask = game.available[0] if game.is_stationary else game.available
-            result[output.name] = jnp.where(mask[..., None], equilibrium.q, jnp.nan)
+            result[output.name] = jnp.where(game.untimed(game.available)[..., None], equilibrium.q, jnp.nan)
         else:
             result[output.name] = getattr(equilibrium, output.name)
     return result

@@ -11,7 +11,6 @@ from .._version import __version__
 from ..engine import finish_lanes, run_stage
 from ..engine.lanes import Lanes
 from ..engine.parameters import AnyGame
-from ..engine.prepare import seen_shape
 from ..io import describe
 from ..model import mean_field_map
 from ..solvers.base import by_residual
@@ -45,7 +44,7 @@ def parts_of(work: Work, attrs: Mapping[str, str], chunk: Tile) -> dict[str, Any
             solvers += program_of(leaf, np.int32(0)) if callable(leaf) else []
         solvers.append("" if plan.guess is None else plan.guess)
         one = plan.lanes.single([table[..., 0] for table, _ in plan.tables])
-        flow = np.zeros(seen_shape(one[0]), one[0].dtype)
+        flow = np.zeros(one[0].mean_field_shape, one[0].dtype)
         programs += program_of(lambda g, r, m: mean_field_map(g, r)(m), one[0], one[1], flow)
         outputs += program_of(lambda lanes, plan=plan: _outputs_alone(work.outputs, lanes, plan), plan.lanes)
     for output in work.outputs:
@@ -82,7 +81,7 @@ def provenance(game: Any, plan: Plan, points: Points) -> dict[str, str]:
         "dtype": str(first.dtype),
         "platform": jax.default_backend(),
         "game": name,
-        **({} if first.is_stationary else {"horizon": str(first.horizon)}),
+        **({"horizon": str(first.horizon)} if first.times else {}),
         "observes": first.observes,
         "response": json.dumps(described),
         "solver": json.dumps(describe(solver)),

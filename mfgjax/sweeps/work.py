@@ -13,7 +13,7 @@ from .. import _checks
 from ..engine import finish_lanes, fit_response, run_stage
 from ..engine.lanes import Lanes, block_width
 from ..engine.parameters import parameter, with_policy_leaf
-from ..engine.prepare import Stages, methods, seen_shape
+from ..engine.prepare import Stages, methods
 from ..equilibrium import Equilibrium
 from ..model import validate
 from ..responses import AbstractResponse
@@ -81,8 +81,8 @@ def make_plan(family: Family, response: Any, solver: Any, max_steps: Any, points
     flow = None
     if guess is not None:
         flow = np.asarray(guess.mean_field if isinstance(guess, Equilibrium) else guess, game.dtype)
-        _checks.shape_is("guess", flow, [seen_shape(game)], "of the mean field")
-        _checks.distribution("guess", flow, leading=0 if game.is_stationary else 1)
+        _checks.shape_is("guess", flow, [game.mean_field_shape], "of the mean field")
+        _checks.distribution("guess", flow, leading=len(game.times))
     return Plan(lanes, tables, flow, stages, tolerance)
 
 
@@ -164,7 +164,7 @@ class Work:
             kinds.append(leaf.dtype)
             game = plan.lanes.problem[0]
             own = {"state": game.num_states, "action": game.num_actions}
-            own |= {} if game.is_stationary else {"time": game.horizon + 1}
+            own |= {dim: len(values) for dim, values in game.coordinates_of_time().items()}
             dims = tuple(f"{output.name}_{i}" for i in range(leaf.ndim - 1)) if output.dims is None else output.dims
             if len(dims) != leaf.ndim - 1 or any(own.get(d, n) != n for d, n in zip(dims, shapes[-1], strict=True)):
                 raise ValueError(f"{name} has shape {shapes[-1]}, which does not fit the dimensions {dims} of a game.")
@@ -182,7 +182,7 @@ class Work:
     def inner_coords(self) -> dict[str, np.ndarray]:
         """The coordinates of one point: times, unless games are stationary, states and actions."""
         games = [plan.lanes.problem[0] for plan in self.plans]
-        times = {} if games[0].is_stationary else {"time": np.arange(max(game.horizon for game in games) + 1)}
+        times = max(games, key=lambda game: game.horizon).coordinates_of_time()
         return {**times, **{kind: np.array(self.labels(kind), dtype=object) for kind in ("state", "action")}}
 
     def coords(self) -> dict[str, Any]:
@@ -226,8 +226,7 @@ class Work:
         if guess is None and plan.guess is not None:
             guess = np.broadcast_to(plan.guess[..., None], (*plan.guess.shape, len(games)))
         game = lanes.problem[0]
-        if guess is not None and game.is_stationary:
-            guess = guess[None]  # inside, a stationary game has one time
+        guess = None if guess is None else game.timed(guess)
         width = block_width(game) if self.block is None else self.block
         return solve_lanes(lanes, guess, plan.stages, plan.tolerance, (*self.outputs, *more), self.mesh, width)
 
