@@ -1,5 +1,7 @@
 """Responses at one time: the soft backup against its definition, its limits and its theorems."""
 
+from typing import ClassVar
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -282,3 +284,19 @@ def test_acting_without_a_reference_is_the_backup(response, rng):
     assert_close(carried, backup.values)
     assert_close(policy, backup.policy)
     assert_close(policy, np.exp(backup.log_policy), atol=1e-15)
+
+
+def test_what_a_class_says_of_itself_does_not_hold_for_classes_derived_from_it():
+    class Derived(mfg.Greedy):
+        pass
+
+    class Same(mfg.Greedy):
+        maximises: ClassVar[bool] = True
+
+    game = mfg.games.left_right()
+    assert (Derived().maximises, Derived().rises, Derived().plays_best) == (False, False, False)
+    with pytest.raises(ValueError, match="`Derived` policies maximise nothing that is known"):
+        mfg.solve(game, Derived())
+    with pytest.raises(ValueError, match="Derived policies maximise no criterion"):
+        mfg.exploitability(game, np.full((2, 3, 2), 0.5), Derived())
+    assert_close(mfg.solve(game, Same()).mean_field, mfg.solve(game, mfg.Greedy()).mean_field)

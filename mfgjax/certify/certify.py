@@ -14,7 +14,7 @@ from ..engine import fit_response
 from ..equilibrium import Equilibrium
 from ..model import FiniteHorizonGame, mean_field_map, of_kind, respond, trace_game
 from ..ranges.ranges import NotDerivable
-from ..responses import AbstractResponse, Boltzmann, EntropyRegularized
+from ..responses import AbstractResponse, EntropyRegularized
 from ..responses.base import AbstractTempered
 from ..solve import solve
 from ..solvers.base import rounding
@@ -126,13 +126,13 @@ def _certified(
     tempered = response if isinstance(response, AbstractTempered) else None
     beta = jnp.asarray(jnp.nan, game.dtype) if tempered is None else tempered.beta.astype(game.dtype)
     payoffs, kernel, trouble = _known(game, constants)
-    if tempered is not None and type(response) not in (EntropyRegularized, Boltzmann):
+    if tempered is not None and not response.is_softmax:
         payoffs, kernel, trouble = None, None, f"no theorem is known of `{type(response).__name__}` responses"
     mixed = mixing(game, _MOST_MIXING) if decoupled else jnp.ones(game.horizon, game.dtype)
     facts = lines.Facts(
         beta=beta,
         decoupled=decoupled,
-        regularized=type(response) is EntropyRegularized,
+        regularized=response.is_softmax and response.maximises,
         tempered=tempered is not None,
         payoffs=payoffs,
         trouble=trouble,
@@ -147,7 +147,7 @@ def _certified(
         radius = None if steps else local_radius(smooth, tempered, mean_field, key)
     chain = printed = meant = None
     pairwise = payoffs.pairwise if payoffs is not None and game.observes == "states" else None
-    if pairwise is not None and decoupled and type(response) is EntropyRegularized:
+    if pairwise is not None and decoupled and facts.regularized and isinstance(response, EntropyRegularized):
         printed = paper_bound(game, response, pairwise, printed=True)
         meant = paper_bound(game, response, pairwise, printed=False)
     per_beta = by_spans = by_paths = below = spans = None

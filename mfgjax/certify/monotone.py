@@ -10,7 +10,7 @@ from .._traced import as_it_is_now
 from .._typing import ArrayLike
 from ..engine import fit_response
 from ..model import StationaryGame, of_kind, respond
-from ..responses import AbstractResponse, AbstractTempered
+from ..responses import AbstractResponse
 from .complementarity import NOWHERE, Condition, Verdicts, by_post_decision
 
 
@@ -88,7 +88,7 @@ def check_monotone_response(
         raise ValueError(f"`laws[{unsound[0]}]` is a population in which action values are not finite numbers.")
     slack = 256 * eps * max(1.0, float(np.abs(q).max())) / (1 - float(game.discount))
     # probabilities are exact but for sums; those of soft responses move with β times the rounding of Q
-    beta = float(response.beta) if isinstance(response, AbstractTempered) else 0.0
+    beta = float(getattr(response, "beta", 0.0))
     rounding = 256 * eps + beta * slack
     action = "a" if form == "action" else "y = s + a"
     if form == "post-decision":

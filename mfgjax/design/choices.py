@@ -11,7 +11,7 @@ from ..engine.implicit import fixed_point
 from ..equilibrium import Equilibrium
 from ..model import StationaryGame, exploitability, mean_field_map, respond
 from ..operators import action_gap
-from ..responses import AbstractTrembling, EpsilonGreedy
+from ..responses import AbstractTrembling
 
 _ROUNDING = 16
 """Spacings of numbers, at the size of the values, by which a reward plus an expectation may be off."""
@@ -36,7 +36,7 @@ def with_choices_held(game: StationaryGame, response: AbstractTrembling, found: 
     seen = fixed_point((game, response), found.mean_field[None], found.converged)[0]
     best = respond(game, seen, response)
     parts = (seen, best.policy, best.log_policy, best.values, best.q)
-    if isinstance(response, EpsilonGreedy):
+    if not response.maximises:
         # not least at its equilibria, so that it moves, too
         gain = exploitability(game, best.policy, mean_field=seen)
         return eqx.tree_at(lambda e: (*_parts(e), e.exploitability), found, (*parts, gain))

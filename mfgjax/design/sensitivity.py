@@ -172,7 +172,7 @@ def sensitivity(
         raise ValueError(f"`quantity` must be a function of the equilibrium; got {_checks.shorten(quantity)}.")
     response = fit_response(game, response)
     pure, gap, error = None, None, None
-    if isinstance(game, StationaryGame) and isinstance(response, AbstractTrembling):
+    if game.seeks_pure and isinstance(response, AbstractTrembling):
         fixed_game, fixed_response = stop_gradients(_normalized(game, response))
         pure = solve(fixed_game, fixed_response, solver, guess=guess)
         if pure.criterion != "residual":

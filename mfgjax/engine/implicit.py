@@ -69,7 +69,7 @@ def _refuse_derivative_jvp(primals: Any, tangents: Any) -> tuple[Array, Array]:
     if any(tangent is not None for tangent in jax.tree.leaves(tangents)):
         game, response = primals[1]
         name, also = type(response).__name__, ""
-        if game.is_stationary:
+        if game.seeks_pure:
             also = " With `Trembling(epsilon)`, `design.sensitivity` gives derivatives with every choice held."
         raise ValueError(
             f"An equilibrium of the `{name}` response has no derivative: its policy jumps where two actions are "

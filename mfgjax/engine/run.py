@@ -130,7 +130,7 @@ def _padded(outcome: Outcome, steps: int) -> Outcome:
 
 def jumps(game: AnyGame, response: AbstractResponse) -> bool:
     """Tell whether a cycle of plain iteration is evidence that there is no pure equilibrium; see `join`."""
-    return game.is_stationary and not response.is_smooth
+    return game.seeks_pure and not response.is_smooth
 
 
 def keeps_first(first: Outcome, second: Outcome) -> Array:

@@ -9,7 +9,7 @@ import numpy as np
 from .. import _checks
 from .._typing import Array, ArrayLike, Float
 from ..kernels import MovesKernel
-from ..model import FiniteHorizonGame, OwnStateInteraction, PairwiseReward, Power, Staged, StationaryGame
+from ..model import AbstractGame, FiniteHorizonGame, OwnStateInteraction, PairwiseReward, Power, Staged, StationaryGame
 
 
 class NodeReward(eqx.Module):
@@ -183,7 +183,7 @@ def _known(name: str, number: Array) -> Array:
 
 
 def _moves_kernel(game: FiniteHorizonGame | StationaryGame) -> MovesKernel:
-    if not isinstance(game, FiniteHorizonGame | StationaryGame):
+    if not isinstance(game, AbstractGame):
         raise ValueError(f"`game` must be a `FiniteHorizonGame` or a `StationaryGame`; got {_checks.shorten(game)}.")
     if not isinstance(game.kernel, MovesKernel):
         raise ValueError(f"`game.kernel` must be a `MovesKernel`; got {type(game.kernel).__name__}.")

@@ -7,7 +7,7 @@ from pathlib import Path
 from .. import _checks, games
 from .._typing import ArrayLike
 from ..games import GameFile
-from ..model import FiniteHorizonGame, StationaryGame
+from ..model import AbstractGame, FiniteHorizonGame, StationaryGame
 from . import netcdf
 from .tables import FORMAT, from_tables, to_tables
 
@@ -50,7 +50,7 @@ def save_game(
     """
     path = Path(path)
     if not isinstance(game, GameFile):
-        if not isinstance(game, FiniteHorizonGame | StationaryGame):
+        if not isinstance(game, AbstractGame):
             raise ValueError(
                 "`game` must be a `FiniteHorizonGame`, a `StationaryGame` or a `GameFile`; got "
                 f"{_checks.shorten(game)}."

@@ -10,7 +10,7 @@ import numpy as np
 
 from .. import _checks
 from .._typing import Array, ArrayLike, Scalar
-from ..model import StationaryGame
+from ..model import StationaryGame, of_kind
 from ..responses import AbstractTrembling, Backup
 from .sampling import Draw
 
@@ -81,6 +81,16 @@ class Polynomial(eqx.Module):
 
     def __call__(self, visits: Array) -> Array:
         return 1 / visits**self.exponent
+
+
+def learned(game: Any, response: Any) -> tuple[StationaryGame, AbstractTrembling]:
+    """Return a game and a response of which learners know, or refuse others."""
+    game = of_kind(StationaryGame, game)
+    if game.observes != "states":
+        raise ValueError("`game` observes the joint law of states and actions; learners know laws of states.")
+    if not isinstance(response, AbstractTrembling):
+        raise ValueError(f"`response` must be `Trembling(epsilon)` or `EpsilonGreedy(epsilon)`; got {response!r}.")
+    return game, response
 
 
 def count(name: str, value: Any) -> int:

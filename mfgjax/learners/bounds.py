@@ -13,6 +13,7 @@ from ..engine import fit_response
 from ..model import StationaryGame, respond, trace_game
 from ..operators import action_gap
 from ..responses import AbstractTrembling
+from .base import learned
 
 
 class Guarantee(NamedTuple):
@@ -328,10 +329,7 @@ def population(
     game: object, response: object, mean_field: ArrayLike
 ) -> tuple[StationaryGame, Array, AbstractTrembling]:
     """Return the game as programs, a law and the response in its precision, or refuse what is of the wrong kind."""
-    if not isinstance(game, StationaryGame) or game.observes != "states":
-        raise ValueError(f"`game` must be a `StationaryGame` of laws of states; got {_checks.shorten(game)}.")
-    if not isinstance(response, AbstractTrembling):
-        raise ValueError(f"`response` must be `Trembling(epsilon)` or `EpsilonGreedy(epsilon)`; got {response!r}.")
+    game, response = learned(game, response)
     z = _checks.as_numbers("mean_field", mean_field)
     _checks.shape_is("mean_field", z, [(game.num_states,)], "states")
     _checks.distribution("mean_field", z)

@@ -14,9 +14,9 @@ from .._traced import as_it_is_now, keyed, unshared
 from .._typing import Array, ArrayLike
 from ..engine import fit_response
 from ..equilibrium import Equilibrium
-from ..model import StationaryGame, is_own, of_kind, trace_game
+from ..model import StationaryGame, is_own, trace_game
 from ..responses import AbstractTrembling
-from .base import AbstractLearner, Task, count, seed_number
+from .base import AbstractLearner, Task, count, learned, seed_number
 from .sampling import GameSimulator, OwnSimulator
 
 
@@ -132,11 +132,7 @@ def task_of(
     game: StationaryGame, response: AbstractTrembling, learner: AbstractLearner, simulator: Callable | None
 ) -> Task:
     """Return the task, or refuse arguments of the wrong kind; None is the simulator of the game's kernel."""
-    game = of_kind(StationaryGame, game)
-    if game.observes != "states":
-        raise ValueError("`game` observes the joint law of states and actions; learners know laws of states.")
-    if not isinstance(response, AbstractTrembling):
-        raise ValueError(f"`response` must be `Trembling(epsilon)` or `EpsilonGreedy(epsilon)`; got {response!r}.")
+    game, response = learned(game, response)
     if not isinstance(learner, AbstractLearner):
         raise ValueError(f"`learner` must be a learner such as `OnlineTMFQ()`; got {_checks.shorten(learner)}.")
     if simulator is not None and not callable(simulator):

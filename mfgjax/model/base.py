@@ -50,6 +50,8 @@ class AbstractGame(eqx.Module):
     state_labels: eqx.AbstractVar[tuple[str, ...]]
     horizon: eqx.AbstractVar[int]
     is_stationary: ClassVar[bool]
+    seeks_pure: ClassVar[bool]
+    """Whether equilibria of responses that jump are sought in pure policies first, judged by the residual."""
     lanes: ClassVar[tuple[int, ...]] = ()
     """The axes behind those of one game: none. `LaneGame` has one."""
 

@@ -91,6 +91,7 @@ class FiniteHorizonGame(AbstractGame):
     state_labels: tuple[str, ...] = eqx.field(static=True)
     action_labels: tuple[str, ...] = eqx.field(static=True)
     is_stationary: ClassVar[bool] = False
+    seeks_pure: ClassVar[bool] = False  # with a horizon they need mixing at the jumps, as a rule
 
     def __init__(
         self,

@@ -67,6 +67,10 @@ class LaneGame(eqx.Module):
         return self.game.is_stationary
 
     @property
+    def seeks_pure(self) -> bool:
+        return self.game.seeks_pure
+
+    @property
     def times(self) -> tuple[int, ...]:
         return self.game.times
 

@@ -99,6 +99,7 @@ class StationaryGame(AbstractGame):
     state_labels: tuple[str, ...] = eqx.field(static=True)
     action_labels: tuple[str, ...] = eqx.field(static=True)
     is_stationary: ClassVar[bool] = True
+    seeks_pure: ClassVar[bool] = True
 
     def __init__(
         self,

@@ -21,19 +21,8 @@ from ..model import StationaryGame, of_kind, trace_game
 from ..operators import action_gap, has_ties, tie_band
 from ..responses import (
     AbstractResponse,
-    Boltzmann,
-    EntropyRegularized,
-    EpsilonGreedy,
-    Greedy,
-    Trembling,
 )
 from ..solvers.base import Candidate
-
-_ISOTONE = (Greedy, Trembling, EpsilonGreedy, EntropyRegularized, Boltzmann)
-"""Responses that rise with action values which have complementarities; the soft ones with uniform priors.
-
-V = (1/β) log Σ exp(βQ) then has increasing differences, too: sums keep log-supermodularity (Ahlswede and Daykin 1978).
-"""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -245,7 +234,7 @@ def bracket(
     (least, rising), (greatest, falling) = ends
     distance = float(np.abs(np.asarray(least.mean_field) - np.asarray(greatest.mean_field)).sum() / 2)
     # a prior may lean to high actions in low states, whatever the game
-    proved = type(response) in _ISOTONE and response.prior_table is None and np.asarray(game.available).all()
+    proved = response.rises and response.prior_table is None and np.asarray(game.available).all()
     checked = check_complementarity(given) if proved else None
     found = Bracket(least, greatest, rising, falling, distance, False, checked)
     is_one_policy = not response.is_smooth and np.array_equal(least.policy, greatest.policy)

@@ -124,7 +124,7 @@ def hysteresis(
       True
     """
     game, response = game_and_response(game, response)
-    method = (Picard() if game.is_stationary else Auto()) if solver is None else solver
+    method = (Picard() if game.seeks_pure else Auto()) if solver is None else solver
     numbers = np.asarray(_checks.as_numbers("values", values))
     _checks.shape_is("values", numbers, [(None,)], "values of the parameter")
     if len(numbers) < 2:

@@ -36,6 +36,9 @@ class AbstractResponse(eqx.Module):
         and gradients exist.
       maximises: whether the policy maximises, within what the agent may do, rewards less the terms of `penalty`; only
         then is there an exploitability of its own.
+      is_softmax: whether the policy is proportional to prior · exp(βQ), of which theorems on contraction speak.
+      rises: whether the policy moves up where the values of higher actions rise, of which theorems on complementarities
+        speak; with a prior of its own it need not.
       plays_best: whether the policy is known as soon as it is known which action is best in each state.
       prior_name: what the policy that is played when payoffs do not matter is called, in messages.
       prior_field: the field that holds its logs.
@@ -43,14 +46,16 @@ class AbstractResponse(eqx.Module):
 
     is_smooth: ClassVar[bool]
     maximises: ClassVar[bool] = False
+    is_softmax: ClassVar[bool] = False
+    rises: ClassVar[bool] = False
     plays_best: ClassVar[bool] = False
     prior_name: ClassVar[str] = "prior"
     prior_field: ClassVar[str | None] = None
 
     def __init_subclass__(cls, **options: Any):
         super().__init_subclass__(**options)
-        cls.maximises = cls.__dict__.get("maximises", False)
-        cls.plays_best = cls.__dict__.get("plays_best", False)
+        for claim in ("maximises", "is_softmax", "rises", "plays_best"):
+            setattr(cls, claim, cls.__dict__.get(claim, False))
 
     @abstractmethod
     def backup(

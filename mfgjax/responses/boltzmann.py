@@ -34,6 +34,8 @@ class Boltzmann(AbstractTempered, AbstractByBackup):
 
     beta: Float[Array, "*batch"]
     log_weights: Float[Array, "#T S A *batch"] | None
+    is_softmax: ClassVar[bool] = True
+    rises: ClassVar[bool] = True
     prior_field: ClassVar[str | None] = "log_weights"
 
     def __init__(self, beta: ArrayLike, prior: ArrayLike | None = None, *, log_prior: ArrayLike | None = None):

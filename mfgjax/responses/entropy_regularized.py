@@ -85,6 +85,9 @@ class EntropyRegularized(AbstractTempered):
     beta: Float[Array, "*batch"]
     log_reference: Float[Array, "#T S A *batch"] | None
     maximises: ClassVar[bool] = True
+    is_softmax: ClassVar[bool] = True
+    # V = (1/β) log Σ exp(βQ) has increasing differences, too: sums keep log-supermodularity (Ahlswede, Daykin 1978)
+    rises: ClassVar[bool] = True
     prior_name: ClassVar[str] = "reference"
     prior_field: ClassVar[str | None] = "log_reference"
 

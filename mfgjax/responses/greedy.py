@@ -31,6 +31,7 @@ class Greedy(AbstractByBackup):
     tie: str = eqx.field(static=True, default="smallest")
     is_smooth: ClassVar[bool] = False
     maximises: ClassVar[bool] = True
+    rises: ClassVar[bool] = True
     plays_best: ClassVar[bool] = True
 
     def __check_init__(self):

@@ -72,6 +72,7 @@ class Trembling(AbstractTrembling):
     epsilon: Float[Array, "*batch"]
     tie: str = eqx.field(static=True)
     maximises: ClassVar[bool] = True
+    rises: ClassVar[bool] = True
     plays_best: ClassVar[bool] = True
 
     def __init__(self, epsilon: ArrayLike, tie: str = "smallest"):
@@ -101,6 +102,7 @@ class EpsilonGreedy(AbstractTrembling):
 
     epsilon: Float[Array, "*batch"]
     tie: str = eqx.field(static=True)
+    rises: ClassVar[bool] = True
     plays_best: ClassVar[bool] = True
 
     def __init__(self, epsilon: ArrayLike, tie: str = "smallest"):

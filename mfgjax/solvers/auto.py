@@ -44,7 +44,7 @@ class Auto(AbstractSolver):
     def stages(self, game: AnyGame, response: AbstractResponse, max_steps: int) -> list[tuple[AbstractMethod, int]]:
         if isinstance(response, AbstractTrembling):
             methods, shares = ("fictitious play",), (max_steps,)
-            if game.is_stationary:
+            if game.seeks_pure:
                 methods, shares = _TREMBLING, (2_000, 1_000, 1_000, max_steps)
                 if not can_split(game, response):
                     methods, shares = methods[:3], (2_000, 1_000, max_steps)

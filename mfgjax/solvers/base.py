@@ -154,7 +154,7 @@ def by_residual(game: AnyGame, response: AbstractResponse, solver: AbstractMetho
     Where the response jumps, a finite-horizon equilibrium needs mixing at the jumps, as a rule. A stationary one is
     also sought among the pure responses, such as those of Π^ε, by methods that do not mix.
     """
-    return response.is_smooth or (game.is_stationary and not solver.mixes)
+    return response.is_smooth or (game.seeks_pure and not solver.mixes)
 
 
 def needs_smooth(solver: AbstractMethod, game: AnyGame, response: AbstractResponse) -> None:
@@ -162,7 +162,7 @@ def needs_smooth(solver: AbstractMethod, game: AnyGame, response: AbstractRespon
 
     There the map of the jumping ones is smooth wherever no two actions are equally good.
     """
-    if not response.is_smooth and not game.is_stationary:
+    if not (response.is_smooth or game.seeks_pure):
         refuse_jumps(solver, response)
 
 

@@ -9,7 +9,7 @@ from .. import _checks
 from .._typing import Array, ArrayLike, Scalar
 from ..model import AnyGame
 from ..model.values import gain
-from ..responses import AbstractResponse, AbstractTempered, EntropyRegularized, Greedy
+from ..responses import AbstractResponse
 from .base import AbstractMethod, Candidate, Problem, Progress
 from .path import START, PathState, path_start, path_step
 
@@ -57,26 +57,23 @@ class Continuation(AbstractMethod):
         return True
 
     def check(self, game: AnyGame, response: AbstractResponse) -> None:
-        if not isinstance(response, AbstractTempered | Greedy):
+        if response.at_beta(jnp.ones(())) is None:
             raise ValueError(
                 f"`solver=Continuation(...)` moves along `beta`, which `{type(response).__name__}` does not have. Use "
                 "`EntropyRegularized`, `Boltzmann` or `Greedy`."
             )
 
     def _target(self, problem: Problem) -> Array:
-        if isinstance(problem.response, AbstractTempered):
-            return jnp.log(problem.response.beta.astype(problem.game.dtype))
+        game, response = problem.game, problem.response
+        if response.is_smooth:
+            return jnp.log(response.beta.astype(game.dtype))  # pyright: ignore[reportAttributeAccessIssue]
         # at this β the KL terms, at most log A each, are worth less than the tolerance
-        game = problem.game
-        times = 1 / (1 - game.discount) if game.is_stationary else game.horizon + 1
-        worth = times * jnp.log(jnp.asarray(max(game.num_actions, 2), game.dtype))
+        most = jnp.log(jnp.asarray(max(game.num_actions, 2), game.dtype))
+        worth = game.discounted(jnp.full(game.horizon + 1, most))
         return jnp.log(2 * worth / jnp.maximum(problem.tolerance, jnp.finfo(game.dtype).eps))
 
-    def _response(self, problem: Problem, log_beta: Scalar) -> AbstractTempered:
-        beta = jnp.exp(log_beta)
-        if isinstance(problem.response, AbstractTempered):
-            return problem.response.with_beta(beta)
-        return EntropyRegularized(beta)  # with uniform reference: what a greedy response is the limit of
+    def _response(self, problem: Problem, log_beta: Scalar) -> Any:
+        return problem.response.at_beta(jnp.exp(log_beta))
 
     def init(self, problem: Problem, guess: Array) -> Any:
         target = self._target(problem)

@@ -140,7 +140,7 @@ def _judged(problem: Problem, point: _Point, unit: Scalar) -> tuple[Candidate, S
 def can_split(game: AnyGame, response: AbstractResponse) -> bool:
     """Tell whether the method applies: it forms a matrix of all shares, laws and values."""
     small = game.num_states * (game.num_actions + 3) <= DENSE_LIMIT
-    return game.is_stationary and isinstance(response, AbstractTrembling) and small
+    return game.seeks_pure and isinstance(response, AbstractTrembling) and small
 
 
 def relative_loss(game: AnyGame, policy: Array, best: Any) -> Array:
