@@ -19,7 +19,7 @@ _AT_ONCE = 32
 
 
 class SmallestPopulation(NamedTuple):
-    """The least number of agents that makes a measure at most ε.
+    """The number of agents from which on a measure is at most ε, as far as it was computed.
 
     Attributes:
       num_agents: N.
@@ -47,7 +47,8 @@ def smallest_population(
 
     The gain of one agent (or the value gap, or the bound) is computed exactly, for N = 1..32 and for a geometric
     grid up to 1e9, then between the last grid point where it exceeds ε and the next, until two neighbours are
-    found: at N it is at most ε, at N − 1 it is above. Beyond N it is at most ε on the grid.
+    found: at N it is at most ε, at N − 1 it is above. Beyond N it is at most ε on the grid. Where the measure does not
+    fall steadily, smaller populations may meet ε, too, and between the points of the grid larger ones may exceed it.
 
     Args:
       game: one whose kernel ignores the population, with rewards that an exact method fits.
