@@ -148,7 +148,7 @@ def game_and_response(game: object, response: object) -> tuple[FiniteHorizonGame
 def fit_response(game: FiniteHorizonGame | StationaryGame, response: AbstractResponse) -> AbstractResponse:
     """Return the response in the game's precision, refused if it does not fit the game's shapes or masks."""
     response = response_in_precision(response, game.dtype)
-    response.check(game.horizon + 1, game.available)
+    type(response).check(response, game.horizon + 1, game.available)  # as `stages` above
     return response
 
 
