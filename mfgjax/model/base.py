@@ -39,6 +39,8 @@ class AbstractGame(eqx.Module):
 
     The maps take and return arrays with times first, T = horizon + 1 of them, and with lanes last where many games are
     computed at once (`LaneGame`). A stationary game has one time, and whatever it is asked at any time is the same.
+    They take what they are given as it is: users call `respond`, `propagate`, `exploitability` and their like, which
+    check arrays, take off the axis of one time, and trace functions anew.
     """
 
     kernel: eqx.AbstractVar[AbstractKernel | Callable[..., Any]]
