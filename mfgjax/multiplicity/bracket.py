@@ -151,7 +151,8 @@ class Bracket:
         if not self.coincide and not self.differ:
             return (
                 f"unknown: every step kept the order, but {'' if isotone else f'{shown}, and '}the ends are "
-                f"{self.distance:.2g} apart and known to {self._error:.2g} only, so they may be one equilibrium or two."
+                f"{self.distance:.2g} apart, with an estimated error of {self._error:.2g}, which is no bound: whether "
+                "they are one equilibrium or two is not proved."
             )
         ends, reach = "the ends differ: at least two equilibria", "all others lie between them"
         if self.coincide and self.unique:
