@@ -74,7 +74,7 @@ def certify(
 
     Source: Guan et al. (2021), arXiv:2110.07469, Theorem 1; for the sharper bounds see `docs/mathematics.md`.
     """
-    game = of_kind(FiniteHorizonGame, game)
+    game = of_kind(FiniteHorizonGame, game, type(game).__name__)
     if not isinstance(response, AbstractResponse):
         got = _checks.shorten(response)
         raise ValueError(f"`response` must be a response such as `EntropyRegularized(beta)`; got {got}.")

@@ -95,7 +95,7 @@ def checked_criterion(
     """Return the response whose KL terms belong to the criterion, or None for rewards alone."""
     if response is None or type(response) is Greedy:
         return None
-    if isinstance(response, AbstractResponse) and response.is_softmax and response.maximises:
+    if isinstance(response, EntropyRegularized) and response.maximises:
         fitted: Any = fit_response(game, response)
         return fitted
     got = type(response).__name__ if isinstance(response, AbstractResponse) else _checks.shorten(response)

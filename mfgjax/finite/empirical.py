@@ -49,8 +49,7 @@ def _rewards(game: FiniteHorizonGame, t: Array, others: Array, num_agents: Array
     Args:
       others: how many are at each place, `[X]`, where places are states, or pairs of state and action.
     """
-    shape = (game.num_states,) if game.observes == "states" else (game.num_states, game.num_actions)
-    others = others.reshape(shape)
+    others = others.reshape(game.seen_shape)
 
     def at_state(s):
         if game.observes == "states":

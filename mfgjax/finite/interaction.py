@@ -26,8 +26,7 @@ def with_known_interaction(game: FiniteHorizonGame) -> FiniteHorizonGame:
     table = interaction_table(game)
     if table is None or not (_checks.is_traced(table) or np.isfinite(table).all()):
         return game  # actions that are not available may earn anything
-    seen = (game.num_states,) if game.observes == "states" else (game.num_states, game.num_actions)
-    L = DenseInteraction(table.reshape(*table.shape[:3], *seen), len(seen))
+    L = DenseInteraction(table.reshape(*table.shape[:3], *game.seen_shape), game.num_seen_axes)
     theta = reward.theta if type(reward) is PairwiseReward else None
     return eqx.tree_at(lambda g: g.reward, game, PairwiseReward(L, theta))
 

@@ -13,7 +13,7 @@ from .maps import mean_field_map as mean_field_map
 from .maps import propagate as propagate
 from .maps import q_operator as q_operator
 from .maps import respond as respond
-from .maps import validate as validate
+from .probes import validate as validate
 from .rewards import DenseInteraction as DenseInteraction
 from .rewards import OwnStateInteraction as OwnStateInteraction
 from .rewards import PairwiseReward as PairwiseReward

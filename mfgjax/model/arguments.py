@@ -16,10 +16,11 @@ from .canonical import axes_of
 Kind = TypeVar("Kind", bound=AbstractGame)
 
 
-def of_kind(kind: type[Kind], game: Any) -> Kind:
-    """Return the game, or refuse one of another kind."""
+def of_kind(kind: type[Kind], game: Any, got: str | None = None) -> Kind:
+    """Return the game, or refuse one of another kind, saying what was `got`; None: the value, or the kind of game."""
     if not isinstance(game, kind):
-        got = type(game).__name__ if isinstance(game, AbstractGame) else _checks.shorten(game)
+        if got is None:
+            got = type(game).__name__ if isinstance(game, AbstractGame) else _checks.shorten(game)
         raise ValueError(f"`game` must be a `{kind.__name__}`; got {got}.")
     return game
 

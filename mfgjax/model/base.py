@@ -105,8 +105,8 @@ class AbstractGame(eqx.Module):
         """Return the sum over the life of an agent of what it gets at each time, `[T]`, of its law of states."""
 
     @abstractmethod
-    def validate(self) -> None:
-        """Raise `ValueError` if values of arrays, or of callables, are no kernel, reward or law; see `validate`."""
+    def laws_to_try(self) -> dict[str, np.ndarray]:
+        """Return the laws of the states at which callables are tried, `[S]`, by the words for them."""
 
     def distance(self, first: Array, second: Array) -> Array:
         """Return max_t d_TV(μ_t, μ'_t) of two mean fields, lane by lane."""

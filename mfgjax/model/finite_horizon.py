@@ -20,7 +20,6 @@ from .canonical import (
     axes_of,
     axes_of_kernel,
     booleans,
-    check_kernel_values,
     common_precision,
     existing_actions,
     in_one_precision,
@@ -28,9 +27,8 @@ from .canonical import (
     names_of,
     without_missing,
 )
-from .probes import check_callables, simple_laws
+from .probes import simple_laws, validate
 from .rewards import PairwiseReward, TableReward, check_interaction
-from .traced import trace_game
 
 
 class FiniteHorizonGame(AbstractGame):
@@ -134,7 +132,7 @@ class FiniteHorizonGame(AbstractGame):
         _check_kernel_shape(self)
         _check_reward_shape(self)
         self.reward = without_missing(self.reward, self.available)
-        self.validate()
+        validate(self)
 
     def given_kernel(self, t: Scalar, mean_field: Array) -> Any:
         """Return what a kernel that was given as a callable returns."""
@@ -173,11 +171,11 @@ class FiniteHorizonGame(AbstractGame):
 
     def moved_on(self, mean_field: Array, policy: Array) -> tuple[Array, Array]:
         """Return the flow that starts from `initial` and follows a policy, whatever the mean field was."""
-        return forward(self.kernel_at, self.observe, self.initial, policy)
+        return self.generated(policy)
 
     def judged_in(self, mean_field: Array, policy: Array) -> tuple[Array, Array]:
         """Return the flow of the population that follows the policy: its law of states, and what payoffs see of it."""
-        return forward(self.kernel_at, self.observe, self.initial, policy)
+        return self.generated(policy)
 
     def is_moving(self, mean_field: Array, policy: Array) -> Array:
         """Return False: a flow may move."""
@@ -197,22 +195,18 @@ class FiniteHorizonGame(AbstractGame):
     def discounted(self, by_time: Array) -> Array:
         return (self.discount ** align(jnp.arange(self.horizon + 1), by_time) * by_time).sum(axis=0)
 
-    def validate(self) -> None:
-        given, game = self, trace_game(self)
-        if _checks.is_traced(game):
-            return
-        _checks.distribution("initial", game.initial)
-        available = np.asarray(game.available)
-        # time H has no move, so only the masks of the first H decisions bear on the kernel
-        masks = available if available.shape[0] == 1 else available[: game.horizon]
-        if isinstance(game.kernel, AbstractKernel):
-            check_kernel_values(game.kernel, masks)
-        if isinstance(game.reward, TableReward):
-            table, mask = np.broadcast_arrays(np.asarray(game.reward.table), available)
-            if len(table) == 1:
-                table, mask = table[0], mask[0]
-            _checks.all_true("reward", table, np.isfinite(table) | ~mask, "it must be a finite number")
-        check_callables(game, given, _laws(game), game.horizon, game.horizon + 1)
+    def laws_to_try(self) -> dict[str, np.ndarray]:
+        first, uniform, last = simple_laws(self.num_states)
+        laws = {
+            "": self.initial,
+            "at the uniform law": uniform,
+            # a logarithm of the crowd is none where nobody is
+            "with 99% in the first state": 0.99 * first + 0.01 * uniform,
+            "with 99% in the last state": 0.99 * last + 0.01 * uniform,
+            "with all in the first state": first,
+            "with all in the last state": last,
+        }
+        return {words: np.asarray(law, self.dtype) for words, law in laws.items()}
 
 
 def _num_actions(kernel: Any, reward: Any, available: Any, initial: Array, observes: str) -> int:
@@ -272,8 +266,7 @@ def _check_kernel_shape(game: FiniteHorizonGame) -> None:
 
 
 def _arguments(game: FiniteHorizonGame) -> dict[str, Any]:
-    seen = (game.num_states,) if game.observes == "states" else (game.num_states, game.num_actions)
-    return {"t": jnp.int32(0), "mean_field": jax.ShapeDtypeStruct(seen, game.dtype)}
+    return {"t": jnp.int32(0), "mean_field": jax.ShapeDtypeStruct(game.seen_shape, game.dtype)}
 
 
 def _check_reward_shape(game: FiniteHorizonGame) -> None:
@@ -294,18 +287,3 @@ def _check_reward_shape(game: FiniteHorizonGame) -> None:
     if reward.theta is not None:
         result = _checks.returned("reward.theta", reward.theta, {"t": arguments["t"], "x": x}, "at t = 0")
         _checks.shape_returned("reward.theta", result, [x.shape], "the shape of x")
-
-
-def _laws(game: FiniteHorizonGame) -> dict[str, np.ndarray]:
-    """Return the laws of the states at which callables are tried, by the words for them."""
-    first, uniform, last = simple_laws(game.num_states)
-    laws = {
-        "": game.initial,
-        "at the uniform law": uniform,
-        # a logarithm of the crowd is none where nobody is
-        "with 99% in the first state": 0.99 * first + 0.01 * uniform,
-        "with 99% in the last state": 0.99 * last + 0.01 * uniform,
-        "with all in the first state": first,
-        "with all in the last state": last,
-    }
-    return {words: np.asarray(law, game.dtype) for words, law in laws.items()}

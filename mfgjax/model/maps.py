@@ -19,22 +19,6 @@ from .traced import trace_game
 AnyGame = FiniteHorizonGame | StationaryGame | LaneGame
 
 
-def validate(game: FiniteHorizonGame | StationaryGame) -> None:
-    """Check the values of a game's arrays, and of its callables at every time, at a few mean fields.
-
-    Callables may not depend on reads outside an array, which JAX moves to the nearest entry without a word.
-
-    Args:
-      game: the game; values that are traced (inside `jit` or `vmap`) are skipped, and what is wrong with
-        them shows as a result code of `solve`.
-
-    Raises:
-      ValueError: naming the field, the first offending place and its value: numbers that are not finite,
-        negative probabilities, rows that do not sum to 1.
-    """
-    game.validate()
-
-
 def as_now(game: AnyGame) -> AnyGame:
     """Return the game with the functions of users as programs of what they compute now; see `trace_game`.
 

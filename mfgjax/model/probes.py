@@ -17,7 +17,7 @@ from . import reads
 from .base import AbstractGame
 from .canonical import check_kernel_values
 from .rewards import TableReward
-from .traced import is_own
+from .traced import is_own, trace_game
 
 _MOST_ENTRIES = 2**25
 """Numbers up to which everything is tried everywhere; beyond, later laws are tried at the first and the last time."""
@@ -31,6 +31,35 @@ def simple_laws(num_states: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     first, last = np.zeros((2, num_states))
     first[0] = last[-1] = 1
     return first, np.full(num_states, 1 / num_states), last
+
+
+def validate(game: AbstractGame) -> None:
+    """Check the values of a game's arrays, and of its callables at every time, at a few mean fields.
+
+    Callables may not depend on reads outside an array, which JAX moves to the nearest entry without a word.
+
+    Args:
+      game: the game; values that are traced (inside `jit` or `vmap`) are skipped, and what is wrong with
+        them shows as a result code of `solve`.
+
+    Raises:
+      ValueError: naming the field, the first offending place and its value: numbers that are not finite,
+        negative probabilities, rows that do not sum to 1.
+    """
+    given, game = game, trace_game(game)
+    if _checks.is_traced(game):
+        return
+    _checks.distribution("initial", game.initial)
+    available, num_moves = np.asarray(game.available), max(game.horizon, 1)
+    if isinstance(game.kernel, AbstractKernel):
+        # time H has no move, so only the masks of the first H decisions bear on the kernel
+        check_kernel_values(game.kernel, available[:num_moves])
+    if isinstance(game.reward, TableReward):
+        table, mask = np.broadcast_arrays(np.asarray(game.reward.table), available)
+        if len(table) == 1:
+            table, mask = table[0], mask[0]
+        _checks.all_true("reward", table, np.isfinite(table) | ~mask, "it must be a finite number")
+    check_callables(game, given, game.laws_to_try(), num_moves, game.horizon + 1)
 
 
 def check_callables(

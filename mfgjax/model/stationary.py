@@ -30,7 +30,6 @@ from .canonical import (
     axes_of,
     axes_of_kernel,
     booleans,
-    check_kernel_values,
     common_precision,
     existing_actions,
     in_one_precision,
@@ -38,9 +37,8 @@ from .canonical import (
     names_of,
     without_missing,
 )
-from .probes import check_callables, simple_laws
+from .probes import simple_laws, validate
 from .rewards import PairwiseReward, TableReward, check_interaction
-from .traced import trace_game
 
 _MOST_SQUARED = 128
 """States up to which the matrix of a chain is squared; with more, and for many games at once, the law is iterated."""
@@ -144,7 +142,7 @@ class StationaryGame(AbstractGame):
         self.action_labels = names_of("action_labels", action_labels, A)
         _check_shapes(self)
         self.reward = without_missing(self.reward, self.available)
-        self.validate()
+        validate(self)
 
     @property
     def horizon(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride]
@@ -253,18 +251,15 @@ class StationaryGame(AbstractGame):
     def discounted(self, by_time: Array) -> Array:
         return by_time[0] / (1 - self.discount)
 
-    def validate(self) -> None:
-        given, game = self, trace_game(self)
-        if _checks.is_traced(game):
-            return
-        _checks.distribution("initial", game.initial)
-        available = np.asarray(game.available)
-        if isinstance(game.kernel, AbstractKernel):
-            check_kernel_values(game.kernel, available)
-        if isinstance(game.reward, TableReward):
-            table = np.broadcast_to(np.asarray(game.reward.table[0]), available.shape[1:])
-            _checks.all_true("reward", table, np.isfinite(table) | ~available[0], "it must be a finite number")
-        check_callables(game, given, _laws(game), 1, 1)
+    def laws_to_try(self) -> dict[str, np.ndarray]:
+        first, uniform, last = simple_laws(self.num_states)
+        laws = {
+            "at the initial law": self.initial,
+            "at the uniform law": uniform,
+            "with all in the first state": first,
+            "with all in the last state": last,
+        }
+        return {words: np.asarray(law, self.dtype) for words, law in laws.items()}
 
 
 def _sizes(kernel: Any, reward: Any, law: Any, mask: Any, observes: str) -> tuple[int, int]:
@@ -299,21 +294,9 @@ def _available(mask: Any, num_states: int, num_actions: int) -> Any:
     return mask[None]
 
 
-def _laws(game: StationaryGame) -> dict[str, np.ndarray]:
-    """Return the laws of the states at which callables are tried, by the words for them."""
-    first, uniform, last = simple_laws(game.num_states)
-    laws = {
-        "at the initial law": game.initial,
-        "at the uniform law": uniform,
-        "with all in the first state": first,
-        "with all in the last state": last,
-    }
-    return {words: np.asarray(law, game.dtype) for words, law in laws.items()}
-
-
 def _check_shapes(game: StationaryGame) -> None:
     S, A = game.num_states, game.num_actions
-    seen = jax.ShapeDtypeStruct((S,) if game.observes == "states" else (S, A), game.dtype)
+    seen = jax.ShapeDtypeStruct(game.seen_shape, game.dtype)
     kernel, reward, at = game.kernel, game.reward, "at the initial law"
     if isinstance(kernel, AbstractKernel):
         if kernel.num_times != 1:

@@ -88,7 +88,7 @@ def trace_game(game: Game, dtype: Any = None, *, in_lanes: bool = False) -> Game
     if is_own(kernel) and is_own(reward):
         return game
     seen = jax.ShapeDtypeStruct(
-        (game.num_states,) if game.observes == "states" else (game.num_states, game.num_actions),
+        game.seen_shape,
         game.dtype if dtype is None else dtype,
     )
     time = jax.ShapeDtypeStruct((), jnp.int32)

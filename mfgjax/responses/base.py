@@ -124,14 +124,15 @@ class AbstractResponse(eqx.Module):
         logs, mask = np.broadcast_arrays(np.asarray(prior), np.asarray(available))
         if (mask == (logs > -np.inf)).all():
             return
-        for index in np.argwhere(mask & (logs == -np.inf))[:1]:
+        missing, extra = np.argwhere(mask & (logs == -np.inf)), np.argwhere(~mask & (logs > -np.inf))
+        if len(missing):
             raise ValueError(
-                f"`{name}` is 0 at (time, state, action) = {_triple(index)}, an available action; there it must "
+                f"`{name}` is 0 at (time, state, action) = {_triple(missing[0])}, an available action; there it must "
                 "be positive. To forbid the action, mark it in the game's `available`."
             )
-        for index in np.argwhere(~mask & (logs > -np.inf))[:1]:
+        if len(extra):
             raise ValueError(
-                f"`{name}` is {np.exp(logs[tuple(index)]):.3g} at (time, state, action) = {_triple(index)}, an "
+                f"`{name}` is {np.exp(logs[tuple(extra[0])]):.3g} at (time, state, action) = {_triple(extra[0])}, an "
                 "action that is not available; there it must be 0."
             )
 

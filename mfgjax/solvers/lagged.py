@@ -62,7 +62,7 @@ class Lagged(AbstractMethod):
         z, before, values = state
         game = problem.game
         policy, values = game.policy_from(z, problem.response, values)
-        residual = problem.game.distance(z, game.moved_on(z, policy)[1])
+        residual = game.distance(z, game.moved_on(z, policy)[1])
         image = game.moved_on(z, before)[1]
         following = z + self.damping.astype(game.dtype) * (image - z)
         return (following, policy, values), Progress(Candidate(z, None), residual, jnp.array(False))

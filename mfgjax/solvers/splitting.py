@@ -125,7 +125,7 @@ def _judged(problem: Problem, point: _Point, unit: Scalar) -> tuple[Candidate, S
     shares = onto_simplex(jnp.where(available, point.shares, 0), 1)
     policy = _policy(game, response, shares)
     seen = game.observe(law, law[:, :, None] * policy)
-    residual = problem.game.distance(seen, game.moved_on(seen, policy)[1])
+    residual = game.distance(seen, game.moved_on(seen, policy)[1])
     q = jnp.where(available, game.decision(seen).q(unit * point.values) / unit, -jnp.inf)  # pyright: ignore
     best = q.max(axis=1)
     band = tie_band(q, available)
@@ -178,5 +178,6 @@ def _policy(game: AnyGame, response: Any, shares: Array) -> Array:
 
 
 def _weights(game: AnyGame, response: Any) -> tuple[Array, Array]:
-    main, share = shares_of(game.initial[:, None], game.available[0], response.epsilon)
+    like = game.initial[:, None]  # of the precision and the axes of action values
+    main, share = shares_of(like, game.available[0], response.epsilon)
     return main[:, None], share[:, None]

@@ -62,7 +62,7 @@ class StationaryLaw(AbstractMethod):
         z, values = state
         game = problem.game
         policy, values = game.policy_from(z, problem.response, values)
-        residual = problem.game.distance(z, game.moved_on(z, policy)[1])
+        residual = game.distance(z, game.moved_on(z, policy)[1])
         at_rest = game.rest(policy, z)[1]  # pyright: ignore[reportAttributeAccessIssue]
         following = z + self.damping.astype(game.dtype) * (at_rest - z)
         return (following, values), Progress(Candidate(z, None), residual, jnp.array(False))
