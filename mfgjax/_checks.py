@@ -192,7 +192,7 @@ def number_in(name: str, value: object, low: float, high: float, interval: str) 
     array = scalar_in(name, value, low, high, interval)
     if is_traced(array):
         raise ValueError(f"`{name}` is traced, but it must be known: it is no array that varies inside `jit`.")
-    return float(array)
+    return float(np.asarray(value, dtype=np.float64))  # not by way of single precision
 
 
 def one_of(name: str, value: object, allowed: Sequence[object]) -> None:

@@ -16,7 +16,7 @@ from helpers import COMPILED, Squash, assert_close, random_game, random_policy
 from oracle import PlainGame
 
 import mfgjax as mfg
-from mfgjax.finite.payoffs import payoff_method
+from mfgjax.finite.payoffs import payoff_methods
 
 NUMBERS = np.array([1, 2, 3, 4, 5])
 METHODS = {
@@ -128,7 +128,7 @@ def test_the_methods_are_chosen_by_what_fits():
     expected = {kind: methods[0] for kind, methods in METHODS.items()}
     for kind, method in expected.items():
         game, _, _, _ = small(kind)
-        assert payoff_method(game, jnp.asarray([2]), None, None, 640).method == method
+        assert next(payoff_methods(game, jnp.asarray([2]), None, None, 640)).method == method
 
 
 def test_a_gain_is_never_above_its_bound():

@@ -10,8 +10,8 @@ import numpy as np
 from .._typing import Array
 from .precision import DOUBLE
 
-_NUM_DEVIATIONS = 12  # beyond that many on both sides lies less than 1e-30
-_MARGIN = 40  # and where the deviation is below 1, the law is that of Poisson, with longer tails
+_NUM_DEVIATIONS = 38  # beyond that many on both sides lies less than 1e-300: no function that is finite is lost
+_MARGIN = 250  # and where the deviation is below 1, the law is that of Poisson, with longer tails
 _CHUNK = 64
 
 # log x! − x log x + x, for x below 16, where Stirling's series is not exact
@@ -63,7 +63,7 @@ def log_pmf(count: Array, num_trials: Array, probability: Array) -> Array:
 
 
 def expectation(function: Callable[[Array], Array], num_trials: Array, probability: Array) -> Array:
-    """Return E f(B) of a binomial B, entry by entry, as a sum over twelve standard deviations on both sides.
+    """Return E f(B) of a binomial B, entry by entry, as a sum over 38 standard deviations on both sides.
 
     Memory does not grow with n, and time like its square root at most: the number of terms is found as it runs, so
     that a new n compiles nothing.
@@ -85,7 +85,9 @@ def expectation(function: Callable[[Array], Array], num_trials: Array, probabili
         inside = k <= high
         k = jnp.minimum(k, high)
         weight = jnp.where(inside, jnp.exp(log_pmf(k, n, p)), 0)
-        return sums[0] + weight.sum(axis=0), sums[1] + (weight * jax.vmap(function)(k)).sum(axis=0)
+        # what cannot happen may be anything
+        terms = jnp.where(weight > 0, weight * jax.vmap(function)(k), 0)
+        return sums[0] + weight.sum(axis=0), sums[1] + terms.sum(axis=0)
 
     zero = jnp.zeros(p.shape, DOUBLE)
     total, weighted = jax.lax.fori_loop(0, steps, add, (zero, zero))

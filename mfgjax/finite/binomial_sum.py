@@ -8,13 +8,14 @@ import jax.numpy as jnp
 from .._typing import Array
 from ..model import FiniteHorizonGame, OwnStateInteraction, PairwiseReward, SuccessorInteraction
 from . import binomial
-from .interaction import one_place
+from .interaction import one_place, treats_entries_alone
 
 
 def fits(game: FiniteHorizonGame) -> bool:
-    """Tell whether the rewards are of this kind; Θ may be anything."""
+    """Tell whether the rewards are of this kind; Θ may be anything that acts on each entry alone."""
     reward: Any = game.reward
-    return type(reward) is PairwiseReward and type(reward.L) in (OwnStateInteraction, SuccessorInteraction)
+    is_of_kind = type(reward) is PairwiseReward and type(reward.L) in (OwnStateInteraction, SuccessorInteraction)
+    return is_of_kind and treats_entries_alone(game)
 
 
 def shift(game: FiniteHorizonGame, mu: Array, seen: Array, num_agents: Array) -> Array:

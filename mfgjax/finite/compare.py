@@ -10,10 +10,10 @@ from ..kernels import AbstractKernel
 from ..model import FiniteHorizonGame, exploitability, policy_value
 from ..responses import AbstractResponse
 from .arguments import checked_agents, checked_criterion, checked_game, normalized, single_policy
-from .deviation import deviation_gain
+from .deviation import gain_in_double
 from .law import law
 from .precision import as_double, as_precision, double, game_as_double
-from .simulate import simulate
+from .simulate import simulate_in_double
 
 
 class Comparison(eqx.Module):
@@ -26,12 +26,13 @@ class Comparison(eqx.Module):
       distance: E d_TV(μ^N_t, μ_t), `[T, n]`.
       mean_field_value: J, in units of reward.
       values: J^N, `[n]`.
+      differences: J^N − J, `[n]`, found before the two are rounded to the game's precision.
       value_errors: their standard errors, 0 where they are exact.
       exploitability: gain from leaving the policy among infinitely many agents.
       gains: gain from leaving it among N, `[n]`; NaN where the kernel depends on the population, for which there is
         no decision problem of one agent.
       gain_errors: their standard errors.
-      bounds: what the gains cannot exceed.
+      bounds: what the gains cannot exceed; NaN by Monte Carlo, where nothing is certain.
       method: how values and gains were computed; "simulation" where the kernel depends on the population.
       regularized: whether values and gains have KL terms.
     """
@@ -42,6 +43,7 @@ class Comparison(eqx.Module):
     distance: Float[Array, "T n"]
     mean_field_value: Float[Array, ""]
     values: Float[Array, " n"]
+    differences: Float[Array, " n"]
     value_errors: Float[Array, " n"]
     exploitability: Float[Array, ""]
     gains: Float[Array, " n"]
@@ -55,12 +57,15 @@ class Comparison(eqx.Module):
         header = ("agents", "value", "± s.e.", "- mean field", "E d_TV at H", "max over t", "gain", "± s.e.", "bound")
         rows: list[tuple[str, ...]] = [header]
         limit, gain = float(self.mean_field_value), float(self.exploitability)
-        columns = (self.num_agents, self.values, self.value_errors, self.gains, self.gain_errors, self.bounds)
+        columns = (
+            *(self.num_agents, self.values, self.value_errors, self.differences),
+            *(self.gains, self.gain_errors, self.bounds),
+        )
         distance = np.asarray(self.distance, dtype=float)
-        for i, (n, value, error, own, own_error, bound) in enumerate(
+        for i, (n, value, error, difference, own, own_error, bound) in enumerate(
             zip(*(np.asarray(c) for c in columns), strict=True)
         ):
-            numbers = (value - limit, distance[-1, i], distance[:, i].max(), own, own_error, bound)
+            numbers = (difference, distance[-1, i], distance[:, i].max(), own, own_error, bound)
             rows.append((f"{n:,}", f"{value:.8g}", _short(error), *(_short(x) for x in numbers)))
         rows.append(("mean field", f"{limit:.8g}", "", "0", "0", "0", _short(gain), "", ""))
         widths = [max(len(row[i]) for row in rows) for i in range(len(header))]
@@ -113,8 +118,11 @@ def compare(
     table, numbers = single_policy(game, policy), checked_agents(num_agents).reshape(-1)
     criterion = checked_criterion(game, response, "compare")
     if isinstance(game.kernel, AbstractKernel):
-        gains = deviation_gain(game, table, numbers, criterion, key=key, num_samples=num_samples)
+        gains = gain_in_double(game, table, numbers, criterion, key, num_samples)
         laws = law(game, table, numbers)
+        with double():
+            differences = gains.value - gains.mean_field_value
+            gains, differences = as_precision((gains, differences), game.dtype)
         return Comparison(
             num_agents=numbers,
             mean_field=laws.mean_field,
@@ -122,6 +130,7 @@ def compare(
             distance=laws.distance,
             mean_field_value=gains.mean_field_value,
             values=gains.value,
+            differences=differences,
             value_errors=gains.value_error,
             exploitability=gains.exploitability,
             gains=gains.gain,
@@ -130,25 +139,32 @@ def compare(
             method=gains.method,
             regularized=criterion is not None,
         )
+    simulation = simulate_in_double(game, table, numbers, num_runs, key, response=criterion)
     with double():
-        mu, value, gain = as_precision(_mean_field(game, table, criterion), game.dtype)
-    simulation = simulate(game, table, numbers, num_runs, key=key, response=criterion)  # pyright: ignore
-    flows = simulation.flows
+        mu, value, gain = _mean_field(game, table, criterion)
+        flows = simulation.flows
+        found = as_precision(
+            {
+                "mean_field": mu,
+                "laws": flows.mean(axis=-1),
+                "distance": 0.5 * jnp.abs(flows - mu[..., None, None]).sum(axis=1).mean(axis=-1),
+                "mean_field_value": value,
+                "values": simulation.value,
+                "differences": simulation.value - value,
+                "value_errors": simulation.standard_error,
+                "exploitability": gain,
+            },
+            game.dtype,
+        )
     nothing = jnp.full(numbers.shape, jnp.nan, game.dtype)
     return Comparison(
         num_agents=numbers,
-        mean_field=mu,
-        laws=flows.mean(axis=-1),
-        distance=0.5 * jnp.abs(flows - mu[..., None, None]).sum(axis=1).mean(axis=-1),
-        mean_field_value=value,
-        values=simulation.value,
-        value_errors=simulation.standard_error,
-        exploitability=gain,
         gains=nothing,
         gain_errors=nothing,
         bounds=nothing,
         method="simulation",
         regularized=criterion is not None,
+        **found,
     )
 
 

@@ -14,7 +14,7 @@ from ..operators import backward, evaluate
 from ..responses import AbstractResponse, EntropyRegularized, Greedy
 from .arguments import checked_agents, checked_criterion, decoupled_game, normalized, penalty, single_policy
 from .interaction import with_known_interaction
-from .payoffs import PayoffMethod, payoff_method
+from .payoffs import PayoffMethod, payoff_methods
 from .precision import as_double, as_precision, double, game_as_double
 
 
@@ -31,9 +31,10 @@ class DeviationGain(eqx.Module):
       value_gap: |J^N(π, π) − J(π, π)|, the difference to infinitely many agents.
       mean_field_value: J(π, π).
       exploitability: the gain among infinitely many agents; 0 at an equilibrium.
-      bound: what `gain` cannot exceed, see `deviation_gain`.
+      bound: what `gain` cannot exceed, see `deviation_gain`; NaN by Monte Carlo, where nothing is certain.
       policy: the best deviation, `[T, S, A, *populations]`.
-      rewards: R^N_t(s,a), what the deviator expects to earn, `[T, S, A, *populations]`.
+      rewards: R^N_t(s,a), what the deviator expects to earn, `[T, S, A, *populations]`; 0 for actions that are not
+        available.
       gain_error: standard error of `gain`; 0 for exact methods.
       value_error: standard error of `value` and `value_gap`; 0 for exact methods.
       method: how R^N was computed: "closed form", "binomial sum", "lattice", "enumeration", "Monte Carlo".
@@ -134,6 +135,21 @@ def deviation_gain(
     Source: Guan et al. (2021), arXiv:2110.07469, Theorem 2, eqs. (22)-(27), whose rates are improved here: the value
     gap is O(1/N) and the regularised gain O(β/N²) for Θ with a Lipschitz derivative.
     """
+    found = gain_in_double(game, policy, num_agents, response, key, num_samples, method)
+    with double():
+        return as_precision(found, game.dtype)
+
+
+def gain_in_double(
+    game: FiniteHorizonGame,
+    policy: ArrayLike,
+    num_agents: ArrayLike,
+    response: AbstractResponse | None,
+    key: Array | None = None,
+    num_samples: int = 10_000,
+    method: str | None = None,
+) -> DeviationGain:
+    """Return what `deviation_gain` does, in double precision."""
     game = decoupled_game(game, "deviation_gain")
     with double():
         game = with_known_interaction(game)
@@ -141,10 +157,17 @@ def deviation_gain(
     criterion = checked_criterion(game, response, "deviation_gain")
     flat = numbers.reshape(-1)
     with double():
-        payoffs = payoff_method(game, flat, method, key, num_samples)
-        found, shared = _deviate(game, table, flat, criterion, payoffs)
-    _check_finite(game, found["rewards"])
-    shaped = {name: x.reshape(*x.shape[:-1], *numbers.shape) for name, x in found.items()}
+        for payoffs in payoff_methods(game, flat, method, key, num_samples):
+            found, shared, has_digits = _deviate(game, table, flat, criterion, payoffs)
+            if isinstance(has_digits, Tracer) or has_digits.all():
+                break
+        else:
+            raise ValueError(
+                f"`method` is {method!r}, but Θ is so steep that rounding drowns what the others add up to; for fewer "
+                "agents at a time it is summed without, and `method=None` tries the others, at last Monte Carlo."
+            )
+        _check_finite(game, found["rewards"])
+        shaped = {name: x.reshape(*x.shape[:-1], *numbers.shape) for name, x in found.items()}
     return DeviationGain(num_agents=numbers, method=payoffs.method, **shaped, **shared)
 
 
@@ -170,19 +193,19 @@ def _deviate(
     num_agents: Array,
     criterion: EntropyRegularized | None,
     payoffs: PayoffMethod,
-) -> tuple[dict[str, Array], dict[str, Array]]:
-    dtype = game.dtype
+) -> tuple[dict[str, Array], dict[str, Array], Array]:
+    """Return what depends on N, what does not, and whether no digits were lost."""
     game, (criterion, payoffs) = game_as_double(game), as_double((criterion, payoffs))
     pi = normalized(policy)
     mu, seen = game.generated(pi)
     times = jnp.arange(game.horizon + 1, dtype=jnp.int32)
-    available = jnp.broadcast_to(game.available, pi.shape)
-    shift, groups = payoffs.shift(game, mu, seen, num_agents)
-    shift = jnp.where(available[..., None], shift, 0)
+    shift, has_digits, groups = payoffs.shift(game, mu, seen, num_agents)
     # infinitely many agents are one more population, the last
     shift = jnp.concatenate([shift, jnp.zeros_like(shift[..., :1])], axis=-1)
     rewards = jax.lax.map(lambda x: game.reward_at(*x), (times, seen))
-    rewards = jnp.where(available, rewards, 0)[..., None] + shift
+    available = jnp.broadcast_to(game.available, pi.shape)
+    has_digits = jnp.asarray(True) if has_digits is None else (has_digits | ~available[..., None]).all()
+    shift, rewards = (jnp.where(available[..., None], x, 0) for x in (shift, rewards[..., None] + shift))
     weight = game.discount**times
     mass = (weight[:, None] * mu)[..., None] * pi
     cost = penalty(game, pi, criterion)
@@ -220,6 +243,7 @@ def _deviate(
         without = leave(others.reshape(*others.shape[:3], -1))[0].reshape(num, -1)
         gain = gain.at[:-1].set(num * gain[:-1] - (num - 1) * without.mean(axis=0))
         gain_error = (num - 1) * _error(without)
+        bound = jnp.full_like(bound, jnp.nan)  # a rare event may never have been drawn
     found = {
         "gain": gain,
         "value": value,
@@ -231,7 +255,7 @@ def _deviate(
     }
     found = {name: x[..., :-1] for name, x in found.items()}
     found |= {"gain_error": gain_error, "value_error": value_error}
-    return as_precision((found, {"mean_field_value": value[-1], "exploitability": gain[-1]}), dtype)
+    return found, {"mean_field_value": value[-1], "exploitability": gain[-1]}, has_digits
 
 
 def _divergence(pi: Array, log_other: Array, other: Array) -> Array:

@@ -3,6 +3,7 @@
 from typing import Any, NamedTuple
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -10,8 +11,16 @@ from .. import _checks
 from .._typing import Array, Scalar
 from ..certify.payoffs import interaction_table
 from ..kernels.base import time_slice
-from ..model import DenseInteraction, FiniteHorizonGame, OwnStateInteraction, PairwiseReward, SuccessorInteraction
+from ..model import (
+    DenseInteraction,
+    FiniteHorizonGame,
+    OwnStateInteraction,
+    PairwiseReward,
+    Power,
+    SuccessorInteraction,
+)
 from ..model.rewards import TableReward
+from ..ranges.entries import acts_on_entries
 
 
 def with_known_interaction(game: FiniteHorizonGame) -> FiniteHorizonGame:
@@ -29,6 +38,20 @@ def with_known_interaction(game: FiniteHorizonGame) -> FiniteHorizonGame:
     L = DenseInteraction(table.reshape(*table.shape[:3], *game.seen_shape), game.num_seen_axes)
     theta = reward.theta if type(reward) is PairwiseReward else None
     return eqx.tree_at(lambda g: g.reward, game, PairwiseReward(L, theta))
+
+
+def treats_entries_alone(game: FiniteHorizonGame) -> bool:
+    """Tell whether Θ of the reward provably sees the pair (s,a) alone, as sums over the others, pair by pair, need it.
+
+    A program such as `lambda t, x: x - x.max()` sees what the other pairs earn in the same population, too.
+    """
+    reward: Any = game.reward
+    if reward.theta is None or isinstance(reward.theta, Power):
+        return True
+    time = jax.ShapeDtypeStruct((), jnp.int32)
+    seen = jax.ShapeDtypeStruct(game.seen_shape, game.dtype)
+    x = eqx.filter_eval_shape(reward.L, time, seen)
+    return acts_on_entries(lambda x, t: reward.theta(t, x), x, time)
 
 
 class OnePlace(NamedTuple):

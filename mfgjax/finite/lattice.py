@@ -11,11 +11,14 @@ from .. import _checks
 from .._typing import Array, Float, Int
 from ..kernels.base import time_slice
 from ..model import DenseInteraction, FiniteHorizonGame, PairwiseReward
-from .interaction import all_places
+from .interaction import all_places, treats_entries_alone
 
 _MOST_ENTRIES = 1 << 24
 _MOST_STEPS = 4096  # between the least and the largest value of a row
 _FRACTIONS = 12  # the step is sought among the least difference of two values, and its halves, thirds, ...
+_MOST_PRODUCTS = 1 << 30  # of the direct sum, for all times and numbers of agents
+_SUMMED_UP = 4096  # frequencies whose transform is summed up without cancellation
+_LOST = 1e-6  # share of the result that the transform may lose
 
 
 class Lattice(eqx.Module):
@@ -27,6 +30,7 @@ class Lattice(eqx.Module):
       place: `[#T, S, A or 1, X]`.
       largest: J.
       size: M, points of the transform: a power of 2 beyond twelve standard deviations on both sides.
+      direct: whether the law of the sum is found by adding one agent after the other, in place of the transform.
     """
 
     offset: Float[Array, "#T S A"]
@@ -34,13 +38,14 @@ class Lattice(eqx.Module):
     place: Int[Array, "#T S A X"]
     largest: int = eqx.field(static=True)
     size: int = eqx.field(static=True)
+    direct: bool = eqx.field(static=True)
 
 
 def lattice_of(game: FiniteHorizonGame, num_agents: Any) -> Lattice | None:
     """Return the lattice of a game's rewards, or None if they have none, or one that is too large."""
     reward: Any = game.reward
     L: Any = reward.L if type(reward) is PairwiseReward else None
-    if type(L) is not DenseInteraction or _checks.is_traced((L, num_agents)):
+    if type(L) is not DenseInteraction or _checks.is_traced((L, num_agents)) or not treats_entries_alone(game):
         return None
     table = np.asarray(L.table, dtype=np.float64)
     table = table.reshape(*table.shape[:3], -1)
@@ -49,12 +54,15 @@ def lattice_of(game: FiniteHorizonGame, num_agents: Any) -> Lattice | None:
         return None
     offset, step, place = found
     largest, others = int(place.max()), int(np.max(num_agents)) - 1
+    everything = others * largest + 1
+    products = others * everything * place[0].size * (game.horizon + 1) * np.size(num_agents)
+    direct = products <= _MOST_PRODUCTS
     # the standard deviation of one whole number between 0 and J is at most J/2
-    width = min(others * largest, int(12 * largest * np.sqrt(others)) + 80 * largest) + 1
+    width = everything if direct else min(everything, int(12 * largest * np.sqrt(others)) + 80 * largest + 1)
     size = 1 << int(np.ceil(np.log2(width)))
     if size * place[0, ..., 0].size > _MOST_ENTRIES:
         return None
-    return Lattice(jnp.asarray(offset), jnp.asarray(step), jnp.asarray(place.astype(np.int32)), largest, size)
+    return Lattice(jnp.asarray(offset), jnp.asarray(step), jnp.asarray(place.astype(np.int32)), largest, size, direct)
 
 
 def _places(table: np.ndarray, eps: float) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
@@ -81,45 +89,116 @@ def _places(table: np.ndarray, eps: float) -> tuple[np.ndarray, np.ndarray, np.n
     return offset, step, place
 
 
-def shift(game: FiniteHorizonGame, lattice: Lattice, mu: Array, seen: Array, num_agents: Array) -> Array:
-    """Return R^N − R, `[T, S, A or 1]`, for one N.
+def shift(game: FiniteHorizonGame, lattice: Lattice, mu: Array, seen: Array, num_agents: Array) -> tuple[Array, Array]:
+    """Return R^N − R, `[T, S, A or 1]`, for one N, and where it has its digits.
 
-    The sum over N−1 others is offset · (N−1) + step · K, where the law of K is the inverse transform of the
-    (N−1)-th power of the transform of one place's law. It is found modulo M, and unwrapped around its mean.
+    The sum over N−1 others is offset · (N−1) + step · K. With x the mean of all agents, M that of infinitely many and
+    c the slope of Θ across one standard deviation,
+
+        E Θ(x) − Θ(M) = c (E x − M) + E (Θ(x) − Θ(M) − c (x − M)),     E x − M = (L(itself) − M)/N
+
+    where the second term is of second order, so that what the law of K is off by matters little. The law is summed up
+    directly, or it is the inverse transform of the (N−1)-th power of the transform of one place's law, found modulo
+    the size of the transform and unwrapped around its mean. Each of its entries is then off by rounding, which drowns
+    the result where Θ is steep: that is estimated, with Hoeffding's bound for what lies far from the mean.
     """
     reward: Any = game.reward
     theta = reward.theta or (lambda t, x: x)
-    M, others = lattice.size, num_agents - 1
-
-    def law(place, p):
-        """The law of K, `[M]`, and which numbers its entries stand for."""
-        one = jnp.zeros(M, p.dtype).at[place % M].add(p)
-        transform = jnp.fft.rfft(one)
-        size, angle = jnp.abs(transform), jnp.angle(transform)
-        # size^others also where it is 0, and for no others
-        power = jnp.where(
-            size > 0, jnp.exp(others * jnp.log(jnp.where(size > 0, size, 1))), jnp.where(others > 0, 0, 1)
-        )
-        angle = others * angle
-        total = jnp.fft.irfft(power * jax.lax.complex(jnp.cos(angle), jnp.sin(angle)), M)
-        # where all numbers fit, they start at 0
-        first = jnp.clip(
-            jnp.round(others * (p * place).sum()) - M // 2, 0, jnp.maximum(others * lattice.largest + 1 - M, 0)
-        )
-        number = first + (jnp.arange(M) - first) % M
-        total = jnp.where(number <= others * lattice.largest, jnp.maximum(total, 0), 0)
-        return total / total.sum(), number
+    others = num_agents - 1
 
     def at(t, seen):
         table, itself, p = all_places(reward.L, t, seen)
         offset, step, place = (time_slice(x, t) for x in (lattice.offset, lattice.step, lattice.place))
-        limit = theta(t, (table * p).sum(axis=-1))
-        weight, number = jax.vmap(jax.vmap(law, (0, None)), (0, None))(place, p)
-        # for joint laws an agent's own place differs between actions also where the table does not
-        crowd = (others * offset)[..., None] + step[..., None] * number
-        x = (itself[..., None] + crowd) / num_agents
-        values = jax.vmap(lambda x: theta(t, x), -1, -1)(x)
-        return (weight * (values - limit[..., None])).sum(axis=-1)
+        mean, mean_place = (table * p).sum(axis=-1), (place * p).sum(axis=-1)
+        limit = theta(t, mean)
+        wide = step * jnp.sqrt(others * ((place - mean_place[..., None]) ** 2 * p).sum(axis=-1)) / num_agents
+        slope = (theta(t, mean + wide) - theta(t, mean - wide)) / jnp.where(wide > 0, 2 * wide, jnp.inf)
+        slope = jnp.where(jnp.isfinite(slope), slope, 0)[..., None]
+
+        def rest(number):
+            """What is left of Θ for numbers K, `[S, A or 1, K]`."""
+            # for joint laws an agent's own place differs between actions also where the table does not
+            x = (itself[..., None] + others * offset[..., None] + step[..., None] * number) / num_agents
+            values = jax.vmap(lambda x: theta(t, x), -1, -1)(x)
+            return values - limit[..., None] - slope * (x - mean[..., None])
+
+        first = slope[..., 0] * (itself - mean) / num_agents
+        if lattice.direct:
+            weight = _added_up(place, p, others, lattice.size)
+            terms = jnp.where(weight > 0, weight * rest(jnp.arange(lattice.size, dtype=p.dtype)), 0)
+            return first + terms.sum(axis=-1), jnp.ones(first.shape, bool)
+        weight, number = _transformed(lattice, place, p, others)
+        top = place.max(axis=-1, keepdims=True).astype(p.dtype)
+
+        def most(number):
+            """What the law of K cannot exceed."""
+            far = number - others * mean_place[..., None]
+            inside = (number >= 0) & (number <= others * top)
+            square = jnp.maximum(others * top**2, jnp.finfo(p.dtype).tiny)
+            return jnp.where(inside, jnp.minimum(2 * jnp.exp(-2 * far**2 / square), 1), 0)
+
+        bound, residual = most(number), rest(number)
+        weight = jnp.minimum(weight, bound)
+        weight = weight / weight.sum(axis=-1, keepdims=True)
+        terms = jnp.where(weight > 0, weight * residual, 0)
+        # rounding: that of the transform, alike in all entries, and that of the power, a share of each
+        eps = jnp.finfo(p.dtype).eps
+        noise = 8 * eps * jnp.sqrt((weight**2).sum(axis=-1, keepdims=True)) + 2 * eps * others * weight
+        lost = _error(jnp.minimum(noise, bound), residual)
+        for turn in (-1, 1):
+            beyond = number + turn * lattice.size
+            lost = lost + _error(most(beyond), rest(beyond))
+        size = jnp.abs(terms).sum(axis=-1)
+        return first + terms.sum(axis=-1), lost <= _LOST * size + 64 * eps * jnp.abs(limit)
 
     times = jnp.arange(game.horizon + 1, dtype=jnp.int32)
     return jax.lax.map(lambda x: at(*x), (times, seen))
+
+
+def _error(weight: Array, residual: Array) -> Array:
+    return jnp.where(weight > 0, weight * jnp.abs(residual), 0).sum(axis=-1)
+
+
+def _added_up(place: Array, p: Array, others: Array, size: int) -> Array:
+    """Return the law of K, `[S, A or 1, size]`, as a sum of positive terms: each entry has all its digits."""
+
+    def law(place):
+        came_from = jnp.arange(size) - place[:, None]
+
+        def add(_, weight):
+            return (p[:, None] * jnp.where(came_from >= 0, weight[came_from], 0)).sum(axis=0)
+
+        return jax.lax.fori_loop(0, others.astype(jnp.int32), add, jnp.zeros(size, p.dtype).at[0].set(1))
+
+    return jax.vmap(jax.vmap(law))(place)
+
+
+def _transformed(lattice: Lattice, place: Array, p: Array, others: Array) -> tuple[Array, Array]:
+    """Return the law of K, `[S, A or 1, M]`, and which numbers its entries stand for."""
+    M = lattice.size
+
+    def law(place):
+        # one agent's place beside the likeliest, so that the transform is 1 + z with z as small as it can be
+        usual = place[jnp.argmax(p)]
+        beside = place - usual
+        left = jnp.where(beside == 0, 0, p)
+        one = jnp.zeros(M, p.dtype).at[beside % M].add(left).at[0].add(-left.sum())
+        z = jnp.fft.rfft(one)
+        # rounding of the transform is as large as the rest; where z is tiny, near frequency 0, it is summed up anew
+        angle = 2 * jnp.pi / M * jnp.arange(min(_SUMMED_UP, z.size))[:, None] * beside
+        sums = jax.lax.complex(-2 * left * jnp.sin(angle / 2) ** 2, -left * jnp.sin(angle)).sum(axis=-1)
+        z = z.at[: sums.size].set(sums)
+        # (1 + z)^others, which is 0 where 1 + z is
+        size = 2 * z.real + z.real**2 + z.imag**2
+        power = jnp.where(size > -1, others / 2 * jnp.log1p(jnp.maximum(size, -1)), jnp.where(others > 0, -jnp.inf, 0))
+        phase = others * jnp.arctan2(z.imag, 1 + z.real)
+        total = jnp.fft.irfft(jnp.exp(power) * jax.lax.complex(jnp.cos(phase), jnp.sin(phase)), M)
+        # entry k stands for others · usual + k modulo M; where all numbers fit, they start at 0
+        first = jnp.clip(
+            jnp.round(others * (p * place).sum()) - M // 2, 0, jnp.maximum(others * lattice.largest + 1 - M, 0)
+        )
+        number = first + (others * usual + jnp.arange(M) - first) % M
+        total = jnp.where(number <= others * lattice.largest, jnp.maximum(total, 0), 0)
+        return total / total.sum(), number
+
+    return jax.vmap(jax.vmap(law))(place)

@@ -24,6 +24,7 @@ class PopulationLaw(eqx.Module):
       uniform_bound: ½ √((S − 1)/N), which is never below `bound`, `[*populations]`.
       deviated_distance: E d_TV(μ̃^N_t, μ_t) where one agent follows `deviation`; None without one.
       deviated_bound: a bound on it whatever that agent does.
+      exact_mean_field: μ in double precision, whatever the game's is.
     """
 
     num_agents: Int[Array, "*populations"]
@@ -33,6 +34,7 @@ class PopulationLaw(eqx.Module):
     uniform_bound: Float[Array, "*populations"]
     deviated_distance: Float[Array, "T *populations"] | None
     deviated_bound: Float[Array, "T *populations"]
+    exact_mean_field: Float[Array, "T S"] = eqx.field(repr=False)
 
     def probability(self, count: ArrayLike, t: ArrayLike, state: ArrayLike) -> Array:
         """Return the probability that exactly `count` agents are at `state` at time t.
@@ -49,7 +51,7 @@ class PopulationLaw(eqx.Module):
         for name, value, size in (("count", count, None), ("t", t, times), ("state", state, states)):
             _check_whole(name, value, size)
         with double():
-            return _probability(self.mean_field, self.num_agents, count, t, state).astype(dtype)
+            return _probability(self.exact_mean_field, self.num_agents, count, t, state).astype(dtype)
 
 
 def _check_whole(name: str, value: ArrayLike, size: int | None) -> None:
@@ -67,7 +69,7 @@ def _check_whole(name: str, value: ArrayLike, size: int | None) -> None:
 def _probability(mean_field: Array, num_agents: Array, count: ArrayLike, t: ArrayLike, state: ArrayLike) -> Array:
     count = jnp.asarray(count)
     inside = (count >= 0) & (count <= num_agents)
-    log = binomial.log_pmf(jnp.clip(count, 0, num_agents), num_agents, mean_field.astype(DOUBLE)[t, state])
+    log = binomial.log_pmf(jnp.clip(count, 0, num_agents), num_agents, mean_field[t, state])
     return jnp.where(inside, jnp.exp(log), 0)
 
 
@@ -135,4 +137,4 @@ def _law(game: FiniteHorizonGame, policy: Array, deviation: Array | None, num_ag
 
     uniform = 0.5 * jnp.sqrt((game.num_states - 1) / num_agents.astype(DOUBLE))
     found = (mu, over(exact), over(bound), uniform, None if deviation is None else over(deviated), over(deviated_bound))
-    return PopulationLaw(num_agents, *as_precision(found, dtype))
+    return PopulationLaw(num_agents, *as_precision(found, dtype), exact_mean_field=mu)

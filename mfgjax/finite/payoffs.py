@@ -1,6 +1,7 @@
 """What an agent expects to earn among finitely many others, by the method that fits the game."""
 
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -21,6 +22,20 @@ METHODS = ("closed form", "binomial sum", "lattice", "enumeration", "Monte Carlo
 _MOST_ENTRIES = 4_000_000
 
 
+class Shift(NamedTuple):
+    """What an agent among N expects to earn beyond what it earns in the mean field, R^N − R.
+
+    Attributes:
+      table: `[T, S, A, n]`; NaN where its digits are lost.
+      has_digits: where they are not, the same shape; None: everywhere.
+      groups: means over groups of random draws, groups leading, for Monte Carlo.
+    """
+
+    table: Array
+    has_digits: Array | None = None
+    groups: Array | None = None
+
+
 class PayoffMethod(eqx.Module):
     """How R^N is computed, with what the method needs beside the game.
 
@@ -38,28 +53,31 @@ class PayoffMethod(eqx.Module):
     key: Array | None = None
     draws_per_group: int = eqx.field(static=True, default=0)
 
-    def shift(self, game: FiniteHorizonGame, mu: Array, seen: Array, num_agents: Array) -> tuple[Array, Array | None]:
-        """Return R^N − R, `[T, S, A, n]`, and for Monte Carlo its means over groups of draws, groups leading."""
+    def shift(self, game: FiniteHorizonGame, mu: Array, seen: Array, num_agents: Array) -> Shift:
+        """Return R^N − R, for each of the numbers of agents."""
         shape = (game.horizon + 1, game.num_states, game.num_actions, *num_agents.shape)
         numbers = num_agents.astype(DOUBLE)
         if self.method == "Monte Carlo":
             assert self.key is not None
             groups = by_sampling(game, seen, num_agents, self.key, self.draws_per_group)
-            return groups.mean(axis=0), groups
+            return Shift(groups.mean(axis=0), groups=groups)
         if type(game.reward) is TableReward:
-            return jnp.zeros(shape, DOUBLE), None
+            return Shift(jnp.zeros(shape, DOUBLE))
         if self.method == "enumeration":
             assert self.counts is not None
-            return by_enumeration(game, seen, numbers, *self.counts), None
+            return Shift(by_enumeration(game, seen, numbers, *self.counts))
+
+        def shaped(table):
+            return jnp.broadcast_to(jnp.moveaxis(table, 0, -1), shape)
+
         if self.method == "closed form":
-            table = jax.lax.map(lambda n: closed_form.shift(game, mu, seen, n), numbers)
-        elif self.method == "binomial sum":
-            table = jax.lax.map(lambda n: binomial_sum.shift(game, mu, seen, n), numbers)
-        else:
-            assert self.lattice is not None
-            own = self.lattice
-            table = jax.lax.map(lambda n: lattice.shift(game, own, mu, seen, n), numbers)
-        return jnp.broadcast_to(jnp.moveaxis(table, 0, -1), shape), None
+            return Shift(shaped(jax.lax.map(lambda n: closed_form.shift(game, mu, seen, n), numbers)))
+        if self.method == "binomial sum":
+            return Shift(shaped(jax.lax.map(lambda n: binomial_sum.shift(game, mu, seen, n), numbers)))
+        assert self.lattice is not None
+        own = self.lattice
+        table, has_digits = jax.lax.map(lambda n: lattice.shift(game, own, mu, seen, n), numbers)
+        return Shift(jnp.where(shaped(has_digits), shaped(table), jnp.nan), shaped(has_digits))
 
 
 def has_exact_method(game: FiniteHorizonGame, num_agents: np.ndarray) -> bool:
@@ -67,13 +85,13 @@ def has_exact_method(game: FiniteHorizonGame, num_agents: np.ndarray) -> bool:
     return any(_exact_method(game, num_agents, method) is not None for method in METHODS[:-1])
 
 
-def payoff_method(
+def payoff_methods(
     game: FiniteHorizonGame, num_agents: Array, method: str | None, key: Array | None, num_samples: int
-) -> PayoffMethod:
-    """Return the method for a game: the first method that fits, or the one asked for.
+) -> Iterator[PayoffMethod]:
+    """Yield the methods that fit a game, the most exact first, or the one asked for.
 
     Raises:
-      ValueError: if none fits without a key, or the one asked for does not fit.
+      ValueError: if the next one would be Monte Carlo and there is no key, or the one asked for does not fit.
     """
     if method is not None:
         _checks.one_of("method", method, METHODS)
@@ -81,19 +99,23 @@ def payoff_method(
     for name in METHODS[:-1] if method is None else (method,):
         found = _exact_method(game, known, name)
         if found is not None:
-            return found
+            yield found
+            if method is not None:
+                return
     if method not in (None, "Monte Carlo"):
         raise ValueError(f"`method` is {method!r}, which does not fit this game or these `num_agents`: {_WHY[method]}.")
     need = "no exact method fits this game and these `num_agents`, so the others are drawn at random (Monte Carlo)"
     key = checked_key(key, need)
     draws = -(-_checks.integer_at_least("num_samples", num_samples, NUM_GROUPS) // NUM_GROUPS)
-    return PayoffMethod("Monte Carlo", key=key, draws_per_group=draws)
+    yield PayoffMethod("Monte Carlo", key=key, draws_per_group=draws)
 
 
 _WHY = {
     "closed form": "it needs a `PairwiseReward` with Θ of degree 2 at most",
-    "binomial sum": "it needs a `PairwiseReward` with `OwnStateInteraction` or `SuccessorInteraction`",
-    "lattice": "it needs a `PairwiseReward` whose L is a known table of few multiples of one step, and known numbers",
+    "binomial sum": "it needs a `PairwiseReward` with `OwnStateInteraction` or `SuccessorInteraction`, and a Θ that "
+    "provably treats each pair of state and action alone",
+    "lattice": "it needs a `PairwiseReward` whose L is a known table of few multiples of one step, a Θ that provably "
+    "treats each pair of state and action alone, and known numbers",
     "enumeration": f"it visits all distributions of the others, {MOST_COMPOSITIONS:,} at most, for known numbers",
 }
 

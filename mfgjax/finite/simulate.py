@@ -24,7 +24,7 @@ from .arguments import (
 from .draws import Stream
 from .groups import Crowd, Group, Labelled
 from .moves import Moves
-from .precision import DOUBLE, as_double, double, game_as_double
+from .precision import DOUBLE, as_double, as_precision, double, game_as_double
 from .simulation import Simulation
 
 _ENTRIES_AT_ONCE = 1 << 17
@@ -76,6 +76,23 @@ def simulate(
 
     Source: Guan et al. (2021), arXiv:2110.07469, section II-A for N agents, eq. (23) for the deviator.
     """
+    found = simulate_in_double(game, policy, num_agents, num_runs, key, deviation, labelled, response, runs_at_once)
+    with double():
+        return as_precision(found, game.dtype)
+
+
+def simulate_in_double(
+    game: FiniteHorizonGame,
+    policy: ArrayLike,
+    num_agents: ArrayLike,
+    num_runs: int,
+    key: Array | None,
+    deviation: ArrayLike | None = None,
+    labelled: bool = False,
+    response: AbstractResponse | None = None,
+    runs_at_once: int | None = None,
+) -> Simulation:
+    """Return what `simulate` does, in double precision."""
     game = checked_game(game)
     runs = _checks.integer_at_least("num_runs", num_runs, 1)
     key = checked_key(key, "simulations are random")
@@ -127,13 +144,14 @@ def simulate(
 
     states, actions = labels if labels is not None else (None, None)
     who = deviator if deviator is not None else (None, None, None)
-    return Simulation(
-        jnp.broadcast_to(numbers, batch),
-        shaped(counts),
-        shaped(rewards),
-        game.discount,
-        *(shaped(x) for x in (states, actions, *who)),
-    )
+    with double():
+        return Simulation(
+            jnp.broadcast_to(numbers, batch),
+            shaped(counts),
+            shaped(rewards),
+            as_double(game.discount),
+            *(shaped(x) for x in (states, actions, *who)),
+        )
 
 
 def _with_lanes(table: Array, batch: tuple[int, ...]) -> Float[Array, "T S A B"]:
@@ -159,7 +177,7 @@ def _run(
     num_chunks: int,
 ) -> tuple[Array, Array, Any, Any]:
     """Return counts, rewards, `(states, actions)` and the deviator's `(states, actions, rewards)`, chunks leading."""
-    dtype, game, criterion = game.dtype, game_as_double(game), as_double(criterion)
+    game, criterion = game_as_double(game), as_double(criterion)
     tables = [normalized(policy) for policy in policies]
     costs = [penalty(game, table, criterion) for table in tables]
     deviates = len(tables) == 2
@@ -174,11 +192,11 @@ def _run(
 
     runs = jnp.arange(num_chunks * runs_at_once, dtype=jnp.uint32).reshape(num_chunks, runs_at_once)
     counts, earned, acted = jax.lax.map(chunk, runs)
-    rewards = (sum(earned) / num_agents[:, None]).astype(dtype)
+    rewards = sum(earned) / num_agents[:, None]
     who = None
     if deviates:
         states, actions = (x[:, :, 0] for x in acted[1])
-        who = (states, actions, earned[1].astype(dtype))
+        who = (states, actions, earned[1])
     labels = None
     if num_labelled is not None:
         # the deviator leads

@@ -10,7 +10,7 @@ from .._typing import ArrayLike
 from ..model import FiniteHorizonGame
 from ..responses import AbstractResponse
 from .arguments import MOST_AGENTS, decoupled_game
-from .deviation import DeviationGain, deviation_gain
+from .deviation import DeviationGain, gain_in_double
 from .interaction import with_known_interaction
 from .payoffs import has_exact_method
 from .precision import double
@@ -79,8 +79,8 @@ def smallest_population(
         )
 
     def measured(numbers: np.ndarray) -> tuple[np.ndarray, DeviationGain]:
-        found = deviation_gain(game, policy, numbers, response)
-        return np.asarray(getattr(found, measure), dtype=np.float64), found
+        found = gain_in_double(game, policy, numbers, response)
+        return np.asarray(getattr(found, measure)), found
 
     numbers = np.arange(1, _AT_ONCE + 1)
     values, _ = measured(numbers)
