@@ -13,12 +13,13 @@ import jax
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
+import exponentials
 import finite_numbers
 import orders
 import reports
 import tally
 
-PARTS = (reports, orders, finite_numbers)
+PARTS = (reports, orders, finite_numbers, exponentials)
 KINDS = [kind for part in PARTS for kind in part.KINDS]
 ATTACKS = {kind: part.attack for part in PARTS for kind in part.KINDS}
 

@@ -184,8 +184,21 @@ VECTOR = {
     "piecewise mean state": lambda m, c, w, p: jnp.full_like(m, jnp.abs((m - p) @ jnp.arange(m.size, dtype=m.dtype))),
 }
 
+TOGETHER = {
+    "less the largest": lambda x, c, w: x - x.max(),
+    "less its row's mean": lambda x, c, w: x - x.mean(axis=1, keepdims=True),
+    "times the first": lambda x, c, w: x * x[0, 0],
+    "softmax": lambda x, c, w: jax.nn.softmax(x / w, axis=0),
+    "if any": lambda x, c, w: jnp.where((x > c).any(), x, 0),
+    "while any": lambda x, c, w: lax.while_loop(
+        lambda s: (s[1] > 1).any() & (s[0] < 9), lambda s: (s[0] + 1, s[1] / 2), (0, x)
+    )[1],
+}
+"""Θ that sees what all pairs of state and action earn in the same population."""
+
 PLACES = ("theta", "outside", "inside")
-PROGRAMS = [f"{place} {name}" for place in PLACES for name in ENTRY] + [f"vector {name}" for name in VECTOR]
+PROGRAMS = [f"{place} {name}" for place in PLACES for name in ENTRY]
+PROGRAMS += [f"theta {name}" for name in TOGETHER] + [f"vector {name}" for name in VECTOR]
 
 
 class Theta(eqx.Module):
@@ -197,7 +210,7 @@ class Theta(eqx.Module):
     w: jax.Array
 
     def __call__(self, t, x):
-        return self.k * ENTRY[self.name](x, self.c, self.w)
+        return self.k * (ENTRY | TOGETHER)[self.name](x, self.c, self.w)
 
 
 class Program(eqx.Module):

@@ -137,6 +137,8 @@ def draw(kind, seed):
         given = reward
     elif name.startswith("theta"):
         theta = Theta(name.split(" ", 1)[1], *(jnp.asarray(program[x]) for x in ("k", "c", "w")))
+        if "rounded" in family:
+            program["table"] = np.round(2 * program["table"])
         table = program["table"].reshape(S, A, *((S, A) if joint else (S,)))
         given = mfg.PairwiseReward(table, theta)
         flat = jnp.asarray(program["table"])
