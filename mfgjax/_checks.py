@@ -3,8 +3,10 @@
 import contextlib
 import inspect
 import operator
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from numbers import Real
+from pathlib import Path
 from typing import Any, NoReturn
 
 import equinox as eqx
@@ -84,7 +86,9 @@ def _refuse_kind(name: str, value: object, array: Any, kind: str) -> NoReturn:
             if isinstance(entry, bool | np.bool_) or not isinstance(entry, Real):
                 raise ValueError(f"{place(name, index)} is {shorten(entry)}, but it must be a real number.")
     of_kind = f" of kind {shorten_text(str(array.dtype))}" if array.dtype.kind in "bcmMV" and array.shape else ""
-    raise ValueError(f"`{name}` {_must(kind)}; got {shorten(value)}{of_kind}.")
+    # an equilibrium in the place of its policy, a file in the place of its reference
+    hint = f" Did you mean its `.{name}`?" if name.isidentifier() and hasattr(value, name) else ""
+    raise ValueError(f"`{name}` {_must(kind)}; got {shorten(value)}{of_kind}.{hint}")
 
 
 def shape_is(name: str, array: Any, allowed: Sequence[tuple], meaning: str) -> None:
@@ -193,6 +197,13 @@ def number_in(name: str, value: object, low: float, high: float, interval: str) 
     if is_traced(array):
         raise ValueError(f"`{name}` is traced, but it must be known: it is no array that varies inside `jit`.")
     return float(np.asarray(value, dtype=np.float64))  # not by way of single precision
+
+
+def file_path(name: str, value: object) -> Path:
+    """Return the path of a file or folder, or say what was given in its place."""
+    if not isinstance(value, str | os.PathLike) or not isinstance(os.fspath(value), str):
+        raise ValueError(f"`{name}` must be the path of a file; got {shorten(value)}.")
+    return Path(value)
 
 
 def one_of(name: str, value: object, allowed: Sequence[object]) -> None:

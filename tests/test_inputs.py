@@ -1,5 +1,6 @@
 """Tables with labels, exact numbers, other precisions and other people's arrays: read as they are meant, or refused."""
 
+import re
 from decimal import Decimal
 from fractions import Fraction
 
@@ -269,3 +270,48 @@ def test_a_kernel_that_is_the_same_under_another_order_of_states_has_the_same_eq
     shuffled = moves.sel(state=MIXED, next_state=MIXED)
     found = mfg.solve(game(shuffled, frame.loc[MIXED], series[MIXED]), mfg.EntropyRegularized(1.0))
     np.testing.assert_allclose(found.mean_field, mfg.solve(GAME, mfg.EntropyRegularized(1.0)).mean_field, rtol=1e-12)
+
+
+def _game():
+    return mfg.games.coordination()
+
+
+def _solved():
+    return mfg.solve(_game(), mfg.EntropyRegularized(1.0))
+
+
+MIXED_UP = {
+    "an axis misspelt": (
+        lambda: mfg.sweep(_game(), betta=[1.0]),
+        "There is no array 'betta' in game, response or solver; did you mean 'beta'?",
+    ),
+    "no game to sweep": (
+        lambda: mfg.sweep(None, beta=[1.0]),
+        "`game` must be a game or a function that returns one; got None.",
+    ),
+    "no game to solve": (lambda: mfg.solve(None, mfg.EntropyRegularized(1.0)), "or a `StationaryGame`; got None."),
+    "an equilibrium for its policy": (
+        lambda: mfg.exploitability(_game(), _solved()),
+        "Did you mean its `.policy`?",
+    ),
+    "an equilibrium for its mean field": (
+        lambda: mfg.respond(_game(), _solved(), mfg.EntropyRegularized(1.0)),
+        "Did you mean its `.mean_field`?",
+    ),
+    "a game for a path": (
+        lambda: mfg.io.save_equilibrium(_game(), _solved(), "here.nc"),
+        "`path` must be the path of a file; got FiniteHorizonGame",
+    ),
+    "no path": (lambda: mfg.io.load_equilibrium(None), "`path` must be the path of a file; got None."),
+    "a stationary game to certify": (
+        lambda: mfg.certify(mfg.games.mturk(), mfg.Trembling(0.1)),
+        "`game` is a `StationaryGame`, of which `bracket` and `check_complementarity` say what is proved",
+    ),
+}
+
+
+@pytest.mark.parametrize("mistake", MIXED_UP)
+def test_arguments_that_are_mixed_up_are_told_apart(mistake):
+    call, message = MIXED_UP[mistake]
+    with pytest.raises(ValueError, match=re.escape(message)):
+        call()

@@ -18,38 +18,38 @@ def blocks(language, text=README):
 
 
 def test_the_python_examples_run_and_give_what_their_comments_say():
+    """Pasted one after the other into one interpreter."""
     first, own, swept, proved, agents, shaped, rest = blocks("python")
     names: dict = {}
     exec(compile(first, "README.md", "exec"), names)
     shown = re.search(r"eq\.mean_field\[-1\]\s+# (\[.*\])", first)
     assert shown is not None
     np.testing.assert_allclose(names["eq"].mean_field[-1], np.array(eval(shown[1])), atol=5e-6)
-    example = dict(names)
     exec(compile(own, "README.md", "exec"), names)
     # 1 - 2 x = 0 where both places pay the same; regularisation moves the law by O(1/beta)
-    assert bool(names["eq"].converged)
-    np.testing.assert_allclose(names["eq"].mean_field[5], [0.5, 0.5], atol=0.05)
+    assert bool(names["crowd"].converged)
+    np.testing.assert_allclose(names["crowd"].mean_field[5], [0.5, 0.5], atol=0.05)
     exec(compile(swept, "README.md", "exec"), names)
     ds = names["ds"]
     assert dict(ds.sizes) == {"beta": 64, "congestion": 3, "time": 21, "state": 20, "action": 3}
     assert not ds.result_code.any()
-    exec(compile(proved, "README.md", "exec"), example)
-    np.testing.assert_allclose(example["report"]["path_span"].threshold, 0.8, rtol=1e-3)
-    exec(compile(agents, "README.md", "exec"), example)
+    exec(compile(proved, "README.md", "exec"), names)
+    np.testing.assert_allclose(names["report"]["path_span"].threshold, 0.8, rtol=1e-3)
+    exec(compile(agents, "README.md", "exec"), names)
     shown = re.search(r"gain\.gain\s+# (\[.*?\])", agents)
     assert shown is not None
-    np.testing.assert_allclose(example["gain"].gain, np.array(eval(shown[1])), rtol=0.02)
-    exec(compile(shaped, "README.md", "exec"), example)
-    np.testing.assert_allclose(example["found"].reference, np.broadcast_to(example["rho"], (6, 5, 3)), atol=1e-9)
-    exec(compile(rest, "README.md", "exec"), example)
+    np.testing.assert_allclose(names["gain"].gain, np.array(eval(shown[1])), rtol=0.02)
+    exec(compile(shaped, "README.md", "exec"), names)
+    np.testing.assert_allclose(names["found"].reference, np.broadcast_to(names["rho"], (6, 5, 3)), atol=1e-9)
+    exec(compile(rest, "README.md", "exec"), names)
     # the golden values of this game's equilibria
-    means = [float(end.mean_state) for end in (example["ends"].least, example["ends"].greatest)]
+    means = [float(end.mean_state) for end in (names["ends"].least, names["ends"].greatest)]
     np.testing.assert_allclose(means, [8.890705, 20.109247], atol=1e-6)
-    assert example["ends"].certificate.startswith("holds") and "at least two" in example["ends"].certificate
-    assert example["path"].jumps(0.3) == {"there": [(0.2, 0.24)], "back": [(0.11, 0.15)]}
-    alone, shared = (example[name].mean_state[:, -1] for name in ("alone", "shared"))
+    assert names["ends"].certificate.startswith("holds") and "at least two" in names["ends"].certificate
+    assert names["path"].jumps(0.3) == {"there": [(0.2, 0.24)], "back": [(0.11, 0.15)]}
+    alone, shared = (names[name].mean_state[:, -1] for name in ("alone", "shared"))
     assert abs(alone.mean() - 10) < 1 and abs(shared.mean() - 19) < 1
-    assert int(example["report"].unique) == 1 and float(example["report"]["distance"].value) < 1e-8
+    assert int(names["report"].unique) == 1 and float(names["report"]["distance"].value) < 1e-8
 
 
 def test_the_first_block_holds_the_two_commands():

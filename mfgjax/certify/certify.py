@@ -12,7 +12,7 @@ from .._traced import as_it_is_now
 from .._typing import Array, ArrayLike
 from ..engine import fit_response
 from ..equilibrium import Equilibrium
-from ..model import FiniteHorizonGame, mean_field_map, of_kind, respond, trace_game
+from ..model import FiniteHorizonGame, StationaryGame, mean_field_map, of_kind, respond, trace_game
 from ..ranges.ranges import NotDerivable
 from ..responses import AbstractResponse, EntropyRegularized
 from ..responses.base import AbstractTempered
@@ -74,7 +74,12 @@ def certify(
 
     Source: Guan et al. (2021), arXiv:2110.07469, Theorem 1; for the sharper bounds see `docs/mathematics.md`.
     """
-    game = of_kind(FiniteHorizonGame, game, type(game).__name__)
+    if isinstance(game, StationaryGame):
+        raise ValueError(
+            "`game` is a `StationaryGame`, of which `bracket` and `check_complementarity` say what is proved; "
+            "`certify` is for a `FiniteHorizonGame`."
+        )
+    game = of_kind(FiniteHorizonGame, game, None if game is None else type(game).__name__)
     if not isinstance(response, AbstractResponse):
         got = _checks.shorten(response)
         raise ValueError(f"`response` must be a response such as `EntropyRegularized(beta)`; got {got}.")

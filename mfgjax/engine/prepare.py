@@ -138,7 +138,8 @@ def _tolerance(game: AnyGame, response: AbstractResponse, atol: float | None, me
 def game_and_response(game: object, response: object) -> tuple[FiniteHorizonGame | StationaryGame, AbstractResponse]:
     """Check that `game` and `response` are of supported types and return them."""
     if not isinstance(game, FiniteHorizonGame | StationaryGame):
-        raise ValueError(f"`game` must be a `FiniteHorizonGame` or a `StationaryGame`; got {type(game).__name__}.")
+        got = None if game is None else type(game).__name__
+        raise ValueError(f"`game` must be a `FiniteHorizonGame` or a `StationaryGame`; got {got}.")
     if not isinstance(response, AbstractResponse):
         got = _checks.shorten(response)
         raise ValueError(f"`response` must be a response such as `EntropyRegularized(beta)`; got {got}.")

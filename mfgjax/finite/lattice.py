@@ -92,15 +92,15 @@ def _places(table: np.ndarray, eps: float) -> tuple[np.ndarray, np.ndarray, np.n
 def shift(game: FiniteHorizonGame, lattice: Lattice, mu: Array, seen: Array, num_agents: Array) -> tuple[Array, Array]:
     """Return R^N − R, `[T, S, A or 1]`, for one N, and where it has its digits.
 
-    The sum over N−1 others is offset · (N−1) + step · K. With x the mean of all agents, M that of infinitely many and
-    c the slope of Θ across one standard deviation,
+    The sum over N−1 others is offset · (N−1) + step · K. Where that takes few products, the law of K is summed up.
+    Else it is the inverse transform of the (N−1)-th power of the transform of one place's law, found modulo the size
+    of the transform and unwrapped around its mean. With x the mean of all agents, M that of infinitely many and c the
+    slope of Θ across one standard deviation,
 
         E Θ(x) − Θ(M) = c (E x − M) + E (Θ(x) − Θ(M) − c (x − M)),     E x − M = (L(itself) − M)/N
 
-    where the second term is of second order, so that what the law of K is off by matters little. The law is summed up
-    directly, or it is the inverse transform of the (N−1)-th power of the transform of one place's law, found modulo
-    the size of the transform and unwrapped around its mean. Each of its entries is then off by rounding, which drowns
-    the result where Θ is steep: that is estimated, with Hoeffding's bound for what lies far from the mean.
+    where the second term is of second order, so that what the law is off by matters little. Rounding of the transform
+    drowns it where Θ is steep: that is estimated, with Hoeffding's bound for what lies far from the mean.
     """
     reward: Any = game.reward
     theta = reward.theta or (lambda t, x: x)
@@ -111,22 +111,27 @@ def shift(game: FiniteHorizonGame, lattice: Lattice, mu: Array, seen: Array, num
         offset, step, place = (time_slice(x, t) for x in (lattice.offset, lattice.step, lattice.place))
         mean, mean_place = (table * p).sum(axis=-1), (place * p).sum(axis=-1)
         limit = theta(t, mean)
+
+        def beyond_limit(number):
+            """Return Θ(x) − Θ(M) and x − M for numbers K, `[S, A or 1, K]`."""
+            # for joint laws an agent's own place differs between actions also where the table does not
+            x = (itself[..., None] + others * offset[..., None] + step[..., None] * number) / num_agents
+            return jax.vmap(lambda x: theta(t, x), -1, -1)(x) - limit[..., None], x - mean[..., None]
+
+        if lattice.direct:
+            weight = _added_up(place, p, others, lattice.size)
+            values, _ = beyond_limit(jnp.arange(lattice.size, dtype=p.dtype))
+            total = jnp.where(weight > 0, weight * values, 0).sum(axis=-1)
+            return total, jnp.ones(total.shape, bool)
         wide = step * jnp.sqrt(others * ((place - mean_place[..., None]) ** 2 * p).sum(axis=-1)) / num_agents
-        slope = (theta(t, mean + wide) - theta(t, mean - wide)) / jnp.where(wide > 0, 2 * wide, jnp.inf)
+        low, high = jnp.maximum(mean - wide, table.min(axis=-1)), jnp.minimum(mean + wide, table.max(axis=-1))
+        slope = (theta(t, high) - theta(t, low)) / jnp.where(high > low, high - low, jnp.inf)
         slope = jnp.where(jnp.isfinite(slope), slope, 0)[..., None]
 
         def rest(number):
-            """What is left of Θ for numbers K, `[S, A or 1, K]`."""
-            # for joint laws an agent's own place differs between actions also where the table does not
-            x = (itself[..., None] + others * offset[..., None] + step[..., None] * number) / num_agents
-            values = jax.vmap(lambda x: theta(t, x), -1, -1)(x)
-            return values - limit[..., None] - slope * (x - mean[..., None])
+            values, away = beyond_limit(number)
+            return values - slope * away
 
-        first = slope[..., 0] * (itself - mean) / num_agents
-        if lattice.direct:
-            weight = _added_up(place, p, others, lattice.size)
-            terms = jnp.where(weight > 0, weight * rest(jnp.arange(lattice.size, dtype=p.dtype)), 0)
-            return first + terms.sum(axis=-1), jnp.ones(first.shape, bool)
         weight, number = _transformed(lattice, place, p, others)
         top = place.max(axis=-1, keepdims=True).astype(p.dtype)
 
@@ -144,18 +149,20 @@ def shift(game: FiniteHorizonGame, lattice: Lattice, mu: Array, seen: Array, num
         # rounding: that of the transform, alike in all entries, and that of the power, a share of each
         eps = jnp.finfo(p.dtype).eps
         noise = 8 * eps * jnp.sqrt((weight**2).sum(axis=-1, keepdims=True)) + 2 * eps * others * weight
-        lost = _error(jnp.minimum(noise, bound), residual)
+        lost = _mean_size(jnp.minimum(noise, bound), residual)
         for turn in (-1, 1):
             beyond = number + turn * lattice.size
-            lost = lost + _error(most(beyond), rest(beyond))
-        size = jnp.abs(terms).sum(axis=-1)
+            lost = lost + _mean_size(most(beyond), rest(beyond))
+        first = slope[..., 0] * (itself - mean) / num_agents
+        # where Θ bends so much that its slope says nothing, what counts is Θ itself
+        size = jnp.minimum(_mean_size(weight, residual), _mean_size(weight, beyond_limit(number)[0]))
         return first + terms.sum(axis=-1), lost <= _LOST * size + 64 * eps * jnp.abs(limit)
 
     times = jnp.arange(game.horizon + 1, dtype=jnp.int32)
     return jax.lax.map(lambda x: at(*x), (times, seen))
 
 
-def _error(weight: Array, residual: Array) -> Array:
+def _mean_size(weight: Array, residual: Array) -> Array:
     return jnp.where(weight > 0, weight * jnp.abs(residual), 0).sum(axis=-1)
 
 

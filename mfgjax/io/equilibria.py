@@ -10,7 +10,7 @@ import jax
 import numpy as np
 import xarray as xr
 
-from .._checks import is_traced
+from .._checks import file_path, is_traced
 from .._version import __version__
 from ..equilibrium import Equilibrium
 from ..games import moves
@@ -153,7 +153,7 @@ def save_equilibrium(
       ValueError: as `to_dataset`.
       OSError: if the file cannot be written.
     """
-    path = Path(path)
+    path = file_path("path", path)
     dataset = to_dataset(game, equilibrium, response=response, solver=solver, attrs=attrs)
     netcdf.write(path, dataset)
     return path
@@ -172,7 +172,7 @@ def load_equilibrium(path: str | os.PathLike) -> xr.Dataset:
       ValueError: if there is no such file, or it is damaged, of another program, or of another version of
         the format.
     """
-    path = Path(path)
+    path = file_path("path", path)
     dataset = netcdf.read(path)
     netcdf.check_format(path, dataset, FORMAT, "equilibrium")
     seen = _STATES if dataset.attrs.get("observes") == "states" else _PAIRS

@@ -48,7 +48,7 @@ def save_game(
       >>> mfg.io.load_game(path).game.num_states
       9
     """
-    path = Path(path)
+    path = _checks.file_path("path", path)
     if not isinstance(game, GameFile):
         if not isinstance(game, AbstractGame):
             raise ValueError(
@@ -84,9 +84,7 @@ def load_game(path: str | os.PathLike[str]) -> GameFile:
       ValueError: in one sentence, if there is no such file, or it is damaged, of another program, or of another
         version of the format.
     """
-    if not isinstance(path, str | os.PathLike) or not isinstance(os.fspath(path), str):
-        raise ValueError(f"`path` must be the path of a file; got {_checks.shorten(path)}.")
-    path = Path(path)
+    path = _checks.file_path("path", path)
     if _is_text(path):
         return games.load_game(path)
     dataset = netcdf.read(path)

@@ -36,7 +36,7 @@ def save_run(path: str | os.PathLike, run: Run, note: Mapping[str, Any] | None =
     Raises:
       OSError: if the file cannot be written.
     """
-    path, header = Path(path), {"format": FORMAT, "mfgjax_version": __version__}
+    path, header = _checks.file_path("path", path), {"format": FORMAT, "mfgjax_version": __version__}
     header |= {"num_steps": run.num_steps, "seed": run.seed, "note": dict(note or {})}
     leaves: dict[str, Any] = {f"state_{i}": np.asarray(leaf) for i, leaf in enumerate(jax.tree.leaves(run.state))}
     with written_whole(path) as partial, partial.open("wb") as file:
@@ -53,7 +53,7 @@ def saved_note(path: str | os.PathLike) -> dict[str, Any]:
     Raises:
       ValueError: as `load_run`.
     """
-    return _read(Path(path), ())[0]["note"]
+    return _read(_checks.file_path("path", path), ())[0]["note"]
 
 
 def load_run(
@@ -74,7 +74,7 @@ def load_run(
       ValueError: if there is no such file, it is damaged, of another program or another version of the format, or its
         learner's state has other shapes than that of `learner` in `game`.
     """
-    path = Path(path)
+    path = _checks.file_path("path", path)
     header, arrays = _read(path, ("laws", "policy"))
     laws = arrays["laws"]
     task = task_of(game, response, learner, None)

@@ -90,7 +90,7 @@ def sweep(
         something else.
     """
     builder = None if isinstance(game, FiniteHorizonGame | StationaryGame) else game
-    if builder is not None and not callable(builder):
+    if not isinstance(game, FiniteHorizonGame | StationaryGame) and not callable(game):
         raise ValueError(f"`game` must be a game or a function that returns one; got {_checks.shorten(game)}.")
     points = Points(parse_axes(axes, builder), _checks.boolean("zipped", zipped))
     points.check()
@@ -108,7 +108,7 @@ def sweep(
     if out is None:
         dataset = _in_memory(work, tiles, attrs, _checks.boolean("progress", progress))
     else:
-        dataset = _on_disk(work, tiles, attrs, Path(out), _checks.boolean("progress", progress))
+        dataset = _on_disk(work, tiles, attrs, _checks.file_path("out", out), _checks.boolean("progress", progress))
     return dataset.transpose(*order, ...)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from jax.sharding import Mesh
 
 from .. import _checks
+from .._names import suggestion
 from ..engine import finish_lanes, fit_response, run_stage
 from ..engine.lanes import Lanes, block_width
 from ..engine.parameters import parameter, with_policy_leaf
@@ -91,9 +92,12 @@ def _instance(kind: type, points: Points) -> AbstractResponse:
         raise ValueError(f"`response` must be a response or its class; got {kind.__name__}.")
     for name, value in (("beta", "3.0"), ("epsilon", "0.1")):
         if name in getattr(kind, "__dataclass_fields__", {}):
-            for axis in points.axes:
-                if axis.name == name and not axis.builds:
-                    return kind(axis.values[0])  # pyright: ignore[reportCallIssue]
+            swept = {axis.name: axis.values for axis in points.axes if not axis.builds}
+            if name in swept:
+                return kind(swept[name][0])  # pyright: ignore[reportCallIssue]
+            for other in swept:
+                if suggestion(other, [name]):
+                    raise ValueError(f"There is no array {other!r} in game, response or solver; did you mean {name!r}?")
             raise ValueError(
                 f"`response` is the class {kind.__name__}, but `{name}` is not swept: give `{name}=[...]`, or a "
                 f"response such as `{kind.__name__}({value})`."
