@@ -34,6 +34,7 @@ def save_run(path: str | os.PathLike, run: Run, note: Mapping[str, Any] | None =
       The path.
 
     Raises:
+      ValueError: if `path` is no path.
       OSError: if the file cannot be written.
     """
     path, header = _checks.file_path("path", path), {"format": FORMAT, "mfgjax_version": __version__}
