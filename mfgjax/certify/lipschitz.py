@@ -136,15 +136,13 @@ def contradict(game: FiniteHorizonGame, constants: Lipschitz, key: Array) -> Non
 
 
 def derive_kernel_constants(game: FiniteHorizonGame) -> Array:
-    """Return sup d_TV(P_t(·|s,a,μ), P_t(·|s,a,μ')) / d_TV(μ,μ') for each move, `[H]`.
+    """Bound sup d_TV(P_t(·|s,a,μ), P_t(·|s,a,μ')) / d_TV(μ,μ') for each move of a kernel given as a callable, `[H]`.
 
     Raises:
       NotDerivable: saying why, if the kernel's program cannot be read.
     """
-    if is_decoupled(game):
-        return jnp.zeros(game.horizon, game.dtype)
     S, A = game.num_states, game.num_actions
-    shape = (S,) if game.observes == "states" else (S, A)
+    shape = game.seen_shape
     size = int(np.prod(shape))
     if S * A * S * size > _MOST_NUMBERS:
         raise NotDerivable(f"the kernel's derivatives would be {S * A * S:,} × {size:,} numbers at each time")
