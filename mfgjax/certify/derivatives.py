@@ -68,8 +68,8 @@ def _without_rule(equation: Any, inputs: list[Any]) -> list[Any]:
 
 def _programs(equation: Any) -> list[Any]:
     """Return the programs that a primitive, such as a loop, is given."""
-    parts = jax.tree.leaves(list(equation.params.values()), is_leaf=lambda x: hasattr(x, "eqns"))
-    return [getattr(part, "jaxpr", part) for part in parts if hasattr(part, "eqns")]
+    leaves = jax.tree.leaves(list(equation.params.values()), is_leaf=lambda x: hasattr(x, "eqns"))
+    return [getattr(leaf, "jaxpr", leaf) for leaf in leaves if hasattr(leaf, "eqns")]
 
 
 def _has_rules(jaxpr: Any) -> bool:

@@ -157,14 +157,14 @@ def arnoldi_radius(matvec: Callable[[Array], Array], size: int, dtype: jnp.dtype
         basis, hessenberg = carry
         vector = matvec(basis[k])
         before = jnp.sqrt((vector**2).sum())
-        parts = basis @ vector
-        vector = vector - parts @ basis
+        along = basis @ vector
+        vector = vector - along @ basis
         again = basis @ vector  # once more: rounding leaves parts behind
         vector = vector - again @ basis
         length = jnp.sqrt((vector**2).sum())
         ended = length <= 100 * jnp.finfo(dtype).eps * before  # the space is invariant
         unit = jnp.where(ended, 0, vector / jnp.where(ended, 1, length))
-        row = (parts + again).at[k + 1].set(jnp.where(ended, 0, length))
+        row = (along + again).at[k + 1].set(jnp.where(ended, 0, length))
         return basis.at[k + 1].set(unit), hessenberg.at[k].set(row)
 
     _, hessenberg = jax.lax.fori_loop(0, steps, extend, (basis, hessenberg))

@@ -121,8 +121,8 @@ def _paper_bound(premises: Premises, *, printed: bool) -> PaperBound:
     threshold = _largest(log_factor, dtype)
     threshold = jnp.where(jnp.isneginf(log_own) | (most < 2), jnp.inf, threshold)
     log_policy = log_softmax + log_beta + log_q
-    parts = (log_propagation, log_q, log_policy, log_propagation + log_policy, threshold)
-    return PaperBound(*(part / _LOG10 for part in parts))
+    logs = (log_propagation, log_q, log_policy, log_propagation + log_policy, threshold)
+    return PaperBound(*(log / _LOG10 for log in logs))
 
 
 def _log_propagation(S: int, H: int) -> float:

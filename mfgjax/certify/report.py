@@ -131,7 +131,7 @@ class Report(eqx.Module):
     def explain(self, name: str | None = None) -> str:
         """Return, for one certificate or all, the statement, the theorem, and how it was checked, in words."""
         chosen = self.certificates if name is None else (self[name],)
-        parts = []
+        paragraphs = []
         for line in chosen:
             text = [f"{line.name}: {line.word}. {line.statement}"]
             text += [f"Theorem: {line.theorem} [{line.source}]", f"Assumed: {line.assumed}", f"Checked: {line.checked}"]
@@ -139,8 +139,8 @@ class Report(eqx.Module):
                 textwrap.fill(row, 110, initial_indent="  " * (i > 0), subsequent_indent="    ")
                 for i, row in enumerate(text)
             ]
-            parts.append("\n".join(indented))
-        return "\n".join(parts)
+            paragraphs.append("\n".join(indented))
+        return "\n".join(paragraphs)
 
 
 def _is_inf(number: Any) -> bool:
