@@ -77,7 +77,7 @@ class Premises(NamedTuple):
             there it needs Lipschitz constants of the kernel and the range of the rewards.
         """
         why = [] if self.tempered is not None else ["the response jumps, so Γ is not continuous"]
-        if self.response.is_softmax and not self.response.maximises and not coupled:
+        if self.tempered is not None and not self.response.maximises and not coupled:
             why.append("the response does not maximise a KL-regularised criterion")
         if not self.decoupled and not coupled:
             why.append("the kernel depends on the mean field")
