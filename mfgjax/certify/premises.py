@@ -107,9 +107,9 @@ def premises_of(
         reasons = (*reasons, *more)
     if isinstance(response, AbstractTempered):
         beta = response.beta.astype(game.dtype)
-    if isinstance(response, AbstractTempered) and not response.is_softmax:
-        payoffs, kernel = None, None
-        reasons = (f"no theorem is known of `{type(response).__name__}` responses", *reasons)
+        if not response.is_softmax:  # what the rewards are like then says nothing of its equilibria
+            payoffs, kernel = None, None
+            reasons = (f"no theorem is known of `{type(response).__name__}` responses", *reasons)
     largest = spans = None
     if payoffs is not None:
         largest = largest_constants(game, payoffs)
