@@ -12,25 +12,17 @@ from .._traced import as_it_is_now
 from .._typing import Array, ArrayLike
 from ..engine import fit_response
 from ..equilibrium import Equilibrium
-from ..model import FiniteHorizonGame, StationaryGame, mean_field_map, of_kind, respond, trace_game
-from ..ranges.ranges import NotDerivable
-from ..responses import AbstractResponse, EntropyRegularized
-from ..responses.base import AbstractTempered
+from ..model import FiniteHorizonGame, StationaryGame, of_kind, trace_game
+from ..responses import AbstractResponse
 from ..solve import solve
-from ..solvers.base import rounding
-from . import lines
-from .contraction import counted, coupled_chain, largest_constants, naive_chain, path_span, span_sum
-from .derivatives import differentiable
-from .lipschitz import Lipschitz, contradict, derive_kernel_constants
-from .local import MOST_UNKNOWNS, critical_beta, local_radius, radius_margin
-from .paper_bounds import paper_bound
-from .paths import is_decoupled, mixing
-from .payoffs import Payoffs, derive_payoffs
+from ..solvers import Problem
+from .contraction import contraction, distance, naive_chain, path_space
+from .lipschitz import Lipschitz, contradict
+from .local import MOST_UNKNOWNS, critical_beta, local_radius
+from .paper_bounds import theorem_1
+from .premises import premises_of
 from .report import Report
-from .slopes import BoundedSlopes
-from .uniqueness import monotone, potential, uniqueness_threshold
-
-_MOST_MIXING = 2**31
+from .uniqueness import monotone, potential, unique
 
 
 @as_it_is_now
@@ -97,7 +89,7 @@ def certify(
     else:
         mean_field = _mean_field(game, equilibrium)
     wanted = int(np.prod(mean_field.shape)) <= MOST_UNKNOWNS if critical is None else critical
-    wanted = _checks.boolean("critical", wanted) and isinstance(response, AbstractTempered)
+    wanted = _checks.boolean("critical", wanted)
     return _certified(game, response, mean_field, constants, wanted, key)
 
 
@@ -127,103 +119,32 @@ def _certified(
 ) -> Report:
     if game.observes == "states":  # exactly: bounds are for mean fields that share it
         mean_field = mean_field.at[0].set(game.initial)
-    decoupled = is_decoupled(game)
-    tempered = response if isinstance(response, AbstractTempered) else None
-    beta = jnp.asarray(jnp.nan, game.dtype) if tempered is None else tempered.beta.astype(game.dtype)
-    payoffs, kernel, trouble = _known(game, constants)
-    if tempered is not None and not response.is_softmax:
-        payoffs, kernel, trouble = None, None, f"no theorem is known of `{type(response).__name__}` responses"
-    mixed = mixing(game, _MOST_MIXING) if decoupled else jnp.ones(game.horizon, game.dtype)
-    facts = lines.Facts(
-        beta=beta,
-        decoupled=decoupled,
-        regularized=response.is_softmax and response.maximises,
-        tempered=tempered is not None,
-        payoffs=payoffs,
-        trouble=trouble,
-        sampled=constants is not None and constants[2] == "sampled",
-        radius_margin=radius_margin(mean_field),
-        num_terms=(game.horizon + 1) * (game.num_states + game.num_actions),
-    )
-    smooth, steps = differentiable(game)
-    radius = residual = None
-    if tempered is not None:
-        residual = _residual(game, tempered, mean_field)
-        radius = None if steps else local_radius(smooth, tempered, mean_field, key)
-    chain = printed = meant = None
-    pairwise = payoffs.pairwise if payoffs is not None and game.observes == "states" else None
-    if pairwise is not None and decoupled and facts.regularized and isinstance(response, EntropyRegularized):
-        printed = paper_bound(game, response, pairwise, printed=True)
-        meant = paper_bound(game, response, pairwise, printed=False)
-    per_beta = by_spans = by_paths = below = spans = None
-    if payoffs is not None and tempered is not None:
-        if decoupled:
-            chain = naive_chain(game, payoffs, mixed)
-            per_beta = chain.per_beta
-        elif kernel is not None and payoffs.value is not None:
-            per_beta = coupled_chain(game, payoffs, kernel)
-    if payoffs is not None:
-        mask = jnp.broadcast_to(game.available, (game.horizon + 1, *game.available.shape[1:]))
-        spans = counted(game, payoffs.slopes.spans(mask))
-    curved = monotone(game, payoffs, spans, key)
-    if payoffs is not None and spans is not None and decoupled and facts.regularized:
-        by_spans = span_sum(game, spans, mixed)
-        by_paths = path_span(game, payoffs, mixed, by_spans)
-        below = uniqueness_threshold(game, curved, mixed)
-    bounds = [
-        *lines.paper(facts, printed, meant, radius),
-        lines.chain(facts, per_beta, radius),
-        lines.span_sum(facts, by_spans, radius),
-        lines.path_span(facts, by_paths, radius),
-    ]
-    contraction = lines.contraction(facts, bounds, radius)
-    found = None
-    if critical and tempered is not None and not steps:
-        found = critical_beta(smooth, tempered)
-    is_monotone, is_hypomonotone = lines.monotone(facts, curved, below), lines.hypomonotone(facts, below)
+    premises = premises_of(game, response, constants)
+    residual = noise = None
+    if premises.tempered is not None:
+        image, noise = Problem(game, response, np.zeros(())).image_and_floor(mean_field)
+        residual = game.distance(mean_field, image) + (noise + 8 * jnp.finfo(game.dtype).eps)
+    local, refuted = local_radius(premises, mean_field, residual, noise, key)
+    (printed, factors_as_printed), (meant, factors_as_meant) = theorem_1(premises, refuted)
+    naive, chain = naive_chain(premises, refuted)
+    bounds = (meant, naive, *path_space(premises, refuted))
+    best = contraction(premises, bounds, refuted)
+    monotonicity = monotone(premises, key)
     certificates = (
+        printed,
         *bounds,
-        contraction,
-        lines.local(facts, radius, residual, steps),
-        lines.critical(facts, found, contraction, steps),
-        lines.distance(facts, contraction.value, residual),
-        is_monotone,
-        is_hypomonotone,
-        lines.potential(facts, potential(smooth, payoffs, key, steps)),
-        lines.unique(facts, [contraction, is_monotone, is_hypomonotone]),
+        best,
+        local,
+        critical_beta(premises, best, critical),
+        distance(premises, best.value, residual),
+        *monotonicity,
+        potential(premises, key),
+        unique(premises, (best, *monotonicity)),
     )
     used = None
-    if payoffs is not None:
-        own = largest_constants(game, payoffs)
-        used = Lipschitz(own, jnp.zeros(game.horizon) if kernel is None else kernel, origin="derived")
-        used = used if constants is None else Lipschitz(constants[0], constants[1], origin=constants[2])
-    return Report(certificates, beta, used, chain, printed, meant)
-
-
-def _known(
-    game: FiniteHorizonGame, constants: tuple[Array, Array, str] | None
-) -> tuple[Payoffs | None, Array | None, str]:
-    """Return what is known of rewards and kernel, and why not more."""
-    troubles, payoffs = [], None
-    try:
-        payoffs = derive_payoffs(game)
-    except NotDerivable as error:
-        troubles.append(f"the reward's constants cannot be derived: {error}")
-    if constants is not None:
-        own = jnp.broadcast_to(constants[0][:, None, None], (game.horizon + 1, game.num_states, game.num_actions))
-        how = f"Lipschitz constants that were {constants[2]}"
-        value = None if payoffs is None else payoffs.value
-        return Payoffs(BoundedSlopes(own), value, None, None, False, how, constants[2] != "sampled"), constants[1], ""
-    kernel = None
-    try:
-        kernel = derive_kernel_constants(game)
-    except NotDerivable as error:
-        troubles.append(f"the kernel's constants cannot be derived: {error}")
-    return payoffs, kernel, "; ".join(troubles)
-
-
-def _residual(game: FiniteHorizonGame, response: AbstractTempered, mean_field: Array) -> Array:
-    """Return d_M(μ, Γ(μ)) plus what rounding may hide of it."""
-    best = respond(game, mean_field, response)
-    hidden = rounding(game, response, best.q) + 8 * jnp.finfo(game.dtype).eps
-    return game.distance(mean_field, mean_field_map(game, response)(mean_field)) + hidden
+    if constants is not None and premises.constants is not None:
+        used = Lipschitz(constants[0], constants[1], origin=constants[2])
+    elif premises.constants is not None:
+        kernel = jnp.zeros(game.horizon) if premises.kernel is None else premises.kernel
+        used = Lipschitz(premises.constants, kernel, origin="derived")
+    return Report(certificates, premises.beta, used, chain, factors_as_printed, factors_as_meant)

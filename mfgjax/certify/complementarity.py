@@ -90,17 +90,19 @@ class Complementarity(Verdicts):
       conditions: each with its worst violation and where it is.
       affine: whether the programs of rewards and kernel were proved to be affine in z.
       num_laws: at how many laws they were tried.
+      why: why they were not proved to be affine; empty if they were.
     """
 
     affine: bool
     num_laws: int
+    why: str = ""
 
     @property
     def how(self) -> str:
         """What the verdicts rest on, as the end of a sentence."""
         if self.affine:
             return "affine in the population by their programs"
-        return f"sampled at {self.num_laws} laws, not proved"
+        return f"sampled at {self.num_laws} laws, not proved{f' ({self.why})' if self.why else ''}"
 
     def __str__(self) -> str:
         return self._table(f"Strategic complementarities, {self.form} form; rewards and moves {self.how}")
@@ -149,18 +151,20 @@ def check_complementarity(game: StationaryGame, form: str | None = None, *, seed
     if not np.asarray(game.available).all():
         raise ValueError("`game` lacks actions in some states; the test needs all of them everywhere.")
     rng = np.random.default_rng(_checks.integer_at_least("seed", seed, 0))
-    rows, rewards = (_proved(game, part) for part in ("kernel", "reward"))
-    affine = rows is not None and rewards is not None
+    (rows, why_not_rows), (rewards, why_not_rewards) = (_at_point_masses(game, part) for part in ("kernel", "reward"))
+    why = "; ".join(filter(None, (why_not_rows, why_not_rewards)))
     if rows is None or rewards is None:
         laws = jnp.asarray(_laws(game.num_states, rng), game.dtype)
-        rows, rewards = (_sampled(x) for x in _functions(trace_game(game), laws))
+        tables = (np.asarray(x, dtype=float) for x in _functions(trace_game(game), laws))
+        rows, rewards = (_Table(table, np.zeros_like(table)) for table in tables)
     _check_sound(game, rows.values, rewards.values)
     # probabilities that sum to 1 are known on the scale of 1
     tails = _Table(*(x[..., ::-1].cumsum(axis=-1)[..., ::-1][..., 1:] for x in rows))
     tails = tails._replace(rounding=tails.rounding + _OF_DATA * float(jnp.finfo(game.dtype).eps))
-    parts = tails, _Table(*(x[..., None] for x in rewards))
-    found = [_report(game, name, *parts, affine) for name in ([form] if form else ["action", "post-decision"])]
-    return next((report for report in found if report.holds), found[0])
+    rewards = _Table(*(x[..., None] for x in rewards))
+    forms = [form] if form else ["action", "post-decision"]
+    reports = [_report(game, one, tails, rewards, why) for one in forms]
+    return next((report for report in reports if report.holds), reports[0])
 
 
 class _Table(NamedTuple):
@@ -170,39 +174,36 @@ class _Table(NamedTuple):
     rounding: np.ndarray
 
 
-def _proved(game: StationaryGame, part: str) -> _Table | None:
-    """Return rows or rewards at the point masses, if their program is affine in z.
+def _at_point_masses(game: StationaryGame, part: str) -> tuple[_Table | None, str]:
+    """Return rows or rewards at the point masses if their program is affine in z, else why it is not known to be.
 
     They are computed in double precision, so that of a game in single precision its data alone are rounded.
     """
     with jax.enable_x64(True):
         traced = trace_game(game, jnp.float64)
         wide = jax.tree.map(lambda x: x.astype(jnp.float64) if eqx.is_inexact_array(x) else x, traced)
-        found = _at_points(wide, part)
-    if found is None or not bool(found[-1]):
-        return None
-    values, size, steps = np.asarray(found[0]), np.asarray(found[1]), found[2]
+        try:
+            values, size, steps, holds = _affine(wide, part)
+        except NotAffine as error:
+            return None, f"the {part} is not affine: {error}"
+    if not bool(holds):
+        return None, f"the {part} bends or jumps"
+    values, size = np.asarray(values), np.asarray(size)
     data = _OF_DATA * float(jnp.finfo(game.dtype).eps)
     rounding = size * data + size * steps * float(np.finfo(np.float64).eps) / 2
     scale = np.abs(values).max(initial=0) if part == "reward" else 1.0
-    # sums of numbers that are much larger than the result leave nothing to judge
-    return _Table(values, rounding) if (rounding <= MOST_LOST * scale).all() and np.isfinite(values).all() else None
-
-
-def _sampled(values: Array) -> _Table:
-    table = np.asarray(values, dtype=float)
-    return _Table(table, np.zeros_like(table))
+    if not (rounding <= MOST_LOST * scale).all():
+        return None, f"the {part} adds numbers that are much larger than the result, which leaves nothing to judge"
+    if not np.isfinite(values).all():
+        return None, f"the {part} is not finite"
+    return _Table(values, rounding), ""
 
 
 @eqx.filter_jit
-def _at_points(game: StationaryGame, part: str) -> tuple[Array, Array, int, Any] | None:
+def _affine(game: StationaryGame, part: str) -> tuple[Any, ...]:
     functions = {"kernel": lambda z: _rows(game, z), "reward": lambda z: game.reward_at(jnp.int32(0), z)}
-    try:
-        found, holds = affine_in_law(functions[part], (game.num_states,), game.dtype)
-    except NotAffine:
-        return None
-    table, rounding, count = found
-    return table, rounding, count, holds
+    found, holds = affine_in_law(functions[part], (game.num_states,), game.dtype)
+    return *found, holds
 
 
 def _rows(game: StationaryGame, z: Array) -> Array:
@@ -240,8 +241,8 @@ def _functions(game: StationaryGame, laws: Array) -> tuple[Array, Array]:
     return jax.lax.map(lambda z: (_rows(game, z), game.reward_at(jnp.int32(0), z)), laws)
 
 
-def _report(game: StationaryGame, form: str, tails: _Table, rewards: _Table, affine: bool) -> Complementarity:
-    S = game.num_states
+def _report(game: StationaryGame, form: str, tails: _Table, rewards: _Table, why: str) -> Complementarity:
+    S, affine = game.num_states, not why
     by_form: Callable = by_post_decision if form == "post-decision" else lambda f: f
     action = "y" if form == "post-decision" else "a"
     conditions = []
@@ -267,8 +268,7 @@ def _report(game: StationaryGame, form: str, tails: _Table, rewards: _Table, aff
             if form == "post-decision":
                 add("non-decreasing in s with y held", _diff(g, 1))
             add("non-decreasing in z", _in_z(g, S), True)
-    num_laws = len(rewards.values)
-    return Complementarity(form, tuple(conditions), affine, num_laws)
+    return Complementarity(form, tuple(conditions), affine, len(rewards.values), why)
 
 
 def _diff(f: _Table, axis: int) -> _Table:
@@ -305,19 +305,24 @@ def _condition(
     """Return the verdict on differences `[laws, s, action, k]`, none of which should be negative."""
     if not differences.values.size:
         return Condition(name, "holds", -np.inf, NOWHERE)
-    reached = ~np.isnan(differences.values)
-    known = np.where(reached, differences.values, np.inf)
-    place = np.unravel_index(np.argmin(known), known.shape)
-    worst = -float(known[place])
-    law, s, a, k = (int(i) for i in place)
+    worst, place = worst_of(differences.values)
+    law, s, a, k = place
     words = ", ".join([*_law_words(game.num_states, law, in_z), f"s = {s}, {action} = {a}"])
     words += f", tail of s' >= {k + 1}" if name.startswith("tails") else ""
     # tables may come from sums of larger numbers, of which nothing is known: what may be their rounding is left open
     if worst > max(16 * float(jnp.finfo(game.dtype).eps) * scale, differences.rounding[place]):
         return Condition(name, "fails", worst, words)
-    within = (known >= -np.where(reached, differences.rounding, 0)).all()
+    # where y is not reached the difference is NaN
+    within = not (differences.values < -differences.rounding).any()
     # without z each law is a test of its own; all laws lie between the point masses if z enters affinely
     return Condition(name, "holds" if affine and within else "no violation found", worst, words)
+
+
+def worst_of(differences: np.ndarray) -> tuple[float, tuple[int, ...]]:
+    """Return by how much the least difference is below 0, and its place; NaN is none."""
+    known = np.where(np.isnan(differences), np.inf, differences)
+    place = tuple(int(i) for i in np.unravel_index(np.argmin(known), known.shape))
+    return -float(known[place]), place
 
 
 def _law_words(num_states: int, law: int, in_z: bool) -> Iterator[str]:

@@ -1,7 +1,9 @@
-"""Global bounds on how much Γ_β stretches distances between mean fields.
+"""Global bounds on how much Γ_β stretches distances between mean fields, and what follows from a contraction.
 
 Each bound is linear in β: a number c such that d_M(Γ(μ), Γ(μ')) ≤ β c · d_M(μ, μ') for all mean fields that share μ_0.
 """
+
+from collections.abc import Sequence
 
 import equinox as eqx
 import jax
@@ -9,11 +11,54 @@ import jax.numpy as jnp
 
 from .._typing import Array, Float
 from ..model import FiniteHorizonGame
-from .paths import kernel_of, over_successors, reachable
+from .certificate import DOCS, GUAN, HOLDS, Certificate, Theorem
+from .paths import availability, counted, kernel_of, over_successors, reachable
 from .payoffs import Payoffs
-from .slopes import MOST_CONTRASTS, fitted
+from .premises import Premises
+from .slopes import MOST_CONTRASTS
 
 _MOST_PAIRS = 2**22
+
+CONTRACTS = "Γ_β contracts in d_M on mean fields that share μ_0, so there is one equilibrium and iteration finds it."
+_RATIO = "bound on d_M(Γ(μ),Γ(μ'))/d_M(μ,μ')"
+_CHAIN = Theorem(
+    "naive_chain",
+    CONTRACTS,
+    _RATIO,
+    "Lip(B_prop) Lip(B_opt) with K_prop = Σ_k α^k, K_Q = Σ_t γ^t K_t, and β/2 for the softmax",
+    f"{DOCS}, after {GUAN}, Lemmas 1-4",
+    "Lipschitz rewards, an EntropyRegularized or Boltzmann response",
+)
+_COUPLED_CHAIN = _CHAIN._replace(
+    theorem="the same chain with the kernel's Lipschitz constants in values and propagation",
+    assumed=f"{_CHAIN.assumed}, a Lipschitz kernel",
+)
+_SPANS = Theorem(
+    "span_sum",
+    CONTRACTS,
+    _RATIO,
+    "the laws of paths under two mean fields are tilted by what the rewards differ along a path; the distance of two "
+    "tilted laws is at most β/4 times the span of the tilt",
+    DOCS,
+    "an EntropyRegularized response, a kernel that does not depend on the mean field",
+)
+_PATHS = _SPANS._replace(name="path_span")
+_BEST = Theorem(
+    "contraction",
+    CONTRACTS,
+    "the least factor that is proved",
+    "the best of the bounds above; a local spectral radius above 1 refutes them all",
+    DOCS,
+    "what the best bound assumes",
+)
+_DISTANCE = Theorem(
+    "distance",
+    "The mean field is that near to the one equilibrium.",
+    "bound on d_M(μ, μ*)",
+    "d_M(μ,μ*) <= d_M(μ,Γ(μ))/(1 − q) if Γ contracts by q",
+    "Banach's fixed-point theorem",
+    "a proved contraction factor q < 1",
+)
 
 
 class Chain(eqx.Module):
@@ -35,15 +80,15 @@ class Chain(eqx.Module):
         return self.propagation * self.softmax * self.action_values
 
 
-def counted(game: FiniteHorizonGame, per_time: Float[Array, " T"], nothing: float = 0) -> Float[Array, " T"]:
-    """Return numbers per time with that of time 0 left out if it cannot matter: mean fields of states share μ_0."""
-    return per_time.at[0].set(nothing) if game.observes == "states" else per_time
-
-
-def at_most(bound: float, per_beta: Array) -> Array:
-    """Return the β below which β c < bound: infinite for c = 0, NaN if c is not known or has no bound."""
-    known = jnp.isfinite(per_beta)
-    return jnp.where(known, jnp.where(per_beta > 0, bound / jnp.where(per_beta > 0, per_beta, 1), jnp.inf), jnp.nan)
+def linear_bound(
+    premises: Premises, theorem: Theorem, per_beta: Array, checked: str, refuted: Array | bool = False
+) -> Certificate:
+    """Return the certificate of a theorem that needs β c < 1 with c = `per_beta`; where it is refuted it fails."""
+    value = premises.beta * per_beta
+    holds = (value < premises.below_one) & ~jnp.asarray(refuted)
+    below = jnp.where(per_beta > 0, 1 / jnp.where(per_beta > 0, per_beta, 1), jnp.inf)
+    threshold = jnp.where(jnp.isfinite(per_beta) & premises.proved, below, jnp.nan)
+    return theorem.certificate(value, checked, holds=holds, fails=refuted, threshold=threshold)
 
 
 def discounted_tails(per_time: Float[Array, " T *x"], discount: Array) -> Float[Array, " T *x"]:
@@ -56,40 +101,49 @@ def discounted_tails(per_time: Float[Array, " T *x"], discount: Array) -> Float[
     return jax.lax.scan(step, jnp.zeros_like(per_time[0]), per_time, reverse=True)[1]
 
 
-def largest_constants(game: FiniteHorizonGame, payoffs: Payoffs) -> Float[Array, " T"]:
-    """Return K_t, the largest Lipschitz constant of R_t over available pairs."""
-    constants = payoffs.slopes.constants()
-    mask = jnp.broadcast_to(game.available, (game.horizon + 1, *game.available.shape[1:]))
-    return jnp.where(fitted(mask, constants.shape[2]), constants, 0).max(axis=(1, 2))
-
-
-def naive_chain(game: FiniteHorizonGame, payoffs: Payoffs, mixing: Float[Array, " H"]) -> Chain:
-    """Compose the Lipschitz constants of the operators, each sharp by itself.
+def naive_chain(premises: Premises, refuted: Array) -> tuple[Certificate, Chain | None]:
+    """Certify a contraction by the Lipschitz constants of the operators, each sharp by itself.
 
     |Q_t − Q'_t| ≤ Σ_{τ≥t} γ^(τ−t) K_τ d_M(μ,μ'), as (1/β) log Σ ρ exp(βQ) and max Q are 1-Lipschitz in the largest
     difference; d_TV(π,π') ≤ tanh(β max|Q − Q'|/2) ≤ β max|Q − Q'|/2; and d_TV(μ_{t+1},μ'_{t+1}) ≤ α (d_TV(μ_t,μ'_t) +
     max_s d_TV(π_t,π'_t)) with Dobrushin's coefficient α, so K_prop = Σ_{k=1..H} α^k, one more where the joint law of
     states and actions is observed. Neither the numbers of states and actions nor ρ enter.
+
+    Args:
+      premises: what is known.
+      refuted: whether a local spectral radius of at least 1 rules a contraction out, whatever a bound says.
+
+    Returns:
+      The certificate, and the constants where the kernel does not depend on the mean field.
     """
-    tails = discounted_tails(counted(game, largest_constants(game, payoffs)), game.discount)
-    powers = mixing.max() ** jnp.arange(1, game.horizon + 1)
-    if game.observes == "states":
-        return Chain(powers.sum(), tails[:-1].max(), 0.5)  # the decision at H moves nobody
-    return Chain(1 + powers.sum(), tails.max(), 0.5)
+    theorem, why = _CHAIN if premises.decoupled else _COUPLED_CHAIN, premises.why_not(coupled=True)
+    if why or premises.constants is None:
+        return theorem.unknown(why, premises.beta), None
+    game, chain = premises.game, None
+    constants = counted(game, premises.constants)
+    if premises.decoupled:
+        tails = discounted_tails(constants, game.discount)
+        propagation = (premises.mixing.max() ** jnp.arange(1, game.horizon + 1)).sum()
+        if game.observes == "states":
+            chain = Chain(propagation, tails[:-1].max(), 0.5)  # the decision at H moves nobody
+        else:
+            chain = Chain(1 + propagation, tails.max(), 0.5)
+    per_beta = _coupled_chain(premises, constants) if chain is None else chain.per_beta
+    how = f"α and K_t over all available pairs; {premises.how}"
+    return linear_bound(premises, theorem, per_beta, how, refuted), chain
 
 
-def coupled_chain(game: FiniteHorizonGame, payoffs: Payoffs, kernel: Float[Array, " H"]) -> Array:
+def _coupled_chain(premises: Premises, constants: Float[Array, " T"]) -> Array:
     """Return c of the chain for a kernel with Lipschitz constants K_P,t in the mean field.
 
     K_Q,t = K_t + γ (K_Q,t+1 + K_P,t span V_{t+1}), since |Σ (P − P') V| ≤ d_TV(P,P') span V and span V_t ≤
     Σ_{τ≥t} γ^(τ−t) span R_τ; and the population's own kernel moves with it: e_{t+1} ≤ e_t + β K_Q,t/2 + K_P,t e_t.
     """
-    assert payoffs.value is not None
+    game, kernel, payoffs = premises.game, premises.kernel, premises.payoffs
+    assert kernel is not None and payoffs is not None and payoffs.value is not None
     joint = game.observes != "states"
-    own = counted(game, largest_constants(game, payoffs))
     pushed = kernel if joint else kernel.at[0].set(0)
-    mask = jnp.broadcast_to(game.available, (game.horizon + 1, *game.available.shape[1:]))
-    mask = fitted(mask, payoffs.value.low.shape[2])
+    mask = availability(game, payoffs.value.low.shape[2])
     high = jnp.where(mask, payoffs.value.high, -jnp.inf).max(axis=(1, 2))
     low = jnp.where(mask, payoffs.value.low, jnp.inf).min(axis=(1, 2))
     spans = discounted_tails(high - low, game.discount)
@@ -101,8 +155,8 @@ def coupled_chain(game: FiniteHorizonGame, payoffs: Payoffs, kernel: Float[Array
         here = constant + game.discount * (later + through)
         return here, here
 
-    nothing = jnp.zeros_like(own[0])
-    xs = (own, jnp.append(pushed, 0), jnp.append(spans[1:], 0))
+    nothing = jnp.zeros((), game.dtype)
+    xs = (constants, jnp.append(pushed, 0), jnp.append(spans[1:], 0))
     values = jax.lax.scan(back, nothing, xs, reverse=True)[1]
 
     def forth(error: Array, xs: tuple[Array, Array]) -> tuple[Array, Array]:
@@ -116,40 +170,50 @@ def coupled_chain(game: FiniteHorizonGame, payoffs: Payoffs, kernel: Float[Array
     return seen.max()
 
 
-def span_sum(game: FiniteHorizonGame, spans: Float[Array, " T"], mixing: Float[Array, " H"]) -> Array:
-    """Return c of the path-space bound by spans, one time after the other.
+def path_space(premises: Premises, refuted: Array) -> tuple[Certificate, Certificate]:
+    """Certify a contraction by what the rewards of two paths can differ: `span_sum` and the sharper `path_span`.
 
-    With o_t = κ_t (`spans`), S_t = Σ_{τ≥t} γ^(τ−t) o_τ: c = (α/4) sqrt(S_0² + (1−γ²) Σ_{t≥1} S_t²), which for γ = 1 is
-    (α/4) Σ_t κ_t. See `docs/mathematics.md`; α is there for laws of states, which forget a part of the path's law.
+    With o_t = κ_t, the spans of rewards, S_t = Σ_{τ≥t} γ^(τ−t) o_τ: c = (α/4) sqrt(S_0² + (1−γ²) Σ_{t≥1} S_t²), which
+    for γ = 1 is (α/4) Σ_t κ_t. See `docs/mathematics.md`; α is there for laws of states, which forget a part of the
+    path's law. `refuted` is that of `naive_chain`.
     """
-    tails = discounted_tails(spans, game.discount)
-    return _norm(game, tails[0], tails, mixing)
+    why = premises.why_not()
+    if why:
+        return _SPANS.unknown(why, premises.beta), _PATHS.unknown(why, premises.beta)
+    assert premises.spans is not None
+    tails = discounted_tails(premises.spans, premises.game.discount)
+    by_spans = _norm(premises, tails[0], tails)
+    by_paths, how = _by_paths(premises)
+    by_paths = jnp.minimum(by_paths, by_spans)
+    of_spans = f"spans over all available pairs at each time; {premises.how}"
+    return (
+        linear_bound(premises, _SPANS, by_spans, of_spans, refuted),
+        linear_bound(premises, _PATHS, by_paths, f"spans over {how}; {premises.how}", refuted),
+    )
 
 
-def _norm(game: FiniteHorizonGame, first: Array, tails: Float[Array, " T"], mixing: Float[Array, " H"]) -> Array:
+def _norm(premises: Premises, first: Array, tails: Float[Array, " T"]) -> Array:
     """Return (α/4) sqrt(S_0² + (1−γ²) Σ_{t≥1} S_t²); the action at H moves joint laws only."""
+    game = premises.game
     last = game.horizon if game.observes == "states" else game.horizon + 1
     later = (1 - game.discount**2) * (tails[1:last] ** 2).sum(axis=0)
-    contracted = mixing.max() if game.observes == "states" else 1
+    contracted = premises.mixing.max() if game.observes == "states" else 1
     return contracted / 4 * jnp.sqrt(first**2 + later)
 
 
-def path_span(
-    game: FiniteHorizonGame, payoffs: Payoffs, mixing: Float[Array, " H"], by_spans: Array
-) -> tuple[Array, str]:
+def _by_paths(premises: Premises) -> tuple[Array, str]:
     """Return c of the path-space bound by feasible paths, and how they were paired.
 
     What one path collects beyond another between the two mean fields is bounded over *pairs* of feasible paths, by
     backward induction on pairs of states: W_t(s,u) = max over (a,b) of contrast_t((s,a),(u,b)) + γ max W_{t+1}(s',u').
-    Both paths start in the same state, whose law is μ_0 whatever agents do, so the bound is a mean over it. It is
-    never more than that of `span_sum`, given as `by_spans`. Where pairs are too many, twice the largest sum along one
-    path stands in.
+    Both paths start in the same state, whose law is μ_0 whatever agents do, so the bound is a mean over it. Where
+    pairs are too many, twice the largest sum along one path stands in.
     """
-    mask = jnp.broadcast_to(game.available, (game.horizon + 1, *game.available.shape[1:]))
+    game, payoffs = premises.game, premises.payoffs
+    assert payoffs is not None
+    mask = availability(game)
     num_pairs = (game.num_states * game.num_actions) ** 2
-    by_pairs = num_pairs <= _MOST_PAIRS and (game.horizon + 1) * payoffs.slopes.work <= MOST_CONTRASTS
-    starts = game.initial > 0
-    if by_pairs:
+    if num_pairs <= _MOST_PAIRS and (game.horizon + 1) * payoffs.slopes.work <= MOST_CONTRASTS:
         tails = _pairs_of_paths(game, payoffs, mask)
         how = "pairs of feasible paths"
     else:
@@ -157,8 +221,8 @@ def path_span(
         how = "twice the most along one feasible path, as there are too many pairs"
     # states that nobody can be in do not count
     worst = jnp.where(reachable(game), tails, 0).max(axis=1)
-    by_start = _norm(game, jnp.where(starts, tails[0], 0), worst[:, None], mixing)
-    return jnp.minimum((game.initial * by_start).sum(), by_spans), how
+    by_start = _norm(premises, jnp.where(game.initial > 0, tails[0], 0), worst[:, None])
+    return (game.initial * by_start).sum(), how
 
 
 def _pairs_of_paths(game: FiniteHorizonGame, payoffs: Payoffs, mask: Array) -> Float[Array, "T S"]:
@@ -203,3 +267,32 @@ def _single_paths(game: FiniteHorizonGame, payoffs: Payoffs, mask: Array) -> Flo
     times = jnp.arange(game.horizon + 1, dtype=jnp.int32)
     nothing = jnp.zeros(game.num_states, game.dtype)
     return jax.lax.scan(step, nothing, (times, constants), reverse=True)[1]
+
+
+def contraction(premises: Premises, bounds: Sequence[Certificate], refuted: Array) -> Certificate:
+    """Return the certificate of the best of the bounds on contraction; `refuted` is that of `naive_chain`."""
+    value = jnp.stack([jnp.where(line.status == HOLDS, line.value, jnp.inf) for line in bounds]).min(axis=0)
+    threshold = largest_threshold(bounds)
+    return _BEST.certificate(value, premises.how, holds=jnp.isfinite(value), fails=refuted, threshold=threshold)
+
+
+def largest_threshold(lines: Sequence[Certificate]) -> Array:
+    """Return the largest β below which one of the certificates is proved, NaN if none is."""
+    thresholds = jnp.stack([line.threshold for line in lines])
+    largest = jnp.where(jnp.isnan(thresholds), 0, thresholds).max(axis=0)
+    return jnp.where(largest > 0, largest, jnp.nan)
+
+
+def distance(premises: Premises, factor: Array, residual: Array | None) -> Certificate:
+    """Certify how far the equilibrium is from a mean field.
+
+    Args:
+      premises: what is known.
+      factor: by which Γ is proved to contract; infinite if it is not.
+      residual: d_M(μ, Γ(μ)) with what rounding may hide of it; None: the response jumps.
+    """
+    if residual is None:
+        return _DISTANCE.unknown("the response jumps", premises.beta)
+    value = jnp.where(factor < 1, residual / (1 - jnp.where(factor < 1, factor, 0)), jnp.inf)
+    how = f"the residual is computed anew, and what rounding may hide of it is added; {premises.how}"
+    return _DISTANCE.certificate(value, how, holds=jnp.isfinite(value))

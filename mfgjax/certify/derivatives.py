@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from .._typing import Array
 from ..kernels import AbstractKernel
 from ..model import FiniteHorizonGame
-from ..ranges.equations import CALLS, bind, called
+from ..ranges.equations import CALLS, bind, called, evaluate
 from .paths import any_mean_field
 
 _RULES = ("stop_gradient", "custom_jvp_call", "custom_vjp_call")
@@ -23,23 +23,27 @@ _STEPS = ("floor", "ceil", "round", "sign", "rem", "nextafter", "reduce_precisio
 
 def differentiable(game: FiniteHorizonGame) -> tuple[FiniteHorizonGame, str]:
     """Return the game with rules of derivatives taken out, and why its derivatives say nothing ("": they do)."""
-    seen = any_mean_field(game)
+    reasons = []
     for name in ("reward", "kernel"):
-        function = getattr(game, name)
-        if isinstance(function, AbstractKernel):
-            continue
-        jaxpr = jax.make_jaxpr(lambda t, seen, f=function: f(t, seen))(jnp.int32(0), seen).jaxpr
-        trouble, _ = _trouble(jaxpr, [False, *(True for _ in jaxpr.invars[1:])])
-        if trouble:
-            return game, f"the {name}'s derivative says nothing about it: {trouble}"
-        plain = _Plain(function) if _has_rules(jaxpr) else function
-        try:
-            jax.eval_shape(lambda seen, f=plain: jax.jvp(lambda m: f(jnp.int32(0), m), (seen,), (seen,)), seen)
-        except (TypeError, ValueError, NotImplementedError) as error:
-            return game, f"the {name} has no derivative: {str(error).splitlines()[0]}"
-        if plain is not function:
-            game = eqx.tree_at(lambda g, name=name: getattr(g, name), game, plain)
-    return game, ""
+        if not isinstance(getattr(game, name), AbstractKernel):
+            function, why = _without_rules(getattr(game, name), any_mean_field(game))
+            game = eqx.tree_at(lambda g, name=name: getattr(g, name), game, function)
+            reasons += [f"the {name}{why}"] if why else []
+    return game, "; ".join(reasons)
+
+
+def _without_rules(function: Callable, seen: Array) -> tuple[Callable, str]:
+    """Return a function without rules for its derivative, and what is wrong with that, as the end of a sentence."""
+    jaxpr = jax.make_jaxpr(lambda t, seen: function(t, seen))(jnp.int32(0), seen).jaxpr
+    trouble, _ = _trouble(jaxpr, [False, *(True for _ in jaxpr.invars[1:])])
+    if trouble:
+        return function, f"'s derivative says nothing about it: {trouble}"
+    plain = _Plain(function) if _has_rules(jaxpr) else function
+    try:
+        jax.eval_shape(lambda seen: jax.jvp(lambda m: plain(jnp.int32(0), m), (seen,), (seen,)), seen)
+    except (TypeError, ValueError, NotImplementedError) as error:
+        return function, f" has no derivative: {str(error).splitlines()[0]}"
+    return plain, ""
 
 
 class _Plain(eqx.Module):
@@ -49,32 +53,23 @@ class _Plain(eqx.Module):
 
     def __call__(self, t: Array, seen: Array) -> Any:
         program, shape = jax.make_jaxpr(self.function, return_shape=True)(t, seen)
-        arguments = [*jax.tree.leaves(t), *jax.tree.leaves(seen)]
-        return jax.tree.unflatten(jax.tree.structure(shape), _evaluate(program.jaxpr, program.consts, arguments))
+        outputs = evaluate(program.jaxpr, program.consts, jax.tree.leaves((t, seen)), _without_rule)
+        return jax.tree.unflatten(jax.tree.structure(shape), outputs)
 
 
-def _evaluate(jaxpr: Any, consts: Sequence[Any], arguments: Sequence[Any]) -> list[Any]:
-    known = dict(zip([*jaxpr.constvars, *jaxpr.invars], [*consts, *arguments], strict=True))
-
-    def read(atom: Any) -> Any:
-        return atom.val if hasattr(atom, "val") else known[atom]
-
-    for equation in jaxpr.eqns:
-        inputs = [read(atom) for atom in equation.invars]
-        if equation.primitive.name == "stop_gradient":
-            outputs = inputs
-        elif equation.primitive.name in CALLS:
-            outputs = _evaluate(*called(equation), inputs)
-        else:
-            outputs = bind(equation, inputs)
-        known.update(zip(equation.outvars, outputs, strict=True))
-    return [read(atom) for atom in jaxpr.outvars]
+def _without_rule(equation: Any, inputs: list[Any]) -> list[Any]:
+    """Return what an equation makes of its inputs, such that JAX differentiates it as it is."""
+    if equation.primitive.name == "stop_gradient":
+        return inputs
+    if equation.primitive.name in CALLS:
+        return evaluate(*called(equation), inputs, _without_rule)
+    return bind(equation, inputs)
 
 
 def _programs(equation: Any) -> list[Any]:
     """Return the programs that a primitive, such as a loop, is given."""
-    parts = jax.tree.leaves(list(equation.params.values()), is_leaf=lambda x: hasattr(x, "eqns"))
-    return [getattr(part, "jaxpr", part) for part in parts if hasattr(part, "eqns")]
+    leaves = jax.tree.leaves(list(equation.params.values()), is_leaf=lambda x: hasattr(x, "eqns"))
+    return [getattr(leaf, "jaxpr", leaf) for leaf in leaves if hasattr(leaf, "eqns")]
 
 
 def _has_rules(jaxpr: Any) -> bool:

@@ -121,30 +121,28 @@ def contradict(game: FiniteHorizonGame, constants: Lipschitz, key: Array) -> Non
     """
     if constants.origin == "sampled" or _checks.is_traced((game, constants, key)):
         return
-    for name, seen, given in zip(("reward", "kernel"), _sampled(game, key, 256), constants.fit(game), strict=True):
-        seen, given = np.asarray(seen), np.asarray(given)
-        rounding = 100 / _NEAREST * np.finfo(given.dtype).eps
-        wrong = np.argwhere(seen > given * (1 + rounding) + rounding)
+    for name, seen, claimed in zip(("reward", "kernel"), _sampled(game, key, 256), constants.fit(game), strict=True):
+        seen, claimed = np.asarray(seen), np.asarray(claimed)
+        rounding = 100 / _NEAREST * np.finfo(claimed.dtype).eps
+        wrong = np.argwhere(seen > claimed * (1 + rounding) + rounding)
         # time 0 does not count where mean fields share the initial law
         wrong = wrong[wrong[:, 0] > 0] if game.observes == "states" else wrong
         if len(wrong):
             t = wrong[0, 0]
             raise ValueError(
-                f"`lipschitz.{name}` is {given[t]:.6g} at time {t}, but that is no Lipschitz constant: two random mean "
-                f"fields give {seen[t]:.6g}."
+                f"`lipschitz.{name}` is {claimed[t]:.6g} at time {t}, but that is no Lipschitz constant: two random "
+                f"mean fields give {seen[t]:.6g}."
             )
 
 
 def derive_kernel_constants(game: FiniteHorizonGame) -> Array:
-    """Return sup d_TV(P_t(·|s,a,μ), P_t(·|s,a,μ')) / d_TV(μ,μ') for each move, `[H]`.
+    """Bound sup d_TV(P_t(·|s,a,μ), P_t(·|s,a,μ')) / d_TV(μ,μ') for each move of a kernel given as a callable, `[H]`.
 
     Raises:
       NotDerivable: saying why, if the kernel's program cannot be read.
     """
-    if is_decoupled(game):
-        return jnp.zeros(game.horizon, game.dtype)
     S, A = game.num_states, game.num_actions
-    shape = (S,) if game.observes == "states" else (S, A)
+    shape = game.seen_shape
     size = int(np.prod(shape))
     if S * A * S * size > _MOST_NUMBERS:
         raise NotDerivable(f"the kernel's derivatives would be {S * A * S:,} × {size:,} numbers at each time")

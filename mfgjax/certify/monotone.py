@@ -11,7 +11,7 @@ from .._typing import ArrayLike
 from ..engine import fit_response
 from ..model import StationaryGame, of_kind, respond
 from ..responses import AbstractResponse
-from .complementarity import NOWHERE, Condition, Verdicts, by_post_decision
+from .complementarity import NOWHERE, Condition, Verdicts, by_post_decision, worst_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -115,8 +115,5 @@ def _condition(name: str, differences: np.ndarray, slack: float, action: str) ->
     """Return the verdict on differences `[laws, s, action]`, none of which should be negative."""
     if not differences.size:
         return Condition(name, "holds", -np.inf, NOWHERE)
-    known = np.where(np.isnan(differences), np.inf, differences)
-    place = np.unravel_index(np.argmin(known), known.shape)
-    law, s, a = (int(i) for i in place)
-    worst = -float(known[place])
+    worst, (law, s, a) = worst_of(differences)
     return Condition(name, "fails" if worst > slack else "holds", worst, f"population {law}, s = {s}, {action} = {a}")

@@ -1,16 +1,29 @@
 """Theorem 1 of Guan et al., with every factor, in logarithms: the numbers overflow otherwise."""
 
+from collections.abc import Callable
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from .._typing import Array
-from ..model import FiniteHorizonGame
 from ..responses import EntropyRegularized
-from .payoffs import PairConstants
+from .certificate import GUAN, Certificate, Theorem
+from .contraction import CONTRACTS
+from .paths import availability
+from .premises import Premises
 
 _LOG10 = np.log(10)
+_PRINTED = Theorem(
+    "paper_printed",
+    CONTRACTS,
+    "K_prop K_opt of Theorem 1 as printed, which is no bound",
+    "K_prop K_opt < 1 with K_prop = |S|(|S|^H-1)/(|S|-1), K_opt = |A|(|A|-1) β (ρ_max/ρ_min)² K_Q / 2",
+    f"{GUAN}, Theorem 1 with Lemmas 2-4",
+    "pairwise rewards Θ_t(Σ L_t μ), a kernel that does not depend on the mean field, an EntropyRegularized response",
+)
+_MEANT = _PRINTED._replace(name="paper_meant", meaning="K_prop K_opt of Theorem 1")
 
 
 class PaperBound(eqx.Module):
@@ -40,16 +53,49 @@ class PaperBound(eqx.Module):
     log10_threshold: Array
 
 
-def paper_bound(
-    game: FiniteHorizonGame, response: EntropyRegularized, constants: PairConstants, *, printed: bool
-) -> PaperBound:
+def theorem_1(premises: Premises, refuted: Array) -> list[tuple[Certificate, PaperBound | None]]:
+    """Certify a contraction by Theorem 1, as printed and as meant, each with its factors if it applies.
+
+    As printed it proves nothing: see `PaperBound`. `refuted` is whether a local spectral radius of at least 1 rules a
+    contraction out, whatever a bound says.
+    """
+    why = premises.why_not() or _outside(premises)
+    if why:
+        return [(theorem.unknown(why, premises.beta), None) for theorem in (_PRINTED, _MEANT)]
+    found, how = [], f"computed in logarithms; {premises.how}"
+    for theorem in (_PRINTED, _MEANT):
+        bound = _paper_bound(premises, printed=theorem is _PRINTED)
+        holds, words = (bound.log10_factor < jnp.log10(premises.below_one)) & ~refuted, how
+        if theorem is _PRINTED:
+            holds = jnp.zeros_like(holds)
+            words = f"for comparison only: K_Q,t+1 is printed inside the exponential, where it bounds nothing; {how}"
+        value, threshold = 10**bound.log10_factor, 10**bound.log10_threshold
+        line = theorem.certificate(value, words, holds=holds, fails=refuted, threshold=threshold)
+        found.append((line, bound))
+    return found
+
+
+def _outside(premises: Premises) -> str:
+    """Say what keeps a game out of the class of the theorem, beyond what all theorems on contraction ask."""
+    why = [] if premises.game.observes == "states" else ["payoffs see the joint law"]
+    if premises.payoffs is not None and premises.payoffs.pairwise is None:
+        why.append("the reward is not of the pairwise class, or its constants were given")
+    if not isinstance(premises.response, EntropyRegularized):
+        why.append("the response is no `EntropyRegularized`")
+    return "; ".join(why)
+
+
+def _paper_bound(premises: Premises, *, printed: bool) -> PaperBound:
     """Compute the factors for a pairwise reward, a decoupled kernel and a reference policy.
 
     ρ_min and ρ_max are over available actions, |A| is the number of actions that any state has at most. A discount
     only shrinks the terms, so it is left out.
     """
+    game, response = premises.game, premises.response
+    constants = None if premises.payoffs is None else premises.payoffs.pairwise
+    assert constants is not None
     S, H, dtype = game.num_states, game.horizon, game.dtype
-    available = jnp.broadcast_to(game.available, (H + 1, *game.available.shape[1:]))
+    available = availability(game)
     logs = jnp.broadcast_to(response.log_prior(game.available, dtype), available.shape)
     log_ratio = jnp.where(available, logs, -jnp.inf).max() - jnp.where(available, logs, jnp.inf).min()
     log_own = jnp.log(2 * constants.theta * constants.interaction)
@@ -70,13 +116,13 @@ def paper_bound(
     def log_factor(log_beta: Array) -> Array:
         return log_propagation + log_softmax + log_beta + log_action_values(log_beta)
 
-    log_beta = jnp.log(response.beta.astype(dtype))
+    log_beta = jnp.log(premises.beta)
     log_q = log_action_values(log_beta)
     threshold = _largest(log_factor, dtype)
     threshold = jnp.where(jnp.isneginf(log_own) | (most < 2), jnp.inf, threshold)
     log_policy = log_softmax + log_beta + log_q
-    parts = (log_propagation, log_q, log_policy, log_propagation + log_policy, threshold)
-    return PaperBound(*(part / _LOG10 for part in parts))
+    logs = (log_propagation, log_q, log_policy, log_propagation + log_policy, threshold)
+    return PaperBound(*(log / _LOG10 for log in logs))
 
 
 def _log_propagation(S: int, H: int) -> float:
@@ -86,13 +132,13 @@ def _log_propagation(S: int, H: int) -> float:
     return float(H * np.log(S) + np.log1p(-np.exp(-H * np.log(S))) + np.log(S) - np.log(S - 1))
 
 
-def _largest(log_factor: object, dtype: jnp.dtype) -> Array:
+def _largest(log_factor: Callable[[Array], Array], dtype: jnp.dtype) -> Array:
     """Return log of the β at which an increasing factor reaches 1, by bisection."""
 
     def halve(_: int, ends: tuple[Array, Array]) -> tuple[Array, Array]:
         low, high = ends
         middle = (low + high) / 2
-        below = log_factor(middle) < 0  # pyright: ignore[reportCallIssue]
+        below = log_factor(middle) < 0
         return jnp.where(below, middle, low), jnp.where(below, high, middle)
 
     ends = jnp.asarray(-1e5, dtype), jnp.asarray(1e3, dtype)

@@ -1,4 +1,4 @@
-"""Largest sums along feasible paths, supports and mixing of kernels: exact, by induction."""
+"""What can happen in a game: which pairs exist, where moves can lead, and how much they forget."""
 
 import jax
 import jax.numpy as jnp
@@ -10,6 +10,18 @@ from ..ranges.intervals import Interval
 from ..ranges.programs import ignores
 
 _AT_ONCE = 2**21
+_MOST_MIXING = 2**31
+
+
+def availability(game: FiniteHorizonGame, num_actions: int | None = None) -> Bool[Array, "T S A"]:
+    """Return which actions exist at each time; with `num_actions` 1, as payoffs do not tell them apart, if any does."""
+    mask = jnp.broadcast_to(game.available, (game.horizon + 1, *game.available.shape[1:]))
+    return mask.any(axis=2, keepdims=True) if num_actions == 1 else mask
+
+
+def counted(game: FiniteHorizonGame, per_time: Float[Array, " T"], nothing: float = 0) -> Float[Array, " T"]:
+    """Return numbers per time with that of time 0 left out if it cannot matter: mean fields of states share μ_0."""
+    return per_time.at[0].set(nothing) if game.observes == "states" else per_time
 
 
 def any_mean_field(game: FiniteHorizonGame) -> Array:
@@ -74,13 +86,13 @@ def reachable(game: FiniteHorizonGame) -> Bool[Array, "T S"]:
     return jax.lax.scan(step, game.initial > 0, times)[1]
 
 
-def mixing(game: FiniteHorizonGame, limit: int) -> Float[Array, " H"]:
+def mixing(game: FiniteHorizonGame) -> Float[Array, " H"]:
     """Return Dobrushin's coefficient of each move, the largest d_TV(P(·|x), P(·|y)) of two available pairs.
 
-    Where there are more than `limit` operations to do it is bounded by 1.
+    Where that would take seconds it is bounded by 1.
     """
     size = game.num_states * game.num_actions
-    if game.horizon * size * size * game.num_states > limit:
+    if game.horizon * size * size * game.num_states > _MOST_MIXING:
         return jnp.ones(game.horizon, game.dtype)
 
     def at(t: Array) -> Array:

@@ -16,7 +16,8 @@ from ..ranges.affine import NotAffine, affine_in_law
 from ..ranges.intervals import Interval, hull, point, product
 from ..ranges.programs import range_of
 from ..ranges.ranges import MOST_LOST, NotDerivable
-from .slopes import AbstractSlopes, DenseSlopes, OneNodeSlopes, fitted, from_ranges
+from .paths import availability
+from .slopes import AbstractSlopes, DenseSlopes, OneNodeSlopes, from_ranges
 
 _MOST_NUMBERS = 2**25
 """Of a table of derivatives; a larger one is not formed."""
@@ -72,6 +73,12 @@ class Payoffs(eqx.Module):
     proved: bool = eqx.field(static=True)
 
 
+def largest_constants(game: FiniteHorizonGame, payoffs: Payoffs) -> Float[Array, " T"]:
+    """Return K_t, the largest Lipschitz constant of R_t over available pairs."""
+    constants = payoffs.slopes.constants()
+    return jnp.where(availability(game, constants.shape[2]), constants, 0).max(axis=(1, 2))
+
+
 def derive_payoffs(game: FiniteHorizonGame) -> Payoffs:
     """Bound the rewards of a game by reading them.
 
@@ -84,29 +91,46 @@ def derive_payoffs(game: FiniteHorizonGame) -> Payoffs:
     reward: Any = game.reward
     if type(reward) is TableReward:  # what a class of the user's computes is not known by its parents
         return _constant(game, reward)
-    if type(reward) is PairwiseReward:
+    reasons = []
+    for read in (_pairwise_reward, _program) if type(reward) is PairwiseReward else (_program,):
         try:
-            return _pairwise_reward(game, reward)
-        except NotDerivable:
-            pass  # the reward as a whole may still be read
-    table = _known(_affine_table(game, game.pay_at))
-    if table is None:
-        value, slope = _read(game, game.pay_at)
-        how = "read off the reward's program by intervals"
-        return Payoffs(from_ranges(slope, False), value, None, None, False, how, True)
-    return _pairwise(game, None, table, "read off the reward's program, which is affine in the mean field")
+            return read(game, reward)
+        except NotDerivable as error:
+            reasons.append(str(error))
+    raise NotDerivable("; and as a whole: ".join(dict.fromkeys(reasons)))
+
+
+def _program(game: FiniteHorizonGame, reward: Any) -> Payoffs:
+    """Bound rewards by their program as a whole, whatever class they are of."""
+    table, is_affine, why = _affine_table(game, game.pay_at)
+    if table is not None and is_affine is True:
+        return _pairwise(game, None, table, "read off the reward's program, which is affine in the mean field")
+    shape, num_pairs = game.seen_shape, game.num_states * game.num_actions
+    size = int(np.prod(shape))
+    if (game.horizon + 1) * num_pairs * size > _MOST_NUMBERS:
+        raise NotDerivable(f"its derivatives would be {num_pairs:,} × {size:,} numbers a time")
+    box = Interval(jnp.zeros(shape, game.dtype), jnp.ones(shape, game.dtype))
+
+    def at(t: Array) -> tuple[Interval, Interval]:
+        found = range_of(lambda seen: game.pay_at(t, seen), box)
+        return found.value, Interval(*(jnp.moveaxis(end, 0, -1) for end in found.slope))
+
+    value, slope = jax.vmap(at)(jnp.arange(game.horizon + 1, dtype=jnp.int32))
+    how = f"read off the reward's program by intervals, as it is not known to be affine: {why}"
+    return Payoffs(from_ranges(slope, False), value, None, None, False, how, True)
 
 
 def _pairwise_reward(game: FiniteHorizonGame, reward: Any) -> Payoffs:
-    how = "interaction from its table{}"
+    of_theta = "" if reward.theta is None else ", the slope of Θ read off its program on the range of its argument"
+    how = f"interaction from its table{of_theta}"
     if type(reward.L) in (OwnStateInteraction, SuccessorInteraction):
         return _one_node(game, reward.theta, reward.L, how)
     if type(reward.L) is DenseInteraction:
         return _pairwise(game, reward.theta, reward.L.table, how)
-    table = _known(_affine_table(game, reward.L))
-    if table is None:
-        raise NotDerivable("the interaction is not affine in the mean field")
-    return _pairwise(game, reward.theta, table, "interaction read off its program, which is affine{}")
+    table, is_affine, why = _affine_table(game, reward.L)
+    if table is None or is_affine is not True:
+        raise NotDerivable(f"the interaction is not known to be affine in the mean field: {why}")
+    return _pairwise(game, reward.theta, table, f"interaction read off its program, which is affine{of_theta}")
 
 
 def interaction_table(game: FiniteHorizonGame) -> Float[Array, "T S A n"] | None:
@@ -116,35 +140,29 @@ def interaction_table(game: FiniteHorizonGame) -> Float[Array, "T S A n"] | None
       The table, over states or flattened pairs; None if the program is not proved affine in the mean field, or the
       table would be too large.
     """
-    return _known(_interaction_table(game))
-
-
-@eqx.filter_jit
-def _interaction_table(game: FiniteHorizonGame) -> tuple[Array, Any] | None:
-    reward: Any = game.reward
-    return _affine_table(game, reward.L if type(reward) is PairwiseReward else game.pay_at)
-
-
-def _known(found: tuple[Array, Any] | None) -> Array | None:
-    """Return the table of a function that is known to be affine."""
-    if found is None:
-        return None
-    table, holds = found
-    if _checks.is_traced(holds) or not bool(holds):
+    table, is_affine, _ = _interaction_table(game)
+    if table is None or _checks.is_traced(is_affine) or not bool(is_affine):
         return None
     return None if not _checks.is_traced(table) and bool(jnp.isnan(table).any()) else table
 
 
+@eqx.filter_jit
+def _interaction_table(game: FiniteHorizonGame) -> tuple[Array | None, Any, str]:
+    reward: Any = game.reward
+    return _affine_table(game, reward.L if type(reward) is PairwiseReward else game.pay_at)
+
+
 def _affine_table(
     game: FiniteHorizonGame, function: Callable[[Array, Array], Array]
-) -> tuple[Float[Array, "T S A n"], Any] | None:
-    """Return the table of which a function of time and mean field is the mean, if it is affine, and whether it is.
+) -> tuple[Float[Array, "T S A n"], Any, str] | tuple[None, bool, str]:
+    """Return the table of which a function of time and mean field is the mean, whether it is, and why that is open.
 
-    The table is NaN where the function adds and takes away numbers so large that little but their rounding remains.
+    It is True if the function is affine whatever its numbers are. The table is NaN where the function adds and takes
+    away numbers so large that little but their rounding remains.
     """
-    shape = _seen(game)
+    shape = game.seen_shape
     if (game.horizon + 1) * game.num_states * game.num_actions * int(np.prod(shape)) > _MOST_NUMBERS:
-        return None
+        return None, False, "its table would be too large"
     always = []
 
     def at(t: Array) -> tuple[Array, Array, Array]:
@@ -155,20 +173,14 @@ def _affine_table(
 
     try:
         table, rounding, holds = jax.vmap(at)(jnp.arange(game.horizon + 1, dtype=jnp.int32))
-    except NotAffine:
-        return None
-    if table.ndim != 4:
-        return None
+    except NotAffine as error:
+        return None, False, str(error)
     is_sound = rounding.max() <= MOST_LOST * _largest(table)
-    return jnp.where(is_sound, table, jnp.nan), True if all(always) else holds.all()
+    return jnp.where(is_sound, table, jnp.nan), True if all(always) else holds.all(), "that depends on its numbers"
 
 
 def _largest(table: Array) -> Array:
     return jnp.where(jnp.isfinite(table), jnp.abs(table), 0).max()
-
-
-def _seen(game: FiniteHorizonGame) -> tuple[int, ...]:
-    return (game.num_states,) if game.observes == "states" else (game.num_states, game.num_actions)
 
 
 def _constant(game: FiniteHorizonGame, reward: TableReward) -> Payoffs:
@@ -179,24 +191,6 @@ def _constant(game: FiniteHorizonGame, reward: TableReward) -> Payoffs:
     constants = PairConstants(jnp.zeros((), game.dtype), largest, largest)
     how = "the reward is a table and does not depend on the mean field"
     return Payoffs(OneNodeSlopes(node, zero, zero), Interval(table, table), constants, None, True, how, True)
-
-
-def _read(game: FiniteHorizonGame, function: Callable[[Array, Array], Array]) -> tuple[Interval, Interval]:
-    """Return ranges of the values `[T, S, A]` and slopes `[T, S, A, n]` of a function of time and mean field."""
-    shape = _seen(game)
-    size = int(np.prod(shape))
-    if (game.horizon + 1) * game.num_states * game.num_actions * size > _MOST_NUMBERS:
-        raise NotDerivable(f"its derivatives would be {game.num_states * game.num_actions:,} × {size:,} numbers a time")
-    box = Interval(jnp.zeros(shape, game.dtype), jnp.ones(shape, game.dtype))
-
-    def at(t: Array) -> tuple[Interval, Interval]:
-        found = range_of(lambda seen: jnp.asarray(function(t, seen)).astype(game.dtype), box)
-        return found.value, Interval(*(jnp.moveaxis(end, 0, -1) for end in found.slope))
-
-    value, slope = jax.vmap(at)(jnp.arange(game.horizon + 1, dtype=jnp.int32))
-    if value.low.ndim != 3:
-        raise NotDerivable("it does not return numbers by state and action")
-    return value, slope
 
 
 def _pairwise(game: FiniteHorizonGame, theta: Callable | None, table: Array, how: str) -> Payoffs:
@@ -213,8 +207,7 @@ def _pairwise(game: FiniteHorizonGame, theta: Callable | None, table: Array, how
     # the mean slope of Θ between two arguments lies in its range, and the oscillation is largest at an end of it
     ends = jnp.stack([slope.low.min(axis=0), slope.high.max(axis=0)], axis=1)
     vertices = (ends[:, :1] if straight else ends)[..., None] * table[:, None]
-    constants = _constants_of_pairs(slope, value, table)
-    return Payoffs(DenseSlopes(vertices, None), _over(value), constants, None, straight, _told(how, theta), True)
+    return _pairwise_payoffs(DenseSlopes(vertices, None), table, value, slope, how, straight)
 
 
 def _one_node(game: FiniteHorizonGame, theta: Callable | None, L: Any, how: str) -> Payoffs:
@@ -230,22 +223,35 @@ def _one_node(game: FiniteHorizonGame, theta: Callable | None, L: Any, how: str)
     value, slope, straight = _theta_on_cells(theta, hull(*ends))
     steep = product(point(weight), slope)
     slopes = OneNodeSlopes(jnp.broadcast_to(node, (S, actions)), steep.low.min(axis=0), steep.high.max(axis=0))
+    separable = _separable(game, start, 1 / cells, steep, straight) if own else None
     # L's entries are base and base + weight
-    constants = _constants_of_pairs(slope, value, jnp.stack([base, base + weight]))
-    separable = None
-    if own:
-        separable = _separable(game, start, 1 / cells, steep, straight)
-    return Payoffs(slopes, _over(value), constants, separable, straight, _told(how, theta), True)
+    return _pairwise_payoffs(slopes, jnp.stack([base, base + weight]), value, slope, how, straight, separable)
 
 
 def _separable(game: FiniteHorizonGame, start: Array, width: float, steep: Interval, straight: bool) -> Separable:
     """Return the slopes of F_t,s, and where all available actions have the same one."""
     actions = steep.low.shape[-1]
-    mask = fitted(jnp.broadcast_to(game.available, (game.horizon + 1, *game.available.shape[1:])), actions)
+    mask = availability(game, actions)
     low, high = jnp.where(mask, steep.low, jnp.inf).min(axis=-1), jnp.where(mask, steep.high, -jnp.inf).max(axis=-1)
     # ranges on cells tell functions apart only where they are straight
     alike = (low == high).all(axis=(0, 2)) if straight else jnp.full(mask.shape[0], actions == 1)
     return Separable(start, width, Interval(low, high), alike)
+
+
+def _pairwise_payoffs(
+    slopes: AbstractSlopes,
+    table: Array,
+    value: Interval,
+    slope: Interval,
+    how: str,
+    straight: bool,
+    separable: Separable | None = None,
+) -> Payoffs:
+    """Return what is known of Θ(Σ L μ) from the entries of L and the ranges of Θ and Θ' on cells."""
+    theta, reward = (jnp.maximum(jnp.abs(part.low), jnp.abs(part.high)).max() for part in (slope, value))
+    constants = PairConstants(theta, jnp.abs(table).max(), reward)
+    over_cells = Interval(value.low.min(axis=0), value.high.max(axis=0))
+    return Payoffs(slopes, over_cells, constants, separable, straight, how, True)
 
 
 def _theta_on_cells(theta: Callable | None, x: Interval) -> tuple[Interval, Interval, bool]:
@@ -262,16 +268,3 @@ def _theta_on_cells(theta: Callable | None, x: Interval) -> tuple[Interval, Inte
     times = jnp.arange(x.low.shape[1], dtype=jnp.int32)
     value, slope = jax.vmap(jax.vmap(at), in_axes=(0, 0, None))(x.low, x.high, times)
     return value, slope, all(affine)
-
-
-def _over(cells: Interval) -> Interval:
-    return Interval(cells.low.min(axis=0), cells.high.max(axis=0))
-
-
-def _constants_of_pairs(slope: Interval, value: Interval, table: Array) -> PairConstants:
-    theta, reward = (jnp.maximum(jnp.abs(part.low), jnp.abs(part.high)).max() for part in (slope, value))
-    return PairConstants(theta, jnp.abs(table).max(), reward)
-
-
-def _told(how: str, theta: Callable | None) -> str:
-    return how.format("" if theta is None else ", the slope of Θ read off its program on the range of its argument")

@@ -10,48 +10,10 @@ from jax.core import Tracer
 
 from .._names import did_you_mean
 from .._typing import Array, Int
+from .certificate import WORDS, Certificate
 from .contraction import Chain
 from .lipschitz import Lipschitz
 from .paper_bounds import PaperBound
-
-HOLDS, UNKNOWN, FAILS = 1, 0, -1
-WORDS = {HOLDS: "holds", UNKNOWN: "unknown", FAILS: "fails"}
-
-
-class Certificate(eqx.Module):
-    """One statement about a game and a response, and whether it is proved.
-
-    Attributes:
-      name: by which it is found in a `Report`.
-      statement: what holds or fails.
-      meaning: what `value` is.
-      value: the number behind it, NaN if there is none.
-      threshold: the β below which the statement is proved; infinite: at every β; NaN: at none, or not known. Of
-        `critical_beta` the β that was found, which is not proved to be the first.
-      status: 1 holds, 0 unknown, −1 fails.
-      theorem: why.
-      source: paper and number, or where the proof is.
-      assumed: what the theorem needs.
-      checked: how that was checked, and how the numbers were computed.
-    """
-
-    name: str = eqx.field(static=True)
-    statement: str = eqx.field(static=True)
-    meaning: str = eqx.field(static=True)
-    value: Array
-    threshold: Array
-    status: Int[Array, "*batch"]
-    theorem: str = eqx.field(static=True)
-    source: str = eqx.field(static=True)
-    assumed: str = eqx.field(static=True)
-    checked: str = eqx.field(static=True)
-
-    @property
-    def word(self) -> str:
-        """Return "holds", "fails" or "unknown", of a single, concrete certificate."""
-        if np.ndim(self.status):
-            raise ValueError(f"{self.name} is that of many games: look at `status`, or take one of them.")
-        return WORDS[int(self.status)]
 
 
 class Report(eqx.Module):
@@ -169,7 +131,7 @@ class Report(eqx.Module):
     def explain(self, name: str | None = None) -> str:
         """Return, for one certificate or all, the statement, the theorem, and how it was checked, in words."""
         chosen = self.certificates if name is None else (self[name],)
-        parts = []
+        paragraphs = []
         for line in chosen:
             text = [f"{line.name}: {line.word}. {line.statement}"]
             text += [f"Theorem: {line.theorem} [{line.source}]", f"Assumed: {line.assumed}", f"Checked: {line.checked}"]
@@ -177,8 +139,8 @@ class Report(eqx.Module):
                 textwrap.fill(row, 110, initial_indent="  " * (i > 0), subsequent_indent="    ")
                 for i, row in enumerate(text)
             ]
-            parts.append("\n".join(indented))
-        return "\n".join(parts)
+            paragraphs.append("\n".join(indented))
+        return "\n".join(paragraphs)
 
 
 def _is_inf(number: Any) -> bool:

@@ -45,9 +45,9 @@ class AbstractSlopes(eqx.Module):
         """Return sup |(R_t(x,μ)−R_t(x,μ')) − (R_t(y,μ)−R_t(y,μ'))| / d_TV(μ,μ') for all x and y at one time."""
 
     def spans(self, available: Bool[Array, "T S A"]) -> Float[Array, " T"]:
-        """Return κ_t, the largest contrast between available pairs."""
+        """Return κ_t, the largest contrast between available pairs; the mask has as many actions as `shape`."""
         times, states, actions = self.shape
-        mask = fitted(available, actions).reshape(times, states * actions)
+        mask = available.reshape(times, states * actions)
         if times * self.work > MOST_CONTRASTS:
             return _two_largest(jnp.where(mask, self.constants().reshape(mask.shape), 0))
 
@@ -56,11 +56,6 @@ class AbstractSlopes(eqx.Module):
             return jnp.where(both, self.contrasts(t), 0).max()  # NaN, of slopes without a bound, stays
 
         return jax.lax.map(largest, jnp.arange(times))
-
-
-def fitted(available: Array, actions: int) -> Array:
-    """Return the mask with as many actions as payoffs tell apart."""
-    return available.any(axis=2, keepdims=True) if actions == 1 else available
 
 
 def _two_largest(constants: Array) -> Array:

@@ -7,17 +7,20 @@ Two equilibria with joint laws η, η' of states and actions satisfy
 so a right-hand side ≤ 0 makes them equal at every β, and one ≤ Σ_t γ^t m_t |η_t − η'_t|_1² does so below some β.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from .._typing import Array, Bool, Float
 from ..model import FiniteHorizonGame
-from .contraction import at_most, counted, discounted_tails
-from .payoffs import Payoffs, Separable
+from .certificate import DOCS, HOLDS, Certificate, Theorem
+from .contraction import discounted_tails, largest_threshold, linear_bound
+from .paths import availability, counted
+from .payoffs import Separable
+from .premises import Premises
 from .sampling import sample_laws, seen_of
 from .slopes import DenseSlopes
 
@@ -30,88 +33,137 @@ _NEAREST = 1e-4
 _MOST_SAMPLED = 2**22
 """Numbers that are drawn in the search for violations."""
 
+_MONOTONE = Theorem(
+    "monotone",
+    "Rewards are monotone: Σ_t ⟨η_t−η'_t, R_t(μ_t)−R_t(μ'_t)⟩ <= 0 for all laws; crowds repel.",
+    "bound on that sum per Σ_t |η_t−η'_t|_1², its largest m_t",
+    "then there is one regularised equilibrium at every β",
+    f"{DOCS}; Lasry and Lions (2007), Japanese Journal of Mathematics 2",
+    "an EntropyRegularized response and a kernel that does not depend on the mean field, for the uniqueness",
+)
+_HYPOMONOTONE = Theorem(
+    "hypomonotone",
+    "There is one equilibrium, as rewards are hypomonotone: not too far from monotone for β.",
+    "β times the largest M_τ = Σ_t γ^(t−τ) m_t, below 1 for uniqueness",
+    "two equilibria satisfy Σ_t γ^t k_t <= β Σ_t γ^t m_t |η_t−η'_t|_1² and, by Pinsker, |η_t−η'_t|_1² <= Σ_τ k_τ",
+    DOCS,
+    "an EntropyRegularized response, a kernel that does not depend on the mean field",
+)
+_POTENTIAL = Theorem(
+    "potential",
+    "Rewards are the gradient of a function of the population; equilibria are its regularised critical points.",
+    "largest asymmetry of the derivative of rewards on vectors that sum to 0",
+    "a derivative that is symmetric everywhere on a convex set is that of a gradient",
+    "Poincaré's lemma",
+    "for the statement on equilibria a kernel that does not depend on the mean field, and no discount",
+)
+_UNIQUE = Theorem(
+    "unique",
+    "There is exactly one equilibrium at this β.",
+    "the β below which that is proved",
+    "a contraction has one fixed point; monotone and hypomonotone rewards allow one equilibrium",
+    DOCS,
+    "what the line that holds assumes; equilibria exist by Brouwer's theorem",
+)
 
-class Monotone(NamedTuple):
+
+def monotone(premises: Premises, key: Array) -> tuple[Certificate, Certificate]:
+    """Certify that rewards are monotone, and that there is one equilibrium as they are not too far from it.
+
+    Violations of monotonicity are looked for, too, in pairs of random flows that are drawn with `key`.
+    """
+    found, why = _curvature(premises), premises.why_not()
+    if why:
+        hypomonotone = _HYPOMONOTONE.unknown(why, premises.beta)
+    else:
+        hypomonotone = linear_bound(premises, _HYPOMONOTONE, _per_beta(premises, found), premises.how)
+    violation = jnp.maximum(_sampled_violation(premises.game, key), found.reached)
+    violated, most = violation > 0, found.bound.max()
+    holds = (found.bound <= found.rounding).all() & premises.proved & ~violated
+    how = f"by {found.how}; violations were looked for in pairs of random flows"
+    if not premises.proved:
+        how = f"only sampled, so at most no violation was found ({premises.how})"
+    value = jnp.where(violated, jnp.fmax(violation, most), most)
+    # what rounding may hide of monotone rewards bounds their β, as for hypomonotone ones
+    threshold = jnp.where(holds, hypomonotone.threshold, jnp.nan)
+    return _MONOTONE.certificate(value, how, holds=holds, fails=violated, threshold=threshold), hypomonotone
+
+
+class _Curvature(NamedTuple):
     """What is known of the sum ⟨η−η', R_t(μ)−R_t(μ')⟩ at each time.
 
     Attributes:
-      curvature: m_t with ⟨η−η', R_t(μ)−R_t(μ')⟩ ≤ m_t |η−η'|_1², `[T]`; 0 where rewards are monotone, or what rounding
+      bound: m_t with ⟨η−η', R_t(μ)−R_t(μ')⟩ ≤ m_t |η−η'|_1², `[T]`; 0 where rewards are monotone, or what rounding
         may hide of that.
+      rounding: how large m_t may be where rewards are monotone.
       by_states: whether |μ−μ'|_1² may stand for |η−η'|_1² at a time, `[T]`.
-      proved: whether rewards are proved monotone at all times, but for rounding.
-      violation: a value of the sum per |η−η'|_1² that is reached, the largest found; > 0: they are not monotone.
+      reached: a value of the sum per |η−η'|_1² that is reached; > 0: rewards are not monotone.
       how: what was done, as the end of a sentence.
     """
 
-    curvature: Float[Array, " T"]
+    bound: Float[Array, " T"]
+    rounding: Float[Array, " T"]
     by_states: Bool[Array, " T"]
-    proved: Bool[Array, ""]
-    violation: Array
+    reached: Array
     how: str
 
 
-def monotone(
-    game: FiniteHorizonGame, payoffs: Payoffs | None, spans: Float[Array, " T"] | None, key: Array
-) -> Monotone:
-    """Bound the curvature of the rewards from above, and look for violations of monotonicity.
+def _curvature(premises: Premises) -> _Curvature:
+    """Bound the curvature of the rewards from above.
 
     Always m_t ≤ κ_t/4, since ⟨η−η', ΔR⟩ ≤ (|η−η'|_1/2) span ΔR. Rewards F(μ_t(s)) of the crowd at one's own state: m =
     a/2 + b/4 whenever F'(x) ≤ a + b x on [0,1], as Σ z² ≤ |z|_1²/2 for z = μ−μ' and Σ z² (μ+μ')/2 ≤ max z². Others:
     half of the largest eigenvalue of the symmetric part of the derivative on vectors that sum to 0 and the largest row
     sum of what it may be off, as |z|_2² ≤ |z|_1²/2 for them.
     """
-    mask = jnp.broadcast_to(game.available, (game.horizon + 1, *game.available.shape[1:]))
-    violation, by_states = _sampled_violation(game, key), jnp.zeros(mask.shape[0], bool)
+    game, payoffs, spans = premises.game, premises.payoffs, premises.spans
+    nowhere, nothing = jnp.zeros(game.horizon + 1, bool), jnp.zeros(game.horizon + 1, game.dtype)
+    never = jnp.asarray(-jnp.inf, game.dtype)
     if payoffs is None or spans is None:
-        return Monotone(
-            jnp.full(mask.shape[0], jnp.nan), by_states, jnp.array(False), violation, "pairs of random flows"
-        )
-    curvature = general = spans / 4
-    rounding = jnp.zeros_like(spans)  # what computed eigenvalues may be off, on the scale of their own time
-    how = "the spans of rewards, which tell nothing of signs"
+        return _Curvature(jnp.full_like(nothing, jnp.nan), nothing, nowhere, never, "nothing")
     if payoffs.separable is not None:
+        alike = payoffs.separable.alike  # then the spans, too, bound the sum by |μ−μ'|_1²
         own, worst = _of_own_state(payoffs.separable)
-        own = counted(game, jnp.where(payoffs.separable.alike, own, jnp.inf))
-        by_states = payoffs.separable.alike  # then the spans, too, bound the sum by |μ−μ'|_1²
-        curvature = jnp.minimum(own, general)
-        violation = jnp.maximum(violation, counted(game, jnp.where(payoffs.separable.alike, worst, -jnp.inf)).max())
+        bound = jnp.minimum(counted(game, jnp.where(alike, own, jnp.inf)), spans / 4)
+        reached = counted(game, jnp.where(alike, worst, -jnp.inf)).max()
         how = "the slope of the reward in the crowd at one's own state, on every part of [0, 1]"
-    elif isinstance(payoffs.slopes, DenseSlopes) and _size(game, payoffs) <= _MOST_UNKNOWNS:
-        largest, off, by_states = _eigenvalues(game, payoffs.slopes, mask)
-        rounding = _rounding(game) * spans
-        bound = counted(game, jnp.maximum(largest + off + rounding, 0) / 2)
-        bound = jnp.where(jnp.isnan(bound), jnp.inf, bound)
-        curvature = jnp.minimum(bound, general)
-        if payoffs.affine:
-            violation = jnp.maximum(violation, counted(game, largest - rounding).max() / _size(game, payoffs))
-        how = "eigenvalues of the symmetric part of the derivative on vectors that sum to 0"
-    return Monotone(curvature, by_states, (curvature <= rounding).all(), violation, how)
+        return _Curvature(bound, nothing, alike, reached, how)
+    if not isinstance(payoffs.slopes, DenseSlopes) or _size(premises) > _MOST_UNKNOWNS:
+        return _Curvature(spans / 4, nothing, nowhere, never, "the spans of rewards, which tell nothing of signs")
+    largest, off, by_states = _eigenvalues(game, payoffs.slopes)
+    rounding = _rounding(game) * spans  # of computed eigenvalues, on the scale of their own time
+    bound = counted(game, jnp.maximum(largest + off + rounding, 0) / 2)
+    bound = jnp.minimum(jnp.where(jnp.isnan(bound), jnp.inf, bound), spans / 4)
+    reached = counted(game, largest - rounding).max() / _size(premises) if payoffs.affine else never
+    how = "eigenvalues of the symmetric part of the derivative on vectors that sum to 0"
+    return _Curvature(bound, rounding, by_states, reached, how)
 
 
-def uniqueness_threshold(game: FiniteHorizonGame, found: Monotone, mixing: Float[Array, " H"]) -> Array:
-    """Return the β below which there is one equilibrium: 1 / max_τ M_τ, infinite for monotone rewards.
+def _per_beta(premises: Premises, found: _Curvature) -> Array:
+    """Return max_τ M_τ, so that there is one equilibrium below its inverse; 0 for monotone rewards, NaN: unbounded.
 
     By Pinsker's inequality on laws of paths, |η_t−η'_t|_1² ≤ Σ_{τ≤t} k_τ and |μ_t−μ'_t|_1² ≤ α² Σ_{τ<t} k_τ, so the
     right-hand side is at most Σ_τ γ^τ k_τ M_τ with M_τ = Σ_{t≥τ} γ^(t−τ) m_t, or the sum over t > τ where laws of
     states stand for joint ones.
     """
-    of_states = jnp.where(found.by_states, found.curvature, 0)
-    joint = discounted_tails(jnp.where(found.by_states, 0, found.curvature), game.discount)
-    later = discounted_tails(of_states * mixing.max() ** 2, game.discount)
-    later = game.discount * jnp.append(later[1:], jnp.zeros_like(later[:1]))
-    return at_most(1, (joint + later).max())
+    discount = premises.game.discount
+    of_states = jnp.where(found.by_states, found.bound, 0)
+    joint = discounted_tails(jnp.where(found.by_states, 0, found.bound), discount)
+    later = discounted_tails(of_states * premises.mixing.max() ** 2, discount)
+    later = discount * jnp.append(later[1:], jnp.zeros_like(later[:1]))
+    largest = (joint + later).max()
+    return jnp.where(jnp.isfinite(largest), largest, jnp.nan)
 
 
 def _rounding(game: FiniteHorizonGame) -> float:
     return 64 * float(jnp.finfo(game.dtype).eps) * game.num_states * game.num_actions
 
 
-def _size(game: FiniteHorizonGame, payoffs: Payoffs) -> int:
-    return payoffs.slopes.shape[1] * payoffs.slopes.shape[2] if game.observes == "states" else _pairs(game)
-
-
-def _pairs(game: FiniteHorizonGame) -> int:
-    return game.num_states * game.num_actions
+def _size(premises: Premises) -> int:
+    """Return how many numbers per time a law has as far as payoffs tell actions apart."""
+    game, payoffs = premises.game, premises.payoffs
+    tell_apart = game.observes != "states" or payoffs is None or payoffs.slopes.shape[2] > 1
+    return game.num_states * (game.num_actions if tell_apart else 1)
 
 
 def _of_own_state(separable: Separable) -> tuple[Float[Array, " T"], Float[Array, " T"]]:
@@ -148,9 +200,7 @@ def _rising(separable: Separable) -> Float[Array, " T"]:
     return jax.lax.top_k(per_state, 2)[0].sum(axis=1) / 4
 
 
-def _eigenvalues(
-    game: FiniteHorizonGame, slopes: DenseSlopes, mask: Bool[Array, "T S A"]
-) -> tuple[Array, Array, Array]:
+def _eigenvalues(game: FiniteHorizonGame, slopes: DenseSlopes) -> tuple[Array, Array, Array]:
     """Return per time the largest eigenvalue, what it may be off, and whether states alone matter."""
     centre, off = slopes.centre, slopes.spread
     joint, actions = game.observes != "states", centre.shape[2]
@@ -161,7 +211,7 @@ def _eigenvalues(
         if joint:
             table = jnp.broadcast_to(table, (num_states, game.num_actions, table.shape[-1]))
             radius = jnp.broadcast_to(radius, table.shape)
-            size = _pairs(game)
+            size = num_states * game.num_actions
             found = _largest(table.reshape(size, size), radius.reshape(size, size), available.reshape(size))
             return *found, jnp.array(False)
         rows = jnp.where(available[..., None], table, -jnp.inf).max(axis=1)
@@ -177,8 +227,7 @@ def _eigenvalues(
         of_pairs = _largest(spread_out, spread_off, available.reshape(size))
         return jnp.where(alike, of_states[0], of_pairs[0]), jnp.where(alike, of_states[1], of_pairs[1]), alike
 
-    fitted = mask.any(axis=2, keepdims=True) if actions == 1 and not joint else mask
-    return jax.lax.map(at, (centre, off, fitted))
+    return jax.lax.map(at, (centre, off, availability(game, None if joint else actions)))
 
 
 def _largest(matrix: Array, radius: Array, available: Array) -> tuple[Array, Array]:
@@ -216,70 +265,70 @@ def _sampled_violation(game: FiniteHorizonGame, key: Array) -> Array:
     return jax.vmap(value)(sample_laws(game, key, int(np.clip(_MOST_SAMPLED // size, 8, 512)))).max()
 
 
-class Potential(eqx.Module):
-    """Whether rewards are the gradient of a function of the population.
+def potential(premises: Premises, key: Array) -> Certificate:
+    """Certify that R_t(·,μ) = ∇F_t(μ) on laws: that its derivative D is symmetric on vectors that sum to 0.
 
-    Attributes:
-      asymmetry: the largest |D − Dᵀ| on vectors that sum to 0, D the derivative of rewards as a function of η.
-      proved: whether it is 0 at all mean fields.
-      refuted: whether it is more than rounding at some.
-      how: what was done, as the end of a sentence.
+    It is refuted if D is not, by more than rounding, at some of the mean fields that are tried, drawn with `key`.
     """
-
-    asymmetry: Array
-    proved: Bool[Array, ""]
-    refuted: Bool[Array, ""]
-    how: str = eqx.field(static=True)
-
-
-def potential(game: FiniteHorizonGame, payoffs: Payoffs | None, key: Array, steps: str = "") -> Potential:
-    """Test whether R_t(·,μ) = ∇F_t(μ) on laws: whether its derivative is symmetric on vectors that sum to 0.
-
-    `steps` says why automatic derivatives say nothing.
-    """
-    mask = jnp.broadcast_to(game.available, (game.horizon + 1, *game.available.shape[1:]))
+    game, payoffs = premises.smooth, premises.payoffs
+    size, times = game.num_states * game.num_actions, jnp.arange(game.horizon + 1, dtype=jnp.int32)
     if payoffs is not None and payoffs.separable is not None:
-        alike = (payoffs.separable.alike | (jnp.arange(game.horizon + 1) == 0)).all()
-        how = "the form of the rewards: each state's has its own antiderivative where all actions earn the same"
-        return Potential(jnp.where(alike, 0, jnp.nan), alike, jnp.array(False), how)
-    size = _pairs(game)
-    if steps or size * size * (game.horizon + 1) > 2**24:
-        why = f"nothing, as {steps or 'the game is too large'}"
-        return Potential(jnp.array(jnp.nan, game.dtype), jnp.array(False), jnp.array(False), why)
-    joint = game.observes != "states"
-    times = jnp.arange(game.horizon + 1, dtype=jnp.int32)
+        alike = (payoffs.separable.alike | (times == 0)).all()
+        how = "by the form of the rewards: each state's has its own antiderivative where all actions earn the same"
+        return _POTENTIAL.certificate(jnp.where(alike, 0, jnp.asarray(jnp.nan, game.dtype)), how, holds=alike)
+    if premises.no_derivative or size * size * (game.horizon + 1) > 2**24:
+        return _POTENTIAL.unknown(premises.no_derivative or "the game is too large", premises.beta)
     affine = payoffs is not None and payoffs.affine
     if affine:
-        points = seen_of(game, jnp.zeros((1, *mask.shape), game.dtype))
-        how = "the derivative, which is the same at all mean fields"
+        laws = jnp.zeros((1, game.horizon + 1, *game.available.shape[1:]), game.dtype)
+        how = "by the derivative, which is the same at all mean fields"
     else:
-        points = seen_of(game, sample_laws(game, key, 8)[:, 0])
-        how = "the derivative at 8 random mean fields"
+        laws = sample_laws(game, key, 8)[:, 0]
+        how = f"by the derivative at 8 random mean fields; {premises.how}"
+    weights = availability(game).reshape(len(times), size).astype(game.dtype)
 
-    def asymmetry(t: Array, seen: Array, available: Array) -> tuple[Array, Array, Array]:
+    def asymmetry(t: Array, seen: Array, weight: Array) -> tuple[Array, Array, Array]:
         derivative = jax.jacfwd(lambda m: game.reward_at(t, m))(seen)
-        if not joint:
+        if game.observes == "states":
             derivative = jnp.broadcast_to(derivative[:, :, :, None], (*derivative.shape, game.num_actions))
-        weight = available.reshape(size).astype(game.dtype)
         project = jnp.diag(weight) - weight[:, None] * weight[None, :] / weight.sum()
         both = project @ jnp.where(weight[:, None] > 0, derivative.reshape(size, size), 0) @ project
-        return jnp.abs(both - both.T).max(), jnp.abs(both).max(), off(t, seen, available) if affine else jnp.zeros(())
+        missed = _missed(game, t, seen) if affine else jnp.zeros(())
+        return jnp.abs(both - both.T).max(), jnp.abs(both).max(), missed
 
-    def off(t: Array, seen: Array, available: Array) -> Array:
-        """Return by how much the derivative misses an affine reward where all are at one place.
-
-        A derivative of the user's own, or one that is stopped, says nothing of the rewards.
-        """
-        points = jnp.eye(seen.size, dtype=game.dtype).reshape(-1, *seen.shape)
-        slopes = jax.vmap(lambda m: jax.jvp(lambda x: game.reward_at(t, x), (seen,), (m,))[1])(points)
-        values = jax.vmap(lambda m: game.reward_at(t, m))(points)
-        missed = values - values[0] - (slopes - slopes[0])
-        scale = _rounding(game) * (jnp.abs(values).max(axis=0) + jnp.abs(slopes).max(axis=0))
-        kept = available[None] & (available.reshape(-1, 1, 1) if joint else True)
-        return jnp.where(kept, jnp.abs(missed) - scale, -jnp.inf).max()
-
-    found = jax.lax.map(lambda point: jax.vmap(asymmetry)(times, point, mask), points)
+    found = jax.lax.map(lambda seen: jax.vmap(asymmetry)(times, seen, weights), seen_of(game, laws))
     worst, largest, missed = (jax.vmap(lambda row: counted(game, row))(part) for part in found)
     symmetric = (worst <= _rounding(game) * largest).all()  # on the scale of each time
-    told = (missed <= 0).all()
-    return Potential(worst.max(), affine & symmetric & told, ~symmetric & told, how)
+    is_derivative = (missed <= 0).all()
+    holds, fails = affine & symmetric & is_derivative, ~symmetric & is_derivative
+    return _POTENTIAL.certificate(worst.max(), how, holds=holds, fails=fails)
+
+
+def _missed(game: FiniteHorizonGame, t: Array, seen: Array) -> Array:
+    """Return by how much the derivative misses an affine reward where all are at one place.
+
+    A derivative of the user's own, or one that is stopped, says nothing of the rewards.
+    """
+    points = jnp.eye(seen.size, dtype=game.dtype).reshape(-1, *seen.shape)
+    slopes = jax.vmap(lambda m: jax.jvp(lambda x: game.reward_at(t, x), (seen,), (m,))[1])(points)
+    values = jax.vmap(lambda m: game.reward_at(t, m))(points)
+    missed = values - values[0] - (slopes - slopes[0])
+    scale = _rounding(game) * (jnp.abs(values).max(axis=0) + jnp.abs(slopes).max(axis=0))
+    available = game.available_at(t)
+    kept = available[None] & (available.reshape(-1, 1, 1) if game.observes != "states" else True)
+    return jnp.where(kept, jnp.abs(missed) - scale, -jnp.inf).max()
+
+
+def unique(premises: Premises, lines: Sequence[Certificate]) -> Certificate:
+    """Certify that there is one equilibrium, as follows from the lines contraction, monotone and hypomonotone."""
+    largest = largest_threshold(lines)
+    # monotone rewards are a property of the game, which implies uniqueness where its threshold says so
+    proved = [(line.status == HOLDS) & (premises.beta < line.threshold) for line in lines]
+    value = None if premises.payoffs is None else premises.payoffs.value
+    if value is not None:  # the others need bounded rewards anyway
+        is_bounded = jnp.isfinite(value.low).all() & jnp.isfinite(value.high).all()
+        proved = [one & (is_bounded | (line.name != "monotone")) for one, line in zip(proved, lines, strict=True)]
+    how = ", ".join(line.name for line in lines)
+    how = f"from the lines {how}; monotone rewards count where they are bounded, so that an equilibrium exists"
+    how = f"{how}; {premises.how}"
+    return _UNIQUE.certificate(largest, how, holds=jnp.stack(proved).any(axis=0), threshold=largest)

@@ -14,7 +14,7 @@ import numpy as np
 from jax.core import Tracer
 
 from .._typing import Array
-from .equations import CALLS, bind, called
+from .equations import CALLS, bind, called, evaluate
 
 _MOST_STEPS = 64
 """Steps of a `scan` that are followed one by one."""
@@ -82,18 +82,14 @@ def _lifted(walk: _Walk, value: Any) -> Affine:
 
 
 def _follow(walk: _Walk, jaxpr: Any, consts: Sequence[Any], arguments: Sequence[Any]) -> list[Any]:
-    known: dict[Any, Any] = dict(zip((*jaxpr.constvars, *jaxpr.invars), (*consts, *arguments), strict=True))
-
-    def read(atom: Any) -> Any:
-        return atom.val if hasattr(atom, "val") else known[atom]
-
-    for equation in jaxpr.eqns:
-        outputs = _apply(walk, equation, [read(atom) for atom in equation.invars])
+    def apply(equation: Any, inputs: list[Any]) -> list[Any]:
+        outputs = _apply(walk, equation, inputs)
         for output in outputs:
             if isinstance(output, Affine) and not _as_fine(output.values.dtype, walk.eps):
                 raise NotAffine(f"`{equation.primitive.name}` rounds to {output.values.dtype}")
-        known.update(zip(equation.outvars, outputs, strict=True))
-    return [read(atom) for atom in jaxpr.outvars]
+        return outputs
+
+    return evaluate(jaxpr, consts, arguments, apply)
 
 
 def _as_fine(dtype: Any, eps: float) -> bool:

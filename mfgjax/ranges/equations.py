@@ -1,6 +1,6 @@
-"""What functions that read a program (a jaxpr) ask of one equation of it."""
+"""How a program (a jaxpr) is evaluated, equation by equation, on numbers or on what stands in for them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 CALLS = ("jit", "pjit", "closed_call", "core_call", "custom_jvp_call", "custom_vjp_call", "checkpoint", "remat2")
@@ -17,3 +17,18 @@ def bind(equation: Any, inputs: Sequence[Any]) -> list[Any]:
     """Return what the primitive of an equation makes of arrays."""
     result = equation.primitive.bind(*inputs, **equation.params)
     return list(result) if equation.primitive.multiple_results else [result]
+
+
+def evaluate(
+    program: Any, consts: Sequence[Any], arguments: Sequence[Any], apply: Callable[[Any, list[Any]], list[Any]]
+) -> list[Any]:
+    """Return what a jaxpr makes of its arguments, where `apply` says what an equation makes of its inputs."""
+    known = dict(zip((*program.constvars, *program.invars), (*consts, *arguments), strict=True))
+
+    def read(atom: Any) -> Any:
+        return atom.val if hasattr(atom, "val") else known[atom]
+
+    for equation in program.eqns:
+        outputs = apply(equation, [read(atom) for atom in equation.invars])
+        known.update(zip(equation.outvars, outputs, strict=True))
+    return [read(atom) for atom in program.outvars]

@@ -14,7 +14,7 @@ import numpy as np
 from .._typing import Array
 from .dependence import depends
 from .entrywise import ENTRYWISE
-from .equations import CALLS, bind, called
+from .equations import CALLS, bind, called, evaluate
 from .intervals import Interval, point
 from .ranges import MOST_LOST, NotDerivable, Range, constant, sure
 from .structural import STRUCTURAL
@@ -85,20 +85,12 @@ def ignores(function: Callable[[Array], Array], box: Interval) -> bool:
 def _evaluate(
     jaxpr: Any, consts: Sequence[Any], arguments: Sequence[Any], rules: dict[str, Callable], rounding: list[Array]
 ) -> list[Any]:
-    known: dict[Any, Any] = {}
-
-    def read(atom: Any) -> Any:
-        return atom.val if hasattr(atom, "val") else known[atom]
-
-    known.update(zip(jaxpr.constvars, consts, strict=True))
-    known.update(zip(jaxpr.invars, arguments, strict=True))
-    for equation in jaxpr.eqns:
-        inputs = [read(atom) for atom in equation.invars]
-        outputs = _apply(equation, inputs, rules, rounding)
+    def apply(equation: Any, inputs: list[Any]) -> list[Any]:
         if equation.primitive.name in _SUMS:
-            rounding += [_rounding_of(x) for x in inputs if isinstance(x, Range)]
-        known.update(zip(equation.outvars, outputs, strict=True))
-    return [read(atom) for atom in jaxpr.outvars]
+            rounding.extend(_rounding_of(x) for x in inputs if isinstance(x, Range))
+        return _apply(equation, inputs, rules, rounding)
+
+    return evaluate(jaxpr, consts, arguments, apply)
 
 
 def _apply(equation: Any, inputs: list[Any], rules: dict[str, Callable], rounding: list[Array]) -> list[Any]:

@@ -1,0 +1,83 @@
+"""One line of a report: a theorem applied to one game and one response."""
+
+from typing import NamedTuple
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+
+from .._typing import Array, Int
+
+GUAN = "Guan et al. (2021), arXiv:2110.07469"
+DOCS = "docs/mathematics.md"
+"""Sources that several theorems name."""
+
+HOLDS, UNKNOWN, FAILS = 1, 0, -1
+WORDS = {HOLDS: "holds", UNKNOWN: "unknown", FAILS: "fails"}
+
+
+class Certificate(eqx.Module):
+    """One statement about a game and a response, and whether it is proved.
+
+    Attributes:
+      name: by which it is found in a `Report`.
+      statement: what holds or fails.
+      meaning: what `value` is.
+      value: the number behind it, NaN if there is none.
+      threshold: the β below which the statement is proved; infinite: at every β; NaN: at none, or not known. Of
+        `critical_beta` the β that was found, which is not proved to be the first.
+      status: 1 holds, 0 unknown, −1 fails.
+      theorem: why.
+      source: paper and number, or where the proof is.
+      assumed: what the theorem needs.
+      checked: how that was checked, and how the numbers were computed.
+    """
+
+    name: str = eqx.field(static=True)
+    statement: str = eqx.field(static=True)
+    meaning: str = eqx.field(static=True)
+    value: Array
+    threshold: Array
+    status: Int[Array, "*batch"]
+    theorem: str = eqx.field(static=True)
+    source: str = eqx.field(static=True)
+    assumed: str = eqx.field(static=True)
+    checked: str = eqx.field(static=True)
+
+    @property
+    def word(self) -> str:
+        """Return "holds", "fails" or "unknown", of a single, concrete certificate."""
+        if np.ndim(self.status):
+            raise ValueError(f"{self.name} is that of many games: look at `status`, or take one of them.")
+        return WORDS[int(self.status)]
+
+
+class Theorem(NamedTuple):
+    """The words of a certificate, which are the same for all games: see its attributes."""
+
+    name: str
+    statement: str
+    meaning: str
+    theorem: str
+    source: str
+    assumed: str
+
+    def certificate(
+        self,
+        value: Array,
+        checked: str,
+        *,
+        holds: Array,
+        fails: Array | bool = False,
+        threshold: Array | float = np.nan,
+    ) -> Certificate:
+        """Return what the theorem says of one game; where it both holds and fails, by rounding, it holds."""
+        status = jnp.where(holds, HOLDS, jnp.where(fails, FAILS, UNKNOWN)).astype(jnp.int8)
+        threshold = jnp.asarray(threshold, value.dtype)
+        name, statement, meaning, theorem, source, assumed = self
+        return Certificate(name, statement, meaning, value, threshold, status, theorem, source, assumed, checked)
+
+    def unknown(self, why: str, beta: Array) -> Certificate:
+        """Return the certificate of a theorem that does not apply, with numbers of the form of β."""
+        nothing = jnp.full_like(beta, jnp.nan)
+        return self.certificate(nothing, f"does not apply: {why}", holds=nothing > 0)

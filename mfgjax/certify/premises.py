@@ -1,0 +1,138 @@
+"""What is known of a game and a response, from which theorems conclude, and why no more is known."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+
+from .._typing import Array, Float
+from ..model import FiniteHorizonGame
+from ..ranges.ranges import NotDerivable
+from ..responses import AbstractResponse, AbstractTempered
+from .derivatives import differentiable
+from .lipschitz import derive_kernel_constants
+from .paths import availability, counted, is_decoupled, mixing
+from .payoffs import Payoffs, derive_payoffs, largest_constants
+from .slopes import BoundedSlopes
+
+
+class Premises(NamedTuple):
+    """What is known of a game and a response, for every mean field.
+
+    Attributes:
+      game: the physics.
+      response: how agents act.
+      beta: its inverse temperature, NaN if it has none.
+      decoupled: whether the kernel does not depend on the mean field.
+      mixing: Dobrushin's coefficient of each move; 1 where it was not computed.
+      payoffs: bounds on the rewards; None: unknown.
+      constants: K_t, the largest Lipschitz constant of the rewards of a pair, `[T]`; None: unknown.
+      spans: κ_t, the largest contrast between the rewards of two pairs; 0 where it cannot matter; None: unknown.
+      kernel: Lipschitz constant of each move in the mean field; None: unknown.
+      reasons: why bounds on rewards or kernel are unknown.
+      smooth: the game without the rules that programs bring for their derivatives.
+      no_derivative: why derivatives of rewards and kernel say nothing of them; empty if they do.
+    """
+
+    game: FiniteHorizonGame
+    response: AbstractResponse
+    beta: Array
+    decoupled: bool
+    mixing: Float[Array, " H"]
+    payoffs: Payoffs | None
+    constants: Float[Array, " T"] | None
+    spans: Float[Array, " T"] | None
+    kernel: Float[Array, " H"] | None
+    reasons: tuple[str, ...]
+    smooth: FiniteHorizonGame
+    no_derivative: str
+
+    @property
+    def tempered(self) -> AbstractTempered | None:
+        """The response if it is a smooth one with a temperature, else None."""
+        return self.response if isinstance(self.response, AbstractTempered) else None
+
+    @property
+    def proved(self) -> bool:
+        """Whether what is known of the rewards was proved, and not only sampled."""
+        return self.payoffs is not None and self.payoffs.proved
+
+    @property
+    def below_one(self) -> float:
+        """What a computed factor must be below, so that the true one is below 1; none is if constants were sampled."""
+        num_terms = (self.game.horizon + 1) * (self.game.num_states + self.game.num_actions)
+        return 1 - (64 + num_terms) * float(jnp.finfo(self.game.dtype).eps) if self.proved else -jnp.inf
+
+    @property
+    def how(self) -> str:
+        """How the constants were found, and why not all of them were."""
+        known = () if self.payoffs is None else (f"constants: {self.payoffs.how}",)
+        return "; ".join((*known, *self.reasons))
+
+    def why_not(self, *, coupled: bool = False) -> str:
+        """Say all that keeps theorems on contraction from applying; empty if nothing does.
+
+        Args:
+          coupled: whether the theorem is for all softmax responses, and for kernels that depend on the mean field, too:
+            there it needs Lipschitz constants of the kernel and the range of the rewards.
+        """
+        why = [] if self.tempered is not None else ["the response jumps, so Γ is not continuous"]
+        if self.tempered is not None and not self.response.maximises and not coupled:
+            why.append("the response does not maximise a KL-regularised criterion")
+        if not self.decoupled and not coupled:
+            why.append("the kernel depends on the mean field")
+        if not self.decoupled and coupled and self.payoffs is not None and self.payoffs.value is None:
+            why.append("the range of the rewards is not known, and the kernel depends on the mean field")
+        unknown = self.payoffs is None or (coupled and self.kernel is None)
+        return "; ".join((*why, *self.reasons) if why or unknown else ())
+
+
+def premises_of(
+    game: FiniteHorizonGame, response: AbstractResponse, constants: tuple[Array, Array, str] | None
+) -> Premises:
+    """Read the game's rewards and kernel, or take Lipschitz constants `(reward [T], kernel [H], origin)` for them."""
+    beta, decoupled = jnp.asarray(jnp.nan, game.dtype), is_decoupled(game)
+    payoffs, reasons = _derived("reward", derive_payoffs, game)
+    if constants is not None:
+        reward, kernel, origin = constants
+        value = None if payoffs is None else payoffs.value
+        reasons = () if decoupled else reasons  # only the chain of a coupled kernel needs more
+        bounds = BoundedSlopes(jnp.broadcast_to(reward[:, None, None], (len(reward), *game.available.shape[1:])))
+        how = f"Lipschitz constants that were {origin}"
+        payoffs = Payoffs(bounds, value, None, None, False, how, origin != "sampled")
+    elif decoupled:
+        kernel = jnp.zeros(game.horizon, game.dtype)
+    else:
+        kernel, more = _derived("kernel", derive_kernel_constants, game)
+        reasons = (*reasons, *more)
+    if isinstance(response, AbstractTempered):
+        beta = response.beta.astype(game.dtype)
+        if not response.is_softmax:  # what the rewards are like then says nothing of its equilibria
+            payoffs, kernel = None, None
+            reasons = (f"no theorem is known of `{type(response).__name__}` responses", *reasons)
+    largest = spans = None
+    if payoffs is not None:
+        largest = largest_constants(game, payoffs)
+        spans = counted(game, payoffs.slopes.spans(availability(game, payoffs.slopes.shape[2])))
+    smooth, no_derivative = differentiable(game)
+    return Premises(
+        game,
+        response,
+        beta,
+        decoupled,
+        mixing(game) if decoupled else jnp.ones(game.horizon, game.dtype),
+        payoffs,
+        largest,
+        spans,
+        kernel,
+        reasons,
+        smooth,
+        no_derivative,
+    )
+
+
+def _derived(name: str, derive: Callable[[FiniteHorizonGame], Any], game: FiniteHorizonGame) -> tuple[Any, tuple]:
+    try:
+        return derive(game), ()
+    except NotDerivable as error:
+        return None, (f"the {name}'s constants cannot be derived: {error}",)
