@@ -15,7 +15,8 @@ from .._typing import Array
 from ..equilibrium import Equilibrium
 from ..model import AnyGame
 from ..responses import AbstractResponse
-from ..solvers import AbstractMethod, Problem
+from ..solvers import AbstractMethod
+from ..solvers.base import Problem
 from .finish import finish_lanes
 from .lanes import Lanes, narrow_width
 from .loop import Outcome, iterate

@@ -38,6 +38,8 @@ def random_dense(
 
     Raises:
       ValueError: if an argument is out of range, naming it.
+
+    Source: of this library, as a hard case for solvers.
     """
     S = _checks.integer_at_least("num_states", num_states, 1)
     A = _checks.integer_at_least("num_actions", num_actions, 1)
