@@ -78,7 +78,7 @@ def test_one_that_maximises_is_worth_its_values_and_no_less_than_what_it_plays_e
     """π_Q is among the policies that the response allows, as are its policies at other action values."""
     for prior in (False, True):
         response, q, available = random_response(name, rng, prior)
-        penalty = response.penalty(jnp.asarray(available[None]), jnp.float64)
+        penalty = response.penalty(jnp.asarray(available[None]), np.dtype(float))
 
         def worth(policy, log_policy, q=q, penalty=penalty):
             terms = np.where(policy > 0, policy * q, 0)
@@ -98,7 +98,7 @@ def test_one_that_maximises_is_worth_its_values_and_no_less_than_what_it_plays_e
 @pytest.mark.parametrize("name", [name for name in KINDS if KINDS[name].is_softmax])
 def test_a_softmax_is_proportional_to_its_prior_times_an_exponential(name, rng):
     response, q, available = random_response(name, rng, prior=True)
-    log_prior = np.asarray(response.log_prior(jnp.asarray(available[None]), jnp.float64))[0]
+    log_prior = np.asarray(response.log_prior(jnp.asarray(available[None]), np.dtype(float)))[0]
     with np.errstate(invalid="ignore"):
         left = respond(response, q, available)[2] - log_prior - float(response.beta) * q
     for row, exists in zip(left, available, strict=True):

@@ -22,7 +22,7 @@ class SquashedLinear(eqx.Module):
 
 
 def random_dense(
-    seed: int = 0, num_states: int = 10, num_actions: int = 4, horizon: int = 20, steepness: float = 1.0
+    seed: int = 0, num_states: int = 10, num_actions: int = 4, horizon: int = 20, steepness: float | Array = 1.0
 ) -> FiniteHorizonGame:
     """Build a random game in which every state interacts with every other, attracting or repelling.
 
