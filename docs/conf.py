@@ -11,7 +11,7 @@ import notebooks  # noqa: E402  # of _ext
 project = "mfgjax"
 copyright = "the authors of mfgjax"
 extensions = ["sphinx.ext.autodoc", "sphinx.ext.napoleon", "myst_nb", "sphinx_design"]
-extensions += ["docstrings", "command_line", "links", "typography"]  # of _ext
+extensions += ["docstrings", "command_line", "links", "offered", "typography"]  # of _ext
 exclude_patterns = ["_ext"]
 
 html_theme = "furo"

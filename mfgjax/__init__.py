@@ -15,9 +15,13 @@ if TYPE_CHECKING:
 
 
 def _public_names() -> dict[str, Any]:
-    """Return the public names, less those that wait for their own first use."""
-    found = vars(importlib.import_module("._public", __name__))
-    return {name: value for name, value in found.items() if not name.startswith("_")}
+    """Return the public names, less those that wait for their own first use, and the files of starred folders."""
+    found = vars(importlib.import_module("._public", __name__)).items()
+    return {
+        name: value
+        for name, value in found
+        if name[0] != "_" and (not isinstance(value, ModuleType) or value.__name__ == f"{__name__}.{name}")
+    }
 
 
 def __getattr__(name: str) -> Any:

@@ -103,7 +103,7 @@ def shape_is(name: str, array: Any, allowed: Sequence[tuple], meaning: str) -> N
     raise ValueError(f"`{name}` must have shape {wanted} ({meaning}); got {shape}.")
 
 
-def all_true(name: str, array: object, good: np.ndarray, must: str, when: str = "") -> None:
+def all_true(name: str, array: object, good: np.ndarray | np.bool_, must: str, when: str = "") -> None:
     """Refuse `array` at the first place where `good` is false; `when` follows the place in the sentence."""
     if good.all():
         return

@@ -1,28 +1,66 @@
-"""Names of games and learners, which the tab key asks for before JAX is there, and what unknown names may mean."""
+"""What the library has to offer, by the lines of its files, as the tab key asks before JAX is there; unknown names."""
 
+import ast
 import difflib
+import functools
+import re
 from collections.abc import Iterable
+from pathlib import Path
 
-GAMES = (
-    "resource_allocation",
-    "ring_crowd",
-    "grid_crowd",
-    "random_dense",
-    "coordination",
-    "left_right",
-    "infection_spread",
-    "infection_tipping",
-    "mturk",
-)
-"""The ready-made games, as `mfgjax.games` has them."""
+_SHORT = {"EntropyRegularized": "entropy"}
 
-LEARNERS = ("tmfq", "gmbl", "online-tmfq", "iql", "mfq")
-"""The learners, as `mfgjax learn` names them."""
+
+@functools.cache
+def offered(folder: str) -> dict[str, str]:
+    """Return what a folder offers of its noun, such as all solvers, read from its files without importing them.
+
+    These are the lines `from .file import Name as Name` of its `__init__`, in their order, that name a class derived
+    from an abstract one, or a function that returns a game and can be called without arguments.
+
+    Args:
+      folder: "kernels", "responses", "solvers", "learners" or "games".
+
+    Returns:
+      The names in the code, each with that of the class it is derived from, or of the kind of game.
+    """
+    place, found = Path(__file__).parent / folder, {}
+    lines = re.findall(r"^from \.(\w+) import (\w+) as \2$", _source(place / "__init__.py"), re.MULTILINE)
+    for file, name in lines:
+        source = _source(place / f"{file}.py")
+        if derived := re.search(rf"^class (?!Abstract){name}\((Abstract\w+)", source, re.MULTILINE):
+            found[name] = derived[1]
+        elif built := re.search(rf"^def {name}\((.*?)\) -> (\w+):$", source, re.MULTILINE | re.DOTALL):
+            arguments = ast.parse(f"def f({built[1]}): 0").body[0].args  # pyright: ignore[reportAttributeAccessIssue]
+            all_optional = len(arguments.defaults) == len(arguments.args) and None not in arguments.kw_defaults
+            if all_optional and built[2].endswith("Game"):
+                found[name] = built[2]
+    return found
+
+
+@functools.cache
+def _source(path: Path) -> str:
+    return path.read_text(encoding="utf-8")
+
+
+def by_word(folder: str, base: str = "") -> dict[str, str]:
+    """Return what a folder offers by the word that the command line has for it, such as "mirror-descent".
+
+    Args:
+      folder: as for `offered`.
+      base: the class that it must be derived from, or the kind of game; "" for all.
+    """
+    return {word(name): name for name, kind in offered(folder).items() if kind.endswith(base)}
+
+
+def word(name: str) -> str:
+    """Return the word that the command line has for a class or function."""
+    parts = re.findall(r"[A-Z]+(?![a-z])\d*|[A-Z]?[a-z\d]+", name)
+    return _SHORT.get(name) or "-".join(parts).lower()
 
 
 def is_ready_made(game: str) -> bool:
     """Tell whether there is a ready-made game of this name, with "-" for "_" if one likes."""
-    return game.replace("-", "_") in GAMES
+    return game.replace("-", "_") in offered("games")
 
 
 def did_you_mean(word: str, known: Iterable[object], otherwise: str | None = None) -> str:

@@ -20,12 +20,7 @@ from .certify import check_monotone_response as check_monotone_response
 from .certify import sample_lipschitz as sample_lipschitz
 from .cores import use_cpu_cores as use_cpu_cores
 from .equilibrium import Equilibrium as Equilibrium
-from .kernels import AbstractKernel as AbstractKernel
-from .kernels import DenseKernel as DenseKernel
-from .kernels import MixtureKernel as MixtureKernel
-from .kernels import MovesKernel as MovesKernel
-from .kernels import RestartKernel as RestartKernel
-from .kernels import SuccessorKernel as SuccessorKernel
+from .kernels import *  # noqa: F403
 from .model import BestResponse as BestResponse
 from .model import FiniteHorizonGame as FiniteHorizonGame
 from .model import OwnStateInteraction as OwnStateInteraction
@@ -50,21 +45,6 @@ from .multiplicity import bracket as bracket
 from .multiplicity import branch as branch
 from .multiplicity import hysteresis as hysteresis
 from .multiplicity import multi_start as multi_start
-from .responses import AbstractResponse as AbstractResponse
-from .responses import Boltzmann as Boltzmann
-from .responses import EntropyRegularized as EntropyRegularized
-from .responses import EpsilonGreedy as EpsilonGreedy
-from .responses import Greedy as Greedy
-from .responses import Trembling as Trembling
-from .responses import soft_backup as soft_backup
+from .responses import *  # noqa: F403
 from .solve import solve as solve
-from .solvers import AbstractMethod as AbstractMethod
-from .solvers import AbstractSolver as AbstractSolver
-from .solvers import Anderson as Anderson
-from .solvers import Auto as Auto
-from .solvers import Continuation as Continuation
-from .solvers import Lagged as Lagged
-from .solvers import MirrorDescent as MirrorDescent
-from .solvers import Newton as Newton
-from .solvers import Picard as Picard
-from .solvers import StationaryLaw as StationaryLaw
+from .solvers import *  # noqa: F403

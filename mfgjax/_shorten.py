@@ -25,6 +25,6 @@ def shorten_text(text: str, length: int = 60) -> str:
     return line if len(line) <= length else line[: length - 3] + "..."
 
 
-def place(name: str, index: Sequence[int | np.integer]) -> str:
+def place(name: str, index: Sequence[int | np.integer] | np.ndarray) -> str:
     """Return a field and an index into it, as code."""
     return f"`{name}[{', '.join(str(int(i)) for i in index)}]`" if len(index) else f"`{name}`"

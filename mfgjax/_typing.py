@@ -8,13 +8,13 @@
 The order is always time, state, action, then any batch axes; `#T` is T or 1 (the same at all times).
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
-from jaxtyping import Array, Bool, Float, Int, Scalar
+from jaxtyping import Array, Bool, Float, Int, Scalar, UInt32
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 else:
     ArrayLike = Any  # numbers, nested lists, NumPy and JAX arrays: the constructors check them
 
-__all__ = ["Array", "ArrayLike", "Bool", "Float", "Int", "Scalar"]
+__all__ = ["Array", "ArrayLike", "Bool", "Float", "Int", "Scalar", "Self", "UInt32"]

@@ -3,6 +3,8 @@
 Nearly all the time of the tests is XLA's, and most of that goes into making programs fast that run once. So most
 modules compile without it, in a third of the time. Those of `AS_USERS_DO` get what users get, and so does every
 process that a test starts; `MFGJAX_TESTS_AS_USERS_DO=1 pytest` compiles everything so.
+
+`MFGJAX_TESTS_CHECK_ANNOTATIONS=1 pytest` checks the library's annotations in every call, for half as much time again.
 """
 
 import functools
@@ -15,6 +17,12 @@ import jax
 import numpy as np
 import pytest
 from jax._src import compiler
+
+ANNOTATIONS = "MFGJAX_TESTS_CHECK_ANNOTATIONS" in os.environ
+if ANNOTATIONS:
+    import annotations
+
+    annotations.check()
 
 jax.config.update("jax_enable_x64", True)
 
@@ -82,6 +90,14 @@ def _knows_quick_options() -> bool:
     except jax.errors.JaxRuntimeError:
         return False
     return True
+
+
+@pytest.fixture(autouse=True)
+def annotations_are_checked(request: pytest.FixtureRequest) -> None:
+    """Check annotations, but not in tests of what is refused: wrong input is seldom of the type that is asked for."""
+    if ANNOTATIONS:
+        code = request.function.__code__
+        annotations.pause(not {"raises", "assert_refused"}.isdisjoint(code.co_names))
 
 
 @pytest.fixture

@@ -1,13 +1,16 @@
 """Random games, twice: as the library's objects, and as NumPy functions for the oracle.
 
 All games have the same sizes, so that a jitted function of a game compiles once for each kind. A new kind of
-kernel needs one entry in `KERNELS`, a new kind of game one in `GAMES`; the conformance tests do the rest.
+game needs one entry in `GAMES`; the conformance tests do the rest. `KERNELS` has every kernel that the library
+offers, by hand where its table should not come from itself.
 """
 
+import entries
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from entries import A, S, built, classes
 from oracle import PlainGame
 
 import mfgjax as mfg
@@ -24,7 +27,7 @@ def _note(event, _, **about):
 
 jax.monitoring.register_event_duration_secs_listener(_note)
 
-S, A, K, H = 4, 3, 2, 4
+K, H = 2, 4
 T = H + 1
 
 
@@ -174,6 +177,18 @@ def successor_star(rng, num_states=33):
     return mfg.SuccessorKernel(successors, probabilities), table_of_successors(successors, probabilities[None])
 
 
+def pushed_kernel(kind):
+    """A kernel of any class, built by the names of its arguments, with the table of what it pushes from each pair."""
+
+    def make(rng):
+        kernel = built(kind, entries.KERNELS, rng)
+        units = np.eye(S * A).reshape(S * A, S, A)
+        rows = [[kernel.at(jnp.int32(t)).push(unit) for unit in units] for t in range(kernel.num_times)]
+        return kernel, np.array(rows).reshape(kernel.num_times, S, A, S)
+
+    return make
+
+
 KERNELS = {
     "dense": dense_kernel,
     "dense over time": dense_kernel_over_time,
@@ -186,6 +201,9 @@ KERNELS = {
     "star of moves": star,
     "star of successors": successor_star,
 }
+# kernels of which there is no table by hand
+_BY_HAND = {type(make(np.random.default_rng(0))[0]) for make in KERNELS.values()}
+KERNELS |= {name: pushed_kernel(kind) for name, kind in classes("kernels").items() if kind not in _BY_HAND}
 
 
 # --- games --------------------------------------------------------------------------------------------

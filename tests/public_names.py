@@ -27,9 +27,14 @@ def public_names() -> dict[str, Any]:
 
 
 def _exported(tree: ast.Module) -> list[str]:
-    """Return what a package hands on as `from .x import Y as Y`."""
-    lines = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
-    return [alias.name for line in lines for alias in line.names if alias.asname == alias.name]
+    """Return what a package hands on as `from .x import Y as Y`, or as `from .x import *`."""
+    found: list[str] = []
+    for line in (node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)):
+        if line.names[0].name == "*" and line.module != "_public":
+            folder = importlib.import_module(f"mfgjax.{line.module}")
+            found += _exported(ast.parse(Path(str(folder.__file__)).read_text(encoding="utf-8")))
+        found += [alias.name for alias in line.names if alias.asname == alias.name]
+    return found
 
 
 def _defined(tree: ast.Module) -> list[str]:

@@ -15,7 +15,7 @@ from commands import EXAMPLE, PAPER, PNG, ROOT, run
 
 import mfgjax as mfg
 from mfgjax import _progress, cli
-from mfgjax._names import GAMES
+from mfgjax._names import offered
 from mfgjax.cli import output
 from mfgjax.io import load_equilibrium
 
@@ -336,7 +336,7 @@ def test_a_folder_in_the_place_of_a_file_is_not_touched(folder):
 def test_list_names_every_game_with_its_parameters():
     status, out, err = run("list")
     assert (status, err) == (0, "")
-    for name in GAMES:
+    for name in offered("games"):
         assert name.replace("_", "-") in out
     assert "--set num_states=20" in out and "--set self_loop_at_2=true" in out
 

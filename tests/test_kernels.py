@@ -77,7 +77,7 @@ def test_push_is_the_transpose_of_expect_and_conserves_the_mass_that_moves(kind,
     mass = mass * leading(tables[0], mass)
     expected, pushed = expect_and_push(kernel, jnp.int32(0), values, mass)
     assert_close(np.vdot(pushed, values), np.vdot(mass, expected), rtol=1e-12, atol=1e-12)
-    assert_close(pushed.sum(axis=0), mass.sum(axis=(0, 1)), rtol=1e-13)
+    assert_close(pushed.sum(axis=0), mass.sum(axis=(0, 1)), rtol=1e-13)  # rows sum to 1
     assert (pushed >= 0).all()
 
 

@@ -251,9 +251,9 @@ def test_what_is_impossible_is_never_drawn_however_sums_are_rounded(monkeypatch,
     monkeypatch.setattr(jax.random, "uniform", lambda key, shape, dtype=dtype: jnp.full(shape, highest, dtype))
     rows = jnp.asarray(row, dtype)
     assert float(jnp.cumsum(rows)[-1]) < highest
-    assert int(learners.sampling.draw_actions(None, rows[None])[0]) == 9
-    drawn = learners.sampling.table_draw(jnp.tile(rows, (12, 1, 1)))(None, jnp.array([3]), jnp.array([0]))
+    assert int(learners.sampling.draw_actions(jax.random.key(0), rows[None])[0]) == 9
+    drawn = learners.sampling.table_draw(jnp.tile(rows, (12, 1, 1)))(jax.random.key(0), jnp.array([3]), jnp.array([0]))
     assert int(drawn[0]) == 9
-    monkeypatch.setattr(jax.random, "split", lambda key: (None, None))
-    where = learners.next_mean_field(lambda key, s, a: s, None, rows, jnp.ones((12, 1), dtype), 1)
+    monkeypatch.setattr(jax.random, "split", lambda key: (key, key))
+    where = learners.next_mean_field(lambda key, s, a: s, jax.random.key(0), rows, jnp.ones((12, 1), dtype), 1)
     np.testing.assert_array_equal(where, np.eye(12)[9])

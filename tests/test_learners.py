@@ -130,27 +130,7 @@ def test_next_mean_field_is_unbiased_and_strata_make_it_sharper():
     assert spread[True] < 0.9 * spread[False]
 
 
-ALL = {
-    "TMFQ": learners.TMFQ(100, 50, stratified=True),
-    "GMBL": learners.GMBL(5),
-    "online": learners.OnlineTMFQ(20),
-    "IQL": learners.IQL(20),
-    "MFQ": learners.MFQ(20),
-}
-
-
-@pytest.mark.parametrize("name", ["TMFQ", "online"])
-def test_a_run_cut_in_two_gives_what_one_run_gives_and_seeds_differ(name):
-    game, response = mfg.games.infection_spread(), mfg.Trembling(0.2)
-    options = {"num_seeds": 2, "seed": 3}
-    first = learners.run(game, response, ALL[name], 3, **options)
-    second = learners.run(game, response, ALL[name], 3, resume=first, **options)
-    whole = learners.run(game, response, ALL[name], 6, **options)
-    np.testing.assert_array_equal(second.laws, whole.laws)
-    np.testing.assert_array_equal(second.policy, whole.policy)
-    assert second.num_steps == 6
-    assert np.abs(whole.laws[0] - whole.laws[1]).max() > 0
-    assert_close(whole.laws.sum(axis=2), 1, atol=1e-12)
+LONE = learners.IQL(20)
 
 
 def test_a_simulator_of_ones_own_takes_the_place_of_the_kernel():
@@ -180,13 +160,13 @@ def test_after_150_steps_shared_learning_has_arrived_and_lone_learners_have_not(
 @pytest.mark.parametrize(
     ("call", "sentence"),
     [
-        (lambda: learners.run(mfg.games.left_right(), GREEDY, ALL["IQL"]), "`game` must be a `StationaryGame`"),
-        (lambda: learners.run(certain_game(), mfg.Greedy(), ALL["IQL"]), "`response` must be `Trembling"),
-        (lambda: learners.run(certain_game(), mfg.Trembling(0.7), ALL["IQL"]), "`epsilon` is 0.7, but where 2 actions"),
+        (lambda: learners.run(mfg.games.left_right(), GREEDY, LONE), "`game` must be a `StationaryGame`"),
+        (lambda: learners.run(certain_game(), mfg.Greedy(), LONE), "`response` must be `Trembling"),
+        (lambda: learners.run(certain_game(), mfg.Trembling(0.7), LONE), "`epsilon` is 0.7, but where 2 actions"),
         (lambda: learners.run(certain_game(), GREEDY, "IQL"), "`learner` must be a learner"),
-        (lambda: learners.run(certain_game(), GREEDY, ALL["IQL"], 0), "`num_steps` must be at least 1"),
-        (lambda: learners.run(certain_game(), GREEDY, ALL["IQL"], initial=[1.0, 1, 0, 0]), "`initial` sums to 2"),
-        (lambda: learners.run(certain_game(), GREEDY, ALL["IQL"], simulator=3), "`simulator` must be a callable"),
+        (lambda: learners.run(certain_game(), GREEDY, LONE, 0), "`num_steps` must be at least 1"),
+        (lambda: learners.run(certain_game(), GREEDY, LONE, initial=[1.0, 1, 0, 0]), "`initial` sums to 2"),
+        (lambda: learners.run(certain_game(), GREEDY, LONE, simulator=3), "`simulator` must be a callable"),
         (lambda: learners.OnlineTMFQ(memory="none"), "`memory` must be one of 'running', 'reset'"),
         (lambda: learners.TMFQ(rate=0.5), r"`rate` must be a callable \(visits\)"),
         (lambda: learners.IQL(rate=lambda n: jnp.ones(2)), r"`rate` must have shape \(\)"),
@@ -199,13 +179,13 @@ def test_wrong_arguments_are_named(call, sentence):
 
 
 def test_the_end_of_another_run_is_refused():
-    first = learners.run(certain_game(), GREEDY, ALL["IQL"], 2)
+    first = learners.run(certain_game(), GREEDY, LONE, 2)
     with pytest.raises(ValueError, match="`resume` is 1 runs from seed 0; got `num_seeds=1`, `seed=1`"):
-        learners.run(certain_game(), GREEDY, ALL["IQL"], 2, seed=1, resume=first)
+        learners.run(certain_game(), GREEDY, LONE, 2, seed=1, resume=first)
     for learner in (learners.GMBL(3), learners.IQL(3)):
         with pytest.raises(ValueError, match="`resume` is a run of another learner, game or precision than this"):
             learners.run(certain_game(), GREEDY, learner, 2, resume=first)
     with pytest.raises(ValueError, match="`resume` is a run of another learner, game or precision than this"):
-        learners.run(mfg.games.mturk(), GREEDY, ALL["IQL"], 2, resume=first)
+        learners.run(mfg.games.mturk(), GREEDY, LONE, 2, resume=first)
     with pytest.raises(ValueError, match=r"`resume` must be what `learners\.run` returns; got 5"):
-        learners.run(certain_game(), GREEDY, ALL["IQL"], 2, resume=5)
+        learners.run(certain_game(), GREEDY, LONE, 2, resume=5)

@@ -147,32 +147,6 @@ def test_the_iteration_is_algorithm_1(rng):
             assert_close(z, expected, **CLOSE)
 
 
-SOLVERS = {
-    "auto": None,
-    "damped": mfg.Picard(0.5),
-    "anderson": mfg.Anderson(),
-    "newton": mfg.Newton(),
-    "lagged": mfg.Lagged(),
-    "stationary law": mfg.StationaryLaw(),
-}
-
-
-@pytest.mark.parametrize("solver", SOLVERS)
-def test_every_solver_finds_the_trembling_equilibrium(solver):
-    """Mild games, where plain iteration contracts: the law repeats under the oracle's response and step."""
-    rng = np.random.default_rng(5)
-    for _ in range(2):
-        game, plain = random_game(rng, pull=0.3, weight=0.2)
-        found = mfg.solve(game, mfg.Trembling(0.2), SOLVERS[solver])
-        z = np.asarray(found.mean_field)
-        _, policy, _ = oracle.best_response(plain, z, oracle.trembling(0.2))
-        assert_close(oracle.step(plain, z, policy), z, atol=2e-10)
-        assert_close(found.policy, policy, **CLOSE)
-        assert found.criterion == "residual" and z.shape == (S,) and found.policy.shape == (S, A)
-        assert abs(float(found.exploitability)) < 1e-12
-        assert_close(found.residual, np.abs(oracle.step(plain, z, policy) - z).sum() / 2, atol=1e-13)
-
-
 @pytest.mark.parametrize("kind", ["EpsilonGreedy", "EntropyRegularized", "Boltzmann"])
 def test_the_default_solver_finds_the_equilibria_of_other_responses(kind):
     rng = np.random.default_rng(6)

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import DTypeLike
 
 from .._linear import solve_dense
 from .._typing import Array, Bool
@@ -125,7 +126,7 @@ def spectral_radius(matrix: Array) -> Array:
     of matrices only: any backend, any batch.
     """
 
-    def square(k: int, carry: tuple[Array, Array]) -> tuple[Array, Array]:
+    def square(k: Array, carry: tuple[Array, Array]) -> tuple[Array, Array]:
         power, log_norm = carry  # A^(2^k) = power · exp(2^k · log_norm)
         doubled = jnp.matmul(power, power, precision=jax.lax.Precision.HIGHEST)
         size = jnp.sqrt((doubled**2).sum())
@@ -136,14 +137,14 @@ def spectral_radius(matrix: Array) -> Array:
     return jnp.exp(jax.lax.fori_loop(0, _SQUARINGS, square, start)[1])
 
 
-def arnoldi_radius(matvec: Callable[[Array], Array], size: int, dtype: jnp.dtype) -> Array:
+def arnoldi_radius(matvec: Callable[[Array], Array], size: int, dtype: DTypeLike) -> Array:
     """Return the largest modulus of a Ritz value on a Krylov space of 60 vectors, for large games.
 
     Powers of the matrix are applied to a random vector first, so that what only grows for a while has died out.
     """
     steps = min(_KRYLOV, size)
 
-    def power(_: int, vector: Array) -> Array:
+    def power(_: Array, vector: Array) -> Array:
         image = matvec(vector)
         length = jnp.sqrt((image**2).sum())
         return jnp.where(length > 0, image / jnp.where(length > 0, length, 1), vector)
@@ -153,7 +154,7 @@ def arnoldi_radius(matvec: Callable[[Array], Array], size: int, dtype: jnp.dtype
     basis = jnp.zeros((steps + 1, size), dtype).at[0].set(start / jnp.linalg.norm(start))
     hessenberg = jnp.zeros((steps, steps + 1), dtype)
 
-    def extend(k: int, carry: tuple[Array, Array]) -> tuple[Array, Array]:
+    def extend(k: Array, carry: tuple[Array, Array]) -> tuple[Array, Array]:
         basis, hessenberg = carry
         vector = matvec(basis[k])
         before = jnp.sqrt((vector**2).sum())

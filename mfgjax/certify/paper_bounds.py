@@ -135,7 +135,7 @@ def _log_propagation(S: int, H: int) -> float:
 def _largest(log_factor: Callable[[Array], Array], dtype: jnp.dtype) -> Array:
     """Return log of the β at which an increasing factor reaches 1, by bisection."""
 
-    def halve(_: int, ends: tuple[Array, Array]) -> tuple[Array, Array]:
+    def halve(_: Array, ends: tuple[Array, Array]) -> tuple[Array, Array]:
         low, high = ends
         middle = (low + high) / 2
         below = log_factor(middle) < 0

@@ -176,7 +176,7 @@ def _of_own_state(separable: Separable) -> tuple[Float[Array, " T"], Float[Array
         return a / 2 + b / 4
 
     # convex in b: ternary search, then its best point
-    def narrow(_: int, ends: tuple[Array, Array]) -> tuple[Array, Array]:
+    def narrow(_: Array, ends: tuple[Array, Array]) -> tuple[Array, Array]:
         low, high = ends
         first, second = low + (high - low) / 3, high - (high - low) / 3
         better = bound(first) <= bound(second)

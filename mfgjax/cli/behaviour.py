@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -12,25 +13,12 @@ import numpy as np
 
 import mfgjax as mfg
 
-from .._names import did_you_mean, is_ready_made
+from .._names import by_word, did_you_mean, is_ready_made
 from .options import GameAndResponse
 
 if TYPE_CHECKING:
     from ..games import GameFile
 
-TREMBLING = {"trembling": "Trembling", "epsilon-greedy": "EpsilonGreedy"}
-TEMPERED = {"entropy": "EntropyRegularized", "boltzmann": "Boltzmann"}
-_SOLVERS = {
-    "auto": "Auto",
-    "picard": "Picard",
-    "anderson": "Anderson",
-    "newton": "Newton",
-    "mirror-descent": "MirrorDescent",
-    "continuation": "Continuation",
-    "lagged": "Lagged",
-    "stationary-law": "StationaryLaw",
-}
-_DAMPED = ("picard", "lagged", "stationary-law")
 _WHY_NOT = {
     "beta": "which has no temperature",
     "reference": "which is not drawn to a policy",
@@ -41,7 +29,25 @@ _REFERENCES = ("uniform", "paper", "file")
 
 def response_class(name: str) -> Any:
     """Return the class of a response by the name that the command line has for it."""
-    return getattr(mfg, (TREMBLING | TEMPERED | {"greedy": "Greedy"})[name])
+    return getattr(mfg, by_word("responses")[name])
+
+
+@functools.cache
+def takes(response: str) -> dict[str, str]:
+    """Return the options that a response has, each with the argument of its class that the option gives."""
+    kind = response_class(response)
+    arguments = {"beta": "beta", "epsilon": "epsilon", "reference": kind.prior_name}
+    known = inspect.signature(kind).parameters
+    return {option: argument for option, argument in arguments.items() if argument in known}
+
+
+def made(response: str, **options: Any) -> Any:
+    """Build a response from the values of options; those that it does not have are left out."""
+    kind, arguments = response_class(response), takes(response)
+    for name, parameter in inspect.signature(kind).parameters.items():
+        if parameter.default is parameter.empty and name not in arguments.values():
+            raise ValueError(f"`--response {response}` needs `{name}`, for which there is no option: use it in Python.")
+    return kind(**{arguments[option]: value for option, value in options.items() if option in arguments})
 
 
 def response_of(options: GameAndResponse, loaded: GameFile) -> mfg.AbstractResponse:
@@ -49,21 +55,14 @@ def response_of(options: GameAndResponse, loaded: GameFile) -> mfg.AbstractRespo
     from ..engine import fit_response
 
     check_options(options)
-    name = options.response
-    if name in TREMBLING:
-        response = response_class(name)(_needed(name, "epsilon", options.epsilon, "a number in [0, 1)"))
-    elif name in TEMPERED:
-        beta = _needed(name, "beta", options.beta, "a number > 0")
-        response = response_class(name)(beta, reference_of(options.reference, options.game, loaded))
-    else:
-        response = mfg.Greedy()
-    return fit_response(loaded.game, response)
-
-
-def _needed(response: str, option: str, value: Any, what: str) -> Any:
-    if value is None:
-        raise ValueError(f"`--response {response}` needs `--{option}`, {what}.")
-    return value
+    name, arguments = options.response, takes(options.response)
+    given = {"beta": options.beta, "epsilon": options.epsilon}
+    for option, what in (("epsilon", "a number in [0, 1)"), ("beta", "a number > 0")):
+        if option in arguments and given[option] is None:
+            raise ValueError(f"`--response {name}` needs `--{option}`, {what}.")
+    if "reference" in arguments:
+        given["reference"] = reference_of(options.reference, options.game, loaded)
+    return fit_response(loaded.game, made(name, **given))
 
 
 @functools.cache
@@ -76,11 +75,10 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def check_options(options: Any) -> None:
     """Refuse the options of other responses, such as a temperature for the greedy one."""
-    name = options.response
-    applies = ("epsilon",) if name in TREMBLING else ("beta", "reference") if name in TEMPERED else ()
+    name, arguments = options.response, takes(options.response)
     for option, why in _WHY_NOT.items():
         value = getattr(options, option)
-        if value is not None and option not in applies:
+        if value is not None and option not in arguments:
             raise ValueError(f"`--{option} {value}` does not apply to `--response {name}`, {why}.")
 
 
@@ -93,14 +91,17 @@ def behaviour_of(request: Any) -> str:
 
 def solver_of(name: str, damping: float | None, averaging: str | None, atol: float | None) -> Any:
     """Return the solver that is asked for; options that do not apply to it are refused."""
-    solver = getattr(mfg, _SOLVERS[name])
-    if averaging is not None and name != "picard":
-        raise ValueError(f"`--averaging {averaging}` applies to `--solver picard` only, not to `--solver {name}`.")
-    if damping is not None and name not in _DAMPED:
-        damped = ", ".join(_DAMPED)
-        raise ValueError(f"`--damping {damping}` applies to `--solver` {damped} only, not to `--solver {name}`.")
-    share = () if name not in _DAMPED else (1.0 if damping is None else damping,)
-    return solver(*share, atol=atol) if averaging is None else solver(*share, averaging, atol=atol)
+    given = {option: value for option, value in (("averaging", averaging), ("damping", damping)) if value is not None}
+    for option, value in given.items():
+        takers = [word for word in by_word("solvers") if option in inspect.signature(_solver_class(word)).parameters]
+        if name not in takers:
+            who = f"`--solver {takers[0]}`" if len(takers) == 1 else f"`--solver` {', '.join(takers)}"
+            raise ValueError(f"`--{option} {value}` applies to {who} only, not to `--solver {name}`.")
+    return _solver_class(name)(**given, atol=atol)
+
+
+def _solver_class(name: str) -> Any:
+    return getattr(mfg, by_word("solvers")[name])
 
 
 def reference_of(wanted: str | None, named: str, loaded: GameFile) -> Any:

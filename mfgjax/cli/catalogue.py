@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .._names import GAMES, did_you_mean, is_ready_made
+from .._names import by_word, did_you_mean, is_ready_made
 
 if TYPE_CHECKING:
     from ..games import GameFile
@@ -29,7 +29,7 @@ def load(game: str, settings: Sequence[str] = ()) -> GameFile:
         found = ready_made.settings_of(game, settings)
         return build(game, {key: setting.value() for key, setting in found.items()})
     if not (game.endswith((".toml", ".nc")) or Path(game).exists() or "/" in game):
-        names = [name.replace("_", "-") for name in GAMES]
+        names = by_word("games")
         which = did_you_mean(game, names, f"; the games are {', '.join(names)}.")
         raise ValueError(f"`GAME` is {game!r}, but there is no such game and no such file{which}")
     if settings:

@@ -17,7 +17,7 @@ import mfgjax as mfg
 from .._names import is_ready_made
 from .._progress import progress_line
 from . import catalogue
-from .behaviour import TEMPERED, behaviour_of, response_of
+from .behaviour import behaviour_of, response_of, takes
 from .certify_stationary import content_of_bracket, failure_of, page_of_bracket
 from .command import Report, SavingCommand
 from .options import GameAndResponse
@@ -109,7 +109,7 @@ class Certify(SavingCommand, GameAndResponse):
                 raise ValueError(
                     f"`--set {parameter}` has several values, {value!r} among them: a range is of numbers."
                 )
-        if self.response not in TEMPERED:
+        if "beta" not in takes(self.response):
             raise ValueError(f"`--response {self.response}` has no β, hence no thresholds: certify one game at a time.")
         return Family(parameter, values[parameter], fixed), None
 

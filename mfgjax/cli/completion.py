@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from .._names import GAMES, LEARNERS
+from .._names import by_word, offered
 
 
 def games(incomplete: str) -> list[str]:
     """Return names of games, and the files of games and folders next to what is typed."""
-    names = GAMES if "_" in incomplete else [name.replace("_", "-") for name in GAMES]
+    names = offered("games") if "_" in incomplete else by_word("games")
     return [name for name in names if name.startswith(incomplete)] + _files(incomplete, (".toml", ".nc"))
 
 
@@ -30,4 +30,4 @@ def learners(incomplete: str) -> list[str]:
     """Return lists of learners that begin as what is typed."""
     before, comma, begun = incomplete.rpartition(",")
     taken = before.split(",")
-    return [f"{before}{comma}{name}" for name in LEARNERS if name.startswith(begun) and name not in taken]
+    return [f"{before}{comma}{name}" for name in by_word("learners") if name.startswith(begun) and name not in taken]

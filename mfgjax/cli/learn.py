@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from inspect import signature
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -15,7 +17,7 @@ from rich.table import Table
 
 import mfgjax as mfg
 
-from .._names import LEARNERS, did_you_mean
+from .._names import by_word, did_you_mean
 from .._progress import progress_bar
 from .._version import __version__
 from . import catalogue, completion
@@ -26,16 +28,17 @@ from .output import Files, Interrupted, staged, writable
 from .ranges import different
 from .tables import table
 
-_SHOWN = {"tmfq": "TMFQ", "gmbl": "GMBL", "online-tmfq": "online TMFQ", "iql": "IQL", "mfq": "MFQ"}
-_FOR = {
-    "agents": ("online-tmfq", "iql", "mfq"),
-    "updates": ("tmfq",),
-    "samples": ("gmbl",),
-    "memory": ("online-tmfq",),
-    "replays": ("online-tmfq",),
-    "restart": ("tmfq",),
-    "tolerance": ("tmfq",),
-    "initial-q": ("tmfq", "online-tmfq", "iql", "mfq"),
+_ALL = ",".join(by_word("learners"))
+# which argument an option gives, and the learners that it is for, or "" for all that have the argument
+_ARGUMENTS = {
+    "agents": ("num_agents", ""),
+    "updates": ("num_updates", "tmfq"),
+    "samples": ("num_samples", "gmbl"),
+    "memory": ("memory", ""),
+    "replays": ("num_updates", "online-tmfq"),
+    "restart": ("restart", ""),
+    "tolerance": ("tolerance", ""),
+    "initial-q": ("initial_q", ""),
 }
 _CHUNKS = 15  # signs of progress, and times that a run is saved, of each learner
 
@@ -68,7 +71,7 @@ class Learn(SavingCommand):
 
     Args:
       epsilon: Share ε of random actions, in [0, (A−1)/A].
-      learners: Who learns: some of tmfq, gmbl, online-tmfq, iql, mfq, with commas.
+      learners: Who learns: some of those that the default names, with commas.
       response: How agents act on their values.
       steps: Steps of the population.
       seeds: Runs of each learner.
@@ -91,8 +94,8 @@ class Learn(SavingCommand):
 
     game: GameName
     epsilon: float
-    learners: Annotated[str, typer.Option(metavar="LIST", autocompletion=completion.learners)] = ",".join(LEARNERS)
-    response: Literal["trembling", "epsilon-greedy"] = "trembling"
+    learners: Annotated[str, typer.Option(metavar="LIST", autocompletion=completion.learners)] = _ALL
+    response: Annotated[str, tuple(by_word("responses", "AbstractTrembling"))] = "trembling"
     settings: Settings = field(default_factory=list)
     steps: int = 150
     seeds: int = 20
@@ -148,29 +151,23 @@ class Learn(SavingCommand):
 
     def _methods(self) -> dict[str, Any]:
         """Return the learners by name; options that none of them has are refused."""
-        names = [name.strip().lower() for name in self.learners.split(",")]
+        names, known = [name.strip().lower() for name in self.learners.split(",")], by_word("learners")
         for name in names:
-            if name not in LEARNERS:
-                which = did_you_mean(name, LEARNERS, f"; it must be some of {', '.join(LEARNERS)}.")
+            if name not in known:
+                which = did_you_mean(name, known, f"; it must be some of {', '.join(known)}.")
                 raise ValueError(f"`--learners` has {name!r}{which}")
-        for option, users in _FOR.items():
+        given: dict[str, dict[str, Any]] = {name: {} for name in different("--learners", names)}
+        for option, (argument, only) in _ARGUMENTS.items():
             value = getattr(self, option.replace("-", "_"))
-            if value is not None and value is not False and not set(names) & set(users):
+            if value is None or value is False:
+                continue
+            users = [name for name in known if only in ("", name) and argument in signature(_kind(name)).parameters]
+            if not given.keys() & set(users):
                 who = " and ".join(users)
                 raise ValueError(f"`--{option}` is without effect: it is for {who}, which `--learners` leaves out.")
-        agents = 1_000 if self.agents is None else self.agents
-        q: dict[str, Any] = {"initial_q": 0.0 if self.initial_q is None else self.initial_q}
-        updates = () if self.updates is None else (self.updates,)
-        samples = () if self.samples is None else (self.samples,)
-        memory = self.memory or "running"
-        made: dict[str, Callable[[], Any]] = {
-            "tmfq": lambda: mfg.learners.TMFQ(*updates, restart=self.restart, tolerance=self.tolerance, **q),
-            "gmbl": lambda: mfg.learners.GMBL(*samples),
-            "online-tmfq": lambda: mfg.learners.OnlineTMFQ(agents, memory, num_updates=self.replays, **q),
-            "iql": lambda: mfg.learners.IQL(agents, **q),
-            "mfq": lambda: mfg.learners.MFQ(agents, **q),
-        }
-        return {name: made[name]() for name in different("--learners", names)}
+            for name in given.keys() & set(users):
+                given[name][argument] = value
+        return {name: _kind(name)(**arguments) for name, arguments in given.items()}
 
     def _runs(self, lesson: Lesson, out: Path | None) -> dict[str, Any]:
         """Return the runs by name; those that are in the folder go on where they were."""
@@ -282,7 +279,7 @@ class Learn(SavingCommand):
 
         from ..reproduce.learners import draw_ends
 
-        ends, runs = lesson.ends, {_SHOWN[name]: run for name, run in found.items()}
+        ends, runs = lesson.ends, {_shown(name): run for name, run in found.items()}
         figure = Figure(figsize=(11, 4.4), layout="constrained")
         left, right = figure.subplots(1, 2)
         mfg.plot.plot_learning(runs, quantity="mean_state", ax=left)
@@ -298,6 +295,16 @@ class Learn(SavingCommand):
         exact = ends.least if ends.coincide else None
         mfg.plot.plot_learned_laws(runs, exact, title=f"after {self.steps} steps", ax=figure.add_subplot())
         files.picture("laws.png", figure)
+
+
+def _kind(learner: str) -> Any:
+    return getattr(mfg.learners, by_word("learners")[learner])
+
+
+def _shown(learner: str) -> str:
+    """Return a learner as pictures and tables name it, such as "online TMFQ"."""
+    capitals = re.findall("[A-Z]{2,}", by_word("learners")[learner])
+    return " ".join(part.upper() if part.upper() in capitals else part for part in learner.split("-"))
 
 
 def _start(which: str, game: mfg.StationaryGame, ends: mfg.Bracket) -> np.ndarray:
@@ -319,7 +326,7 @@ def _page(content: dict[str, Any]) -> Iterator[Table | str]:
             f"{row[name]:.3f} ± {row[f'{name}_deviation']:.3f}" for name in ("mean_state", "distance", "policy_error")
         )
         end = "equilibrium" if content["coincide"] else f"{row['nearest']} equilibrium"
-        rows.add_row(_SHOWN[row["learner"]], mean, distance, end, policy)
+        rows.add_row(_shown(row["learner"]), mean, distance, end, policy)
     yield rows
     least, greatest = content["equilibria"]
     exact = f"mean state {least['mean_state']:.4f}"

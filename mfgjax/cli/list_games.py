@@ -2,15 +2,15 @@
 
 from typing import Any
 
-from .._names import GAMES
+from .._names import by_word
 
 
 def list_games() -> None:
     """List the ready-made games, with the parameters that [b]--set[/b] changes and their defaults."""
     from ..games import ready_made  # slow to import
 
-    for name in GAMES:
-        print(name.replace("_", "-") + (" (stationary)" if ready_made.is_stationary(name) else ""))
+    for shown, name in by_word("games").items():
+        print(shown + (" (stationary)" if ready_made.is_stationary(name) else ""))
         print(f"    {ready_made.summary(name)}")
         for key, parameter in ready_made.parameters(name).items():
             print(f"    --set {key}={_default(parameter.default)}")

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 import typer
 from typer.models import ParameterInfo
 
-from .._names import did_you_mean
+from .._names import by_word, did_you_mean
 from . import completion
 from .command import OUTPUT
 
@@ -23,10 +23,8 @@ _NUMBERS = {float: "a number", int: "a whole number"}
 
 GameName = Annotated[str, typer.Argument(metavar="GAME", show_default=False, autocompletion=completion.games)]
 Settings = Annotated[list[str], typer.Option("--set", metavar="KEY=VALUE")]
-ResponseName = Literal["entropy", "boltzmann", "greedy", "trembling", "epsilon-greedy"]
-SolverName = Literal[
-    "auto", "picard", "anderson", "newton", "mirror-descent", "continuation", "lagged", "stationary-law"
-]
+ResponseName = Annotated[str, tuple(by_word("responses"))]
+SolverName = Annotated[str, tuple(by_word("solvers"))]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,8 +71,8 @@ def function_of(command: Any) -> Callable[..., int]:
     """Return a command as the function that typer takes.
 
     The fields of the dataclass are the parameters. What is said of them under "Args" in docstrings is their help; what
-    stands before it is that of the command. The type says which values there are, and an annotation how they are
-    named: a text such as "RANGE", or an argument or option of typer.
+    stands before it is that of the command. The type says which values there are, and an annotation which words or how
+    they are named: a tuple of them, a text such as "RANGE", or an argument or option of typer.
     """
 
     def run(**options: Any) -> int:
@@ -103,12 +101,14 @@ def _parameter(field: Field, hint: Any, help: str) -> inspect.Parameter:
     hint, extra = get_args(hint)[:2] if get_origin(hint) is Annotated else (hint, None)
     kind = next(one for one in get_args(hint) if one is not types.NoneType) if type(None) in get_args(hint) else hint
     names = ["--" + field.name.replace("_", "-")] if kind is bool else []
-    info = copy.copy(extra) if isinstance(extra, ParameterInfo) else typer.Option(*names, metavar=extra)
+    known = get_args(kind) if get_origin(kind) is Literal else extra if isinstance(extra, tuple) else ()
+    metavar = extra if isinstance(extra, str) else None
+    info = copy.copy(extra) if isinstance(extra, ParameterInfo) else typer.Option(*names, metavar=metavar)
     info.help = help
-    if get_origin(kind) is Literal:
-        words, hint = get_args(kind), str | None
-        info.parser, info.autocompletion = _one_of(words), _begun(words)
-        info.metavar = info.metavar or "|".join(words)
+    if known:
+        hint = str | None
+        info.parser, info.autocompletion = _one_of(known), _begun(known)
+        info.metavar = info.metavar or "|".join(known)
     elif kind in _NUMBERS:
         info.parser, info.metavar = _number(kind), "NUMBER"
     elif kind is Path:
@@ -129,14 +129,14 @@ def _number(kind: Callable[[str], Any]) -> Callable[[str], Any]:
     return parse
 
 
-def _one_of(words: tuple[str, ...]) -> Callable[[str], str]:
+def _one_of(known: tuple[str, ...]) -> Callable[[str], str]:
     def parse(text: str) -> str:
-        if text not in words:
-            raise typer.BadParameter(f"{text!r} is not one of {', '.join(words)}{did_you_mean(text, words, '.')}")
+        if text not in known:
+            raise typer.BadParameter(f"{text!r} is not one of {', '.join(known)}{did_you_mean(text, known, '.')}")
         return text
 
     return parse
 
 
-def _begun(words: tuple[str, ...]) -> Callable[[str], list[str]]:
-    return lambda incomplete: [word for word in words if word.startswith(incomplete)]
+def _begun(known: tuple[str, ...]) -> Callable[[str], list[str]]:
+    return lambda incomplete: [word for word in known if word.startswith(incomplete)]

@@ -15,7 +15,7 @@ import mfgjax as mfg
 
 from .._names import did_you_mean, is_ready_made
 from . import catalogue, ranges
-from .behaviour import TEMPERED, TREMBLING, check_options, reference_of, response_class, solver_of
+from .behaviour import check_options, made, reference_of, solver_of, takes
 
 if TYPE_CHECKING:
     from ..engine.parameters import AnyGame
@@ -86,17 +86,18 @@ def make_plan(request: Sweep) -> SweepPlan:
     axes: dict[str, Any] = {}
     check_options(request)
     betas, epsilons = (_numbers(request, name) for name in ("beta", "epsilon"))
-    if request.response in TREMBLING:
-        response = response_class(request.response)(epsilons[0])
-    elif request.response in TEMPERED:
-        kind = response_class(request.response)
-        response = kind(betas[0], loaded.reference if request.reference is None else None)
-        if request.reference is not None:  # a policy that has two names in the library
-            axes["reference" if request.response == "entropy" else "prior"] = _references(request, loaded)
-    else:
-        response = mfg.Greedy()
-        if request.warm_start:
-            raise ValueError("`--warm-start` goes along beta or epsilon, which `--response greedy` does not have.")
+    arguments = takes(request.response)
+    response = made(
+        request.response,
+        beta=next(iter(betas), None),
+        epsilon=next(iter(epsilons), None),
+        reference=loaded.reference if request.reference is None else None,
+    )
+    if request.reference is not None:
+        axes[arguments["reference"]] = _references(request, loaded)
+    if request.warm_start and not arguments.keys() & {"beta", "epsilon"}:
+        which = f"`--response {request.response}`"
+        raise ValueError(f"`--warm-start` goes along beta or epsilon, which {which} does not have.")
     axes |= swept
     if len(damping) > 1:
         axes["damping"] = damping
@@ -114,7 +115,7 @@ def _numbers(request: Sweep, name: str) -> list[float]:
     text = getattr(request, name)
     if text is not None:
         return list(ranges.numbers(f"--{name} {text}", text))
-    if request.response in (TEMPERED if name == "beta" else TREMBLING):
+    if name in takes(request.response):
         raise ValueError(f"`--response {request.response}` needs `--{name}`: {ranges.RANGE}.")
     return []
 

@@ -11,7 +11,7 @@ from ..engine.implicit import fixed_point
 from ..equilibrium import Equilibrium
 from ..model import StationaryGame, exploitability, mean_field_map, respond
 from ..operators import action_gap
-from ..responses import AbstractTrembling
+from ..responses.trembling import AbstractTrembling
 
 _ROUNDING = 16
 """Spacings of numbers, at the size of the values, by which a reward plus an expectation may be off."""

@@ -14,7 +14,7 @@ import jax
 import numpy as np
 
 from .. import _checks, _toml
-from .._names import GAMES, did_you_mean, is_ready_made
+from .._names import by_word, did_you_mean, is_ready_made
 from ..games import GameFile, edges_of_policy, load_game, moves, ready_made
 from ..games.file import reference_of_table
 from ..kernels import MovesKernel
@@ -164,7 +164,7 @@ def _game(document: Mapping[str, Any], path: Path) -> GameFile:
     else:
         file = path.parent / given
         if not given.endswith((".toml", ".nc")) and not file.exists():
-            names = [name.replace("_", "-") for name in GAMES]
+            names = by_word("games")
             which = did_you_mean(given, names, f", and the ready-made games are {', '.join(names)}")
             raise _toml.wrong("game", given, f"there is no such file{which}")
         if settings and file.exists():

@@ -19,7 +19,7 @@ from ..engine import finish
 from ..engine.loop import Outcome, iterate
 from ..model import is_own
 from ..observers import observer
-from ..solvers import Problem
+from ..solvers.base import Problem
 from .balance import balanced, smallest_gradient
 from .descent import (
     BALANCED,

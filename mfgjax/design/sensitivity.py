@@ -19,7 +19,8 @@ from ..engine.prepare import methods
 from ..equilibrium import Equilibrium
 from ..kernels import AbstractKernel, MixtureKernel
 from ..model import FiniteHorizonGame, StationaryGame, respond, trace_game
-from ..responses import AbstractResponse, AbstractTrembling
+from ..responses import AbstractResponse
+from ..responses.trembling import AbstractTrembling
 from ..solve import solve
 from ..solvers import AbstractSolver
 from .choices import smallest_gap, with_choices_held

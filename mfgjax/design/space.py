@@ -19,7 +19,7 @@ from ..engine.prepare import Stages
 from ..equilibrium import Equilibrium
 from ..model import FiniteHorizonGame
 from ..responses import AbstractResponse
-from ..solvers import Problem
+from ..solvers.base import Problem
 from .variables import Coordinates
 
 Points = Any

@@ -15,8 +15,7 @@ from ..kernels import AbstractKernel
 from ..model import AnyGame
 from ..model.values import criterion_of, gain
 from ..responses import AbstractResponse
-from ..solvers import Problem
-from ..solvers.base import Candidate, rounding
+from ..solvers.base import Candidate, Problem, rounding
 from ..solvers.splitting import relative_loss
 from .elimination import can_eliminate
 from .implicit import fixed_point, refuse_derivative

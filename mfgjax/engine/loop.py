@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from .._result import RESULTS
-from .._typing import Array, Bool, Float, Int, Scalar
+from .._typing import Array, Bool, Float, Int
 from ..model import residual_tolerance
 from ..solvers.base import AbstractMethod, Candidate, Problem, Progress, by_residual
 
@@ -43,7 +43,7 @@ class _Carry(NamedTuple):
     spread: Float[Array, "*lanes"]
 
 
-def reachable(problem: Problem, floor: Scalar) -> Scalar:
+def reachable(problem: Problem, floor: Array) -> Array:
     """Return the residual that counts as converged: the tolerance, or the rounding level if that is higher.
 
     A rounding level above √ε is no longer taken for an answer; `RESULTS.precision` says so then.

@@ -15,7 +15,8 @@ from .._typing import Array
 from ..equilibrium import Equilibrium
 from ..model import AnyGame
 from ..responses import AbstractResponse
-from ..solvers import AbstractMethod, Problem
+from ..solvers import AbstractMethod
+from ..solvers.base import Problem
 from .finish import finish_lanes
 from .lanes import Lanes, narrow_width
 from .loop import Outcome, iterate
@@ -51,7 +52,7 @@ def run(prepared: Prepared, first: Outcome | None = None) -> Outcome:
 
 
 def run_stage(
-    lanes: Lanes, guess: Array | None, stage: tuple[AbstractMethod, int], tolerance: np.ndarray, width: int
+    lanes: Lanes, guess: Array | None, stage: tuple[AbstractMethod, int], tolerance: Array | np.ndarray, width: int
 ) -> Outcome:
     """Run one method, in many lanes in blocks."""
     method, steps = stage
@@ -86,7 +87,7 @@ def _run_where_open(
     guess: Array | None,
     outcome: Outcome,
     stage: tuple[AbstractMethod, int],
-    tolerance: np.ndarray,
+    tolerance: Array | np.ndarray,
     width: int,
 ) -> Outcome:
     """Run a further method where none has converged: lanes are gathered into blocks of their own."""
@@ -161,14 +162,14 @@ def join(first: Outcome, second: Outcome, hard: bool) -> Outcome:
 
 
 @eqx.filter_jit
-def _finish_jit(lanes: Lanes, outcome: Outcome, tolerance: np.ndarray, width: int) -> Equilibrium:
+def _finish_jit(lanes: Lanes, outcome: Outcome, tolerance: Array | np.ndarray, width: int) -> Equilibrium:
     width = narrow_width(lanes.problem[0], width)
     return lanes.in_blocks(width, lambda part, found: finish_lanes(part, found, tolerance), outcome)
 
 
 @eqx.filter_jit
 def _first_jit(
-    lanes: Lanes, guess: Array | None, stage: tuple[AbstractMethod, int], tolerance: np.ndarray, width: int
+    lanes: Lanes, guess: Array | None, stage: tuple[AbstractMethod, int], tolerance: Array | np.ndarray, width: int
 ) -> tuple[Outcome, Equilibrium]:
     """Do both in one program, for the common case that the first method converges."""
     outcome = run_stage(lanes, guess, stage, tolerance, width)

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .._typing import Array
+from .._typing import Array, ArrayLike
 from .precision import DOUBLE
 
 _NUM_DEVIATIONS = 38  # beyond that many on both sides lies less than 1e-300: no function that is finite is lost
@@ -39,7 +39,7 @@ def _deviance(x: Array, mean: Array) -> Array:
     return jnp.where(positive, inside, jnp.where(x > 0, jnp.inf, mean))
 
 
-def log_pmf(count: Array, num_trials: Array, probability: Array) -> Array:
+def log_pmf(count: ArrayLike, num_trials: ArrayLike, probability: ArrayLike) -> Array:
     """Return the log of the probability of `count` successes, in double precision.
 
         log f(k) = s(n) − s(k) − s(n−k) − d(k, np) − d(n−k, n(1−p)),
@@ -62,7 +62,7 @@ def log_pmf(count: Array, num_trials: Array, probability: Array) -> Array:
     return _stirling(n) - (_stirling(both) + _deviance(both, means)).sum(axis=0)
 
 
-def expectation(function: Callable[[Array], Array], num_trials: Array, probability: Array) -> Array:
+def expectation(function: Callable[[Array], Array], num_trials: ArrayLike, probability: ArrayLike) -> Array:
     """Return E f(B) of a binomial B, entry by entry, as a sum over 38 standard deviations on both sides.
 
     Memory does not grow with n, and time like its square root at most: the number of terms is found as it runs, so
@@ -94,7 +94,7 @@ def expectation(function: Callable[[Array], Array], num_trials: Array, probabili
     return weighted / total  # what log_pmf is off by, all terms share
 
 
-def mean_absolute_deviation(num_trials: Array, probability: Array) -> Array:
+def mean_absolute_deviation(num_trials: ArrayLike, probability: ArrayLike) -> Array:
     """Return E|B − np| of a binomial B.
 
         E|B − np| = 2 (n − k) p f(k),   k = ⌊np⌋

@@ -1,14 +1,14 @@
 """Random numbers: uniform, binomial and multinomial, exact up to 1e9 trials."""
 
 from collections.abc import Callable
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 import equinox as eqx
 import jax
 import jax.extend as jex
 import jax.numpy as jnp
 
-from .._typing import Array, Float, Int
+from .._typing import Array, Float, Int, Self, UInt32
 from .binomial import log_pmf
 from .precision import DOUBLE
 
@@ -23,10 +23,10 @@ class Stream(eqx.Module):
       words: a pair of 32-bit words for every run, `[2, runs]`: keys of threefry.
     """
 
-    words: Int[Array, "2 runs"]
+    words: UInt32[Array, "2 runs"]
 
     @classmethod
-    def of_runs(cls, key: Array, runs: Int[Array, " runs"]) -> Self:
+    def of_runs(cls, key: Array, runs: UInt32[Array, " runs"]) -> Self:
         """Return the streams of numbered runs; `key` is any key of JAX, typed or raw."""
         root = jax.random.bits(key, (2,), jnp.uint32)
         return cls(_hash(root[:, None], _FOLD, runs))

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from .. import _checks
-from .._typing import ArrayLike
+from .._typing import Array, ArrayLike
 from ..kernels import MovesKernel
 from ..model import FiniteHorizonGame, OwnStateInteraction, PairwiseReward
 
@@ -17,7 +17,7 @@ def grid_crowd(
     rows: int = 20,
     columns: int = 20,
     horizon: int = 40,
-    congestion: float = 1.0,
+    congestion: float | Array = 1.0,
     obstacles: float | ArrayLike = 0.1,
     seed: int = 0,
 ) -> FiniteHorizonGame:

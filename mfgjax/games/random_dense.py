@@ -22,7 +22,7 @@ class SquashedLinear(eqx.Module):
 
 
 def random_dense(
-    seed: int = 0, num_states: int = 10, num_actions: int = 4, horizon: int = 20, steepness: float = 1.0
+    seed: int = 0, num_states: int = 10, num_actions: int = 4, horizon: int = 20, steepness: float | Array = 1.0
 ) -> FiniteHorizonGame:
     """Build a random game in which every state interacts with every other, attracting or repelling.
 
@@ -38,6 +38,8 @@ def random_dense(
 
     Raises:
       ValueError: if an argument is out of range, naming it.
+
+    Source: of this library, as a hard case for solvers.
     """
     S = _checks.integer_at_least("num_states", num_states, 1)
     A = _checks.integer_at_least("num_actions", num_actions, 1)

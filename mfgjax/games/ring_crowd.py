@@ -3,11 +3,12 @@
 import numpy as np
 
 from .. import _checks
+from .._typing import Array
 from ..kernels import MovesKernel
 from ..model import FiniteHorizonGame, OwnStateInteraction, PairwiseReward
 
 
-def ring_crowd(num_states: int = 20, horizon: int = 20, congestion: float = 1.0) -> FiniteHorizonGame:
+def ring_crowd(num_states: int = 20, horizon: int = 20, congestion: float | Array = 1.0) -> FiniteHorizonGame:
     """Build the game of a crowd on a ring that is drawn to one side and repelled by itself.
 
     States: places 0..n−1 on a circle. Actions: one place back, stay, one place on. At every time a place

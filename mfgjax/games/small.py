@@ -21,7 +21,7 @@ class Together(eqx.Module):
         return jnp.where(t == 1, pay, 0)[:, None]
 
 
-def coordination(field: float = 0.0, strength: float = 1.0) -> FiniteHorizonGame:
+def coordination(field: float | Array = 0.0, strength: float | Array = 1.0) -> FiniteHorizonGame:
     """Build the game of two places of which everybody wants the fuller one.
 
     States 0 and 1; the action at time 0 is the place at time 1, the horizon is 1, and only time 1 pays:

@@ -1,12 +1,12 @@
 """What a transition kernel must be able to do."""
 
 from abc import abstractmethod
-from typing import ClassVar, Self
+from typing import ClassVar
 
 import equinox as eqx
 import jax.numpy as jnp
 
-from .._typing import Array, Float
+from .._typing import Array, Float, Self
 
 
 class AbstractKernel(eqx.Module):
@@ -24,7 +24,7 @@ class AbstractKernel(eqx.Module):
     takes_lanes: ClassVar[bool] = False
 
     @abstractmethod
-    def at(self, t: Array) -> Self:
+    def at(self, t: Array | int) -> Self:
         """Return the kernel of the move from time t to t+1."""
 
     @abstractmethod
@@ -58,6 +58,6 @@ def align(table: Array, values: Array) -> Array:
     return table.reshape(table.shape + (1,) * max(values.ndim - table.ndim, 0))
 
 
-def time_slice(table: Array, t: Array) -> Array:
+def time_slice(table: Array, t: Array | int) -> Array:
     """Return `table[t]`, or `table[0]` of a table that is the same at all times."""
     return table[0] if table.shape[0] == 1 else jnp.asarray(table)[t]

@@ -1,13 +1,13 @@
 """The kernel as a full table."""
 
-from typing import ClassVar, Self
+from typing import ClassVar
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 
 from .. import _checks
-from .._typing import Array, ArrayLike, Float
+from .._typing import Array, ArrayLike, Float, Self
 from .base import AbstractKernel, time_slice
 
 
@@ -36,7 +36,7 @@ class DenseKernel(AbstractKernel):
             raise ValueError(f"`kernel` leads from {p.shape[-3]} states to {p.shape[-1]}; got shape {p.shape}.")
         self.probabilities = p[None] if p.ndim == 3 else p
 
-    def at(self, t: Array) -> Self:
+    def at(self, t: Array | int) -> Self:
         return eqx.tree_at(lambda k: k.probabilities, self, time_slice(self.probabilities, t)[None])
 
     def expect(self, values: Float[Array, "S *batch"]) -> Float[Array, "S A *batch"]:

@@ -1,13 +1,13 @@
 """Kernels that are mixtures of simpler ones, and a fresh start as one of these."""
 
 from collections.abc import Sequence
-from typing import ClassVar, Self
+from typing import ClassVar
 
 import equinox as eqx
 import jax.numpy as jnp
 
 from .. import _checks
-from .._typing import Array, ArrayLike, Float
+from .._typing import Array, ArrayLike, Float, Self
 from .base import AbstractKernel, align
 
 
@@ -36,7 +36,7 @@ class RestartKernel(AbstractKernel):
         """The law at every pair, `[1, S, A, S]`: for checks, not for computing."""
         return jnp.broadcast_to(self.law, (1, self.num_states, self.actions, *self.law.shape))
 
-    def at(self, t: Array) -> Self:
+    def at(self, t: Array | int) -> Self:
         return self
 
     def expect(self, values: Float[Array, "S *batch"]) -> Float[Array, "S A *batch"]:
@@ -82,7 +82,7 @@ class MixtureKernel(AbstractKernel):
     weights: tuple[Float[Array, "*batch"], ...]
     takes_lanes: ClassVar[bool] = True
 
-    def __init__(self, parts: Sequence[AbstractKernel], weights: Sequence[ArrayLike]):
+    def __init__(self, parts: Sequence[AbstractKernel], weights: Sequence[ArrayLike] | Array):
         if len(parts) != len(weights) or not parts:
             raise ValueError(f"`weights` must be one number for each kernel; got {len(weights)} for {len(parts)}.")
         sizes = {(part.num_states, part.num_actions, part.num_times) for part in parts}
@@ -98,7 +98,7 @@ class MixtureKernel(AbstractKernel):
             [part.probabilities * weight for part, weight in zip(self.parts, self.weights, strict=True)], axis=3
         )
 
-    def at(self, t: Array) -> Self:
+    def at(self, t: Array | int) -> Self:
         return self
 
     def expect(self, values: Float[Array, "S *batch"]) -> Float[Array, "S A *batch"]:

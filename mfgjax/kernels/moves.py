@@ -1,12 +1,12 @@
 """Deterministic moves: every action leads to one state."""
 
-from typing import ClassVar, Self
+from typing import ClassVar
 
 import jax.numpy as jnp
 import numpy as np
 
 from .._actions import by_action, each, together
-from .._typing import Array, ArrayLike, Bool, Float, Int
+from .._typing import Array, ArrayLike, Bool, Float, Int, Self
 from .base import AbstractKernel
 from .predecessors import Predecessors, as_table
 
@@ -36,7 +36,7 @@ class MovesKernel(AbstractKernel):
         """One for the one successor of each pair, `[1, S, A, 1]`; zero where an action leads nowhere."""
         return self.leads[None, ..., None].astype(jnp.zeros(()).dtype)
 
-    def at(self, t: Array) -> Self:
+    def at(self, t: Array | int) -> Self:
         return self
 
     def expect(self, values: Float[Array, "S *batch"]) -> Float[Array, "S A *batch"]:

@@ -1,12 +1,12 @@
 """Kernels with few successors per state and action."""
 
-from typing import ClassVar, Self
+from typing import ClassVar
 
 import equinox as eqx
 import numpy as np
 
 from .. import _checks
-from .._typing import Array, ArrayLike, Float, Int
+from .._typing import Array, ArrayLike, Float, Int, Self
 from .base import AbstractKernel, align, time_slice
 from .predecessors import Predecessors, as_table
 
@@ -47,7 +47,7 @@ class SuccessorKernel(AbstractKernel):
         p = probabilities[None] if probabilities.ndim == 3 else probabilities
         return eqx.tree_at(lambda k: k.probabilities, self, p)
 
-    def at(self, t: Array) -> Self:
+    def at(self, t: Array | int) -> Self:
         return eqx.tree_at(lambda k: k.probabilities, self, time_slice(self.probabilities, t)[None])
 
     def expect(self, values: Float[Array, "S *batch"]) -> Float[Array, "S A *batch"]:

@@ -1,8 +1,14 @@
-"""Learning the equilibrium of a stationary game from samples of its moves."""
+"""Learning the equilibrium of a stationary game from samples of its moves; learners are listed in this order."""
+# ruff: noqa: I001
 
 from .base import AbstractLearner as AbstractLearner
 from .base import Polynomial as Polynomial
 from .base import Task as Task
+from .tmfq import TMFQ as TMFQ
+from .gmbl import GMBL as GMBL
+from .online_tmfq import OnlineTMFQ as OnlineTMFQ
+from .iql import IQL as IQL
+from .mfq import MFQ as MFQ
 from .bounds import Guarantee as Guarantee
 from .bounds import frozen_contraction as frozen_contraction
 from .bounds import model_guarantee as model_guarantee
@@ -12,10 +18,6 @@ from .bounds import tmfq_updates_contracting as tmfq_updates_contracting
 from .constants import Constants as Constants
 from .constants import covering_time as covering_time
 from .constants import estimate_constants as estimate_constants
-from .gmbl import GMBL as GMBL
-from .iql import IQL as IQL
-from .mfq import MFQ as MFQ
-from .online_tmfq import OnlineTMFQ as OnlineTMFQ
 from .run import Run as Run
 from .run import run as run
 from .sampling import GameSimulator as GameSimulator
@@ -23,4 +25,3 @@ from .sampling import next_mean_field as next_mean_field
 from .store import load_run as load_run
 from .store import save_run as save_run
 from .store import saved_note as saved_note
-from .tmfq import TMFQ as TMFQ

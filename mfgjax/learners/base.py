@@ -11,7 +11,8 @@ import numpy as np
 from .. import _checks
 from .._typing import Array, ArrayLike, Scalar
 from ..model import StationaryGame, of_kind
-from ..responses import AbstractTrembling, Backup
+from ..responses.base import Backup
+from ..responses.trembling import AbstractTrembling
 from .sampling import Draw
 
 MOST = 2**31 - 1  # what int32 holds

@@ -12,7 +12,7 @@ from .._typing import Array, ArrayLike
 from ..engine import fit_response
 from ..model import StationaryGame, respond, trace_game
 from ..operators import action_gap
-from ..responses import AbstractTrembling
+from ..responses.trembling import AbstractTrembling
 from .base import learned
 
 

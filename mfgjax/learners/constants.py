@@ -10,7 +10,7 @@ import numpy as np
 from .. import _checks
 from .._typing import Array, ArrayLike
 from ..model import StationaryGame, respond
-from ..responses import AbstractTrembling
+from ..responses.trembling import AbstractTrembling
 from .base import count, refuse_size, seed_number
 from .bounds import population, zero_sum_norm
 from .sampling import GameSimulator, draw_actions

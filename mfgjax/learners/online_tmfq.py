@@ -110,7 +110,7 @@ class OnlineTMFQ(AbstractLearner):
         return OnlineState(histogram(after, len(state.z), state.z.dtype), q, memory, after)
 
     def _sweep(self, task: Task, q: Array, reward: Array, frequencies: Array, held: Array, _: Array) -> Array:
-        def sweep(_: int, q: Array) -> Array:
+        def sweep(_: Array, q: Array) -> Array:
             ahead = jnp.tensordot(frequencies, task.backup(q).values, axes=1)
             return jnp.where(held, reward + task.game.discount * ahead, q)
 

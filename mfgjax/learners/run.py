@@ -15,7 +15,7 @@ from .._typing import Array, ArrayLike
 from ..engine import fit_response
 from ..equilibrium import Equilibrium
 from ..model import StationaryGame, is_own, trace_game
-from ..responses import AbstractTrembling
+from ..responses.trembling import AbstractTrembling
 from .base import AbstractLearner, Task, count, learned, seed_number
 from .sampling import GameSimulator, OwnSimulator
 

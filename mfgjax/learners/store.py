@@ -15,7 +15,7 @@ from .. import _checks
 from .._files import written_whole
 from .._version import __version__
 from ..model import StationaryGame
-from ..responses import AbstractTrembling
+from ..responses.trembling import AbstractTrembling
 from .base import AbstractLearner
 from .run import Run, initial_states, task_of
 

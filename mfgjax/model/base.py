@@ -58,11 +58,11 @@ class AbstractGame(eqx.Module):
     """The axes behind those of one game: none. `LaneGame` has one."""
 
     @abstractmethod
-    def given_kernel(self, t: Scalar, mean_field: Array) -> Any:
+    def given_kernel(self, t: Scalar | int, mean_field: Array) -> Any:
         """Return what a kernel that was given as a callable returns."""
 
     @abstractmethod
-    def given_reward(self, t: Scalar, mean_field: Array) -> Array:
+    def given_reward(self, t: Scalar | int, mean_field: Array) -> Array:
         """Return what the callable that pays returns."""
 
     @abstractmethod
@@ -172,7 +172,7 @@ class AbstractGame(eqx.Module):
         """Return how many axes the mean field of one time has."""
         return 1 if self.observes == "states" else 2
 
-    def kernel_at(self, t: Scalar, mean_field: Array) -> AbstractKernel:
+    def kernel_at(self, t: Scalar | int, mean_field: Array) -> AbstractKernel:
         """Return the kernel of the move from t to t+1 in a population with that mean field at t."""
         if isinstance(self.kernel, AbstractKernel):
             return self.kernel.at(t)
@@ -180,11 +180,11 @@ class AbstractGame(eqx.Module):
         kernel = kernel if isinstance(kernel, AbstractKernel) else DenseKernel(kernel)
         return kernel_in_precision(kernel, self.dtype).at(jnp.int32(0))
 
-    def reward_at(self, t: Scalar, mean_field: Array) -> Array:
+    def reward_at(self, t: Scalar | int, mean_field: Array) -> Array:
         """Return R_t(s,a,mean_field) as `[S, A]`."""
         return jnp.broadcast_to(self.pay_at(t, mean_field), (self.num_states, self.num_actions))
 
-    def pay_at(self, t: Scalar, mean_field: Array) -> Array:
+    def pay_at(self, t: Scalar | int, mean_field: Array) -> Array:
         """Return R_t(s,a,mean_field) as `[S, A]`, or `[S, 1]` where all actions earn the same."""
         pay = jnp.asarray(self.given_reward(t, mean_field)).astype(self.dtype)
         if getattr(self.reward, "takes_lanes", False) or pay.shape[1] < self.num_actions:
@@ -192,7 +192,7 @@ class AbstractGame(eqx.Module):
         # a derivative would multiply what is not finite at an action that does not exist by 0
         return jnp.where(self.available_at(t), pay, 0)
 
-    def available_at(self, t: Scalar) -> Array:
+    def available_at(self, t: Scalar | int) -> Array:
         """Return which actions exist at time t, `[S, A]`."""
         return time_slice(self.available, t)
 

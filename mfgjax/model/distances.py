@@ -5,10 +5,10 @@ from typing import Any
 import jax.numpy as jnp
 
 from .. import _checks, _simplex
-from .._typing import Array, Float, Scalar
+from .._typing import Array, ArrayLike, Scalar
 
 
-def flow_distance(first: Array, second: Array) -> Scalar:
+def flow_distance(first: ArrayLike, second: ArrayLike) -> Scalar:
     """Return the distance of two mean fields, d_M = max_t d_TV(μ_t, μ'_t).
 
     Args:
@@ -20,14 +20,14 @@ def flow_distance(first: Array, second: Array) -> Scalar:
 
     Source: Guan et al. (2021), arXiv:2110.07469, section II-d.
     """
-    first, second = _laws("first", first), _laws("second", second)
-    _alike(first, second)
-    if first.ndim == 1:
-        return _simplex.total_variation(first, second)
-    return _simplex.total_variation(first, second, axis=tuple(range(1, first.ndim))).max()
+    one, other = _laws("first", first), _laws("second", second)
+    _alike(one, other)
+    if one.ndim == 1:
+        return _simplex.total_variation(one, other)
+    return _simplex.total_variation(one, other, axis=tuple(range(1, one.ndim))).max()
 
 
-def policy_distance(first: Float[Array, "T S A"], second: Float[Array, "T S A"]) -> Scalar:
+def policy_distance(first: ArrayLike, second: ArrayLike) -> Scalar:
     """Return the distance of two policies, d_Π = max_t max_s d_TV(π_t(·|s), π'_t(·|s)).
 
     Args:
@@ -39,9 +39,9 @@ def policy_distance(first: Float[Array, "T S A"], second: Float[Array, "T S A"])
 
     Source: Guan et al. (2021), arXiv:2110.07469, section II-d.
     """
-    first, second = _rows("first", first), _rows("second", second)
-    _alike(first, second)
-    return _simplex.total_variation(first, second, axis=-1).max()
+    one, other = _rows("first", first), _rows("second", second)
+    _alike(one, other)
+    return _simplex.total_variation(one, other, axis=-1).max()
 
 
 def _laws(name: str, value: Any) -> Array:

@@ -79,8 +79,8 @@ class FiniteHorizonGame(AbstractGame):
     Source: Guan et al. (2021), arXiv:2110.07469, section II; the pairwise class there is `PairwiseReward`.
     """
 
-    kernel: AbstractKernel | Callable[[Scalar, Array], Any]
-    reward: Callable[[Scalar, Array], Array]
+    kernel: AbstractKernel | Callable[[Scalar | int, Array], Any]
+    reward: Callable[[Scalar | int, Array], Array]
     initial: Float[Array, "S *batch"]
     available: Bool[Array, "#T S A"]
     discount: Float[Array, "*batch"]
@@ -134,11 +134,11 @@ class FiniteHorizonGame(AbstractGame):
         self.reward = without_missing(self.reward, self.available)
         validate(self)
 
-    def given_kernel(self, t: Scalar, mean_field: Array) -> Any:
+    def given_kernel(self, t: Scalar | int, mean_field: Array) -> Any:
         """Return what a kernel that was given as a callable returns."""
         return self.kernel(t, mean_field)  # pyright: ignore[reportCallIssue]
 
-    def given_reward(self, t: Scalar, mean_field: Array) -> Array:
+    def given_reward(self, t: Scalar | int, mean_field: Array) -> Array:
         """Return what the callable that pays returns."""
         return self.reward(t, mean_field)
 

@@ -120,13 +120,13 @@ class LaneGame(eqx.Module):
     def kernel(self) -> Any:
         return self.game.kernel
 
-    def available_at(self, t: Scalar) -> Array:
+    def available_at(self, t: Scalar | int) -> Array:
         return self.game.available_at(t)
 
     def observe(self, mu: Array, mass: Array) -> Array:
         return self.game.observe(mu, mass)
 
-    def kernel_at(self, t: Scalar, mean_field: Array) -> Any:
+    def kernel_at(self, t: Scalar | int, mean_field: Array) -> Any:
         """Return what has `expect` and `push` for all lanes."""
         kernel = self.game.kernel
         if isinstance(kernel, AbstractKernel) and (kernel.takes_lanes or not self._carries("kernel")):
@@ -137,12 +137,12 @@ class LaneGame(eqx.Module):
                 return made.at(jnp.int32(0))
         return _MappedKernel(self, t, mean_field)
 
-    def reward_at(self, t: Scalar, mean_field: Array) -> Array:
+    def reward_at(self, t: Scalar | int, mean_field: Array) -> Array:
         """Return R_t(s,a,·) of every lane as `[S, A, lanes]`."""
         pay = self.pay_at(t, mean_field)
         return jnp.broadcast_to(pay, (self.num_states, self.num_actions, self.num_lanes))
 
-    def pay_at(self, t: Scalar, mean_field: Array) -> Array:
+    def pay_at(self, t: Scalar | int, mean_field: Array) -> Array:
         """Return R_t(s,a,·) of every lane as `[S, A, lanes]`; either of the last two axes may be 1."""
         if not getattr(self.game.reward, "takes_lanes", False):
             return self.per_lane(lambda game, seen: game.pay_at(t, seen), mean_field)
@@ -167,7 +167,7 @@ class _MappedKernel(eqx.Module):
     """The kernels of one time, each computed for its own lane."""
 
     games: LaneGame
-    t: Scalar
+    t: Scalar | int
     mean_field: Array
 
     def expect(self, values: Array) -> Array:

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from .. import _checks
-from .._typing import Array, Float
+from .._typing import Array, ArrayLike, Float
 from ..responses import AbstractResponse
 from .arguments import mean_field_of, policy_of, response_of
 from .base import BestResponse
@@ -27,7 +27,9 @@ def as_now(game: AnyGame) -> AnyGame:
     return game if isinstance(game, LaneGame) else trace_game(game)
 
 
-def respond(game: AnyGame, mean_field: Array, response: AbstractResponse, start: Array | None = None) -> BestResponse:
+def respond(
+    game: AnyGame, mean_field: ArrayLike, response: AbstractResponse, start: Array | None = None
+) -> BestResponse:
     """Compute how an agent acts against a given mean field (B_opt; in stationary games one element of Ψ(z)).
 
         Q_t(s,a) = R_t(s,a,μ_t) + γ Σ_s' P_t(s'|s,a,μ_t) V_{t+1}(s'),   Q_H = R_H
@@ -102,7 +104,7 @@ def q_operator(
     return operator
 
 
-def propagate(game: AnyGame, policy: Float[Array, "... S A"], mean_field: Array | None = None) -> Array:
+def propagate(game: AnyGame, policy: Float[Array, "... S A"] | ArrayLike, mean_field: ArrayLike | None = None) -> Array:
     """Compute the mean field of a population that follows a policy (B_prop).
 
         μ_{t+1}(s') = Σ_{s,a} μ_t(s) π_t(a|s) P_t(s'|s,a,μ_t)

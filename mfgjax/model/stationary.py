@@ -149,11 +149,11 @@ class StationaryGame(AbstractGame):
         """Inside the library a stationary game has one time, so that horizon + 1 = 1."""
         return 0
 
-    def given_kernel(self, t: Scalar, mean_field: Array) -> Any:
+    def given_kernel(self, t: Scalar | int, mean_field: Array) -> Any:
         """Return what a kernel that was given as a callable returns."""
         return self.kernel(mean_field)  # pyright: ignore[reportCallIssue]
 
-    def given_reward(self, t: Scalar, mean_field: Array) -> Array:
+    def given_reward(self, t: Scalar | int, mean_field: Array) -> Array:
         """Return what the callable that pays returns; the library's own rewards take a time, which is 0."""
         if isinstance(self.reward, TableReward | PairwiseReward):
             return self.reward(jnp.int32(0), mean_field)

@@ -49,7 +49,7 @@ class KeyedKernel(AbstractKernel, AbstractStandIn):
     def probabilities(self) -> Array:  # pyright: ignore[reportIncompatibleVariableOverride]
         return self.kernel.probabilities
 
-    def at(self, t: Array) -> "KeyedKernel":
+    def at(self, t: Array | int) -> "KeyedKernel":
         return KeyedKernel(self.kernel.at(t), self.key)
 
     def expect(self, values: Array) -> Array:

@@ -5,7 +5,7 @@ from typing import Any
 import jax.numpy as jnp
 
 from .. import _simplex
-from .._typing import Array, Scalar
+from .._typing import Array, ArrayLike, Scalar
 from ..responses import AbstractResponse, Greedy
 from .arguments import mean_field_of, policy_of
 from .base import BestResponse
@@ -29,7 +29,9 @@ def criterion_of(game: AnyGame, response: AbstractResponse | None, name: str) ->
     )
 
 
-def policy_value(game: AnyGame, policy: Array, mean_field: Array, response: AbstractResponse | None = None) -> Scalar:
+def policy_value(
+    game: AnyGame, policy: ArrayLike, mean_field: ArrayLike, response: AbstractResponse | None = None
+) -> Scalar:
     """Compute the expected reward of one agent's policy against a given mean field.
 
         J_μ(π)    = E Σ_t γ^t R_t(s_t,a_t,μ_t)                                            (11)
@@ -63,7 +65,7 @@ def policy_value(game: AnyGame, policy: Array, mean_field: Array, response: Abst
 
 
 def exploitability(
-    game: AnyGame, policy: Array, response: AbstractResponse | None = None, *, mean_field: Array | None = None
+    game: AnyGame, policy: ArrayLike, response: AbstractResponse | None = None, *, mean_field: ArrayLike | None = None
 ) -> Scalar:
     """Compute how much one agent gains by leaving a policy that all others follow.
 
@@ -120,7 +122,7 @@ def gain(
     log_policy: Array,
     best: BestResponse,
     penalty: tuple[Array, Array] | None,
-) -> Scalar:
+) -> Array:
     """Return the exploitability of a policy whose law of states is `mu`, given the best response to it.
 
     In a stationary game `mu` is the discounted law of an agent's states, which is z where z is stationary.

@@ -276,7 +276,7 @@ def _went_back(low: np.ndarray, high: np.ndarray) -> float:
 
 @eqx.filter_jit
 def _climb_jit(
-    game: StationaryGame, response: AbstractResponse, start: Array, tolerance: np.ndarray, max_steps: int
+    game: StationaryGame, response: AbstractResponse, start: Array, tolerance: Array | np.ndarray, max_steps: int
 ) -> Any:
     def unsettled(carry: tuple) -> Array:
         *_, residual, count, _ = carry

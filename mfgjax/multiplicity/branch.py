@@ -19,8 +19,8 @@ from ..equilibrium import Equilibrium
 from ..model import FiniteHorizonGame, StationaryGame, trace_game
 from ..responses import AbstractResponse
 from ..solve import solve
-from ..solvers import Newton, Problem
-from ..solvers.base import refuse_jumps
+from ..solvers import Newton
+from ..solvers.base import Problem, refuse_jumps
 from ..solvers.path import TRACK, PathReport, PathState, path_start, path_step
 from .branch_points import Knot, Lost, Tracer
 

@@ -8,7 +8,8 @@ import jax.numpy as jnp
 from .._actions import by_action, each, together
 from .._typing import Array, Scalar
 from ..kernels import AbstractKernel
-from ..responses import AbstractResponse, Backup
+from ..responses import AbstractResponse
+from ..responses.base import Backup
 from .ties import rounding_of_step
 
 

@@ -17,7 +17,8 @@ from .._gradients import stop_gradients
 from .._linear import DENSE_LIMIT, solve_linear
 from .._typing import Array, Bool, Float
 from ..kernels.base import align
-from ..responses import AbstractResponse, Backup
+from ..responses import AbstractResponse
+from ..responses.base import Backup
 from .ties import ROUNDING, spacings, tie_band
 
 _MOST_POLICIES = 100

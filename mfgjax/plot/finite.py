@@ -76,7 +76,7 @@ def plot_gain(
         raise ValueError("`gains` must be of two numbers of agents at least.")
     if not any((np.asarray(gain.gain) > 0).any() for gain in named.values()):
         raise ValueError("no gain is above 0, so there is nothing to draw on log axes.")
-    low, high = fit if fit is not None else (_FROM if (numbers >= _FROM).sum() > 1 else numbers[0], np.inf)
+    low, high = fit if fit is not None else (_FROM if (numbers >= _FROM).sum() > 1 else float(numbers[0]), np.inf)
     within = numbers[(numbers >= low) & (numbers <= high)]
 
     ax = new_axes(ax, (8.8, 4.8))

@@ -71,7 +71,7 @@ def curve_style(k: int, x: np.ndarray | None = None, y: np.ndarray | None = None
     return style | dict(markevery=np.flatnonzero(seen).tolist())
 
 
-def hatching(code: int) -> dict[str, Any]:
+def hatching(code: int | np.integer) -> dict[str, Any]:
     return dict(facecolor="0.93", edgecolor="0.55", linewidth=0.4, hatch=RESULT_HATCHES[int(code)], zorder=0)
 
 

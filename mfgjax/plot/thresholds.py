@@ -37,7 +37,7 @@ _MOST_MARKERS = 24
 
 
 def plot_thresholds(
-    values: Sequence[float],
+    values: Sequence[float] | np.ndarray,
     reports: Sequence[Report] | Report,
     *,
     parameter: str = "",
@@ -160,7 +160,7 @@ def plot_certificates(report: Report, *, title: str | None = None, ax: Axes | No
     return ax
 
 
-def _values(values: Sequence[float]) -> np.ndarray:
+def _values(values: Sequence[float] | np.ndarray) -> np.ndarray:
     x = np.asarray(values)
     if x.ndim != 1 or not len(x) or x.dtype.kind not in "iuf" or not np.isfinite(x).all():
         raise ValueError(f"`values` must be finite numbers, one for each report; got {values!r:.60}.")

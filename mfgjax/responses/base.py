@@ -1,7 +1,7 @@
 """What a response must be able to do."""
 
 from abc import abstractmethod
-from typing import Any, ClassVar, NamedTuple, Self
+from typing import Any, ClassVar, NamedTuple
 
 import equinox as eqx
 import jax
@@ -11,7 +11,7 @@ import numpy as np
 from .. import _checks
 from .._plain import Axis
 from .._simplex import log_normalize, safe_log
-from .._typing import Array, Bool, Float
+from .._typing import Array, Bool, Float, Self
 from ..kernels.base import align
 
 _PAIRS = (Axis("state"), Axis("action"))

@@ -16,7 +16,7 @@ from .base import AbstractTempered, Backup, canonical_policy, greedy_values, log
 def soft_backup(
     q: Float[Array, "S A *batch"],
     log_reference: Float[Array, "S A *#batch"],
-    beta: Float[Array, "*#batch"],
+    beta: Float[Array, "*#batch"] | float,
 ) -> tuple[Float[Array, "S *batch"], Float[Array, "S A *batch"]]:
     """Back up action values under a KL penalty towards a reference policy.
 
@@ -36,7 +36,7 @@ def soft_backup(
     return _backup(q, log_reference, beta)[:2]
 
 
-def _backup(q: Array, log_reference: Array, beta: Array) -> Backup:
+def _backup(q: Array, log_reference: Array, beta: Array | float) -> Backup:
     available = log_reference > -jnp.inf
     # only differences count: β times Q itself would be rounded at ε β |Q| instead of ε β span(Q)
     best = jax.lax.stop_gradient(greedy_values(q, available))

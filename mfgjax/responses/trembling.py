@@ -1,7 +1,7 @@
 """Best responses of agents whose hand trembles, and the greedy policy to which trembling is added afterwards."""
 
 from abc import abstractmethod
-from typing import ClassVar, Self
+from typing import ClassVar
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -9,7 +9,7 @@ import numpy as np
 
 from .. import _checks
 from .._simplex import safe_log
-from .._typing import Array, ArrayLike, Bool, Float, Scalar
+from .._typing import Array, ArrayLike, Bool, Float, Scalar, Self
 from ..kernels.base import align
 from .base import AbstractByBackup, Backup, greedy_values
 from .greedy import first_best

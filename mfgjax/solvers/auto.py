@@ -7,7 +7,9 @@ import equinox as eqx
 
 from .. import _checks
 from ..model import AnyGame
-from ..responses import AbstractResponse, AbstractTempered, AbstractTrembling
+from ..responses import AbstractResponse
+from ..responses.base import AbstractTempered
+from ..responses.trembling import AbstractTrembling
 from .anderson import Anderson
 from .base import AbstractMethod, AbstractSolver
 from .continuation import Continuation

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .._simplex import onto_simplex
-from .._typing import Array, Bool, Scalar
+from .._typing import Array, Bool
 from ..kernels.base import align
 from ..model import AnyGame
 from ..responses import AbstractResponse
@@ -34,7 +34,7 @@ class Progress(NamedTuple):
     """
 
     candidate: Candidate
-    residual: Scalar
+    residual: Array
     failed: Bool[Array, ""]
 
 
@@ -43,7 +43,7 @@ class Problem(NamedTuple):
 
     game: AnyGame
     response: AbstractResponse
-    tolerance: Scalar | np.ndarray
+    tolerance: Array | np.ndarray
 
     @property
     def lanes(self) -> tuple[int, ...]:
@@ -54,7 +54,7 @@ class Problem(NamedTuple):
         """Return Γ(μ)."""
         return self.image_from(mean_field, None)[0]
 
-    def image_and_floor(self, mean_field: Array) -> tuple[Array, Scalar]:
+    def image_and_floor(self, mean_field: Array) -> tuple[Array, Array]:
         """Return Γ(μ) and the rounding level of its computation, 8 ε β span(Q)."""
         best = self.game.best_response(mean_field, self.response)
         return self.game.moved_on(mean_field, best.policy)[1], rounding(self.game, self.response, best.q)
@@ -80,7 +80,7 @@ class Problem(NamedTuple):
         return jnp.broadcast_to(prior if prior.ndim == len(shape) else prior[..., None], shape)
 
 
-def rounding(game: AnyGame, response: AbstractResponse, q: Array) -> Scalar:
+def rounding(game: AnyGame, response: AbstractResponse, q: Array) -> Array:
     """Return 8 ε β span(Q): what rounding of the action values does to the policy, in total variation."""
     beta = getattr(response, "beta", jnp.zeros((), q.dtype))
     available = align(game.available, q)

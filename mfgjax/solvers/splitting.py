@@ -13,8 +13,8 @@ from .._typing import Array, Float, Int, Scalar
 from ..kernels.base import align
 from ..model import AnyGame
 from ..operators import tie_band
-from ..responses import AbstractResponse, AbstractTrembling
-from ..responses.trembling import shares_of
+from ..responses import AbstractResponse
+from ..responses.trembling import AbstractTrembling, shares_of
 from .base import AbstractMethod, Candidate, Problem, Progress
 
 _ROUND, _OF_PLAY, _PER_STEP = 60, 30, 10
