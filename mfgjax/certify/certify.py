@@ -15,7 +15,7 @@ from ..equilibrium import Equilibrium
 from ..model import FiniteHorizonGame, StationaryGame, of_kind, trace_game
 from ..responses import AbstractResponse
 from ..solve import solve
-from ..solvers import Problem
+from ..solvers.base import Problem
 from .contraction import contraction, distance, naive_chain, path_space
 from .lipschitz import Lipschitz, contradict
 from .local import MOST_UNKNOWNS, critical_beta, local_radius

@@ -11,8 +11,8 @@ from jax.typing import DTypeLike
 from .._linear import solve_dense
 from .._typing import Array, Bool
 from ..model import FiniteHorizonGame
-from ..responses import AbstractTempered
-from ..solvers import Problem
+from ..responses.base import AbstractTempered
+from ..solvers.base import Problem
 from .certificate import DOCS, HOLDS, Certificate, Theorem
 from .premises import Premises
 from .sampling import sample_laws, seen_of

@@ -8,7 +8,8 @@ import jax.numpy as jnp
 from .._typing import Array, Float
 from ..model import FiniteHorizonGame
 from ..ranges.ranges import NotDerivable
-from ..responses import AbstractResponse, AbstractTempered
+from ..responses import AbstractResponse
+from ..responses.base import AbstractTempered
 from .derivatives import differentiable
 from .lipschitz import derive_kernel_constants
 from .paths import availability, counted, is_decoupled, mixing
