@@ -181,14 +181,16 @@ def scalar_in(name: str, value: object, low: float, high: float, interval: str) 
     array = as_numbers(name, value, "a real number")
     if array.shape != ():
         raise ValueError(f"`{name}` must be one number; got an array of shape {array.shape}.")
-    if not is_traced(array):
-        number = float(array)
-        inside = (low < number if interval[0] == "(" else low <= number) and (
-            number < high if interval[-1] == ")" else number <= high
-        )
-        if not inside:  # also for NaN
-            raise ValueError(f"`{name}` is {np.asarray(array)}, but it must lie in {interval}.")
+    if not is_traced(array) and not inside(float(array), low, high, interval):  # also for NaN
+        raise ValueError(f"`{name}` is {np.asarray(array)}, but it must lie in {interval}.")
     return array
+
+
+def inside(values: Any, low: float, high: float, interval: str) -> Any:
+    """Tell which values lie in an interval, of which the brackets count, such as "(0, 1]"."""
+    above = values > low if interval[0] == "(" else values >= low
+    below = values < high if interval[-1] == ")" else values <= high
+    return above & below
 
 
 def number_in(name: str, value: object, low: float, high: float, interval: str) -> float:

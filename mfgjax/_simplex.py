@@ -2,6 +2,7 @@
 
 import jax
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 
 from ._typing import Array
 
@@ -23,6 +24,19 @@ def log_ratio(log_p: Array, log_q: Array) -> Array:
     """Return log(p/q) where p > 0 and 0 elsewhere (the weight p·log(p/q) is 0 there)."""
     positive = log_p > -jnp.inf
     return jnp.where(positive, jnp.where(positive, log_p, 0) - jnp.where(positive, log_q, 0), 0)
+
+
+def random_policies(key: Array, mask: Array, dtype: DTypeLike) -> Array:
+    """Return softmax policies of normals on the available actions, from even to almost certain ones.
+
+    Args:
+      key: of JAX.
+      mask: which actions are available, last, for each of the policies, first.
+      dtype: precision.
+    """
+    scale = jnp.exp(jnp.linspace(-1, 3, len(mask), dtype=dtype)).reshape(len(mask), *[1] * (mask.ndim - 1))
+    logs = jnp.where(mask, scale * jax.random.normal(key, mask.shape, dtype), -jnp.inf)
+    return jax.nn.softmax(logs, axis=-1)
 
 
 def total_variation(p: Array, q: Array, axis: int | tuple[int, ...] = -1) -> Array:

@@ -7,14 +7,14 @@ from ._traced import as_it_is_now
 from ._typing import ArrayLike
 from .engine import equilibria, prepare
 from .equilibrium import Equilibrium
-from .model import FiniteHorizonGame, StationaryGame
+from .model import AbstractGame
 from .responses import AbstractResponse
 from .solvers import AbstractSolver
 
 
 @as_it_is_now
 def solve_batch(
-    game: FiniteHorizonGame | StationaryGame,
+    game: AbstractGame,
     response: AbstractResponse,
     solver: AbstractSolver | None = None,
     *,

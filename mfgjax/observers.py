@@ -9,13 +9,11 @@ import jax.numpy as jnp
 from ._result import Result
 from ._traced import ObservedFunction, key_of_call
 from .equilibrium import Equilibrium
-from .model import FiniteHorizonGame, StationaryGame
+from .model import AbstractGame
 from .responses import AbstractResponse
 
 
-def observer(
-    function: Callable, game: FiniteHorizonGame | StationaryGame, response: AbstractResponse, criterion: str
-) -> ObservedFunction:
+def observer(function: Callable, game: AbstractGame, response: AbstractResponse, criterion: str) -> ObservedFunction:
     """Return a function `(game, response, equilibrium)` that is compiled anew if it, or what it reads, has changed.
 
     Args:
@@ -28,7 +26,7 @@ def observer(
     return ObservedFunction(function, key)
 
 
-def _equilibrium_of(game: FiniteHorizonGame | StationaryGame, criterion: str) -> Equilibrium:
+def _equilibrium_of(game: AbstractGame, criterion: str) -> Equilibrium:
     """Return an equilibrium of shapes in place of numbers."""
 
     def shaped(*shape: int, dtype: Any = game.dtype) -> Any:

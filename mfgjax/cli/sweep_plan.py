@@ -18,8 +18,8 @@ from . import catalogue, ranges
 from .behaviour import check_options, made, reference_of, solver_of, takes
 
 if TYPE_CHECKING:
-    from ..engine.parameters import AnyGame
     from ..games import GameFile
+    from ..model import AbstractGame
     from .sweep import Sweep
 
 _CHUNKS, _LEAST_CHUNK = 64, 1024  # signs of progress, unless that makes chunks smaller than this
@@ -31,8 +31,8 @@ class SweepPlan:
     """The arguments of `sweep`; `first` is the game of the first values of what is swept."""
 
     name: str
-    first: AnyGame
-    builder: Callable[..., AnyGame]
+    first: AbstractGame
+    builder: Callable[..., AbstractGame]
     response: mfg.AbstractResponse
     solver: Any
     axes: dict[str, Any]
@@ -120,7 +120,7 @@ def _numbers(request: Sweep, name: str) -> list[float]:
     return []
 
 
-def _games(request: Sweep) -> tuple[GameFile, Callable[..., AnyGame], dict[str, list[Any]]]:
+def _games(request: Sweep) -> tuple[GameFile, Callable[..., AbstractGame], dict[str, list[Any]]]:
     """Return the game of the first values, the builder of all, and what of its parameters is swept."""
     from .. import _checks
     from ..games.ready_made import builder
@@ -128,7 +128,7 @@ def _games(request: Sweep) -> tuple[GameFile, Callable[..., AnyGame], dict[str, 
     if not is_ready_made(request.game):
         loaded = catalogue.load(request.game, request.settings)
 
-        def read() -> AnyGame:
+        def read() -> AbstractGame:
             return loaded.game
 
         read.__name__ = loaded.name
@@ -140,7 +140,7 @@ def _games(request: Sweep) -> tuple[GameFile, Callable[..., AnyGame], dict[str, 
     original = builder(loaded.name)
 
     @functools.wraps(original)
-    def built(**chosen: Any) -> AnyGame:
+    def built(**chosen: Any) -> AbstractGame:
         game = original(**fixed, **chosen)
         _checks.policy_can_be_solved(loaded.name, game)
         return game
@@ -154,7 +154,7 @@ def _references(request: Sweep, loaded: GameFile) -> dict[str, Any]:
     return {name: reference_of(name, request.game, loaded) for name in names}
 
 
-def shown_of(game: AnyGame) -> dict[str, str]:
+def shown_of(game: AbstractGame) -> dict[str, str]:
     """Return the output that is the law of the states at the end, or of a stationary game and its mean state."""
     if not game.is_stationary:
         return {"terminal_law": "terminal_law"}
@@ -162,7 +162,7 @@ def shown_of(game: AnyGame) -> dict[str, str]:
     return {law: "law"} | ({"mean_state": "mean_state"} if game.has_numbered_states else {})
 
 
-def _outputs(text: str | None, saved: bool, game: AnyGame) -> tuple[str, ...]:
+def _outputs(text: str | None, saved: bool, game: AbstractGame) -> tuple[str, ...]:
     """Return what is kept: what the table shows, and more where it can be looked at later."""
     from ..sweeps.outputs import KNOWN, check_output
 

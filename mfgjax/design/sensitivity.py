@@ -18,7 +18,7 @@ from ..engine import fit_response
 from ..engine.prepare import methods
 from ..equilibrium import Equilibrium
 from ..kernels import AbstractKernel, MixtureKernel
-from ..model import FiniteHorizonGame, StationaryGame, respond, trace_game
+from ..model import AbstractGame, respond, trace_game
 from ..responses import AbstractResponse
 from ..responses.trembling import AbstractTrembling
 from ..solve import solve
@@ -133,7 +133,7 @@ class Sensitivity(eqx.Module):
 
 @as_it_is_now
 def sensitivity(
-    game: FiniteHorizonGame | StationaryGame,
+    game: AbstractGame,
     response: AbstractResponse,
     quantity: Callable[[Equilibrium], Scalar],
     solver: AbstractSolver | None = None,

@@ -11,7 +11,7 @@ import numpy as np
 from .._linear import DENSE_LIMIT
 from .._trees import with_leaves
 from .._typing import Array
-from ..model import AnyGame, FiniteHorizonGame, LaneGame, StationaryGame
+from ..model import AbstractGame, AnyGame, LaneGame
 from ..responses import AbstractResponse
 from ..solvers import AbstractSolver
 
@@ -33,7 +33,7 @@ class Lanes:
       num_lanes: their number; 0 for one problem alone, of which no array has an axis of lanes.
     """
 
-    problem: tuple[FiniteHorizonGame | StationaryGame, AbstractResponse, AbstractSolver]
+    problem: tuple[AbstractGame, AbstractResponse, AbstractSolver]
     carried: tuple[bool, ...] = field(metadata={"static": True})
     num_lanes: int = field(metadata={"static": True})
 
@@ -141,7 +141,7 @@ def _front(tree: Any) -> Any:
     return jax.tree.map(lambda leaf: jnp.moveaxis(leaf, -1, 0), tree)
 
 
-def block_width(game: FiniteHorizonGame | StationaryGame) -> int:
+def block_width(game: AbstractGame) -> int:
     """Return how many lanes make a good block: a power of 2 that fits in cache, or fills an accelerator."""
     size = game.num_states * game.num_actions * game.dtype.itemsize
     if jax.default_backend() == "cpu":
@@ -151,7 +151,7 @@ def block_width(game: FiniteHorizonGame | StationaryGame) -> int:
     return int(np.clip(2 ** int(np.log2(max(budget, 1))), least, most))
 
 
-def narrow_width(game: FiniteHorizonGame | StationaryGame, width: int) -> int:
+def narrow_width(game: AbstractGame, width: int) -> int:
     """Return how many lanes to take at once where each needs a matrix of the size of its flow."""
     unknowns = (game.horizon + 1) * game.num_states * (game.num_actions if game.num_seen_axes == 2 else 1)
     work = (game.horizon + 1) * game.num_states * game.num_actions

@@ -13,15 +13,14 @@ from .._names import did_you_mean
 from .._simplex import log_normalize, safe_log
 from .._traced import named_path
 from .._typing import Array, ArrayLike
-from ..model import FiniteHorizonGame, StationaryGame, trace_game
+from ..model import AbstractGame, trace_game
 from ..responses import AbstractResponse, Boltzmann, EntropyRegularized
 from ..responses.base import response_in_precision
 from ..responses.trembling import check_epsilon
 from ..solvers import AbstractSolver
 from .lanes import Lanes
 
-AnyGame = FiniteHorizonGame | StationaryGame
-Triple = tuple[AnyGame, AbstractResponse, AbstractSolver]
+Triple = tuple[AbstractGame, AbstractResponse, AbstractSolver]
 
 _POSITIVE = ("beta", "learning_rate", "prior_beta")
 _SHARES = ("discount", "damping", "mixing")
@@ -42,7 +41,7 @@ class Parameter(NamedTuple):
     values: Array
 
 
-def swept(game: AnyGame, response: AbstractResponse, solver: Any, axes: Mapping[str, ArrayLike]) -> Lanes:
+def swept(game: AbstractGame, response: AbstractResponse, solver: Any, axes: Mapping[str, ArrayLike]) -> Lanes:
     """Return the problems that have the given values, with a last axis of lanes, in place of single ones."""
     triple = with_policy_leaf((game, cast_response(game, response), solver), axes)
     found = {name: parameter(triple, name, values) for name, values in axes.items()}
@@ -63,7 +62,7 @@ def swept(game: AnyGame, response: AbstractResponse, solver: Any, axes: Mapping[
     return Lanes(jax.tree.unflatten(structure, leaves), tuple(carried), num_lanes)
 
 
-def place(game: AnyGame, response: AbstractResponse, solver: Any, axes: Any) -> Lanes:
+def place(game: AbstractGame, response: AbstractResponse, solver: Any, axes: Any) -> Lanes:
     """Return the problems of arrays that hold lanes already, where a prefix of -1 and None says so."""
     if not isinstance(axes, tuple) or len(axes) not in (2, 3):
         got = _checks.shorten(axes)
@@ -119,7 +118,7 @@ def _traced(lanes: Lanes) -> Lanes:
     return Lanes(jax.tree.unflatten(structure, leaves), tuple(flags), lanes.num_lanes)
 
 
-def cast_response(game: AnyGame, response: AbstractResponse) -> AbstractResponse:
+def cast_response(game: AbstractGame, response: AbstractResponse) -> AbstractResponse:
     """Return the response in the precision of the game."""
     return response_in_precision(response, game.dtype)
 
@@ -194,7 +193,7 @@ def find(triple: Triple, name: str) -> tuple[int, str, str]:
     raise ValueError(f"There is no array {name!r} in game, response or solver{did_you_mean(name, names)}{hint}")
 
 
-def _log_policies(game: AnyGame, name: str, kind: str, table: Any) -> Array:
+def _log_policies(game: AbstractGame, name: str, kind: str, table: Any) -> Array:
     """Return logs `[#T, S, A, lanes]` of policies given as probabilities, or as logs, with lanes last."""
     S, A, T, count = game.num_states, game.num_actions, game.horizon + 1, table.shape[-1]
     allowed = [(S, A, count), (1, S, A, count), (T, S, A, count)]
@@ -213,7 +212,7 @@ def _log_policies(game: AnyGame, name: str, kind: str, table: Any) -> Array:
     return log_normalize(logs if kind.startswith("log_") else safe_log(logs), axis=2)
 
 
-def _check_values(game: AnyGame, name: str, path: str, values: np.ndarray) -> None:
+def _check_values(game: AbstractGame, name: str, path: str, values: np.ndarray) -> None:
     """Refuse values of known arrays that are out of range; the first axis is lanes."""
     field = path.rsplit(".", 1)[-1]
     owner = path.split(".", 1)[0]
@@ -221,10 +220,9 @@ def _check_values(game: AnyGame, name: str, path: str, values: np.ndarray) -> No
         _checks.all_true(name, values, (values > 0) & (values < np.inf), "it must lie in (0, inf)")
     elif owner != "game" and field == "epsilon":
         check_epsilon(values, np.asarray(game.available))
-    elif path == "game.discount" and game.is_stationary:
-        _checks.all_true(name, values, (values > 0) & (values < 1), "it must lie in (0, 1)")
-    elif (owner != "game" or path == "game.discount") and field in _SHARES:
-        _checks.all_true(name, values, (values > 0) & (values <= 1), "it must lie in (0, 1]")
+    elif path == "game.discount" or (owner != "game" and field in _SHARES):
+        interval = game.discounts if owner == "game" else "(0, 1]"
+        _checks.all_true(name, values, _checks.inside(values, 0, 1, interval), f"it must lie in {interval}")
     elif path == "game.initial":
         _checks.distribution(name, values, leading=1)
     elif path == "game.kernel.probabilities":

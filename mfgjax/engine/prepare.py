@@ -12,7 +12,7 @@ from .. import _checks
 from .._traced import TracedFunction, trace
 from .._typing import Array
 from ..equilibrium import Equilibrium
-from ..model import AnyGame, FiniteHorizonGame, StationaryGame, trace_game
+from ..model import AbstractGame, AnyGame, trace_game
 from ..model.canonical import axes_of
 from ..responses import AbstractResponse
 from ..responses.base import response_in_precision
@@ -135,9 +135,9 @@ def _tolerance(game: AnyGame, response: AbstractResponse, atol: float | None, me
     return np.asarray(atol, game.dtype)
 
 
-def game_and_response(game: object, response: object) -> tuple[FiniteHorizonGame | StationaryGame, AbstractResponse]:
+def game_and_response(game: object, response: object) -> tuple[AbstractGame, AbstractResponse]:
     """Check that `game` and `response` are of supported types and return them."""
-    if not isinstance(game, FiniteHorizonGame | StationaryGame):
+    if not isinstance(game, AbstractGame):
         got = None if game is None else type(game).__name__
         raise ValueError(f"`game` must be a `FiniteHorizonGame` or a `StationaryGame`; got {got}.")
     if not isinstance(response, AbstractResponse):
@@ -146,14 +146,14 @@ def game_and_response(game: object, response: object) -> tuple[FiniteHorizonGame
     return game, response
 
 
-def fit_response(game: FiniteHorizonGame | StationaryGame, response: AbstractResponse) -> AbstractResponse:
+def fit_response(game: AbstractGame, response: AbstractResponse) -> AbstractResponse:
     """Return the response in the game's precision, refused if it does not fit the game's shapes or masks."""
     response = response_in_precision(response, game.dtype)
     type(response).check(response, game.horizon + 1, game.available)  # as `stages` above
     return response
 
 
-def one_guess(game: FiniteHorizonGame | StationaryGame, guess: Any) -> Array | None:
+def one_guess(game: AbstractGame, guess: Any) -> Array | None:
     """Return the mean field to start from, times first, or refuse it."""
     if guess is None:
         return None

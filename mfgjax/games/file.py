@@ -11,7 +11,7 @@ import numpy as np
 
 from .. import _toml
 from .._typing import Array, Float
-from ..model import FiniteHorizonGame, StationaryGame
+from ..model import AbstractGame, FiniteHorizonGame, StationaryGame
 from .graph import NodeReward, graph_game, moves, policy_on_edges
 from .stationary_graph import stationary_graph_game
 
@@ -26,7 +26,7 @@ _KEYS = (
 _REWARD_KEYS = ("value", "congestion", "scale", "exponent")
 
 
-Game = TypeVar("Game", bound=FiniteHorizonGame | StationaryGame)
+Game = TypeVar("Game", bound=AbstractGame)
 
 
 @dataclass(frozen=True, eq=False)
@@ -208,9 +208,7 @@ def _check_size(key: str, nodes: Mapping[str, None], value: Any, congestion: Any
                 )
 
 
-def reference_of_table(
-    value: Any, game: FiniteHorizonGame | StationaryGame, top: tuple[str, ...] = _KEYS
-) -> Float[Array, "S A"]:
+def reference_of_table(value: Any, game: AbstractGame, top: tuple[str, ...] = _KEYS) -> Float[Array, "S A"]:
     """Return the policy of a table [reference] in a file.
 
     Args:

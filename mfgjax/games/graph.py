@@ -9,7 +9,7 @@ import numpy as np
 from .. import _checks
 from .._typing import Array, ArrayLike, Float
 from ..kernels import MovesKernel
-from ..model import AbstractGame, FiniteHorizonGame, OwnStateInteraction, PairwiseReward, Power, Staged, StationaryGame
+from ..model import AbstractGame, FiniteHorizonGame, OwnStateInteraction, PairwiseReward, Power, Staged
 
 
 class NodeReward(eqx.Module):
@@ -182,7 +182,7 @@ def _known(name: str, number: Array) -> Array:
     return number
 
 
-def _moves_kernel(game: FiniteHorizonGame | StationaryGame) -> MovesKernel:
+def _moves_kernel(game: AbstractGame) -> MovesKernel:
     if not isinstance(game, AbstractGame):
         raise ValueError(f"`game` must be a `FiniteHorizonGame` or a `StationaryGame`; got {_checks.shorten(game)}.")
     if not isinstance(game.kernel, MovesKernel):
@@ -190,7 +190,7 @@ def _moves_kernel(game: FiniteHorizonGame | StationaryGame) -> MovesKernel:
     return game.kernel
 
 
-def moves(game: FiniteHorizonGame | StationaryGame) -> list[list[str]]:
+def moves(game: AbstractGame) -> list[list[str]]:
     """Return for every state the names of the states its available actions lead to, in order of actions.
 
     Args:
@@ -205,7 +205,7 @@ def moves(game: FiniteHorizonGame | StationaryGame) -> list[list[str]]:
 
 
 def policy_on_edges(
-    game: FiniteHorizonGame | StationaryGame,
+    game: AbstractGame,
     weights: Mapping[str, Mapping[str, float]],
     *,
     name: str = "reference",

@@ -10,7 +10,7 @@ import numpy as np
 
 from .. import _checks
 from ..kernels import MovesKernel
-from ..model import FiniteHorizonGame, OwnStateInteraction, PairwiseReward, Power, Staged, StationaryGame
+from ..model import AbstractGame, OwnStateInteraction, PairwiseReward, Power, Staged
 from ..model.canonical import axes_of
 from .file import FORMAT, GameFile
 from .graph import moves
@@ -61,7 +61,7 @@ def game_text(file: GameFile) -> str:
     return "\n".join(lines) + "\n"
 
 
-def edges_of_policy(game: FiniteHorizonGame | StationaryGame, policy: Any) -> dict[str, dict[str, float]]:
+def edges_of_policy(game: AbstractGame, policy: Any) -> dict[str, dict[str, float]]:
     """Return the probability of each move of a policy, node by node: the opposite of `policy_on_edges`.
 
     Args:
@@ -80,16 +80,16 @@ def edges_of_policy(game: FiniteHorizonGame | StationaryGame, policy: Any) -> di
     return {node: dict(zip(nexts, map(float, row[mask]), strict=True)) for node, nexts, row, mask in rows}
 
 
-def _available(game: FiniteHorizonGame | StationaryGame) -> np.ndarray:
+def _available(game: AbstractGame) -> np.ndarray:
     return np.asarray(np.asarray(game.available).any(axis=0))
 
 
-def _initial(game: FiniteHorizonGame | StationaryGame) -> np.ndarray:
+def _initial(game: AbstractGame) -> np.ndarray:
     law = np.asarray(game.initial, float)
     return law if abs(law.sum() - 1) < 1e-9 else law / law.sum()  # a single-precision law in double
 
 
-def _stages(game: FiniteHorizonGame | StationaryGame) -> dict[str, tuple[np.ndarray, np.ndarray, Power]]:
+def _stages(game: AbstractGame) -> dict[str, tuple[np.ndarray, np.ndarray, Power]]:
     """Return value, congestion and Θ of every node before and at the end, or say what the format has no place for."""
     if not isinstance(game.kernel, MovesKernel):
         raise ValueError(f"`game.kernel` is a {type(game.kernel).__name__}, but the file is for games on a graph.")

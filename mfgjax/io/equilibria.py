@@ -15,7 +15,7 @@ from .._version import __version__
 from ..equilibrium import Equilibrium
 from ..games import moves
 from ..kernels import MovesKernel
-from ..model import FiniteHorizonGame, StationaryGame
+from ..model import AbstractGame
 from ..responses import AbstractResponse
 from ..solvers import AbstractSolver
 from . import netcdf
@@ -40,7 +40,7 @@ _DIMS = {
 
 
 def to_dataset(
-    game: FiniteHorizonGame | StationaryGame,
+    game: AbstractGame,
     equilibrium: Equilibrium,
     *,
     response: AbstractResponse | None = None,
@@ -118,7 +118,7 @@ def to_dataset(
     return xr.Dataset(data, coords, recorded)
 
 
-def _leads_to(game: FiniteHorizonGame | StationaryGame) -> np.ndarray:
+def _leads_to(game: AbstractGame) -> np.ndarray:
     """Return for every state and action the name of the state it leads to, "" where there is none."""
     table = np.full((game.num_states, game.num_actions), "", dtype=object)
     available = np.asarray(game.available.any(axis=0))
@@ -129,7 +129,7 @@ def _leads_to(game: FiniteHorizonGame | StationaryGame) -> np.ndarray:
 
 def save_equilibrium(
     path: str | os.PathLike,
-    game: FiniteHorizonGame | StationaryGame,
+    game: AbstractGame,
     equilibrium: Equilibrium,
     *,
     response: AbstractResponse | None = None,

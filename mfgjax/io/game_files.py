@@ -7,14 +7,14 @@ from pathlib import Path
 from .. import _checks, games
 from .._typing import ArrayLike
 from ..games import GameFile
-from ..model import AbstractGame, FiniteHorizonGame, StationaryGame
+from ..model import AbstractGame
 from . import netcdf
 from .tables import FORMAT, from_tables, to_tables
 
 
 def save_game(
     path: str | os.PathLike[str],
-    game: FiniteHorizonGame | StationaryGame | GameFile,
+    game: AbstractGame | GameFile,
     *,
     reference: ArrayLike | None = None,
     name: str | None = None,

@@ -14,7 +14,15 @@ from .._version import __version__
 from ..games import GameFile
 from ..games.random_dense import SquashedLinear
 from ..kernels import DenseKernel, MovesKernel, SuccessorKernel
-from ..model import FiniteHorizonGame, OwnStateInteraction, PairwiseReward, Power, StationaryGame, SuccessorInteraction
+from ..model import (
+    AbstractGame,
+    FiniteHorizonGame,
+    OwnStateInteraction,
+    PairwiseReward,
+    Power,
+    StationaryGame,
+    SuccessorInteraction,
+)
 from ..model.rewards import DenseInteraction, Staged, TableReward
 
 FORMAT = "mfgjax-game/1"
@@ -27,7 +35,7 @@ _SCALARS = {"power": (Power, "scale"), "tanh": (SquashedLinear, "steepness")}
 class _Tables:
     """The variables of a dataset. A dimension written "time?" is left out where a table is the same all along it."""
 
-    def __init__(self, game: FiniteHorizonGame | StationaryGame):
+    def __init__(self, game: AbstractGame):
         # a game without an end has no times, so none of its tables has that dimension
         times = sum(game.times)
         self.sizes = {"time": times, "move": times - 1, "state": game.num_states, "action": game.num_actions}
@@ -101,7 +109,7 @@ def _put_kernel(tables: _Tables, kernel: Any) -> str:
     )
 
 
-def _put_reward(tables: _Tables, game: FiniteHorizonGame | StationaryGame) -> dict[str, str]:
+def _put_reward(tables: _Tables, game: AbstractGame) -> dict[str, str]:
     reward = game.reward
     if isinstance(reward, TableReward):
         tables.put("reward", _EACH, reward.table)
@@ -169,7 +177,7 @@ def from_tables(dataset: xr.Dataset) -> GameFile:
     }
     initial = _table(dataset, "initial", ("state",))
     kernel, reward = _kernel(dataset), _reward(dataset, initial.dtype)
-    game: FiniteHorizonGame | StationaryGame
+    game: AbstractGame
     if kind == "stationary":
         options["available"] = options["available"][0]
         reward = reward[0] if isinstance(reward, np.ndarray) else reward

@@ -50,8 +50,11 @@ class AbstractGame(eqx.Module):
     discount: eqx.AbstractVar[Float[Array, "*batch"]]
     observes: eqx.AbstractVar[str]
     state_labels: eqx.AbstractVar[tuple[str, ...]]
+    action_labels: eqx.AbstractVar[tuple[str, ...]]
     horizon: eqx.AbstractVar[int]
     is_stationary: ClassVar[bool]
+    discounts: ClassVar[str]
+    """The interval of discounts that the game can have, such as "(0, 1]"."""
     seeks_pure: ClassVar[bool]
     """Whether equilibria of responses that jump are sought in pure policies first, judged by the residual."""
     lanes: ClassVar[tuple[int, ...]] = ()
@@ -107,6 +110,10 @@ class AbstractGame(eqx.Module):
     @abstractmethod
     def laws_to_try(self) -> dict[str, np.ndarray]:
         """Return the laws of the states at which callables are tried, `[S]`, by the words for them."""
+
+    @abstractmethod
+    def random_mean_fields(self, key: Array, count: int) -> Array:
+        """Return mean fields as users see them, `[..., count]`, from everyday to extreme ones: starts of searches."""
 
     def distance(self, first: Array, second: Array) -> Array:
         """Return max_t d_TV(μ_t, μ'_t) of two mean fields, lane by lane."""

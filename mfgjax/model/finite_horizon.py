@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .. import _checks
+from .._simplex import random_policies
 from .._typing import Array, ArrayLike, Bool, Float, Scalar
 from ..kernels import AbstractKernel, DenseKernel
 from ..kernels.base import align
@@ -89,6 +90,7 @@ class FiniteHorizonGame(AbstractGame):
     state_labels: tuple[str, ...] = eqx.field(static=True)
     action_labels: tuple[str, ...] = eqx.field(static=True)
     is_stationary: ClassVar[bool] = False
+    discounts: ClassVar[str] = "(0, 1]"
     seeks_pure: ClassVar[bool] = False  # with a horizon they need mixing at the jumps, as a rule
 
     def __init__(
@@ -110,7 +112,7 @@ class FiniteHorizonGame(AbstractGame):
         states, actions = axes_of(state_labels, action_labels)
         law = _checks.as_numbers("initial", initial, axes=(states,))
         _checks.shape_is("initial", law, [(None,)], "states")
-        discount = _checks.scalar_in("discount", discount, 0, 1, "(0, 1]")
+        discount = _checks.scalar_in("discount", discount, 0, 1, self.discounts)
         if not isinstance(kernel, AbstractKernel) and not callable(kernel):
             kernel = DenseKernel(_checks.as_numbers("kernel", kernel, axes=axes_of_kernel(states, actions)))
         if not callable(reward):
@@ -207,6 +209,12 @@ class FiniteHorizonGame(AbstractGame):
             "with all in the last state": last,
         }
         return {words: np.asarray(law, self.dtype) for words, law in laws.items()}
+
+    def random_mean_fields(self, key: Array, count: int) -> Array:
+        """Return the flows of random policies."""
+        shape = (count, self.horizon + 1, self.num_states, self.num_actions)
+        policies = random_policies(key, jnp.broadcast_to(self.available, shape), self.dtype)
+        return jax.vmap(lambda policy: self.generated(policy)[1], out_axes=-1)(policies)
 
 
 def _num_actions(kernel: Any, reward: Any, available: Any, initial: Array, observes: str) -> int:

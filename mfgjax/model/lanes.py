@@ -10,8 +10,7 @@ import jax.numpy as jnp
 from .._trees import with_leaves
 from .._typing import Array, Bool, Scalar
 from ..kernels import AbstractKernel
-from .finite_horizon import FiniteHorizonGame
-from .stationary import StationaryGame
+from .base import AbstractGame
 
 
 def _of_kind(name: str) -> Callable:
@@ -36,7 +35,7 @@ class LaneGame(eqx.Module):
       num_lanes: their number.
     """
 
-    game: FiniteHorizonGame | StationaryGame
+    game: AbstractGame
     carried: tuple[bool, ...] = eqx.field(static=True)
     num_lanes: int = eqx.field(static=True)
 

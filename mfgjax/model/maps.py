@@ -10,13 +10,12 @@ from .. import _checks
 from .._typing import Array, ArrayLike, Float
 from ..responses import AbstractResponse
 from .arguments import mean_field_of, policy_of, response_of
-from .base import BestResponse
-from .finite_horizon import FiniteHorizonGame
+from .base import AbstractGame, BestResponse
 from .lanes import LaneGame
 from .stationary import StationaryGame
 from .traced import trace_game
 
-AnyGame = FiniteHorizonGame | StationaryGame | LaneGame
+AnyGame = AbstractGame | LaneGame
 
 
 def as_now(game: AnyGame) -> AnyGame:

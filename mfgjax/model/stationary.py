@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .. import _checks
-from .._simplex import log_ratio
+from .._simplex import log_ratio, random_policies
 from .._typing import Array, ArrayLike, Bool, Float, Scalar
 from ..kernels import AbstractKernel, DenseKernel
 from ..kernels.base import align
@@ -97,6 +97,7 @@ class StationaryGame(AbstractGame):
     state_labels: tuple[str, ...] = eqx.field(static=True)
     action_labels: tuple[str, ...] = eqx.field(static=True)
     is_stationary: ClassVar[bool] = True
+    discounts: ClassVar[str] = "(0, 1)"
     seeks_pure: ClassVar[bool] = True
 
     def __init__(
@@ -113,7 +114,7 @@ class StationaryGame(AbstractGame):
     ):
         _checks.one_of("observes", observes, ("states", "state_actions"))
         self.observes = str(observes)
-        discount = _checks.scalar_in("discount", discount, 0, 1, "(0, 1)")
+        discount = _checks.scalar_in("discount", discount, 0, 1, self.discounts)
         states, actions = axes_of(state_labels, action_labels)
         if not isinstance(kernel, AbstractKernel) and not callable(kernel):
             kernel = DenseKernel(_checks.as_numbers("kernel", kernel, axes=axes_of_kernel(states, actions)))
@@ -260,6 +261,18 @@ class StationaryGame(AbstractGame):
             "with all in the last state": last,
         }
         return {words: np.asarray(law, self.dtype) for words, law in laws.items()}
+
+    def random_mean_fields(self, key: Array, count: int) -> Array:
+        """Return corners, then random laws from even ones to some near a corner, with random actions if these count."""
+        S = self.num_states
+        of_laws, of_policies = jax.random.split(key)
+        corners = jnp.eye(S, dtype=self.dtype)[: min(S, count // 2)]
+        sharp = jnp.exp(jnp.linspace(0, -3, count - len(corners), dtype=self.dtype))[:, None]
+        laws = jax.random.dirichlet(of_laws, sharp * jnp.ones((1, S), self.dtype))
+        laws = jnp.concatenate([corners, laws])
+        mask = jnp.broadcast_to(self.available[0], (count, *self.available.shape[1:]))
+        masses = laws[:, :, None] * random_policies(of_policies, mask, self.dtype)
+        return jnp.moveaxis(self.observe(laws, masses), 0, -1)
 
 
 def _sizes(kernel: Any, reward: Any, law: Any, mask: Any, observes: str) -> tuple[int, int]:

@@ -16,15 +16,13 @@ from .._traced import as_it_is_now
 from .._typing import Array, ArrayLike, Scalar
 from ..engine import fit_response
 from ..equilibrium import Equilibrium
-from ..model import FiniteHorizonGame, StationaryGame, trace_game
+from ..model import AbstractGame, trace_game
 from ..responses import AbstractResponse
 from ..solve import solve
 from ..solvers import Newton
 from ..solvers.base import Problem, refuse_jumps
 from ..solvers.path import TRACK, PathReport, PathState, path_start, path_step
 from .branch_points import Knot, Lost, Tracer
-
-AnyGame = FiniteHorizonGame | StationaryGame
 
 _RANGE = 4.0  # length of the parameter's interval in units of the path; a flow moves by at most 1.4
 _RETRIES = 4  # a step over something unexplained is tried again at a quarter, that often
@@ -69,9 +67,9 @@ class Branch:
 
 @as_it_is_now
 def branch(
-    game: AnyGame,
+    game: AbstractGame,
     response: AbstractResponse,
-    parameter: str | Callable[[AnyGame, Any], Array] = "beta",
+    parameter: str | Callable[[AbstractGame, Any], Array] = "beta",
     *,
     start: float,
     stop: float,
@@ -135,7 +133,7 @@ def branch(
         value = low + unit * position
         return jnp.exp(value) if log else value
 
-    def moved(value: Any) -> tuple[AnyGame, Any]:
+    def moved(value: Any) -> tuple[AbstractGame, Any]:
         leaf = pick((game, response))
         return eqx.tree_at(pick, (game, response), jnp.asarray(value, leaf.dtype))
 
@@ -266,7 +264,7 @@ def _shorter(state: PathState) -> PathState:
     )
 
 
-def _picker(game: AnyGame, response: Any, parameter: Any) -> Callable[[tuple], Array]:
+def _picker(game: AbstractGame, response: Any, parameter: Any) -> Callable[[tuple], Array]:
     if parameter == "beta":
         if not hasattr(response, "beta"):
             raise ValueError(f'`parameter="beta"`, but `{type(response).__name__}` has no beta.')

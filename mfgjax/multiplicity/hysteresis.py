@@ -13,7 +13,7 @@ from ..engine import fit_response
 from ..engine.parameters import swept
 from ..engine.prepare import game_and_response
 from ..equilibrium import Equilibrium
-from ..model import FiniteHorizonGame, StationaryGame, trace_game
+from ..model import AbstractGame, trace_game
 from ..responses import AbstractResponse
 from ..solve import solve
 from ..solvers import AbstractSolver, Auto, Picard
@@ -83,7 +83,7 @@ class Hysteresis:
 
 @as_it_is_now
 def hysteresis(
-    game: FiniteHorizonGame | StationaryGame,
+    game: AbstractGame,
     response: AbstractResponse,
     parameter: str,
     values: ArrayLike,

@@ -8,11 +8,10 @@ import numpy as np
 
 from .. import _checks
 from .._traced import as_it_is_now
-from .._typing import Array
 from ..batch import solve_batch
 from ..engine.prepare import fit_response, game_and_response
 from ..equilibrium import Equilibrium
-from ..model import FiniteHorizonGame, StationaryGame, propagate, trace_game
+from ..model import AbstractGame, trace_game
 from ..responses import AbstractResponse
 from ..solvers import AbstractSolver
 from .possible_errors import possible_errors
@@ -42,7 +41,7 @@ class MultiStart:
 
 @as_it_is_now
 def multi_start(
-    game: FiniteHorizonGame | StationaryGame,
+    game: AbstractGame,
     response: AbstractResponse,
     num_starts: int = 64,
     *,
@@ -89,7 +88,7 @@ def multi_start(
     seed = _checks.integer_at_least("seed", seed, 0)
     least = None if distance is None else _checks.number_in("distance", distance, 0, 1, "(0, 1)")
     game, response = trace_game(game), fit_response(game, response)
-    starts = jnp.moveaxis(_starts(game, count, jax.random.key(seed)), 0, -1)
+    starts = game.random_mean_fields(jax.random.key(seed), count)
     same = jnp.broadcast_to(game.discount, (count,))
     found = solve_batch(game, response, solver, axes={"discount": same}, guess=starts, max_steps=max_steps)
     flows = np.moveaxis(np.asarray(found.mean_field), -1, 0)
@@ -111,30 +110,3 @@ def multi_start(
     lanes = dataclasses.replace(found, action_axis=-1)  # as it is in one lane
     picked = tuple(jax.tree.map(lambda leaf, k=k: leaf[..., k], lanes) for k in chosen)
     return MultiStart(picked, tuple(map(len, groups)), count, count - len(good))
-
-
-def _starts(game: FiniteHorizonGame | StationaryGame, count: int, key: Array) -> Array:
-    """Return starts with a first axis: `[count, S]` or `[count, H+1, S]`, with actions if payoffs see them."""
-    S, mask = game.num_states, game.available
-    one, two = jax.random.split(key)
-    if game.is_stationary:
-        points = jnp.eye(S, dtype=game.dtype)[: min(S, count // 2)]
-        # from even ones to some that are nearly at a corner
-        sharp = jnp.exp(jnp.linspace(0, -3, count - len(points), dtype=game.dtype))[:, None]
-        laws = jax.random.dirichlet(one, sharp * jnp.ones((1, S), game.dtype))
-        laws = jnp.concatenate([points, laws])
-        if game.observes == "states":
-            return laws
-        policies = _policies(two, jnp.broadcast_to(mask[0], (count, *mask.shape[1:])), game.dtype)
-        return laws[:, :, None] * policies
-    shape = (count, game.horizon + 1, S, game.num_actions)
-    policies = _policies(one, jnp.broadcast_to(mask, shape), game.dtype)
-    return jax.vmap(lambda policy: propagate(game, policy))(policies)
-
-
-def _policies(key: Array, mask: Array, dtype: np.dtype) -> Array:
-    """Return softmax policies of normals on the available actions, from even to almost certain ones."""
-    count = len(mask)
-    scale = jnp.exp(jnp.linspace(-1, 3, count, dtype=dtype)).reshape(count, *[1] * (mask.ndim - 1))
-    logs = jnp.where(mask, scale * jax.random.normal(key, mask.shape, dtype), -jnp.inf)
-    return jax.nn.softmax(logs, axis=-1)

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from .._gradients import stop_gradients
 from .._typing import Array
 from ..engine.elimination import linear_solver
-from ..model import FiniteHorizonGame, StationaryGame, flow_distance, mean_field_map, respond
+from ..model import AbstractGame, flow_distance, mean_field_map, respond
 from ..responses import AbstractResponse
 from ..solvers.base import rounding
 
@@ -16,7 +16,7 @@ MOST = 1e-2
 
 
 @eqx.filter_jit
-def possible_errors(game: FiniteHorizonGame | StationaryGame, response: AbstractResponse, mean_fields: Array) -> Array:
+def possible_errors(game: AbstractGame, response: AbstractResponse, mean_fields: Array) -> Array:
     """Return 4 |(I − D_μ Γ)⁻¹ (Γ(μ) − μ)| of many mean fields with times, rounding included, at most 0.01.
 
     In total variation. The first-order estimate is half of the truth at a double root of μ = Γ(μ), a third at a triple

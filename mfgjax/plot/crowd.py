@@ -12,7 +12,7 @@ from matplotlib.path import Path
 
 from .._typing import Array, Float
 from ..equilibrium import Equilibrium
-from ..model import FiniteHorizonGame, StationaryGame
+from ..model import AbstractGame
 from .figures import new_axes
 from .pictured import Pictured, pictured_of
 from .places import BEND, edge_path, free_side, loop_path, places_of, size_of, unit_of
@@ -22,7 +22,7 @@ _MASS_COLOURS = colormaps["Blues"]
 
 
 def plot_graph(
-    game: FiniteHorizonGame | StationaryGame | xr.Dataset,
+    game: AbstractGame | xr.Dataset,
     law: Equilibrium | xr.Dataset | Float[Array, "*T S"] | None = None,
     *,
     policy: Float[Array, "S A"] | None = None,

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 
 from .._typing import Array, Float
 from ..equilibrium import Equilibrium
-from ..model import FiniteHorizonGame, StationaryGame
+from ..model import AbstractGame
 from .figures import new_axes
 from .pictured import pictured_of
 from .styles import name_ticks
@@ -17,7 +17,7 @@ _MOST_TICKS, _MOST_OUTLINED = 26, 60
 
 
 def plot_law(
-    game: FiniteHorizonGame | StationaryGame | xr.Dataset,
+    game: AbstractGame | xr.Dataset,
     law: Equilibrium | xr.Dataset | Float[Array, "*T S"] | None = None,
     *,
     time: int = -1,

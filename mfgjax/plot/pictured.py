@@ -9,10 +9,10 @@ from .. import _checks
 from ..equilibrium import Equilibrium
 from ..games import moves
 from ..kernels import MovesKernel
-from ..model import FiniteHorizonGame, StationaryGame
+from ..model import AbstractGame
 from ..model.canonical import axes_of
 
-Game = FiniteHorizonGame | StationaryGame
+Game = AbstractGame
 _INNER = ("state", "action")
 
 

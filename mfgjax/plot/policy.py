@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 
 from .._typing import Array, Float
 from ..equilibrium import Equilibrium
-from ..model import FiniteHorizonGame, StationaryGame
+from ..model import AbstractGame
 from .figures import new_axes
 from .pictured import Pictured, pictured_of
 from .styles import count_ticks, name_ticks
@@ -18,7 +18,7 @@ _MOST_PRINTED = (12, 12)  # columns and rows of a map whose numbers can be read
 
 
 def plot_policy(
-    game: FiniteHorizonGame | StationaryGame | xr.Dataset,
+    game: AbstractGame | xr.Dataset,
     equilibrium_or_policy: Equilibrium | xr.Dataset | Float[Array, "*T S A"] | None = None,
     *,
     time: int | None = None,

@@ -8,8 +8,7 @@ import numpy as np
 
 from .. import _checks
 from .._families import differing, kind_of
-from ..engine.parameters import AnyGame
-from ..model import trace_game
+from ..model import AbstractGame, trace_game
 from .grid import Points, SweptAxis
 
 
@@ -21,7 +20,7 @@ class Family(NamedTuple):
       differing: for the leaves that differ, by their number, the values with a last axis of games.
     """
 
-    games: list[AnyGame]
+    games: list[AbstractGame]
     differing: dict[int, np.ndarray]
 
 
@@ -41,11 +40,11 @@ class Games(NamedTuple):
     combination: Callable[[list[np.ndarray]], np.ndarray]
 
 
-def build_games(game: AnyGame | Callable, points: Points) -> Games:
+def build_games(game: AbstractGame | Callable, points: Points) -> Games:
     """Return the games that the points of a sweep need, each built once."""
     building = [i for i, axis in enumerate(points.axes) if axis.builds]
     axes = [points.axes[i] for i in building]
-    if isinstance(game, AnyGame):
+    if isinstance(game, AbstractGame):
         return Games(
             [_family([trace_game(game, in_lanes=True)])],
             np.zeros(1, int),
@@ -81,15 +80,15 @@ def build_games(game: AnyGame | Callable, points: Points) -> Games:
     return Games(families, family_of, place_of, combination)
 
 
-def _build(builder: Callable, axes: Sequence[SweptAxis], indices: Sequence[int]) -> AnyGame:
+def _build(builder: Callable, axes: Sequence[SweptAxis], indices: Sequence[int]) -> AbstractGame:
     chosen = {axis.name: axis.values[i] for axis, i in zip(axes, indices, strict=True)}
     # of NumPy's numbers builders get Python's: whole numbers and words are static to them
     arguments = {name: value.item() if isinstance(value, np.generic) else value for name, value in chosen.items()}
     built = builder(**{k: float(v) if isinstance(v, jax.Array) and v.ndim == 0 else v for k, v in arguments.items()})
-    if not isinstance(built, AnyGame):
+    if not isinstance(built, AbstractGame):
         raise ValueError(f"`game` must be a game or a function that returns one; got {_checks.shorten(built)}.")
     return trace_game(built, in_lanes=True)
 
 
-def _family(games: list[AnyGame]) -> Family:
+def _family(games: list[AbstractGame]) -> Family:
     return Family(games, differing(games))

@@ -13,8 +13,8 @@ from .._result import RESULTS
 from .._typing import Array
 from ..certify import Report, certify
 from ..engine.lanes import Lanes
-from ..engine.parameters import AnyGame
 from ..equilibrium import Equilibrium
+from ..model import AbstractGame
 
 _STATES, _PAIRS = ("time", "state"), ("time", "state", "action")
 
@@ -95,7 +95,7 @@ class Output:
     function: Callable | None = None
 
 
-def parse_outputs(outputs: Any, game: AnyGame, axes: Sequence[str] = ()) -> tuple[Output, ...]:
+def parse_outputs(outputs: Any, game: AbstractGame, axes: Sequence[str] = ()) -> tuple[Output, ...]:
     """Return what is asked for, refused if there is no such output.
 
     Args:
@@ -127,7 +127,7 @@ def parse_outputs(outputs: Any, game: AnyGame, axes: Sequence[str] = ()) -> tupl
     return tuple(found)
 
 
-def check_output(argument: str, name: str, game: AnyGame) -> None:
+def check_output(argument: str, name: str, game: AbstractGame) -> None:
     """Refuse a known output that a game does not have."""
     if not game.times and name in _FINITE_ONLY:
         raise ValueError(f"`{argument}` has {name!r}, but in a stationary game {_FINITE_ONLY[name]}.")

@@ -10,9 +10,8 @@ import numpy as np
 from .._version import __version__
 from ..engine import finish_lanes, run_stage
 from ..engine.lanes import Lanes
-from ..engine.parameters import AnyGame
 from ..io import describe
-from ..model import mean_field_map
+from ..model import AbstractGame, mean_field_map
 from ..solvers.base import by_residual
 from .grid import Points, Tile
 from .outputs import Output, compute_outputs
@@ -70,7 +69,7 @@ def _outputs_alone(outputs: tuple[Output, ...], lanes: Lanes, plan: Plan) -> Any
 
 def provenance(game: Any, plan: Plan, points: Points) -> dict[str, str]:
     first, response, solver = plan.lanes.problem
-    name = type(game).__name__ if isinstance(game, AnyGame) else getattr(game, "__name__", str(game))
+    name = type(game).__name__ if isinstance(game, AbstractGame) else getattr(game, "__name__", str(game))
     described = describe(response)
     for axis in points.axes:
         if isinstance(described, dict) and axis.name in described:

@@ -15,7 +15,7 @@ from .._progress import progress_bar
 from .._traced import as_it_is_now
 from .._typing import ArrayLike
 from ..equilibrium import Equilibrium
-from ..model import FiniteHorizonGame, StationaryGame
+from ..model import AbstractGame
 from ..observers import observer
 from ..responses import AbstractResponse, EntropyRegularized
 from ..solvers import AbstractSolver
@@ -30,7 +30,7 @@ from .work import Plan, Work, make_plan
 
 @as_it_is_now
 def sweep(
-    game: FiniteHorizonGame | StationaryGame | Callable[..., FiniteHorizonGame | StationaryGame],
+    game: AbstractGame | Callable[..., AbstractGame],
     response: AbstractResponse | type[AbstractResponse] = EntropyRegularized,
     *,
     solver: AbstractSolver | None = None,
@@ -89,8 +89,9 @@ def sweep(
       ValueError: if an argument is invalid, naming the axis, the place in it and the value; or if `out` holds
         something else.
     """
-    builder = None if isinstance(game, FiniteHorizonGame | StationaryGame) else game
-    if not isinstance(game, FiniteHorizonGame | StationaryGame) and not callable(game):
+    is_game = isinstance(game, AbstractGame)
+    builder = None if is_game else game
+    if not is_game and not callable(game):
         raise ValueError(f"`game` must be a game or a function that returns one; got {_checks.shorten(game)}.")
     points = Points(parse_axes(axes, builder), _checks.boolean("zipped", zipped))
     points.check()
