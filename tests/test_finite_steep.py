@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import types
 from fractions import Fraction
 
 import equinox as eqx
@@ -172,6 +173,7 @@ ALONE = {
     "larger of two": lambda x: jnp.stack([x, x**2]).max(0),
     "basis": lambda x: (x[..., None] ** jnp.arange(4)).sum(-1),
     "mapped": lambda x: jax.vmap(jax.vmap(lambda y: jax.lax.cond(y > 0, lambda: y, lambda: -y)))(x),
+    "held back": lambda x: jnp.prod(jnp.asarray(jax.lax.optimization_barrier((x, jnp.ones(2)))[0])[None], 0),
     "turned twice": lambda x: (x.T * 2).T,
     "soft": lambda x: jax.nn.softplus(x) + jax.nn.relu(x) + jax.scipy.special.erf(x),
 }
@@ -191,6 +193,7 @@ TOGETHER = {
     "other shape": lambda x: x.T.reshape(3, 2),
     "written": lambda x: x.at[0].add(x[1]),
     "taken": lambda x: x[jnp.array([0, 0, 1])],
+    "held back": lambda x: jax.lax.optimization_barrier((x, x.sum()))[1] + x,
 }
 
 
@@ -301,3 +304,129 @@ def test_values_of_a_steep_game_are_those_of_all_joint_states():
                 expected[t, own] += flow[t][list(others)].prod() * np.exp(5 * (x - 1))
     assert_close(found.rewards, expected, rtol=1e-12)
     assert_close(found.value, sum((flow[t][:, None] * policy[t] * expected[t]).sum() for t in range(2)), rtol=1e-12)
+
+
+# --- derivatives, traced numbers, lattices that are none -----------------------------------------------------------
+
+
+@pytest.mark.parametrize("method", ["closed form", "binomial sum", "lattice", "enumeration"])
+@pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
+def test_derivatives_are_right_where_nobody_or_everybody_is_somewhere(method, share):
+    """A share q moves to state 1, and Θ = x² there: what is earned on average is known for every q."""
+    num = 4
+    if method == "lattice":
+        L = np.zeros((2, 2, 2))
+        L[:, :, 1] = 1
+    else:
+        L = mfg.SuccessorInteraction(np.zeros((2, 2)), np.ones((2, 2)), [[1, 1], [1, 1]])
+    theta = mfg.Power(1.0, 2) if method == "closed form" else lambda t, x: x * x
+    game = mfg.FiniteHorizonGame(mfg.MovesKernel([[0, 1], [0, 1]]), mfg.PairwiseReward(L, theta), [1.0, 0.0], 1)
+
+    def value(q):
+        row = jnp.array([1 - q, q])
+        policy = jnp.stack([row, jnp.array([1.0, 0.0])])
+        return mfg.finite.deviation_gain(game, policy, num, method=method).value
+
+    found, slope = jax.jvp(value, (jnp.asarray(share),), (jnp.ones(()),))
+    # E (B/N)² of a binomial B, and its derivative in q
+    assert_close(found, (share * (1 - share) / num + share**2), atol=1e-12)
+    assert_close(slope, (1 - 2 * share) / num + 2 * share, atol=1e-9)
+
+
+def test_gradients_through_the_transform_are_those_of_differences():
+    game = mfg.FiniteHorizonGame(
+        np.full((2, 1, 2), 0.5),
+        mfg.PairwiseReward(np.array([[[0.0, 1.0]]] * 2), lambda t, x: jnp.tanh(2 * x + 1)),
+        [0.7, 0.3],
+        1,
+    )
+
+    def value(z):
+        started = eqx.tree_at(lambda g: g.initial, game, jnp.array([1 - z, z]))
+        return mfg.finite.deviation_gain(started, np.ones((2, 1)), 10**6, method="lattice").value
+
+    slope = jax.grad(value)(0.3)
+    assert_close(slope, (value(0.3 + 1e-5) - value(0.3 - 1e-5)) / 2e-5, rtol=1e-6)
+    _, forward = jax.jvp(value, (0.3,), (1.0,))
+    assert_close(forward, slope, rtol=1e-9)
+
+
+def test_traced_numbers_of_agents_that_are_none_give_no_number():
+    game, policy = mfg.games.left_right(), np.full((3, 2), 0.5)
+    gains = jax.jit(lambda n: mfg.finite.deviation_gain(game, policy, n).gain)
+    laws = jax.jit(lambda n: mfg.finite.law(game, policy, n).distance)
+    for number in (-5, 0, 2**32 + 20, 2.7, 2e9):
+        assert np.isnan(gains(jnp.asarray(number))), number
+        assert np.isnan(laws(jnp.asarray(number))).all(), number
+    assert_close(gains(jnp.asarray(20)), mfg.finite.deviation_gain(game, policy, 20).gain, rtol=1e-12)
+
+
+def test_known_numbers_stay_known_within_jit():
+    L = np.broadcast_to(np.arange(3.0), (3, 1, 3))
+    game = at_rest(L, lambda t, x: jnp.tanh(x), [0.2, 0.5, 0.3])
+    inside = []
+
+    @jax.jit
+    def value(policy):
+        found = mfg.finite.deviation_gain(game, policy, 50, key=jax.random.key(0))
+        inside.append(found.method)
+        return found.value
+
+    policy = jnp.ones((2, 3, 1))
+    found = value(policy)
+    assert inside == ["lattice"]
+    assert_close(found, mfg.finite.deviation_gain(game, policy, 50).value, rtol=1e-12)
+
+
+NEARLY = {
+    "a small step": (np.float32, [1000.0, 1000.003, 1000.0], 1 / 3e-3),
+    "nearly even steps": (np.float32, [0.0, 1.000003, 2.0], 1e5),
+    "a few roundings": (np.float64, [1000.0, 1000.0 + 4e-12, 1000.0], 1e9),
+}
+
+
+@pytest.mark.parametrize("case", NEARLY)
+def test_tables_that_are_nearly_a_lattice_are_summed_as_they_are(case):
+    """Seen through a steep Θ, as sums over all that the others can be."""
+    dtype, row, steep = NEARLY[case]
+    row, law = np.array(row, dtype), np.array([0.5, 0.25, 0.25], dtype)
+    middle = float(row[1] + row[0]) / 2
+    game = at_rest(np.broadcast_to(row, (3, 1, 3)).copy(), lambda t, x: jnp.abs(x - middle) * steep, law)
+    found = mfg.finite.deviation_gain(game, np.ones((3, 1), dtype), 5)
+    exact, expected = [Fraction(float(x)) for x in row], 0.0
+    for own in range(3):
+        for others in itertools.product(range(3), repeat=4):
+            x = sum(exact[k] for k in (own, *others)) / 5
+            expected += 2 * law[[own, *others]].astype(float).prod() * abs(float(x - Fraction(middle))) * steep
+    assert_close(found.value, expected, rtol=1e-6, atol=steep * 1e-12)
+
+
+@pytest.mark.parametrize("theta", [jnp.exp, jnp.tanh, jnp.sqrt, lambda x: jnp.abs(x - 0.3), lambda x: x**3])
+@pytest.mark.parametrize("law", [[1.0, 0.0], [1 - 1e-9, 1e-9]])
+def test_agents_at_one_place_are_no_trouble_to_the_transform(theta, law):
+    game = at_rest(np.array([[[0.0, 1.0]]] * 2), lambda t, x: theta(x), law)
+    found = mfg.finite.deviation_gain(game, np.ones((2, 1)), 10**6)
+    assert found.method == "lattice"
+    # Θ(x) − Θ(M) for a few of the others at state 1
+    p, num, expected = law[1], 10**6, 0.0
+    for own, share in enumerate(law):
+        for k in range(8):
+            chance = math.comb(num - 1, k) * p**k * (1 - p) ** (num - 1 - k)
+            expected += 2 * share * chance * float(theta(jnp.asarray((own + k) / num)) - theta(jnp.asarray(p)))
+    assert_close(found.value_gap, abs(expected), rtol=1e-6, atol=1e-14)
+
+
+def test_an_epsilon_between_two_roundings_of_one_number_is_no_trouble(monkeypatch):
+    """A measure of 1/N that is rounded otherwise in every call, as transforms of other sizes are."""
+    calls = itertools.count()
+
+    def rounded(game, policy, numbers, response):
+        gain = (1 + 4e-16 * (-1) ** next(calls)) / np.asarray(numbers, float)
+        return types.SimpleNamespace(gain=gain, exploitability=0.0)
+
+    monkeypatch.setattr("mfgjax.finite.smallest.gain_in_double", rounded)
+    game = mfg.games.left_right()
+    for num in (33, 100, 518, 903, 1576, 10**6):
+        for epsilon in (1 / num, np.nextafter(1 / num, 0), np.nextafter(1 / num, 1)):
+            found = mfg.finite.smallest_population(game, np.full((3, 2), 0.5), epsilon)
+            assert abs(found.num_agents - num) <= 1

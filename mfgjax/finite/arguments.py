@@ -7,7 +7,7 @@ import numpy as np
 
 from .. import _checks
 from .._simplex import log_ratio, safe_log
-from .._typing import Array, ArrayLike, Float, Int
+from .._typing import Array, ArrayLike, Float
 from ..engine import fit_response
 from ..kernels import AbstractKernel
 from ..model import FiniteHorizonGame, of_kind, trace_game
@@ -67,12 +67,17 @@ def single_policy(game: FiniteHorizonGame, policy: ArrayLike, name: str = "polic
     return table
 
 
-def checked_agents(num_agents: ArrayLike) -> Int[Array, "*populations"]:
-    """Return numbers of agents as int32, refused outside 1..1e9."""
+def checked_agents(num_agents: ArrayLike) -> Any:
+    """Return numbers of agents as int32, refused outside 1..1e9; traced ones are 0 there, which gives NaN.
+
+    Known ones are of NumPy, so that they stay known within a `jit` of the user's.
+    """
     numbers = _checks.as_numbers("num_agents", num_agents, "whole numbers")
     if _checks.is_traced(num_agents):
         # not by way of floating numbers, which may be of single precision
-        return jnp.asarray(num_agents).astype(jnp.int32)
+        given = jnp.asarray(num_agents)
+        valid = (given >= 1) & (given <= MOST_AGENTS) & (given == jnp.round(given))
+        return jnp.where(valid, given, 0).astype(jnp.int32)
     numbers = np.asarray(num_agents, dtype=np.float64)
     if not numbers.size:
         raise ValueError("`num_agents` is empty; give at least one number.")
@@ -81,7 +86,7 @@ def checked_agents(num_agents: ArrayLike) -> Int[Array, "*populations"]:
     inside = (numbers >= 1) & (numbers <= MOST_AGENTS)
     shown = np.asarray(num_agents) if inside.all() or np.abs(numbers).max() > 2**62 else numbers.astype(np.int64)
     _checks.all_true("num_agents", shown, inside, "it must lie between 1 and 1,000,000,000")
-    return jnp.asarray(numbers.astype(np.int32))
+    return numbers.astype(np.int32)
 
 
 def checked_key(key: object, needed_for: str) -> Array:

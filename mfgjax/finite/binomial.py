@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .._typing import Array, ArrayLike
-from .precision import DOUBLE
+from .precision import DOUBLE, weighted
 
 _NUM_DEVIATIONS = 38  # beyond that many on both sides lies less than 1e-300: no function that is finite is lost
 _MARGIN = 250  # and where the deviation is below 1, the law is that of Poisson, with longer tails
@@ -73,7 +73,16 @@ def expectation(function: Callable[[Array], Array], num_trials: ArrayLike, proba
       num_trials: n, one number.
       probability: p.
     """
-    n, p = jnp.asarray(num_trials, DOUBLE), jnp.clip(jnp.asarray(probability, DOUBLE), 0, 1)
+    n, p = jnp.asarray(num_trials, DOUBLE), jnp.asarray(probability, DOUBLE)
+    p = p + jax.lax.stop_gradient(jnp.clip(p, 0, 1) - p)
+    within = jnp.where((p > 0) & (p < 1), p, jax.lax.stop_gradient(p))
+
+    def edge(k):
+        """Return 0, with the derivative that the probability of k has where p is 0 or 1."""
+        at_0 = p * (1.0 * (k == 1) - 1.0 * (k == 0))
+        at_1 = (1 - p) * (1.0 * (k == n - 1) - 1.0 * (k == n))
+        return n * jnp.where(p <= 0, at_0, jnp.where(p >= 1, at_1, 0))
+
     centre = jnp.floor(n * p)
     half = jnp.ceil(_NUM_DEVIATIONS * jnp.sqrt(n * p * (1 - p))) + _MARGIN
     low, high = jnp.maximum(centre - half, 0), jnp.minimum(centre + half, n)
@@ -84,14 +93,13 @@ def expectation(function: Callable[[Array], Array], num_trials: ArrayLike, proba
         k = low + (i * _CHUNK + columns)
         inside = k <= high
         k = jnp.minimum(k, high)
-        weight = jnp.where(inside, jnp.exp(log_pmf(k, n, p)), 0)
-        # what cannot happen may be anything
-        terms = jnp.where(weight > 0, weight * jax.vmap(function)(k), 0)
+        weight = jnp.where(inside, jnp.exp(log_pmf(k, n, within)) + edge(k), 0)
+        terms = weighted(weight, jax.vmap(function)(k))
         return sums[0] + weight.sum(axis=0), sums[1] + terms.sum(axis=0)
 
     zero = jnp.zeros(p.shape, DOUBLE)
-    total, weighted = jax.lax.fori_loop(0, steps, add, (zero, zero))
-    return weighted / total  # what log_pmf is off by, all terms share
+    total, terms = jax.lax.fori_loop(0, steps, add, (zero, zero))
+    return terms / total  # what log_pmf is off by, all terms share
 
 
 def mean_absolute_deviation(num_trials: ArrayLike, probability: ArrayLike) -> Array:

@@ -124,7 +124,7 @@ def compare(
             differences = gains.value - gains.mean_field_value
             gains, differences = as_precision((gains, differences), game.dtype)
         return Comparison(
-            num_agents=numbers,
+            num_agents=jnp.asarray(numbers),
             mean_field=laws.mean_field,
             laws=jnp.broadcast_to(laws.mean_field[..., None], (*laws.mean_field.shape, numbers.size)),
             distance=laws.distance,
@@ -158,7 +158,7 @@ def compare(
         )
     nothing = jnp.full(numbers.shape, jnp.nan, game.dtype)
     return Comparison(
-        num_agents=numbers,
+        num_agents=jnp.asarray(numbers),
         gains=nothing,
         gain_errors=nothing,
         bounds=nothing,

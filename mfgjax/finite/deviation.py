@@ -168,7 +168,7 @@ def gain_in_double(
             )
         _check_finite(game, found["rewards"])
         shaped = {name: x.reshape(*x.shape[:-1], *numbers.shape) for name, x in found.items()}
-    return DeviationGain(num_agents=numbers, method=payoffs.method, **shaped, **shared)
+    return DeviationGain(num_agents=jnp.asarray(numbers), method=payoffs.method, **shaped, **shared)
 
 
 def _check_finite(game: FiniteHorizonGame, rewards: Array) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 from .._typing import Array, Float, Int
 from ..model import FiniteHorizonGame
 from .draws import Stream, multinomial
-from .precision import DOUBLE
+from .precision import DOUBLE, weighted
 
 MOST_COMPOSITIONS = 5000
 """Ways of the others to be distributed, up to which all of them are visited."""
@@ -73,14 +73,15 @@ def by_enumeration(
     def at(t, seen):
         p = seen.reshape(-1)
         limit = game.reward_at(t, seen)
-        log_p = jnp.where(p > 0, jnp.log(jnp.where(p > 0, p, 1)), -jnp.inf)
+        log_p = jnp.log(jnp.where(p > 0, p, 1))
 
         def one(number, counts, logs):
-            log_weight = logs + jnp.where(counts > 0, counts * jnp.where(counts > 0, log_p, 0), 0).sum(axis=1)
+            log_weight = logs + (counts * log_p).sum(axis=1)
+            # powers of 0 as they are: their derivatives are not 0
+            powers = jnp.where((p > 0) | (counts == 0), 1, jnp.where(p > 0, 1, p) ** jnp.maximum(counts, 1))
+            weight = (jnp.exp(log_weight) * powers.prod(axis=1))[:, None, None]
             rewards = jax.vmap(lambda others: _rewards(game, t, others, number))(counts)
-            # what cannot happen may earn anything
-            weight = jnp.exp(log_weight)[:, None, None]
-            return jnp.where(weight > 0, weight * (rewards - limit), 0).sum(axis=0)
+            return weighted(weight, rewards - limit).sum(axis=0)
 
         return jax.lax.map(lambda x: one(*x), (num_agents, counts, log_coefficients))
 

@@ -12,6 +12,7 @@ from .._typing import Array, Float, Int
 from ..kernels.base import time_slice
 from ..model import DenseInteraction, FiniteHorizonGame, PairwiseReward
 from .interaction import all_places, treats_entries_alone
+from .precision import weighted
 
 _MOST_ENTRIES = 1 << 24
 _MOST_STEPS = 4096  # between the least and the largest value of a row
@@ -49,7 +50,7 @@ def lattice_of(game: FiniteHorizonGame, num_agents: Any) -> Lattice | None:
         return None
     table = np.asarray(L.table, dtype=np.float64)
     table = table.reshape(*table.shape[:3], -1)
-    found = _places(table, float(jnp.finfo(game.dtype).eps))
+    found = _places(table)
     if found is None:
         return None
     offset, step, place = found
@@ -65,11 +66,11 @@ def lattice_of(game: FiniteHorizonGame, num_agents: Any) -> Lattice | None:
     return Lattice(jnp.asarray(offset), jnp.asarray(step), jnp.asarray(place.astype(np.int32)), largest, size, direct)
 
 
-def _places(table: np.ndarray, eps: float) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
-    """Return offsets, steps and places of every row, if all values lie on their lattice up to rounding."""
+def _places(table: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+    """Return offsets, steps and places of every row, if all values lie on their lattice up to rounding in double."""
     offset = table.min(axis=-1)
     above = table - offset[..., None]
-    noise = 32 * eps * np.abs(table).max(axis=-1)
+    noise = 4 * np.finfo(float).eps * np.abs(table).max(axis=-1)
     positive = np.where(above > noise[..., None], above, np.inf)
     least = positive.min(axis=-1)
     constant = ~np.isfinite(least)
@@ -100,7 +101,7 @@ def shift(game: FiniteHorizonGame, lattice: Lattice, mu: Array, seen: Array, num
         E Θ(x) − Θ(M) = c (E x − M) + E (Θ(x) − Θ(M) − c (x − M)),     E x − M = (L(itself) − M)/N
 
     where the second term is of second order, so that what the law is off by matters little. Rounding of the transform
-    drowns it where Θ is steep: that is estimated, with Hoeffding's bound for what lies far from the mean.
+    drowns it where Θ is steep: that is estimated, with bounds on the law far from the mean.
     """
     reward: Any = game.reward
     theta = reward.theta or (lambda t, x: x)
@@ -121,33 +122,37 @@ def shift(game: FiniteHorizonGame, lattice: Lattice, mu: Array, seen: Array, num
         if lattice.direct:
             weight = _added_up(place, p, others, lattice.size)
             values, _ = beyond_limit(jnp.arange(lattice.size, dtype=p.dtype))
-            total = jnp.where(weight > 0, weight * values, 0).sum(axis=-1)
+            total = weighted(weight, values).sum(axis=-1)
             return total, jnp.ones(total.shape, bool)
-        wide = step * jnp.sqrt(others * ((place - mean_place[..., None]) ** 2 * p).sum(axis=-1)) / num_agents
-        low, high = jnp.maximum(mean - wide, table.min(axis=-1)), jnp.minimum(mean + wide, table.max(axis=-1))
-        slope = (theta(t, high) - theta(t, low)) / jnp.where(high > low, high - low, jnp.inf)
-        slope = jnp.where(jnp.isfinite(slope), slope, 0)[..., None]
+        variance = ((place - mean_place[..., None]) ** 2 * p).sum(axis=-1)
+        wide = step * jnp.sqrt(others * variance) / num_agents
+        below, above = jnp.maximum(mean - wide, table.min(axis=-1)), jnp.minimum(mean + wide, table.max(axis=-1))
+        slope = (theta(t, above) - theta(t, below)) / jnp.where(above > below, above - below, jnp.inf)
+        # any number is right in its place, so its own derivative does not matter
+        slope = jax.lax.stop_gradient(jnp.where(jnp.isfinite(slope), slope, 0))[..., None]
 
         def rest(number):
             values, away = beyond_limit(number)
             return values - slope * away
 
         weight, number = _transformed(lattice, place, p, others)
-        top = place.max(axis=-1, keepdims=True).astype(p.dtype)
+        eps = jnp.finfo(p.dtype).eps
+        low, high = jnp.where(p > 0, place, jnp.inf).min(axis=-1), jnp.where(p > 0, place, -jnp.inf).max(axis=-1)
+        low, high, centre, variance = (others * x[..., None] for x in (low, high, mean_place, variance))
 
         def most(number):
-            """What the law of K cannot exceed."""
-            far = number - others * mean_place[..., None]
-            inside = (number >= 0) & (number <= others * top)
-            square = jnp.maximum(others * top**2, jnp.finfo(p.dtype).tiny)
-            return jnp.where(inside, jnp.minimum(2 * jnp.exp(-2 * far**2 / square), 1), 0)
+            """What the law of K cannot exceed, by the bounds of Hoeffding and of Bernstein."""
+            far = jnp.maximum(jnp.abs(number - centre) - 8 * eps * high, 0)  # the mean is rounded
+            inside, width = (number >= low) & (number <= high), (high - low) / jnp.maximum(others, 1)
+            tiny = jnp.finfo(p.dtype).tiny
+            power = far**2 / jnp.maximum(jnp.minimum(others * width**2 / 2, 2 * variance + 2 / 3 * width * far), tiny)
+            return jnp.where(inside, jnp.minimum(2 * jnp.exp(-power), 1), 0)
 
         bound, residual = most(number), rest(number)
-        weight = jnp.minimum(weight, bound)
+        weight = jnp.where(weight > bound, bound, weight)
         weight = weight / weight.sum(axis=-1, keepdims=True)
-        terms = jnp.where(weight > 0, weight * residual, 0)
+        terms = weighted(weight, residual)
         # rounding: that of the transform, alike in all entries, and that of the power, a share of each
-        eps = jnp.finfo(p.dtype).eps
         noise = 8 * eps * jnp.sqrt((weight**2).sum(axis=-1, keepdims=True)) + 2 * eps * others * weight
         lost = _mean_size(jnp.minimum(noise, bound), residual)
         for turn in (-1, 1):
@@ -197,9 +202,11 @@ def _transformed(lattice: Lattice, place: Array, p: Array, others: Array) -> tup
         z = z.at[: sums.size].set(sums)
         # (1 + z)^others, which is 0 where 1 + z is
         size = 2 * z.real + z.real**2 + z.imag**2
-        power = jnp.where(size > -1, others / 2 * jnp.log1p(jnp.maximum(size, -1)), jnp.where(others > 0, -jnp.inf, 0))
+        is_zero = size <= -1
+        z = jnp.where(is_zero, 0, z)
+        power = jnp.exp(others / 2 * jnp.log1p(jnp.where(is_zero, 0, size))) * ~(is_zero & (others > 0))
         phase = others * jnp.arctan2(z.imag, 1 + z.real)
-        total = jnp.fft.irfft(jnp.exp(power) * jax.lax.complex(jnp.cos(phase), jnp.sin(phase)), M)
+        total = jnp.fft.irfft(power * jax.lax.complex(jnp.cos(phase), jnp.sin(phase)), M)
         # entry k stands for others · usual + k modulo M; where all numbers fit, they start at 0
         first = jnp.clip(
             jnp.round(others * (p * place).sum()) - M // 2, 0, jnp.maximum(others * lattice.largest + 1 - M, 0)

@@ -137,4 +137,4 @@ def _law(game: FiniteHorizonGame, policy: Array, deviation: Array | None, num_ag
 
     uniform = 0.5 * jnp.sqrt((game.num_states - 1) / num_agents.astype(DOUBLE))
     found = (mu, over(exact), over(bound), uniform, None if deviation is None else over(deviated), over(deviated_bound))
-    return PopulationLaw(num_agents, *as_precision(found, dtype), exact_mean_field=mu)
+    return PopulationLaw(jnp.asarray(num_agents), *as_precision(found, dtype), exact_mean_field=mu)

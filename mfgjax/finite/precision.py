@@ -6,6 +6,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
+from .._typing import Array
 from ..kernels import DenseKernel, SuccessorKernel
 from ..model import FiniteHorizonGame
 
@@ -29,6 +30,11 @@ def as_precision(tree: Any, dtype: Any) -> Any:
 def as_double(tree: Any) -> Any:
     """Return a tree with its floating arrays in double precision."""
     return as_precision(tree, DOUBLE)
+
+
+def weighted(weight: Array, value: Array) -> Array:
+    """Return weight · value, where what has weight 0 may be anything; the derivative in the weight is the value."""
+    return weight * jnp.where((weight != 0) | jnp.isfinite(value), value, 0)
 
 
 def game_as_double(game: FiniteHorizonGame) -> FiniteHorizonGame:

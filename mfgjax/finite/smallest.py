@@ -80,7 +80,7 @@ def smallest_population(
 
     def measured(numbers: np.ndarray) -> tuple[np.ndarray, DeviationGain]:
         found = gain_in_double(game, policy, numbers, response)
-        return np.asarray(getattr(found, measure)), found
+        return np.array(getattr(found, measure)), found
 
     numbers = np.arange(1, _AT_ONCE + 1)
     values, _ = measured(numbers)
@@ -101,6 +101,7 @@ def smallest_population(
         # all batches have one length, so that nothing is compiled anew
         between = np.round(np.linspace(low, high, _AT_ONCE)).astype(np.int64)
         values, _ = measured(between)
+        values[0], values[-1] = before, value  # rounding may differ between calls
         last_above = np.flatnonzero(~(values <= limit))[-1]
         low, before = int(between[last_above]), float(values[last_above])
         high, value = int(between[last_above + 1]), float(values[last_above + 1])

@@ -57,6 +57,8 @@ def _apply(equation: Any, inputs: list[Axes | None]) -> list[Axes | None]:
         return _follow(called(equation)[0], inputs)
     if name in _LOOPS:
         return _LOOPS[name](equation, inputs)
+    if name == "optimization_barrier":
+        return inputs
     if name in _ON_ENTRIES:
         axes = _common(inputs)
     elif name in _MOVES:
@@ -239,7 +241,7 @@ _ON_ENTRIES = frozenset(
     """
     abs acos acosh add add_any and asin asinh atan atan2 atanh cbrt ceil clamp clz convert_element_type copy copy_p cos
     cosh digamma div eq erf erf_inv erfc exp exp2 expm1 floor ge gt igamma igammac integer_pow is_finite le le_to lgamma
-    log log1p logistic lt lt_to max min mul ne neg nextafter not optimization_barrier or population_count pow
+    log log1p logistic lt lt_to max min mul ne neg nextafter not or population_count pow
     reduce_precision rem round rsqrt select_n shift_left shift_right_arithmetic shift_right_logical sign sin sinh sqrt
     square stop_gradient sub tan tanh xor
     """.split()  # noqa: SIM905
