@@ -98,7 +98,7 @@ def simulate_in_double(
     key = checked_key(key, "simulations are random")
     labelled = _checks.boolean("labelled", labelled)
     criterion = checked_criterion(game, response, "simulate")
-    numbers = checked_agents(num_agents)
+    numbers: Array = checked_agents(num_agents)
     tables = [checked_policy(game, policy)]
     if deviation is not None:
         tables.append(checked_policy(game, deviation, "deviation"))
