@@ -4,7 +4,8 @@ Nearly all the time of the tests is XLA's, and most of that goes into making pro
 modules compile without it, in a third of the time. Those of `AS_USERS_DO` get what users get, and so does every
 process that a test starts; `MFGJAX_TESTS_AS_USERS_DO=1 pytest` compiles everything so.
 
-`MFGJAX_TESTS_CHECK_ANNOTATIONS=1 pytest` checks the library's annotations in every call, in a third more time, up to twice as much.
+`MFGJAX_TESTS_CHECK_ANNOTATIONS=1 pytest` checks the library's annotations in every call, and takes a third
+longer, up to twice as long.
 """
 
 import functools

@@ -9,7 +9,7 @@ import inspect
 import re
 import sys
 import types
-from typing import Any
+from typing import Any, Self
 
 _SECTION = re.compile(r"^(Args|Raises|Attributes|Example|Examples):$")
 _ENTRY = re.compile(r"^(\s*)([*\w]+): (.*)$")
@@ -159,9 +159,9 @@ def setup(app: Any) -> dict[str, Any]:
 
     if "mfgjax" not in sys.modules:
         typing = types.ModuleType("mfgjax._typing")
-        for name in ("Array", "Bool", "Float", "Int", "Scalar"):
+        for name in ("Array", "Bool", "Float", "Int", "Scalar", "UInt32"):
             setattr(typing, name, getattr(jaxtyping, name))
-        typing.ArrayLike = ArrayLike  # pyright: ignore[reportAttributeAccessIssue]
+        typing.ArrayLike, typing.Self = ArrayLike, Self  # pyright: ignore[reportAttributeAccessIssue]
         sys.modules["mfgjax._typing"] = typing
     app.connect("autodoc-process-docstring", _process_docstring, priority=400)
     app.connect("autodoc-process-docstring", _place_types, priority=600)
