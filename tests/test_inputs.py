@@ -305,7 +305,7 @@ MIXED_UP = {
     "no path": (lambda: mfg.io.load_equilibrium(None), "`path` must be the path of a file; got None."),
     "a stationary game to certify": (
         lambda: mfg.certify(mfg.games.mturk(), mfg.Trembling(0.1)),
-        "`game` is a `StationaryGame`, of which `bracket` and `check_complementarity` say what is proved",
+        "of a `StationaryGame` `bracket` and `check_complementarity` say what is proved.",
     ),
 }
 
