@@ -68,8 +68,8 @@ def certify(
     """
     if isinstance(game, StationaryGame):
         raise ValueError(
-            "`game` must be a `FiniteHorizonGame`; of a `StationaryGame` `bracket` and `check_complementarity` say what "
-            "is proved."
+            "`game` must be a `FiniteHorizonGame`; of a `StationaryGame` `bracket` and `check_complementarity` say "
+            "what is proved."
         )
     game = of_kind(FiniteHorizonGame, game, None if game is None else type(game).__name__)
     if not isinstance(response, AbstractResponse):
