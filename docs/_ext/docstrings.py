@@ -7,9 +7,7 @@ Signatures get their annotations without the names of modules, and with the shap
 
 import inspect
 import re
-import sys
-import types
-from typing import Any, Self
+from typing import Any
 
 _SECTION = re.compile(r"^(Args|Raises|Attributes|Example|Examples):$")
 _ENTRY = re.compile(r"^(\s*)([*\w]+): (.*)$")
@@ -155,14 +153,9 @@ def _skip(app: Any, what: str, name: str, thing: Any, skip: bool, options: Any) 
 
 def setup(app: Any) -> dict[str, Any]:
     """Let annotations name `ArrayLike`, then connect the hooks around napoleon's, which has priority 500."""
-    import jaxtyping
+    import mfgjax._typing
 
-    if "mfgjax" not in sys.modules:
-        typing = types.ModuleType("mfgjax._typing")
-        for name in ("Array", "Bool", "Float", "Int", "Scalar", "UInt32"):
-            setattr(typing, name, getattr(jaxtyping, name))
-        typing.ArrayLike, typing.Self = ArrayLike, Self  # pyright: ignore[reportAttributeAccessIssue]
-        sys.modules["mfgjax._typing"] = typing
+    mfgjax._typing.ArrayLike = ArrayLike  # before anything else of the library is imported
     app.connect("autodoc-process-docstring", _process_docstring, priority=400)
     app.connect("autodoc-process-docstring", _place_types, priority=600)
     app.connect("autodoc-process-signature", _process_signature)
