@@ -24,24 +24,24 @@ def by_action(table: Array) -> Any:
     return table
 
 
-def together(parts: Any) -> Array:
+def together(by_action: Any) -> Array:
     """Return the array `[S, A, *batch]` that `by_action` took apart."""
-    return jnp.stack(parts, axis=1) if isinstance(parts, list) else parts
+    return jnp.stack(by_action, axis=1) if isinstance(by_action, list) else by_action
 
 
-def total(parts: Any) -> Array:
+def total(by_action: Any) -> Array:
     """Return the sum over the actions, `[S, *batch]`."""
-    return functools.reduce(jnp.add, parts) if isinstance(parts, list) else parts.sum(axis=1)
+    return functools.reduce(jnp.add, by_action) if isinstance(by_action, list) else by_action.sum(axis=1)
 
 
-def most(parts: Any) -> Array:
+def most(by_action: Any) -> Array:
     """Return the maximum over the actions, `[S, *batch]`."""
-    return functools.reduce(jnp.maximum, parts) if isinstance(parts, list) else parts.max(axis=1)
+    return functools.reduce(jnp.maximum, by_action) if isinstance(by_action, list) else by_action.max(axis=1)
 
 
-def beside(parts: Any, per_state: Array) -> Array:
+def beside(by_action: Any, per_state: Array) -> Array:
     """Return numbers per state, `[S, *batch]`, so that they broadcast against each of the parts."""
-    return per_state if isinstance(parts, list) else per_state[:, None]
+    return per_state if isinstance(by_action, list) else per_state[:, None]
 
 
 each = jax.tree.map

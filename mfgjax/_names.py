@@ -54,8 +54,8 @@ def by_word(folder: str, base: str = "") -> dict[str, str]:
 
 def word(name: str) -> str:
     """Return the word that the command line has for a class or function."""
-    parts = re.findall(r"[A-Z]+(?![a-z])\d*|[A-Z]?[a-z\d]+", name)
-    return _SHORT.get(name) or "-".join(parts).lower()
+    words = re.findall(r"[A-Z]+(?![a-z])\d*|[A-Z]?[a-z\d]+", name)
+    return _SHORT.get(name) or "-".join(words).lower()
 
 
 def is_ready_made(game: str) -> bool:

@@ -95,12 +95,12 @@ def _derivative(equation: Any) -> Any:
     closed = jex.ClosedJaxpr(jex.Jaxpr([], inputs, outputs, [alone], equation.effects, info), ())
     moving = [jnp.issubdtype(kind_of(v.aval, None).dtype, jnp.inexact) for v in inputs]
 
-    def derivative(given: list[Any], directions: list[Any]) -> Any:
+    def derivative(primals: list[Any], directions: list[Any]) -> Any:
         def function(*own: Any) -> Any:
-            rest = iter(own)
-            return jex.jaxpr_as_fun(closed)(*(next(rest) if m else x for m, x in zip(moving, given, strict=True)))
+            moved = iter(own)
+            return jex.jaxpr_as_fun(closed)(*(next(moved) if m else x for m, x in zip(moving, primals, strict=True)))
 
-        varied = [x for m, x in zip(moving, given, strict=True) if m]
+        varied = [x for m, x in zip(moving, primals, strict=True) if m]
         if equation.primitive is primitives.custom_jvp_call_p:
             return jax.jvp(function, varied, directions)
         return jax.vjp(function, *varied)[1](directions)

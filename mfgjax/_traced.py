@@ -95,9 +95,9 @@ class TracedFunction(AbstractStandIn):
     def __call__(self, *arguments: Any) -> Any:
         # a tangent of zero would become NaN in the derivative of a power or a logarithm
         numbers = jax.lax.stop_gradient(self.numbers)
-        given = [*jax.tree.leaves(self.own), *self.constants, *(numbers[i] for i in range(len(numbers))), *arguments]
-        inputs = [_typed(x, v.aval) for x, v in zip(given, self.program.jaxpr.invars, strict=True)]
-        outputs = jex.jaxpr_as_fun(jex.ClosedJaxpr(self.program.jaxpr, ()))(*inputs)
+        inputs = [*jax.tree.leaves(self.own), *self.constants, *(numbers[i] for i in range(len(numbers))), *arguments]
+        typed = [_typed(x, v.aval) for x, v in zip(inputs, self.program.jaxpr.invars, strict=True)]
+        outputs = jex.jaxpr_as_fun(jex.ClosedJaxpr(self.program.jaxpr, ()))(*typed)
         return jax.tree.unflatten(self.program.structure, outputs)
 
 
@@ -152,7 +152,7 @@ def trace(function: Callable, *arguments: Any, dtype: Any = None) -> TracedFunct
     """
     arrays, rest = eqx.partition(function, _is_array)
     shapes = jax.tree.map(lambda leaf: kind_of(leaf, dtype), arrays)
-    closed, structure = _traced(lambda own, *given: eqx.combine(own, rest)(*given), shapes, *arguments)
+    closed, structure = _traced(lambda own, *arguments_now: eqx.combine(own, rest)(*arguments_now), shapes, *arguments)
     kind = jnp.dtype(arguments[-1].dtype)
     floating = kind if jnp.issubdtype(kind, jnp.floating) else None
     lift, equations, count = _Lift(floating), [], len(jax.tree.leaves(shapes))
@@ -187,8 +187,8 @@ def _traced_call(function: Callable, *arguments: Any) -> tuple[Any, Any]:
     arrays, rest = eqx.partition((function, arguments), lambda leaf: _is_array(leaf) or isinstance(leaf, _Shape))
 
     def call(arrays: Any) -> Any:
-        function, given = eqx.combine(arrays, rest)
-        return function(*given)
+        function, called_with = eqx.combine(arrays, rest)
+        return function(*called_with)
 
     return _traced(call, jax.tree.map(lambda leaf: kind_of(leaf, None), arrays))
 
@@ -201,8 +201,8 @@ def as_it_is_now(function: _Public) -> _Public:
 
     @functools.wraps(function)
     def call(*arguments: Any, **named: Any) -> Any:
-        given = (*arguments, *named.values())
-        if not any(isinstance(part, eqx.Module) and _is_foreign(part) for part in given):
+        received = (*arguments, *named.values())
+        if not any(isinstance(part, eqx.Module) and _is_foreign(part) for part in received):
             return function(*arguments, **named)
         with _context(next(_contexts)):
             return function(*arguments, **named)
@@ -215,11 +215,15 @@ def _is_foreign(part: Any) -> bool:
     return not callable(part) and not type(part).__module__.startswith("mfgjax.")
 
 
-def given_function(now: Any, given: Any) -> Any:
+def given_function(standing_in: Any, users: Any) -> Any:
     """Return the user's function that one stands in for, with the arrays of the latter."""
-    if isinstance(now, TracedFunction):
-        return eqx.combine(now.own, eqx.partition(given, _is_array)[1])
-    return given_function(getattr(now, now.shown), given) if isinstance(now, AbstractStandIn) else now
+    if isinstance(standing_in, TracedFunction):
+        return eqx.combine(standing_in.own, eqx.partition(users, _is_array)[1])
+    return (
+        given_function(getattr(standing_in, standing_in.shown), users)
+        if isinstance(standing_in, AbstractStandIn)
+        else standing_in
+    )
 
 
 def named_path(tree: Any, keys: Sequence[Any]) -> list[Any] | None:
@@ -261,7 +265,7 @@ def _traced(function: Callable, *arguments: Any) -> tuple[Any, Any]:
 
     def make() -> tuple[Any, Any]:
         # a new lambda each time: JAX keeps what it traced by identity
-        return jax.make_jaxpr(lambda *given: function(*given), return_shape=True)(*arguments)
+        return jax.make_jaxpr(lambda *inputs: function(*inputs), return_shape=True)(*arguments)
 
     closed, result = make()
     if _has_foreign_parts(closed.jaxpr):

@@ -242,9 +242,9 @@ def _pairs_of_paths(game: FiniteHorizonGame, payoffs: Payoffs, mask: Array) -> F
             here = payoffs.slopes.contrasts(t) * counts[t] + game.discount * best(best(later).T).T
             return here, jnp.diagonal(here)
         first = over_successors(kernel, later)  # [S, A, U], the best successor of the first path
-        both = over_successors(kernel, jnp.moveaxis(first, 2, 0))  # [U, B, S, A]
+        after_both = over_successors(kernel, jnp.moveaxis(first, 2, 0))  # [U, B, S, A]
         contrast = payoffs.slopes.contrasts(t).reshape(S, kinds, S, kinds) * counts[t]
-        total = contrast + game.discount * jnp.where(goes_on, jnp.moveaxis(both, (0, 1), (2, 3)), 0)
+        total = contrast + game.discount * jnp.where(goes_on, jnp.moveaxis(after_both, (0, 1), (2, 3)), 0)
         allowed = mask[t][:, :, None, None] & mask[t][None, None]
         here = jnp.where(allowed, total, -jnp.inf).max(axis=(1, 3))
         return here, jnp.diagonal(here)

@@ -232,8 +232,8 @@ def _eigenvalues(game: FiniteHorizonGame, slopes: DenseSlopes) -> tuple[Array, A
 
 def _largest(matrix: Array, radius: Array, available: Array) -> tuple[Array, Array]:
     """Return the largest eigenvalue of the symmetric part on vectors that sum to 0, and the row sum of the radius."""
-    both = available[:, None] & available[None, :]
-    symmetric, off = (jnp.where(both, (part + part.T) / 2, 0) for part in (matrix, radius))
+    both_available = available[:, None] & available[None, :]
+    symmetric, off = (jnp.where(both_available, (part + part.T) / 2, 0) for part in (matrix, radius))
     weight = available.astype(matrix.dtype)
     project = jnp.diag(weight) - weight[:, None] * weight[None, :] / weight.sum()
     # what is projected away would have the eigenvalue 0: it is put below all others
@@ -292,9 +292,9 @@ def potential(premises: Premises, key: Array) -> Certificate:
         if game.observes == "states":
             derivative = jnp.broadcast_to(derivative[:, :, :, None], (*derivative.shape, game.num_actions))
         project = jnp.diag(weight) - weight[:, None] * weight[None, :] / weight.sum()
-        both = project @ jnp.where(weight[:, None] > 0, derivative.reshape(size, size), 0) @ project
+        projected = project @ jnp.where(weight[:, None] > 0, derivative.reshape(size, size), 0) @ project
         missed = _missed(game, t, seen) if affine else jnp.zeros(())
-        return jnp.abs(both - both.T).max(), jnp.abs(both).max(), missed
+        return jnp.abs(projected - projected.T).max(), jnp.abs(projected).max(), missed
 
     found = jax.lax.map(lambda seen: jax.vmap(asymmetry)(times, seen, weights), seen_of(game, laws))
     worst, largest, missed = (jax.vmap(lambda row: counted(game, row))(part) for part in found)

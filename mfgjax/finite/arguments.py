@@ -75,9 +75,9 @@ def checked_agents(num_agents: ArrayLike) -> Any:
     numbers = _checks.as_numbers("num_agents", num_agents, "whole numbers")
     if _checks.is_traced(num_agents):
         # not by way of floating numbers, which may be of single precision
-        given = jnp.asarray(num_agents)
-        valid = (given >= 1) & (given <= MOST_AGENTS) & (given == jnp.round(given))
-        return jnp.where(valid, given, 0).astype(jnp.int32)
+        counts = jnp.asarray(num_agents)
+        valid = (counts >= 1) & (counts <= MOST_AGENTS) & (counts == jnp.round(counts))
+        return jnp.where(valid, counts, 0).astype(jnp.int32)
     numbers = np.asarray(num_agents, dtype=np.float64)
     if not numbers.size:
         raise ValueError("`num_agents` is empty; give at least one number.")

@@ -30,8 +30,8 @@ def _is_quadratic(theta: Any) -> bool:
 def _coefficients(theta: Any, t: Scalar) -> tuple[Array, Array]:
     """Return b, c of Θ_t(x) = b x + c x²."""
     if isinstance(theta, Staged):
-        parts = (_coefficients(theta.running, t), _coefficients(theta.terminal, t))
-        first, second = (jnp.where(t < theta.horizon, *pair) for pair in zip(*parts, strict=True))
+        stages = (_coefficients(theta.running, t), _coefficients(theta.terminal, t))
+        first, second = (jnp.where(t < theta.horizon, *pair) for pair in zip(*stages, strict=True))
         return first, second
     scale = jnp.ones(()) if theta is None else theta.scale
     linear = theta is None or theta.exponent == 1

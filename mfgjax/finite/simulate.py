@@ -200,7 +200,7 @@ def _run(
     labels = None
     if num_labelled is not None:
         # the deviator leads
-        labels = tuple(jnp.concatenate(parts[::-1], axis=2) for parts in zip(*acted, strict=True))
+        labels = tuple(jnp.concatenate(by_group[::-1], axis=2) for by_group in zip(*acted, strict=True))
     return counts, rewards, labels, who
 
 

@@ -182,10 +182,12 @@ def _node_reward(key: str, value: Any, nodes: Mapping[str, None]) -> NodeReward:
         raise _toml.wrong(key, value, "without `value` or `congestion` it pays nothing (leave it out for that)")
     fields: dict[str, Any] = {}
     for name in ("value", "congestion"):
-        given = table.get(name, 0.0)
+        amount = table.get(name, 0.0)
         place = f"{key}.{name}"
         fields[name] = (
-            _toml.by_name(place, given, nodes, "node", _KEYS) if isinstance(given, dict) else _toml.number(place, given)
+            _toml.by_name(place, amount, nodes, "node", _KEYS)
+            if isinstance(amount, dict)
+            else _toml.number(place, amount)
         )
     fields["scale"] = _toml.number(f"{key}.scale", table.get("scale", 1.0))
     fields["exponent"] = _toml.whole(f"{key}.exponent", table.get("exponent", 1), MAX_EXPONENT)

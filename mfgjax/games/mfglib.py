@@ -218,7 +218,7 @@ def _compare(
     times: range,
     function: Callable[[int, np.ndarray], np.ndarray],
     ours: Callable[..., Array],
-    given: bool,
+    is_users_own: bool,
 ) -> None:
     """Refuse a game that differs from its environment at one of the laws, and say where."""
     laws = source.laws
@@ -233,7 +233,7 @@ def _compare(
                 continue
             place = tuple(int(i) for i in np.argwhere(bad)[0])
             where = f"at t = {t}, {list(place)}"
-            if given:
+            if is_users_own:
                 raise ValueError(
                     f"`{argument}` is {found[place]:.7g} {where}, but `env.{_source(argument)}` is "
                     f"{wanted[place]:.7g} in the same population."

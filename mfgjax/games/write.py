@@ -106,8 +106,8 @@ def _stages(game: AbstractGame) -> dict[str, tuple[np.ndarray, np.ndarray, Power
         raise ValueError(f"`game.reward.theta` is a {type(theta).__name__}, for which the file has no place.")
     times = game.horizon + 1
     tables = []
-    for name, given, sign in (("base", reward.L.base, 1), ("weight", reward.L.weight, -1)):
-        table = np.asarray(given, float)
+    for name, leaf, sign in (("base", reward.L.base, 1), ("weight", reward.L.weight, -1)):
+        table = np.asarray(leaf, float)
         if (table != table[:, :, :1]).any():
             raise ValueError(f"`game.reward.L.{name}` differs between actions, for which the file has no place.")
         table = np.broadcast_to(table[:, :, 0], (times, game.num_states))
@@ -116,9 +116,9 @@ def _stages(game: AbstractGame) -> dict[str, tuple[np.ndarray, np.ndarray, Power
         tables.append(sign * table)
     if not game.times:
         return {"running": (tables[0][0], tables[1][0], running)}
-    both = {"running": (tables[0][0], tables[1][0], running), "terminal": (tables[0][-1], tables[1][-1], terminal)}
-    paying = {name: stage for name, stage in both.items() if stage[0].any() or stage[1].any()}
-    return paying or {"terminal": both["terminal"]}
+    stages = {"running": (tables[0][0], tables[1][0], running), "terminal": (tables[0][-1], tables[1][-1], terminal)}
+    paying = {name: stage for name, stage in stages.items() if stage[0].any() or stage[1].any()}
+    return paying or {"terminal": stages["terminal"]}
 
 
 def _toml(value: Any) -> str:

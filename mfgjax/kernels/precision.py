@@ -19,13 +19,13 @@ def in_precision(array: Any, dtype: Any) -> Any:
     """Return probabilities (last axis) in a precision; rows that were rounded in a lower one sum to 1 in it again."""
     if array.dtype == dtype:
         return array
-    given = array.dtype
+    own_dtype = array.dtype
     numbers: Any = jnp if isinstance(array, Tracer) else np
     array = numbers.asarray(array).astype(dtype)
-    if jnp.finfo(given).bits >= jnp.finfo(dtype).bits:
+    if jnp.finfo(own_dtype).bits >= jnp.finfo(dtype).bits:
         return array
     sums = array.sum(axis=-1, keepdims=True)
-    near = numbers.abs(sums - 1) <= _checks.precision(given)  # what is further off is refused later
+    near = numbers.abs(sums - 1) <= _checks.precision(own_dtype)  # what is further off is refused later
     return array / numbers.where(near, sums, 1)
 
 

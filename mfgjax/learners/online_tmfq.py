@@ -109,14 +109,14 @@ class OnlineTMFQ(AbstractLearner):
         q = learn(task, state.q, task.reward(state.z), frequencies, weight > 0, jax.random.fold_in(key, 2))
         return OnlineState(histogram(after, len(state.z), state.z.dtype), q, memory, after)
 
-    def _sweep(self, task: Task, q: Array, reward: Array, frequencies: Array, held: Array, _: Array) -> Array:
+    def _sweep(self, task: Task, q: Array, reward: Array, frequencies: Array, visited: Array, _: Array) -> Array:
         def sweep(_: Array, q: Array) -> Array:
             ahead = jnp.tensordot(frequencies, task.backup(q).values, axes=1)
-            return jnp.where(held, reward + task.game.discount * ahead, q)
+            return jnp.where(visited, reward + task.game.discount * ahead, q)
 
         return jax.lax.fori_loop(0, self.sweeps, sweep, q)
 
-    def _update(self, task: Task, q: Array, reward: Array, frequencies: Array, held: Array, key: Array) -> Array:
+    def _update(self, task: Task, q: Array, reward: Array, frequencies: Array, visited: Array, key: Array) -> Array:
         draw, rate = table_draw(frequencies), self.rate
         states, actions = jnp.indices(q.shape, jnp.int32)
         assert rate is not None
@@ -124,7 +124,7 @@ class OnlineTMFQ(AbstractLearner):
         def update(n: Array, q: Array) -> Array:
             ahead = task.backup(q).values[draw(jax.random.fold_in(key, n), states, actions)]
             alpha = rate((n + 1).astype(q.dtype)).astype(q.dtype)
-            return jnp.where(held, q + alpha * (reward + task.game.discount * ahead - q), q)
+            return jnp.where(visited, q + alpha * (reward + task.game.discount * ahead - q), q)
 
         return jax.lax.fori_loop(0, self.num_updates, update, q)
 

@@ -50,17 +50,17 @@ def _axis(word: str, labels: Any) -> Axis:
     return Axis(word, tuple(map(str, labels)) if isinstance(labels, list | tuple | np.ndarray) else None)
 
 
-def common_precision(*parts: Any) -> Any:
+def common_precision(*fields: Any) -> Any:
     """Return the widest precision of floating arrays in the parts of a game, single at least."""
-    kinds = [leaf.dtype for leaf in jax.tree.leaves(parts) if eqx.is_inexact_array(leaf)]
+    kinds = [leaf.dtype for leaf in jax.tree.leaves(fields) if eqx.is_inexact_array(leaf)]
     return jnp.result_type(jnp.float32, *kinds)
 
 
 def in_one_precision(kernel: Any, reward: Any, law: Any, discount: Any, available: Any, dtype: Any) -> Any:
     """Return the parts of a game as arrays of JAX in one precision, with probabilities that sum to 1 in it."""
     kernel = kernel_in_precision(kernel, dtype) if isinstance(kernel, AbstractKernel) else kernel
-    parts = kernel, reward, in_precision(law, dtype), discount, available
-    return jax.tree.map(lambda leaf: _checks.on_device(leaf, dtype), parts)
+    fields = kernel, reward, in_precision(law, dtype), discount, available
+    return jax.tree.map(lambda leaf: _checks.on_device(leaf, dtype), fields)
 
 
 def booleans(name: str, value: Any, axes: Sequence[Axis] = ()) -> Any:

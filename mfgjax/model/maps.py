@@ -145,9 +145,9 @@ def timed(game: AnyGame, *arrays: tuple[Any, int]) -> tuple[list[Array], Any]:
     Each array comes with the number of axes it has without times and lanes. Those of users have no time, those of
     solvers do.
     """
-    given = [(jnp.asarray(array), count) for array, count in arrays]
-    plain = [array.ndim == count + len(game.lanes) for array, count in given]
-    timed = [array[None] if bare else array for (array, _), bare in zip(given, plain, strict=True)]
+    pairs = [(jnp.asarray(array), count) for array, count in arrays]
+    plain = [array.ndim == count + len(game.lanes) for array, count in pairs]
+    timed = [array[None] if bare else array for (array, _), bare in zip(pairs, plain, strict=True)]
     return timed, (lambda tree: jax.tree.map(lambda x: x[0], tree)) if all(plain) else (lambda tree: tree)
 
 

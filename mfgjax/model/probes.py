@@ -46,7 +46,7 @@ def validate(game: AbstractGame) -> None:
       ValueError: naming the field, the first offending place and its value: numbers that are not finite,
         negative probabilities, rows that do not sum to 1.
     """
-    given, game = game, trace_game(game)
+    users_game, game = game, trace_game(game)
     if _checks.is_traced(game):
         return
     _checks.distribution("initial", game.initial)
@@ -59,28 +59,28 @@ def validate(game: AbstractGame) -> None:
         if len(table) == 1:
             table, mask = table[0], mask[0]
         _checks.all_true("reward", table, np.isfinite(table) | ~mask, "it must be a finite number")
-    check_callables(game, given, game.laws_to_try(), num_moves, game.horizon + 1)
+    check_callables(game, users_game, game.laws_to_try(), num_moves, game.horizon + 1)
 
 
 def check_callables(
-    game: AbstractGame, given: AbstractGame, laws: Mapping[str, Any], num_moves: int, num_times: int
+    game: AbstractGame, users_game: AbstractGame, laws: Mapping[str, Any], num_moves: int, num_times: int
 ) -> None:
     """Refuse callables with values that are not valid, or that depend on a read outside an array.
 
     Args:
       game: with the callables as programs; its values are known.
-      given: with the user's own callables, whose lines a refusal names.
+      users_game: with the user's own callables, whose lines a refusal names.
       laws: laws of the states `[S]`, by the words for them; a reward need not be finite where the words say "all in".
       num_moves: times at which the kernel is asked.
       num_times: times at which the reward is asked.
     """
     if not isinstance(game.kernel, AbstractKernel):
-        _check(game, given, "kernel", laws, num_moves)
+        _check(game, users_game, "kernel", laws, num_moves)
     if not isinstance(game.reward, TableReward):
-        _check(game, given, "reward", laws, num_times)
+        _check(game, users_game, "reward", laws, num_times)
 
 
-def _check(game: AbstractGame, given: AbstractGame, name: str, laws: Mapping[str, Any], num_times: int) -> None:
+def _check(game: AbstractGame, users_game: AbstractGame, name: str, laws: Mapping[str, Any], num_times: int) -> None:
     words, table = list(laws), np.stack([np.asarray(law) for law in laws.values()])
     entries = game.num_states * game.num_actions * (game.num_states if name == "kernel" else 1)
     everywhere = num_times * len(words) * entries <= _MOST_ENTRIES
@@ -89,13 +89,13 @@ def _check(game: AbstractGame, given: AbstractGame, name: str, laws: Mapping[str
     kept = (which == 0) | everywhere | (times == 0) | (times == num_times - 1)
     times, which = times[kept].astype(np.int32), which[kept].astype(np.int32)
     with _known_values():
-        trusted = is_own(getattr(given, name))
+        trusted = is_own(getattr(users_game, name))
         good, read = (np.asarray(flags) for flags in _tried(game, name, table, times, which, trusted))
         for i in np.flatnonzero(~good | read):
             time, law = jnp.asarray(times[i]), jnp.asarray(table[which[i]])
             at = _place(game, int(times[i]), words[which[i]])
             if read[i]:
-                reads.refuse_read(name, lambda t, law: _looked_at(given, name, t, law)[1], (time, law), at.strip())
+                reads.refuse_read(name, lambda t, law: _looked_at(users_game, name, t, law)[1], (time, law), at.strip())
             if name == "reward" and not game.is_stationary and "all in" in words[which[i]]:
                 continue
             _refuse_values(game, name, time, law, at)

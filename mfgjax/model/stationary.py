@@ -132,9 +132,9 @@ class StationaryGame(AbstractGame):
             law = np.full(S, 1 / S)
         else:
             _checks.shape_is("initial", law, [(S,)], "states")
-        given = (kernel, reward) if initial is None else (kernel, reward, law)
-        is_known = any(eqx.is_inexact_array(leaf) for leaf in jax.tree.leaves(given))
-        dtype = common_precision(given) if is_known else jnp.zeros(()).dtype
+        fields = (kernel, reward) if initial is None else (kernel, reward, law)
+        is_known = any(eqx.is_inexact_array(leaf) for leaf in jax.tree.leaves(fields))
+        dtype = common_precision(fields) if is_known else jnp.zeros(()).dtype
         mask = _available(mask, S, A)
         self.kernel, self.reward, self.initial, self.discount, self.available = in_one_precision(
             kernel, reward, law, discount, mask, dtype

@@ -105,14 +105,14 @@ def trace_game(game: Game, dtype: Any = None, *, in_lanes: bool = False) -> Game
     return eqx.tree_at(lambda g: (g.kernel, g.reward), game, (kernel, reward))
 
 
-def as_given(game: Game, given: Game) -> Game:
+def as_given(game: Game, users_game: Game) -> Game:
     """Return a game with the functions of the user that its programs were made from, and its own arrays."""
-    kernel, reward = given_function(game.kernel, given.kernel), game.reward
+    kernel, reward = given_function(game.kernel, users_game.kernel), game.reward
     if type(reward) is PairwiseReward:
-        L, theta = (given_function(getattr(reward, name), getattr(given.reward, name)) for name in ("L", "theta"))
+        L, theta = (given_function(getattr(reward, name), getattr(users_game.reward, name)) for name in ("L", "theta"))
         reward = PairwiseReward(L, theta)
     else:
-        reward = given_function(reward, given.reward)
+        reward = given_function(reward, users_game.reward)
     return eqx.tree_at(lambda g: (g.kernel, g.reward), game, (kernel, reward))
 
 
@@ -159,7 +159,7 @@ def _pairwise(reward: PairwiseReward, arguments: dict[str, Any], dtype: Any, in_
 def _traced(name: str, function: Any, arguments: dict[str, Any], dtype: Any, in_lanes: bool) -> Any:
     with _checks.explained(name, ", ".join(arguments), "now"):
         if in_lanes and getattr(function, "takes_lanes", False):
-            held = keyed(function, *arguments.values(), takes_lanes=True)
-            if held is not None:
-                return held
+            lane_function = keyed(function, *arguments.values(), takes_lanes=True)
+            if lane_function is not None:
+                return lane_function
         return trace(function, *arguments.values(), dtype=dtype)

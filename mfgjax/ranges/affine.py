@@ -116,18 +116,18 @@ def _images(equation: Any, inputs: list[Any]) -> tuple[list[Array], list[Array]]
     places = [i for i, x in enumerate(inputs) if isinstance(x, Affine)]
     is_difference = equation.primitive.name == "sub"
 
-    def with_parts(others: list[Any], parts: Sequence[Array]) -> list[Any]:
+    def with_varied(others: list[Any], varied: Sequence[Array]) -> list[Any]:
         full = list(others)
-        for i, part in zip(places, parts, strict=True):
+        for i, part in zip(places, varied, strict=True):
             full[i] = part
         return full
 
-    def sizes_at(*parts: Array) -> list[Array]:
-        full = with_parts([_size(x) for x in inputs], parts)
+    def sizes_at(*varied: Array) -> list[Array]:
+        full = with_varied([_size(x) for x in inputs], varied)
         full = [full[0], -full[1]] if is_difference else full
         return [jnp.abs(x) for x in bind(equation, full)]
 
-    values = jax.vmap(lambda *parts: bind(equation, with_parts(inputs, parts)))(*(inputs[i].values for i in places))
+    values = jax.vmap(lambda *varied: bind(equation, with_varied(inputs, varied)))(*(inputs[i].values for i in places))
     return values, jax.vmap(sizes_at)(*(inputs[i].size for i in places))
 
 
@@ -203,7 +203,7 @@ def _quotient(walk: _Walk, equation: Any, inputs: list[Any]) -> list[Affine]:
         walk.require(_is_constant(y))
         walk.require(y.size <= 2 * jnp.abs(y.values))  # else rounding of y could be large in proportion
     top, bottom = _two(walk, x, y)
-    values = jax.vmap(lambda *parts: bind(equation, list(parts))[0])(top.values, bottom.values)
+    values = jax.vmap(lambda *ends: bind(equation, list(ends))[0])(top.values, bottom.values)
     return [Affine(values, top.size / jnp.abs(bottom.values), top.steps + 2 * bottom.steps + 1)]
 
 
@@ -322,14 +322,14 @@ def _scan(walk: _Walk, equation: Any, inputs: list[Any]) -> list[Any]:
         )
         carry, outputs[i] = found[:num_carry], found[num_carry:]
 
-    def stacked(parts: tuple[Any, ...]) -> Any:
-        if not any(isinstance(part, Affine) for part in parts):
-            return jnp.stack(parts)
-        lifted = [_lifted(walk, part) for part in parts]
+    def stacked(turns: tuple[Any, ...]) -> Any:
+        if not any(isinstance(part, Affine) for part in turns):
+            return jnp.stack(turns)
+        lifted = [_lifted(walk, part) for part in turns]
         values, size = (jnp.stack([part[i] for part in lifted], axis=1) for i in (0, 1))  # pyright: ignore
         return Affine(values, size, max(part.steps for part in lifted))
 
-    return [*carry, *(stacked(parts) for parts in zip(*outputs, strict=True))]
+    return [*carry, *(stacked(turns) for turns in zip(*outputs, strict=True))]
 
 
 _RULES: dict[str, Callable] = (

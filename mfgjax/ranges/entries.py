@@ -191,10 +191,10 @@ def _joined(first: Axes | None, second: Axes | None) -> Axes | None:
 
 
 def _cond(equation: Any, inputs: list[Axes | None]) -> list[Axes | None]:
-    which, *rest = inputs
+    which, *operands_of_branch = inputs
     if which is not None:
         raise _Mixes
-    outs, *others = [_follow(branch.jaxpr, rest) for branch in equation.params["branches"]]
+    outs, *others = [_follow(branch.jaxpr, operands_of_branch) for branch in equation.params["branches"]]
     for other in others:
         outs = list(map(_joined, outs, other))
     return outs
@@ -209,8 +209,12 @@ def _settled(step: Callable[[list[Axes | None]], list[Axes | None]], carry: list
 
 def _while(equation: Any, inputs: list[Axes | None]) -> list[Axes | None]:
     params = equation.params
-    tested, held = params["cond_nconsts"], params["body_nconsts"]
-    cond_consts, consts, carry = inputs[:tested], inputs[tested : tested + held], inputs[tested + held :]
+    num_cond_consts, num_body_consts = params["cond_nconsts"], params["body_nconsts"]
+    cond_consts, consts, carry = (
+        inputs[:num_cond_consts],
+        inputs[num_cond_consts : num_cond_consts + num_body_consts],
+        inputs[num_cond_consts + num_body_consts :],
+    )
     carry = _settled(lambda carry: _follow(params["body_jaxpr"].jaxpr, [*consts, *carry]), carry)
     if _follow(params["cond_jaxpr"].jaxpr, [*cond_consts, *carry]) != [None]:
         raise _Mixes

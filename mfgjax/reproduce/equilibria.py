@@ -273,6 +273,6 @@ def write(reproduction: Reproduction, folder: Path) -> list[str]:
 
 def _flat(row: dict[str, Any]) -> dict[str, Any]:
     """Return a row with one column a node; a cycle's laws are in one column, as JSON."""
-    rest = {key: value for key, value in row.items() if key not in ("terminal_law", "cycle", "message")}
+    plain = {key: value for key, value in row.items() if key not in ("terminal_law", "cycle", "message")}
     laws = {f"terminal_law_{node}": mass for node, mass in row["terminal_law"].items()}
-    return {**rest, **laws, "cycle": json.dumps(row["cycle"]) if row["cycle"] else None}
+    return {**plain, **laws, "cycle": json.dumps(row["cycle"]) if row["cycle"] else None}

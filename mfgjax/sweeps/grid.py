@@ -34,40 +34,40 @@ def parse_axes(axes: Mapping[str, Any], builder: Callable | None) -> list[SweptA
     if not axes:
         raise ValueError("`sweep` needs something to sweep, such as `beta=[0.5, 1.0, 2.0]`.")
     found = []
-    for name, given in axes.items():
+    for name, table in axes.items():
         if name in COORDINATES:
             raise ValueError(f"`{name}` cannot be an axis: it is a dimension of what comes back.")
-        values, labels = _values(name, given)
+        values, labels = _values(name, table)
         if not len(values):
             raise ValueError(f"`{name}` is empty; an axis needs at least one value.")
         found.append(SweptAxis(name, values, labels, name in known))
     return found
 
 
-def _values(name: str, given: Any) -> tuple[Sequence[Any], np.ndarray]:
+def _values(name: str, values: Any) -> tuple[Sequence[Any], np.ndarray]:
     """Return the values of an axis with their labels: numbers and words stand for themselves, arrays are numbered."""
-    if type(given).__module__.partition(".")[0] in ("pandas", "xarray") and getattr(given, "ndim", 0) == 1:
-        given = np.asarray(given)  # a column of values, in order, whatever its labels
-    if isinstance(given, Mapping):
-        return list(given.values()), np.array([str(key) for key in given], dtype=object)
-    if isinstance(given, str) or (not isinstance(given, Sequence) and getattr(given, "ndim", 0) == 0):
+    if type(values).__module__.partition(".")[0] in ("pandas", "xarray") and getattr(values, "ndim", 0) == 1:
+        values = np.asarray(values)  # a column of values, in order, whatever its labels
+    if isinstance(values, Mapping):
+        return list(values.values()), np.array([str(key) for key in values], dtype=object)
+    if isinstance(values, str) or (not isinstance(values, Sequence) and getattr(values, "ndim", 0) == 0):
         must = "a list of values, or a mapping from labels to values"
-        raise ValueError(f"`{name}` must be {must}; got {_checks.shorten(given)}.")
-    if name.endswith(("reference", "prior")) and getattr(given, "ndim", 0) == 2:
+        raise ValueError(f"`{name}` must be {must}; got {_checks.shorten(values)}.")
+    if name.endswith(("reference", "prior")) and getattr(values, "ndim", 0) == 2:
         raise ValueError(
-            f"`{name}` is one policy, of shape {np.shape(given)}; it must be a list of policies: `[{name}]`."
+            f"`{name}` is one policy, of shape {np.shape(values)}; it must be a list of policies: `[{name}]`."
         )
-    first = given[0] if len(given) else 0.0
+    first = values[0] if len(values) else 0.0
     if isinstance(first, str):
-        return given, np.array([str(value) for value in given], dtype=object)
+        return values, np.array([str(value) for value in values], dtype=object)
     if isinstance(first, bool | np.bool_):
-        return given, np.array([bool(value) for value in given])
+        return values, np.array([bool(value) for value in values])
     if first is None or np.ndim(first):
-        return given, np.arange(len(given))
-    _checks.as_numbers(name, given)
-    numbers = np.asarray(plain(name, given), float)  # the user's own, whatever the precision of the game
-    whole = np.asarray(given).dtype.kind in "iu"
-    return given, numbers.astype(int) if whole else numbers
+        return values, np.arange(len(values))
+    _checks.as_numbers(name, values)
+    numbers = np.asarray(plain(name, values), float)  # the user's own, whatever the precision of the game
+    whole = np.asarray(values).dtype.kind in "iu"
+    return values, numbers.astype(int) if whole else numbers
 
 
 class Points(NamedTuple):

@@ -108,12 +108,12 @@ def parse_outputs(outputs: Any, game: AbstractGame, axes: Sequence[str] = ()) ->
         raise ValueError(f"`outputs` must be a list of names, or a mapping; got {_checks.shorten(outputs)}.")
     pairs = outputs.items() if isinstance(outputs, Mapping) else ((name, None) for name in outputs)
     found = []
-    for name, given in pairs:
+    for name, output in pairs:
         if not isinstance(name, str) or name in (*ALWAYS, *(output.name for output in found)):
             raise ValueError(f"`outputs` has the name {name!r}, which is no name, is there twice or is always there.")
         if name in (*axes, *COORDINATES):
             raise ValueError(f"`outputs` has the name {name!r}, which is a dimension of what comes back.")
-        function, dims = given if isinstance(given, tuple) and len(given) == 2 else (given, None)
+        function, dims = output if isinstance(output, tuple) and len(output) == 2 else (output, None)
         if function is None and name in KNOWN:
             check_output("outputs", name, game)
             dims = _PAIRS if name == "mean_field" and game.observes == "state_actions" else KNOWN[name]

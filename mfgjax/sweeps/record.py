@@ -21,7 +21,7 @@ from .work import Plan, Work
 
 def parts_of(work: Work, attrs: Mapping[str, str], chunk: Tile) -> dict[str, Any]:
     """Return what makes this sweep this sweep, under names that a sentence can use."""
-    parts: dict[str, Any] = {
+    facts: dict[str, Any] = {
         "mfgjax's version": __version__,
         "JAX's version": jax.__version__,
         "the precision": attrs["dtype"],
@@ -31,7 +31,7 @@ def parts_of(work: Work, attrs: Mapping[str, str], chunk: Tile) -> dict[str, Any
     }
     for place, axis in enumerate(work.points.axes):
         tables = [table for plan in work.plans for table, of in plan.tables if of == place]
-        parts[f"`{axis.name}`"] = [axis.labels, *tables]
+        facts[f"`{axis.name}`"] = [axis.labels, *tables]
     games, responses, solvers, programs, outputs = [], [], [], [], []
     for plan in work.plans:
         # what differs between lanes is told apart above, but for what the builder made of its parameters
@@ -49,7 +49,7 @@ def parts_of(work: Work, attrs: Mapping[str, str], chunk: Tile) -> dict[str, Any
     for output in work.outputs:
         outputs += [output.name, repr(output.dims), output.function is not None]
     return {
-        **parts,
+        **facts,
         "the game": games,
         "the response": responses,
         "the solver": solvers,
