@@ -15,10 +15,12 @@ from .. import _checks
 from .._gradients import stop_gradients
 from .._result import RESULTS, ConvergenceError
 from .._typing import Array, Scalar
-from ..engine.loop import Outcome
+from ..engine import finish
+from ..engine.loop import Outcome, iterate
 from ..engine.prepare import one_guess
 from ..model import is_own
 from ..observers import observer
+from ..solvers.base import Problem
 from .descent import (
     BALANCED,
     CONVERGED,
@@ -35,7 +37,7 @@ from .descent import (
 )
 from .minimax import balanced, smallest_gradient, start
 from .minimax import judge as judge_worst
-from .space import DesignSpace, Points, equilibria, first_fields, judge
+from .space import DesignSpace, Points, equilibria, first_fields, judge, objective_values
 
 
 class Record(NamedTuple):
@@ -348,10 +350,14 @@ def _alone(search: Search, field: Array, point: Any) -> Scalar:
         raise ValueError(
             "`optimizer` searches along a line, which several scenarios or objectives do not allow: use None."
         )
-    one = jax.tree.map(lambda leaf: leaf[..., None], point)
-    outcome = equilibria(space._replace(stages=space.stages[:1]), stop_gradients(one), field)
-    value = judge(space, search.objectives, one, outcome)[0, 0, 0]
-    return jnp.where(outcome.code[0] == RESULTS.converged, value, jnp.inf)
+    game, response = space.single(point)
+    fixed_game, fixed_response = stop_gradients((game, response))
+    solver, steps = space.stages[0]
+    problem = Problem(fixed_game, fixed_response, space.tolerance)
+    outcome = iterate(problem, solver, field[..., 0], steps, keep_history=False)
+    equilibrium = finish(game, response, outcome, space.tolerance, judged=False)
+    value = objective_values(search.objectives, game, response, equilibrium)[0]
+    return jnp.where(outcome.code == RESULTS.converged, value, jnp.inf)
 
 
 def _no_start(report: _Report, outcome: Outcome) -> ConvergenceError:
