@@ -1,10 +1,12 @@
 """Files in TOML, and one sentence on each mistake in them: where it stands, what is there, what must be."""
 
+import contextlib
 import datetime as dt
 import math
+import os
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +37,16 @@ def document(path: Path) -> dict[str, Any]:
         line = re.search(r"\(at line (\d+), ", str(error))
         quoted = f": {shown(text.splitlines()[int(line[1]) - 1].strip())}" if line else ""
         raise ValueError(f"this is not valid TOML: {error}{quoted}.") from error
+
+
+@contextlib.contextmanager
+def of_file(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Let a sentence on what is wrong begin with the path of the file."""
+    try:
+        yield
+    except ValueError as error:
+        name = os.fspath(path)
+        raise ValueError(f"`{name if name.isprintable() else ascii(name)[1:-1]}`: {error}") from error
 
 
 def head(
@@ -94,6 +106,15 @@ def check_keys(prefix: str, given: Mapping[str, Any], keys: tuple[str, ...], top
         if key not in keys:
             must = f"there is no such key{suggestion(key, keys, top)}"
             raise wrong(prefix + (key if key.isidentifier() else repr(key)), value, must)
+
+
+def fields(
+    place: str, value: Any, kind: str, readers: Mapping[str, Callable[[str, Any], Any]], top: tuple[str, ...] = ()
+) -> dict[str, Any]:
+    """Return what a table holds under the keys that are there, each read by its reader; other keys are refused."""
+    given = table(place, value, kind)
+    check_keys(f"{place}.", given, tuple(readers), top)
+    return {key: read(f"{place}.{key}", given[key]) for key, read in readers.items() if key in given}
 
 
 def check_name(place: str, value: Any, name: str, known: Iterable[str], noun: str, top: tuple[str, ...] = ()) -> None:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from commands import run
 
+import mfgjax as mfg
 from mfgjax import learners
 
 SMALL = ("--epsilon", "0.2", "--learners", "online-tmfq,iql", "--seeds", "2", "--agents", "30")
@@ -87,6 +88,11 @@ def test_another_run_in_the_folder_is_refused(tmp_path):
     assert status == 2 and "run with another `start`" in said
     status, _, said = run(*common, "--epsilon", "0.1", "--steps", "1")
     assert status == 2 and "has 2 steps already" in said
+    path = tmp_path / "iql.npz"
+    game, response = mfg.games.mturk(), mfg.Trembling(0.1)
+    learners.save_run(path, learners.load_run(path, game, response, learners.IQL(5)))  # without its identity
+    status, _, said = run(*common, "--epsilon", "0.1", "--steps", "2")
+    assert status == 2 and "is no run that this version can go on with; give another `--out`" in said
 
 
 def test_q_0_ties_and_start_are_options():

@@ -18,7 +18,7 @@ from commands import EXAMPLE, PAPER, PNG, ROOT
 
 import mfgjax as mfg
 from mfgjax._result import RESULTS
-from mfgjax.cli import ranges, sweep_plan
+from mfgjax.cli import output, ranges
 from mfgjax.cores import num_cores
 
 run = partial(commands.run, "sweep")
@@ -275,8 +275,8 @@ def test_bad_input_is_one_sentence_and_no_file(folder, arguments, sentence):
 
 def test_more_lanes_than_memory_or_disk_can_hold_are_refused(folder, monkeypatch):
     # 4,000 lanes of 6 · 5 · 3 numbers for the policy, as many · 1/3 for the mean field, 5 for the law, 6 more
-    monkeypatch.setattr(sweep_plan.shutil, "disk_usage", lambda path: SimpleNamespace(free=3_000_000))
-    monkeypatch.setattr(sweep_plan.os, "sysconf", lambda name: 500)
+    monkeypatch.setattr(output.shutil, "disk_usage", lambda path: SimpleNamespace(free=3_000_000))
+    monkeypatch.setattr(output.os, "sysconf", lambda name: 500)
     _, _, err = run(PAPER, "--beta=1:2:4000", OUT)
     assert "4,000 lanes take 0.00419 GB of disk, but 0.003 GB are free in 'results'" in err
     assert not (folder / "results").exists()

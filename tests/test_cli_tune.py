@@ -117,6 +117,9 @@ def test_a_search_goes_on_where_it_was(half, tmp_path):
     (tmp_path / "search.json").write_text("{}")
     status, _, err = run(HALF, "--out", str(tmp_path), "--resume")
     assert status == 2 and "does not hold a search of this program" in err
+    (tmp_path / "search.json").write_text('{"problem": {}, "parameters": {}, "history": []}')
+    status, _, err = run(HALF, "--out", str(tmp_path), "--resume")
+    assert status == 2 and "search.json' is of an earlier version of mfgjax; give another `--out`" in err
 
 
 def test_ctrl_c_keeps_the_best_design(half, tmp_path, monkeypatch):

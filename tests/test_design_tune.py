@@ -24,9 +24,8 @@ from mfgjax.design import (
     trade_off,
     tune,
 )
-from mfgjax.design.balance import balanced, smallest_gradient
-from mfgjax.design.space import equilibria, first_fields, judge, single
-from mfgjax.design.spaces import design_space
+from mfgjax.design.minimax import balanced, smallest_gradient
+from mfgjax.design.space import design_space, equilibria, first_fields, judge, single
 from mfgjax.design.variables import LAW, POSITIVE, REAL, SHARE, coordinates_of
 
 GAME = mfg.games.resource_allocation()

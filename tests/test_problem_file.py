@@ -9,10 +9,10 @@ from documents import GONE, changed, write
 
 import mfgjax as mfg
 from mfgjax.design.problem import KEYS, load_problem
-from mfgjax.design.search_settings import KEYS as SEARCH_KEYS
-from mfgjax.design.terms import KINDS
+from mfgjax.design.problem_tables import KINDS, SearchSettings
 
 ROOT = Path(mfg.__file__).parents[1]
+SEARCH_KEYS = tuple(SearchSettings.__dataclass_fields__)
 
 VALID = {
     "format": "mfgjax-tune/1",

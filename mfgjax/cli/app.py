@@ -9,9 +9,9 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from .._version import __version__
+from .catalogue import list_games
 from .certify import Certify
 from .learn import Learn
-from .list_games import list_games
 from .options import function_of
 from .plot import Plot
 from .reproduce import Reproduce

@@ -14,7 +14,7 @@ import numpy as np
 import mfgjax as mfg
 
 from .._names import by_word, did_you_mean, is_ready_made
-from .options import GameAndResponse
+from .options import GameAndResponse, Method
 
 if TYPE_CHECKING:
     from ..games import GameFile
@@ -89,15 +89,16 @@ def behaviour_of(request: Any) -> str:
     return ", ".join([kept["response"], *(f"{symbol} = {x:g}" for symbol, x in numbers.items() if x is not None)])
 
 
-def solver_of(name: str, damping: float | None, averaging: str | None, atol: float | None) -> Any:
+def solver_of(options: Method, damping: float | None) -> Any:
     """Return the solver that is asked for; options that do not apply to it are refused."""
-    given = {option: value for option, value in (("averaging", averaging), ("damping", damping)) if value is not None}
+    name, given = options.solver, {"averaging": options.averaging, "damping": damping}
+    given = {option: value for option, value in given.items() if value is not None}
     for option, value in given.items():
         takers = [word for word in by_word("solvers") if option in inspect.signature(_solver_class(word)).parameters]
         if name not in takers:
             who = f"`--solver {takers[0]}`" if len(takers) == 1 else f"`--solver` {', '.join(takers)}"
             raise ValueError(f"`--{option} {value}` applies to {who} only, not to `--solver {name}`.")
-    return _solver_class(name)(**given, atol=atol)
+    return _solver_class(name)(**given, atol=options.atol)
 
 
 def _solver_class(name: str) -> Any:

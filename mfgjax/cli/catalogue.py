@@ -1,12 +1,13 @@
-"""The games that the command line knows: ready-made ones and files."""
+"""The games that the command line knows, ready-made ones and files, and the command `list`."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .._names import by_word, did_you_mean, is_ready_made
+from . import ranges
 
 if TYPE_CHECKING:
     from ..games import GameFile
@@ -54,9 +55,44 @@ def build(game: str, arguments: Mapping[str, Any]) -> GameFile:
     return loaded
 
 
-def load_with_horizon(command: str, game: str, settings: Sequence[str] = ()) -> GameFile:
-    """Load a game of which a command can make something, refused if it is stationary."""
-    loaded = load(game, settings)
-    if loaded.game.is_stationary:
-        raise ValueError(f"`{command}` is for games with a finite horizon, but {loaded.name} is stationary.")
-    return loaded
+class Family(NamedTuple):
+    """Games that a command is asked for at once.
+
+    Attributes:
+      first: the game of the first values.
+      varied: the parameters with several values, by name.
+      fixed: the values of other parameters.
+    """
+
+    first: GameFile
+    varied: dict[str, list[Any]]
+    fixed: dict[str, Any]
+
+
+def load_family(game: str, settings: Sequence[str]) -> Family:
+    """Load a game, of which settings may give parameters a range; files have no parameters."""
+    if not is_ready_made(game):
+        return Family(load(game, settings), {}, {})
+    values = ranges.values_of_settings(game, settings)
+    varied = {key: several for key, several in values.items() if len(several) > 1}
+    fixed = {key: several[0] for key, several in values.items() if key not in varied}
+    return Family(build(game, {key: several[0] for key, several in values.items()}), varied, fixed)
+
+
+def list_games() -> None:
+    """List the ready-made games, with the parameters that [b]--set[/b] changes and their defaults."""
+    from ..games import ready_made  # slow to import
+
+    for shown, name in by_word("games").items():
+        print(shown + (" (stationary)" if ready_made.is_stationary(name) else ""))
+        print(f"    {ready_made.summary(name)}")
+        for key, parameter in ready_made.parameters(name).items():
+            print(f"    --set {key}={_default(parameter.default)}")
+
+
+def _default(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, tuple):
+        return ",".join(map(str, value))
+    return "..." if value is None else str(value)

@@ -4,40 +4,30 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import numpy as np
 import typer
 from rich.table import Table
+from rich.text import Text
 
 import mfgjax as mfg
 
-from .._names import is_ready_made
 from .._progress import progress_line
 from . import catalogue
 from .behaviour import behaviour_of, response_of, takes
-from .certify_stationary import content_of_bracket, failure_of, page_of_bracket
 from .command import Report, SavingCommand
 from .options import GameAndResponse
-from .output import Files, finite, staged
-from .ranges import values_of_settings
-from .tables import chosen, left_out, status, table
+from .output import finite, staged
+from .tables import chosen, left_out, number, status, table
 
 if TYPE_CHECKING:
     from ..games import GameFile
+    from ..multiplicity.bracket import Ascent
 
 _THRESHOLDS = ("paper_meant", "naive_chain", "span_sum", "path_span", "unique", "critical_beta")
-
-
-@dataclass(frozen=True)
-class Family:
-    """The values that one parameter of a game takes, and those of the others."""
-
-    parameter: str
-    values: list[float]
-    fixed: dict[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,44 +64,37 @@ class Certify(SavingCommand, GameAndResponse):
 
     def find(self) -> Report:
         """Certify a family of games, a game, or both ends of a stationary one."""
-        family, fixed = self._family()
-        if family is not None:
-            if self.explain:
-                raise ValueError(f"`--explain` is for one game: give one value for `--set {family.parameter}`.")
-            return self._certify_family(family)
-        loaded = catalogue.load(self.game, self.settings) if fixed is None else catalogue.build(self.game, fixed)
-        if not loaded.game.is_stationary:
+        from ..games.file import with_horizon
+
+        family = catalogue.load_family(self.game, self.settings)
+        loaded = family.first
+        if family.varied:
+            return self._certify_family(family, self._parameter(family))
+        if loaded.game.times:
             return self._certify_game(loaded)
         for option, given in (("explain", self.explain), ("critical", self.critical is not None)):
             if given:
-                raise ValueError(f"`--{option}` is for games with a finite horizon, but {loaded.name} is stationary.")
+                with_horizon(loaded, f"--{option}")
         return self._bracket(loaded)
 
-    def _family(self) -> tuple[Family | None, dict[str, Any] | None]:
-        """Return the family that is asked for, or the parameters of the one game; neither for a file."""
-        if not is_ready_made(self.game):
-            return None, None
-        from ..games.ready_made import is_stationary
-
-        values = values_of_settings(self.game, self.settings)
-        varied = [key for key, options in values.items() if len(options) > 1]
-        fixed = {key: options[0] for key, options in values.items() if key not in varied}
-        if not varied:
-            return None, fixed
-        if is_stationary(self.game):
-            raise ValueError(f"`certify` takes one stationary game at a time: give one value for `--set {varied[0]}`.")
-        if len(varied) > 1:
-            names = ", ".join(varied)
+    def _parameter(self, family: catalogue.Family) -> str:
+        """Return the one parameter of which several numbers are given, refused if that is no family to certify."""
+        parameter, *others = family.varied
+        if not family.first.game.times:
+            raise ValueError(f"`certify` takes one stationary game at a time: give one value for `--set {parameter}`.")
+        if others:
+            names = ", ".join(family.varied)
             raise ValueError(f"`certify` takes a range for one parameter, but `--set` gives one for {names}.")
-        (parameter,) = varied
-        for value in values[parameter]:
+        for value in family.varied[parameter]:
             if not isinstance(value, int | float) or isinstance(value, bool):
                 raise ValueError(
                     f"`--set {parameter}` has several values, {value!r} among them: a range is of numbers."
                 )
         if "beta" not in takes(self.response):
             raise ValueError(f"`--response {self.response}` has no β, hence no thresholds: certify one game at a time.")
-        return Family(parameter, values[parameter], fixed), None
+        if self.explain:
+            raise ValueError(f"`--explain` is for one game: give one value for `--set {parameter}`.")
+        return parameter
 
     def _certified(self, loaded: GameFile) -> tuple[mfg.Equilibrium, mfg.Report]:
         import jax
@@ -127,40 +110,34 @@ class Certify(SavingCommand, GameAndResponse):
         with staged(self.out) as files, progress_line() as begin:
             begin(f"solving and certifying {loaded.name}")
             found, report = self._certified(loaded)
-            content = _content_of_game(loaded, self.request, found, report)
+            content = self.about(loaded, **_content_of_game(found, report))
             if files:
                 if _has_thresholds(report):
                     files.picture("thresholds.png", mfg.plot.plot_certificates(report, title=title))
                 files.numbers("certificates.json", content)
         page = _page_of_game(title, report, content, self.explain)
-        return Report(content, page, None if bool(found.converged) else found.result.message)
+        return self.report(content, page, None if bool(found.converged) else found.result.message)
 
-    def _certify_family(self, family: Family) -> Report:
-        games, members = [], []
-        with staged(self.out) as files, progress_line(len(family.values)) as begin:
-            for value in family.values:
-                begin(f"{family.parameter} = {value:g}")
-                games.append(catalogue.build(self.game, {**family.fixed, family.parameter: value}))
-                members.append(self._certified(games[-1]))
-            content = _content_of_family(games[0], self.request, family.parameter, family.values, members)
+    def _certify_family(self, family: catalogue.Family, parameter: str) -> Report:
+        members, values = [], family.varied[parameter]
+        with staged(self.out) as files, progress_line(len(values)) as begin:
+            for value in values:
+                begin(f"{parameter} = {value:g}")
+                members.append(self._certified(catalogue.build(self.game, {**family.fixed, parameter: value})))
+            content = self.about(family.first, **_content_of_family(parameter, values, members))
             if files:
-                self._save_family(files, family, [report for _, report in members], content)
+                reports = [report for _, report in members]
+                if any(map(_has_thresholds, reports)):
+                    options: dict[str, Any] = dict(parameter=parameter, beta=self.beta)
+                    title = f"{family.first.name} ({self.response})"
+                    files.picture("thresholds.png", mfg.plot.plot_thresholds(values, reports, title=title, **options))
+                files.numbers("certificates.json", content)
         failed = [i for i, (found, _) in enumerate(members) if not bool(found.converged)]
         failure = None
         if failed:
-            first = f"the first at {family.parameter} = {family.values[failed[0]]:g}"
-            message = members[failed[0]][0].result.message
+            first, message = f"the first at {parameter} = {values[failed[0]]:g}", members[failed[0]][0].result.message
             failure = f"{len(failed)} of {len(members)} games were not solved, {first}: {message}"
-        return Report(content, _page_of_family(content), failure)
-
-    def _save_family(self, files: Files, family: Family, reports: list[mfg.Report], content: dict[str, Any]) -> None:
-        if any(map(_has_thresholds, reports)):
-            title = f"{content['game']} ({self.response})"
-            drawn = mfg.plot.plot_thresholds(
-                family.values, reports, parameter=family.parameter, beta=self.beta, title=title
-            )
-            files.picture("thresholds.png", drawn)
-        files.numbers("certificates.json", content)
+        return self.report(content, _page_of_family(content), failure)
 
     def _bracket(self, loaded: GameFile) -> Report:
         title = f"{loaded.name} ({behaviour_of(self)})"
@@ -168,27 +145,22 @@ class Certify(SavingCommand, GameAndResponse):
         with staged(self.out) as files, progress_line() as begin:
             begin(f"certifying {loaded.name}")
             found = mfg.bracket(loaded.game, response, throw=False)
-            content = content_of_bracket(loaded, self.request, found)
+            content = self.about(loaded, **_content_of_bracket(loaded.game, found))
             if files:
                 files.picture("bracket.png", mfg.plot.plot_bracket(found, title=title))
                 files.numbers("certificates.json", content)
-        return Report(content, page_of_bracket(title, found, content), failure_of(found))
+        return self.report(content, _page_of_bracket(title, found, content), _failure_of(found))
 
 
 def _has_thresholds(report: mfg.Report) -> bool:
     return any(not np.isnan(report[name].threshold) for name in _THRESHOLDS)
 
 
-def _content_of_game(
-    loaded: GameFile, request: dict[str, Any], found: mfg.Equilibrium, report: mfg.Report
-) -> dict[str, Any]:
+def _content_of_game(found: mfg.Equilibrium, report: mfg.Report) -> dict[str, Any]:
     """Return what is proved of one game, for JSON."""
     from ..certify.summary import summary
 
     return {
-        "game": loaded.name,
-        "dtype": str(loaded.game.dtype),
-        "request": request,
         "converged": bool(found.converged),
         "result": found.result.name,
         "message": found.result.message,
@@ -196,16 +168,11 @@ def _content_of_game(
         "residual": finite(found.residual),
         "summary": summary(report, found),
         **report.to_dict(),
-        "files": [],
     }
 
 
 def _content_of_family(
-    first: GameFile,
-    request: dict[str, Any],
-    parameter: str,
-    values: Sequence[float],
-    members: Sequence[tuple[mfg.Equilibrium, mfg.Report]],
+    parameter: str, values: Sequence[float], members: Sequence[tuple[mfg.Equilibrium, mfg.Report]]
 ) -> dict[str, Any]:
     """Return what is proved of each member of a family, for JSON."""
     from ..certify.report import plain
@@ -225,30 +192,19 @@ def _content_of_family(
                 "local_radius": plain(report["local_radius"].value),
             }
         )
-    return {
-        "game": first.name,
-        "dtype": str(first.game.dtype),
-        "request": request,
-        "parameter": parameter,
-        "members": rows,
-        "files": [],
-    }
+    return {"parameter": parameter, "members": rows}
 
 
 def _page_of_game(title: str, report: mfg.Report, content: Mapping[str, Any], explain: bool) -> Iterator[Table | str]:
     """Yield the certificates of one game, the factors of the chains, and the theorems if they are asked for."""
-    rows = table(title, "certificate", "status", ">value", ">for β <", "the value is")
-    for name, word, *rest in report.rows():
-        rows.add_row(name, status(word), *rest)
-    for column in rows.columns:
-        column.no_wrap = True
-    yield rows
+    rows = ([name, status(word), *rest] for name, word, *rest in report.rows())
+    yield table(title, ("certificate", "status", ">value", ">for β <", "the value is"), rows, whole=True)
     yield from _factors(report)
     if explain:
         yield report.explain()
         yield ""
     yield str(content["summary"])
-    yield from _endings(content["files"])
+    yield from _not_drawn(content["files"])
 
 
 def _factors(report: mfg.Report) -> Iterator[Table]:
@@ -269,11 +225,12 @@ def _factors(report: mfg.Report) -> Iterator[Table]:
     if not lines:
         return
     headings = (">K_prop", ">K_Q", ">K_opt", ">K_prop K_opt", ">so for β <")
-    rows = table("factors of the chains: Γ contracts if K_prop K_opt < 1", "chain", *headings)
-    for name, logs, threshold in lines:
-        powers = (f"10^{x:{'.2f' if abs(x) < 1e5 else '.3g'}}" if math.isfinite(x) else shown_log10(x) for x in logs)
-        rows.add_row(name, *powers, threshold)
-    yield rows
+
+    def power(x: float) -> str:
+        return f"10^{x:{'.2f' if abs(x) < 1e5 else '.3g'}}" if math.isfinite(x) else shown_log10(x)
+
+    rows = ([name, *map(power, logs), threshold] for name, logs, threshold in lines)
+    yield table("factors of the chains: Γ contracts if K_prop K_opt < 1", ("chain", *headings), rows)
 
 
 def _page_of_family(content: Mapping[str, Any]) -> Iterator[Table | str]:
@@ -283,18 +240,20 @@ def _page_of_family(content: Mapping[str, Any]) -> Iterator[Table | str]:
     request, parameter, members = content["request"], content["parameter"], content["members"]
     headings = [f">{'critical β' if name == 'critical_beta' else name}" for name in _THRESHOLDS]
     title = f"{content['game']} ({request['response']}): what is proved below which β"
-    rows = table(title, f">{parameter}", *headings, f"unique at β = {request['beta']:g}")
-    shown_rows = chosen(len(members))
-    for row in (members[i] for i in shown_rows):
+    headings = (f">{parameter}", *headings, f"unique at β = {request['beta']:g}")
+
+    def cells(row: Mapping[str, Any]) -> list[str | Text]:
         ends = [float(row["thresholds"][name]) for name in _THRESHOLDS]
         numbers = ["every β" if end == math.inf else shown(end) for end in ends]
         if ends[0] != math.inf:  # it may be too small for a float
             numbers[0] = shown_log10(row["log10_paper_meant"])
-        rows.add_row(f"{row[parameter]:.4g}", *numbers, status(row["status"]["unique"]))
-    yield rows
-    yield from left_out(len(members) - len(shown_rows), f"values of {parameter} are")
+        return [f"{row[parameter]:.4g}", *numbers, status(row["status"]["unique"])]
+
+    rows = chosen(len(members))
+    yield table(title, headings, (cells(members[i]) for i in rows))
+    yield from left_out(len(members) - len(rows), f"values of {parameter} are")
     yield _summary_of_family(request, parameter, members)
-    yield from _endings(content["files"])
+    yield from _not_drawn(content["files"])
 
 
 def _summary_of_family(request: Mapping[str, Any], parameter: str, members: list[dict[str, Any]]) -> str:
@@ -312,7 +271,89 @@ def _summary_of_family(request: Mapping[str, Any], parameter: str, members: list
     return text
 
 
-def _endings(files: list[str]) -> Iterator[str]:
-    yield from (f"saved           {file}" for file in files)
+def _not_drawn(files: list[str]) -> Iterator[str]:
     if len(files) == 1:
         yield "not drawn       thresholds.png: no certificate has a threshold"
+
+
+def _content_of_bracket(game: mfg.StationaryGame, found: mfg.Bracket) -> dict[str, Any]:
+    """Return what was found, for JSON."""
+    checked = found.complementarity
+    return {
+        "discount": float(game.discount),
+        "complementarity": None if checked is None else _of_conditions(checked),
+        "bracket": {
+            "certificate": found.certificate,
+            "coincide": found.coincide,
+            "ordered": found.ordered,
+            "distance": finite(found.distance),
+            "least": _of_end(game, found.least, found.rising),
+            "greatest": _of_end(game, found.greatest, found.falling),
+        },
+    }
+
+
+def _of_conditions(checked: mfg.Complementarity) -> dict[str, Any]:
+    conditions = [asdict(condition) | {"violation": finite(condition.violation)} for condition in checked.conditions]
+    kept = {"form": checked.form, "affine": checked.affine, "num_laws": checked.num_laws, "holds": checked.holds}
+    return kept | {"conditions": conditions}
+
+
+def _of_end(game: mfg.StationaryGame, end: mfg.Equilibrium, way: Ascent) -> dict[str, Any]:
+    return {
+        "result": end.result.name,
+        "residual": finite(end.residual),
+        "num_steps": int(end.num_steps),
+        "mean_state": finite(end.mean_state) if game.has_numbered_states else None,
+        "exploitability": finite(end.exploitability),
+        "law": dict(zip(game.state_labels, np.asarray(end.state_law).tolist(), strict=True)),
+        **{name: finite(getattr(way, name)) for name in ("error", "contraction", "gap", "disorder")},
+    }
+
+
+def _failure_of(found: mfg.Bracket) -> str | None:
+    """Say which equilibrium was not reached, if one was not."""
+    for name, end in (("least", found.least), ("greatest", found.greatest)):
+        if not bool(end.converged):
+            return f"the {name} equilibrium was not reached: {end.result.message}"
+    return None
+
+
+def _page_of_bracket(title: str, found: mfg.Bracket, content: Mapping[str, Any]) -> Iterator[Table | str]:
+    """Yield tables of the conditions and of both ends, and what their columns are."""
+    checked = found.complementarity
+    if checked is not None:
+        yield _table_of_conditions(title, checked)
+    yield _table_of_ends(title if checked is None else "", content["bracket"])
+    if checked is None:
+        why = "some actions do not exist in some states, or the response has a reference of its own"
+        yield f"complementarities  not tested: {why}"
+    yield f"bracket         {found.certificate}"
+    yield f"distance        {found.distance:.3g} between the ends (total variation)"
+    yield "error           bound on the distance of an end to its limit; factor: of one step in total variation"
+    yield "action gap      by how much the best action, and those that tie with it, beat the next on the way"
+
+
+def _table_of_conditions(title: str, checked: mfg.Complementarity) -> Table:
+    title = f"{title}: strategic complementarities, {checked.form} form; rewards and moves {checked.how}"
+    rows = (
+        [one.name, status(one.status), f"{one.violation:.2g}" if one.violation > 0 else "none", one.where]
+        for one in checked.conditions
+    )
+    return table(title, ("condition", "status", ">worst violation", "where"), rows)
+
+
+def _table_of_ends(title: str, ends: Mapping[str, Any]) -> Table:
+    columns = {
+        ">mean state": ("mean_state", ".6f"),
+        ">steps": ("num_steps", "d"),
+        ">residual": ("residual", ".1e"),
+        ">error": ("error", ".1e"),
+        ">factor": ("contraction", ".4g"),
+        ">action gap": ("gap", ".4g"),
+    }
+    rows = (
+        [name, ends[name]["result"], *(number(ends[name][key], form) for key, form in columns.values())]
+        for name in ("least", "greatest")
+    )
+    return table(title, ("equilibrium", "result", *columns), rows)

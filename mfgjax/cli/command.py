@@ -4,8 +4,9 @@ import sys
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
+from itertools import chain
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import typer
 from rich.table import Table
@@ -13,7 +14,11 @@ from rich.table import Table
 from .output import Interrupted, print_json
 from .tables import show
 
+if TYPE_CHECKING:
+    from ..games import GameFile
+
 OUTPUT = ("out", "as_json", "float32")
+_ENDINGS = {"files": "saved", "not_drawn": "not drawn", "not_written": "not written"}
 
 
 @dataclass(frozen=True)
@@ -35,6 +40,7 @@ class Command(ABC):
     """A command: a dataclass whose fields are its arguments and options; `options.function_of` says how."""
 
     as_json = float32 = False
+    at_least: ClassVar[Mapping[str, int]] = {}  # options that are whole numbers, with the least they may be
     not_kept: ClassVar[tuple[str, ...]] = ()  # options that change nothing of what is found
 
     @abstractmethod
@@ -52,8 +58,12 @@ class Command(ABC):
         """Find, save and print; return the exit status."""
         import jax  # slow to import
 
+        from .. import _checks
         from .._result import ConvergenceError
 
+        for name, least in self.at_least.items():
+            if (value := getattr(self, name)) is not None:
+                _checks.integer_at_least(f"--{name.replace('_', '-')}", value, least)
         with jax.enable_x64(not self.float32):
             try:
                 report = self.find()
@@ -83,3 +93,20 @@ class SavingCommand(Command):
     as_json: Annotated[bool, typer.Option("--json")] = False
     float32: bool = False
     out: Path | None = None  # each command says what it saves there
+
+    def about(self, loaded: "GameFile", **found: Any) -> dict[str, Any]:
+        """Return what was found of a game, for JSON, with what was asked for; `files` are those that are saved."""
+        return {
+            "game": loaded.name,
+            "dtype": str(loaded.game.dtype),
+            "request": self.request,
+            **found,
+            "files": [],
+        }
+
+    def report(
+        self, content: Mapping[str, Any], page: Iterable[Table | str], failure: str | Interrupted | None = None
+    ) -> Report:
+        """Return what was found, with a line at the end of the page for each file that is saved or is not."""
+        endings = (f"{word:16}{one}" for key, word in _ENDINGS.items() for one in content.get(key, ()))
+        return Report(content, chain(page, endings), failure)

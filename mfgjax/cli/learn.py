@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from inspect import signature
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import typer
@@ -40,6 +38,7 @@ _ARGUMENTS = {
     "tolerance": ("tolerance", ""),
     "initial-q": ("initial_q", ""),
 }
+_WHOLE = ("steps", "seeds", "agents", "updates", "samples", "replays")
 _CHUNKS = 15  # signs of progress, and times that a run is saved, of each learner
 
 
@@ -92,6 +91,8 @@ class Learn(SavingCommand):
         command goes on where it was, and so it does with more steps.
     """
 
+    at_least: ClassVar[Mapping[str, int]] = dict.fromkeys(_WHOLE, 1) | {"seed": 0}
+
     game: GameName
     epsilon: float
     learners: Annotated[str, typer.Option(metavar="LIST", autocompletion=completion.learners)] = _ALL
@@ -131,18 +132,12 @@ class Learn(SavingCommand):
             if end["result"] != "converged" and failure is None:
                 which, result = end["which"], end["result"]
                 failure = f"the {which} equilibrium was not found ({result}); distances are to the last step."
-        return Report(content, _page(content), failure)
+        return self.report(content, _page(content), failure)
 
     def _lesson(self) -> Lesson:
-        from .. import _checks
-
-        for option in ("steps", "seeds", "agents", "updates", "samples", "replays"):
-            if getattr(self, option) is not None:
-                _checks.integer_at_least(f"--{option}", getattr(self, option), 1)
-        _checks.integer_at_least("--seed", self.seed, 0)
         loaded = catalogue.load(self.game, self.settings)
         game = loaded.game
-        if not game.is_stationary:
+        if game.times:
             raise ValueError(f"`GAME` is {self.game!r}, which has a horizon; learners are for stationary games.")
         methods = self._methods()
         response = response_class(self.response)(self.epsilon, tie=self.tie)
@@ -202,39 +197,39 @@ class Learn(SavingCommand):
                 resume=run,
             )
             if path is not None:
-                mfg.learners.save_run(path, run, note=self._note(lesson, name))
+                mfg.learners.save_run(path, run, note={"identity": self._identity(lesson, name)})
             advance(count)
         return run
 
-    def _note(self, lesson: Lesson, name: str) -> dict[str, Any]:
+    def _identity(self, lesson: Lesson, name: str) -> dict[str, str]:
         """Return what a saved run must agree in to be gone on with."""
-        import jax
+        from .._identity import arrays_of, identity  # slow to import
 
-        leaves, structure = jax.tree.flatten(lesson.game)
-        digest = hashlib.sha256(str(structure).encode())
-        for leaf in leaves:
-            digest.update(np.asarray(leaf).tobytes())
-        return {
-            "precision": str(lesson.game.dtype),  # first: the bytes of the game tell of it, too
-            "game": f"{lesson.name} {digest.hexdigest()[:16]}",
-            "response": mfg.io.describe(lesson.response),
-            "learner": mfg.io.describe(lesson.methods[name]),
-            "start": self.start,
-            "seeds": self.seeds,
-            "seed": self.seed,
-            "mfgjax": __version__,
-        }
+        return identity(
+            {
+                "precision": str(lesson.game.dtype),  # first: the bytes of the game tell of it, too
+                "game": [lesson.name, *arrays_of(lesson.game)],
+                "response": arrays_of(lesson.response),
+                "learner": arrays_of(lesson.methods[name]),
+                "start": self.start,
+                "seeds": self.seeds,
+                "seed": self.seed,
+                "mfgjax": __version__,
+            }
+        )
 
     def _saved(self, lesson: Lesson, name: str, path: Path) -> Any:
         """Return the run that an earlier command has left, refused if it is another's."""
+        from .._identity import changed
+
         if not path.exists():
             return None
-        before, now = mfg.learners.saved_note(path), json.loads(json.dumps(self._note(lesson, name)))
-        for key, value in now.items():
-            if before.get(key) != value:
-                raise ValueError(
-                    f"`--out`: {str(path)!r} is a run with another `{key}`; give another `--out`, or remove the file."
-                )
+        before = mfg.learners.saved_note(path).get("identity")
+        elsewhere = "give another `--out`, or remove the file."
+        if before is None:
+            raise ValueError(f"`--out`: {str(path)!r} is no run that this version can go on with; {elsewhere}")
+        for key in changed(self._identity(lesson, name), before):
+            raise ValueError(f"`--out`: {str(path)!r} is a run with another `{key}`; {elsewhere}")
         run = mfg.learners.load_run(path, lesson.game, lesson.response, lesson.methods[name])
         if run.num_steps > self.steps:
             raise ValueError(
@@ -320,14 +315,14 @@ def _start(which: str, game: mfg.StationaryGame, ends: mfg.Bracket) -> np.ndarra
 def _page(content: dict[str, Any]) -> Iterator[Table | str]:
     request = content["request"]
     title = f"{content['game']}, {request['response']}, ε = {request['epsilon']:g}"
-    rows = table(title, "learner", ">mean state", ">distance", "to the", ">policy off by")
+    rows = []
     for row in content["rows"]:
         mean, distance, policy = (
             f"{row[name]:.3f} ± {row[f'{name}_deviation']:.3f}" for name in ("mean_state", "distance", "policy_error")
         )
         end = "equilibrium" if content["coincide"] else f"{row['nearest']} equilibrium"
-        rows.add_row(_shown(row["learner"]), mean, distance, end, policy)
-    yield rows
+        rows.append([_shown(row["learner"]), mean, distance, end, policy])
+    yield table(title, ("learner", ">mean state", ">distance", "to the", ">policy off by"), rows)
     least, greatest = content["equilibria"]
     exact = f"mean state {least['mean_state']:.4f}"
     if not content["coincide"]:
@@ -338,6 +333,5 @@ def _page(content: dict[str, Any]) -> Iterator[Table | str]:
     )
     yield "distance: total variation between the population at the end and that of the equilibrium"
     yield "policy off by: total variation of the policy, averaged over the population at the end"
-    yield f"exact          {exact}"
-    yield f"order          {content['certificate']}"
-    yield from (f"saved          {file}" for file in content["files"])
+    yield f"exact           {exact}"
+    yield f"order           {content['certificate']}"

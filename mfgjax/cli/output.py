@@ -53,7 +53,7 @@ class Files:
         getattr(drawn, "figure", drawn).savefig(self / name, dpi=150)
 
     def numbers(self, name: str, content: dict[str, Any]) -> None:
-        """Save what was found as JSON, with the names of all files in it; this one comes first."""
+        """Save what was found as JSON, after all else, with the names of all files in it; this one comes first."""
         path = self / name
         self.saved.insert(0, self.saved.pop())
         content["files"] = self.saved
@@ -135,6 +135,19 @@ def _make_folder(out: Path) -> list[Path]:
 def _refusal(out: Path, error: Exception) -> ValueError:
     reason = getattr(error, "strerror", None) or str(error)
     return ValueError(f"`--out` is {str(out)!r}, but nothing can be written there: {reason}.")
+
+
+def check_room(what: str, needed: int, out: Path | None, instead: str) -> None:
+    """Refuse what the memory, or the disk that a folder is on, cannot hold; `instead` says what to give fewer of."""
+    if out is not None:
+        kind, room, there = "disk", shutil.disk_usage(out).free, f"are free in {str(out)!r}"
+    elif hasattr(os, "sysconf"):
+        kind, room, there = "memory", os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"), "are there"
+    else:
+        return
+    if needed > room:
+        text = f"{what} take {needed / 1e9:.3g} GB of {kind}, but {room / 1e9:.3g} GB {there}"
+        raise ValueError(f"{text}: give fewer{instead}.")
 
 
 def json_of(content: Mapping[str, Any]) -> str:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import typer
 from rich.table import Table
@@ -14,6 +15,8 @@ from .._progress import progress_line
 from .command import Command, Report
 from .output import staged
 from .tables import number, table
+
+_OF_LEARNERS = ("seeds", "steps", "agents")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +52,8 @@ class Reproduce(Command):
       as_json: Print the table as JSON and nothing else.
     """
 
+    at_least: ClassVar[Mapping[str, int]] = dict.fromkeys(_OF_LEARNERS, 1)
+
     example: Annotated[Literal["resource-allocation", "infection-spread", "mturk"], typer.Argument(metavar="EXAMPLE")]
     preset: Literal["paper", "author-code"] | None = None
     figure: Literal["3"] | None = None
@@ -63,7 +68,7 @@ class Reproduce(Command):
         if self.example != "resource-allocation":
             self._refuse("preset", "figure")
             return self._learners()
-        self._refuse("seeds", "steps", "agents")
+        self._refuse(*_OF_LEARNERS)
         return self._equilibria(self.preset or "paper") if self.figure is None else self._gains(self.preset or "paper")
 
     def _refuse(self, *options: str) -> None:
@@ -71,68 +76,63 @@ class Reproduce(Command):
             if (value := getattr(self, name)) is not None:
                 raise ValueError(f"`--{name} {value}` does not apply to `mfgjax reproduce {self.example}`.")
 
-    def _files(self, names: list[str]) -> list[str]:
-        return [str(self.out / name) for name in names]
+    def _made(self, num_tasks: int, make: Callable[..., Any], write: Callable[..., list[str]]) -> tuple[Any, list[str]]:
+        """Compute, draw and save; return what was found, and the names of the files."""
+        with staged(self.out) as files, progress_line(num_tasks + 1) as begin:
+            found = make(report=begin)
+            begin("drawing and saving")
+            return found, write(found, files.folder)
+
+    def _report(self, names: list[str], page: Iterable[Table | str], **content: Any) -> Report:
+        files = [str(self.out / name) for name in names]
+        return Report({**content, "files": files}, [*page, f"saved in {self.out}: {', '.join(names)}"])
 
     def _equilibria(self, preset: str) -> Report:
         from .. import reproduce
 
-        with staged(self.out) as files, progress_line(reproduce.NUM_RUNS + 1) as begin:
-            found = reproduce.resource_allocation(preset, report=begin)
-            begin("drawing and saving")
-            names = reproduce.write(found, files.folder)
+        make = partial(reproduce.resource_allocation, preset)
+        found, names = self._made(reproduce.NUM_RUNS, make, reproduce.write)
         rows = found.rows()
-        content = {"preset": preset, "rows": rows, "files": self._files(names)}
-        return Report(content, [*_equilibria(preset, rows), f"saved in {self.out}: {', '.join(names)}"])
+        return self._report(names, _equilibria(preset, rows), preset=preset, rows=rows)
 
     def _gains(self, preset: str) -> Report:
         from .. import reproduce
 
-        with staged(self.out) as files, progress_line(len(reproduce.BETAS) + 1) as begin:
-            found = reproduce.populations(preset, report=begin)
-            begin("drawing and saving")
-            names = reproduce.write_gain(found, files.folder)
+        make = partial(reproduce.populations, preset)
+        found, names = self._made(len(reproduce.BETAS), make, reproduce.write_gain)
         rows, slopes = found.rows(), found.slopes()
-        content = {"preset": preset, "slopes": slopes, "rows": rows, "files": self._files(names)}
-        return Report(content, [*_gains(preset, rows, slopes), f"saved in {self.out}: {', '.join(names)}"])
+        return self._report(names, _gains(preset, rows, slopes), preset=preset, slopes=slopes, rows=rows)
 
     def _learners(self) -> Report:
-        from .. import _checks, reproduce
+        from .. import reproduce
 
-        given = {"num_seeds": "seeds", "num_steps": "steps", "num_agents": "agents"}
-        effort = reproduce.Effort(
-            **{
-                name: _checks.integer_at_least(f"--{option}", getattr(self, option), 1)
-                for name, option in given.items()
-                if getattr(self, option) is not None
-            }
-        )
+        given = {f"num_{name}": value for name in _OF_LEARNERS if (value := getattr(self, name)) is not None}
+        effort = reproduce.Effort(**given)
         market = self.example == "mturk"
-        tasks = reproduce.MARKET_TASKS if market else reproduce.INFECTION_TASKS
-        with staged(self.out) as files, progress_line(tasks + 1) as begin:
-            found: Any = (reproduce.mturk if market else reproduce.infection_spread)(effort, report=begin)
-            begin("drawing and saving")
-            write: Any = reproduce.write_market if market else reproduce.write_infection
-            names = write(found, files.folder)
+        make, write, tasks = (
+            (reproduce.mturk, reproduce.write_market, reproduce.MARKET_TASKS)
+            if market
+            else (reproduce.infection_spread, reproduce.write_infection, reproduce.INFECTION_TASKS)
+        )
+        found, names = self._made(tasks, partial(make, effort), write)
         rows, equilibria = found.rows(), found.equilibria()
-        content = {"equilibria": equilibria, "rows": rows, "files": self._files(names)}
-        page = [*_ends(self.example, equilibria, next(iter(rows[0]))), *_learned(self.example, effort, rows)]
-        page += _jumps(equilibria, next(iter(rows[0])))
+        setting = next(iter(rows[0]))
+        page = [*_ends(self.example, equilibria, setting), *_learned(self.example, effort, rows)]
+        page += _jumps(equilibria, setting)
         page += [
             "distance: total variation between the population at the end and that of an equilibrium",
             "policy off by: from that of the nearer equilibrium, total variation, averaged over the population at the "
             "end",
             *([] if market else [reproduce.WHY_BELOW]),
-            f"saved in {self.out}: {', '.join(names)}",
         ]
-        return Report(content, page)
+        return self._report(names, page, equilibria=equilibria, rows=rows)
 
 
 def _equilibria(preset: str, rows: list[dict[str, Any]]) -> Iterator[Table | str]:
     nodes = list(rows[0]["terminal_law"])
     title = f"Resource allocation, section V ({preset}): shares of the population at time 5, by node"
     headings = ("result", ">steps", ">residual", ">expl. KL", ">expl.", "solver")
-    lines = table(title, "", *(f">{node}" for node in nodes), *headings)
+    lines = table(title, ("", *(f">{node}" for node in nodes), *headings))
     lines.columns[0].no_wrap = True
     for row in rows:
         ending = (
@@ -159,9 +159,7 @@ def _gains(preset: str, rows: list[dict[str, Any]], slopes: list[dict[str, float
 
     title = f"Resource allocation, Theorem 2 ({preset}): what one agent among N gains by leaving the equilibrium"
     headings = (">N", ">gain KL", ">Monte Carlo", ">bound", ">gain", ">value gap", ">Monte Carlo")
-    lines = table(title, "", *headings)
-    for column in lines.columns:
-        column.no_wrap = True
+    lines = table(title, ("", *headings), whole=True)
     for slope in slopes:
         beta = slope["beta"]
         for row in (row for row in rows if row["beta"] == beta):
@@ -189,11 +187,11 @@ def _estimate(value: float | None, error: float | None) -> str:
 
 
 def _ends(example: str, equilibria: list[dict[str, Any]], setting: str) -> Iterator[Table]:
-    lines = table(f"{example}: equilibria", f">{setting}", ">least mean", ">greatest mean", ">apart")
+    rows = []
     for one in equilibria:
         means = (f"{one[name]:.6f}" for name in ("least_mean_state", "greatest_mean_state"))
-        lines.add_row(f"{one[setting]:g}", *means, f"{one['distance']:.1e}")
-    yield lines
+        rows.append([f"{one[setting]:g}", *means, f"{one['distance']:.1e}"])
+    yield table(f"{example}: equilibria", (f">{setting}", ">least mean", ">greatest mean", ">apart"), rows)
 
 
 def _learned(example: str, effort: Any, rows: list[dict[str, Any]]) -> Iterator[Table]:
@@ -203,7 +201,7 @@ def _learned(example: str, effort: Any, rows: list[dict[str, Any]]) -> Iterator[
         "mean ± deviation"
     )
     headings = (">mean state", ">distance to the least", ">to the greatest", ">policy off by")
-    lines = table(title, f">{setting}", "learner", *headings)
+    lines = table(title, (f">{setting}", "learner", *headings))
     for i, row in enumerate(rows):
         numbers = (
             f"{row[name]:.3f} ± {row[f'{name}_deviation']:.3f}"

@@ -2,31 +2,33 @@
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import numpy as np
+from rich.table import Table
 
 import mfgjax as mfg
 
 from .._progress import progress_line
 from . import catalogue
+from .among_agents import Gains, gains_of, told_gains, told_laws
 from .behaviour import behaviour_of, check_options, compiled, read_policy, response_of
 from .command import Report, SavingCommand
 from .options import GameAndResponse
-from .output import Files, finite, staged
+from .output import Files, check_room, finite, staged
 from .ranges import numbers_of_agents
-from .simulate_tables import page_of_simulation
+from .tables import by_state, chosen, left_out, number, table
 
 if TYPE_CHECKING:
     import jax
 
     from ..games import GameFile
 
+_GAINS = {"_regularised": "with KL terms", "": "in rewards alone"}
 _MOST_NODES, _MOST_LABELS, _MOST_MOVES = 40, 200, 80  # in an animation
 
 
@@ -48,33 +50,19 @@ class Policy:
 
 
 @dataclass(frozen=True)
-class Runs:
-    """Many runs of one population: the value, the mean distance at each time, the laws at the end."""
-
-    value: float
-    error: float
-    distance: np.ndarray
-    mean: np.ndarray
-    deviation: np.ndarray
-
-
-@dataclass(frozen=True)
-class AmongAgents:
-    """What was found about a policy among N agents; where the kernel depends on the population, nothing exact."""
+class Exact:
+    """What is known of a policy without simulation; no gains and no law where the kernel depends on the population."""
 
     mean_field: np.ndarray
     value: float
-    exploitability: float
-    exploitability_regularised: float | None
+    exploitability: dict[str, float]
+    gains: Gains
     law: Any = None
-    rewards: Any = None
-    regularised: Any = None
-    runs: Sequence[Runs] = ()
 
     @property
-    def of_criterion(self) -> Any:
+    def main(self) -> Any:
         """The gains in the criterion of the response."""
-        return self.rewards if self.regularised is None else self.regularised
+        return next(iter(self.gains.values()), None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,6 +90,8 @@ class Simulate(SavingCommand, GameAndResponse):
         at most 200 agents.
     """
 
+    at_least: ClassVar[Mapping[str, int]] = {"runs": 1}
+
     agents: Annotated[str, "RANGE"]
     policy: Annotated[str | None, "PATH"] = None
     runs: int = 1000
@@ -119,28 +109,33 @@ class Simulate(SavingCommand, GameAndResponse):
             policy = _policy(loaded, response, given)
             keys = jax.random.split(jax.random.key(self.seed), 3)
             begin("gains among N agents")
-            among, runs = _exact(policy, numbers, keys[0]), []
-            for n in numbers:
+            exact, rows, law = _exact(policy, numbers, keys[0]), [], {}
+            for i, n in enumerate(numbers):
                 begin(f"{n:,} agents")
-                runs.append(_simulated(policy, n, self.runs, keys[1], among.mean_field))
-            among = replace(among, runs=runs)
-            content = self._content(policy, numbers, among) | {"seconds": round(time.perf_counter() - begun, 3)}
+                runs = mfg.finite.simulate(
+                    loaded.game, policy.policy, n, self.runs, key=keys[1], response=policy.criterion
+                )
+                rows.append(_of_population(i, n, exact, runs))
+                law = _of_law(loaded.game, n, exact, runs)
+            content = self._content(policy, exact, rows, law) | {"seconds": round(time.perf_counter() - begun, 3)}
             if files:
-                self._save(files, content, policy, numbers, among, keys[2])
+                self._save(files, content, policy, numbers, exact.gains, keys[2])
         found = policy.found
         failure = None if found is None or bool(found.converged) else found.result.message
-        return Report(content, page_of_simulation(content), failure)
+        return self.report(content, _page(content), failure)
 
     def _read(self, num_populations: int) -> tuple[GameFile, mfg.AbstractResponse | None, jax.Array | None]:
         """Return the game, how agents respond (None: they are measured by rewards alone), and a policy from a file."""
-        from .. import _checks
         from ..finite.arguments import single_policy
+        from ..games.file import with_horizon
 
-        _checks.integer_at_least("--runs", self.runs, 1)
         if not 0 <= self.seed < 2**32:
             raise ValueError(f"`--seed` must lie between 0 and 4,294,967,295; got {self.seed}.")
-        loaded = catalogue.load_with_horizon("simulate", self.game, self.settings)
-        _check_room(loaded.game, num_populations, self.runs)
+        loaded = with_horizon(catalogue.load(self.game, self.settings), "simulate")
+        game = loaded.game
+        places = (game.horizon + 1) * game.num_states
+        check_room(f"{self.runs:,} runs", 24 * places * self.runs, None, " `--runs`")
+        check_room("the gains", 64 * places * game.num_actions * num_populations, None, " `--agents`")
         if self.policy is None:
             return loaded, response_of(self, loaded), None
         check_options(self)
@@ -152,29 +147,26 @@ class Simulate(SavingCommand, GameAndResponse):
         given = read_policy("policy", self.policy, self.game, loaded, "the path of a JSON file")
         return loaded, response, single_policy(loaded.game, given)
 
-    def _content(self, policy: Policy, numbers: list[int], among: AmongAgents) -> dict[str, Any]:
-        game, found, main = policy.loaded.game, policy.found, among.of_criterion
-        return {
-            "game": policy.loaded.name,
-            "horizon": game.horizon,
-            "dtype": str(game.dtype),
-            "request": self.request,
-            "policy": "from a file" if found is None else "of an equilibrium",
-            "converged": None if found is None else bool(found.converged),
-            "result": None if found is None else found.result.name,
-            "message": None if found is None else found.result.message,
-            "num_steps": None if found is None else int(found.num_steps),
-            "criterion": "rewards" if policy.criterion is None else "rewards less KL terms",
-            "mean_field_value": finite(among.value),
-            "exploitability": finite(among.exploitability),
-            "exploitability_regularised": among.exploitability_regularised,
-            "method": None if main is None else main.method,
-            "num_runs": self.runs,
-            "populations": [_of_population(i, n, among) for i, n in enumerate(numbers)],
-            "terminal_law": _of_law(game, numbers[-1], among),
-            "files": [],
-            "not_drawn": [],
-        }
+    def _content(self, policy: Policy, exact: Exact, rows: list[dict[str, Any]], law: dict[str, Any]) -> dict[str, Any]:
+        found, exploitability = policy.found, exact.exploitability
+        return self.about(
+            policy.loaded,
+            horizon=policy.loaded.game.horizon,
+            policy="from a file" if found is None else "of an equilibrium",
+            converged=None if found is None else bool(found.converged),
+            result=None if found is None else found.result.name,
+            message=None if found is None else found.result.message,
+            num_steps=None if found is None else int(found.num_steps),
+            criterion="rewards" if policy.criterion is None else "rewards less KL terms",
+            mean_field_value=finite(exact.value),
+            exploitability=finite(exploitability[""]),
+            exploitability_regularised=exploitability.get("_regularised"),
+            method=None if exact.main is None else exact.main.method,
+            num_runs=self.runs,
+            populations=rows,
+            terminal_law=law,
+            not_drawn=[],
+        )
 
     def _save(
         self,
@@ -182,18 +174,17 @@ class Simulate(SavingCommand, GameAndResponse):
         content: dict[str, Any],
         policy: Policy,
         numbers: list[int],
-        among: AmongAgents,
+        gains: Gains,
         key: jax.Array,
     ) -> None:
         """Write the numbers, and the pictures for which there is something to draw."""
         game = policy.loaded.game
         title = f"{content['game']}, {behaviour_of(self) if self.policy is None else Path(self.policy).name}"
-        gains = {"with KL terms": among.regularised, "in rewards alone": among.rewards}
-        gains = {name: gain for name, gain in gains.items() if gain is not None}
         if why := _why_no_gains(numbers, gains):
             content["not_drawn"].append(f"gain.png: {why}")
         else:
-            files.picture("gain.png", mfg.plot.plot_gain(gains, title=title))
+            named = {_GAINS[suffix]: gain for suffix, gain in gains.items()}
+            files.picture("gain.png", mfg.plot.plot_gain(named, title=title))
         if why := _why_not_moving(game, min(numbers)):
             content["not_drawn"].append(f"agents.gif: {why}")
         else:
@@ -210,19 +201,6 @@ class Simulate(SavingCommand, GameAndResponse):
         files.numbers("simulation.json", content)
 
 
-def _check_room(game: mfg.FiniteHorizonGame, num_populations: int, num_runs: int) -> None:
-    """Refuse what memory cannot hold: the runs of one population, and the gains of all."""
-    if not hasattr(os, "sysconf"):
-        return
-    places = (game.horizon + 1) * game.num_states
-    runs, gains = 24 * places * num_runs, 64 * places * game.num_actions * num_populations
-    room = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    for needed, what, option in ((runs, f"{num_runs:,} runs", "runs"), (gains, "the gains", "agents")):
-        if needed > room:
-            text = f"{what} take {needed / 1e9:.3g} GB of memory, but {room / 1e9:.3g} GB are there"
-            raise ValueError(f"{text}: give fewer `--{option}`.")
-
-
 def _policy(loaded: GameFile, response: mfg.AbstractResponse | None, given: jax.Array | None) -> Policy:
     from ..finite.arguments import single_policy
 
@@ -234,68 +212,54 @@ def _policy(loaded: GameFile, response: mfg.AbstractResponse | None, given: jax.
     return Policy(loaded, single_policy(loaded.game, found.policy), criterion, found)
 
 
-def _exact(policy: Policy, numbers: list[int], key: jax.Array) -> AmongAgents:
+def _exact(policy: Policy, numbers: list[int], key: jax.Array) -> Exact:
     """Return what is known without simulation."""
     game, criterion, played = policy.loaded.game, policy.criterion, policy.policy
-    if isinstance(game.kernel, mfg.AbstractKernel):
-        rewards = mfg.finite.deviation_gain(game, played, np.array(numbers), key=key)
-        main = rewards
-        if criterion is not None:
-            main = mfg.finite.deviation_gain(game, played, np.array(numbers), criterion, key=key)
-        law = mfg.finite.law(game, played, np.array(numbers))
-        regularised = None if criterion is None else main
-        own = None if criterion is None else float(main.exploitability)
-        value, gain = float(main.mean_field_value), float(rewards.exploitability)
-        return AmongAgents(np.asarray(law.mean_field), value, gain, own, law, rewards, regularised)
+    if gains := gains_of(game, played, criterion, numbers, key):
+        law, main = mfg.finite.law(game, played, np.array(numbers)), next(iter(gains.values()))
+        gained = {suffix: float(gain.exploitability) for suffix, gain in gains.items()}
+        return Exact(np.asarray(law.mean_field), float(main.mean_field_value), gained, gains, law)
     mean_field, seen = compiled(type(game).generated)(game, played)
     value = float(compiled(mfg.policy_value)(game, played, seen, criterion))
+    criteria = {"": None} if criterion is None else {"_regularised": criterion, "": None}
     exploitability = compiled(mfg.exploitability)
-    own = None if criterion is None else float(exploitability(game, played, criterion))
-    return AmongAgents(np.asarray(mean_field), value, float(exploitability(game, played)), own)
+    gained = {suffix: float(exploitability(game, played, one)) for suffix, one in criteria.items()}
+    return Exact(np.asarray(mean_field), value, gained, {})
 
 
-def _simulated(policy: Policy, num_agents: int, runs: int, key: jax.Array, mean_field: np.ndarray) -> Runs:
-    game, criterion = policy.loaded.game, policy.criterion
-    found = mfg.finite.simulate(game, policy.policy, num_agents, runs, key=key, response=criterion)
-    counts, pairs = np.asarray(found.counts), []
-    for count, law in zip(counts, mean_field, strict=True):  # time by time, as all flows together are many
-        pairs.append(0.5 * np.abs(count / num_agents - law[:, None]).sum(axis=0).mean())
-    last = counts[-1] / num_agents
-    error = float(found.standard_error) if runs > 1 else float("nan")
-    spread = last.std(axis=1, ddof=1) if runs > 1 else np.full(len(last), np.nan)
-    return Runs(float(found.value), error, np.array(pairs), last.mean(axis=1), spread)
-
-
-def _of_population(i: int, num_agents: int, among: AmongAgents) -> dict[str, Any]:
-    runs, law, main = among.runs[i], among.law, among.of_criterion
+def _of_population(i: int, num_agents: int, exact: Exact, runs: mfg.finite.Simulation) -> dict[str, Any]:
+    """Return what was found among the i-th number of agents, for JSON."""
+    main, law, counts = exact.main, exact.law, np.asarray(runs.counts)
+    several = counts.shape[-1] > 1
     row: dict[str, Any] = {
         "num_agents": num_agents,
         "simulated_value": finite(runs.value),
-        "simulated_value_error": finite(runs.error),
+        "simulated_value_error": finite(runs.standard_error) if several else None,
     }
     for name in ("value", "value_error", "value_gap"):
         row[name] = None if main is None else finite(getattr(main, name)[i])
-    for suffix, gain in (("_regularised", among.regularised), ("", among.rewards)):
-        for name in ("gain", "gain_error", "bound"):
-            row[name + suffix] = None if gain is None else finite(getattr(gain, name)[i])
+    row |= told_gains(exact.gains, i, ("gain", "gain_error", "bound"))
     row["distance"] = None if law is None else np.asarray(law.distance)[:, i].tolist()
     row["distance_bound"] = None if law is None else np.asarray(law.bound)[:, i].tolist()
-    row["simulated_distance"] = runs.distance.tolist()
+    row["simulated_distance"] = [  # time by time, as all flows together are many
+        float(0.5 * np.abs(count / num_agents - law[:, None]).sum(axis=0).mean())
+        for count, law in zip(counts, exact.mean_field, strict=True)
+    ]
     return row
 
 
-def _of_law(game: mfg.FiniteHorizonGame, num_agents: int, among: AmongAgents) -> dict[str, Any]:
-    """Return the law at the end of the last population."""
-    mean_field, last = among.mean_field[-1], among.runs[-1]
-    exact = None if among.law is None else np.sqrt(mean_field * (1 - mean_field) / num_agents)
+def _of_law(game: mfg.FiniteHorizonGame, num_agents: int, exact: Exact, runs: mfg.finite.Simulation) -> dict[str, Any]:
+    """Return the law at the end of a population."""
+    mean_field = exact.mean_field[-1]
+    spread = np.sqrt(mean_field * (1 - mean_field) / num_agents)
+    told = told_laws(game.state_labels, np.asarray(runs.counts[-1]) / num_agents)
     return {
         label: {
             "mean_field": float(mean_field[s]),
-            "mean": float(last.mean[s]),
-            "standard_deviation": finite(last.deviation[s]),
-            "exact_standard_deviation": None if exact is None else float(exact[s]),
+            **law,
+            "exact_standard_deviation": None if exact.law is None else float(spread[s]),
         }
-        for s, label in enumerate(game.state_labels)
+        for s, (label, law) in enumerate(told.items())
     }
 
 
@@ -315,3 +279,88 @@ def _why_not_moving(game: mfg.FiniteHorizonGame, least: int) -> str | None:
     if game.horizon > _MOST_MOVES:
         return f"{game.horizon} moves are more than {_MOST_MOVES}"
     return f"`--agents` has no number up to {_MOST_LABELS}" if least > _MOST_LABELS else None
+
+
+def _page(content: Mapping[str, Any]) -> Iterator[Table | str]:
+    """Yield what was found among N agents: a table over N, the law at the end, and what the numbers are."""
+    yield from _over_numbers(content)
+    yield from _shares(content)
+    yield from _explained(content)
+
+
+def _over_numbers(content: Mapping[str, Any]) -> Iterator[Table | str]:
+    """Yield the table over N, of which the last row is the mean field."""
+    request, regularised, populations = content["request"], content["criterion"] != "rewards", content["populations"]
+    if content["policy"] == "from a file":
+        behaviour = str(request["policy"]) + (f", β = {request['beta']:g}" if regularised else "")
+    else:
+        behaviour = behaviour_of(request)
+    exact = "Monte Carlo" if content["method"] == "Monte Carlo" else "exact"
+    kinds = [("gain KL", "_regularised"), ("gain", "")] if regularised else [("gain", "")]
+    headings = ["agents", "value,\nsimulated", f"value,\n{exact}"]
+    headings += [heading for kind, _ in kinds for heading in (kind, "bound")]
+    headings += ["d_TV,\nexact", "Lemma 5", "d_TV,\nsimulated"]
+
+    def cells(i: int) -> list[str]:
+        row = populations[i]
+        when = _when(row)
+        cells = [f"{row['num_agents']:,}", number(row["simulated_value"], ".6f", row["simulated_value_error"])]
+        cells.append(number(row["value"], ".6f", row["value_error"] or None))
+        for _, suffix in kinds:
+            cells.append(number(row["gain" + suffix], error=row["gain_error" + suffix] or None))
+            cells.append(number(row["bound" + suffix]))
+        distances = (row[name] for name in ("distance", "distance_bound", "simulated_distance"))
+        return [*cells, *(number(None if d is None else d[when], ".4f") for d in distances)]
+
+    gains = [content["exploitability" + suffix] for _, suffix in kinds]
+    pairs = [cell for gain in gains for cell in (number(gain), "")]
+    last = ["mean field", "", f"{content['mean_field_value']:.6f}", *pairs, "0", "", ""]
+    title = f"{content['game']} ({behaviour}) among N agents"
+    shown = chosen(len(populations))
+    yield table(title, (f">{heading}" for heading in headings), [*map(cells, shown), last])
+    yield from left_out(len(populations) - len(shown), "numbers of agents are")
+
+
+def _when(row: Mapping[str, Any]) -> int:
+    """Return the time when the population is expected to be farthest from the mean field."""
+    return int(np.argmax(row["simulated_distance"] if row["distance"] is None else row["distance"]))
+
+
+def _shares(content: Mapping[str, Any]) -> Iterator[Table | str]:
+    """Yield the shares at the end among the most agents, of the states with most mass."""
+    n, law = content["populations"][-1]["num_agents"], content["terminal_law"]
+    agents = f"{n:,} agents" if n > 1 else "1 agent"
+    title = f"shares at t = {content['horizon']}, {agents}, {content['num_runs']:,} runs"
+    columns = {
+        ">mean field": ("mean_field", ".6f"),
+        ">mean of runs": ("mean", ".6f"),
+        ">standard deviation": ("standard_deviation", ".2e"),
+        ">exact": ("exact_standard_deviation", ".2e"),
+    }
+    labels, lines = list(law), list(law.values())
+    if lines[0]["exact_standard_deviation"] is None:
+        del columns[">exact"]
+
+    def cells(s: int) -> list[str]:
+        return [labels[s], *(number(lines[s][name], form) for name, form in columns.values())]
+
+    masses = [line["mean_field"] for line in lines]
+    return by_state(title, columns, masses, cells, "in the mean field ")
+
+
+def _explained(content: Mapping[str, Any]) -> Iterator[str]:
+    method, less = content["method"], "" if content["criterion"] == "rewards" else ", less KL terms"
+    runs = "1 run" if content["num_runs"] == 1 else f"{content['num_runs']:,} runs, ± standard error"
+    if content["result"] is not None:
+        yield f"result          {content['result']} in {content['num_steps']} steps"
+    yield f"value           what an agent earns on average{less}, in units of reward; simulated: {runs}"
+    if method is None:
+        yield "–               not known: the kernel depends on the population, so that an agent who leaves the policy"
+        yield "                moves the others too, and faces no decision problem of its own"
+        yield "d_TV            mean distance of the population from the mean field, at the time when it is largest"
+    else:
+        kinds = "; gain KL: counting KL terms" if less else ""
+        yield f"gain            of one agent that leaves the policy, in units of reward{kinds}; bound: on it"
+        estimated = method == "Monte Carlo"
+        yield "Monte Carlo     values and gains, ± standard error" if estimated else f"exact           by {method}"
+        yield "d_TV            mean distance from the mean field at the time when it is largest; Lemma 5: a bound on it"

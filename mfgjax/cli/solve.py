@@ -12,14 +12,13 @@ from rich.table import Table
 
 import mfgjax as mfg
 
-from .._largest_states import largest_states
 from .._progress import progress_line
 from . import catalogue
 from .behaviour import behaviour_of, compiled, response_of, solver_of
 from .command import Report, SavingCommand
 from .options import GameAndResponse, Method
 from .output import Files, finite, staged
-from .tables import MOST_ROWS, left_out, table
+from .tables import by_state
 
 if TYPE_CHECKING:
     from ..games import GameFile
@@ -57,7 +56,7 @@ class Solve(SavingCommand, Method, GameAndResponse):
 
     def find(self) -> Report:
         """Solve the game."""
-        method = solver_of(self.solver, self.damping, self.averaging, self.atol)
+        method = solver_of(self, self.damping)
         loaded = catalogue.load(self.game, self.settings)
         response = response_of(self, loaded)
         with staged(self.out) as files, progress_line() as begin:
@@ -67,8 +66,8 @@ class Solve(SavingCommand, Method, GameAndResponse):
             if files:
                 self._save(files, loaded, response, method, found)
         content = self._content(loaded, method, found, gain) | {"files": files.saved}
-        page = self._page(loaded, found, gain, files.saved)
-        return Report(content, page, None if bool(found.converged) else found.result.message)
+        page = self._page(loaded, found, gain)
+        return self.report(content, page, None if bool(found.converged) else found.result.message)
 
     def _save(self, files: Files, loaded: GameFile, response: Any, method: Any, found: mfg.Equilibrium) -> None:
         game, title = loaded.game, f"{loaded.name}, {behaviour_of(self)}"
@@ -86,26 +85,24 @@ class Solve(SavingCommand, Method, GameAndResponse):
 
     def _content(self, loaded: GameFile, method: Any, found: mfg.Equilibrium, gain: float) -> dict[str, Any]:
         game, own = loaded.game, finite(found.exploitability)
-        return {
-            "game": loaded.name,
+        return self.about(
+            loaded,
             **({"horizon": game.horizon} if game.times else {"discount": float(game.discount)}),
-            "dtype": str(game.dtype),
-            "request": self.request,
-            "solver": type(method).__name__,
-            "converged": bool(found.converged),
-            "result": found.result.name,
-            "message": found.result.message,
-            "criterion": found.criterion,
-            "residual": finite(found.residual),
-            "tolerance": finite(found.tolerance),
-            "exploitability": finite(gain),
-            "exploitability_regularised": own if self.response == "entropy" else None,
-            "exploitability_trembling": own if self.response == "trembling" else None,
-            "num_steps": int(found.num_steps),
+            solver=type(method).__name__,
+            converged=bool(found.converged),
+            result=found.result.name,
+            message=found.result.message,
+            criterion=found.criterion,
+            residual=finite(found.residual),
+            tolerance=finite(found.tolerance),
+            exploitability=finite(gain),
+            exploitability_regularised=own if self.response == "entropy" else None,
+            exploitability_trembling=own if self.response == "trembling" else None,
+            num_steps=int(found.num_steps),
             **(_of_flow if game.times else _of_law)(game, found),
-        }
+        )
 
-    def _page(self, loaded: GameFile, found: mfg.Equilibrium, gain: float, files: list[str]) -> Iterator[Table | str]:
+    def _page(self, loaded: GameFile, found: mfg.Equilibrium, gain: float) -> Iterator[Table | str]:
         game = loaded.game
         title = f"{loaded.name} ({behaviour_of(self)}, solver {self.solver})"
         yield from (_table_of_flow if game.times else _table_of_law)(game, found, title)
@@ -118,8 +115,7 @@ class Solve(SavingCommand, Method, GameAndResponse):
         where = "at the start" if game.times else anywhere
         yield f"value           {_value(game, found):.6f} (of an agent {where}, in units of reward)"
         yield from self._exploitability(gain, float(found.exploitability))
-        yield from (f"saved           {file}" for file in files)
-        if files and isinstance(game.kernel, mfg.MovesKernel) and game.num_states > _MOST_NODES:
+        if self.out and isinstance(game.kernel, mfg.MovesKernel) and game.num_states > _MOST_NODES:
             yield f"not drawn       the graph: {game.num_states} nodes are more than {_MOST_NODES}"
 
     def _exploitability(self, gain: float, own: float) -> Iterator[str]:
@@ -166,22 +162,23 @@ def _of_law(game: mfg.StationaryGame, found: mfg.Equilibrium) -> dict[str, Any]:
 
 
 def _table_of_flow(game: mfg.FiniteHorizonGame, found: mfg.Equilibrium, title: str) -> Iterator[Table | str]:
-    """Yield the states with most mass at the end, in their own order, and what is left out."""
-    rows = table(title, "state", ">share at t = 0", f">share at t = {game.horizon}", ">value at t = 0")
+    """Yield the states with most mass at the end."""
     law, values = np.asarray(found.state_law), np.asarray(found.values[0])
-    for s in largest_states(law[-1], MOST_ROWS):
-        rows.add_row(game.state_labels[s], *(f"{x:.6f}" for x in (law[0, s], law[-1, s], values[s])))
-    yield rows
-    yield from left_out(game.num_states - rows.row_count, "states with less mass at the end are")
+
+    def cells(s: int) -> list[str]:
+        return [game.state_labels[s], *(f"{x:.6f}" for x in (law[0, s], law[-1, s], values[s]))]
+
+    headings = (">share at t = 0", f">share at t = {game.horizon}", ">value at t = 0")
+    return by_state(title, headings, law[-1], cells, "at the end ")
 
 
 def _table_of_law(game: mfg.StationaryGame, found: mfg.Equilibrium, title: str) -> Iterator[Table | str]:
-    """Yield the states with most mass, in their own order, and what is left out."""
-    rows = table(title, "state", ">share", ">likeliest action", ">its probability", ">value")
-    law, policy = np.asarray(found.state_law), np.asarray(found.policy)
-    for s in largest_states(law, MOST_ROWS):
+    """Yield the states with most mass, and what is done there."""
+    law, policy, values = (np.asarray(table) for table in (found.state_law, found.policy, found.values))
+
+    def cells(s: int) -> list[str]:
         a = int(policy[s].argmax())
-        numbers = f"{policy[s, a]:.4f}", f"{float(found.values[s]):.6f}"
-        rows.add_row(game.state_labels[s], f"{law[s]:.6f}", game.action_labels[a], *numbers)
-    yield rows
-    yield from left_out(game.num_states - rows.row_count, "states with less mass are")
+        numbers = f"{policy[s, a]:.4f}", f"{values[s]:.6f}"
+        return [game.state_labels[s], f"{law[s]:.6f}", game.action_labels[a], *numbers]
+
+    return by_state(title, (">share", ">likeliest action", ">its probability", ">value"), law, cells)

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import functools
 import math
-import os
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import mfgjax as mfg
@@ -28,10 +25,9 @@ _CHUNK_BYTES = 2**27
 
 @dataclass(frozen=True)
 class SweepPlan:
-    """The arguments of `sweep`; `first` is the game of the first values of what is swept."""
+    """The arguments of `sweep`; `loaded` is the game of the first values of what is swept."""
 
-    name: str
-    first: AbstractGame
+    loaded: GameFile
     builder: Callable[..., AbstractGame]
     response: mfg.AbstractResponse
     solver: Any
@@ -46,7 +42,7 @@ class SweepPlan:
     @property
     def shown(self) -> dict[str, str]:
         """The outputs that are told of lanes, with the names under which they are."""
-        return shown_of(self.first)
+        return shown_of(self.loaded.game)
 
     @property
     def warmed(self) -> str:
@@ -63,15 +59,20 @@ class SweepPlan:
         """What is kept of one lane."""
         from ..sweeps.outputs import parse_outputs
 
-        game = self.first
+        game = self.loaded.game
         sizes = {"time": game.horizon + 1, "state": game.num_states, "action": game.num_actions}
         kept = [math.prod(sizes[d] for d in output.dims or ()) for output in parse_outputs(self.outputs, game)]
         return game.dtype.itemsize * (5 + sum(kept))
 
     @property
+    def num_bytes(self) -> int:
+        """What is kept of all lanes."""
+        return self.num_lanes * self.bytes_of_lane
+
+    @property
     def chunk(self) -> int:
         """Lanes between two signs of progress: of large games fewer, as their policies must fit in memory."""
-        game = self.first
+        game = self.loaded.game
         policy = (game.horizon + 1) * game.num_states * game.num_actions * game.dtype.itemsize
         most = _CHUNK_BYTES // (self.bytes_of_lane + 4 * policy)
         return max(1, min(most, max(_LEAST_CHUNK, -(-self.num_lanes // _CHUNKS))))
@@ -81,7 +82,7 @@ def make_plan(request: Sweep) -> SweepPlan:
     """Return what is to be computed, refused if options do not go together."""
     damping = [] if request.damping is None else ranges.numbers(f"--damping {request.damping}", request.damping)
     # averaging does not go with damping below 1
-    solver = solver_of(request.solver, min(damping, default=None), request.averaging, request.atol)
+    solver = solver_of(request, min(damping, default=None))
     loaded, builder, swept = _games(request)
     axes: dict[str, Any] = {}
     check_options(request)
@@ -107,7 +108,7 @@ def make_plan(request: Sweep) -> SweepPlan:
     if not axes:
         raise ValueError("There is nothing to sweep: give `--set KEY=RANGE`, or `--damping RANGE` with picard.")
     outputs = _outputs(request.outputs, request.out is not None, loaded.game)
-    return SweepPlan(loaded.name, loaded.game, builder, response, solver, axes, outputs)
+    return SweepPlan(loaded, builder, response, solver, axes, outputs)
 
 
 def _numbers(request: Sweep, name: str) -> list[float]:
@@ -125,27 +126,24 @@ def _games(request: Sweep) -> tuple[GameFile, Callable[..., AbstractGame], dict[
     from .. import _checks
     from ..games.ready_made import builder
 
+    family = catalogue.load_family(request.game, request.settings)
+    loaded = family.first
     if not is_ready_made(request.game):
-        loaded = catalogue.load(request.game, request.settings)
 
         def read() -> AbstractGame:
             return loaded.game
 
         read.__name__ = loaded.name
         return loaded, read, {}
-    values = ranges.values_of_settings(request.game, request.settings)
-    swept = {key: options for key, options in values.items() if len(options) > 1}
-    fixed = {key: options[0] for key, options in values.items() if key not in swept}
-    loaded = catalogue.build(request.game, {key: options[0] for key, options in values.items()})
     original = builder(loaded.name)
 
     @functools.wraps(original)
     def built(**chosen: Any) -> AbstractGame:
-        game = original(**fixed, **chosen)
+        game = original(**family.fixed, **chosen)
         _checks.policy_can_be_solved(loaded.name, game)
         return game
 
-    return loaded, built, swept
+    return loaded, built, family.varied
 
 
 def _references(request: Sweep, loaded: GameFile) -> dict[str, Any]:
@@ -156,7 +154,7 @@ def _references(request: Sweep, loaded: GameFile) -> dict[str, Any]:
 
 def shown_of(game: AbstractGame) -> dict[str, str]:
     """Return the output that is the law of the states at the end, or of a stationary game and its mean state."""
-    if not game.is_stationary:
+    if game.times:
         return {"terminal_law": "terminal_law"}
     law = "mean_field" if game.observes == "states" else "state_law"
     return {law: "law"} | ({"mean_state": "mean_state"} if game.has_numbered_states else {})
@@ -176,16 +174,3 @@ def _outputs(text: str | None, saved: bool, game: AbstractGame) -> tuple[str, ..
             raise ValueError(f"`--outputs` has {name!r}{which}")
         check_output("--outputs", name, game)
     return tuple(dict.fromkeys([*shown, *names]))
-
-
-def check_room(plan: SweepPlan, out: Path | None) -> None:
-    """Refuse what neither memory nor, with a folder, the disk can hold."""
-    if out is not None:
-        room, where = shutil.disk_usage(out).free, f"are free in {str(out)!r}: give fewer, or fewer `--outputs`"
-    elif hasattr(os, "sysconf"):
-        room, where = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"), "are there: give fewer, or `--out`"
-    else:
-        return
-    if (needed := plan.num_lanes * plan.bytes_of_lane) > room:
-        lanes = f"{plan.num_lanes:,} lanes take {needed / 1e9:.3g} GB of " + ("memory" if out is None else "disk")
-        raise ValueError(f"{lanes}, but {room / 1e9:.3g} GB {where}.")

@@ -1,22 +1,43 @@
 """How results are printed: tables in one style, and lines below them."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
+import numpy as np
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from .._largest_states import largest_states
+
 MOST_ROWS = 40
 _STYLES = {"holds": "green", "fails": "red", "unknown": "dim"}
 
 
-def table(title: str, *headings: str) -> Table:
-    """Return an empty table; headings that begin with ">" are those of columns of numbers, which end in line."""
+def table(
+    title: str, headings: Iterable[str], rows: Iterable[Iterable[str | Text]] = (), *, whole: bool = False
+) -> Table:
+    """Return a table, in which no cell is wrapped if it is to be `whole`.
+
+    Headings that begin with ">" are those of columns of numbers, which end in line.
+    """
     new = Table(title=title or None, title_justify="left", box=SIMPLE_HEAD, collapse_padding=True, pad_edge=False)
     for heading in headings:
-        new.add_column(heading.removeprefix(">"), justify="right" if heading.startswith(">") else "left")
+        side = "right" if heading.startswith(">") else "left"
+        new.add_column(heading.removeprefix(">"), justify=side, no_wrap=whole)
+    for row in rows:
+        new.add_row(*row)
     return new
+
+
+def by_state(
+    title: str, headings: Iterable[str], mass: Any, cells: Callable[[int], Iterable[str]], which: str = ""
+) -> Iterator[Table | str]:
+    """Yield a table of the states with most mass, in their own order, and a line on the others."""
+    shown = largest_states(np.asarray(mass, float), MOST_ROWS)
+    yield table(title, ["state", *headings], map(cells, shown))
+    yield from left_out(len(mass) - len(shown), f"states with less mass {which}are")
 
 
 def show(page: Iterable[Table | str]) -> None:

@@ -3,29 +3,33 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import numpy as np
 import typer
+from rich.table import Table
 
 import mfgjax as mfg
 
 from .._progress import progress_line
 from . import completion
+from .among_agents import populations_of
 from .behaviour import compiled
 from .command import Report, SavingCommand
 from .output import Files, Interrupted, finite, json_of, staged, writable
 from .ranges import numbers_of_agents
-from .tune_agents import populations_of
-from .tune_tables import page_of_tuned
+from .tables import by_state, left_out, number, table
 
 if TYPE_CHECKING:
     from ..design import DesignProblem, Tuned
     from ..design.resume import SavedSearch
+
+_MOST_SCENARIOS = 12  # that are told of
+_MOST_CHANGES, _LEAST_CHANGE = 12, 1e-9
 
 
 @dataclass(frozen=True)
@@ -60,6 +64,8 @@ class Tune(SavingCommand):
         reference.json, the game in tuned.toml, and tuned.png.
     """
 
+    at_least: ClassVar[Mapping[str, int]] = {"runs": 1, "seed": 0, "max_steps": 1}
+
     file: Annotated[str, typer.Argument(metavar="FILE", autocompletion=completion.files)]
     agents: Annotated[str | None, "RANGE"] = None
     runs: int = 1000
@@ -80,21 +86,17 @@ class Tune(SavingCommand):
         else:
             scenarios = [one for side in ("before", "after") for one in content[side]["scenarios"]]
             failure = next((one["message"] for one in scenarios if not one["converged"]), None)
-        return Report(content, page_of_tuned(content), failure)
+        return self.report(content, _page(content), failure)
 
     def _read(self) -> tuple[DesignProblem, list[int]]:
         """Return the problem and the numbers of agents."""
-        from .. import _checks
-
         if self.resume and self.out is None:
             raise ValueError("`--resume` needs `--out`, the folder of the earlier run.")
         sizes = [] if self.agents is None else numbers_of_agents(self.agents)
-        _checks.integer_at_least("--runs", self.runs, 1)
-        _checks.integer_at_least("--seed", self.seed, 0)
         problem = mfg.design.load_problem(self.file)
         if self.max_steps is None:
             return problem, sizes
-        search = replace(problem.search, max_steps=_checks.integer_at_least("--max-steps", self.max_steps, 1))
+        search = replace(problem.search, max_steps=self.max_steps)
         return replace(problem, search=search, resolved=problem.resolved | {"search": search.told}), sizes
 
     def _saved(self, problem: DesignProblem) -> SavedSearch:
@@ -262,3 +264,120 @@ def _target(problem: DesignProblem) -> np.ndarray | None:
     if len(ends) != 1 or ends[0].time not in (-1, problem.game.horizon):
         return None
     return np.array([ends[0].law.get(label, np.nan) for label in problem.game.state_labels])
+
+
+def _page(content: Mapping[str, Any]) -> Iterator[Table | str]:
+    """Yield what was tuned: the objective, the law at the end, N agents, and how the search ended."""
+    yield _of_objective(content)
+    before, after = (content[side]["scenarios"] for side in ("before", "after"))
+    yield from left_out(max(len(after) - _MOST_SCENARIOS, 0), "scenarios are")
+    yield from _of_law(before[0], after[0], len(after) > 1)
+    yield from _of_parameters(content)
+    if content["populations"]:
+        yield _of_agents(content)
+    yield from _explained(content)
+
+
+def _of_objective(content: Mapping[str, Any]) -> Table:
+    before, after = content["before"], content["after"]
+    rows = table(content["problem"]["name"], ("objective", ">weight", ">before", ">tuned"))
+    scenarios = list(zip(before["scenarios"], after["scenarios"], strict=True))
+    several = len(scenarios) > 1
+    for one, other in scenarios[:_MOST_SCENARIOS]:
+        if several:
+            rows.add_row(f"β = {one['beta']:g}", "", _short(one["objective"]), _short(other["objective"]))
+        for (label, value), told in zip(one["terms"].items(), content["problem"]["objective"], strict=True):
+            weight = f"{told.get('weight', 1.0):g}"
+            rows.add_row(("  " if several else "") + label, weight, _short(value), _short(other["terms"][label]))
+    over = content["problem"]["scenarios"]
+    name = "objective" if over is None else f"objective, {over['over']} over scenarios"
+    rows.add_section()
+    rows.add_row(name, "", _short(before["objective"]), _short(after["objective"]))
+    return rows
+
+
+def _of_law(before: Mapping[str, Any], after: Mapping[str, Any], several: bool) -> Iterator[Table | str]:
+    """Yield the law at the end before and after, and how many states are left out."""
+    where = f", β = {before['beta']:g}" if several else ""
+    first, second = (np.array(list(one["terminal_law"].values()), float) for one in (before, after))
+    labels = list(before["terminal_law"])
+
+    def cells(s: int) -> list[str]:
+        return [labels[s], f"{first[s]:.6f}", f"{second[s]:.6f}", f"{second[s] - first[s]:+.6f}"]
+
+    headings = (">before", ">tuned", ">change")
+    return by_state(f"shares at the end{where}", headings, np.maximum(first, second), cells, "at the end ")
+
+
+def _of_parameters(content: Mapping[str, Any]) -> Iterator[Table | str]:
+    """Yield what was tuned, where it changed most, and how many changes are left out."""
+    labels = list(content["after"]["scenarios"][0]["terminal_law"])
+    for name, tuned in content["parameters"].items():
+        before, after = dict(_entries(content["start"][name], labels)), dict(_entries(tuned, labels))
+        changes = {place: abs(after[place] - value) for place, value in before.items()}
+        changed = sorted((place for place in changes if changes[place] > _LEAST_CHANGE), key=lambda p: -changes[p])
+        rows = ([place, f"{before[place]:.6g}", f"{after[place]:.6g}"] for place in changed[:_MOST_CHANGES])
+        yield table(name, ("", ">before", ">tuned"), rows)
+        yield from left_out(max(len(changed) - _MOST_CHANGES, 0), "entries that changed less are")
+
+
+def _entries(value: Any, labels: list[str]) -> Iterator[tuple[str, float]]:
+    """Yield the places and numbers of what was tuned: moves by name, others by time and state."""
+    if isinstance(value, dict):
+        yield from ((f"{node} → {end}", p) for node, row in value.items() for end, p in row.items())
+    elif isinstance(value, list) and value and isinstance(value[0], dict):
+        yield from ((f"t = {t}: {place}", p) for t, one in enumerate(value) for place, p in _entries(one, labels))
+    else:
+        array = np.asarray(value, float)
+        for index, number in np.ndenumerate(array):
+            if array.ndim == 3 and array.shape[1] == len(labels):
+                action = f", action {index[2]}" if array.shape[2] > 1 else ""
+                time = f"t = {index[0]}: " if array.shape[0] > 1 else ""
+                yield f"{time}{labels[index[1]]}{action}", number
+            else:
+                yield (f"[{', '.join(map(str, index))}]" if index else ""), number
+
+
+def _of_agents(content: Mapping[str, Any]) -> Table:
+    rows = content["populations"]
+    labels = list(rows[0]["terms"])
+    kinds = ["gain KL", "bound", "gain", "bound", "d_TV at\nthe end"]
+    names = ("gain_regularised", "bound_regularised", "gain", "bound", "distance")
+    lines = []
+    for row in rows:
+        terms = (row["terms"][label] for label in labels)
+        cells = (_short(t["mean"], t["standard_error"]) for t in terms)
+        lines.append([f"{row['num_agents']:,}", *(_short(row[name]) for name in names), *cells])
+    after = content["after"]["scenarios"][0]["terms"]
+    lines.append(["mean field", "", "", "", "", "0", *(_short(after[label]) for label in labels)])
+    return table("the tuned policy among N agents", ("agents", *(f">{one}" for one in (*kinds, *labels))), lines)
+
+
+def _explained(content: Mapping[str, Any]) -> Iterator[str]:
+    search, populations = content["search"], content["populations"]
+    before = f", after {search['num_steps_before']:,} in earlier runs" if search["num_steps_before"] else ""
+    yield f"search          {search['status']}"
+    yield f"steps           {search['num_steps']:,} designs in {search['seconds']:.1f} s{before}"
+    failed = search["num_without_equilibrium"]
+    yield f"no equilibrium  {failed} designs on the way; the steps to them were made shorter"
+    if len(search["restarts"]) > 1:
+        ends = [value for value in search["restarts"] if value is not None]
+        between = f"{min(ends):.6g} and {max(ends):.6g}"
+        yield f"restarts        {len(search['restarts'])}, which ended between {between}"
+    worst = max(content["after"]["scenarios"], key=lambda one: one["residual"] or 0)
+    yield f"equilibrium     {worst['result']}, residual {_short(worst['residual'])}"
+    if populations:
+        method = populations[0]["method"]
+        yield "gain            of one agent that leaves the policy, in units of reward; KL: with KL terms; bound: on it"
+        how = "not known: the kernel depends on the population" if method is None else f"by {method}"
+        yield f"                {how}"
+        yield "d_TV            expected distance of the shares at the end from those of the mean field, exact"
+        yield f"terms           mean of {populations[0]['num_runs']:,} simulated populations, ± standard error"
+    game = next((file for file in content["files"] if file.endswith("tuned.toml")), None)
+    if game is not None:
+        again = f"mfgjax certify {game} --beta {content['beta'][0]:g}"
+        yield f"next            {again}: is there no other equilibrium?"
+
+
+def _short(value: float | None, error: float | None = None) -> str:
+    return number(value, ".6g", error)

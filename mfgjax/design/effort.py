@@ -57,7 +57,7 @@ def least_effort_policy(game: FiniteHorizonGame, flow: ArrayLike, prior: ArrayLi
     Source: the regularised moves of Guan et al. (2021), arXiv:2110.07469, with prices in place of rewards: the
     Schrödinger problem of one step.
     """
-    game = of_kind(FiniteHorizonGame, game, type(game).__name__)
+    game = of_kind(FiniteHorizonGame, game)
     if game.observes != "states":
         raise ValueError("`flow` is one of states, but the game observes joint laws of states and actions.")
     game = trace_game(game)

@@ -73,7 +73,7 @@ def inverse_reference(
 
     Source: the soft backup of Guan et al. (2021), arXiv:2110.07469, eq. (15), solved for ρ.
     """
-    game = of_kind(FiniteHorizonGame, game, type(game).__name__)
+    game = of_kind(FiniteHorizonGame, game)
     beta = _checks.scalar_in("beta", beta, 0, float("inf"), "(0, inf)")
     table = _checks.as_numbers("target", target)
     game = trace_game(game)

@@ -15,11 +15,13 @@ import numpy as np
 
 from .. import design
 from .._files import written_whole
+from .._identity import changed, identity
 from ..equilibrium import Equilibrium
 from .problem import DesignProblem
 from .tune import Tuned
 from .variables import Variable
 
+FORMAT = "mfgjax-search/2"
 SECONDS = 10.0
 """Between two times that the best design is written."""
 
@@ -60,18 +62,21 @@ class SavedSearch:
         if self.path is None:
             return
         content = {
+            "format": FORMAT,
+            "identity": _identity(self.problem),
             "problem": self.problem.resolved,
             "objective": value if np.isfinite(value) else None,
             "history": [x if np.isfinite(x) else None for x in [*self.earlier, *self._history]],
             "parameters": {name: np.asarray(array).tolist() for name, array in parameters.items()},
         }
         with written_whole(self.path) as partial:
-            partial.write_text(_json_of(content) + "\n", encoding="utf-8")
+            text = json.dumps(content, ensure_ascii=False, indent=2, allow_nan=False)
+            partial.write_text(text + "\n", encoding="utf-8")
         self._when = time.monotonic()
 
 
-def _json_of(content: Mapping[str, Any]) -> str:
-    return json.dumps(content, ensure_ascii=False, indent=2, allow_nan=False)
+def _identity(problem: DesignProblem) -> dict[str, str]:
+    return identity({key: value for key, value in problem.resolved.items() if key not in _FREE})
 
 
 def read_saved(saved: SavedSearch) -> SavedSearch:
@@ -85,14 +90,14 @@ def read_saved(saved: SavedSearch) -> SavedSearch:
         return saved
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        earlier, parameters, history = content["problem"], content["parameters"], content["history"]
-        for key in problem.resolved:
-            now = json.loads(_json_of({key: problem.resolved[key]}))[key]
-            if key not in _FREE and earlier[key] != now:
-                raise ValueError(
-                    f"`resume`: {str(path)!r} is of another problem, in which `{key}` is different; give another "
-                    "`out`, or leave `resume` out to begin anew."
-                )
+        parameters, history = content["parameters"], content["history"]
+        begin_anew = "give another `out`, or leave `resume` out to begin anew."
+        if content.get("format") != FORMAT:
+            raise ValueError(f"`resume`: {str(path)!r} is of an earlier version of mfgjax; {begin_anew}")
+        for key in changed(_identity(problem), content["identity"]):
+            raise ValueError(
+                f"`resume`: {str(path)!r} is of another problem, in which `{key}` is different; {begin_anew}"
+            )
         arrays = {name: np.asarray(parameters[name], float) for name in problem.parameters}
     except (KeyError, TypeError, AttributeError, json.JSONDecodeError, OSError) as error:
         raise ValueError(f"`resume`: {str(path)!r} does not hold a search of this program.") from error

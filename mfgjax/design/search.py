@@ -17,10 +17,10 @@ from .._result import RESULTS, ConvergenceError
 from .._typing import Array, Scalar
 from ..engine import finish
 from ..engine.loop import Outcome, iterate
+from ..engine.prepare import one_guess
 from ..model import is_own
 from ..observers import observer
 from ..solvers.base import Problem
-from .balance import balanced, smallest_gradient
 from .descent import (
     BALANCED,
     CONVERGED,
@@ -35,8 +35,8 @@ from .descent import (
     lbfgs,
     tell,
 )
+from .minimax import balanced, smallest_gradient, start
 from .minimax import judge as judge_worst
-from .minimax import start
 from .space import DesignSpace, Points, equilibria, first_fields, judge, objective_values
 
 
@@ -82,6 +82,18 @@ class _Going(NamedTuple):
     best: Array
     points: Points
     lowest: Array
+
+    def after(self, state: Descent, accepted: Any, values: Any, fields: Array, points: Points) -> "_Going":
+        """Return the searches after a step: they go on from designs that were accepted, and keep the best of these."""
+        better = accepted & (values < self.lowest)
+        count = fields.shape[-1] // len(self.lowest)
+        return _Going(
+            state,
+            jnp.where(jnp.repeat(accepted, count), fields, self.fields),
+            jnp.where(jnp.repeat(better, count), fields, self.best),
+            jax.tree.map(lambda new, old: jnp.where(better, new, old), points, self.points),
+            jnp.where(better, values, self.lowest),
+        )
 
 
 class _Report(NamedTuple):
@@ -198,16 +210,8 @@ class Search(NamedTuple):
                 for k, search in enumerate(searches)
             ]
             searches, accepted = [search for search, _ in judged], np.array([taken for _, taken in judged])
-            worst = values.max(axis=1)
-            better = accepted & (worst < np.asarray(now.lowest))
-            new, lanes = outcome.candidate.mean_field, np.repeat(accepted, count)
-            now = _Going(
-                now.state._replace(status=np.array([search.status for search in searches])),
-                jnp.where(lanes, new, now.fields),
-                jnp.where(np.repeat(better, count), new, now.best),
-                jax.tree.map(lambda new, old, better=better: jnp.where(better, new, old), tried, now.points),
-                jnp.where(better, worst, now.lowest),
-            )
+            worst, state = values.max(axis=1), now.state._replace(status=np.array([s.status for s in searches]))
+            now = now.after(state, accepted, worst, outcome.candidate.mean_field, tried)
             sizes = np.array([smallest_gradient(values[k], slopes[:, k]) for k in range(len(searches))])
             report = _Report(worst, sizes, accepted, found | ~running)
             yield now, report
@@ -245,9 +249,8 @@ class Search(NamedTuple):
         fields = first_fields(self.space, points)
         if guess is None:
             return fields
-        flow = _checks.as_numbers("guess", getattr(guess, "mean_field", guess))
-        _checks.shape_is("guess", flow, [self.space.triple[0].mean_field_shape], "of the mean field")
-        return jnp.broadcast_to(jnp.asarray(flow, fields.dtype)[..., None], fields.shape)
+        flow = one_guess(self.space.triple[0], guess)
+        return jnp.broadcast_to(jnp.asarray(flow)[..., None], fields.shape)
 
 
 def observed(space: DesignSpace, objectives: Sequence[Callable]) -> tuple[Callable, ...]:
@@ -319,14 +322,8 @@ def _advance(search: Search, now: _Going, outcome: Outcome) -> tuple[_Going, _Re
     tried = _trials(state)
     state, accepted = jax.vmap(one, in_axes=-1, out_axes=-1)(state, value, gradient, found, by_search)
     state = state._replace(status=jnp.where(accepted & (plain <= search.method.goal), GOAL, state.status))
-    fields = jnp.where(jnp.repeat(accepted, space.num_scenarios), new, now.fields)
-    better = accepted & (plain < now.lowest)
-    best = jnp.where(jnp.repeat(better, space.num_scenarios), new, now.best)
-    points = jax.tree.map(lambda new, old: jnp.where(better, new, old), tried, now.points)
-    lowest = jnp.where(better, plain, now.lowest)
     sizes = jnp.stack([jnp.abs(leaf).max(axis=0) for leaf in jax.tree.leaves(gradient)]).max(axis=0)
-    going = _Going(state, fields, best, points, lowest)
-    return going, _Report(plain, sizes, accepted, found | ~running)
+    return now.after(state, accepted, plain, new, tried), _Report(plain, sizes, accepted, found | ~running)
 
 
 @eqx.filter_jit

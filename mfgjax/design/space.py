@@ -1,7 +1,7 @@
-"""What a design may change, the problems at its coordinates, and the equilibria of many designs at once."""
+"""What a design may change: the space that a user gives, the problems at its points, and their equilibria."""
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, cast
 
 import equinox as eqx
@@ -9,18 +9,21 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from .. import _checks
+from .._families import differing, kind_of
 from .._trees import with_leaves
 from .._typing import Array
-from ..engine import Prepared, finish_lanes, run
+from ..engine import Prepared, finish_lanes, fit_response, run
 from ..engine.lanes import Lanes, block_width, narrow_width
 from ..engine.loop import Outcome
-from ..engine.parameters import Triple
-from ..engine.prepare import Stages
+from ..engine.parameters import Triple, cast_response, find, parameter, with_policy_leaf
+from ..engine.prepare import Stages, methods
 from ..equilibrium import Equilibrium
-from ..model import FiniteHorizonGame
+from ..model import AnyGame, FiniteHorizonGame, trace_game
+from ..ranges.dependence import depends
 from ..responses import AbstractResponse
 from ..solvers.base import Problem
-from .variables import Coordinates
+from .variables import LAW, POSITIVE, REAL, SHARE, Coordinates, Variable, as_variables, coordinates_of
 
 Points = Any
 """Coordinates of many designs: for each variable an array `[coordinates, designs]`."""
@@ -151,3 +154,191 @@ def objective_values(objectives: Sequence[Callable], game: Any, response: Any, f
 @eqx.filter_jit
 def _lanes(space: DesignSpace, points: Points) -> Lanes:
     return space.lanes(points)
+
+
+def design_space(game: Any, parameters: Any, response: Any, solver: Any, scenarios: Any) -> DesignSpace:
+    """Return the space of what a user gives to `tune`, or say what is wrong with it."""
+    if not isinstance(game, FiniteHorizonGame) and not callable(game):
+        got = _checks.shorten(game)
+        raise ValueError(f"`game` must be a game, or a function from `parameters` to one; got {got}.")
+    if not callable(game):
+        method, stages, tolerance = _solved_by(game, response, solver)
+        triple: Triple = (trace_game(game), fit_response(game, response), method)
+        return _of_names(triple, parameters, scenarios, stages, tolerance)
+    if scenarios is not None:
+        raise ValueError("`scenarios` need a game, not a function that builds one.")
+    return _of_builder(game, parameters, response, solver)
+
+
+def _solved_by(game: FiniteHorizonGame, response: Any, solver: Any) -> tuple[Any, Stages, np.ndarray]:
+    method, stages, tolerance = methods(game, response, solver)
+    if not response.is_smooth:
+        raise ValueError(
+            f"`response` must be smooth, such as `EntropyRegularized`: equilibria of `{type(response).__name__}` jump."
+        )
+    return method, stages, tolerance
+
+
+def _of_names(triple: Triple, parameters: Any, scenarios: Any, stages: Stages, tolerance: np.ndarray) -> DesignSpace:
+    """Return the space of variables given by the names of arrays of game and response."""
+    given = as_variables(parameters)
+    swept = _scenario_names(scenarios)
+    triple = with_policy_leaf(triple, {**given, **swept})
+    variables, leaves, shapes = {}, [], []
+    for name, variable in given.items():
+        index, path, kind = find(triple, name)
+        if index in leaves:
+            raise ValueError(f"`parameters[{name!r}]` is {path}, which is there twice.")
+        if path.startswith("solver."):
+            raise ValueError(f"`parameters[{name!r}]` is {path}: the method does not change what is found.")
+        variables[name] = _coordinates(triple, name, path, kind, index, variable)
+        leaves.append(index)
+        shape = jax.tree.leaves(triple)[index].shape
+        shapes.append(None if path in _POLICIES else np.broadcast_shapes(variables[name].start.shape, shape))
+    place = _Named(tuple(variables.values()), tuple(shapes))
+    differing, count = _scenarios(triple, swept, scenarios, leaves)
+    return DesignSpace(triple, variables, tuple(leaves), place, differing, count, stages, tolerance)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Named:
+    """From coordinates to the leaves they set: logs of policies, other arrays in full shape."""
+
+    variables: tuple[Coordinates, ...]
+    shapes: tuple[tuple[int, ...] | None, ...]
+
+    def __call__(self, point: dict[str, Array]) -> list[Array]:
+        return [
+            variable.log_array(point[variable.name])
+            if shape is None
+            else jnp.broadcast_to(variable.array(point[variable.name]), shape)
+            for variable, shape in zip(self.variables, self.shapes, strict=True)
+        ]
+
+
+_POLICIES = ("response.log_reference", "response.log_weights")
+
+
+def _coordinates(triple: Triple, name: str, path: str, kind: str, index: int, variable: Variable) -> Coordinates:
+    game, leaf = triple[0], np.asarray(jax.tree.leaves(triple)[index])
+    is_policy = path in _POLICIES
+    start = np.exp(leaf) if is_policy else leaf
+    if variable.start is not None:
+        start = np.asarray(variable.start)
+        if kind.startswith("log_"):
+            start = np.exp(start)
+    shape = _shape(name, game, start, leaf.shape, path)
+    start = start.reshape(shape)
+    if is_policy:
+        mask = np.broadcast_to(np.asarray(game.available), (max(len(start), len(game.available)), *shape[1:]))
+        table = np.broadcast_to(start, mask.shape)
+        must = "it must be positive exactly on the available actions"
+        _checks.all_true(f"parameters[{name!r}]", table, (table > 0) == mask, must)
+        _checks.distribution(f"parameters[{name!r}]", start, leading=2)
+        return coordinates_of(name, LAW, variable, start)
+    field = path.rsplit(".", 1)[-1]
+    if path == "game.initial" or path == "game.kernel.probabilities":
+        rows = None
+        if path == "game.kernel.probabilities":
+            rows = np.broadcast_to(np.asarray(game.available).any(axis=0), shape[:-1])
+        _checks.distribution(f"parameters[{name!r}]", start, rows, leading=len(shape) - 1)
+        holds = LAW
+    elif field == "beta" and path.startswith("response."):
+        holds = POSITIVE
+    elif path == "game.discount":
+        holds = SHARE
+    else:
+        holds = REAL
+    return coordinates_of(name, holds, variable, start)
+
+
+def _shape(name: str, game: AnyGame, start: np.ndarray, shape: tuple[int, ...], path: str) -> tuple[int, ...]:
+    """Return the shape of a start with a time axis, refused if it does not broadcast to that of its array."""
+    given = start.shape
+    if len(given) == len(shape) - 1 and shape[0] == 1 and given == shape[1:]:
+        return (1, *given)
+    if path in _POLICIES and len(given) == 2:
+        given = (1, *given)
+    times = game.horizon if path.startswith("game.kernel") else game.horizon + 1
+    wanted = shape if not shape or shape[0] != 1 or given[:1] != (times,) else (times, *shape[1:])
+    fits = len(given) == len(wanted) and all(g in (1, w) for g, w in zip(given, wanted, strict=True))
+    if not fits and not (given == () and path not in _POLICIES):
+        raise ValueError(f"`parameters[{name!r}]` has shape {start.shape}, which does not broadcast to {wanted}.")
+    return given
+
+
+def _scenario_names(scenarios: Any) -> Mapping[str, Any]:
+    if scenarios is None or isinstance(scenarios, list | tuple):
+        return {}
+    if not isinstance(scenarios, Mapping) or not scenarios:
+        raise ValueError(
+            f"`scenarios` must map names to values with a last axis of scenarios, or be a list of games; got "
+            f"{_checks.shorten(scenarios)}."
+        )
+    return scenarios
+
+
+def _scenarios(triple: Triple, named: Mapping, games: Any, taken: Sequence[int]) -> tuple[dict[int, Array], int]:
+    """Return the leaves that differ between scenarios, and the number of these."""
+    found: dict[int, Array] = {}
+    if named:
+        for name, values in named.items():
+            p = parameter(triple, name, values)
+            found[p.leaf] = p.values
+        counts = {name: np.shape(values)[-1] for name, values in named.items()}
+        if len(set(counts.values())) > 1:
+            raise ValueError(f"`scenarios` has different numbers of them: {counts}.")
+        count = next(iter(counts.values()))
+    elif games:
+        count = len(games)
+        for k, game in enumerate(games):
+            if type(game) is not type(triple[0]) or kind_of(game) != kind_of(triple[0]):
+                raise ValueError(f"`scenarios[{k}]` is no game of the structure, the shapes and the masks of `game`.")
+        # the first is not among the scenarios, but what they share may be other than there
+        found = {index: jnp.asarray(table[..., 1:]) for index, table in differing([triple[0], *games]).items()}
+    else:
+        return {}, 1
+    for index in found:
+        if index in taken:
+            raise ValueError("`scenarios` and `parameters` both set the same array.")
+    return found, count
+
+
+def _of_builder(build: Callable, parameters: Any, response: Any, solver: Any) -> DesignSpace:
+    """Return the space of a function from arrays to the game, or to game and response."""
+    paths, structure = jax.tree_util.tree_flatten_with_path(parameters, is_leaf=lambda x: isinstance(x, Variable))
+    if not paths:
+        raise ValueError("`parameters` is empty: it must hold the arrays that the builder takes.")
+    variables: dict[str, Coordinates] = {}
+    for keys, leaf in paths:
+        name = jax.tree_util.keystr(keys, simple=True, separator=".") or "parameters"
+        variable = leaf if isinstance(leaf, Variable) else Variable(leaf)
+        if variable.start is None:
+            raise ValueError(f"`parameters[{name!r}]` has no start, which a builder needs.")
+        variables[name] = coordinates_of(name, REAL, variable, np.asarray(variable.start))
+
+    def pair(arrays: list[Array]) -> tuple[FiniteHorizonGame, AbstractResponse]:
+        built = build(jax.tree.unflatten(structure, arrays))
+        game, own = built if isinstance(built, tuple) and len(built) == 2 else (built, response)
+        if not isinstance(game, FiniteHorizonGame):
+            raise ValueError(f"`game` must return a `FiniteHorizonGame`; got {_checks.shorten(game)}.")
+        if not isinstance(own, AbstractResponse):
+            raise ValueError(f"`response` must be given, or returned by the builder; got {_checks.shorten(own)}.")
+        return trace_game(game), cast_response(game, own)
+
+    starts = [jnp.asarray(variable.start) for variable in variables.values()]
+    first = pair(starts)
+    method, stages, tolerance = _solved_by(*first, solver)
+    triple: Triple = (first[0], fit_response(*first), method)
+    moving = depends(jax.make_jaxpr(lambda arrays: jax.tree.leaves(pair(arrays)))(starts).jaxpr)
+    pairs = enumerate(zip(moving, jax.tree.leaves(triple[:2]), strict=True))
+    indices = tuple(i for i, (moves, leaf) in pairs if moves and eqx.is_inexact_array(leaf))
+
+    def place(point: dict[str, Array]) -> list[Array]:
+        made = jax.tree.leaves(pair([variable.array(point[name]) for name, variable in variables.items()]))
+        return [made[index] for index in indices]
+
+    def restore(arrays: dict[str, Any]) -> Any:
+        return jax.tree.unflatten(structure, list(arrays.values()))
+
+    return DesignSpace(triple, variables, indices, place, {}, 1, stages, tolerance, restore)

@@ -17,8 +17,7 @@ from ..solvers import AbstractSolver
 from .descent import STATUS
 from .objectives import as_objective
 from .search import Search, all_arrays, make_method, observed
-from .space import repeated
-from .spaces import design_space
+from .space import design_space, repeated
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

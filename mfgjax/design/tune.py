@@ -20,8 +20,7 @@ from ..solvers import AbstractSolver
 from .descent import STATUS
 from .objectives import as_objective
 from .search import Search, all_arrays, make_method, observed
-from .space import DesignSpace, Points, repeated, single
-from .spaces import design_space
+from .space import DesignSpace, Points, design_space, repeated, single
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

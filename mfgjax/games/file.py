@@ -3,6 +3,7 @@
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -23,8 +24,8 @@ _KEYS = (
     *("format", "horizon", "nodes", "edges", "initial"),
     *("name", "description", "discount", "positions", "running", "terminal", "reference"),
 )
-_REWARD_KEYS = ("value", "congestion", "scale", "exponent")
 
+_REWARD_KEYS = ("value", "congestion", "scale", "exponent")
 
 Game = TypeVar("Game", bound=AbstractGame)
 
@@ -48,6 +49,13 @@ class GameFile(Generic[Game]):
     description: str
 
 
+def with_horizon(file: GameFile, who: str) -> GameFile[FiniteHorizonGame]:
+    """Return the file, or say that its game is stationary, which `who` is not for."""
+    if isinstance(file.game, StationaryGame):
+        raise ValueError(f"`{who}` is for games with a finite horizon, but {file.name} is stationary.")
+    return file
+
+
 def load_game(path: str | os.PathLike[str]) -> GameFile:
     """Read a graph game from a TOML file.
 
@@ -68,13 +76,10 @@ def load_game(path: str | os.PathLike[str]) -> GameFile:
     """
     if not isinstance(path, str | os.PathLike) or not isinstance(os.fspath(path), str):
         raise ValueError(f"`path` must be the path of a TOML file; got {_toml.shown(path)}.")
-    try:
+    with _toml.of_file(path):
         if _is_netcdf(Path(path)):
             raise ValueError("this is netCDF, or HDF5: `mfgjax.io.load_game` reads games in it.")
         return _game_file(_toml.document(Path(path)), Path(path).stem)
-    except ValueError as error:
-        name = os.fspath(path)
-        raise ValueError(f"`{name if name.isprintable() else ascii(name)[1:-1]}`: {error}") from error
 
 
 def _is_netcdf(path: Path) -> bool:
@@ -176,21 +181,17 @@ def _positions(value: Any, nodes: Mapping[str, None]) -> dict[str, tuple[float, 
 
 
 def _node_reward(key: str, value: Any, nodes: Mapping[str, None]) -> NodeReward:
-    table = _toml.table(key, value, "a table with `value` or `congestion`")
-    _toml.check_keys(f"{key}.", table, _REWARD_KEYS, _KEYS)
-    if "value" not in table and "congestion" not in table:
+    def numbers(place: str, given: Any) -> Any:
+        if isinstance(given, dict):
+            return _toml.by_name(place, given, nodes, "node", _KEYS)
+        return _toml.number(place, given)
+
+    readers = numbers, numbers, _toml.number, partial(_toml.whole, most=MAX_EXPONENT)
+    named: dict[str, Any] = dict(zip(_REWARD_KEYS, readers, strict=True))
+    given = _toml.fields(key, value, "a table with `value` or `congestion`", named, _KEYS)
+    if "value" not in given and "congestion" not in given:
         raise _toml.wrong(key, value, "without `value` or `congestion` it pays nothing (leave it out for that)")
-    fields: dict[str, Any] = {}
-    for name in ("value", "congestion"):
-        amount = table.get(name, 0.0)
-        place = f"{key}.{name}"
-        fields[name] = (
-            _toml.by_name(place, amount, nodes, "node", _KEYS)
-            if isinstance(amount, dict)
-            else _toml.number(place, amount)
-        )
-    fields["scale"] = _toml.number(f"{key}.scale", table.get("scale", 1.0))
-    fields["exponent"] = _toml.whole(f"{key}.exponent", table.get("exponent", 1), MAX_EXPONENT)
+    fields = {"value": 0.0, "congestion": 0.0, "scale": 1.0, "exponent": 1, **given}
     _check_size(key, nodes, **fields)
     return NodeReward(**fields)
 

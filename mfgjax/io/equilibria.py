@@ -68,31 +68,23 @@ def to_dataset(
     """
     if is_traced(equilibrium) or equilibrium.residual.ndim:
         raise ValueError("`equilibrium` must be a single concrete one; got a batch of them, or a traced one.")
-    times = slice(1 - len(game.times), None)  # a stationary game has none
-    states, pairs = _STATES[times], _PAIRS[times]
-    seen = states if equilibrium.observes == "states" else pairs
-    mask = np.asarray(game.available)
-    available = np.broadcast_to(game.untimed(mask), equilibrium.q.shape)
+    available = np.broadcast_to(game.untimed(np.asarray(game.available)), equilibrium.q.shape)
+    renamed = {
+        "q": np.where(available, np.asarray(equilibrium.q), np.nan),
+        "residual_history": equilibrium.history,
+        "result_code": equilibrium.result.code,
+        "result_period": equilibrium.result.period,
+    }
     data: dict[str, tuple[tuple[str, ...], Any]] = {
-        "mean_field": (seen, np.asarray(equilibrium.mean_field)),
-        "state_law": (states, np.asarray(equilibrium.state_law)),
-        "policy": (pairs, np.asarray(equilibrium.policy)),
-        "values": (states, np.asarray(equilibrium.values)),
-        "q": (pairs, np.where(available, np.asarray(equilibrium.q), np.nan)),
-        "residual_history": (("step",), np.asarray(equilibrium.history)),
-        "residual": ((), np.asarray(equilibrium.residual)),
-        "tolerance": ((), np.asarray(equilibrium.tolerance)),
-        "exploitability": ((), np.asarray(equilibrium.exploitability)),
-        "num_steps": ((), np.asarray(equilibrium.num_steps)),
-        "result_code": ((), np.asarray(equilibrium.result.code)),
-        "result_period": ((), np.asarray(equilibrium.result.period)),
+        name: (dims, np.asarray(renamed[name] if name in renamed else getattr(equilibrium, name)))
+        for name, dims in _dims(equilibrium.observes, bool(game.times)).items()
     }
     prior = None if response is None else response.prior_table
     if prior is not None:
         table = np.exp(np.asarray(prior))
         data["reference"] = (_PAIRS[1:], table[0]) if len(table) == 1 else (_PAIRS, table)
     if isinstance(game.kernel, MovesKernel):
-        data["leads_to"] = (_PAIRS[1:], _leads_to(game))
+        data["leads_to"] = (_PAIRS[1:], leads_to(game))
     recorded = {
         "format": FORMAT,
         "mfgjax_version": __version__,
@@ -118,7 +110,13 @@ def to_dataset(
     return xr.Dataset(data, coords, recorded)
 
 
-def _leads_to(game: AbstractGame) -> np.ndarray:
+def _dims(observes: Any, over_time: bool) -> dict[str, tuple[str, ...]]:
+    """Return the dimensions of what there is of an equilibrium; a stationary game has no times."""
+    dims = {"mean_field": _STATES if observes == "states" else _PAIRS, **_DIMS}
+    return dims if over_time else {name: tuple(dim for dim in own if dim != "time") for name, own in dims.items()}
+
+
+def leads_to(game: AbstractGame) -> np.ndarray:
     """Return for every state and action the name of the state it leads to, "" where there is none."""
     table = np.full((game.num_states, game.num_actions), "", dtype=object)
     available = np.asarray(game.available.any(axis=0))
@@ -175,9 +173,6 @@ def load_equilibrium(path: str | os.PathLike) -> xr.Dataset:
     path = file_path("path", path)
     dataset = netcdf.read(path)
     netcdf.check_format(path, dataset, FORMAT, "equilibrium")
-    seen = _STATES if dataset.attrs.get("observes") == "states" else _PAIRS
-    for name, dims in {"mean_field": seen, **_DIMS}.items():
-        if "time" not in dataset.coords:  # of a stationary game
-            dims = tuple(dim for dim in dims if dim != "time")
+    for name, dims in _dims(dataset.attrs.get("observes"), "time" in dataset.coords).items():
         netcdf.values_of(path, dataset, name, dims)
     return dataset

@@ -12,10 +12,10 @@ from matplotlib.patches import Circle
 
 from ..finite import Simulation
 from ..model import FiniteHorizonGame
-from .animation import animate, eased, moments
+from .animation import animate, eased, moments, tell_time
 from .crowd import draw_edges
 from .pictured import edges_of
-from .places import free_side, on_the_way, places_of, size_of, unit_of
+from .places import beside, free_side, on_the_way, places_of, size_of, unit_of
 from .styles import short
 
 _GOLDEN = np.pi * (3 - 5**0.5)
@@ -73,7 +73,6 @@ def animate_agents(
     if num_agents <= _MOST_NUMBERED:
         ink: dict[str, Any] = dict(ha="center", va="center", fontsize=6.5, color="white", zorder=5)
         numbers = [ax.text(0, 0, str(i + 1), **ink) for i in range(num_agents)]
-    before = f"{title}, " if title else ""
 
     def draw(frame: tuple[int, int]) -> list[Any]:
         t, k = frame
@@ -87,8 +86,7 @@ def animate_agents(
         counts = np.bincount(here, minlength=len(places))
         for text, label, count in zip(texts, game.state_labels, counts, strict=True):
             text.set_text(f"{short(label, 20)}: {count}")
-        # figures are of one width, so that the text stands still
-        ax.set_title(f"{before}t = {t}" + (f" → {t + 1}" if k else ""), loc="left", fontsize=11, parse_math=False)
+        tell_time(ax, title, t, t + 1 if k else None)
         return [dots, *numbers, *texts]
 
     return animate(ax, draw, moments(num_times, frames_per_step))
@@ -150,26 +148,12 @@ def _nodes(
     for s, (x, y) in enumerate(places):
         ax.add_patch(Circle((x, y), radius, facecolor="0.94", edgecolor="0.2", linewidth=1.1, zorder=2))
         right, up = outward[s]
-        side: dict[str, Any] = dict(
-            ha="left" if right > 0.4 else "right" if right < -0.4 else "center",
-            va="bottom" if up > 0.8 else "top" if up < -0.8 else "center",
-            bbox=dict(boxstyle="round,pad=0.1", facecolor="white", edgecolor="none", alpha=0.7),
-        )
         away = radius + (0.9 * loop if (s, s) in pairs else 0.3 * loop)
         longest = f"{short(game.state_labels[s], 20)}: {num_agents}"
-        size = 9 if len(places) <= 24 else 7.5
-        texts.append(
-            ax.text(
-                x + away * right,
-                y + away * up,
-                longest,
-                fontsize=size,
-                weight="bold",
-                zorder=3,
-                parse_math=False,
-                **side,
-            )
+        style: dict[str, Any] = dict(
+            fontsize=9 if len(places) <= 24 else 7.5, weight="bold", zorder=3, parse_math=False
         )
+        texts.append(ax.text(x + away * right, y + away * up, longest, **style, **beside(outward[s])))
     low, high = (places - 1.2 * radius).min(axis=0), (places + 1.2 * radius).max(axis=0)
     for _ in range(4):  # more room makes the texts larger in units of the axes
         ax.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]))

@@ -43,6 +43,12 @@ def moments(num_times: int, frames_per_step: int) -> list[tuple[int, int]]:
     return frames[: len(frames) - (frames_per_step - 1)] + [(num_times - 1, 0)] * standing
 
 
+def tell_time(ax: Axes, title: str | None, now: Any, then: Any = None) -> None:
+    """Write a time, or that it is on the way to the next, behind a title; it stands, as digits are of one width."""
+    heading = (f"{title}, " if title else "") + f"t = {now}" + ("" if then is None else f" → {then}")
+    ax.set_title(heading, loc="left", fontsize=11, parse_math=False)
+
+
 def eased(k: int, frames_per_step: int) -> float:
     """Return which share of the way is behind after k parts: slow at both ends."""
     part = k / frames_per_step

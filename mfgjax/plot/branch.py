@@ -9,7 +9,7 @@ from .. import _checks
 from .._typing import Array, Float
 from ..multiplicity.branch import Branch
 from .figures import new_axes
-from .styles import LINES
+from .styles import LINES, frame
 
 
 def plot_branch(
@@ -61,10 +61,6 @@ def plot_branch(
     if len(turns):
         folds = "folds: " + ", ".join(f"{fold:.4g}" for fold in path.folds)
         ax.plot(x[turns], y[turns], "D", color="black", markerfacecolor="white", label=folds, zorder=3)
-    ax.set_xlabel(parameter, parse_math=False)
-    ax.set_ylabel(label, parse_math=False)
-    ax.grid(True, which="major", alpha=0.3)
+    frame(ax, parameter, label, title)
     ax.legend()
-    if title is not None:
-        ax.set_title(title, parse_math=False)
     return ax

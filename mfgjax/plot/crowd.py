@@ -15,7 +15,7 @@ from ..equilibrium import Equilibrium
 from ..model import AbstractGame
 from .figures import new_axes
 from .pictured import Pictured, pictured_of
-from .places import BEND, edge_path, free_side, loop_path, places_of, size_of, unit_of
+from .places import BEND, beside, edge_path, free_side, loop_path, places_of, size_of, unit_of
 from .styles import short
 
 _MASS_COLOURS = colormaps["Blues"]
@@ -56,9 +56,7 @@ def plot_graph(
     if policy is None and pictured.policy is not None and not (pictured.ends and row == len(laws) - 1):
         policy = pictured.policy[row]
     weight = None if policy is None else laws[row][:, None] * np.asarray(policy)
-    if title is None and pictured.times is not None:
-        title = f"t = {pictured.times[row]}"
-    return draw_graph(ax, pictured, laws[row], weight, positions, title)
+    return draw_graph(ax, pictured, laws[row], weight, positions, pictured.title(row, title))
 
 
 def draw_graph(
@@ -181,10 +179,7 @@ def _nodes(
         outside = [] if fits else [name]
         outside += [] if inside else [f"{m:.3f}"]
         if outside:
-            right, up = away / np.linalg.norm(away)
-            text["ha"] = "left" if right > 0.4 else "right" if right < -0.4 else "center"
-            text["va"] = "bottom" if up > 0.8 else "top" if up < -0.8 else "center"
-            text["bbox"] = dict(boxstyle="round,pad=0.1", facecolor="white", edgecolor="none", alpha=0.7)
+            text |= beside(away / np.linalg.norm(away))
             ax.text(x + away[0], y + away[1], "\n".join(outside), fontsize=7.5, **text)
             height = 9.5 * len(outside) * {"bottom": 1.0, "center": 0.5, "top": 0.0}[text["va"]]
             above = max(above, height - (y_high - y - away[1]) * scale)

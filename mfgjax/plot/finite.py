@@ -10,6 +10,7 @@ from matplotlib.ticker import LogLocator, NullFormatter
 
 from ..finite import DeviationGain
 from .figures import new_axes
+from .styles import BESIDE, frame
 
 _GAINS: tuple[dict[str, Any], ...] = (
     dict(color="#000000", linestyle="-", marker="o"),
@@ -108,16 +109,13 @@ def plot_gain(
     if extra or any(gain.method == "Monte Carlo" for gain in named.values()):
         label = "Monte Carlo, ± 1 standard error"
         handles.append(ax.errorbar([], [], yerr=[], fmt="none", ecolor="0.1", capsize=4.5, label=label))
-    _frame(ax, numbers, np.concatenate(shown), y)
+    frame(ax, "number of agents N", "units of reward", title or "", fontsize=11)
+    _set_limits(ax, numbers, np.concatenate(shown), y)
     heading = f"slopes: fitted for N = {within[0]:,} to {within[-1]:,}" if len(within) > 1 else None
-    ax.legend(handles=handles, title=heading, fontsize=8, title_fontsize=8, handlelength=3.2, **_BESIDE)
+    ax.legend(handles=handles, title=heading, fontsize=8, title_fontsize=8, handlelength=3.2, **BESIDE)
     for text in ax.get_legend().get_texts():  # pyright: ignore[reportOptionalMemberAccess]
         text.set_parse_math(False)
-    ax.set_title(title or "", fontsize=11, parse_math=False)
     return ax
-
-
-_BESIDE: dict[str, Any] = dict(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False)
 
 
 def _numbers(gain: DeviationGain) -> np.ndarray:
@@ -168,17 +166,14 @@ def _draw(
     return Line2D([], [], label=label, color=style["color"], linestyle="none", marker=style["marker"], mfc="white")
 
 
-def _frame(ax: Axes, numbers: np.ndarray, shown: np.ndarray, bound: np.ndarray) -> None:
+def _set_limits(ax: Axes, numbers: np.ndarray, shown: np.ndarray, bound: np.ndarray) -> None:
     # what is below 1e-18 is rounding, and a bound that is far above shall not stretch the picture
     low, high = max(float(shown.min()), 1e-18), max(float(shown.max()), 1e-18)
     ax.set_ylim(low / 3, max(high, min(float(bound.max()), 30 * high)) * 2)
     ax.set_xlim(numbers[0] / 1.15, numbers[-1] * 1.15)
-    ax.set_xlabel("number of agents N")
-    ax.set_ylabel("units of reward")
     if numbers[-1] < 1e6:
         ax.xaxis.set_major_formatter("{x:,g}")
     if numbers[-1] < 500 * numbers[0]:
         ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=12))
     ax.xaxis.set_minor_formatter(NullFormatter())
     ax.yaxis.set_minor_formatter(NullFormatter())
-    ax.grid(True, which="major", alpha=0.3)

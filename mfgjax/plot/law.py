@@ -44,9 +44,7 @@ def plot_law(
     ax = new_axes(ax, (6.4, 3.6))
     draw_law(ax, pictured.laws()[row])
     name_states(ax, pictured.states)
-    if title is None and pictured.times is not None:
-        title = f"t = {pictured.times[row]}"
-    ax.set_title(title or "", fontsize=11, parse_math=False)
+    ax.set_title(pictured.title(row, title) or "", fontsize=11, parse_math=False)
     return ax
 
 

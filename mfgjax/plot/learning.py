@@ -11,7 +11,7 @@ from .._typing import ArrayLike
 from ..equilibrium import Equilibrium
 from ..learners import Run
 from .figures import new_axes
-from .styles import LINES
+from .styles import LINES, frame
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 _MARKERS = "os^Dv"
@@ -58,11 +58,12 @@ def plot_learning(
             if target is not None:
                 level, label = float(np.arange(len(target)) @ target), None if own else "equilibrium"
                 ax.axhline(level, color=colour(i) if own else "black", linestyle=":", linewidth=1, label=label)
-    ax.set_xlabel("step of the population")
-    ax.set_ylabel("distance to the equilibrium (total variation)" if quantity == "distance" else "mean state")
+    name = "distance to the equilibrium (total variation)" if quantity == "distance" else "mean state"
+    frame(ax, "step of the population", name, title)
     if quantity == "distance":
         ax.set_ylim(bottom=0)
-    finish(ax, title, many=len(runs) > 1)
+    if len(runs) > 1:
+        ax.legend()
     return ax
 
 
@@ -99,10 +100,10 @@ def plot_learned_laws(
         law = law_of(equilibrium)
         values = law.cumsum() if cumulative else law
         ax.plot(np.arange(len(law)), values, color="black", linewidth=1, label="equilibrium", zorder=4)
-    ax.set_xlabel("state s")
-    ax.set_ylabel("share of the population in states ≤ s" if cumulative else "share of the population")
+    frame(ax, "state s", f"share of the population{' in states ≤ s' if cumulative else ''}", title)
     ax.set_ylim(bottom=0)
-    finish(ax, title, many=len(runs) + (equilibrium is not None) > 1)
+    if len(runs) + (equilibrium is not None) > 1:
+        ax.legend()
     return ax
 
 
@@ -142,11 +143,3 @@ def draw_band(ax: Axes, x: np.ndarray, values: np.ndarray, name: str, i: int, *,
     ax.plot(x, mean, color=colour(i), linestyle=line, linewidth=1.6, label=name.replace("$", r"\$"), zorder=3, **style)
     if len(values) > 1:
         ax.fill_between(x, mean - deviation, mean + deviation, color=colour(i), alpha=0.22, linewidth=0, zorder=2)
-
-
-def finish(ax: Axes, title: str | None, *, many: bool) -> None:
-    if title is not None:
-        ax.set_title(title)
-    ax.grid(True, alpha=0.3)
-    if many:
-        ax.legend()

@@ -13,7 +13,7 @@ from .. import _checks
 from .._typing import Array, Float
 from ..equilibrium import Equilibrium
 from ..model import FiniteHorizonGame
-from .animation import animate, eased, moments
+from .animation import animate, eased, moments, tell_time
 from .crowd import draw_graph
 from .figures import new_axes
 from .law import draw_law, name_states
@@ -56,21 +56,21 @@ def animate_flow(
     if pictured.times is None:
         raise ValueError("`animate_flow` needs a law for every time; this one does not change with time.")
     frames_per_step = _checks.integer_at_least("frames_per_step", frames_per_step, 1)
-    times, flow, before = pictured.times, pictured.laws(), f"{title}, " if title else ""
+    times, flow = pictured.times, pictured.laws()
     on_graph = pictured.leads_to is not None and len(pictured.states) <= MOST_NODES
     ax, draw_at = _on_graph(pictured, positions, ax) if on_graph else _as_bars(pictured, ax)
 
     def draw(frame: tuple[int, int]) -> list[Any]:
         t, k = frame
         after = min(t + 1, len(flow) - 1)
-        now, then = times[t], times[after]
-        # figures are of one width, so that the text stands still
-        return draw_at(t, after, eased(k, frames_per_step), f"{before}t = {now}" + (f" → {then}" if k else ""))
+        drawn = draw_at(t, after, eased(k, frames_per_step))
+        tell_time(ax, title, times[t], times[after] if k else None)
+        return drawn
 
     return animate(ax, draw, moments(len(flow), frames_per_step))
 
 
-Draw = Callable[[int, int, float, str], list[Any]]  # of a time, the next, the share of the way, and a title
+Draw = Callable[[int, int, float], list[Any]]  # of a time, the next, and the share of the way
 
 
 def _on_graph(
@@ -95,7 +95,7 @@ def _on_graph(
     ax.set_title("")
     drawn: list[Any] = [artist for artist in (*ax.patches, *ax.texts) if artist not in others]
 
-    def draw(t: int, after: int, moved: float, title: str) -> list[Any]:
+    def draw(t: int, after: int, moved: float) -> list[Any]:
         while drawn:
             drawn.pop().remove()
         weight = weight_at(t)
@@ -106,7 +106,6 @@ def _on_graph(
                 if mass >= 5e-4:
                     disc: dict[str, Any] = dict(facecolor="#e69f00", edgecolor="0.1", linewidth=0.8, zorder=4)
                     ax.add_patch(Circle(place, float(np.sqrt(by_share * mass)), **disc))
-        ax.set_title(title, loc="left", fontsize=11, parse_math=False)
         drawn.extend(artist for artist in (*ax.patches, *ax.texts) if artist not in others)
         return [*drawn]
 
@@ -124,10 +123,9 @@ def _as_bars(pictured: Pictured, ax: Axes | None) -> tuple[Axes, Draw]:
     if is_new:
         _hold(ax)
 
-    def draw(t: int, after: int, moved: float, title: str) -> list[Any]:
+    def draw(t: int, after: int, moved: float) -> list[Any]:
         for bar, height in zip(bars, (1 - moved) * flow[t] + moved * flow[after], strict=True):
             bar.set_height(float(height))
-        ax.set_title(title, loc="left", fontsize=11, parse_math=False)
         return [*bars]
 
     return ax, draw

@@ -9,6 +9,7 @@ from .. import _checks
 from ..multiplicity.bracket import Bracket
 from ..multiplicity.hysteresis import Hysteresis
 from .figures import new_axes
+from .styles import frame
 
 _MOST_STEPS = 12  # of a way that are drawn
 _RISING, _FALLING = "#0072b2", "#d55e00"
@@ -48,11 +49,8 @@ def plot_bracket(found: Bracket, *, title: str | None = None, ax: Axes | None = 
             states, _tails(law), color=colour, linestyle=line, linewidth=2.2, marker=marker, markersize=4, label=label
         )
     words = "one equilibrium" if found.coincide else f"two ends, {found.distance:.2f} apart in total variation"
-    ax.set_title(words if title is None else title)
-    ax.set_xlabel("state s")
-    ax.set_ylabel("share of the population in states ≥ s")
+    frame(ax, "state s", "share of the population in states ≥ s", words if title is None else title)
     ax.set_ylim(0, 1.03)
-    ax.grid(True, alpha=0.3)
     ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=2, frameon=False)  # the axes are full of curves
     return ax
 
@@ -89,11 +87,7 @@ def plot_hysteresis(
     style: dict[str, Any] = dict(markersize=4, linewidth=1.4)
     ax.plot(x, there, linestyle="-", marker=marker[0], color=_FALLING, label=f"parameter {upward}", zorder=3, **style)
     ax.plot(x, back, linestyle="--", marker=marker[1], color=_RISING, label=f"parameter {downward}", zorder=2, **style)
-    ax.set_xlabel(found.name if label is None else label, parse_math=False)
-    ax.set_ylabel("mean state of the equilibrium")
-    if title is not None:
-        ax.set_title(title)
-    ax.grid(True, alpha=0.3)
+    frame(ax, found.name if label is None else label, "mean state of the equilibrium", title)
     ax.legend()
     return ax
 

@@ -1,5 +1,6 @@
 """What is pictured, with its names, whichever form it has: an equilibrium, arrays, a saved file, a point of a sweep."""
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -8,6 +9,7 @@ import xarray as xr
 from .. import _checks
 from ..equilibrium import Equilibrium
 from ..games import moves
+from ..io.equilibria import leads_to as names_of_ends
 from ..kernels import MovesKernel
 from ..model import AbstractGame
 from ..model.canonical import axes_of
@@ -40,6 +42,10 @@ class Pictured(NamedTuple):
         if not len(places):
             raise ValueError(f"`time` is {time}, but there are times {self.times[0]} to {self.times[-1]}.")
         return int(places[0])
+
+    def title(self, row: int, given: str | None) -> str | None:
+        """Return the title given, or the time of a row, of what is over time."""
+        return f"t = {self.times[row]}" if given is None and self.times is not None else given
 
     def laws(self) -> np.ndarray:
         """Return the laws, refused where there are none."""
@@ -118,11 +124,12 @@ def leads_to(game: Game) -> np.ndarray | None:
     """Return the number of the state that each action leads to, −1 where there is none; None if this is no graph."""
     if not isinstance(game.kernel, MovesKernel):
         return None
-    index = {label: i for i, label in enumerate(game.state_labels)}
-    table, available = np.full((game.num_states, game.num_actions), -1), np.asarray(game.available.any(axis=0))
-    for s, names in enumerate(moves(game)):
-        table[s, available[s]] = [index[name] for name in names]
-    return table
+    return _numbered(names_of_ends(game), game.state_labels)
+
+
+def _numbered(ends: np.ndarray, states: Sequence[str]) -> np.ndarray:
+    index = {"": -1, **{label: i for i, label in enumerate(states)}}
+    return np.array([[index[str(label)] for label in row] for row in ends])
 
 
 def edges_of(game: Game) -> list[tuple[int, int, int]]:
@@ -173,10 +180,7 @@ def _of_dataset(dataset: xr.Dataset) -> Pictured:
     mask = ~np.isnan(kept(dataset["q"], *sizes)) if has_mask else None
     if mask is None:
         mask = np.ones((1, len(where), sizes[1]), bool) if chosen is None else ~np.isnan(chosen)
-    graph = None
-    if "leads_to" in dataset:
-        index = {"": -1, **{label: i for i, label in enumerate(states)}}
-        graph = np.array([[index[str(label)] for label in row] for row in dataset["leads_to"].values])
+    graph = _numbered(dataset["leads_to"].values, tuple(states)) if "leads_to" in dataset else None
     return Pictured(
         tuple(map(str, states[where])),
         tuple(map(str, actions)),

@@ -1,6 +1,7 @@
 """Where the nodes of a graph lie in a picture, and the ways between them."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.path import Path
@@ -54,6 +55,16 @@ def free_side(node: int, places: np.ndarray, pairs: set[tuple[int, int]]) -> np.
     k = int(np.argmax(np.round(gaps, 6)))
     middle = angles[k] + gaps[k] / 2
     return np.array([np.cos(middle), np.sin(middle)])
+
+
+def beside(way: np.ndarray) -> dict[str, Any]:
+    """Return how a text lies on a light box beside a node, in the direction of a unit vector."""
+    right, up = way
+    return dict(
+        ha="left" if right > 0.4 else "right" if right < -0.4 else "center",
+        va="bottom" if up > 0.8 else "top" if up < -0.8 else "center",
+        bbox=dict(boxstyle="round,pad=0.1", facecolor="white", edgecolor="none", alpha=0.7),
+    )
 
 
 def edge_path(start: np.ndarray, end: np.ndarray, r_start: float, r_end: float, bend: float) -> Path:

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from .. import _checks
 from ..equilibrium import Equilibrium
 from .figures import new_axes
-from .styles import LINES
+from .styles import LINES, frame
 
 _UNITS = {"residual": "residual (total variation)", "exploitability": "exploitability (units of reward)"}
 
@@ -39,8 +39,6 @@ def plot_residuals(
     named = {"": equilibria} if isinstance(equilibria, Equilibrium | xr.Dataset) else dict(equilibria)
     told = {name: _history(name, one) for name, one in named.items()}
     ax = new_axes(ax, (6.4, 4.2))
-    if title is not None:
-        ax.set_title(title, parse_math=False)
     for i, (name, (history, _, result, tolerance)) in enumerate(told.items()):
         (line,) = ax.plot(
             np.arange(1, len(history) + 1),
@@ -54,9 +52,8 @@ def plot_residuals(
             style: dict[str, Any] = dict(color="0.3", linestyle=(0, (1, 1)), linewidth=1.2, zorder=1)
             ax.axhline(tolerance, label="tolerance", **style)
     ax.set_yscale("log")
-    ax.set_xlabel("step (of those that measured it)")
-    ax.set_ylabel(" or ".join(_UNITS[kind] for kind in sorted({kind for _, kind, *_ in told.values()})))
-    ax.grid(True, which="major", alpha=0.3)
+    units = " or ".join(_UNITS[kind] for kind in sorted({kind for _, kind, *_ in told.values()}))
+    frame(ax, "step (of those that measured it)", units, title)
     if told:
         ax.legend()
     return ax

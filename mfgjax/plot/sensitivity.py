@@ -6,6 +6,7 @@ from matplotlib.axes import Axes
 from .. import _checks
 from ..design import Sensitivity
 from .figures import new_axes
+from .styles import frame
 
 
 def plot_sensitivity(
@@ -40,9 +41,8 @@ def plot_sensitivity(
     ax.set_yticks(places, [f"{name} = {own:.3g}" for name, _, own in rows])
     ax.invert_yaxis()
     ax.axvline(0, color="0.2", linewidth=0.8)
-    ax.set_xlabel(f"derivative of the {quantity}")
-    ax.set_title("\n".join([title or f"what moves the {quantity} most (now {float(found.value):.4g})", *_gap(found)]))
-    ax.grid(axis="x", alpha=0.3)
+    heading = "\n".join([title or f"what moves the {quantity} most (now {float(found.value):.4g})", *_gap(found)])
+    frame(ax, f"derivative of the {quantity}", "", heading, grid="x")
     return ax
 
 

@@ -6,12 +6,31 @@ from typing import Any
 import numpy as np
 
 LINES = ("-", "--", "-.", ":")
+BESIDE: dict[str, Any] = dict(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False)  # a legend
 HATCHES = ("", "//", "..", "\\\\", "xx", "--", "++", "oo", "||", "**")
 
 
 def short(label: str, length: int = 14) -> str:
     """Return a name, or its beginning with an ellipsis where it is longer."""
     return label if len(label) <= length else label[: length - 1] + "…"
+
+
+def frame(ax: Any, x: str, y: str, title: str | None = None, *, grid: str = "both", **options: Any) -> None:
+    """Name the axes and the picture, as the names stand, and draw a light grid along x, y or both.
+
+    Args:
+      ax: where to draw.
+      x: name of the horizontal axis, with its unit.
+      y: of the vertical one.
+      title: above the picture; None: none.
+      grid: "x", "y" or "both".
+      options: of the title.
+    """
+    ax.set_xlabel(x, parse_math=False)
+    ax.set_ylabel(y, parse_math=False)
+    if title is not None:
+        ax.set_title(title, parse_math=False, **options)
+    ax.grid(True, axis=grid, which="major", alpha=0.3)
 
 
 def add_legend(owner: Any, handles: Sequence[Any], names: Sequence[str], **options: Any) -> None:

@@ -13,7 +13,9 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 from ..certify import Report
 from ..certify.report import shown, shown_log10
 from .figures import new_axes
+from .styles import BESIDE, frame
 
+_BETA = "inverse temperature β (1/reward)"
 _PAPER = "paper_meant"
 _CHAINS = ("naive_chain", "span_sum", "path_span")
 _STYLES: dict[str, dict[str, Any]] = {
@@ -94,9 +96,9 @@ def plot_thresholds(
         arrow: dict[str, Any] = dict(color="0.3", marker="^", linestyle="none", markersize=6)
         handles.append(Line2D([], [], label="at the upper edge: at every β,\nor beyond the picture", **arrow))
     _shade(ax, x, found, contraction, handles)
-    _frame(ax, x, parameter, low, high)
-    ax.legend(handles=handles, fontsize=8, loc="center left", bbox_to_anchor=(1.01, 0.5), handlelength=3, frameon=False)
-    ax.set_title(title or "", fontsize=11, parse_math=False)
+    frame(ax, parameter, _BETA, title or "", fontsize=11)
+    _set_ticks(ax, x, low, high)
+    ax.legend(handles=handles, fontsize=8, handlelength=3, **BESIDE)
     return ax
 
 
@@ -153,10 +155,8 @@ def plot_certificates(report: Report, *, title: str | None = None, ax: Axes | No
         ax.axvline(beta, zorder=1, **_ASKED | dict(linewidth=2.2))
         asked: dict[str, Any] = dict(ha="center", va="bottom", fontsize=9)
         ax.annotate(f"asked for: β = {beta:g}", (beta, 1), (0, 3), ax.get_xaxis_transform(), "offset points", **asked)
-    ax.set_xlabel("inverse temperature β (1/reward)")
-    ax.grid(True, axis="x", which="major", alpha=0.3)
+    frame(ax, _BETA, "", title or "", grid="x", fontsize=11, pad=20)
     _log_ticks(ax.xaxis, low, high)
-    ax.set_title(title or "", fontsize=11, pad=20, parse_math=False)
     return ax
 
 
@@ -267,8 +267,8 @@ def _off_the_picture(exponents: np.ndarray) -> str:
     return f"{_PAPER} (Guan et al., Theorem 1):\nnot drawn, at β = {low}" + (f" to {high}" if low != high else "")
 
 
-def _frame(ax: Axes, x: np.ndarray, parameter: str, low: float, high: float) -> None:
-    """Set scales, ticks, labels and the horizontal limits; values that grow by a factor have a log axis."""
+def _set_ticks(ax: Axes, x: np.ndarray, low: float, high: float) -> None:
+    """Set scales, ticks and the horizontal limits; values that grow by a factor have a log axis."""
     distinct = np.unique(x)
     if len(distinct) > 2 and distinct[0] > 0:
         steps, ratios = np.diff(distinct), np.diff(np.log(distinct))
@@ -281,10 +281,7 @@ def _frame(ax: Axes, x: np.ndarray, parameter: str, low: float, high: float) -> 
         ax.set_xlim(distinct[0], distinct[-1])
     else:
         ax.set_xticks(distinct)
-    ax.set_xlabel(parameter, parse_math=False)
-    ax.set_ylabel("inverse temperature β (1/reward)")
     _log_ticks(ax.yaxis, low, high)
-    ax.grid(True, which="major", alpha=0.3)
 
 
 def _log_ticks(axis: Any, low: float, high: float) -> None:

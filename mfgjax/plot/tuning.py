@@ -11,7 +11,7 @@ from .._largest_states import largest_states
 from ..design import TradeOff, Tuned
 from ..equilibrium import Equilibrium
 from .figures import new_axes, new_figure
-from .styles import short
+from .styles import frame, short
 
 _MOST_BARS = 24
 
@@ -51,10 +51,7 @@ def plot_search(found: Tuned, *, title: str | None = None, ax: Axes | None = Non
         ax.plot(steps[failed], np.zeros(len(failed)), "x", color="black", label="no equilibrium: step shortened", **low)
     if np.nanmin(found.history) > 0:
         ax.set_yscale("log")
-    ax.set_xlabel("step (designs tried)")
-    ax.set_ylabel("objective")
-    ax.set_title("how the search went" if title is None else title)
-    ax.grid(True, which="major", alpha=0.3)
+    frame(ax, "step (designs tried)", "objective", "how the search went" if title is None else title)
     ax.legend()
     return ax
 
@@ -93,11 +90,8 @@ def plot_laws(
     names = [short(found.game.state_labels[s]) for s in shown]
     turned: dict[str, Any] = dict(rotation=40, ha="right") if max(map(len, names)) > 4 or len(names) > 12 else {}
     ax.set_xticks(places, names, parse_math=False, **turned)
-    ax.set_xlabel("state")
-    ax.set_ylabel("share of the population")
-    when = found.game.horizon if time == -1 else time
-    ax.set_title(f"the crowd at time {when}" if title is None else title)
-    ax.grid(axis="y", alpha=0.3)
+    heading = f"the crowd at time {found.game.horizon if time == -1 else time}" if title is None else title
+    frame(ax, "state", "share of the population", heading, grid="y")
     ax.legend()
     return ax
 
@@ -170,8 +164,5 @@ def plot_trade_off(
         place = (found.first[i], found.second[i])
         ax.annotate(f"w = {found.weights[i]:.3g}", place, (6, 5), textcoords="offset points", fontsize=8)
     ax.margins(0.12)
-    ax.set_xlabel(first)
-    ax.set_ylabel(second)
-    ax.set_title("what one aim costs in the other" if title is None else title)
-    ax.grid(True, alpha=0.3)
+    frame(ax, first, second, "what one aim costs in the other" if title is None else title)
     return ax

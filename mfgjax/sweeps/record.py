@@ -7,6 +7,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from .._identity import arrays_of, program_of
 from .._version import __version__
 from ..engine import finish_lanes, run_stage
 from ..engine.lanes import Lanes
@@ -15,7 +16,6 @@ from ..model import AbstractGame, mean_field_map
 from ..solvers.base import by_residual
 from .grid import Points, Tile
 from .outputs import Output, compute_outputs
-from .store import arrays_of, program_of
 from .work import Plan, Work
 
 

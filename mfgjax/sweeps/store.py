@@ -1,20 +1,16 @@
 """A sweep on disk: written tile by tile, and gone on with after any interruption."""
 
-import hashlib
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import equinox as eqx
-import jax
 import numpy as np
 import xarray as xr
-from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
 
-from .._families import as_numpy
 from .._files import written_whole
+from .._identity import changed, identity
 from .._shorten import shorten_text
 from .grid import Tile
 from .outputs import ATTRIBUTES
@@ -22,57 +18,6 @@ from .outputs import ATTRIBUTES
 FORMAT = "mfgjax-sweep/1"
 _OPEN = -1  # `result_code` of a lane that is not computed yet
 _LAST = "result_code"  # written last: a tile of which it is there is there whole
-
-
-def identity(parts: Mapping[str, Any]) -> dict[str, str]:
-    """Return a checksum for each part of what makes a sweep this sweep."""
-    return {name: hashlib.sha256(_bytes(part)).hexdigest() for name, part in parts.items()}
-
-
-def _bytes(part: Any) -> bytes:
-    if isinstance(part, bytes):
-        return part
-    if isinstance(part, str):
-        return part.encode()
-    if isinstance(part, Mapping):
-        return b"".join(_bytes(str(key)) + b"=" + _bytes(value) + b";" for key, value in part.items())
-    if isinstance(part, list | tuple):
-        return b"[" + b",".join(_bytes(value) for value in part) + b"]"
-    array = as_numpy(part) if hasattr(part, "dtype") else np.asarray(part)
-    if array.dtype == object:
-        return repr(array.tolist()).encode()
-    return f"{array.dtype}{array.shape}".encode() + np.ascontiguousarray(array).tobytes()
-
-
-def arrays_of(tree: Any) -> list[Any]:
-    """Return the structure of a tree and its arrays, for `identity`."""
-    arrays, rest = eqx.partition(tree, eqx.is_array_like)
-    return [_without_addresses(str(jax.tree.structure(rest))), *jax.tree.leaves(arrays)]
-
-
-def program_of(function: Callable, *arguments: Any) -> list[Any]:
-    """Return what a function computes, with the constants it holds: callables have no name to know them by."""
-    dynamic, static = eqx.partition(arguments, eqx.is_array)
-    traced = jax.make_jaxpr(lambda dynamic: function(*eqx.combine(dynamic, static)))(dynamic)
-    return [_without_addresses(str(traced.jaxpr)), *_constants(traced)]
-
-
-def _constants(program: Any) -> Iterator[Any]:
-    """Yield the arrays that a traced program holds, also in the programs inside it, which its text does not show."""
-    if isinstance(program, ClosedJaxpr):
-        yield from map(as_numpy, program.consts)
-        program = program.jaxpr
-    if isinstance(program, Jaxpr):
-        for equation in program.eqns:
-            yield from (np.asarray(v.val) for v in equation.invars if isinstance(v, Literal) and np.ndim(v.val))
-            yield from _constants(list(equation.params.values()))
-    elif isinstance(program, list | tuple):
-        for part in program:
-            yield from _constants(part)
-
-
-def _without_addresses(text: str) -> str:
-    return re.sub(r"0x[0-9a-f]+", "", text)
 
 
 class Store:
@@ -122,10 +67,9 @@ class Store:
         if found is None:
             raise ValueError(f"`out` is {self.path}, which is there and is no sweep that this version can go on with.")
         self._check_files()
-        changed = [name for name, value in own.items() if found.get(name) != value]
-        if changed:
+        if names := changed(own, found):
             raise ValueError(
-                f"`out` is {self.path}, which holds another sweep: {_listed(changed)} changed. Give another folder, or "
+                f"`out` is {self.path}, which holds another sweep: {_listed(names)} changed. Give another folder, or "
                 "delete that one."
             )
 

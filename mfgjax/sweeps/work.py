@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import equinox as eqx
 import jax
@@ -14,8 +14,7 @@ from .._names import suggestion
 from ..engine import finish_lanes, fit_response, run_stage
 from ..engine.lanes import Lanes, block_width
 from ..engine.parameters import parameter, with_policy_leaf
-from ..engine.prepare import Stages, methods
-from ..equilibrium import Equilibrium
+from ..engine.prepare import Stages, methods, one_guess
 from ..model import validate
 from ..responses import AbstractResponse
 from .games import Family, Games
@@ -79,11 +78,7 @@ def make_plan(family: Family, response: Any, solver: Any, max_steps: Any, points
     lanes = Lanes(jax.tree.unflatten(structure, leaves), carried, 1)
     for corner in (0, -1):
         validate(lanes.single([table[..., corner] for table, _ in tables])[0])
-    flow = None
-    if guess is not None:
-        flow = np.asarray(guess.mean_field if isinstance(guess, Equilibrium) else guess, game.dtype)
-        _checks.shape_is("guess", flow, [game.mean_field_shape], "of the mean field")
-        _checks.distribution("guess", flow, leading=len(game.times))
+    flow = None if guess is None else np.asarray(game.untimed(cast(Any, one_guess(game, guess))))
     return Plan(lanes, tables, flow, stages, tolerance)
 
 
