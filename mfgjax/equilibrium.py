@@ -6,7 +6,7 @@ import numpy as np
 from jax.core import Tracer
 
 from ._result import RESULTS, Result
-from ._typing import Array, Bool, Float, Int, Scalar
+from ._typing import Array, Bool, Float, Int
 
 
 class Equilibrium(eqx.Module):
@@ -39,23 +39,24 @@ class Equilibrium(eqx.Module):
     An `Equilibrium` of `solve_batch` has one axis of lanes more, the last of every array.
     """
 
+    # T for times may be missing, lanes may follow: each of these names stands for as many axes as there are
     mean_field: Array
-    policy: Float[Array, "*T S A"]
-    log_policy: Float[Array, "*T S A"]
-    values: Float[Array, "*T S"]
-    q: Float[Array, "*T S A"]
-    residual: Scalar
-    exploitability: Scalar
-    tolerance: Scalar
-    num_steps: Int[Array, ""]
-    residual_history: Float[Array, " steps"]
+    policy: Float[Array, "*T_S_A"]
+    log_policy: Float[Array, "*T_S_A"]
+    values: Float[Array, "*T_S"]
+    q: Float[Array, "*T_S_A"]
+    residual: Float[Array, "*lanes"]
+    exploitability: Float[Array, "*lanes"]
+    tolerance: Float[Array, "*lanes"]
+    num_steps: Int[Array, "*lanes"]
+    residual_history: Float[Array, "*steps"]
     result: Result
     criterion: str = eqx.field(static=True)
     observes: str = eqx.field(static=True)
     action_axis: int = eqx.field(static=True, default=-1)
 
     @property
-    def converged(self) -> Bool[Array, ""]:
+    def converged(self) -> Bool[Array, "*lanes"]:
         """Whether the criterion reached the tolerance."""
         return self.result.code == RESULTS.converged
 

@@ -1,7 +1,8 @@
 """Annotations of the library checked at run time, shapes of arrays among them, whenever a test calls a function.
 
-They are those that type checkers read, less what these know and a call cannot: leaves of trees may be NumPy's where the
-library writes `Array`, and `Self` means nothing to what checks functions one by one. An int does for a float.
+They are those that type checkers read, less what these know and a call cannot: leaves of trees may be NumPy's, or
+shapes without numbers, where the library writes `Array`, and `Self` means nothing to what checks functions one by one.
+An int does for a float.
 """
 
 import pkgutil
@@ -20,7 +21,7 @@ checked = beartype(conf=BeartypeConf(is_pep484_tower=True))
 def check() -> None:
     """Check what is imported of the library from now on."""
     names: Any = mfgjax._typing
-    names.Array = jax.Array | np.ndarray | np.generic
+    names.Array = jax.Array | np.ndarray | np.generic | jax.ShapeDtypeStruct
     names.Scalar = jaxtyping.Shaped[names.Array, ""]
     names.Self = Any
     # commands are annotated as typer wants them, which calls them with what it likes

@@ -1,15 +1,16 @@
-"""Double precision for all tests, and random numbers that depend on the test's name alone; which tests compile how.
+"""Double precision for all tests, and random numbers that depend on the test's name alone; how tests compile.
 
-Nearly all the time of the tests is XLA's, and most of that goes into making programs fast that run once. So most
-modules compile without it, in a third of the time. Those of `AS_USERS_DO` get what users get, and so does every
-process that a test starts; `MFGJAX_TESTS_AS_USERS_DO=1 pytest` compiles everything so.
+Nearly all the time of the tests is XLA's, and most of that goes into making programs fast that run once. So all
+tests, and the processes that they start, compile without it, in a third of the time;
+`MFGJAX_TESTS_AS_USERS_DO=1 pytest` compiles as users do.
 
 `MFGJAX_TESTS_CHECK_ANNOTATIONS=1 pytest` checks the library's annotations in every call, and takes a third
 longer, up to twice as long.
 """
 
-import functools
 import os
+import subprocess
+import sys
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +18,25 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
-from jax._src import compiler
+
+# no passes of LLVM, fusions without passes of MLIR before it, and one module for LLVM in place of up to 32
+QUICK = (
+    "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1"
+)
+
+
+def compile_quickly() -> None:
+    """Set XLA's options, before it reads them once for all; workers and all other processes inherit them."""
+    flags = f"{os.environ.get('XLA_FLAGS', '')} {QUICK}".strip()
+    # a version that does not know one of them stops the process
+    probe = "import jax; assert jax.default_backend() == 'cpu'; jax.numpy.zeros(1)"
+    known = subprocess.run([sys.executable, "-c", probe], env=os.environ | {"XLA_FLAGS": flags}, capture_output=True)
+    if known.returncode == 0:
+        os.environ["XLA_FLAGS"] = flags
+
+
+if "MFGJAX_TESTS_AS_USERS_DO" not in os.environ and QUICK not in os.environ.get("XLA_FLAGS", ""):
+    compile_quickly()
 
 ANNOTATIONS = "MFGJAX_TESTS_CHECK_ANNOTATIONS" in os.environ
 if ANNOTATIONS:
@@ -27,37 +46,25 @@ if ANNOTATIONS:
 
 jax.config.update("jax_enable_x64", True)
 
-AS_USERS_DO = (
+# begin with these: what comes last keeps one worker waiting
+LONGEST = (
+    "test_readme",
+    "test_notebooks",
     "test_solve",
     "test_bounds_on_random_games",
     "test_sweep",
     "test_lane_game",
     "test_grid",
-    "test_sweep_devices",  # to the last bit what other processes find
-    "test_sweep_store",  # and so here
+    "test_sweep_devices",
+    "test_sweep_store",
     "test_reproduce_gain",
     "test_responses",
     "test_kernels",
-)
-# begin with these: what comes last keeps one worker waiting
-LONGEST = (
-    "test_readme",
-    "test_notebooks",
-    *AS_USERS_DO,
     "test_certify",
     "test_certify_uniqueness",
     "test_certify_bounds",
     "test_reproduce_learners",
 )
-
-# fusions by LLVM alone, without passes of MLIR before it, and no passes of LLVM
-QUICK = {"xla_cpu_use_fusion_emitters": False, "xla_backend_optimization_level": 0}
-_options_as_users_do = compiler.get_compile_options
-
-
-def _quick_options(*arguments, env_options_overrides=None, **named):
-    options = QUICK | (env_options_overrides or {})
-    return _options_as_users_do(*arguments, env_options_overrides=options, **named)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -70,35 +77,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: order.get(item.path.stem, len(order)))  # stable: files stay together
 
 
-@pytest.fixture(autouse=True, scope="module")
-def compiled_quickly_or_not(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Choose how programs of this module are compiled; none is taken over from a module that chose otherwise."""
-    slow = request.path.stem in AS_USERS_DO or "MFGJAX_TESTS_AS_USERS_DO" in os.environ
-    chosen = _options_as_users_do if slow or not _knows_quick_options() else _quick_options
-    if chosen is not compiler.get_compile_options:
-        jax.clear_caches()
-        compiler.get_compile_options = chosen
-    yield
-
-
-@functools.cache
-def _knows_quick_options() -> bool:
-    """Whether this version of XLA can do without; the options are for CPUs."""
-    if jax.default_backend() != "cpu":
-        return False
-    try:
-        jax.jit(lambda x: x, compiler_options=QUICK)(0.0)
-    except jax.errors.JaxRuntimeError:
-        return False
-    return True
-
-
 @pytest.fixture(autouse=True)
 def annotations_are_checked(request: pytest.FixtureRequest) -> None:
-    """Check annotations, but not in tests of what is refused: wrong input is seldom of the type that is asked for."""
+    """Check annotations, but not where input is meant to be of other types than those that are asked for."""
     if ANNOTATIONS:
-        code = request.function.__code__
-        annotations.pause(not {"raises", "assert_refused"}.isdisjoint(code.co_names))
+        refused = not {"raises", "assert_refused"}.isdisjoint(request.function.__code__.co_names)
+        annotations.pause(refused or "_bad_" in request.path.stem or request.path.stem == "test_unusual_input")
 
 
 @pytest.fixture

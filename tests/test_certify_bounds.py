@@ -108,8 +108,8 @@ def test_theorem_1_is_computed_as_printed_and_as_meant(rng):
 
 
 def test_the_threshold_of_theorem_1_is_where_its_factor_is_1():
-    beta = 10 ** float(mfg.certify(GAME, soft(1.0, RHO)).paper_meant.log10_threshold)
-    assert_close(mfg.certify(GAME, soft(beta, RHO)).paper_meant.log10_factor, 0, atol=1e-9)
+    beta = 10 ** float(bounds_of(GAME, soft(1.0, RHO)).paper_meant.log10_threshold)
+    assert_close(bounds_of(GAME, soft(beta, RHO)).paper_meant.log10_factor, 0, atol=1e-9)
 
 
 def test_the_recursion_as_printed_is_no_bound():

@@ -83,7 +83,7 @@ def map_height(num_rows: int) -> float:
 
 def is_log_scale(name: str, values: np.ndarray) -> bool:
     finite = values[np.isfinite(values)]
-    return finite.size > 0 and (name in RESIDUALS or (finite.min() > 0 and finite.max() > 20 * finite.min()))
+    return bool(finite.size > 0 and (name in RESIDUALS or (finite.min() > 0 and finite.max() > 20 * finite.min())))
 
 
 def _draw_lines(

@@ -90,10 +90,10 @@ class AbstractResponse(eqx.Module):
 
     @property
     @abstractmethod
-    def prior_table(self) -> Float[Array, "#T S A"] | None:
+    def prior_table(self) -> Float[Array, "#T S A *#batch"] | None:
         """Return the log prior that was given; None stands for the uniform one."""
 
-    def log_prior(self, available: Bool[Array, "#T S A"], dtype: jnp.dtype) -> Float[Array, "#T S A"]:
+    def log_prior(self, available: Bool[Array, "#T S A"], dtype: jnp.dtype) -> Float[Array, "#T S A *#batch"]:
         """Return the log of the policy played when payoffs do not matter."""
         table = self.prior_table
         return log_uniform(available, dtype) if table is None else table.astype(dtype)

@@ -43,7 +43,7 @@ class Boltzmann(AbstractTempered, AbstractByBackup):
         self.log_weights = canonical_policy(prior, log_prior, "prior")
 
     @property
-    def prior_table(self) -> Float[Array, "#T S A"] | None:
+    def prior_table(self) -> Float[Array, "#T S A *#batch"] | None:
         return self.log_weights
 
     def backup(

@@ -96,7 +96,7 @@ class EntropyRegularized(AbstractTempered):
         self.log_reference = canonical_policy(reference, log_reference, "reference")
 
     @property
-    def prior_table(self) -> Float[Array, "#T S A"] | None:
+    def prior_table(self) -> Float[Array, "#T S A *#batch"] | None:
         return self.log_reference
 
     def penalty(self, available: Bool[Array, "#T S A"], dtype: jnp.dtype) -> tuple[Array, Array]:

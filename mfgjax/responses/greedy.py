@@ -38,7 +38,7 @@ class Greedy(AbstractByBackup):
         _checks.one_of("tie", self.tie, ("smallest", "largest"))
 
     @property
-    def prior_table(self) -> Float[Array, "#T S A"] | None:
+    def prior_table(self) -> Float[Array, "#T S A *#batch"] | None:
         return None
 
     def with_tie(self, tie: str) -> "Greedy":

@@ -23,7 +23,7 @@ class AbstractTrembling(AbstractByBackup):
     is_smooth: ClassVar[bool] = False
 
     @property
-    def prior_table(self) -> Float[Array, "#T S A"] | None:
+    def prior_table(self) -> Float[Array, "#T S A *#batch"] | None:
         return None
 
     def with_tie(self, tie: str) -> Self:
