@@ -24,16 +24,21 @@ from .variables import LAW, POSITIVE, REAL, SHARE, Coordinates, Variable, as_var
 
 def design_space(game: Any, parameters: Any, response: Any, solver: Any, scenarios: Any) -> DesignSpace:
     """Return the space of what a user gives to `tune`, or say what is wrong with it."""
-    if not isinstance(game, FiniteHorizonGame) and not callable(game):
-        got = _checks.shorten(game)
-        raise ValueError(f"`game` must be a game, or a function from `parameters` to one; got {got}.")
-    if not callable(game):
-        method, stages, tolerance = _solved_by(game, response, solver)
-        triple: Triple = (trace_game(game), fit_response(game, response), method)
-        return _of_names(triple, parameters, scenarios, stages, tolerance)
-    if scenarios is not None:
-        raise ValueError("`scenarios` need a game, not a function that builds one.")
-    return _of_builder(game, parameters, response, solver)
+    if callable(game):
+        if scenarios is not None:
+            raise ValueError("`scenarios` need a game, not a function that builds one.")
+        return _of_builder(game, parameters, response, solver)
+    game = _with_horizon(game, "be a game, or a function from `parameters` to one")
+    method, stages, tolerance = _solved_by(game, response, solver)
+    triple: Triple = (trace_game(game), fit_response(game, response), method)
+    return _of_names(triple, parameters, scenarios, stages, tolerance)
+
+
+def _with_horizon(game: Any, must: str) -> FiniteHorizonGame:
+    """Return a game with a finite horizon, or say what `game` must do."""
+    if not isinstance(game, FiniteHorizonGame):
+        raise ValueError(f"`game` must {must}; got {_checks.shorten(game)}.")
+    return game
 
 
 def _solved_by(game: FiniteHorizonGame, response: Any, solver: Any) -> tuple[Any, Stages, np.ndarray]:
@@ -186,8 +191,7 @@ def _of_builder(build: Callable, parameters: Any, response: Any, solver: Any) ->
     def pair(arrays: list[Array]) -> tuple[FiniteHorizonGame, AbstractResponse]:
         built = build(jax.tree.unflatten(structure, arrays))
         game, own = built if isinstance(built, tuple) and len(built) == 2 else (built, response)
-        if not isinstance(game, FiniteHorizonGame):
-            raise ValueError(f"`game` must return a `FiniteHorizonGame`; got {_checks.shorten(game)}.")
+        game = _with_horizon(game, "return a `FiniteHorizonGame`")
         if not isinstance(own, AbstractResponse):
             raise ValueError(f"`response` must be given, or returned by the builder; got {_checks.shorten(own)}.")
         return trace_game(game), cast_response(game, own)

@@ -15,7 +15,7 @@ from ..kernels import AbstractKernel
 from ..model import AnyGame
 from ..model.values import criterion_of, gain
 from ..responses import AbstractResponse
-from ..solvers.base import Candidate, Problem, rounding
+from ..solvers.base import Candidate, Problem
 from ..solvers.splitting import relative_loss
 from .elimination import can_eliminate
 from .implicit import fixed_point, refuse_derivative
@@ -42,11 +42,11 @@ def finish(
       judged: compute the exploitability; else it is NaN.
     """
     candidate: Candidate = outcome.candidate
-    is_residual = candidate.log_policy is None
-    if response.is_smooth:
-        mean_field = differentiable((game, response), candidate.mean_field, outcome.code == RESULTS.converged)
-    else:
+    is_residual, jumps = candidate.log_policy is None, not response.is_smooth
+    if jumps:
         mean_field = refuse_derivative(candidate.mean_field, (game, response))
+    else:
+        mean_field = differentiable((game, response), candidate.mean_field, outcome.code == RESULTS.converged)
     best = game.best_response(mean_field, response)
     # averaged weights are rounded
     log_policy = best.log_policy if candidate.log_policy is None else log_normalize(candidate.log_policy, axis=2)
@@ -65,8 +65,7 @@ def finish(
         residual = game.distance(candidate.mean_field, image)
         if mixture is not None:
             residual = jnp.where(mixes, jnp.maximum(residual, relative_loss(game, policy, best)), residual)
-        floor = rounding(game, response, best.q) if response.is_smooth else jnp.zeros(game.lanes, game.dtype)
-        target = reachable(Problem(game, response, tolerance), floor)
+        target = reachable(Problem(game, response, tolerance), response.rounding(best.q, game.available))
     elif judged:
         residual = gains
     is_lost = _lost(game, mean_field)
@@ -74,7 +73,7 @@ def finish(
     # policies that jump are found among values that are no numbers, too
     is_finite = jnp.isfinite(best.values).all(axis=(0, 1))
     code = jnp.where((code == RESULTS.converged) & ~is_finite, RESULTS.non_finite, code)
-    if not response.is_smooth and (is_residual or judged):
+    if jumps and (is_residual or judged):
         # ties may fall otherwise here than in the solver; a run of all steps is judged by the default tolerance
         limit = jnp.where(target > 0, target, default_tolerance(game.dtype, is_residual))
         code = jnp.where((code == RESULTS.converged) & (residual > limit), RESULTS.tied, code)
@@ -98,7 +97,7 @@ def finish(
 
 def _gained(game: AnyGame, mean_field: Array, response: AbstractResponse, log_policy: Array) -> Array:
     """Return what leaving a policy gains in the population that follows it."""
-    if response.maximises or not response.is_smooth:
+    if response.maximises:
         # zero at every equilibrium, hence so is its derivative (not that of leaving a Boltzmann policy)
         game, mean_field, response, log_policy = stop_gradients((game, mean_field, response, log_policy))
     criterion, penalty = criterion_of(game, response if response.maximises else None, "solve")
