@@ -75,7 +75,7 @@ class DesignSpace(NamedTuple):
         num_designs = jax.tree.leaves(points)[0].shape[-1]
         if num_designs == 1 and not self.scenarios:
             game, response = self.single(jax.tree.map(lambda leaf: leaf[..., 0], points))
-            return Lanes.alone(game, response, self.triple[2])
+            return Lanes((game, response, self.triple[2]))
         values = dict(zip(self.leaves, jax.vmap(self.place, in_axes=-1, out_axes=-1)(points), strict=True))
         values = {index: jnp.repeat(value, self.num_scenarios, axis=-1) for index, value in values.items()}
         values |= {index: jnp.tile(value, num_designs) for index, value in self.scenarios.items()}
@@ -110,7 +110,7 @@ def first_fields(space: DesignSpace, points: Points) -> Array:
     lanes = space.lanes(points)
 
     def flows(part: Lanes) -> Array:
-        return Problem(part.game, part.response, space.tolerance).first_guess()
+        return Problem(part.game, part.problem[1], space.tolerance).first_guess()
 
     return lane_last(lanes, lanes.in_blocks(block_width(space.triple[0]), flows))
 

@@ -68,8 +68,7 @@ def finish(
         target = reachable(Problem(game, response, tolerance), response.rounding(best.q, game.available))
     elif judged:
         residual = gains
-    is_lost = _lost(game, mean_field)
-    code = jnp.where(_unsound(game, image, mu) | is_lost, RESULTS.not_stochastic, outcome.code)
+    code = jnp.where(_unsound(game, mean_field, image, mu), RESULTS.not_stochastic, outcome.code)
     # policies that jump are found among values that are no numbers, too
     is_finite = jnp.isfinite(best.values).all(axis=(0, 1))
     code = jnp.where((code == RESULTS.converged) & ~is_finite, RESULTS.non_finite, code)
@@ -105,20 +104,16 @@ def _gained(game: AnyGame, mean_field: Array, response: AbstractResponse, log_po
     return gain(game, mu, log_policy, game.best_response(seen, criterion), penalty)
 
 
-def _lost(game: AnyGame, mean_field: Array) -> Array:
-    """Tell whether a mean field has another mass than 1 at some time, which `moved_on` would hide."""
-    mass = mean_field.sum(axis=tuple(range(1, 1 + game.num_seen_axes)))
-    return (jnp.abs(mass - 1) > float(jnp.finfo(game.dtype).eps) ** 0.5).any(axis=0)
-
-
-def _unsound(game: Any, mean_field: Array, mu: Array) -> Array:
+def _unsound(game: Any, mean_field: Array, image: Array, mu: Array) -> Array:
     """Tell whether the law of states is none or, for a kernel given as a callable, its rows at the flow reached."""
     slack = float(jnp.finfo(game.dtype).eps) ** 0.5
+    mass = mean_field.sum(axis=tuple(range(1, 1 + game.num_seen_axes)))  # of which `moved_on` would hide what is lost
     # comparisons with NaN are false: what is not finite has a code of its own
     unsound = (jnp.abs(mu.sum(axis=1) - 1) > slack).any(axis=0) | (mu < -slack).any(axis=(0, 1))
+    unsound = unsound | (jnp.abs(mass - 1) > slack).any(axis=0)
     if isinstance(game.kernel, AbstractKernel):
         return unsound
-    return unsound | (game.per_lane(_defective, mean_field) if game.lanes else _defective(game, mean_field))
+    return unsound | (game.per_lane(_defective, image) if game.lanes else _defective(game, image))
 
 
 def _defective(game: AnyGame, mean_field: Array) -> Array:
@@ -144,4 +139,4 @@ def finish_lanes(lanes: Lanes, outcome: Outcome, tolerance: Any, judged: bool = 
 
     # by elimination all lanes are solved together
     differentiable = fixed_point if lanes.is_alone or can_eliminate(lanes.game) else mapped
-    return finish(lanes.game, lanes.response, outcome, tolerance, differentiable, judged)
+    return finish(lanes.game, lanes.problem[1], outcome, tolerance, differentiable, judged)

@@ -12,7 +12,7 @@ from .. import _checks
 from .._traced import TracedFunction, trace
 from .._typing import Array
 from ..equilibrium import Equilibrium
-from ..model import AbstractGame, trace_game
+from ..model import AbstractGame, AnyGame, trace_game
 from ..model.canonical import axes_of
 from ..responses import AbstractResponse
 from ..responses.base import response_in_precision
@@ -69,7 +69,7 @@ def prepare(
     """
     solver, stages, tolerance = methods(game, response, solver, max_steps)
     if axes is None:
-        lanes = Lanes.alone(trace_game(game), fit_response(game, response), solver)
+        lanes = Lanes((trace_game(game), fit_response(game, response), solver))
         return Prepared(lanes, one_guess(game, guess), stages, tolerance, 1)
     if isinstance(axes, Mapping):
         lanes = swept(trace_game(game, in_lanes=True), response, solver, axes)
@@ -85,6 +85,11 @@ def methods(game: Any, response: Any, solver: Any, max_steps: Any = None) -> tup
     """Return the solver, its methods in turn and the tolerance, or refuse what is of the wrong kind."""
     solver = _DEFAULT if solver is None else solver
     game, response = game_and_response(game, response)
+    if not (response.is_smooth or response.maximises or game.seeks_pure):
+        raise ValueError(
+            f"`{type(response).__name__}` policies maximise nothing that is known, so mixtures of them, which "
+            "equilibria with a finite horizon are as a rule, cannot be judged. Use `Trembling`, or a `StationaryGame`."
+        )
     if not isinstance(solver, AbstractSolver):
         raise ValueError(f"`solver` must be a solver such as `Auto()`; got {_checks.shorten(solver)}.")
     solver = _with_schedule(solver)
@@ -93,13 +98,7 @@ def methods(game: Any, response: Any, solver: Any, max_steps: Any = None) -> tup
         raise ValueError(f"`max_steps` must be below 2^31; got {steps}.")
     found = type(solver).stages(solver, game, response, steps)  # 20 µs faster than Equinox's bound method
     stages = [(_in_precision(method, game.dtype), most) for method, most in found]
-    is_residual = by_residual(game, response, stages[0][0])
-    if not (is_residual or response.maximises or game.seeks_pure):
-        raise ValueError(
-            f"`{type(response).__name__}` policies maximise nothing that is known, so mixtures of them, which "
-            "equilibria with a finite horizon are as a rule, cannot be judged. Use `Trembling`, or a `StationaryGame`."
-        )
-    return solver, stages, _tolerance(game.dtype, is_residual, solver.atol)
+    return solver, stages, _tolerance(game, response, solver.atol, stages[0][0])
 
 
 def _with_schedule(solver: AbstractSolver) -> AbstractSolver:
@@ -124,16 +123,16 @@ def _in_precision(method: AbstractMethod, dtype: Any) -> AbstractMethod:
     )
 
 
-def _tolerance(dtype: Any, is_residual: bool, atol: float | None) -> np.ndarray:
+def _tolerance(game: AnyGame, response: AbstractResponse, atol: float | None, method: AbstractMethod) -> np.ndarray:
     """Return the tolerance on the criterion, refused if the precision cannot reach it."""
-    atol = default_tolerance(dtype, is_residual) if atol is None else atol
-    least = 8 * float(jnp.finfo(dtype).eps)
+    atol = default_tolerance(game.dtype, by_residual(game, response, method)) if atol is None else atol
+    least = 8 * float(jnp.finfo(game.dtype).eps)
     if 0 < atol < least:
         raise ValueError(
-            f"`atol` is {atol:.1e}, which {dtype} cannot reach: residuals are rounded at {least:.1e}. Use "
+            f"`atol` is {atol:.1e}, which {game.dtype} cannot reach: residuals are rounded at {least:.1e}. Use "
             "a larger `atol`, or enable x64 before creating the game."
         )
-    return np.asarray(atol, dtype)
+    return np.asarray(atol, game.dtype)
 
 
 def game_and_response(game: object, response: object) -> tuple[AbstractGame, AbstractResponse]:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
-from .._actions import by_action, each, together
+from .._actions import by_action, each
 from .._typing import Array, Scalar
 from ..kernels import AbstractKernel
 from ..responses import AbstractResponse
@@ -66,7 +66,7 @@ def policies(
         (carried, off), (t, seen) = carry, xs
         move = jnp.minimum(t, horizon - 1)
         kernel = kernel_at(move, mean_field[move])
-        ahead = together(each(lambda x: discount * x, by_action(kernel.expect(carried))))
+        ahead = jnp.concatenate(each(lambda x: discount * x, by_action(kernel.expect(carried))), axis=1)
         reward = reward_at(t, seen)
         off = response.rounding_of_step(reward + ahead, available_at(t), discount * off)
         carried, policy = response.act(t, reward, ahead, available_at(t), 2 * off)
