@@ -93,6 +93,12 @@ def test_one_that_maximises_is_worth_its_values_and_no_less_than_what_it_plays_e
         for _ in range(20):
             _, *other = respond(response, 3 * rng.standard_normal(SHAPE), available)
             assert (worth(*other) <= values + 1e-13).all()
+        best = np.where(available, q, -np.inf)
+        pure = (best == best.max(axis=1, keepdims=True)).astype(float)
+        others = [pure, *(random_policy(rng, available) for _ in range(20))]
+        with np.errstate(divide="ignore"):
+            gains = [worth(policy, np.log(policy)) - values for policy in others]
+        assert response.is_optimal == bool(np.max(gains) <= 1e-13)
 
 
 @pytest.mark.parametrize("name", [name for name in KINDS if KINDS[name].is_softmax])
@@ -153,11 +159,24 @@ def test_a_rule_for_ties_matters_at_ties_alone(name, rng):
 
 
 @every
+def test_values_are_rounded_into_ties_where_it_jumps_and_into_the_policy_where_it_has_a_temperature(name, rng):
+    response, q, available = random_response(name, rng)
+    mask, zero = jnp.asarray(available), jnp.zeros(())
+    assert (float(response.tie_band(q, mask)) > 0) == (not response.is_smooth)
+    assert (float(response.rounding_of_step(jnp.asarray(q), mask, zero)) > 0) == (not response.is_smooth)
+    span = q[available].max() - q[available].min()
+    slope = float(response.beta) if hasattr(response, "beta") else 0.0
+    assert_close(response.rounding(jnp.asarray(q[None]), mask[None]), 8 * np.finfo(float).eps * slope * span)
+
+
+@every
 def test_at_a_large_beta_the_smooth_one_on_its_path_plays_the_best(name, rng):
     response, q, available = random_response(name, rng)
     smooth = response.at_beta(jnp.asarray(1e6))
+    assert response.has_path == (smooth is not None)
     if smooth is None:
         return
+    assert float(response.beta_reached(jnp.asarray(1e6))) == (float(response.beta) if response.is_smooth else 1e6)
     assert smooth.is_smooth and float(smooth.beta) == 1e6
     assert float(response.at_beta(jnp.asarray(0.5)).beta) == 0.5
     policy = respond(smooth, q, available)[1]

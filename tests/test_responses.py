@@ -10,6 +10,7 @@ import pytest
 from helpers import assert_close, random_mask, random_policy
 
 import mfgjax as mfg
+from mfgjax.responses.base import AbstractByBackup, Backup
 
 SHAPE = (5, 4)
 BETAS = 10.0 ** np.arange(-4, 7)
@@ -300,3 +301,24 @@ def test_what_a_class_says_of_itself_does_not_hold_for_classes_derived_from_it()
     with pytest.raises(ValueError, match="Derived policies maximise no criterion"):
         mfg.exploitability(game, np.full((2, 3, 2), 0.5), Derived())
     assert_close(mfg.solve(game, Same()).mean_field, mfg.solve(game, mfg.Greedy()).mean_field)
+
+
+def test_a_response_of_ones_own_that_jumps_is_solved_by_the_default_solver():
+    """Action 1, which pays, is played with 0.9 + 0.05, and each action leads to the state of its number."""
+
+    class Usual(AbstractByBackup):
+        is_smooth: ClassVar[bool] = False
+
+        @property
+        def prior_table(self):
+            return None
+
+        def backup(self, t, q, available, band=0.0):
+            best = jnp.max(q, axis=1)
+            policy = 0.9 * (q == best[:, None]) + 0.05
+            return Backup(best, jnp.log(policy), policy)
+
+    game = mfg.StationaryGame(mfg.MovesKernel([[0, 1], [0, 1]]), [[0.0, 1.0], [0.0, 1.0]], discount=0.5)
+    assert_close(mfg.solve(game, Usual()).mean_field, [0.05, 0.95], atol=1e-10)
+    with pytest.raises(ValueError, match="`Usual` policies maximise nothing that is known"):
+        mfg.solve(mfg.games.left_right(), Usual())

@@ -12,7 +12,7 @@ from .._traced import as_it_is_now
 from .._typing import Array, ArrayLike
 from ..engine import fit_response
 from ..equilibrium import Equilibrium
-from ..model import FiniteHorizonGame, StationaryGame, of_kind, trace_game
+from ..model import FiniteHorizonGame, of_kind, trace_game
 from ..responses import AbstractResponse
 from ..solve import solve
 from ..solvers.base import Problem
@@ -66,12 +66,8 @@ def certify(
 
     Source: Guan et al. (2021), arXiv:2110.07469, Theorem 1; for the sharper bounds see `docs/mathematics.md`.
     """
-    if isinstance(game, StationaryGame):
-        raise ValueError(
-            "`game` must be a `FiniteHorizonGame`; of a `StationaryGame` `bracket` and `check_complementarity` say "
-            "what is proved."
-        )
-    game = of_kind(FiniteHorizonGame, game, None if game is None else type(game).__name__)
+    instead = "of a `StationaryGame` `bracket` and `check_complementarity` say what is proved"
+    game = of_kind(FiniteHorizonGame, game, None if game is None else type(game).__name__, instead)
     if not isinstance(response, AbstractResponse):
         got = _checks.shorten(response)
         raise ValueError(f"`response` must be a response such as `EntropyRegularized(beta)`; got {got}.")

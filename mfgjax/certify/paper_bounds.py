@@ -8,7 +8,6 @@ import jax.numpy as jnp
 import numpy as np
 
 from .._typing import Array
-from ..responses import EntropyRegularized
 from .certificate import GUAN, Certificate, Theorem
 from .contraction import CONTRACTS
 from .paths import availability
@@ -80,8 +79,6 @@ def _outside(premises: Premises) -> str:
     why = [] if premises.game.observes == "states" else ["payoffs see the joint law"]
     if premises.payoffs is not None and premises.payoffs.pairwise is None:
         why.append("the reward is not of the pairwise class, or its constants were given")
-    if not isinstance(premises.response, EntropyRegularized):
-        why.append("the response is no `EntropyRegularized`")
     return "; ".join(why)
 
 

@@ -23,6 +23,7 @@ class Premises(NamedTuple):
     Attributes:
       game: the physics.
       response: how agents act.
+      tempered: the response if it is a smooth one with a temperature, else None.
       beta: its inverse temperature, NaN if it has none.
       decoupled: whether the kernel does not depend on the mean field.
       mixing: Dobrushin's coefficient of each move; 1 where it was not computed.
@@ -37,6 +38,7 @@ class Premises(NamedTuple):
 
     game: FiniteHorizonGame
     response: AbstractResponse
+    tempered: AbstractTempered | None
     beta: Array
     decoupled: bool
     mixing: Float[Array, " H"]
@@ -47,11 +49,6 @@ class Premises(NamedTuple):
     reasons: tuple[str, ...]
     smooth: FiniteHorizonGame
     no_derivative: str
-
-    @property
-    def tempered(self) -> AbstractTempered | None:
-        """The response if it is a smooth one with a temperature, else None."""
-        return self.response if isinstance(self.response, AbstractTempered) else None
 
     @property
     def proved(self) -> bool:
@@ -106,8 +103,9 @@ def premises_of(
     else:
         kernel, more = _derived("kernel", derive_kernel_constants, game)
         reasons = (*reasons, *more)
-    if isinstance(response, AbstractTempered):
-        beta = response.beta.astype(game.dtype)
+    tempered = response if isinstance(response, AbstractTempered) else None
+    if tempered is not None:
+        beta = tempered.beta.astype(game.dtype)
         if not response.is_softmax:  # what the rewards are like then says nothing of its equilibria
             payoffs, kernel = None, None
             reasons = (f"no theorem is known of `{type(response).__name__}` responses", *reasons)
@@ -119,6 +117,7 @@ def premises_of(
     return Premises(
         game,
         response,
+        tempered,
         beta,
         decoupled,
         mixing(game) if decoupled else jnp.ones(game.horizon, game.dtype),

@@ -78,7 +78,7 @@ class DesignSpace(NamedTuple):
         num_designs = jax.tree.leaves(points)[0].shape[-1]
         if num_designs == 1 and not self.scenarios:
             game, response = self.single(jax.tree.map(lambda leaf: leaf[..., 0], points))
-            return Lanes.alone(game, response, self.triple[2])
+            return Lanes((game, response, self.triple[2]))
         values = dict(zip(self.leaves, jax.vmap(self.place, in_axes=-1, out_axes=-1)(points), strict=True))
         values = {index: jnp.repeat(value, self.num_scenarios, axis=-1) for index, value in values.items()}
         values |= {index: jnp.tile(value, num_designs) for index, value in self.scenarios.items()}
@@ -113,7 +113,7 @@ def first_fields(space: DesignSpace, points: Points) -> Array:
     lanes = space.lanes(points)
 
     def flows(part: Lanes) -> Array:
-        return Problem(part.game, part.response, space.tolerance).first_guess()
+        return Problem(part.game, part.problem[1], space.tolerance).first_guess()
 
     return lane_last(lanes, lanes.in_blocks(block_width(space.triple[0]), flows))
 
@@ -158,16 +158,21 @@ def _lanes(space: DesignSpace, points: Points) -> Lanes:
 
 def design_space(game: Any, parameters: Any, response: Any, solver: Any, scenarios: Any) -> DesignSpace:
     """Return the space of what a user gives to `tune`, or say what is wrong with it."""
-    if not isinstance(game, FiniteHorizonGame) and not callable(game):
-        got = _checks.shorten(game)
-        raise ValueError(f"`game` must be a game, or a function from `parameters` to one; got {got}.")
-    if not callable(game):
-        method, stages, tolerance = _solved_by(game, response, solver)
-        triple: Triple = (trace_game(game), fit_response(game, response), method)
-        return _of_names(triple, parameters, scenarios, stages, tolerance)
-    if scenarios is not None:
-        raise ValueError("`scenarios` need a game, not a function that builds one.")
-    return _of_builder(game, parameters, response, solver)
+    if callable(game):
+        if scenarios is not None:
+            raise ValueError("`scenarios` need a game, not a function that builds one.")
+        return _of_builder(game, parameters, response, solver)
+    game = _with_horizon(game, "be a game, or a function from `parameters` to one")
+    method, stages, tolerance = _solved_by(game, response, solver)
+    triple: Triple = (trace_game(game), fit_response(game, response), method)
+    return _of_names(triple, parameters, scenarios, stages, tolerance)
+
+
+def _with_horizon(game: Any, must: str) -> FiniteHorizonGame:
+    """Return a game with a finite horizon, or say what `game` must do."""
+    if not isinstance(game, FiniteHorizonGame):
+        raise ValueError(f"`game` must {must}; got {_checks.shorten(game)}.")
+    return game
 
 
 def _solved_by(game: FiniteHorizonGame, response: Any, solver: Any) -> tuple[Any, Stages, np.ndarray]:
@@ -320,8 +325,7 @@ def _of_builder(build: Callable, parameters: Any, response: Any, solver: Any) ->
     def pair(arrays: list[Array]) -> tuple[FiniteHorizonGame, AbstractResponse]:
         built = build(jax.tree.unflatten(structure, arrays))
         game, own = built if isinstance(built, tuple) and len(built) == 2 else (built, response)
-        if not isinstance(game, FiniteHorizonGame):
-            raise ValueError(f"`game` must return a `FiniteHorizonGame`; got {_checks.shorten(game)}.")
+        game = _with_horizon(game, "return a `FiniteHorizonGame`")
         if not isinstance(own, AbstractResponse):
             raise ValueError(f"`response` must be given, or returned by the builder; got {_checks.shorten(own)}.")
         return trace_game(game), cast_response(game, own)

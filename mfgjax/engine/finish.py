@@ -15,7 +15,7 @@ from ..kernels import AbstractKernel
 from ..model import AnyGame
 from ..model.values import criterion_of, gain
 from ..responses import AbstractResponse
-from ..solvers.base import Candidate, Problem, rounding
+from ..solvers.base import Candidate, Problem
 from ..solvers.splitting import relative_loss
 from .elimination import can_eliminate
 from .implicit import fixed_point, refuse_derivative
@@ -42,11 +42,11 @@ def finish(
       judged: compute the exploitability; else it is NaN.
     """
     candidate: Candidate = outcome.candidate
-    is_residual = candidate.log_policy is None
-    if response.is_smooth:
-        mean_field = differentiable((game, response), candidate.mean_field, outcome.code == RESULTS.converged)
-    else:
+    is_residual, jumps = candidate.log_policy is None, not response.is_smooth
+    if jumps:
         mean_field = refuse_derivative(candidate.mean_field, (game, response))
+    else:
+        mean_field = differentiable((game, response), candidate.mean_field, outcome.code == RESULTS.converged)
     best = game.best_response(mean_field, response)
     # averaged weights are rounded
     log_policy = best.log_policy if candidate.log_policy is None else log_normalize(candidate.log_policy, axis=2)
@@ -65,16 +65,14 @@ def finish(
         residual = game.distance(candidate.mean_field, image)
         if mixture is not None:
             residual = jnp.where(mixes, jnp.maximum(residual, relative_loss(game, policy, best)), residual)
-        floor = rounding(game, response, best.q) if response.is_smooth else jnp.zeros(game.lanes, game.dtype)
-        target = reachable(Problem(game, response, tolerance), floor)
+        target = reachable(Problem(game, response, tolerance), response.rounding(best.q, game.available))
     elif judged:
         residual = gains
-    is_lost = _lost(game, mean_field)
-    code = jnp.where(_unsound(game, image, mu) | is_lost, RESULTS.not_stochastic, outcome.code)
+    code = jnp.where(_unsound(game, mean_field, image, mu), RESULTS.not_stochastic, outcome.code)
     # policies that jump are found among values that are no numbers, too
     is_finite = jnp.isfinite(best.values).all(axis=(0, 1))
     code = jnp.where((code == RESULTS.converged) & ~is_finite, RESULTS.non_finite, code)
-    if not response.is_smooth and (is_residual or judged):
+    if jumps and (is_residual or judged):
         # ties may fall otherwise here than in the solver; a run of all steps is judged by the default tolerance
         limit = jnp.where(target > 0, target, default_tolerance(game.dtype, is_residual))
         code = jnp.where((code == RESULTS.converged) & (residual > limit), RESULTS.tied, code)
@@ -98,7 +96,7 @@ def finish(
 
 def _gained(game: AnyGame, mean_field: Array, response: AbstractResponse, log_policy: Array) -> Array:
     """Return what leaving a policy gains in the population that follows it."""
-    if response.maximises or not response.is_smooth:
+    if response.maximises:
         # zero at every equilibrium, hence so is its derivative (not that of leaving a Boltzmann policy)
         game, mean_field, response, log_policy = stop_gradients((game, mean_field, response, log_policy))
     criterion, penalty = criterion_of(game, response if response.maximises else None, "solve")
@@ -106,20 +104,16 @@ def _gained(game: AnyGame, mean_field: Array, response: AbstractResponse, log_po
     return gain(game, mu, log_policy, game.best_response(seen, criterion), penalty)
 
 
-def _lost(game: AnyGame, mean_field: Array) -> Array:
-    """Tell whether a mean field has another mass than 1 at some time, which `moved_on` would hide."""
-    mass = mean_field.sum(axis=tuple(range(1, 1 + game.num_seen_axes)))
-    return (jnp.abs(mass - 1) > float(jnp.finfo(game.dtype).eps) ** 0.5).any(axis=0)
-
-
-def _unsound(game: Any, mean_field: Array, mu: Array) -> Array:
+def _unsound(game: Any, mean_field: Array, image: Array, mu: Array) -> Array:
     """Tell whether the law of states is none or, for a kernel given as a callable, its rows at the flow reached."""
     slack = float(jnp.finfo(game.dtype).eps) ** 0.5
+    mass = mean_field.sum(axis=tuple(range(1, 1 + game.num_seen_axes)))  # of which `moved_on` would hide what is lost
     # comparisons with NaN are false: what is not finite has a code of its own
     unsound = (jnp.abs(mu.sum(axis=1) - 1) > slack).any(axis=0) | (mu < -slack).any(axis=(0, 1))
+    unsound = unsound | (jnp.abs(mass - 1) > slack).any(axis=0)
     if isinstance(game.kernel, AbstractKernel):
         return unsound
-    return unsound | (game.per_lane(_defective, mean_field) if game.lanes else _defective(game, mean_field))
+    return unsound | (game.per_lane(_defective, image) if game.lanes else _defective(game, image))
 
 
 def _defective(game: AnyGame, mean_field: Array) -> Array:
@@ -145,4 +139,4 @@ def finish_lanes(lanes: Lanes, outcome: Outcome, tolerance: Any, judged: bool = 
 
     # by elimination all lanes are solved together
     differentiable = fixed_point if lanes.is_alone or can_eliminate(lanes.game) else mapped
-    return finish(lanes.game, lanes.response, outcome, tolerance, differentiable, judged)
+    return finish(lanes.game, lanes.problem[1], outcome, tolerance, differentiable, judged)

@@ -34,13 +34,8 @@ class Lanes:
     """
 
     problem: tuple[AbstractGame, AbstractResponse, AbstractSolver]
-    carried: tuple[bool, ...] = field(metadata={"static": True})
-    num_lanes: int = field(metadata={"static": True})
-
-    @staticmethod
-    def alone(game: Any, response: Any, solver: Any) -> "Lanes":
-        """Return one problem."""
-        return Lanes((game, response, solver), (), 0)
+    carried: tuple[bool, ...] = field(default=(), metadata={"static": True})
+    num_lanes: int = field(default=0, metadata={"static": True})
 
     @property
     def is_alone(self) -> bool:
@@ -77,10 +72,6 @@ class Lanes:
         if self.is_alone:
             return game
         return LaneGame(game, self.carried[: len(jax.tree.leaves(game))], self.num_lanes)
-
-    @property
-    def response(self) -> AbstractResponse:
-        return self.problem[1]
 
     def with_solver(self, solver: AbstractSolver) -> "Lanes":
         """Return the same games and responses with a solver that all lanes share."""

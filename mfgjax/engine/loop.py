@@ -67,7 +67,7 @@ def iterate(
     if guess is None:
         guess = problem.first_guess()
     runs_all_steps = solver.atol == 0
-    level = reachable(problem, _floor(problem, guess))
+    level = reachable(problem, problem.floor(guess))
     patience = None if runs_all_steps else solver.patience
     looks_for_cycles = solver.may_cycle and not runs_all_steps
 
@@ -150,18 +150,11 @@ def iterate(
     gave_up = (code == RESULTS.max_steps) | (code == RESULTS.stalled)
     # a run of all steps is judged by the default tolerance
     judged = _with_default_tolerance(problem, solver) if runs_all_steps else problem
-    floor = _floor(problem, best.candidate.mean_field)
+    floor = problem.floor(best.candidate.mean_field)
     code = jnp.where(gave_up & (best.residual <= floor), RESULTS.precision, code)
     code = jnp.where(gave_up & (best.residual <= reachable(judged, floor)), RESULTS.converged, code)
     ending = (code.astype(jnp.int32), carry.period, carry.num_steps, carry.history, carry.spread)
     return Outcome(best.candidate, best.residual, *ending)
-
-
-def _floor(problem: Problem, mean_field: Array) -> Array:
-    """Return the part of the criterion that rounding explains; no method looks at it step by step."""
-    if not problem.response.is_smooth:
-        return jnp.zeros(problem.lanes, mean_field.dtype)
-    return problem.image_and_floor(mean_field)[1]
 
 
 def _empty(problem: Problem, solver: AbstractMethod, guess: Array) -> Progress:

@@ -69,7 +69,7 @@ def prepare(
     """
     solver, stages, tolerance = methods(game, response, solver, max_steps)
     if axes is None:
-        lanes = Lanes.alone(trace_game(game), fit_response(game, response), solver)
+        lanes = Lanes((trace_game(game), fit_response(game, response), solver))
         return Prepared(lanes, one_guess(game, guess), stages, tolerance, 1)
     if isinstance(axes, Mapping):
         lanes = swept(trace_game(game, in_lanes=True), response, solver, axes)
@@ -85,7 +85,7 @@ def methods(game: Any, response: Any, solver: Any, max_steps: Any = None) -> tup
     """Return the solver, its methods in turn and the tolerance, or refuse what is of the wrong kind."""
     solver = _DEFAULT if solver is None else solver
     game, response = game_and_response(game, response)
-    if game.times and not (response.is_smooth or response.maximises):
+    if not (response.is_smooth or response.maximises or game.seeks_pure):
         raise ValueError(
             f"`{type(response).__name__}` policies maximise nothing that is known, so mixtures of them, which "
             "equilibria with a finite horizon are as a rule, cannot be judged. Use `Trembling`, or a `StationaryGame`."

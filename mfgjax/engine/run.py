@@ -57,7 +57,7 @@ def run_stage(
     """Run one method, in many lanes in blocks."""
     method, steps = stage
     if lanes.is_alone:
-        return iterate(Problem(lanes.game, lanes.response, tolerance), method, guess, steps)
+        return iterate(Problem(lanes.game, lanes.problem[1], tolerance), method, guess, steps)
     if not any(lanes.carried[len(jax.tree.leaves(lanes.problem[:2])) :]):
         lanes = lanes.with_solver(method)
     if not method.takes_lanes:
@@ -66,7 +66,7 @@ def run_stage(
     def block(part: Lanes, *start: Array) -> Outcome:
         if method.takes_lanes:
             own: Any = part.problem[2]
-            problem = Problem(part.game, part.response, tolerance)
+            problem = Problem(part.game, part.problem[1], tolerance)
             return iterate(problem, own, start[0] if start else None, steps, keep_history=False)
 
         def one(game: Any, response: Any, own: Any, *start: Array) -> Outcome:
@@ -97,7 +97,7 @@ def _run_where_open(
 
         def more(before: Outcome) -> Outcome:
             after = run_stage(lanes, guess, stage, tolerance, width)
-            return join(before, after, jumps(lanes.game, lanes.response))
+            return join(before, after, jumps(*lanes.problem[:2]))
 
         return jax.lax.cond(outcome.code == RESULTS.converged, lambda before: _padded(before, stage[1]), more, outcome)
     num_lanes = lanes.num_lanes
@@ -111,7 +111,7 @@ def _run_where_open(
         part = lanes.take(index)
         before = jax.tree.map(lambda leaf: leaf[..., index], outcome)
         after = run_stage(part, None if guess is None else guess[..., index], stage, tolerance, width)
-        after = join(before, after, jumps(part.game, part.response))
+        after = join(before, after, jumps(*lanes.problem[:2]))
         # places past the last open lane are dropped
         goal = jnp.where(k * width + jnp.arange(width) < is_open.sum(), index, num_lanes)
         return jax.tree.map(lambda old, new: old.at[..., goal].set(new, mode="drop"), outcome, after)

@@ -12,7 +12,7 @@ from ..engine import fit_response
 from ..kernels import AbstractKernel
 from ..model import FiniteHorizonGame, of_kind, trace_game
 from ..model.canonical import axes_of
-from ..responses import AbstractResponse, EntropyRegularized, Greedy
+from ..responses import AbstractResponse, EntropyRegularized
 from .precision import DOUBLE, double
 
 MOST_AGENTS = 10**9
@@ -98,11 +98,11 @@ def checked_criterion(
     game: FiniteHorizonGame, response: AbstractResponse | None, function: str
 ) -> EntropyRegularized | None:
     """Return the response whose KL terms belong to the criterion, or None for rewards alone."""
-    if response is None or type(response) is Greedy:
+    if response is None:
         return None
-    if isinstance(response, EntropyRegularized) and response.maximises:
+    if isinstance(response, AbstractResponse) and response.is_optimal:
         fitted: Any = fit_response(game, response)
-        return fitted
+        return None if fitted.penalty(game.available, game.dtype) is None else fitted
     got = type(response).__name__ if isinstance(response, AbstractResponse) else _checks.shorten(response)
     raise ValueError(
         f"`finite.{function}(..., response={got})`: there is a criterion for `response=None` (rewards alone) and for "

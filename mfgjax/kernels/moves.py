@@ -5,7 +5,7 @@ from typing import ClassVar
 import jax.numpy as jnp
 import numpy as np
 
-from .._actions import by_action, each, together
+from .._actions import by_action, each
 from .._typing import Array, ArrayLike, Bool, Float, Int, Self
 from .base import AbstractKernel
 from .predecessors import Predecessors, as_table
@@ -42,7 +42,7 @@ class MovesKernel(AbstractKernel):
     def expect(self, values: Float[Array, "S *batch"]) -> Float[Array, "S A *batch"]:
         if values.ndim > 1:
             return values[self.next_state]
-        return together(each(lambda places: values[places], by_action(self.next_state)))
+        return jnp.concatenate(each(lambda places: values[places], by_action(self.next_state)), axis=1)
 
     def push(self, mass: Float[Array, "S A *batch"]) -> Float[Array, "S *batch"]:
         return self.predecessors.sum(mass.reshape((-1, *mass.shape[2:])))

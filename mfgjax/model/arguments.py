@@ -16,13 +16,21 @@ from .canonical import axes_of
 Kind = TypeVar("Kind", bound=AbstractGame)
 
 
-def of_kind(kind: type[Kind], game: Any, got: str | None = None) -> Kind:
-    """Return the game, or refuse one of another kind, saying what was `got`; None: the value, or the kind of game."""
-    if not isinstance(game, kind):
-        if got is None:
-            got = type(game).__name__ if isinstance(game, AbstractGame) else _checks.shorten(game)
-        raise ValueError(f"`game` must be a `{kind.__name__}`; got {got}.")
-    return game
+def of_kind(kind: type[Kind], game: Any, got: str | None = None, instead: str | None = None) -> Kind:
+    """Return the game, or refuse one of another kind.
+
+    Args:
+      kind: the one that is needed.
+      game: what was given.
+      got: words for it; None: the kind of the game, or the value.
+      instead: what to do with games of other kinds; None: no more is said than what was got.
+    """
+    if isinstance(game, kind):
+        return game
+    is_game = isinstance(game, AbstractGame)
+    if got is None:
+        got = type(game).__name__ if is_game else _checks.shorten(game)
+    raise ValueError(f"`game` must be a `{kind.__name__}`; {instead if is_game and instead else f'got {got}'}.")
 
 
 def response_of(game: Any, response: Any, call: str) -> AbstractResponse:

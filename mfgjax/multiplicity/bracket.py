@@ -18,11 +18,10 @@ from ..engine import finish, fit_response
 from ..engine.loop import Outcome
 from ..equilibrium import Equilibrium
 from ..model import StationaryGame, of_kind, trace_game
-from ..operators import action_gap, has_ties, tie_band
-from ..responses import (
-    AbstractResponse,
-)
-from ..solvers.base import Candidate
+from ..operators import action_gap, has_ties
+from ..responses import AbstractResponse
+from ..responses.ties import tie_band
+from ..solvers.base import Candidate, Problem
 
 
 @dataclasses.dataclass(frozen=True)
@@ -238,7 +237,7 @@ def bracket(
     proved = response.rises and response.prior_table is None and np.asarray(game.available).all()
     checked = check_complementarity(given) if proved else None
     found = Bracket(least, greatest, rising, falling, distance, False, checked)
-    is_one_policy = not response.is_smooth and np.array_equal(least.policy, greatest.policy)
+    is_one_policy = response.plays_best and np.array_equal(least.policy, greatest.policy)
     if checked is None or not (checked.holds and is_one_policy and found.coincide):
         return found
     reach = 2 * (distance + rising.error + falling.error) * min(rising.amplification, falling.amplification)
@@ -307,13 +306,9 @@ def _climb_jit(
     code = jnp.where(jnp.isfinite(residual), code, RESULTS.non_finite).astype(jnp.int32)
     outcome = Outcome(Candidate(z, None), residual, code, jnp.int32(0), count, residuals)
     equilibrium = finish(game, response, outcome, tolerance)
-    held = equilibrium.policy[None]
-
-    def following(law: Array) -> Array:
-        policy = game.policy_from(law[None], response, None)[0] if response.is_smooth else held
-        return game.moved_on(law[None], policy)[0][0]
-
-    one_step = jax.jacfwd(following)(z[0])
+    # a policy that jumps is held, as `argmax` passes no derivative on
+    problem = Problem(game, response, tolerance)
+    one_step = jax.jacfwd(lambda law: problem.image(law[None])[0])(z[0])
     all_steps = jnp.linalg.inv(jnp.eye(game.num_states, dtype=game.dtype) - one_step)
     barrier = _barrier(game, response, z[0], start[0], all_steps)
     gaps = (never, *gaps[1:]) if response.is_smooth else gaps

@@ -3,13 +3,14 @@
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from .._gradients import stop_gradients
 from .._typing import Array
 from ..engine.elimination import linear_solver
-from ..model import AbstractGame, flow_distance, mean_field_map, respond
+from ..model import AbstractGame, flow_distance, mean_field_map
 from ..responses import AbstractResponse
-from ..solvers.base import rounding
+from ..solvers.base import Problem
 
 MOST = 1e-2
 """What is assumed of a mean field where 1 is an eigenvalue of DΓ, so that the residual says nothing."""
@@ -25,7 +26,7 @@ def possible_errors(game: AbstractGame, response: AbstractResponse, mean_fields:
 
     def one(mean_field: Array) -> Array:
         image, jvp = jax.linearize(mean_field_map(game, response), mean_field)
-        noise = rounding(game, response, respond(game, mean_field, response).q) + 8 * jnp.finfo(game.dtype).eps
+        noise = Problem(game, response, np.zeros(())).floor(mean_field) + 8 * jnp.finfo(game.dtype).eps
         axes = tuple(range(1, mean_field.ndim))
         # a change of sum 0 in no special direction stands for that of rounding
         spread = jnp.cos(3.0 * jnp.arange(mean_field.size, dtype=mean_field.dtype)).reshape(mean_field.shape)

@@ -16,4 +16,3 @@ from .stationary import policy_values as policy_values
 from .stationary import response_values as response_values
 from .stationary import settled_law as settled_law
 from .stationary import value_iteration as value_iteration
-from .ties import tie_band as tie_band

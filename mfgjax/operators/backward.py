@@ -5,12 +5,11 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
-from .._actions import by_action, each, together
+from .._actions import by_action, each
 from .._typing import Array, Scalar
 from ..kernels import AbstractKernel
 from ..responses import AbstractResponse
 from ..responses.base import Backup
-from .ties import rounding_of_step
 
 
 def backward(
@@ -38,11 +37,8 @@ def backward(
         move = jnp.minimum(t, horizon - 1)
         kernel = kernel_at(move, mean_field[move])
         q = reward_at(t, seen) + discount * kernel.expect(next_values)
-        band = ()  # of no use to a smooth response
-        if not response.is_smooth:
-            off = rounding_of_step(q, available_at(t), discount * off)
-            band = (2 * off,)
-        backup = response.backup(t, q, available_at(t), *band)
+        off = response.rounding_of_step(q, available_at(t), discount * off)
+        backup = response.backup(t, q, available_at(t), 2 * off)
         return (backup.values, off), (backup, q)
 
     times = jnp.arange(horizon + 1, dtype=jnp.int32)
@@ -70,12 +66,10 @@ def policies(
         (carried, off), (t, seen) = carry, xs
         move = jnp.minimum(t, horizon - 1)
         kernel = kernel_at(move, mean_field[move])
-        ahead = together(each(lambda x: discount * x, by_action(kernel.expect(carried))))
-        reward, band = reward_at(t, seen), ()
-        if not response.is_smooth:
-            off = rounding_of_step(reward + ahead, available_at(t), discount * off)
-            band = (2 * off,)
-        carried, policy = response.act(t, reward, ahead, available_at(t), *band)
+        ahead = jnp.concatenate(each(lambda x: discount * x, by_action(kernel.expect(carried))), axis=1)
+        reward = reward_at(t, seen)
+        off = response.rounding_of_step(reward + ahead, available_at(t), discount * off)
+        carried, policy = response.act(t, reward, ahead, available_at(t), 2 * off)
         return (carried, off), policy
 
     times = jnp.arange(horizon + 1, dtype=jnp.int32)

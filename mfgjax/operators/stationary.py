@@ -19,7 +19,7 @@ from .._typing import Array, Bool, Float
 from ..kernels.base import align
 from ..responses import AbstractResponse
 from ..responses.base import Backup
-from .ties import ROUNDING, spacings, tie_band
+from ..responses.ties import ROUNDING, spacings, tie_band
 
 _MOST_POLICIES = 100
 _MOST_SWEEPS = 100_000
@@ -47,8 +47,8 @@ class Decision(eqx.Module):
 def improve(decision: Decision, response: AbstractResponse, values: Array) -> tuple[Backup, Array]:
     """Return one step of value iteration: the backup of q, and q itself."""
     q = decision.q(values)
-    band = () if response.is_smooth else (tie_band(q, decision.available),)
-    return response.backup(jnp.int32(0), q, decision.available, *band), q
+    band = response.tie_band(q, decision.available)
+    return response.backup(jnp.int32(0), q, decision.available, band), q
 
 
 def response_values(decision: Decision, response: AbstractResponse, start: Array) -> Array:

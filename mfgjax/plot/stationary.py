@@ -7,7 +7,7 @@ from matplotlib.figure import Figure, SubFigure
 
 from .. import _checks
 from ..equilibrium import Equilibrium
-from ..model import StationaryGame
+from ..model import StationaryGame, of_kind
 from .figures import new_figure
 from .law import draw_law
 from .pictured import pictured_of
@@ -42,8 +42,8 @@ def plot_stationary(
     Raises:
       ValueError: if the game is not stationary, or the equilibrium is not of it.
     """
-    if not isinstance(game, StationaryGame | xr.Dataset):
-        raise ValueError(f"`game` must be a `StationaryGame`; got {_checks.shorten(game)}: see `plot_flow`.")
+    if not isinstance(game, xr.Dataset):
+        of_kind(StationaryGame, game, f"{_checks.shorten(game)}: see `plot_flow`")
     pictured = pictured_of(game, equilibrium)
     if pictured.times is not None:
         raise ValueError("the dataset is of a game with a horizon: see `plot_flow`.")

@@ -13,6 +13,7 @@ from .._plain import Axis
 from .._simplex import log_normalize, safe_log
 from .._typing import Array, Bool, Float, Self
 from ..kernels.base import align
+from . import ties
 
 _PAIRS = (Axis("state"), Axis("action"))
 
@@ -42,6 +43,7 @@ class AbstractResponse(eqx.Module):
       plays_best: whether the policy is known as soon as it is known which action is best in each state.
       prior_name: what the policy that is played when payoffs do not matter is called, in messages.
       prior_field: the field that holds its logs.
+      has_path: whether `at_beta` is defined; read off the class.
     """
 
     is_smooth: ClassVar[bool]
@@ -51,11 +53,13 @@ class AbstractResponse(eqx.Module):
     plays_best: ClassVar[bool] = False
     prior_name: ClassVar[str] = "prior"
     prior_field: ClassVar[str | None] = None
+    has_path: ClassVar[bool] = False
 
     def __init_subclass__(cls, **options: Any):
         super().__init_subclass__(**options)
         for claim in ("maximises", "is_softmax", "rises", "plays_best"):
             setattr(cls, claim, cls.__dict__.get(claim, False))
+        cls.has_path = cls.at_beta is not AbstractResponse.at_beta
 
     @abstractmethod
     def backup(
@@ -109,6 +113,29 @@ class AbstractResponse(eqx.Module):
     def at_beta(self, beta: Array) -> "AbstractTempered | None":
         """Return the smooth response at an inverse temperature on whose path, as β rises, this one lies; None: none."""
         return None
+
+    def beta_reached(self, enough: Array) -> Array:
+        """Return the β at which that path has come to this response, if one more is no different from `enough` on."""
+        return enough
+
+    @property
+    def is_optimal(self) -> bool:
+        """Whether the policy maximises over all policies: a trembling hand does so within its own."""
+        return self.maximises and self.has_path
+
+    def tie_band(self, q: Float[Array, "S A *batch"], available: Bool[Array, "S A"]) -> Array | float:
+        """Return the band for `backup` in a problem without an end; 0 for a smooth response."""
+        return 0.0 if self.is_smooth else ties.tie_band(q, available)
+
+    def rounding_of_step(
+        self, q: Float[Array, "S A *batch"], available: Bool[Array, "S A"], later: Float[Array, "*batch"]
+    ) -> Array:
+        """Return how far q of one time may be off if the next values are off by `later`; 0 for a smooth response."""
+        return jnp.zeros_like(later) if self.is_smooth else ties.rounding_of_step(q, available, later)
+
+    def rounding(self, q: Float[Array, "T S A *batch"], available: Bool[Array, "#T S A"]) -> Array:
+        """Return what rounding of the action values does to the policy, in total variation; 0 where it jumps."""
+        return jnp.zeros(q.shape[3:], q.dtype)
 
     def check(self, num_times: int, available: Bool[Array, "#T S A"]) -> None:
         """Refuse numbers that do not fit a game: its times, states and actions, those that are available."""
@@ -164,6 +191,16 @@ class AbstractTempered(AbstractResponse):
 
     def at_beta(self, beta: Array) -> "AbstractTempered":
         return self.with_beta(beta)
+
+    def beta_reached(self, enough: Array) -> Array:
+        return self.beta.astype(enough.dtype)
+
+    def rounding(self, q: Float[Array, "T S A *batch"], available: Bool[Array, "#T S A"]) -> Array:
+        """Return 8 ε β span(Q)."""
+        exists = align(available, q)
+        high = jnp.where(exists, q, -jnp.inf).max(axis=(1, 2))
+        low = jnp.where(exists, q, jnp.inf).min(axis=(1, 2))
+        return jax.lax.stop_gradient(8 * jnp.finfo(q.dtype).eps * self.beta * (high - low).max(axis=0))
 
     def check(self, num_times: int, available: Bool[Array, "#T S A"]) -> None:
         if self.beta.ndim:

@@ -1,5 +1,6 @@
 """The best response under a KL penalty towards a reference policy."""
 
+import functools
 import math
 from typing import ClassVar
 
@@ -7,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from .. import _checks
-from .._actions import beside, by_action, each, most, together, total
+from .._actions import by_action, each
 from .._typing import Array, ArrayLike, Bool, Float, Scalar
 from ..kernels.base import align, time_slice
 from .base import AbstractTempered, Backup, canonical_policy, greedy_values, log_uniform
@@ -119,21 +120,19 @@ class EntropyRegularized(AbstractTempered):
         # β, and powers of 2 are cheaper than those of e
         log_reference = align(self._log_reference(t, ahead, available), ahead)
         pay, same = self.beta * _LOG2E * reward, reward.shape[1] == 1
-        logs, ahead = by_action(log_reference), by_action(ahead)
+        logs, values = by_action(log_reference), by_action(ahead)
         if not same:
-            ahead = each(jnp.add, by_action(jnp.broadcast_to(pay, log_reference.shape[:2] + pay.shape[2:])), ahead)
+            values = each(jnp.add, by_action(jnp.broadcast_to(pay, log_reference.shape[:2] + pay.shape[2:])), values)
         # what stands at an unavailable action is ignored, also if it is not finite
-        logits = each(lambda log, x: jnp.where(log > -jnp.inf, log * _LOG2E + x, -jnp.inf), logs, ahead)
-        shift = jax.lax.stop_gradient(most(logits))
-        top = beside(logits, shift)
-        weights = each(lambda x: jnp.exp2(x - top), logits)
-        sum_of_weights = total(weights)
+        logits = each(lambda log, x: jnp.where(log > -jnp.inf, log * _LOG2E + x, -jnp.inf), logs, values)
+        shift = jax.lax.stop_gradient(functools.reduce(jnp.maximum, (x.max(axis=1) for x in logits)))
+        weights = each(lambda x: jnp.exp2(x - shift[:, None]), logits)
+        sum_of_weights = functools.reduce(jnp.add, (x.sum(axis=1) for x in weights))
         inverse = 1 / sum_of_weights
         carried = shift + jnp.log2(sum_of_weights)
         if same:  # what all actions earn alike moves the value, not the policy
             carried = carried + pay[:, 0]
-        share = beside(weights, inverse)
-        policy = together(each(lambda weight: weight * share, weights))
+        policy = jnp.concatenate(each(lambda weight: weight * inverse[:, None], weights), axis=1)
         # any of the values would do; a maximum over many states makes XLA compute their logarithms twice, and slowly
         origin = carried[0] if carried.ndim == 1 else carried.max(axis=0)
         return carried - jax.lax.stop_gradient(origin), policy

@@ -8,8 +8,6 @@ import equinox as eqx
 from .. import _checks
 from ..model import AnyGame
 from ..responses import AbstractResponse
-from ..responses.base import AbstractTempered
-from ..responses.trembling import AbstractTrembling
 from .anderson import Anderson
 from .base import AbstractMethod, AbstractSolver
 from .continuation import Continuation
@@ -44,18 +42,18 @@ class Auto(AbstractSolver):
         self.atol = _checks.tolerance(atol)
 
     def stages(self, game: AnyGame, response: AbstractResponse, max_steps: int) -> list[tuple[AbstractMethod, int]]:
-        if isinstance(response, AbstractTrembling):
-            methods, shares = ("fictitious play",), (max_steps,)
-            if game.seeks_pure:
-                methods, shares = _TREMBLING, (2_000, 1_000, 1_000, max_steps)
-                if not can_split(game, response):
-                    methods, shares = methods[:3], (2_000, 1_000, max_steps)
-        elif isinstance(response, AbstractTempered):
-            methods, shares = _TEMPERED, (60, 600, max_steps)
-        elif response.is_smooth:
+        if response.is_smooth:
             methods, shares = _SMOOTH, (200, max_steps)
+            if response.has_path:
+                methods, shares = _TEMPERED, (60, 600, max_steps)
+        elif response.has_path:
+            methods, shares = _LIMITS, (1_000, max_steps // 2, max_steps // 2)
+        elif not game.seeks_pure:
+            methods, shares = _MIXING, (max_steps,)
+        elif can_split(game, response):
+            methods, shares = _JUMPING, (2_000, 1_000, 1_000, max_steps)
         else:
-            methods, shares = _JUMPING, (1_000, max_steps // 2, max_steps // 2)
+            methods, shares = _JUMPING[:3], (2_000, 1_000, max_steps)
         stages, left = [], max_steps
         for name, share in zip(methods, shares, strict=True):
             if left > 0:
@@ -66,8 +64,9 @@ class Auto(AbstractSolver):
 
 _TEMPERED = ("anderson", "damped", "continuation")
 _SMOOTH = ("anderson", "newton")
-_TREMBLING = ("iteration", "newton", "damped", "splitting")
-_JUMPING = ("continuation", "fictitious play", "proximal mirror descent")
+_LIMITS = ("continuation", "fictitious play", "proximal mirror descent")
+_MIXING = ("fictitious play",)
+_JUMPING = ("iteration", "newton", "damped", "splitting")
 
 
 @cache

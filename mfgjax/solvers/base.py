@@ -4,13 +4,11 @@ from abc import abstractmethod
 from typing import Any, ClassVar, NamedTuple, NoReturn
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
 
 from .._simplex import onto_simplex
 from .._typing import Array, Bool
-from ..kernels.base import align
 from ..model import AnyGame
 from ..responses import AbstractResponse
 
@@ -55,9 +53,14 @@ class Problem(NamedTuple):
         return self.image_from(mean_field, None)[0]
 
     def image_and_floor(self, mean_field: Array) -> tuple[Array, Array]:
-        """Return Γ(μ) and the rounding level of its computation, 8 ε β span(Q)."""
+        """Return Γ(μ) and what rounding of the action values may change of it."""
         best = self.game.best_response(mean_field, self.response)
-        return self.game.moved_on(mean_field, best.policy)[1], rounding(self.game, self.response, best.q)
+        floor = self.response.rounding(best.q, self.game.available)
+        return self.game.moved_on(mean_field, best.policy)[1], floor
+
+    def floor(self, mean_field: Array) -> Array:
+        """Return what rounding of the action values may change of Γ(μ); no method looks at it step by step."""
+        return self.response.rounding(self.game.best_response(mean_field, self.response).q, self.game.available)
 
     def image_from(self, mean_field: Array, values: Array | None) -> tuple[Array, Array | None]:
         """Return Γ(μ) and, in stationary games, the values behind it: given to a call nearby, they save work."""
@@ -78,15 +81,6 @@ class Problem(NamedTuple):
         shape = (game.horizon + 1, game.num_states, game.num_actions, *self.lanes)
         prior = self.response.log_prior(game.available, game.dtype)
         return jnp.broadcast_to(prior if prior.ndim == len(shape) else prior[..., None], shape)
-
-
-def rounding(game: AnyGame, response: AbstractResponse, q: Array) -> Array:
-    """Return 8 ε β span(Q): what rounding of the action values does to the policy, in total variation."""
-    beta = getattr(response, "beta", jnp.zeros((), q.dtype))
-    available = align(game.available, q)
-    high = jnp.where(available, q, -jnp.inf).max(axis=(1, 2))
-    low = jnp.where(available, q, jnp.inf).min(axis=(1, 2))
-    return jax.lax.stop_gradient(8 * jnp.finfo(q.dtype).eps * beta * (high - low).max(axis=0))
 
 
 class AbstractSolver(eqx.Module):
@@ -162,7 +156,7 @@ def needs_smooth(solver: AbstractMethod, game: AnyGame, response: AbstractRespon
 
     There the map of the jumping ones is smooth wherever no two actions are equally good.
     """
-    if not (response.is_smooth or game.seeks_pure):
+    if not by_residual(game, response, solver):
         refuse_jumps(solver, response)
 
 

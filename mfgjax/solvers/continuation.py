@@ -10,7 +10,7 @@ from .._typing import Array, ArrayLike, Scalar
 from ..model import AnyGame
 from ..model.values import gain
 from ..responses import AbstractResponse
-from .base import AbstractMethod, Candidate, Problem, Progress
+from .base import AbstractMethod, Candidate, Problem, Progress, by_residual
 from .path import START, PathState, path_start, path_step
 
 
@@ -57,20 +57,19 @@ class Continuation(AbstractMethod):
         return True
 
     def check(self, game: AnyGame, response: AbstractResponse) -> None:
-        if response.at_beta(jnp.ones(())) is None:
+        if not response.has_path:
             raise ValueError(
                 f"`solver=Continuation(...)` moves along `beta`, which `{type(response).__name__}` does not have. Use "
                 "`EntropyRegularized`, `Boltzmann` or `Greedy`."
             )
 
     def _target(self, problem: Problem) -> Array:
-        game, response = problem.game, problem.response
-        if response.is_smooth:
-            return jnp.log(response.beta.astype(game.dtype))  # pyright: ignore[reportAttributeAccessIssue]
+        game = problem.game
         # at this β the KL terms, at most log A each, are worth less than the tolerance
         most = jnp.log(jnp.asarray(max(game.num_actions, 2), game.dtype))
         worth = game.discounted(jnp.full(game.horizon + 1, most))
-        return jnp.log(2 * worth / jnp.maximum(problem.tolerance, jnp.finfo(game.dtype).eps))
+        enough = 2 * worth / jnp.maximum(problem.tolerance, jnp.finfo(game.dtype).eps)
+        return jnp.log(problem.response.beta_reached(enough))
 
     def _response(self, problem: Problem, log_beta: Scalar) -> Any:
         return problem.response.at_beta(jnp.exp(log_beta))
@@ -89,14 +88,14 @@ class Continuation(AbstractMethod):
             response = self._response(problem, log_beta)
             return Problem(problem.game, response, problem.tolerance).image_and_floor(x)
 
-        smooth = problem.response.is_smooth
+        is_residual = by_residual(problem.game, problem.response, self)
         on_the_way = jnp.asarray(eps**0.4, dtype)  # 5e-7 in double, 2e-3 in single precision
         following, report = path_step(
             evaluate,
             problem.project,
             path,
             target=self._target(problem),
-            tolerance=problem.tolerance if smooth else on_the_way,
+            tolerance=problem.tolerance if is_residual else on_the_way,
             path_tolerance=on_the_way,
             through_folds=self.through_folds,
             largest_step=self.largest_step,
@@ -109,7 +108,7 @@ class Continuation(AbstractMethod):
         cooler = path._replace(parameter=path.parameter - heat, base_parameter=path.parameter - heat)
         following = type(path)(*(jnp.where(cool, a, b) for a, b in zip(cooler, following, strict=True)))
         failed = report.failed & ~cool
-        if smooth:
+        if is_residual:
             here = (path.mode != START) & (path.parameter == self._target(problem))
             residual = jnp.where(here, report.residual, jnp.inf)
             progress = Progress(Candidate(path.x, None), residual, failed)

@@ -12,8 +12,8 @@ from .._typing import Array, ArrayLike, Float
 from ..kernels.base import align
 from ..model import AnyGame
 from ..model.values import gain
-from ..responses import AbstractResponse, EntropyRegularized, Greedy
-from .base import AbstractMethod, Candidate, Problem, Progress
+from ..responses import AbstractResponse
+from .base import AbstractMethod, Candidate, Problem, Progress, by_residual
 
 
 class MirrorDescent(AbstractMethod):
@@ -71,37 +71,36 @@ class MirrorDescent(AbstractMethod):
         return True
 
     def check(self, game: AnyGame, response: AbstractResponse) -> None:
-        if not isinstance(response, EntropyRegularized | Greedy):
+        if not response.is_optimal:
             raise ValueError(
                 f"`solver=MirrorDescent(...)` follows a criterion, and `{type(response).__name__}` policies maximise "
                 "none. Use `EntropyRegularized` or `Greedy`, or the default solver."
             )
-        if self.prior_steps is not None and not isinstance(response, Greedy):
+        if self.prior_steps is not None and response.penalty(game.available, game.dtype) is not None:
             raise ValueError(
                 f"`prior_steps={self.prior_steps}` moves the prior towards an unregularised equilibrium; it goes "
                 "with the `Greedy` response only."
             )
 
     def init(self, problem: Problem, guess: Array) -> Any:
-        prior = problem.prior_policy()
-        log_policy = prior
-        if problem.response.is_smooth:
-            log_policy = problem.game.best_response(guess, problem.response).log_policy
+        game, response, prior = problem.game, problem.response, problem.prior_policy()
+        # a policy that leaves actions out never plays them again
+        is_inside = response.penalty(game.available, game.dtype) is not None
+        log_policy = game.best_response(guess, response).log_policy if is_inside else prior
         return jnp.int32(0), log_policy, prior
 
     def step(self, problem: Problem, state: Any) -> tuple[Any, Progress]:
         count, log_policy, prior = state
         game, response = problem.game, problem.response
         mu, seen = game.generated(jnp.exp(log_policy))
-        never = jnp.array(False)
-        if response.is_smooth:
+        never, penalty = jnp.array(False), response.penalty(game.available, game.dtype)
+        if by_residual(game, response, self):
             progress = Progress(Candidate(seen, None), problem.game.distance(seen, problem.image(seen)), never)
-            beta = getattr(response, "beta", self.prior_beta).astype(game.dtype)
         else:
-            found = gain(game, mu, log_policy, game.best_response(seen, response), None)
+            found = gain(game, mu, log_policy, game.best_response(seen, response), penalty)
             progress = Progress(Candidate(seen, log_policy), found, never)
-            beta = self.prior_beta.astype(game.dtype)
-        regularised = response.is_smooth or self.prior_steps is not None
+        beta = self.prior_beta.astype(game.dtype) if penalty is None else penalty[0]
+        regularised = penalty is not None or self.prior_steps is not None
         _, q = game.evaluated(seen, log_policy, (beta, prior) if regularised else None)
         eta = self.learning_rate(count) if callable(self.learning_rate) else self.learning_rate
         eta = jnp.asarray(eta, game.dtype)

@@ -12,8 +12,8 @@ from .._simplex import onto_simplex
 from .._typing import Array, Float, Int, Scalar
 from ..kernels.base import align
 from ..model import AnyGame
-from ..operators import tie_band
 from ..responses import AbstractResponse
+from ..responses.ties import tie_band
 from ..responses.trembling import AbstractTrembling, shares_of
 from .base import AbstractMethod, Candidate, Problem, Progress
 
