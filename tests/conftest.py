@@ -48,22 +48,18 @@ jax.config.update("jax_enable_x64", True)
 
 # begin with these: what comes last keeps one worker waiting
 LONGEST = (
-    "test_readme",
     "test_notebooks",
-    "test_solve",
-    "test_bounds_on_random_games",
-    "test_sweep",
-    "test_lane_game",
-    "test_grid",
-    "test_sweep_devices",
-    "test_sweep_store",
-    "test_reproduce_gain",
-    "test_responses",
-    "test_kernels",
-    "test_certify",
+    "test_readme",
+    "test_bracket",
     "test_certify_uniqueness",
+    "test_bounds_on_random_games",
+    "test_solve",
     "test_certify_bounds",
+    "test_branch",
     "test_reproduce_learners",
+    "test_sweep_store",
+    "test_certify",
+    "test_interop",
 )
 
 
