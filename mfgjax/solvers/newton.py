@@ -7,11 +7,11 @@ import jax
 import jax.numpy as jnp
 
 from .. import _checks
-from .._linear import solve_linear
 from .._typing import Array
-from ..model import AnyGame, flow_distance
+from ..model import AnyGame
 from ..responses import AbstractResponse
 from .base import AbstractMethod, Candidate, Problem, Progress, needs_smooth
+from .shooting import newton_system
 
 
 class Newton(AbstractMethod):
@@ -43,28 +43,16 @@ class Newton(AbstractMethod):
         return False
 
     def init(self, problem: Problem, guess: Array) -> Any:
-        return (
-            guess,
-            guess,
-            jnp.zeros_like(guess),
-            jnp.ones((), guess.dtype),
-            jnp.asarray(jnp.inf, guess.dtype),
-        )
+        return guess, guess, jnp.zeros_like(guess), jnp.ones((), guess.dtype), jnp.asarray(jnp.inf, guess.dtype)
 
     def step(self, problem: Problem, state: Any) -> tuple[Any, Progress]:
-        trial, base, direction, length, base_residual = state
-        image, jvp = jax.linearize(problem.image, trial)
-        residual = flow_distance(trial, image)
+        trial, base, direction, length, base_off = state
+        system = newton_system(problem, trial)
+        residual = problem.game.distance(trial, system.image)
+        off = jnp.abs(system.off).sum()
         # any decrease counts near the rounding level, a sufficient one elsewhere
-        better = residual < (1 - 1e-4 * length) * base_residual
-
-        def new_direction(_):
-            def matvec(v: Array) -> Array:
-                return v - jvp(v.reshape(trial.shape)).reshape(-1)
-
-            return solve_linear(matvec, (image - trial).reshape(-1)).reshape(trial.shape)
-
-        direction = jax.lax.cond(better, new_direction, lambda _: direction, None)
+        better = off < (1 - 1e-4 * length) * base_off
+        direction = jax.lax.cond(better, lambda: system.solve(system.off), lambda: direction)
         base = jnp.where(better, trial, base)
         length = jnp.where(better, jnp.minimum(2 * length, 1), length / 4)
         following = problem.project(base + length * direction)
@@ -72,4 +60,4 @@ class Newton(AbstractMethod):
         failed = (length < 1e-6) | ~finite
         progress = Progress(Candidate(trial, None), residual, failed)
         following = jnp.where(finite, following, base)
-        return (following, base, direction, length, jnp.where(better, residual, base_residual)), progress
+        return (following, base, direction, length, jnp.where(better, off, base_off)), progress

@@ -18,13 +18,10 @@ equilibria of finite games: Turocy (2005), Games and Economic Behavior 51.
 from collections.abc import Callable
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .._linear import solve_linear
 from .._typing import Array, Bool, Int, Scalar
-from ..model import flow_distance
 
 START, TRACK, FINISH = 0, 1, 2
 _MOST_CORRECTIONS = 8
@@ -64,7 +61,7 @@ def path_start(x: Array, parameter: Scalar, first_step: float) -> PathState:
 
 
 def path_step(
-    evaluate: Callable[[Array, Scalar], tuple[Array, Scalar]],
+    linearise: Callable[[Array, Scalar], tuple[Scalar, Scalar, Array, Array]],
     project: Callable[[Array], Array],
     state: PathState,
     *,
@@ -79,7 +76,8 @@ def path_step(
     """Correct the current point once, or accept it and predict the next.
 
     Args:
-      evaluate: `(x, λ) -> (Γ(x; λ), rounding level)`.
+      linearise: `(x, λ) -> (residual, rounding level, correction, dx/dλ)`: Newton's correction at fixed λ, and how its
+        end moves with λ.
       project: onto the flows of distributions.
       state: where the path is.
       target: the wanted λ; the path starts below it.
@@ -91,11 +89,10 @@ def path_step(
       retreat: by how much λ is lowered when the first point cannot be corrected; 0 gives up.
     """
     x, lam, mode = state.x, state.parameter, state.mode
-    shape, weight = x.shape, 1 / x.shape[0]
+    weight = 1 / x.shape[0]
     cap = jnp.sqrt(jnp.finfo(x.dtype).eps)
 
-    image, jvp, floor = jax.linearize(evaluate, x, lam, has_aux=True)
-    residual = flow_distance(x, image)
+    residual, floor, correction, along = linearise(x, lam)
     wanted = jnp.where(mode == FINISH, tolerance, path_tolerance)
     settled = residual <= jnp.maximum(wanted, jnp.minimum(floor, cap))
     off = jnp.sqrt(
@@ -109,35 +106,19 @@ def path_step(
     most = jnp.where(mode == FINISH, _MOST_POLISHES, _MOST_CORRECTIONS)
     lost = ~accepted & ~finished & ((state.corrections >= most) | ~jnp.isfinite(residual) | strayed)
 
-    # the bordered system, for a Newton correction or, at an accepted point, for the next tangent
-    if through_folds:
-        tracking = mode == TRACK
-        border_x = jnp.where(tracking, weight * state.tangent_x, 0).reshape(-1)
-        border_lam = jnp.where(tracking, state.tangent_parameter, 1)
-        ahead = jnp.where(tracking, state.step, 0)
-        gap = border_x @ (x - state.base_x).reshape(-1) + border_lam * (lam - state.base_parameter) - ahead
-        gap = jnp.where(tracking, gap, 0)  # the other modes correct at the λ they are at
-    else:
-        border_x, border_lam, gap = (
-            jnp.zeros_like(x.reshape(-1)),
-            jnp.ones((), x.dtype),
-            jnp.zeros((), x.dtype),
-        )
-
-    def matvec(v: Array) -> Array:
-        dx, dlam = v[:-1].reshape(shape), v[-1]
-        top = dx - jvp(dx, dlam)
-        return jnp.concatenate([top.reshape(-1), (border_x @ v[:-1] + border_lam * dlam)[None]])
-
-    right = jnp.concatenate([(image - x).reshape(-1), -gap[None]])
-    along = jnp.zeros_like(right).at[-1].set(1)
-    solution = solve_linear(matvec, jnp.where(accepted, along, right))
-    dx, dlam = solution[:-1].reshape(shape), solution[-1]
+    # the bordered system, by its blocks: for a Newton correction or, at an accepted point, for the next tangent
+    tracking = (mode == TRACK) & through_folds
+    slope = weight * (state.tangent_x * along).sum() + state.tangent_parameter
+    passed_by = weight * (state.tangent_x * (x + correction - state.base_x)).sum()
+    gap = passed_by + state.tangent_parameter * (lam - state.base_parameter) - state.step
+    # the other modes correct at the λ they are at
+    dlam = jnp.where(tracking, -gap / slope, 0)
+    dx = correction + dlam * along
 
     # accepted: new base, tangent and step length
-    norm = jnp.sqrt(weight * (dx**2).sum() + dlam**2)
-    tangent_x = jnp.where(accepted, dx / norm, state.tangent_x)
-    tangent_lam = jnp.where(accepted, dlam / norm, state.tangent_parameter)
+    norm = jnp.sqrt(weight * (along**2).sum() + 1) * jnp.where(tracking & (slope < 0), -1, 1)
+    tangent_x = jnp.where(accepted, along / norm, state.tangent_x)
+    tangent_lam = jnp.where(accepted, 1 / norm, state.tangent_parameter)
     old_x, old_lam = state.base_x, state.base_parameter
     base_x, base_lam = jnp.where(accepted, x, old_x), jnp.where(accepted, lam, old_lam)
     growth = jnp.where(state.corrections <= 3, 2.0, jnp.where(state.corrections <= 5, 1.0, 0.5)).astype(x.dtype)
