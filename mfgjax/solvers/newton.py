@@ -13,6 +13,8 @@ from ..responses import AbstractResponse
 from .base import AbstractMethod, Candidate, Problem, Progress, needs_smooth
 from .shooting import newton_system
 
+_FIRST_TIME, _LEAST_TIME = 10.0, 0.3
+
 
 class Newton(AbstractMethod):
     """Solve (I − DΓ(μ)) d = Γ(μ) − μ and step along d, halving the step until the residual falls.
@@ -43,21 +45,51 @@ class Newton(AbstractMethod):
         return False
 
     def init(self, problem: Problem, guess: Array) -> Any:
-        return guess, guess, jnp.zeros_like(guess), jnp.ones((), guess.dtype), jnp.asarray(jnp.inf, guess.dtype)
+        one, never = jnp.ones((), guess.dtype), jnp.asarray(jnp.inf, guess.dtype)
+        if _follows_time(problem):
+            return guess, _FIRST_TIME * one, never
+        return guess, guess, jnp.zeros_like(guess), one, never
 
     def step(self, problem: Problem, state: Any) -> tuple[Any, Progress]:
-        trial, base, direction, length, base_off = state
-        system = newton_system(problem, trial)
-        residual = problem.game.distance(trial, system.image)
-        off = jnp.abs(system.off).sum()
-        # any decrease counts near the rounding level, a sufficient one elsewhere
-        better = off < (1 - 1e-4 * length) * base_off
-        direction = jax.lax.cond(better, lambda: system.solve(system.off), lambda: direction)
-        base = jnp.where(better, trial, base)
-        length = jnp.where(better, jnp.minimum(2 * length, 1), length / 4)
-        following = problem.project(base + length * direction)
-        finite = jnp.isfinite(following).all()
-        failed = (length < 1e-6) | ~finite
-        progress = Progress(Candidate(trial, None), residual, failed)
-        following = jnp.where(finite, following, base)
-        return (following, base, direction, length, jnp.where(better, off, base_off)), progress
+        return (_step_in_time if _follows_time(problem) else _step_with_search)(problem, state)
+
+
+def _follows_time(problem: Problem) -> bool:
+    """Tell whether steps follow the population in time: where it has a stationary law, which moves smoothly."""
+    return problem.game.is_stationary and problem.response.is_smooth
+
+
+def _step_in_time(problem: Problem, state: Any) -> tuple[Any, Progress]:
+    """Take one implicit step of dz/ds = Γ(z) − z, of a length that grows as the residual falls.
+
+    Short steps follow the population on its way to rest, long ones are Newton's. (Pseudo-transient continuation;
+    Kelley and Keyes, 1998, SIAM J. Numer. Anal. 35.)
+    """
+    x, length, before = state
+    system = newton_system(problem, x)
+    residual = problem.game.distance(x, system.image)
+    ratio = jnp.where(jnp.isfinite(before), before / residual, 1)
+    growth = jnp.where(ratio < 1, jnp.maximum(ratio, 0.3), jnp.maximum(2 * jnp.isfinite(before), ratio))
+    length = jnp.maximum(length * growth, _LEAST_TIME)
+    following = problem.project(x + system.solve(system.off, 1 / length))
+    finite = jnp.isfinite(following).all()
+    return (jnp.where(finite, following, x), length, residual), Progress(Candidate(x, None), residual, ~finite)
+
+
+def _step_with_search(problem: Problem, state: Any) -> tuple[Any, Progress]:
+    """Step along Newton's direction, or go back along it where the equation is not better met than before."""
+    trial, base, direction, length, base_off = state
+    system = newton_system(problem, trial)
+    residual = problem.game.distance(trial, system.image)
+    off = jnp.abs(system.off).sum()
+    # any decrease counts near the rounding level, a sufficient one elsewhere
+    better = off < (1 - 1e-4 * length) * base_off
+    direction = jax.lax.cond(better, lambda: system.solve(system.off), lambda: direction)
+    base = jnp.where(better, trial, base)
+    length = jnp.where(better, jnp.minimum(2 * length, 1), length / 4)
+    following = problem.project(base + length * direction)
+    finite = jnp.isfinite(following).all()
+    failed = (length < 1e-6) | ~finite
+    progress = Progress(Candidate(trial, None), residual, failed)
+    following = jnp.where(finite, following, base)
+    return (following, base, direction, length, jnp.where(better, off, base_off)), progress

@@ -158,13 +158,14 @@ class NewtonSystem(NamedTuple):
       image: Γ(x).
       floor: the rounding level of its computation.
       off: what vanishes at an equilibrium: r of the single steps where they can be eliminated, else Γ(x) − x.
-      solve: from such numbers to the change of x that makes up for them, to first order.
+      solve: from such numbers to the change of x that makes up for them, to first order; only partly if a `shift` ≥ 0
+        is given, that is added to the diagonal of I − DΓ.
     """
 
     image: Array
     floor: Array
     off: Array
-    solve: Callable[[Array], Array]
+    solve: Callable[..., Array]
 
 
 def newton_system(problem: Problem, x: Array) -> NewtonSystem:
@@ -173,10 +174,13 @@ def newton_system(problem: Problem, x: Array) -> NewtonSystem:
     if not can_eliminate(game):
         (image, floor), jvp = jax.linearize(problem.image_and_floor, x)
 
-        def matvec(v: Array) -> Array:
-            return v - jvp(v.reshape(x.shape))[0].reshape(-1)
+        def solve(off: Array, shift: Array | float = 0.0) -> Array:
+            def matvec(v: Array) -> Array:
+                return (1 + shift) * v - jvp(v.reshape(x.shape))[0].reshape(-1)
 
-        return NewtonSystem(image, floor, image - x, lambda off: solve_linear(matvec, off.reshape(-1)).reshape(x.shape))
+            return solve_linear(matvec, off.reshape(-1)).reshape(x.shape)
+
+        return NewtonSystem(image, floor, image - x, solve)
     best = game.best_response(x, response)
     image, off = game.moved_on(x, best.policy)[1], steps_off(game, x, best.policy)
     return NewtonSystem(image, rounding(game, response, best.q), off, eliminate(game, response, x, best).solve)
