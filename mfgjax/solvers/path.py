@@ -26,6 +26,7 @@ from .._typing import Array, Bool, Int, Scalar
 START, TRACK, FINISH = 0, 1, 2
 _MOST_CORRECTIONS = 8
 _MOST_POLISHES = 14
+_LEAST_COSINE = 0.7
 
 
 class PathState(NamedTuple):
@@ -89,7 +90,7 @@ def path_step(
       retreat: by how much λ is lowered when the first point cannot be corrected; 0 gives up.
     """
     x, lam, mode = state.x, state.parameter, state.mode
-    weight = 1 / x.shape[0]
+    weight = 4 / x.shape[0]
     cap = jnp.sqrt(jnp.finfo(x.dtype).eps)
 
     residual, floor, correction, along = linearise(x, lam)
@@ -99,16 +100,19 @@ def path_step(
         weight * ((x - state.base_x - state.step * state.tangent_x) ** 2).sum()
         + (lam - state.base_parameter - state.step * state.tangent_parameter) ** 2
     )
-    # a correction longer than the step may have landed on another branch
-    strayed = (mode == TRACK) & (off > jnp.maximum(state.step, 1e-3)) & through_folds
+    # how far the path has turned since the last point, by the cosine of the angle between the tangents
+    tracking = (mode == TRACK) & through_folds
+    slope = weight * (state.tangent_x * along).sum() + state.tangent_parameter
+    speed = jnp.sqrt(weight * (along**2).sum() + 1)
+    turned = settled & (jnp.abs(slope) < _LEAST_COSINE * speed) & (state.step > 1e-3)
+    # a correction longer than the step, or a sharp turn, may have landed on another branch
+    strayed = tracking & ((off > jnp.maximum(0.3 * state.step, 1e-3)) | turned)
     accepted = settled & (mode != FINISH) & ~strayed
     finished = settled & (mode == FINISH)
     most = jnp.where(mode == FINISH, _MOST_POLISHES, _MOST_CORRECTIONS)
     lost = ~accepted & ~finished & ((state.corrections >= most) | ~jnp.isfinite(residual) | strayed)
 
     # the bordered system, by its blocks: for a Newton correction or, at an accepted point, for the next tangent
-    tracking = (mode == TRACK) & through_folds
-    slope = weight * (state.tangent_x * along).sum() + state.tangent_parameter
     passed_by = weight * (state.tangent_x * (x + correction - state.base_x)).sum()
     gap = passed_by + state.tangent_parameter * (lam - state.base_parameter) - state.step
     # the other modes correct at the λ they are at
@@ -116,7 +120,7 @@ def path_step(
     dx = correction + dlam * along
 
     # accepted: new base, tangent and step length
-    norm = jnp.sqrt(weight * (along**2).sum() + 1) * jnp.where(tracking & (slope < 0), -1, 1)
+    norm = speed * jnp.where(tracking & (slope < 0), -1, 1)
     tangent_x = jnp.where(accepted, along / norm, state.tangent_x)
     tangent_lam = jnp.where(accepted, 1 / norm, state.tangent_parameter)
     old_x, old_lam = state.base_x, state.base_parameter

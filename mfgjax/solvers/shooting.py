@@ -21,7 +21,7 @@ from .._typing import Array, Scalar
 from ..model import AnyGame
 from ..model.base import BestResponse
 from ..responses import AbstractResponse
-from .base import Problem, rounding
+from .base import Problem
 
 _MOST_STORED = 2**25
 """Entries up to which the H + 1 matrices of a kind are stored."""
@@ -183,7 +183,7 @@ def newton_system(problem: Problem, x: Array) -> NewtonSystem:
         return NewtonSystem(image, floor, image - x, solve)
     best = game.best_response(x, response)
     image, off = game.moved_on(x, best.policy)[1], steps_off(game, x, best.policy)
-    return NewtonSystem(image, rounding(game, response, best.q), off, eliminate(game, response, x, best).solve)
+    return NewtonSystem(image, response.rounding(best.q, game.available), off, eliminate(game, response, x, best).solve)
 
 
 def off_by(problem: Problem, x: Array) -> Array:
