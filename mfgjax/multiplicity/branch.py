@@ -158,6 +158,8 @@ def branch(
             largest_step=largest,
             smallest_step=1e-7 if eps < 1e-12 else 1e-4,
             retreat=0.0,
+            reach=1.0,
+            least_cosine=0.0,
         )
 
     @jax.jit

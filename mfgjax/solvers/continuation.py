@@ -102,6 +102,8 @@ class Continuation(AbstractMethod):
             largest_step=self.largest_step,
             smallest_step=1e-6 if eps < 1e-12 else 1e-4,
             retreat=1.5,
+            reach=0.3,
+            least_cosine=0.7,
         )
         # the first look tells β·span(Q): start where it is 1
         heat = jnp.log(jnp.maximum(report.floor / (8 * eps), 1e-30)).astype(dtype)

@@ -26,7 +26,7 @@ from .._typing import Array, Bool, Int, Scalar
 START, TRACK, FINISH = 0, 1, 2
 _MOST_CORRECTIONS = 8
 _MOST_POLISHES = 14
-_LEAST_COSINE = 0.7
+_WEIGHT = 4  # of the flow beside λ, so that moving all the crowd of all times counts
 
 
 class PathState(NamedTuple):
@@ -61,6 +61,11 @@ def path_start(x: Array, parameter: Scalar, first_step: float) -> PathState:
     )
 
 
+def arclength(across: Array, ahead: Scalar | float) -> Scalar:
+    """Return the length of a step by `across` in x and `ahead` in λ."""
+    return jnp.sqrt(_WEIGHT / across.shape[0] * (across**2).sum() + ahead**2)
+
+
 def path_step(
     linearise: Callable[[Array, Scalar], tuple[Scalar, Scalar, Array, Array]],
     project: Callable[[Array], Array],
@@ -73,6 +78,8 @@ def path_step(
     largest_step: float | Scalar,
     smallest_step: float,
     retreat: float,
+    reach: float,
+    least_cosine: float,
 ) -> tuple[PathState, PathReport]:
     """Correct the current point once, or accept it and predict the next.
 
@@ -88,25 +95,29 @@ def path_step(
       largest_step: of the arclength, in units of λ.
       smallest_step: below which the path is given up.
       retreat: by how much λ is lowered when the first point cannot be corrected; 0 gives up.
+      reach: how far the corrected point may lie from the predicted one, in steps.
+      least_cosine: of the angle between the tangents at two points that follow each other.
     """
     x, lam, mode = state.x, state.parameter, state.mode
-    weight = 4 / x.shape[0]
+    weight = _WEIGHT / x.shape[0]
     cap = jnp.sqrt(jnp.finfo(x.dtype).eps)
 
     residual, floor, correction, along = linearise(x, lam)
+    # exactly at a fold dx/dλ is infinite: the path goes on in x alone
+    along = jnp.where(jnp.isfinite(along).all(), along, state.tangent_x / jnp.finfo(x.dtype).eps)
     wanted = jnp.where(mode == FINISH, tolerance, path_tolerance)
     settled = residual <= jnp.maximum(wanted, jnp.minimum(floor, cap))
-    off = jnp.sqrt(
-        weight * ((x - state.base_x - state.step * state.tangent_x) ** 2).sum()
-        + (lam - state.base_parameter - state.step * state.tangent_parameter) ** 2
+    off = arclength(
+        x - state.base_x - state.step * state.tangent_x,
+        lam - state.base_parameter - state.step * state.tangent_parameter,
     )
     # how far the path has turned since the last point, by the cosine of the angle between the tangents
     tracking = (mode == TRACK) & through_folds
     slope = weight * (state.tangent_x * along).sum() + state.tangent_parameter
-    speed = jnp.sqrt(weight * (along**2).sum() + 1)
-    turned = settled & (jnp.abs(slope) < _LEAST_COSINE * speed) & (state.step > 1e-3)
+    speed = arclength(along, 1.0)
+    turned = settled & (jnp.abs(slope) < least_cosine * speed) & (state.step > 1e-3)
     # a correction longer than the step, or a sharp turn, may have landed on another branch
-    strayed = tracking & ((off > jnp.maximum(0.3 * state.step, 1e-3)) | turned)
+    strayed = tracking & ((off > jnp.maximum(reach * state.step, 1e-3)) | turned)
     accepted = settled & (mode != FINISH) & ~strayed
     finished = settled & (mode == FINISH)
     most = jnp.where(mode == FINISH, _MOST_POLISHES, _MOST_CORRECTIONS)
