@@ -17,18 +17,26 @@ _FIRST_TIME, _LEAST_TIME = 10.0, 0.3
 
 
 class Newton(AbstractMethod):
-    """Solve (I − DΓ(μ)) d = Γ(μ) − μ and step along d, halving the step until the residual falls.
+    """Solve the linearised equation of an equilibrium, again and again: quadratic near one, whatever DΓ is.
 
-    Quadratic near an equilibrium whatever the spectral radius of DΓ; from far away, at large β, use
-    `Continuation`. The derivative is never stored: products come from the JVP of Γ, and the system is solved
-    by LU up to a few hundred unknowns and by GMRES beyond. For smooth responses; in stationary games for all: with a
-    jumping one a step goes to the stationary law of the policy it finds.
+    In games with a horizon that observe states the equation is that each single step of the flow follows the response
+    to it. Its matrix is eliminated block by block in time, with H S³ operations, and errors do not travel through the
+    horizon, so that it often converges from afar (multiple shooting). Elsewhere it is (I − DΓ(μ)) d = Γ(μ) − μ, by LU
+    up to a few hundred unknowns and by GMRES, which needs products only, beyond. Steps are shortened until the
+    equation is better met. In stationary games with a smooth response, steps follow the population in time, the
+    longer the nearer it is to rest.
+
+    For smooth responses; in stationary games for all: with a jumping one a step goes to the stationary law of the
+    policy it finds.
 
     Args:
       atol: tolerance on the residual; None for the default of the precision, 0 to run `max_steps`.
 
     Raises:
       ValueError: if an argument is out of range, naming it.
+
+    Source: Osborne (1969), J. Math. Anal. Appl. 27, for multiple shooting; Kelley and Keyes (1998), SIAM J. Numer.
+    Anal. 35, for following time.
     """
 
     atol: float | None = eqx.field(static=True)
@@ -62,8 +70,7 @@ def _follows_time(problem: Problem) -> bool:
 def _step_in_time(problem: Problem, state: Any) -> tuple[Any, Progress]:
     """Take one implicit step of dz/ds = Γ(z) − z, of a length that grows as the residual falls.
 
-    Short steps follow the population on its way to rest, long ones are Newton's. (Pseudo-transient continuation;
-    Kelley and Keyes, 1998, SIAM J. Numer. Anal. 35.)
+    Short steps follow the population on its way to rest, long ones are Newton's (pseudo-transient continuation).
     """
     x, length, before = state
     system = newton_system(problem, x)

@@ -6,10 +6,11 @@ by Newton's method on the bordered system
 
     x − Γ(x; λ) = 0,    ⟨τ, (x, λ) − (x₀, λ₀)⟩ = h
 
-whose matrix is regular also at folds. The same matrix gives the next tangent. Near the wanted λ the second
-equation becomes λ = λ_target. With `through_folds=False` it always fixes λ: natural continuation.
+which is solved by its blocks: with the corrections at a fixed λ and dx/dλ, from one factorisation. They also give the
+next tangent. Exactly at a fold dx/dλ is infinite, and next to it both are long, but not their combination. Near the
+wanted λ the second equation becomes λ = λ_target. With `through_folds=False` it always fixes λ: natural continuation.
 
-Every call of `path_step` evaluates Γ once and solves one linear system, so that a path is one flat loop.
+Every call of `path_step` linearises once, so that a path is one flat loop.
 
 Source: Keller (1977), "Numerical solution of bifurcation and nonlinear eigenvalue problems"; for logit
 equilibria of finite games: Turocy (2005), Games and Economic Behavior 51.
