@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -22,6 +23,7 @@ from ..solve import solve
 from ..solvers import Newton
 from ..solvers.base import Problem, refuse_jumps
 from ..solvers.path import TRACK, PathReport, PathState, path_start, path_step
+from ..solvers.shooting import along_path
 from .branch_points import Knot, Lost, Tracer
 
 _RANGE = 4.0  # length of the parameter's interval in units of the path; a flow moves by at most 1.4
@@ -140,13 +142,13 @@ def branch(
     eps = float(jnp.finfo(game.dtype).eps)
     tolerance = 1e-10 if eps < 1e-12 else 1e-5
 
-    def image(x: Array, position: Any) -> tuple[Array, Scalar]:
-        return Problem(*moved(value_at(position)), jnp.asarray(tolerance, game.dtype)).image_and_floor(x)
+    def problem_at(position: Any) -> Problem:
+        return Problem(*moved(value_at(position)), jnp.asarray(tolerance, game.dtype))
 
     @jax.jit
     def step(state: PathState, target: float, tolerance: float, largest: float) -> tuple[PathState, PathReport]:
         return path_step(
-            image,
+            partial(along_path, problem_at),
             Problem(game, response, jnp.asarray(tolerance)).project,
             state,
             target=jnp.asarray(target, game.dtype),
@@ -156,11 +158,13 @@ def branch(
             largest_step=largest,
             smallest_step=1e-7 if eps < 1e-12 else 1e-4,
             retreat=0.0,
+            reach=1.0,
+            least_cosine=0.0,
         )
 
     @jax.jit
     def derivative(x: Array, position: float) -> Array:
-        return jax.jacfwd(lambda x: image(x, position)[0])(x).reshape(x.size, x.size)
+        return jax.jacfwd(lambda x: problem_at(position).image(x))(x).reshape(x.size, x.size)
 
     begin = solve(*moved(first), guess=guess)
     at = game.timed(begin.mean_field)

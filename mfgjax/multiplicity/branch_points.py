@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
-from ..solvers.path import TRACK, PathState
+from ..solvers.path import TRACK, PathState, arclength
 
 _MOST_CORRECTIONS = 20
 _BISECTIONS = 30
@@ -77,7 +77,7 @@ class Tracer:
         """
         dtype = first.flow.dtype
         across, ahead = second.flow - first.flow, second.position - first.position
-        length = float(np.sqrt((across**2).sum() / len(across) + ahead**2))
+        length = float(arclength(across, ahead))
         one = jnp.ones((), dtype)
         begin = PathState(
             jnp.asarray(first.flow + share * across),
@@ -152,7 +152,7 @@ class Tracer:
     @staticmethod
     def _mean_slope(first: Knot, second: Knot) -> float:
         across, ahead = second.flow - first.flow, second.position - first.position
-        return ahead / float(np.sqrt((across**2).sum() / len(across) + ahead**2))
+        return ahead / float(arclength(across, ahead))
 
     def explains(self, first: Knot, second: Knot, num_folds: int) -> bool:
         """Tell whether the folds between two points are all that changed the count of eigenvalues above 1."""
