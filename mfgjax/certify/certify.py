@@ -81,6 +81,7 @@ def certify(
         constants = (*lipschitz.fit(game), lipschitz.origin)
         contradict(game, lipschitz, key)
     if equilibrium is None:
+        # most lines are about the game, not the mean field; the others look at its residual themselves
         mean_field = solve(game, response, throw=False).mean_field
     else:
         mean_field = _mean_field(game, equilibrium)
@@ -98,6 +99,7 @@ def _mean_field(game: FiniteHorizonGame, equilibrium: Any) -> Array:
     if not _checks.is_traced((flow, game)):
         _checks.distribution("equilibrium", flow, leading=1)
         start = np.asarray(flow)[0] if len(shape) == 2 else np.asarray(flow)[0].sum(axis=1)
+        # the precision of the flow, which may be lower than that of the game
         slack = 1e-5 if np.asarray(flow).dtype.itemsize == 4 else 1e-8
         good = np.abs(start - np.asarray(game.initial)) <= slack
         _checks.all_true("equilibrium", start, good, "at time 0 it must be the game's `initial`", " at time 0")
@@ -119,7 +121,8 @@ def _certified(
     residual = noise = None
     if premises.tempered is not None:
         image, noise = Problem(game, response, np.zeros(())).image_and_floor(mean_field)
-        residual = game.distance(mean_field, image) + (noise + 8 * jnp.finfo(game.dtype).eps)
+        residual = game.distance(mean_field, image) + (noise + 8 * jnp.finfo(game.dtype).eps)  # a bound still
+    # first, as a radius of 1 or more refutes a contraction in every norm, whatever the bounds say
     local, refuted = local_radius(premises, mean_field, residual, noise, key)
     (printed, factors_as_printed), (meant, factors_as_meant) = theorem_1(premises, refuted)
     naive, chain = naive_chain(premises, refuted)

@@ -24,10 +24,10 @@ from ..model.canonical import check_kernel_values
 from ..ranges.affine import NotAffine, affine_in_law
 from ..ranges.ranges import MOST_LOST
 
-_NUM_PAIRS = 32
+_NUM_PAIRS = 32  # random pairs of laws, where point masses prove nothing
 
 _OF_DATA = 2
-"""What numbers in rewards and kernels may be off from those meant, in spacings of numbers of their size."""
+"""How far numbers in rewards and kernels may be from those meant, in spacings of numbers of their size."""
 
 NOWHERE = "nowhere: there is nothing to compare"
 """The place of a condition on neighbours where one state, or one action, has none."""
@@ -154,11 +154,12 @@ def check_complementarity(game: StationaryGame, form: str | None = None, *, seed
     (rows, why_not_rows), (rewards, why_not_rewards) = (_at_point_masses(game, part) for part in ("kernel", "reward"))
     why = "; ".join(filter(None, (why_not_rows, why_not_rewards)))
     if rows is None or rewards is None:
+        # if one of the two is not proved affine, both are sampled, at the same laws
         laws = jnp.asarray(_laws(game.num_states, rng), game.dtype)
         tables = (np.asarray(x, dtype=float) for x in _functions(trace_game(game), laws))
         rows, rewards = (_Table(table, np.zeros_like(table)) for table in tables)
     _check_sound(game, rows.values, rewards.values)
-    # probabilities that sum to 1 are known on the scale of 1
+    # T_k for k ≥ 1, as T_0 is always 1; probabilities that sum to 1 are known on the scale of 1
     tails = _Table(*(x[..., ::-1].cumsum(axis=-1)[..., ::-1][..., 1:] for x in rows))
     tails = tails._replace(rounding=tails.rounding + _OF_DATA * float(jnp.finfo(game.dtype).eps))
     rewards = _Table(*(x[..., None] for x in rewards))
@@ -168,7 +169,7 @@ def check_complementarity(game: StationaryGame, form: str | None = None, *, seed
 
 
 class _Table(NamedTuple):
-    """Values at laws, which lead: the point masses, then what was sampled; and what each may be off by rounding."""
+    """Values at laws (first axis: point masses, then sampled laws), and how far rounding may have moved each."""
 
     values: np.ndarray
     rounding: np.ndarray
@@ -190,6 +191,7 @@ def _at_point_masses(game: StationaryGame, part: str) -> tuple[_Table | None, st
         return None, f"the {part} bends or jumps"
     values, size = np.asarray(values), np.asarray(size)
     data = _OF_DATA * float(jnp.finfo(game.dtype).eps)
+    # what the game's data are off, then what the computation in double precision adds
     rounding = size * data + size * steps * float(np.finfo(np.float64).eps) / 2
     scale = np.abs(values).max(initial=0) if part == "reward" else 1.0
     if not (rounding <= MOST_LOST * scale).all():
@@ -228,9 +230,9 @@ def _laws(num_states: int, rng: np.random.Generator) -> np.ndarray:
     """Return the point masses in order, then pairs of random laws of which the second dominates the first."""
     laws = list(np.eye(num_states))
     for _ in range(_NUM_PAIRS):
-        low = rng.dirichlet(np.full(num_states, rng.choice([0.1, 1.0])))
+        low = rng.dirichlet(np.full(num_states, rng.choice([0.1, 1.0])))  # near the corners, or evenly
         up = np.triu(rng.dirichlet(np.full(num_states, 0.3), size=num_states))  # mass moves to states above
-        up[:, -1] += 1 - up.sum(axis=1)
+        up[:, -1] += 1 - up.sum(axis=1)  # what was cut off goes to the top
         laws += [low, low @ up]
     return np.array(laws)
 
@@ -260,7 +262,8 @@ def _report(game: StationaryGame, form: str, tails: _Table, rewards: _Table, why
         if words == "r":
             add("at its best action non-decreasing in s", _diff(_best(f), 1))
             rises, best = conditions[0], conditions.pop()
-            # a maximum of affine functions is convex: point masses alone do not tell of the laws between
+            # If r rises in s at each action, so does its maximum. Else the point masses do not decide: a maximum of
+            # affine functions is convex, so it may fall at laws between them.
             known = "no violation found" if best.status == "holds" and rises.status != "holds" else best.status
             conditions.append(dataclasses.replace(best, status=known))
         else:
@@ -272,7 +275,7 @@ def _report(game: StationaryGame, form: str, tails: _Table, rewards: _Table, why
 
 
 def _diff(f: _Table, axis: int) -> _Table:
-    """Return differences between neighbours, of which rounding adds up."""
+    """Return the differences between neighbours along an axis; their rounding errors add up."""
     size = f.rounding.shape[axis]
     low, high = (np.take(f.rounding, places, axis) for places in (range(size - 1), range(1, size)))
     return _Table(np.diff(f.values, axis=axis), low + high)
@@ -284,6 +287,7 @@ def _best(f: _Table) -> _Table:
 
 def by_post_decision(f: np.ndarray, unreached: float = np.nan) -> np.ndarray:
     """Return a function of (s,a) as one of (s,y), y = s + a: `[laws, S, S+A−1, k]`, NaN where y is unreached."""
+    # differences with NaN are NaN, which `worst_of` skips: only pairs with s ≤ y ≤ s + A − 1 are compared
     laws, S, A, K = f.shape
     g = np.full((laws, S, S + A - 1, K), unreached)
     for s in range(S):

@@ -18,7 +18,7 @@ from .premises import Premises
 from .sampling import sample_laws, seen_of
 
 _SQUARINGS = 32
-_MOST_SQUARED = 256
+_MOST_SQUARED = 256  # unknowns up to which the whole matrix is formed
 _KRYLOV, _WARM_UP = 60, 40
 
 MOST_UNKNOWNS = 200
@@ -27,7 +27,7 @@ MOST_UNKNOWNS = 200
 _LONGEST, _SHORTEST = 0.14, 0.03
 """Steps in log β: the longest at radius 0, the shortest near 1, where a crossing may hide between two points."""
 
-_CORRECTIONS, _HALVINGS = 12, 24
+_CORRECTIONS, _HALVINGS = 12, 24  # of Newton at one β; of the bracket in log β
 
 _DIRECTIONS = 16
 
@@ -128,7 +128,7 @@ def spectral_radius(matrix: Array) -> Array:
 
     def square(k: Array, carry: tuple[Array, Array]) -> tuple[Array, Array]:
         power, log_norm = carry  # A^(2^k) = power · exp(2^k · log_norm)
-        doubled = jnp.matmul(power, power, precision=jax.lax.Precision.HIGHEST)
+        doubled = jnp.matmul(power, power, precision=jax.lax.Precision.HIGHEST)  # accelerators round factors
         size = jnp.sqrt((doubled**2).sum())
         return doubled / jnp.where(size > 0, size, 1), log_norm + jnp.log(size) / 2.0 ** (k + 1)
 
@@ -283,5 +283,6 @@ def _equilibrium(game: FiniteHorizonGame, response: AbstractTempered, log_beta: 
     blank = jnp.zeros((guess.size, guess.size), game.dtype)
     start = guess, blank, jnp.asarray(jnp.inf, game.dtype), jnp.int32(0)
     flow, matrix, residual, _ = jax.lax.while_loop(going, correct, start)
+    # farther from the last point, Newton has jumped to another branch
     sound = (residual <= tolerance) & (game.distance(flow, guess) < 0.3) & (flow > -tolerance).all()
     return _At(log_beta, flow, jnp.where(sound, spectral_radius(matrix), jnp.inf))

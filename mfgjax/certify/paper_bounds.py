@@ -68,7 +68,7 @@ def theorem_1(premises: Premises, refuted: Array) -> list[tuple[Certificate, Pap
         if theorem is _PRINTED:
             holds = jnp.zeros_like(holds)
             words = f"for comparison only: K_Q,t+1 is printed inside the exponential, where it bounds nothing; {how}"
-        value, threshold = 10**bound.log10_factor, 10**bound.log10_threshold
+        value, threshold = 10**bound.log10_factor, 10**bound.log10_threshold  # ∞ or 0 where floats end
         line = theorem.certificate(value, words, holds=holds, fails=refuted, threshold=threshold)
         found.append((line, bound))
     return found
@@ -93,7 +93,7 @@ def _paper_bound(premises: Premises, *, printed: bool) -> PaperBound:
     assert constants is not None
     S, H, dtype = game.num_states, game.horizon, game.dtype
     available = availability(game)
-    logs = jnp.broadcast_to(response.log_prior(game.available, dtype), available.shape)
+    logs = jnp.broadcast_to(response.log_prior(game.available, dtype), available.shape)  # −inf if unavailable
     log_ratio = jnp.where(available, logs, -jnp.inf).max() - jnp.where(available, logs, jnp.inf).min()
     log_own = jnp.log(2 * constants.theta * constants.interaction)
     log_propagation = jnp.asarray(_log_propagation(S, H), dtype)
@@ -116,6 +116,7 @@ def _paper_bound(premises: Premises, *, printed: bool) -> PaperBound:
     log_beta = jnp.log(premises.beta)
     log_q = log_action_values(log_beta)
     threshold = _largest(log_factor, dtype)
+    # payoffs that ignore the crowd, or nobody with a choice: a contraction at every β
     threshold = jnp.where(jnp.isneginf(log_own) | (most < 2), jnp.inf, threshold)
     log_policy = log_softmax + log_beta + log_q
     logs = (log_propagation, log_q, log_policy, log_propagation + log_policy, threshold)
@@ -125,7 +126,8 @@ def _paper_bound(premises: Premises, *, printed: bool) -> PaperBound:
 def _log_propagation(S: int, H: int) -> float:
     """Return log(S (S^H − 1)/(S − 1)), its limit H for one state."""
     if S == 1:
-        return float(np.log(H))
+        return float(np.log(H))  # every term of Σ S^k is 1
+    # S^H overflows, so it is taken out of S^H − 1
     return float(H * np.log(S) + np.log1p(-np.exp(-H * np.log(S))) + np.log(S) - np.log(S - 1))
 
 
@@ -138,5 +140,5 @@ def _largest(log_factor: Callable[[Array], Array], dtype: jnp.dtype) -> Array:
         below = log_factor(middle) < 0
         return jnp.where(below, middle, low), jnp.where(below, high, middle)
 
-    ends = jnp.asarray(-1e5, dtype), jnp.asarray(1e3, dtype)
+    ends = jnp.asarray(-1e5, dtype), jnp.asarray(1e3, dtype)  # log β: as printed, β may be far below any float
     return jax.lax.fori_loop(0, 80, halve, ends)[0]

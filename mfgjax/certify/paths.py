@@ -1,4 +1,4 @@
-"""What can happen in a game: which pairs exist, where moves can lead, and how much they forget."""
+"""What can happen in a game: which actions exist, where moves can lead, how much of the start they forget."""
 
 import jax
 import jax.numpy as jnp
@@ -9,18 +9,18 @@ from ..model import FiniteHorizonGame
 from ..ranges.intervals import Interval
 from ..ranges.programs import ignores
 
-_AT_ONCE = 2**21
-_MOST_MIXING = 2**31
+_AT_ONCE = 2**21  # numbers in memory together
+_MOST_MIXING = 2**31  # operations; more would take seconds
 
 
 def availability(game: FiniteHorizonGame, num_actions: int | None = None) -> Bool[Array, "T S A"]:
-    """Return which actions exist at each time; with `num_actions` 1, as payoffs do not tell them apart, if any does."""
+    """Return which actions exist at each time; with `num_actions` 1 (payoffs ignore actions), whether any exists."""
     mask = jnp.broadcast_to(game.available, (game.horizon + 1, *game.available.shape[1:]))
     return mask.any(axis=2, keepdims=True) if num_actions == 1 else mask
 
 
 def counted(game: FiniteHorizonGame, per_time: Float[Array, " T"], nothing: float = 0) -> Float[Array, " T"]:
-    """Return numbers per time with that of time 0 left out if it cannot matter: mean fields of states share μ_0."""
+    """Replace the number of time 0 by `nothing` where it cannot matter: laws of states all start from μ_0."""
     return per_time.at[0].set(nothing) if game.observes == "states" else per_time
 
 
@@ -54,6 +54,7 @@ def over_successors(kernel: AbstractKernel, values: Float[Array, "S *batch"]) ->
         return values[kernel.next_state]
     if isinstance(kernel, SuccessorKernel):
         there = values[kernel.successors]
+        # a successor of probability 0 may only fill up the list
         possible = (kernel.probabilities[0] > 0).reshape(*kernel.successors.shape, *(1,) * (values.ndim - 1))
         return jnp.where(possible, there, -jnp.inf).max(axis=2)
     rows = probabilities(kernel)
@@ -105,4 +106,4 @@ def mixing(game: FiniteHorizonGame) -> Float[Array, " H"]:
 
         return jax.lax.map(largest, jnp.arange(size), batch_size=max(1, _AT_ONCE // rows.size)).max()
 
-    return jnp.minimum(jax.lax.map(at, jnp.arange(game.horizon, dtype=jnp.int32)), 1)
+    return jnp.minimum(jax.lax.map(at, jnp.arange(game.horizon, dtype=jnp.int32)), 1)  # rounded sums may exceed 1

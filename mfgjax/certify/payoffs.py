@@ -92,6 +92,7 @@ def derive_payoffs(game: FiniteHorizonGame) -> Payoffs:
     if type(reward) is TableReward:  # what a class of the user's computes is not known by its parents
         return _constant(game, reward)
     reasons = []
+    # Θ and L apart say more than the whole program, but may be the ones that cannot be read
     for read in (_pairwise_reward, _program) if type(reward) is PairwiseReward else (_program,):
         try:
             return read(game, reward)
@@ -102,6 +103,7 @@ def derive_payoffs(game: FiniteHorizonGame) -> Payoffs:
 
 def _program(game: FiniteHorizonGame, reward: Any) -> Payoffs:
     """Bound rewards by their program as a whole, whatever class they are of."""
+    # affine first, which is exact: intervals may be loose
     table, is_affine, why = _affine_table(game, game.pay_at)
     if table is not None and is_affine is True:
         return _pairwise(game, None, table, "read off the reward's program, which is affine in the mean field")
@@ -155,7 +157,7 @@ def _interaction_table(game: FiniteHorizonGame) -> tuple[Array | None, Any, str]
 def _affine_table(
     game: FiniteHorizonGame, function: Callable[[Array, Array], Array]
 ) -> tuple[Float[Array, "T S A n"], Any, str] | tuple[None, bool, str]:
-    """Return the table of which a function of time and mean field is the mean, whether it is, and why that is open.
+    """Return the values of a function at the point masses, whether it is their mean, and why that is not known.
 
     It is True if the function is affine whatever its numbers are. The table is NaN where the function adds and takes
     away numbers so large that little but their rounding remains.
@@ -163,7 +165,7 @@ def _affine_table(
     shape = game.seen_shape
     if (game.horizon + 1) * game.num_states * game.num_actions * int(np.prod(shape)) > _MOST_NUMBERS:
         return None, False, "its table would be too large"
-    always = []
+    always = []  # filled while `at` is traced, where `holds is True` needs no numbers
 
     def at(t: Array) -> tuple[Array, Array, Array]:
         found, holds = affine_in_law(lambda seen: jnp.asarray(function(t, seen)).astype(game.dtype), shape, game.dtype)
@@ -200,7 +202,8 @@ def _pairwise(game: FiniteHorizonGame, theta: Callable | None, table: Array, how
     if times * table[0].size > _MOST_NUMBERS:
         raise NotDerivable("its table of derivatives would be too large")
     table = jnp.broadcast_to(table, (times, *table.shape[1:]))
-    x = Interval(table.min(axis=-1), table.max(axis=-1))
+    x = Interval(table.min(axis=-1), table.max(axis=-1))  # Σ L μ is a mean of entries of L
+    # 64 cells, as intervals are loose on long ones
     share = jnp.linspace(0, 1, 65, dtype=game.dtype).reshape(-1, 1, 1, 1)
     edges = x.low + (x.high - x.low) * share
     value, slope, straight = _theta_on_cells(theta, Interval(edges[:-1], edges[1:]))

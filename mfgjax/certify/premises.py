@@ -1,4 +1,4 @@
-"""What is known of a game and a response, from which theorems conclude, and why no more is known."""
+"""What the theorems need to know of a game and a response, and why some of it is unknown."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -57,7 +57,8 @@ class Premises(NamedTuple):
 
     @property
     def below_one(self) -> float:
-        """What a computed factor must be below, so that the true one is below 1; none is if constants were sampled."""
+        """The number below which a computed factor proves one below 1; −∞ if constants were only sampled."""
+        # sums over times, states and actions are rounded once a term
         num_terms = (self.game.horizon + 1) * (self.game.num_states + self.game.num_actions)
         return 1 - (64 + num_terms) * float(jnp.finfo(self.game.dtype).eps) if self.proved else -jnp.inf
 
@@ -120,7 +121,7 @@ def premises_of(
         tempered,
         beta,
         decoupled,
-        mixing(game) if decoupled else jnp.ones(game.horizon, game.dtype),
+        mixing(game) if decoupled else jnp.ones(game.horizon, game.dtype),  # 1 bounds every coefficient
         payoffs,
         largest,
         spans,

@@ -1,4 +1,4 @@
-"""What is proved about an equilibrium: one line each, for eyes and for programs."""
+"""The report of `certify`: one certificate a line, as a table, in words and as plain data."""
 
 import math
 import textwrap
@@ -106,14 +106,14 @@ class Report(eqx.Module):
             word = line.word
             value, threshold = shown(line.value), "at every β" if _is_inf(line.threshold) else shown(line.threshold)
             bound = {"paper_printed": self.paper_printed, "paper_meant": self.paper_meant}.get(line.name)
-            if bound is not None:
+            if bound is not None:  # from logarithms: the numbers themselves overflow
                 value = shown_log10(bound.log10_factor)
                 threshold = threshold if _is_inf(line.threshold) else shown_log10(bound.log10_threshold)
             found.append((line.name, word, value, threshold, line.meaning))
         return found
 
     def __str__(self) -> str:
-        if isinstance(self.beta, Tracer) or np.ndim(self.beta):
+        if isinstance(self.beta, Tracer) or np.ndim(self.beta):  # no single numbers to print
             return f"Report(beta={self.beta}, {', '.join(line.name for line in self.certificates)})"
         heading = ("certificate", "status", "value", "for β <", "the value is")
         rows = [heading, *self.rows()]
@@ -174,4 +174,4 @@ def plain(number: Any) -> float | str | list:
     if array.ndim:
         return [plain(part) for part in array]
     value = float(array)
-    return value if math.isfinite(value) else str(value)
+    return value if math.isfinite(value) else str(value)  # JSON has neither infinity nor NaN

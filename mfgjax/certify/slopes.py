@@ -59,13 +59,14 @@ class AbstractSlopes(eqx.Module):
 
 
 def _two_largest(constants: Array) -> Array:
+    """Return a bound on all contrasts, as each is at most the sum of two Lipschitz constants."""
     if constants.shape[1] == 1:
         return jnp.zeros_like(constants[:, 0])  # there is only one pair
     return jax.lax.top_k(constants, 2)[0].sum(axis=1)
 
 
 class BoundedSlopes(AbstractSlopes):
-    """Known only by their Lipschitz constants; a contrast is then at most the sum of two."""
+    """Slopes known only by Lipschitz constants; a contrast is then at most the sum of two."""
 
     bounds: Float[Array, "T S A"]
 
@@ -86,7 +87,7 @@ class BoundedSlopes(AbstractSlopes):
 
 
 class OneNodeSlopes(AbstractSlopes):
-    """Of payoffs that depend on the mean field at one state each: ∂R_t(x,μ)/∂μ(node(x)) between `low` and `high`."""
+    """Slopes of payoffs that each see one state: ∂R_t(x,μ)/∂μ(node(x)) lies between `low` and `high`."""
 
     node: Int[Array, "S A"]
     low: Float[Array, "T S A"]
@@ -101,6 +102,7 @@ class OneNodeSlopes(AbstractSlopes):
         return 8 * (self.shape[1] * self.shape[2]) ** 2
 
     def constants(self) -> Float[Array, "T S A"]:
+        # osc of g 1{node} is |g|, unless there is no other state from which mass could come
         largest = jnp.maximum(jnp.abs(self.low), jnp.abs(self.high))
         return largest if self.shape[1] > 1 else jnp.zeros_like(largest)
 
@@ -111,7 +113,8 @@ class OneNodeSlopes(AbstractSlopes):
         apart = jnp.zeros_like(widest)
         for x in (low, high):
             for y in (low, high):
-                # the values of g_x 1{node x} − g_y 1{node y}: the oscillation is convex, hence largest at an end
+                # the values of g_x 1{node x} − g_y 1{node y}, and 0 at a third state if there is one; the oscillation
+                # is convex in g, hence largest at an end
                 values = [x[:, None], -y[None, :]] + ([jnp.zeros((), low.dtype)] if self.shape[1] > 2 else [])
                 values = jnp.stack(jnp.broadcast_arrays(*values))
                 apart = jnp.maximum(apart, values.max(axis=0) - values.min(axis=0))
@@ -120,7 +123,7 @@ class OneNodeSlopes(AbstractSlopes):
 
 
 class DenseSlopes(AbstractSlopes):
-    """Of payoffs that may depend on all of the mean field.
+    """Slopes of payoffs that may depend on all of the mean field.
 
     Attributes:
       vertices: the derivative of R_t(x,·) is a mixture over k of `vertices[t, k, s, a]`, up to `radius`.
@@ -186,7 +189,7 @@ def oscillation(values: Array, radius: Array | int) -> Array:
 
 
 def _off_diagonal(contrasts: Array) -> Array:
-    """A pair is moved exactly as it is: no contrast with itself."""
+    """Set the contrasts of pairs with themselves to 0: the same payoff moves in the same way."""
     return jnp.where(jnp.eye(contrasts.shape[0], dtype=bool), 0, contrasts)
 
 

@@ -75,4 +75,5 @@ def _rounded_up(number: float) -> str:
     if number <= 0:
         return f"{number:g}"
     unit = 10.0 ** math.floor(math.log10(number))
+    # the quotient may be rounded just above a whole number, which then must not become the next
     return f"{math.ceil(number / unit * (1 - 1e-12)) * unit:.0e}".replace("e-0", "e-")

@@ -68,7 +68,7 @@ _UNIQUE = Theorem(
 
 
 def monotone(premises: Premises, key: Array) -> tuple[Certificate, Certificate]:
-    """Certify that rewards are monotone, and that there is one equilibrium as they are not too far from it.
+    """Certify that rewards are monotone, and that they are near enough to it for one equilibrium.
 
     Violations of monotonicity are looked for, too, in pairs of random flows that are drawn with `key`.
     """
@@ -83,7 +83,7 @@ def monotone(premises: Premises, key: Array) -> tuple[Certificate, Certificate]:
     how = f"by {found.how}; violations were looked for in pairs of random flows"
     if not premises.proved:
         how = f"only sampled, so at most no violation was found ({premises.how})"
-    value = jnp.where(violated, jnp.fmax(violation, most), most)
+    value = jnp.where(violated, jnp.fmax(violation, most), most)  # fmax, as the bound may be NaN
     # what rounding may hide of monotone rewards bounds their β, as for hypomonotone ones
     threshold = jnp.where(holds, hypomonotone.threshold, jnp.nan)
     return _MONOTONE.certificate(value, how, holds=holds, fails=violated, threshold=threshold), hypomonotone
@@ -150,6 +150,7 @@ def _per_beta(premises: Premises, found: _Curvature) -> Array:
     of_states = jnp.where(found.by_states, found.bound, 0)
     joint = discounted_tails(jnp.where(found.by_states, 0, found.bound), discount)
     later = discounted_tails(of_states * premises.mixing.max() ** 2, discount)
+    # t > τ: the law of states at t comes from decisions before t
     later = discount * jnp.append(later[1:], jnp.zeros_like(later[:1]))
     largest = (joint + later).max()
     return jnp.where(jnp.isfinite(largest), largest, jnp.nan)
@@ -160,7 +161,7 @@ def _rounding(game: FiniteHorizonGame) -> float:
 
 
 def _size(premises: Premises) -> int:
-    """Return how many numbers per time a law has as far as payoffs tell actions apart."""
+    """Return how many numbers a law has at one time; actions count only if payoffs depend on them."""
     game, payoffs = premises.game, premises.payoffs
     tell_apart = game.observes != "states" or payoffs is None or payoffs.slopes.shape[2] > 1
     return game.num_states * (game.num_actions if tell_apart else 1)
@@ -222,6 +223,7 @@ def _eigenvalues(game: FiniteHorizonGame, slopes: DenseSlopes) -> tuple[Array, A
         if actions == 1:
             return *of_states, alike
         size = num_states * actions
+        # payoffs that ignore the others' actions have one slope in all η(s',·): that in μ(s')
         spread_out = jnp.repeat(table.reshape(size, num_states), actions, axis=1)
         spread_off = jnp.repeat(radius.reshape(size, num_states), actions, axis=1)
         of_pairs = _largest(spread_out, spread_off, available.reshape(size))
@@ -273,7 +275,7 @@ def potential(premises: Premises, key: Array) -> Certificate:
     game, payoffs = premises.smooth, premises.payoffs
     size, times = game.num_states * game.num_actions, jnp.arange(game.horizon + 1, dtype=jnp.int32)
     if payoffs is not None and payoffs.separable is not None:
-        alike = (payoffs.separable.alike | (times == 0)).all()
+        alike = (payoffs.separable.alike | (times == 0)).all()  # at time 0 the law is μ_0 anyway
         how = "by the form of the rewards: each state's has its own antiderivative where all actions earn the same"
         return _POTENTIAL.certificate(jnp.where(alike, 0, jnp.asarray(jnp.nan, game.dtype)), how, holds=alike)
     if premises.no_derivative or size * size * (game.horizon + 1) > 2**24:
@@ -300,12 +302,12 @@ def potential(premises: Premises, key: Array) -> Certificate:
     worst, largest, missed = (jax.vmap(lambda row: counted(game, row))(part) for part in found)
     symmetric = (worst <= _rounding(game) * largest).all()  # on the scale of each time
     is_derivative = (missed <= 0).all()
-    holds, fails = affine & symmetric & is_derivative, ~symmetric & is_derivative
+    holds, fails = affine & symmetric & is_derivative, ~symmetric & is_derivative  # 8 points can only refute
     return _POTENTIAL.certificate(worst.max(), how, holds=holds, fails=fails)
 
 
 def _missed(game: FiniteHorizonGame, t: Array, seen: Array) -> Array:
-    """Return by how much the derivative misses an affine reward where all are at one place.
+    """Return how far the derivative is from the differences of an affine reward between point masses.
 
     A derivative of the user's own, or one that is stopped, says nothing of the rewards.
     """
