@@ -77,8 +77,8 @@ def check_monotone_response(
     _checks.distribution("laws", table, leading=1)
     eps = float(np.finfo(game.dtype).eps)
     tails = table[:, ::-1].cumsum(axis=1)[:, ::-1]
+    # slack, as laws that `bracket` found keep the order up to rounding alone
     _checks.all_true(
-        # slack, as laws that `bracket` found keep the order up to rounding alone
         "laws", np.diff(tails, axis=0), np.diff(tails, axis=0) >= -256 * eps, "tails must rise from each to the next"
     )
     response = fit_response(game, response)

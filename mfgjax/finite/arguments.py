@@ -1,4 +1,4 @@
-"""What all functions of this package are given: a game, a policy, numbers of agents, a criterion."""
+"""Checks of the arguments that functions on finite populations share: game, policy, numbers of agents, criterion."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ MOST_AGENTS = 10**9
 
 
 def checked_game(game: object) -> FiniteHorizonGame:
-    """Return the game with its functions as programs in double precision, refused if it is none."""
+    """Return a finite-horizon game with its functions traced in double precision, or refuse what is no such game."""
     with double():
         return trace_game(of_kind(FiniteHorizonGame, game), DOUBLE)
 

@@ -12,7 +12,7 @@ from .interaction import all_places, one_place
 
 
 def fits(game: FiniteHorizonGame) -> bool:
-    """Tell whether the rewards are of this kind."""
+    """Tell whether Θ is a polynomial of degree 2 at most, of an interaction with a known table."""
     reward: Any = game.reward
     return (
         type(reward) is PairwiseReward  # what a class of the user's computes is not known by its parents

@@ -159,7 +159,7 @@ def gain_in_double(
     with double():
         for payoffs in payoff_methods(game, flat, method, key, num_samples):
             found, shared, has_digits = _deviate(game, table, flat, criterion, payoffs)
-            if isinstance(has_digits, Tracer) or has_digits.all():
+            if isinstance(has_digits, Tracer) or has_digits.all():  # within jit no value can be looked at
                 break
         else:
             raise ValueError(
@@ -220,6 +220,7 @@ def _deviate(
         best, q = backward(
             game.kernel_at, lambda t, _: rewards[t], game.available_at, response, seen, game.discount, terminal
         )
+        # terms ≥ 0 that add up to the gain; best value less own value would lose all digits near an equilibrium
         if criterion is None:
             lost = jnp.where(pi[..., None] > 0, pi[..., None] * (best.values[:, :, None] - q), 0)
         else:
@@ -231,7 +232,7 @@ def _deviate(
     if criterion is not None:
         error = _optimality_error(game, pi, rewards[..., -1], seen, criterion)
         span = _span(shift + error[..., None], available)
-        bound = jnp.fmin(bound, _quadratic_bound(span, game.discount, criterion.beta))
+        bound = jnp.fmin(bound, _quadratic_bound(span, game.discount, criterion.beta))  # NaN or ∞ where π is 0
 
     gain_error = value_error = jnp.zeros_like(gain[:-1])
     if groups is not None:

@@ -57,8 +57,10 @@ class Labelled(eqx.Module):
 
     def start(self, stream: Stream, game: FiniteHorizonGame) -> Int[Array, "N B runs"]:
         last = jnp.argmax(jnp.where(game.initial > 0, jnp.arange(game.num_states), -1))
+        # the last state that can occur takes what rounding leaves of the sum
         upper = jnp.where(jnp.arange(game.num_states) < last, jnp.cumsum(game.initial), jnp.inf)
         states = jnp.searchsorted(upper, stream.uniform(self.size), side="right").astype(jnp.int32)
+        # all populations of a batch start alike, so that differences between them are less noisy
         return jnp.broadcast_to(states[:, None], (self.size, self.policy.shape[3], states.shape[1]))
 
     def act(self, stream: Stream, t: Scalar, state: Array) -> tuple[Int[Array, "S A B runs"], Int[Array, "N B runs"]]:
@@ -73,6 +75,7 @@ class Labelled(eqx.Module):
         place = state * B + jnp.arange(B, dtype=jnp.int32)[:, None]
         bounds = jnp.moveaxis(upper, 2, 0).reshape(A, S * B)
 
+        # one action after the other: no array of agents by actions
         def pass_by(a, actions):
             return actions + (u >= bounds[a][place]).astype(jnp.int32)
 

@@ -1,4 +1,4 @@
-"""The law of a finite population, and its distance from the mean field."""
+"""The law of a finite population, and its expected distance from the mean field."""
 
 import equinox as eqx
 import jax
@@ -69,6 +69,7 @@ def _check_whole(name: str, value: ArrayLike, size: int | None) -> None:
 def _probability(mean_field: Array, num_agents: Array, count: ArrayLike, t: ArrayLike, state: ArrayLike) -> Array:
     count = jnp.asarray(count)
     inside = (count >= 0) & (count <= num_agents)
+    # clipped, as `log_pmf` is for 0..N alone
     log = binomial.log_pmf(jnp.clip(count, 0, num_agents), num_agents, mean_field[t, state])
     return jnp.where(inside, jnp.exp(log), 0)
 
@@ -122,7 +123,7 @@ def _law(game: FiniteHorizonGame, policy: Array, deviation: Array | None, num_ag
         return 0.5 * jnp.sqrt(mu * (1 - mu) / n).sum(axis=1)
 
     def deviated_bound(n):
-        return 1 / n + (n - 1) / n * bound(jnp.maximum(n - 1, 1))
+        return 1 / n + (n - 1) / n * bound(jnp.maximum(n - 1, 1))  # N = 1: no others, and no 0/0
 
     nu = mu if deviation is None else game.generated(normalized(deviation))[0]
 

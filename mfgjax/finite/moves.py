@@ -1,4 +1,4 @@
-"""How agents move between two times, drawn at random: crowds by counts, labelled agents one by one."""
+"""Random moves of agents from one time to the next: crowds by counts, labelled agents one by one."""
 
 import equinox as eqx
 import jax

@@ -23,7 +23,7 @@ _MOST_ENTRIES = 4_000_000
 
 
 class Shift(NamedTuple):
-    """What an agent among N expects to earn beyond what it earns in the mean field, R^N − R.
+    """The expected reward of an agent among N less its reward in the mean field, R^N − R.
 
     Attributes:
       table: `[T, S, A, n]`; NaN where its digits are lost.
@@ -54,14 +54,14 @@ class PayoffMethod(eqx.Module):
     draws_per_group: int = eqx.field(static=True, default=0)
 
     def shift(self, game: FiniteHorizonGame, mu: Array, seen: Array, num_agents: Array) -> Shift:
-        """Return R^N − R, for each of the numbers of agents."""
+        """Compute R^N − R, for each of the numbers of agents."""
         shape = (game.horizon + 1, game.num_states, game.num_actions, *num_agents.shape)
         numbers = num_agents.astype(DOUBLE)
         if self.method == "Monte Carlo":
             assert self.key is not None
             groups = by_sampling(game, seen, num_agents, self.key, self.draws_per_group)
             return Shift(groups.mean(axis=0), groups=groups)
-        if type(game.reward) is TableReward:
+        if type(game.reward) is TableReward:  # the others change nothing: R^N = R
             return Shift(jnp.zeros(shape, DOUBLE))
         if self.method == "enumeration":
             assert self.counts is not None
@@ -95,7 +95,7 @@ def payoff_methods(
     """
     if method is not None:
         _checks.one_of("method", method, METHODS)
-    known = None if _checks.is_traced(num_agents) else np.asarray(num_agents)
+    known = None if _checks.is_traced(num_agents) else np.asarray(num_agents)  # some methods need sizes now
     for name in METHODS[:-1] if method is None else (method,):
         found = _exact_method(game, known, name)
         if found is not None:
@@ -106,7 +106,7 @@ def payoff_methods(
         raise ValueError(f"`method` is {method!r}, which does not fit this game or these `num_agents`: {_WHY[method]}.")
     need = "no exact method fits this game and these `num_agents`, so the others are drawn at random (Monte Carlo)"
     key = checked_key(key, need)
-    draws = -(-_checks.integer_at_least("num_samples", num_samples, NUM_GROUPS) // NUM_GROUPS)
+    draws = -(-_checks.integer_at_least("num_samples", num_samples, NUM_GROUPS) // NUM_GROUPS)  # rounded up
     yield PayoffMethod("Monte Carlo", key=key, draws_per_group=draws)
 
 

@@ -27,7 +27,7 @@ from .moves import Moves
 from .precision import DOUBLE, as_double, as_precision, double, game_as_double
 from .simulation import Simulation
 
-_ENTRIES_AT_ONCE = 1 << 17
+_ENTRIES_AT_ONCE = 1 << 17  # numbers that may be in memory: as many runs at once as fit
 
 
 @as_it_is_now
@@ -121,7 +121,7 @@ def simulate_in_double(
     if runs_at_once is None:
         entries = game.num_states * game.num_actions * _num_successors(game) * size + (count or 0)
         most = max(_ENTRIES_AT_ONCE // entries, 1)
-    # an even share for each
+    # chunks of one size, as they share a program: the last is filled up, and cut off below
     num_chunks = -(-runs // most)
     with double():
         counts, rewards, labels, deviator = _run(
@@ -213,7 +213,7 @@ def _simulate(
     games = LaneGame(game, (False,) * len(jax.tree.leaves(game)), num_lanes)
     number = num_agents.astype(DOUBLE)[:, None]
 
-    def draws(time, group, stage):
+    def draws(time, group, stage):  # a stream for each, so that no random number is used twice
         return stream.fold((time * len(groups) + group) * 2 + stage)
 
     def step(states, t):

@@ -1,4 +1,4 @@
-"""How many agents are enough."""
+"""How many agents it takes for a policy to be an ε-equilibrium."""
 
 from typing import NamedTuple
 
@@ -87,7 +87,7 @@ def smallest_population(
     grid = np.unique(np.round(np.geomspace(_AT_ONCE, MOST_AGENTS, _AT_ONCE)).astype(np.int64))
     more, last = measured(grid)
     numbers, values = np.concatenate([numbers, grid[1:]]), np.concatenate([values, more[1:]])
-    above = np.flatnonzero(~(values <= limit))
+    above = np.flatnonzero(~(values <= limit))  # NaN is not enough either
     if len(above) and above[-1] == len(values) - 1:
         text = f"`epsilon` is {limit:g}, but the {measure} is still {values[-1]:.3g} with {MOST_AGENTS:,} agents"
         raise ValueError(

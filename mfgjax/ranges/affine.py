@@ -17,7 +17,7 @@ from .._typing import Array
 from .equations import CALLS, bind, called, evaluate
 
 _MOST_STEPS = 64
-"""Steps of a `scan` that are followed one by one."""
+"""Longest `scan` that is followed, step by step."""
 
 
 class NotAffine(Exception):
@@ -39,7 +39,7 @@ class Affine(NamedTuple):
 
 
 class _Walk:
-    """A program followed at all point masses, with what must hold there for it to be affine."""
+    """What is known while a program is followed: its precision, and whether it is affine so far."""
 
     def __init__(self, num_points: int, eps: float):
         self.num_points, self.eps = num_points, eps
@@ -112,7 +112,7 @@ def _apply(walk: _Walk, equation: Any, inputs: list[Any]) -> list[Any]:
 
 
 def _images(equation: Any, inputs: list[Any]) -> tuple[list[Array], list[Array]]:
-    """Return what the primitive makes of values, and of sizes, at all point masses."""
+    """Return the outputs of a primitive at all point masses, and bounds on the sizes of their summands."""
     places = [i for i, x in enumerate(inputs) if isinstance(x, Affine)]
     is_difference = equation.primitive.name == "sub"
 
@@ -124,7 +124,7 @@ def _images(equation: Any, inputs: list[Any]) -> tuple[list[Array], list[Array]]
 
     def sizes_at(*varied: Array) -> list[Array]:
         full = with_varied([_size(x) for x in inputs], varied)
-        full = [full[0], -full[1]] if is_difference else full
+        full = [full[0], -full[1]] if is_difference else full  # sizes add up in a difference, too
         return [jnp.abs(x) for x in bind(equation, full)]
 
     values = jax.vmap(lambda *varied: bind(equation, with_varied(inputs, varied)))(*(inputs[i].values for i in places))
@@ -178,13 +178,14 @@ def _product(walk: _Walk, equation: Any, inputs: list[Any]) -> list[Affine]:
     """Products: affine if one factor is the same at all point masses, and so at all laws."""
     x, y = inputs
     if equation.primitive.name == "dot_general" and not _is_plain(equation.params["precision"]):
-        raise NotAffine("`dot_general` rounds its factors")
+        raise NotAffine("`dot_general` rounds its factors")  # precision may name an algorithm such as BF16_BF16_F32
     if isinstance(x, Affine) and isinstance(y, Affine):
         if equation.primitive.name == "mul":
             walk.require(_is_constant(x) | _is_constant(y))
         else:
             walk.require(_is_constant(x).all() | _is_constant(y).all())
     values, sizes = _images(equation, inputs)
+    # relative errors of factors add up, to first order
     return [Affine(values[0], sizes[0], sum(_steps(inputs)) + _terms(equation, inputs))]
 
 
@@ -255,6 +256,7 @@ def _comparison(walk: _Walk, equation: Any, inputs: list[Any]) -> list[Any]:
         walk.require(jnp.isfinite(x.values))
         return bind(equation, [x.values[0], y.values[0]])
     difference = x.values - y.values
+    # an infinite difference is no result of rounding
     margin = jnp.where(jnp.isinf(difference), 0, (x.steps + y.steps + 2) * walk.eps * (x.size + y.size))
     walk.require((difference > margin).all(axis=0) | (difference < -margin).all(axis=0))
     return bind(equation, [x.values[0], y.values[0]])
@@ -288,7 +290,7 @@ def _cond(walk: _Walk, equation: Any, inputs: list[Any]) -> list[Any]:
     if isinstance(index, Affine):
         raise NotAffine("a choice depends on the law")
     branches = equation.params["branches"]
-    if not isinstance(index, Tracer):
+    if not isinstance(index, Tracer):  # the choice is known now: the other branches do not matter
         branch = branches[int(np.clip(index, 0, len(branches) - 1))]
         return _follow(walk, branch.jaxpr, branch.consts, arguments)
     found = [_follow(walk, branch.jaxpr, branch.consts, arguments) for branch in branches]
@@ -314,7 +316,7 @@ def _scan(walk: _Walk, equation: Any, inputs: list[Any]) -> list[Any]:
     outputs: list[Any] = [None] * length
 
     def at(x: Any, i: int) -> Any:
-        return Affine(x.values[:, i], x.size[:, i], x.steps) if isinstance(x, Affine) else x[i]
+        return Affine(x.values[:, i], x.size[:, i], x.steps) if isinstance(x, Affine) else x[i]  # points lead
 
     for i in order:
         found = _follow(

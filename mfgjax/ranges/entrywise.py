@@ -89,7 +89,7 @@ def _reciprocal_slope(shift: float) -> Callable[[Interval], Interval]:
     def derivative(x: Interval) -> Interval:
         inside = x.low + shift > 0
         steepest = jnp.where(inside, 1 / jnp.where(inside, x.low + shift, 1), jnp.inf)
-        return Interval(jnp.where(x.high + shift > 0, 1 / (x.high + shift), jnp.nan), steepest)
+        return Interval(jnp.where(x.high + shift > 0, 1 / (x.high + shift), jnp.nan), steepest)  # NaN: no claim
 
     return derivative
 
@@ -113,7 +113,7 @@ def _erf_slope(x: Array) -> Array:
 
 
 def _wave(equation: Any, inputs: list[Any]) -> Range:
-    """Sine and cosine: between -1 and 1, and so is the derivative."""
+    """Bound sine and cosine, and their derivatives, by -1 and 1: loose on a short interval, but right on all."""
     (x,) = inputs
     one = jnp.ones_like(x.value.low)
     return bent(x, Interval(-one, one), Interval(-one, one))
@@ -123,6 +123,7 @@ def _abs(equation: Any, inputs: list[Any]) -> Range:
     (x,) = inputs
     ends = hull(jnp.abs(x.value.low), jnp.abs(x.value.high))
     low = jnp.where((x.value.low <= 0) & (x.value.high >= 0), 0, ends.low)
+    # where one end is 0, the slope is that of the side on which the interval lies
     falls, rises = (x.value.low < 0) | (x.value.high <= 0), (x.value.high > 0) | (x.value.low >= 0)
     slope = Interval(*(jnp.asarray(end, x.value.low.dtype) for end in (1 - 2 * falls, 2 * rises - 1)))
     return bent(x, Interval(low, ends.high), slope)
@@ -140,7 +141,7 @@ def _square(equation: Any, inputs: list[Any]) -> Range:
 
 
 def _pow(equation: Any, inputs: list[Any]) -> Range:
-    """x^c for x ≥ 0 and a known exponent; unbounded where x may be negative."""
+    """Bound x^c for x ≥ 0 and a known exponent; unbounded where x may be negative."""
     x, exponent = inputs
     if not isinstance(x, Range) or isinstance(exponent, Range):
         raise NotDerivable("there is no rule for a power whose exponent depends on the mean field")

@@ -20,7 +20,7 @@ def point(value: Array) -> Interval:
 
 
 def sound(x: Interval) -> tuple[Interval, Array]:
-    """Return an interval in which what is no number (∞ − ∞, an empty range, an overflow) is anything; and where."""
+    """Replace what is no number (∞ − ∞, an empty range, an overflow) by (−∞, ∞); return also where it was a number."""
     known = (x.low <= x.high) & (x.low < jnp.inf) & (x.high > -jnp.inf)
     return Interval(jnp.where(known, x.low, -jnp.inf), jnp.where(known, x.high, jnp.inf)), known
 
@@ -38,7 +38,7 @@ def product(first: Interval, second: Interval) -> Interval:
 
 
 def _times(x: Array, y: Array) -> Array:
-    return jnp.where((x == 0) | (y == 0), 0, x * y)
+    return jnp.where((x == 0) | (y == 0), 0, x * y)  # 0 · ∞ would be NaN
 
 
 def total(first: Interval, second: Interval) -> Interval:
@@ -59,7 +59,7 @@ def excludes_zero(x: Interval) -> Array:
 
 
 def outward(x: Interval) -> Interval:
-    """Return a wider interval that holds what computed ends are off by rounding."""
+    """Widen an interval by more than elementary functions are off at its ends."""
     off = 8 * float(jnp.finfo(x.low.dtype).eps)
     return Interval(x.low - off * jnp.abs(x.low), x.high + off * jnp.abs(x.high))
 
@@ -71,5 +71,6 @@ def power(x: Interval, exponent: int) -> Interval:
     low, high = x.low**exponent, x.high**exponent
     if exponent % 2:
         return Interval(low, high)
+    # an even power is least at 0, if that is inside; x^0 is 1 everywhere
     least = jnp.where((x.low <= 0) & (x.high >= 0), jnp.where(exponent == 0, low, 0), jnp.minimum(low, high))
     return Interval(least, jnp.maximum(low, high))

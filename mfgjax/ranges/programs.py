@@ -40,7 +40,7 @@ def range_of(function: Callable[[Array], Array], box: Interval, *, entrywise: bo
     if len(jaxpr.jaxpr.outvars) != 1:
         raise NotDerivable("it returns several arrays")
     if entrywise:
-        seed = jnp.ones((1, *shape), box.low.dtype)
+        seed = jnp.ones((1, *shape), box.low.dtype)  # one coordinate: every entry moves with itself
     else:
         size = int(np.prod(shape))
         seed = jnp.eye(size, dtype=box.low.dtype).reshape(size, *shape)
@@ -71,6 +71,7 @@ _SUMS = ("add", "add_any", "sub", "reduce_sum", "cumsum", "dot_general")
 
 def _rounding_of(x: Range) -> Array:
     """Return the spacing of numbers at the size of a summand that moves with the mean field."""
+    # a large constant is not counted here, but its sum with a moving number is: as a summand of the next sum
     size = jnp.maximum(jnp.abs(x.value.low), jnp.abs(x.value.high))
     moves = ((x.slope.low != 0) | (x.slope.high != 0)).any(axis=0)
     return jnp.finfo(size.dtype).eps * jnp.where(moves & jnp.isfinite(size), size, 0).max(initial=0)
@@ -100,6 +101,7 @@ def _apply(equation: Any, inputs: list[Any], rules: dict[str, Callable], roundin
     if not any(isinstance(x, Range) for x in inputs):
         return bind(equation, inputs)
     if name == "mul" and equation.invars[0] is equation.invars[1]:
+        # as a product its two factors would be taken for independent: x² could be negative
         return [rules["square"](equation, inputs[:1])]
     if name not in rules:
         raise NotDerivable(f"there is no rule for `{name}`")

@@ -1,4 +1,4 @@
-"""What a number can be, and how fast it can change with the mean field: ranges, and arithmetic on them.
+"""Ranges of numbers that depend on the mean field, with ranges of their derivatives, and arithmetic on them.
 
 Every number carries the interval of its values and, for each coordinate of the mean field, the interval of its
 derivative.
@@ -41,7 +41,7 @@ def constant(value: Any, num_coordinates: int) -> Range:
 
 
 def lift(value: Any, like: Sequence[Any]) -> Range:
-    """Return a number that does not depend on the input as one that might."""
+    """Return a value as a `Range`, with slope 0 if it does not depend on the input; `like` holds one that does."""
     if isinstance(value, Range):
         return value
     return constant(value, next(x for x in like if isinstance(x, Range)).slope.low.shape[0])
@@ -85,7 +85,7 @@ def bent(x: Range, value: Interval, derivative: Interval) -> Range:
 
 
 def sure(x: Range) -> Range:
-    """Return a range that claims nothing where a rule met what is no number: there a slope means nothing either."""
+    """Make value and slope unbounded where a rule met what is no number."""
     value, known = sound(x.value)
     slope, _ = sound(x.slope)
     slope = Interval(jnp.where(known, slope.low, -jnp.inf), jnp.where(known, slope.high, jnp.inf))

@@ -56,6 +56,7 @@ def _reduce_extreme(reduce: Callable, of_nothing: float) -> Callable:
         axes = tuple(equation.params["axes"])
         behind = tuple(axis + 1 for axis in axes)
         value = Interval(*(reduce(end, axis=axes, initial=of_nothing) for end in x.value))
+        # any entry may be the largest, so the slope is that of any
         slope = x.slope.low.min(axis=behind, initial=jnp.inf), x.slope.high.max(axis=behind, initial=-jnp.inf)
         return Range(value, Interval(*slope), False)
 
@@ -81,6 +82,7 @@ def moved(*data: int) -> Callable:
                 full[i] = value
             return bind(equation, full)[0]
 
+        # coefficients ≥ 0 lead lower ends to lower ends
         ends = [image(*(part.value[end] for part in parts)) for end in (0, 1)]
         slopes = [jax.vmap(image)(*(part.slope[end] for part in parts)) for end in (0, 1)]
         return Range(Interval(*ends), Interval(*slopes), all(part.affine for part in parts))
@@ -89,7 +91,7 @@ def moved(*data: int) -> Callable:
 
 
 def _gather(equation: Any, inputs: list[Any]) -> Range:
-    """What is filled in beyond the ends does not change with the mean field."""
+    """Bound entries that are looked up; what is filled in beyond the ends does not change with the mean field."""
     result = moved(0)(equation, inputs)
     still = equation.replace(params={**equation.params, "fill_value": 0})
     return result._replace(slope=moved(0)(still, inputs).slope)
