@@ -74,6 +74,7 @@ def tmfq_updates(
     """
     c1, c2, c3 = (_positive(name, value) for name, value in (("c1", c1), ("c2", c2), ("c3", c3)))
     steps, gamma = _whole("num_steps", num_steps), _unit("discount", discount)
+    # in logarithms, as a power of k₀ + 1 overflows
     log_b = (steps + 1) * _log_sum(0, math.log(c2), math.log(c3) + _log_d(c1, c2, gamma)) + math.log1p(c3)
     first, second = _terms(log_b, gamma, steps, num_states, num_actions, covering_time, distance, delta, exponent)
     return _log10_sum(first, second)
@@ -197,7 +198,7 @@ def _terms(
     delta: float,
     exponent: float,
 ) -> tuple[float, float]:
-    """Return the natural logs of both terms of eq. (7)."""
+    """Return the natural logs of the two terms of T₀ in eq. (7) of the paper."""
     pairs = _whole("num_states", num_states) * _whole("num_actions", num_actions)
     log_cover = math.log(_checks.number_in("covering_time", covering_time, 1, math.inf, "[1, inf)"))
     log_eps, log_delta = math.log(_unit("distance", distance)), math.log(_unit("delta", delta))
@@ -216,6 +217,7 @@ def _log_d(c1: float, c2: float, gamma: float) -> float:
 
 def _log_sum(*logs: float) -> float:
     top = max(logs)
+    # −∞ − (−∞) would be NaN
     return top if top == -math.inf else top + math.log(sum(math.exp(one - top) for one in logs))
 
 
@@ -280,12 +282,12 @@ def model_guarantee(
     n, delta = _whole("num_samples", num_samples), _unit("delta", delta)
     best = respond(game, z, response)
     scale = float(game.discount * jnp.ptp(best.values) / (1 - game.discount))
-    pairs = int(game.available.sum())
+    pairs = int(game.available.sum())  # actions that do not exist need no draws
     log = math.log(2 * pairs * _whole("num_steps", num_steps)) - math.log(delta)
     gap = float(action_gap(best.q, game.available[0]))
     ratio = math.inf if gap == 0 else scale / gap
-    needed = 2 * log * (ratio * ratio)
-    needed = needed if math.isinf(needed) else max(1.0, math.floor(needed) + 1.0)
+    needed = 2 * log * (ratio * ratio)  # a product may be ∞, where ** raises OverflowError
+    needed = needed if math.isinf(needed) else max(1.0, math.floor(needed) + 1.0)  # below gap/2, not at it
     return Guarantee(scale * math.sqrt(log / (2 * n)), gap, needed)
 
 

@@ -81,7 +81,7 @@ def estimate_constants(
         game, response, laws, jax.random.split(other, len(laws)), num_pairs, jnp.asarray(resolution, game.dtype)
     )
     c1, c2, c3, c4 = (float(np.max(part)) for part in found)
-    return Constants(c1, c2, c3, c4, c3)
+    return Constants(c1, c2, c3, c4, c3)  # C₅ = C₃: see `Constants`
 
 
 @eqx.filter_jit
@@ -99,7 +99,7 @@ def _constants(
     def at(pair: tuple[Array, Array]) -> tuple[Array, ...]:
         z, key = pair
         slopes = jax.jacfwd(lambda z: game.reward_at(time, z))(z)
-        c1 = jnp.where(mask, jnp.ptp(slopes, axis=2) / 2, 0).max()
+        c1 = jnp.where(mask, jnp.ptp(slopes, axis=2) / 2, 0).max()  # z − z' sums to zero: osc/2 times its l1 norm
         moves = jax.lax.map(zero_sum_norm, jax.jacfwd(rows)(z).reshape(-1, *identity.shape))
         c2 = jnp.where(mask.reshape(-1), moves, 0).max()
         table, best = rows(z), respond(game, z, response).q
@@ -169,6 +169,7 @@ def _cover(
     policy, draw = respond(game, z, response).policy, GameSimulator(game)(z)
     states = jnp.tile(jnp.arange(S), num_chains)
     agents = jnp.arange(len(states))
+    # actions that do not exist need no visit
     visited = jnp.broadcast_to(~game.available[0], (len(states), S, A))
 
     def unfinished(carry: tuple) -> Array:

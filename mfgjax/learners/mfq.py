@@ -70,6 +70,7 @@ class MFQ(AbstractLearner):
 
     def _look(self, key: Array, states: Array, num_states: int) -> Array:
         seen = jax.random.randint(key, (self.num_agents, self.num_seen), 0, self.num_agents)
+        # whole numbers, so that no mean at the edge of a bin is rounded into the next
         total = states[seen].sum(axis=1, dtype=jnp.int32)
         return total * self.bins // (self.num_seen * num_states)
 
@@ -87,6 +88,7 @@ def start_agents(task: Task, key: Array, z: Array, num_agents: int, bins: int, i
     refuse_size(f"action values of {num_agents} agents", num_agents * bins * S * A)
     states = jax.random.choice(key, S, (num_agents,), p=z).astype(jnp.int32)
     q = jnp.broadcast_to(values_before(task, initial_q, z.dtype), (num_agents, bins, S, A))
+    # the law is that of the agents drawn, from which z differs
     return AgentsState(histogram(states, S, z.dtype), q, jnp.zeros_like(q), states, jnp.zeros(num_agents, jnp.int32))
 
 
@@ -100,7 +102,7 @@ def act_and_learn(
     after = task.simulator(state.z)(second, s, actions).astype(s.dtype)
     seen_next = look(after)
     ahead = task.backup_rows(state.q[agents, seen_next, after], after).values
-    place = (agents, seen, s, actions)
+    place = (agents, seen, s, actions)  # each agent once: no two updates fall on one entry
     visits = state.visits.at[place].add(1)
     alpha = jax.vmap(rate)(visits[place]).astype(ahead.dtype)
     target = task.reward(state.z)[s, actions] + task.game.discount * ahead

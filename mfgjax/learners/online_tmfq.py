@@ -123,6 +123,7 @@ class OnlineTMFQ(AbstractLearner):
 
         def update(n: Array, q: Array) -> Array:
             ahead = task.backup(q).values[draw(jax.random.fold_in(key, n), states, actions)]
+            # all pairs are updated at once, so that n counts the visits of each
             alpha = rate((n + 1).astype(q.dtype)).astype(q.dtype)
             return jnp.where(visited, q + alpha * (reward + task.game.discount * ahead - q), q)
 

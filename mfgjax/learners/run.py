@@ -1,4 +1,4 @@
-"""Running a learner, many times at once."""
+"""`run`, which runs a learner with many seeds at once, and the `Run` that it returns."""
 
 import dataclasses
 from collections.abc import Callable
@@ -117,11 +117,12 @@ def run(
         if (resume.seed, len(resume.laws)) != (seed, num_seeds):
             words = f"{len(resume.laws)} runs from seed {resume.seed}"
             raise ValueError(f"`resume` is {words}; got `num_seeds={num_seeds}`, `seed={seed}`.")
+        # shapes alone are compared, so nothing is drawn
         begun = jax.eval_shape(lambda: initial_states(learner, task, seed, num_seeds, jnp.asarray(law, game.dtype)))
         if _form(resume.state) != _form(begun):
             kind = type(learner).__name__
             raise ValueError(f"`resume` is a run of another learner, game or precision than this `{kind}`.")
-        state, before, done = resume.state, resume.laws[:, :-1], resume.num_steps
+        state, before, done = resume.state, resume.laws[:, :-1], resume.num_steps  # its last law leads again
         count("num_steps", done + num_steps)
     state, laws, policy = _steps(learner, task, keys, state, done + jnp.arange(num_steps))
     laws = np.concatenate([before, np.asarray(laws)], axis=1)
@@ -170,6 +171,7 @@ def initial_states(learner: AbstractLearner, task: Task, seed: int, num_seeds: i
 def _steps(learner: AbstractLearner, task: Task, keys: Array, state: Any, numbers: Array) -> Any:
     def one(key: Array, state: Any) -> Any:
         def step(state: Any, k: Array) -> tuple[Any, Array]:
+            # by the number of the step, so that a run in two parts draws the same; 0 is that of the start
             state = learner.step(task, state, jax.random.fold_in(key, k + 1))
             return state, state.z
 

@@ -1,4 +1,4 @@
-"""Drawing next states, actions and populations."""
+"""Random next states, actions and populations: the simulator of a game, and estimates of the next mean field."""
 
 from collections.abc import Callable
 from typing import Any
@@ -30,7 +30,7 @@ class GameSimulator(eqx.Module):
     def __call__(self, z: Array) -> Draw:
         """Return `draw(key, states, actions)` for integer arrays of one shape, in a population with law z."""
         S, A = self.game.num_states, self.game.num_actions
-        if S * A * S > 2**31 - 1:
+        if S * A * S > 2**31 - 1:  # `base.MOST`; base imports this file
             raise ValueError(
                 f"sampling {S} states and {A} actions needs a table of {S * A * S} numbers, more than int32 can index; "
                 "give a `simulator` of your own."
@@ -112,7 +112,7 @@ def next_mean_field(
     z, policy = jnp.asarray(z), jnp.asarray(policy)
     first, second = jax.random.split(key)
     u = jax.random.uniform(first, (num_samples,), z.dtype)
-    if stratified:
+    if stratified:  # one number in each of M equal parts, evenly spread within: still without bias
         u = (jnp.arange(num_samples) + u) / num_samples
     pairs = jnp.searchsorted(cumulated((z[:, None] * policy).reshape(-1)), u, side="right")
     states, actions = jnp.divmod(pairs, policy.shape[1])

@@ -1,4 +1,4 @@
-"""Runs of learners in files, from which they go on."""
+"""Save runs of learners to files, and load them to resume."""
 
 import json
 import os
@@ -85,7 +85,7 @@ def load_run(
     found = [arrays.get(f"state_{i}") for i in range(len(leaves))]
     shapes = [None if leaf is None else (leaf.shape, str(leaf.dtype)) for leaf in found]
     wanted = [(leaf.shape, str(leaf.dtype)) for leaf in leaves]
-    if shapes != wanted or f"state_{len(leaves)}" in arrays:
+    if shapes != wanted or f"state_{len(leaves)}" in arrays:  # or one leaf more than this learner has
         kind = type(learner).__name__
         raise ValueError(f"{path} holds a run of another learner, game or precision than this `{kind}`.")
     state = jax.tree.unflatten(structure, [jnp.asarray(leaf) for leaf in found])
@@ -96,9 +96,10 @@ def _read(path: Path, needed: tuple[str, ...]) -> tuple[dict[str, Any], dict[str
     if not path.is_file():
         raise ValueError(f"`path` is {path}, but there is no such file.")
     try:
+        # without pickle, as reading a file must not run code from it
         with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             header = json.loads(str(archive["header"]))
-            arrays = {name: archive[name] for name in archive.files if needed}
+            arrays = {name: archive[name] for name in archive.files if needed}  # a note alone needs none
         found = header["format"]
         complete = {"num_steps", "seed", "note"} <= set(header)
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:

@@ -12,7 +12,7 @@ from .._typing import Array, ArrayLike
 from .base import AbstractLearner, Task, count, start_values, step_size, values_before
 from .sampling import draw_actions, next_mean_field
 
-DECAY = 0.98
+DECAY = 0.98  # the default: `TMFQ` says what bias it removes
 
 
 class TMFQState(NamedTuple):
@@ -96,7 +96,7 @@ class TMFQ(AbstractLearner):
         return TMFQState(z, q, jnp.zeros_like(q), start, jnp.int32(0))
 
     def step(self, task: Task, state: TMFQState, key: Array) -> TMFQState:
-        explore, move, again = jax.random.split(key, 3)
+        explore, move, again = jax.random.split(key, 3)  # three with or without `restart`: the same draws
         reward, draw, discount = task.reward(state.z), task.simulator(state.z), task.game.discount
         q, s = state.q, state.state
         if self.restart:
@@ -113,6 +113,7 @@ class TMFQ(AbstractLearner):
             change = self.rate(visits[s, a]).astype(q.dtype) * (reward[s, a] + discount * ahead - q[s, a])
             return t + 1, jnp.abs(change), q.at[s, a].add(change), visits, after.astype(s.dtype)
 
+        # old visits count less, as the population has moved; no change yet is below any tolerance
         carry = (jnp.int32(0), jnp.full((), jnp.inf, q.dtype), q, self.decay.astype(q.dtype) * state.visits, s)
         if self.tolerance is None:
             carry = jax.lax.fori_loop(0, self.num_updates, lambda t, carry: update(carry), carry)

@@ -226,6 +226,7 @@ def bracket(
         raise ValueError(f"`atol` is {tolerance:.1e}, which {game.dtype} cannot reach: use at least {8 * eps:.1e}.")
     response, throw = fit_response(game, response), _checks.boolean("throw", throw)
     given, game, ends = game, trace_game(game), []
+    # ties to the smallest action keep each law from below under every equilibrium, and so on from above
     for state, tie in ((0, "smallest"), (game.num_states - 1, "largest")):
         ends.append(_climb(game, response.with_tie(tie), state, np.asarray(tolerance, game.dtype), max_steps))
     for equilibrium, _ in ends:
@@ -241,6 +242,7 @@ def bracket(
     if checked is None or not (checked.holds and is_one_policy and found.coincide):
         return found
     reach = 2 * (distance + rising.error + falling.error) * min(rising.amplification, falling.amplification)
+    # two fixed points satisfy |x − y| ≤ reach |x − y|, see `Bracket.unique`
     return dataclasses.replace(found, unique=reach < 1)
 
 
@@ -258,6 +260,7 @@ def _climb(
     back = np.array([_went_back(low, high) for low, high in zip(*order, strict=True)])
     step = int(back.argmax()) if back.size else 0
     disorder = float(back.max()) if back.size else 0.0
+    # z − z* = (I − D)⁻¹ (z − Φ(z)), to first order
     error = max(float(equilibrium.residual), _rounding(laws)) * amplification
     numbers = (disorder, step, gap, gap_error, bool(tied), contraction, amplification, error)
     return equilibrium, Ascent(laws, *numbers, np.asarray(barrier))
@@ -294,9 +297,10 @@ def _climb_jit(
         image = game.moved_on(z, policy)[1]
         residual = jnp.abs(image - z).sum() / 2
         path, residuals = path.at[count].set(z[0]), residuals.at[count].set(residual)
+        # the law that meets the tolerance is kept, as the residual is its own
         return jnp.where(residual > tolerance, image, z), values, path, residuals, residual, count + 1, gaps
 
-    path = jnp.zeros((max_steps, game.num_states), game.dtype)
+    path = jnp.zeros((max_steps, game.num_states), game.dtype)  # a loop of XLA cannot grow an array
     never = jnp.asarray(jnp.inf, game.dtype)
     gaps = (never, jnp.zeros((), game.dtype), jnp.array(False))
     residuals = jnp.full(max_steps, jnp.nan, game.dtype)
@@ -311,7 +315,7 @@ def _climb_jit(
     one_step = jax.jacfwd(lambda law: problem.image(law[None])[0])(z[0])
     all_steps = jnp.linalg.inv(jnp.eye(game.num_states, dtype=game.dtype) - one_step)
     barrier = _barrier(game, response, z[0], start[0], all_steps)
-    gaps = (never, *gaps[1:]) if response.is_smooth else gaps
+    gaps = (never, *gaps[1:]) if response.is_smooth else gaps  # soft policies choose nothing that could flip
     return path, residuals, count, equilibrium, *gaps, zero_sum_norm(one_step), zero_sum_norm(all_steps), barrier
 
 

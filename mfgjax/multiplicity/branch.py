@@ -164,6 +164,7 @@ def branch(
 
     begin = solve(*moved(first), guess=guess)
     at = game.timed(begin.mean_field)
+    # eigenvalues need the whole matrix
     tracer = Tracer(step, derivative if at.size <= DENSE_LIMIT else None, tolerance)
     state = path_start(at, jnp.zeros((), game.dtype), _RANGE / resolution)
     least = _RANGE / resolution / 4**_RETRIES
@@ -209,7 +210,7 @@ def branch(
             break
     values = np.asarray([float(value_at(knot.position)) for knot in knots])
     if complete:
-        values[-1] = last
+        values[-1] = last  # the number itself, not exp of its logarithm
     flows = np.stack([knot.flow for knot in knots])
     turns = [value for value, knot in zip(values, knots, strict=True) if knot.is_fold]
     crossed = np.asarray([float(value_at(p)) for p in bifurcations])
@@ -221,7 +222,7 @@ def branch(
         sides = [tracer.side(knot, position) for knot in knots]
         found = [knots[0].flow] if sides[0] == 0 else []
         for (one, other), (here, there) in zip(pairwise(knots), pairwise(sides), strict=True):
-            if here * there < 0:
+            if here * there < 0:  # folds are knots, so between two the parameter passes a value once
                 found.append(tracer.crossing(one, other, position).flow)
             elif there == 0:
                 found.append(other.flow)

@@ -158,6 +158,7 @@ class Tracer:
         """Tell whether the folds between two points are all that changed the count of eigenvalues above 1."""
         if first.above is None or second.above is None:
             return True
+        # a fold takes one eigenvalue across 1, up or down, so several may cancel
         changed = abs(second.above - first.above)
         return changed <= num_folds and changed % 2 == num_folds % 2
 
@@ -194,6 +195,7 @@ def _root(function: Callable[[float], float], low: float = 0.0, high: float = 1.
 
 def _lowest(begin: float, end: float, mean: float) -> float | None:
     """Return where the parabola with these values at 0 and 1 and this mean has its minimum, if it comes near 0."""
+    # begin + (end − begin) x + bend x (1 − x) has the mean (begin + end)/2 + bend/6
     bend = 6 * (mean - (begin + end) / 2)
     if bend >= 0:
         return None

@@ -1,4 +1,4 @@
-"""A population that is led there and back along a parameter, and the equilibria between which it jumps."""
+"""Hysteresis: the equilibria of a population while a parameter goes up and back, and where it jumps between them."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -65,6 +65,7 @@ class Hysteresis:
         The errors are estimated from the residuals. Where they are right, there are at least two equilibria.
         """
         least = _checks.number_in("distance", distance, 0, 1, "(0, 1)")
+        # fmax, as an error may be NaN: then `distance` alone decides
         return self.values[self.distance > np.fmax(least, self.error.sum(axis=0))]
 
     def jumps(self, distance: float = 0.1) -> dict[str, list[tuple[float, float]]]:
@@ -124,6 +125,7 @@ def hysteresis(
       True
     """
     game, response = game_and_response(game, response)
+    # the population's own move stays with an equilibrium as long as it attracts; other solvers may leave it
     method = (Picard() if game.seeks_pure else Auto()) if solver is None else solver
     numbers = np.asarray(_checks.as_numbers("values", values))
     _checks.shape_is("values", numbers, [(None,)], "values of the parameter")
@@ -140,13 +142,14 @@ def hysteresis(
             game, response, method = lanes.lane(i)
             solved = solve(game, response, method, guess=start, max_steps=max_steps, throw=False)
             if bool(solved.converged):
-                start = solved.mean_field
+                start = solved.mean_field  # a solve that fails leaves the last good one
                 known = solved.criterion == "residual"
                 off = float(possible_errors(game, response, game.timed(start)[None])[0]) if known else np.nan
                 laws[i] = np.asarray(start), off
         return laws, start
 
     there, end = lead(range(len(numbers)), guess)
+    # the way back begins in the equilibrium where the way there ended
     back, _ = lead(range(len(numbers) - 1, -1, -1), end)
     nowhere = np.full(game.mean_field_shape, np.nan, game.dtype), np.nan
     ways = [[laws.get(i, nowhere) for i in range(len(numbers))] for laws in (there, back)]

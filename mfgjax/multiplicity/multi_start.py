@@ -1,4 +1,4 @@
-"""Equilibria from many starts, where no order tells how many there are."""
+"""Search for equilibria from many random starts."""
 
 import dataclasses
 
@@ -89,6 +89,7 @@ def multi_start(
     least = None if distance is None else _checks.number_in("distance", distance, 0, 1, "(0, 1)")
     game, response = trace_game(game), fit_response(game, response)
     starts = game.random_mean_fields(jax.random.key(seed), count)
+    # an axis of equal values: all lanes are one game, and only their guesses differ
     same = jnp.broadcast_to(game.discount, (count,))
     found = solve_batch(game, response, solver, axes={"discount": same}, guess=starts, max_steps=max_steps)
     flows = np.moveaxis(np.asarray(found.mean_field), -1, 0)
@@ -97,10 +98,12 @@ def multi_start(
     if least is None and found.criterion == "residual":
         radii = np.asarray(possible_errors(game, response, jnp.asarray(flows[good])))
     else:
+        # half for each of two, so that together they are the distance
         radii = np.full(len(good), (_DISTANCE if least is None else least) / 2)
     groups: list[list[int]] = []
     off = dict(zip(good.tolist(), radii.tolist(), strict=True))
     for k in off:
+        # one point may join groups that were apart until then
         joined = [g for g in groups if any(game.distance(flows[k], flows[j]) <= off[k] + off[j] for j in g)]
         groups = [g for g in groups if g not in joined] + [[*(j for g in joined for j in g), k]]
     groups.sort(key=len, reverse=True)

@@ -1,4 +1,4 @@
-"""How far a mean field may be from the equilibrium that it was found for, by its residual."""
+"""Estimates, from the residual, of how far a mean field is from the equilibrium near it."""
 
 import equinox as eqx
 import jax
@@ -25,6 +25,7 @@ def possible_errors(game: AbstractGame, response: AbstractResponse, mean_fields:
     """
 
     def one(mean_field: Array) -> Array:
+        # traced once: each product with DΓ is then a linear program alone
         image, jvp = jax.linearize(mean_field_map(game, response), mean_field)
         noise = Problem(game, response, np.zeros(())).floor(mean_field) + 8 * jnp.finfo(game.dtype).eps
         axes = tuple(range(1, mean_field.ndim))
