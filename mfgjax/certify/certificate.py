@@ -80,6 +80,6 @@ class Theorem(NamedTuple):
 
     def unknown(self, why: str, beta: Array) -> Certificate:
         """Return the certificate of a theorem that does not apply, in the shape of β."""
-        nothing = jnp.full_like(beta, jnp.nan)
+        no_number = jnp.full_like(beta, jnp.nan)
         # NaN > 0 is False in every lane, which makes the status unknown in the shape of β
-        return self.certificate(nothing, f"does not apply: {why}", holds=nothing > 0)
+        return self.certificate(no_number, f"does not apply: {why}", holds=no_number > 0)

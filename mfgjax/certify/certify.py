@@ -85,9 +85,9 @@ def certify(
         mean_field = solve(game, response, throw=False).mean_field
     else:
         mean_field = _mean_field(game, equilibrium)
-    wanted = int(np.prod(mean_field.shape)) <= MOST_UNKNOWNS if critical is None else critical
-    wanted = _checks.boolean("critical", wanted)
-    return _certified(game, response, mean_field, constants, wanted, key)
+    searches_critical = int(np.prod(mean_field.shape)) <= MOST_UNKNOWNS if critical is None else critical
+    searches_critical = _checks.boolean("critical", searches_critical)
+    return _certified(game, response, mean_field, constants, searches_critical, key)
 
 
 def _mean_field(game: FiniteHorizonGame, equilibrium: Any) -> Array:
@@ -140,10 +140,10 @@ def _certified(
         potential(premises, key),
         unique(premises, (best, *monotonicity)),
     )
-    used = None
+    lipschitz_used = None
     if constants is not None and premises.constants is not None:
-        used = Lipschitz(constants[0], constants[1], origin=constants[2])
+        lipschitz_used = Lipschitz(constants[0], constants[1], origin=constants[2])
     elif premises.constants is not None:
         kernel = jnp.zeros(game.horizon) if premises.kernel is None else premises.kernel
-        used = Lipschitz(premises.constants, kernel, origin="derived")
-    return Report(certificates, premises.beta, used, chain, factors_as_printed, factors_as_meant)
+        lipschitz_used = Lipschitz(premises.constants, kernel, origin="derived")
+    return Report(certificates, premises.beta, lipschitz_used, chain, factors_as_printed, factors_as_meant)

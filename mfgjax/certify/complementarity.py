@@ -151,7 +151,7 @@ def check_complementarity(game: StationaryGame, form: str | None = None, *, seed
     if not np.asarray(game.available).all():
         raise ValueError("`game` lacks actions in some states; the test needs all of them everywhere.")
     rng = np.random.default_rng(_checks.integer_at_least("seed", seed, 0))
-    (rows, why_not_rows), (rewards, why_not_rewards) = (_at_point_masses(game, part) for part in ("kernel", "reward"))
+    (rows, why_not_rows), (rewards, why_not_rewards) = (_at_point_masses(game, name) for name in ("kernel", "reward"))
     why = "; ".join(filter(None, (why_not_rows, why_not_rewards)))
     if rows is None or rewards is None:
         # if one of the two is not proved affine, both are sampled, at the same laws
@@ -164,7 +164,7 @@ def check_complementarity(game: StationaryGame, form: str | None = None, *, seed
     tails = tails._replace(rounding=tails.rounding + _OF_DATA * float(jnp.finfo(game.dtype).eps))
     rewards = _Table(*(x[..., None] for x in rewards))
     forms = [form] if form else ["action", "post-decision"]
-    reports = [_report(game, one, tails, rewards, why) for one in forms]
+    reports = [_report(game, form_tried, tails, rewards, why) for form_tried in forms]
     return next((report for report in reports if report.holds), reports[0])
 
 
@@ -175,7 +175,7 @@ class _Table(NamedTuple):
     rounding: np.ndarray
 
 
-def _at_point_masses(game: StationaryGame, part: str) -> tuple[_Table | None, str]:
+def _at_point_masses(game: StationaryGame, name: str) -> tuple[_Table | None, str]:
     """Return rows or rewards at the point masses if their program is affine in z, else why it is not known to be.
 
     They are computed in double precision, so that of a game in single precision its data alone are rounded.
@@ -184,27 +184,27 @@ def _at_point_masses(game: StationaryGame, part: str) -> tuple[_Table | None, st
         traced = trace_game(game, jnp.float64)
         wide = jax.tree.map(lambda x: x.astype(jnp.float64) if eqx.is_inexact_array(x) else x, traced)
         try:
-            values, size, steps, holds = _affine(wide, part)
+            values, size, steps, holds = _affine(wide, name)
         except NotAffine as error:
-            return None, f"the {part} is not affine: {error}"
+            return None, f"the {name} is not affine: {error}"
     if not bool(holds):
-        return None, f"the {part} bends or jumps"
+        return None, f"the {name} bends or jumps"
     values, size = np.asarray(values), np.asarray(size)
     data = _OF_DATA * float(jnp.finfo(game.dtype).eps)
     # what the game's data are off, then what the computation in double precision adds
     rounding = size * data + size * steps * float(np.finfo(np.float64).eps) / 2
-    scale = np.abs(values).max(initial=0) if part == "reward" else 1.0
+    scale = np.abs(values).max(initial=0) if name == "reward" else 1.0
     if not (rounding <= MOST_LOST * scale).all():
-        return None, f"the {part} adds numbers that are much larger than the result, which leaves nothing to judge"
+        return None, f"the {name} adds numbers that are much larger than the result, which leaves nothing to judge"
     if not np.isfinite(values).all():
-        return None, f"the {part} is not finite"
+        return None, f"the {name} is not finite"
     return _Table(values, rounding), ""
 
 
 @eqx.filter_jit
-def _affine(game: StationaryGame, part: str) -> tuple[Any, ...]:
+def _affine(game: StationaryGame, name: str) -> tuple[Any, ...]:
     functions = {"kernel": lambda z: _rows(game, z), "reward": lambda z: game.reward_at(jnp.int32(0), z)}
-    found, holds = affine_in_law(functions[part], (game.num_states,), game.dtype)
+    found, holds = affine_in_law(functions[name], (game.num_states,), game.dtype)
     return *found, holds
 
 
@@ -248,24 +248,24 @@ def _report(game: StationaryGame, form: str, tails: _Table, rewards: _Table, why
     by_form: Callable = by_post_decision if form == "post-decision" else lambda f: f
     action = "y" if form == "post-decision" else "a"
     conditions = []
-    for words, table in (("r", rewards), ("tails", tails)):
+    for label, table in (("r", rewards), ("tails", tails)):
         f, g = table, _Table(*map(by_form, table))
 
-        def add(what: str, differences: _Table, in_z: bool = False, words: str = words, f: _Table = f) -> None:
-            scale = float(np.abs(f.values).max(initial=0)) if words == "r" else 1.0
-            conditions.append(_condition(game, f"{words} {what}", differences, in_z, affine, scale, action))
+        def add(claim: str, differences: _Table, in_z: bool = False, label: str = label, f: _Table = f) -> None:
+            scale = float(np.abs(f.values).max(initial=0)) if label == "r" else 1.0
+            conditions.append(_condition(game, f"{label} {claim}", differences, in_z, affine, scale, action))
 
         add("non-decreasing in s", _diff(f, 1))
         add(f"supermodular in (s,{action})", _diff(_diff(g, 1), 2))
         for axis, symbol in ((1, "s"), (2, action)):
             add(f"with increasing differences in {symbol} and z", _in_z(_diff(g, axis), S), True)
-        if words == "r":
+        if label == "r":
             add("at its best action non-decreasing in s", _diff(_best(f), 1))
             rises, best = conditions[0], conditions.pop()
             # If r rises in s at each action, so does its maximum. Else the point masses do not decide: a maximum of
             # affine functions is convex, so it may fall at laws between them.
-            known = "no violation found" if best.status == "holds" and rises.status != "holds" else best.status
-            conditions.append(dataclasses.replace(best, status=known))
+            status = "no violation found" if best.status == "holds" and rises.status != "holds" else best.status
+            conditions.append(dataclasses.replace(best, status=status))
         else:
             add(f"non-decreasing in {action}", _diff(g, 2))
             if form == "post-decision":

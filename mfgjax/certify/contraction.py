@@ -156,9 +156,9 @@ def _coupled_chain(premises: Premises, constants: Float[Array, " T"]) -> Array:
         here = constant + game.discount * (later + through)
         return here, here
 
-    nothing = jnp.zeros((), game.dtype)
+    zero = jnp.zeros((), game.dtype)
     xs = (constants, jnp.append(pushed, 0), jnp.append(spans[1:], 0))
-    values = jax.lax.scan(back, nothing, xs, reverse=True)[1]
+    values = jax.lax.scan(back, zero, xs, reverse=True)[1]
 
     def forth(error: Array, xs: tuple[Array, Array]) -> tuple[Array, Array]:
         value, push = xs
@@ -166,8 +166,8 @@ def _coupled_chain(premises: Premises, constants: Float[Array, " T"]) -> Array:
         seen = error + policy if joint else error  # a joint law differs by the policy, too
         return error + policy + push * seen, seen
 
-    last, seen = jax.lax.scan(forth, nothing, (values, jnp.append(kernel, 0)))
-    del last  # nobody moves after H
+    last_error, seen = jax.lax.scan(forth, zero, (values, jnp.append(kernel, 0)))
+    del last_error  # nobody moves after H
     return seen.max()
 
 
@@ -217,14 +217,14 @@ def _by_paths(premises: Premises) -> tuple[Array, str]:
     num_pairs = (game.num_states * game.num_actions) ** 2
     if num_pairs <= _MOST_PAIRS and (game.horizon + 1) * payoffs.slopes.work <= MOST_CONTRASTS:
         tails = _pairs_of_paths(game, payoffs, mask)
-        how = "pairs of feasible paths"
+        pairing = "pairs of feasible paths"
     else:
         tails = 2 * _single_paths(game, payoffs, mask)
-        how = "twice the most along one feasible path, as there are too many pairs"
+        pairing = "twice the most along one feasible path, as there are too many pairs"
     # states that nobody can be in do not count
     worst = jnp.where(reachable(game), tails, 0).max(axis=1)
     by_start = _norm(premises, jnp.where(game.initial > 0, tails[0], 0), worst[:, None])
-    return (game.initial * by_start).sum(), how
+    return (game.initial * by_start).sum(), pairing
 
 
 def _pairs_of_paths(game: FiniteHorizonGame, payoffs: Payoffs, mask: Array) -> Float[Array, "T S"]:
@@ -268,8 +268,8 @@ def _single_paths(game: FiniteHorizonGame, payoffs: Payoffs, mask: Array) -> Flo
         return here, here
 
     times = jnp.arange(game.horizon + 1, dtype=jnp.int32)
-    nothing = jnp.zeros(game.num_states, game.dtype)
-    return jax.lax.scan(step, nothing, (times, constants), reverse=True)[1]
+    no_values = jnp.zeros(game.num_states, game.dtype)
+    return jax.lax.scan(step, no_values, (times, constants), reverse=True)[1]
 
 
 def contraction(premises: Premises, bounds: Sequence[Certificate], refuted: Array) -> Certificate:

@@ -53,7 +53,7 @@ class Lipschitz(eqx.Module):
         H = game.horizon
         _checks.shape_is("lipschitz.reward", self.reward, [(1,), (H + 1,)], "one, or one for each time")
         _checks.shape_is("lipschitz.kernel", self.kernel, [(1,), (H,)], "one, or one for each move")
-        reward, kernel = (jnp.asarray(part, game.dtype) for part in (self.reward, self.kernel))
+        reward, kernel = (jnp.asarray(constants, game.dtype) for constants in (self.reward, self.kernel))
         return jnp.broadcast_to(reward, (H + 1,)), jnp.broadcast_to(kernel, (H,))
 
 
@@ -104,8 +104,8 @@ def _sampled(game: FiniteHorizonGame, key: Array, num_pairs: int) -> tuple[Array
             return reward, jnp.zeros(game.horizon, game.dtype)
 
         def move(t: Array) -> Array:
-            one, other = (game.kernel_at(t, flow[t]).probabilities[0] for flow in (first, second))
-            return jnp.where(game.available_at(t), total_variation(one, other), 0).max()
+            first_rows, second_rows = (game.kernel_at(t, flow[t]).probabilities[0] for flow in (first, second))
+            return jnp.where(game.available_at(t), total_variation(first_rows, second_rows), 0).max()
 
         return reward, jax.vmap(move)(times[:-1]) / apart[:-1]
 

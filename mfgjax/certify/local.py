@@ -78,11 +78,11 @@ def local_radius(
         margin = 0.05  # Ritz values of matrices that are not normal may be too large
     radius = jnp.where(_follows(problem, mean_field, image, push, noise, key), radius, jnp.nan)
     refuted = radius >= 1 + margin
-    most = float(jnp.finfo(radius.dtype).eps) ** 0.5  # else iteration need not stay near the point
-    near = residual < most
+    max_residual = float(jnp.finfo(radius.dtype).eps) ** 0.5  # else iteration need not stay near the point
+    near = residual < max_residual
     how = (
-        f"numerically, up to {margin:g}, where the residual is below {most:.1g} and small differences of Γ are those "
-        "of its derivative, in random directions; it says nothing about other equilibria"
+        f"numerically, up to {margin:g}, where the residual is below {max_residual:.1g} and small differences of Γ are "
+        "those of its derivative, in random directions; it says nothing about other equilibria"
     )
     return _LOCAL.certificate(radius, how, holds=near & (radius < 1 - margin), fails=near & refuted), refuted
 
@@ -97,18 +97,18 @@ def _follows(
     """
     game: Any = problem.game
     eps = float(jnp.finfo(game.dtype).eps)
-    others = seen_of(game, sample_laws(game, key, _DIRECTIONS)[:, 0])
+    other_flows = seen_of(game, sample_laws(game, key, _DIRECTIONS)[:, 0])
     far, near = eps**0.3125, eps**0.375  # 1e-5, 1e-6 in double precision
 
-    def off(other: Array) -> tuple[Array, Array, Array]:
-        direction = other - mean_field
+    def differences(other_flow: Array) -> tuple[Array, Array, Array]:
+        direction = other_flow - mean_field
         expected = push(direction)
         at_far, at_near = (
             jnp.abs((problem.image(mean_field + h * direction) - image) / h - expected).max() for h in (far, near)
         )
         return at_far, at_near, jnp.abs(expected).max()
 
-    at_far, at_near, size = jax.lax.map(off, others)
+    at_far, at_near, size = jax.lax.map(differences, other_flows)
     hidden = 8 * (eps + noise) / near
     return (at_near <= jnp.maximum(at_far / 2, 1e-3 * size.max() + hidden)).all()
 

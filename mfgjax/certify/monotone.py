@@ -82,8 +82,8 @@ def check_monotone_response(
         "laws", np.diff(tails, axis=0), np.diff(tails, axis=0) >= -256 * eps, "tails must rise from each to the next"
     )
     response = fit_response(game, response)
-    found = jax.vmap(lambda z: (lambda best: (best.q, best.policy))(respond(game, z, response)))(table)
-    q, policy = (np.asarray(part, dtype=float) for part in found)
+    q_and_policy = jax.vmap(lambda z: (lambda best: (best.q, best.policy))(respond(game, z, response)))(table)
+    q, policy = (np.asarray(table_of_z, dtype=float) for table_of_z in q_and_policy)
     unsound = np.flatnonzero(~np.isfinite(q).all(axis=(1, 2)))
     if len(unsound):
         raise ValueError(f"`laws[{unsound[0]}]` is a population in which action values are not finite numbers.")

@@ -97,8 +97,8 @@ def _paper_bound(premises: Premises, *, printed: bool) -> PaperBound:
     log_ratio = jnp.where(available, logs, -jnp.inf).max() - jnp.where(available, logs, jnp.inf).min()
     log_own = jnp.log(2 * constants.theta * constants.interaction)
     log_propagation = jnp.asarray(_log_propagation(S, H), dtype)
-    most = available.sum(axis=2).max().astype(dtype)
-    log_softmax = jnp.log(most * (most - 1) / 2) + 2 * log_ratio
+    most_actions = available.sum(axis=2).max().astype(dtype)
+    log_softmax = jnp.log(most_actions * (most_actions - 1) / 2) + 2 * log_ratio
 
     def log_action_values(log_beta: Array) -> Array:
         rate = 2 * jnp.exp(log_beta) * (H + 1) * constants.reward
@@ -117,7 +117,7 @@ def _paper_bound(premises: Premises, *, printed: bool) -> PaperBound:
     log_q = log_action_values(log_beta)
     threshold = _largest(log_factor, dtype)
     # payoffs that ignore the crowd, or nobody with a choice: a contraction at every β
-    threshold = jnp.where(jnp.isneginf(log_own) | (most < 2), jnp.inf, threshold)
+    threshold = jnp.where(jnp.isneginf(log_own) | (most_actions < 2), jnp.inf, threshold)
     log_policy = log_softmax + log_beta + log_q
     logs = (log_propagation, log_q, log_policy, log_propagation + log_policy, threshold)
     return PaperBound(*(log / _LOG10 for log in logs))

@@ -19,9 +19,9 @@ def availability(game: FiniteHorizonGame, num_actions: int | None = None) -> Boo
     return mask.any(axis=2, keepdims=True) if num_actions == 1 else mask
 
 
-def counted(game: FiniteHorizonGame, per_time: Float[Array, " T"], nothing: float = 0) -> Float[Array, " T"]:
+def counted(game: FiniteHorizonGame, per_time: Float[Array, " T"], at_start: float = 0) -> Float[Array, " T"]:
     """Replace the number of time 0 by `nothing` where it cannot matter: laws of states all start from μ_0."""
-    return per_time.at[0].set(nothing) if game.observes == "states" else per_time
+    return per_time.at[0].set(at_start) if game.observes == "states" else per_time
 
 
 def any_mean_field(game: FiniteHorizonGame) -> Array:
@@ -40,12 +40,12 @@ def is_decoupled(game: FiniteHorizonGame) -> bool:
     """Tell whether the kernel does not depend on the mean field, by its kind or by its program."""
     if isinstance(game.kernel, AbstractKernel):
         return True
-    some = any_mean_field(game)
+    mean_field = any_mean_field(game)
 
     def program(seen: Array) -> Array:
         return game.kernel_at(jnp.int32(0), seen).probabilities
 
-    return ignores(program, Interval(some, some))
+    return ignores(program, Interval(mean_field, mean_field))
 
 
 def over_successors(kernel: AbstractKernel, values: Float[Array, "S *batch"]) -> Float[Array, "S A *batch"]:
@@ -53,10 +53,10 @@ def over_successors(kernel: AbstractKernel, values: Float[Array, "S *batch"]) ->
     if isinstance(kernel, MovesKernel):
         return values[kernel.next_state]
     if isinstance(kernel, SuccessorKernel):
-        there = values[kernel.successors]
+        values_there = values[kernel.successors]
         # a successor of probability 0 may only fill up the list
         possible = (kernel.probabilities[0] > 0).reshape(*kernel.successors.shape, *(1,) * (values.ndim - 1))
-        return jnp.where(possible, there, -jnp.inf).max(axis=2)
+        return jnp.where(possible, values_there, -jnp.inf).max(axis=2)
     rows = probabilities(kernel)
     num_states, num_actions = rows.shape[:2]
 
@@ -64,8 +64,8 @@ def over_successors(kernel: AbstractKernel, values: Float[Array, "S *batch"]) ->
         possible = (row > 0).reshape(-1, *(1,) * (values.ndim - 1))
         return jnp.where(possible, values, -jnp.inf).max(axis=0)
 
-    together = max(1, _AT_ONCE // values.size)
-    result = jax.lax.map(best, rows.reshape(num_states * num_actions, num_states), batch_size=together)
+    rows_at_once = max(1, _AT_ONCE // values.size)
+    result = jax.lax.map(best, rows.reshape(num_states * num_actions, num_states), batch_size=rows_at_once)
     return result.reshape(num_states, num_actions, *values.shape[1:])
 
 

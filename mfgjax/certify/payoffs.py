@@ -165,11 +165,11 @@ def _affine_table(
     shape = game.seen_shape
     if (game.horizon + 1) * game.num_states * game.num_actions * int(np.prod(shape)) > _MOST_NUMBERS:
         return None, False, "its table would be too large"
-    always = []  # filled while `at` is traced, where `holds is True` needs no numbers
+    always_affine = []  # filled while `at` is traced, where `holds is True` needs no numbers
 
     def at(t: Array) -> tuple[Array, Array, Array]:
         found, holds = affine_in_law(lambda seen: jnp.asarray(function(t, seen)).astype(game.dtype), shape, game.dtype)
-        always.append(holds is True)
+        always_affine.append(holds is True)
         rounding = found.size * (found.steps * float(jnp.finfo(game.dtype).eps) / 2)
         return jnp.moveaxis(found.values, 0, -1), _largest(rounding), jnp.asarray(holds)
 
@@ -178,7 +178,11 @@ def _affine_table(
     except NotAffine as error:
         return None, False, str(error)
     is_sound = rounding.max() <= MOST_LOST * _largest(table)
-    return jnp.where(is_sound, table, jnp.nan), True if all(always) else holds.all(), "that depends on its numbers"
+    return (
+        jnp.where(is_sound, table, jnp.nan),
+        True if all(always_affine) else holds.all(),
+        "that depends on its numbers",
+    )
 
 
 def _largest(table: Array) -> Array:
@@ -219,7 +223,7 @@ def _one_node(game: FiniteHorizonGame, theta: Callable | None, L: Any, how: str)
     own = isinstance(L, OwnStateInteraction)
     node = jnp.arange(S)[:, None] if own else jnp.asarray(L.next_state)
     actions = max(L.base.shape[2], L.weight.shape[2], node.shape[1])
-    base, weight = (jnp.broadcast_to(part, (times, S, actions)) for part in (L.base, L.weight))
+    base, weight = (jnp.broadcast_to(coefficient, (times, S, actions)) for coefficient in (L.base, L.weight))
     cells = int(np.clip(_MOST_CELLS // (times * S * actions), 1, _CELLS))
     start = jnp.arange(cells, dtype=game.dtype) / cells
     ends = [base + weight * (start + shift).reshape(-1, 1, 1, 1) for shift in (0, 1 / cells)]
@@ -251,7 +255,7 @@ def _pairwise_payoffs(
     separable: Separable | None = None,
 ) -> Payoffs:
     """Return what is known of Θ(Σ L μ) from the entries of L and the ranges of Θ and Θ' on cells."""
-    theta, reward = (jnp.maximum(jnp.abs(part.low), jnp.abs(part.high)).max() for part in (slope, value))
+    theta, reward = (jnp.maximum(jnp.abs(bounds.low), jnp.abs(bounds.high)).max() for bounds in (slope, value))
     constants = PairConstants(theta, jnp.abs(table).max(), reward)
     over_cells = Interval(value.low.min(axis=0), value.high.max(axis=0))
     return Payoffs(slopes, over_cells, constants, separable, straight, how, True)

@@ -102,17 +102,17 @@ def premises_of(
     elif decoupled:
         kernel = jnp.zeros(game.horizon, game.dtype)
     else:
-        kernel, more = _derived("kernel", derive_kernel_constants, game)
-        reasons = (*reasons, *more)
+        kernel, kernel_reasons = _derived("kernel", derive_kernel_constants, game)
+        reasons = (*reasons, *kernel_reasons)
     tempered = response if isinstance(response, AbstractTempered) else None
     if tempered is not None:
         beta = tempered.beta.astype(game.dtype)
         if not response.is_softmax:  # what the rewards are like then says nothing of its equilibria
             payoffs, kernel = None, None
             reasons = (f"no theorem is known of `{type(response).__name__}` responses", *reasons)
-    largest = spans = None
+    largest_lipschitz = spans = None
     if payoffs is not None:
-        largest = largest_constants(game, payoffs)
+        largest_lipschitz = largest_constants(game, payoffs)
         spans = counted(game, payoffs.slopes.spans(availability(game, payoffs.slopes.shape[2])))
     smooth, no_derivative = differentiable(game)
     return Premises(
@@ -123,7 +123,7 @@ def premises_of(
         decoupled,
         mixing(game) if decoupled else jnp.ones(game.horizon, game.dtype),  # 1 bounds every coefficient
         payoffs,
-        largest,
+        largest_lipschitz,
         spans,
         kernel,
         reasons,

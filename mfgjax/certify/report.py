@@ -101,16 +101,16 @@ class Report(eqx.Module):
         Raises:
           ValueError: for the report of many games.
         """
-        found = []
+        rows = []
         for line in self.certificates:
-            word = line.word
+            status = line.word
             value, threshold = shown(line.value), "at every β" if _is_inf(line.threshold) else shown(line.threshold)
             bound = {"paper_printed": self.paper_printed, "paper_meant": self.paper_meant}.get(line.name)
             if bound is not None:  # from logarithms: the numbers themselves overflow
                 value = shown_log10(bound.log10_factor)
                 threshold = threshold if _is_inf(line.threshold) else shown_log10(bound.log10_threshold)
-            found.append((line.name, word, value, threshold, line.meaning))
-        return found
+            rows.append((line.name, status, value, threshold, line.meaning))
+        return rows
 
     def __str__(self) -> str:
         if isinstance(self.beta, Tracer) or np.ndim(self.beta):  # no single numbers to print
@@ -172,6 +172,6 @@ def plain(number: Any) -> float | str | list:
     """Return a number, or an array of them, for JSON; those that are not finite as strings."""
     array = np.asarray(number)
     if array.ndim:
-        return [plain(part) for part in array]
+        return [plain(entry) for entry in array]
     value = float(array)
     return value if math.isfinite(value) else str(value)  # JSON has neither infinity nor NaN

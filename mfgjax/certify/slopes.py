@@ -52,8 +52,8 @@ class AbstractSlopes(eqx.Module):
             return _two_largest(jnp.where(mask, self.constants().reshape(mask.shape), 0))
 
         def largest(t: Array) -> Array:
-            both = mask[t][:, None] & mask[t][None, :]
-            return jnp.where(both, self.contrasts(t), 0).max()  # NaN, of slopes without a bound, stays
+            both_available = mask[t][:, None] & mask[t][None, :]
+            return jnp.where(both_available, self.contrasts(t), 0).max()  # NaN, of slopes without a bound, stays
 
         return jax.lax.map(largest, jnp.arange(times))
 
@@ -166,12 +166,12 @@ class DenseSlopes(AbstractSlopes):
 
         def row(x: Array) -> Array:
             difference = vertices[:, None, x, None, :] - vertices[None, :, :, :]
-            off = 0 if radius is None else radius[x] + radius
-            return oscillation(difference, off).max(axis=(0, 1))
+            difference_radius = 0 if radius is None else radius[x] + radius
+            return oscillation(difference, difference_radius).max(axis=(0, 1))
 
         pairs = jnp.arange(states * actions)
-        together = int(max(1, _AT_ONCE // (kinds * kinds * pairs.size * seen)))
-        return _off_diagonal(jax.lax.map(row, pairs, batch_size=together))
+        rows_at_once = int(max(1, _AT_ONCE // (kinds * kinds * pairs.size * seen)))
+        return _off_diagonal(jax.lax.map(row, pairs, batch_size=rows_at_once))
 
 
 def oscillation(values: Array, radius: Array | int) -> Array:
@@ -184,8 +184,8 @@ def oscillation(values: Array, radius: Array | int) -> Array:
     upper, at_most = jax.lax.top_k(values + radius, 2)
     lower, at_least = jax.lax.top_k(radius - values, 2)
     first, second = upper[..., 0] + lower[..., 1], upper[..., 1] + lower[..., 0]
-    other = at_most[..., 0] != at_least[..., 0]
-    return jnp.maximum(jnp.where(other, upper[..., 0] + lower[..., 0], jnp.maximum(first, second)), 0)
+    at_two_entries = at_most[..., 0] != at_least[..., 0]
+    return jnp.maximum(jnp.where(at_two_entries, upper[..., 0] + lower[..., 0], jnp.maximum(first, second)), 0)
 
 
 def _off_diagonal(contrasts: Array) -> Array:

@@ -62,11 +62,11 @@ def _unproved(report: Report, beta: str) -> str:
 
 def _reason(report: Report) -> str:
     """Return the certificate from which uniqueness follows for most β."""
-    beta, best, most = float(report.beta), "contraction", -math.inf
+    beta, best, largest_threshold = float(report.beta), "contraction", -math.inf
     for name in _REASONS:
         threshold = float(report[name].threshold)
-        if report[name].word == "holds" and threshold > max(most, beta):
-            best, most = name, threshold
+        if report[name].word == "holds" and threshold > max(largest_threshold, beta):
+            best, largest_threshold = name, threshold
     return best
 
 

@@ -72,18 +72,18 @@ def monotone(premises: Premises, key: Array) -> tuple[Certificate, Certificate]:
 
     Violations of monotonicity are looked for, too, in pairs of random flows that are drawn with `key`.
     """
-    found, why = _curvature(premises), premises.why_not()
+    curvature, why = _curvature(premises), premises.why_not()
     if why:
         hypomonotone = _HYPOMONOTONE.unknown(why, premises.beta)
     else:
-        hypomonotone = linear_bound(premises, _HYPOMONOTONE, _per_beta(premises, found), premises.how)
-    violation = jnp.maximum(_sampled_violation(premises.game, key), found.reached)
-    violated, most = violation > 0, found.bound.max()
-    holds = (found.bound <= found.rounding).all() & premises.proved & ~violated
-    how = f"by {found.how}; violations were looked for in pairs of random flows"
+        hypomonotone = linear_bound(premises, _HYPOMONOTONE, _per_beta(premises, curvature), premises.how)
+    violation = jnp.maximum(_sampled_violation(premises.game, key), curvature.reached)
+    violated, largest_bound = violation > 0, curvature.bound.max()
+    holds = (curvature.bound <= curvature.rounding).all() & premises.proved & ~violated
+    how = f"by {curvature.how}; violations were looked for in pairs of random flows"
     if not premises.proved:
         how = f"only sampled, so at most no violation was found ({premises.how})"
-    value = jnp.where(violated, jnp.fmax(violation, most), most)  # fmax, as the bound may be NaN
+    value = jnp.where(violated, jnp.fmax(violation, largest_bound), largest_bound)  # fmax, as the bound may be NaN
     # what rounding may hide of monotone rewards bounds their β, as for hypomonotone ones
     threshold = jnp.where(holds, hypomonotone.threshold, jnp.nan)
     return _MONOTONE.certificate(value, how, holds=holds, fails=violated, threshold=threshold), hypomonotone
@@ -117,29 +117,31 @@ def _curvature(premises: Premises) -> _Curvature:
     sum of what it may be off, as |z|_2² ≤ |z|_1²/2 for them.
     """
     game, payoffs, spans = premises.game, premises.payoffs, premises.spans
-    nowhere, nothing = jnp.zeros(game.horizon + 1, bool), jnp.zeros(game.horizon + 1, game.dtype)
-    never = jnp.asarray(-jnp.inf, game.dtype)
+    at_no_time, zeros = jnp.zeros(game.horizon + 1, bool), jnp.zeros(game.horizon + 1, game.dtype)
+    not_reached = jnp.asarray(-jnp.inf, game.dtype)
     if payoffs is None or spans is None:
-        return _Curvature(jnp.full_like(nothing, jnp.nan), nothing, nowhere, never, "nothing")
+        return _Curvature(jnp.full_like(zeros, jnp.nan), zeros, at_no_time, not_reached, "nothing")
     if payoffs.separable is not None:
         alike = payoffs.separable.alike  # then the spans, too, bound the sum by |μ−μ'|_1²
-        own, worst = _of_own_state(payoffs.separable)
-        bound = jnp.minimum(counted(game, jnp.where(alike, own, jnp.inf)), spans / 4)
+        own_bound, worst = _of_own_state(payoffs.separable)
+        bound = jnp.minimum(counted(game, jnp.where(alike, own_bound, jnp.inf)), spans / 4)
         reached = counted(game, jnp.where(alike, worst, -jnp.inf)).max()
         how = "the slope of the reward in the crowd at one's own state, on every part of [0, 1]"
-        return _Curvature(bound, nothing, alike, reached, how)
+        return _Curvature(bound, zeros, alike, reached, how)
     if not isinstance(payoffs.slopes, DenseSlopes) or _size(premises) > _MOST_UNKNOWNS:
-        return _Curvature(spans / 4, nothing, nowhere, never, "the spans of rewards, which tell nothing of signs")
+        return _Curvature(
+            spans / 4, zeros, at_no_time, not_reached, "the spans of rewards, which tell nothing of signs"
+        )
     largest, off, by_states = _eigenvalues(game, payoffs.slopes)
     rounding = _rounding(game) * spans  # of computed eigenvalues, on the scale of their own time
     bound = counted(game, jnp.maximum(largest + off + rounding, 0) / 2)
     bound = jnp.minimum(jnp.where(jnp.isnan(bound), jnp.inf, bound), spans / 4)
-    reached = counted(game, largest - rounding).max() / _size(premises) if payoffs.affine else never
+    reached = counted(game, largest - rounding).max() / _size(premises) if payoffs.affine else not_reached
     how = "eigenvalues of the symmetric part of the derivative on vectors that sum to 0"
     return _Curvature(bound, rounding, by_states, reached, how)
 
 
-def _per_beta(premises: Premises, found: _Curvature) -> Array:
+def _per_beta(premises: Premises, curvature: _Curvature) -> Array:
     """Return max_τ M_τ, so that there is one equilibrium below its inverse; 0 for monotone rewards, NaN: unbounded.
 
     By Pinsker's inequality on laws of paths, |η_t−η'_t|_1² ≤ Σ_{τ≤t} k_τ and |μ_t−μ'_t|_1² ≤ α² Σ_{τ<t} k_τ, so the
@@ -147,8 +149,8 @@ def _per_beta(premises: Premises, found: _Curvature) -> Array:
     states stand for joint ones.
     """
     discount = premises.game.discount
-    of_states = jnp.where(found.by_states, found.bound, 0)
-    joint = discounted_tails(jnp.where(found.by_states, 0, found.bound), discount)
+    of_states = jnp.where(curvature.by_states, curvature.bound, 0)
+    joint = discounted_tails(jnp.where(curvature.by_states, 0, curvature.bound), discount)
     later = discounted_tails(of_states * premises.mixing.max() ** 2, discount)
     # t > τ: the law of states at t comes from decisions before t
     later = discount * jnp.append(later[1:], jnp.zeros_like(later[:1]))
@@ -203,7 +205,7 @@ def _rising(separable: Separable) -> Float[Array, " T"]:
 
 def _eigenvalues(game: FiniteHorizonGame, slopes: DenseSlopes) -> tuple[Array, Array, Array]:
     """Return per time the largest eigenvalue, what it may be off, and whether states alone matter."""
-    centre, off = slopes.centre, slopes.spread
+    centre, spread = slopes.centre, slopes.spread
     joint, actions = game.observes != "states", centre.shape[2]
 
     def at(xs: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
@@ -229,13 +231,13 @@ def _eigenvalues(game: FiniteHorizonGame, slopes: DenseSlopes) -> tuple[Array, A
         of_pairs = _largest(spread_out, spread_off, available.reshape(size))
         return jnp.where(alike, of_states[0], of_pairs[0]), jnp.where(alike, of_states[1], of_pairs[1]), alike
 
-    return jax.lax.map(at, (centre, off, availability(game, None if joint else actions)))
+    return jax.lax.map(at, (centre, spread, availability(game, None if joint else actions)))
 
 
 def _largest(matrix: Array, radius: Array, available: Array) -> tuple[Array, Array]:
     """Return the largest eigenvalue of the symmetric part on vectors that sum to 0, and the row sum of the radius."""
     both_available = available[:, None] & available[None, :]
-    symmetric, off = (jnp.where(both_available, (part + part.T) / 2, 0) for part in (matrix, radius))
+    symmetric, off = (jnp.where(both_available, (square + square.T) / 2, 0) for square in (matrix, radius))
     weight = available.astype(matrix.dtype)
     project = jnp.diag(weight) - weight[:, None] * weight[None, :] / weight.sum()
     # what is projected away would have the eigenvalue 0: it is put below all others
@@ -298,8 +300,8 @@ def potential(premises: Premises, key: Array) -> Certificate:
         missed = _missed(game, t, seen) if affine else jnp.zeros(())
         return jnp.abs(projected - projected.T).max(), jnp.abs(projected).max(), missed
 
-    found = jax.lax.map(lambda seen: jax.vmap(asymmetry)(times, seen, weights), seen_of(game, laws))
-    worst, largest, missed = (jax.vmap(lambda row: counted(game, row))(part) for part in found)
+    checks_by_law = jax.lax.map(lambda seen: jax.vmap(asymmetry)(times, seen, weights), seen_of(game, laws))
+    worst, largest, missed = (jax.vmap(lambda row: counted(game, row))(check) for check in checks_by_law)
     symmetric = (worst <= _rounding(game) * largest).all()  # on the scale of each time
     is_derivative = (missed <= 0).all()
     holds, fails = affine & symmetric & is_derivative, ~symmetric & is_derivative  # 8 points can only refute
@@ -317,8 +319,8 @@ def _missed(game: FiniteHorizonGame, t: Array, seen: Array) -> Array:
     missed = values - values[0] - (slopes - slopes[0])
     scale = _rounding(game) * (jnp.abs(values).max(axis=0) + jnp.abs(slopes).max(axis=0))
     available = game.available_at(t)
-    kept = available[None] & (available.reshape(-1, 1, 1) if game.observes != "states" else True)
-    return jnp.where(kept, jnp.abs(missed) - scale, -jnp.inf).max()
+    is_available = available[None] & (available.reshape(-1, 1, 1) if game.observes != "states" else True)
+    return jnp.where(is_available, jnp.abs(missed) - scale, -jnp.inf).max()
 
 
 def unique(premises: Premises, lines: Sequence[Certificate]) -> Certificate:
@@ -329,7 +331,7 @@ def unique(premises: Premises, lines: Sequence[Certificate]) -> Certificate:
     value = None if premises.payoffs is None else premises.payoffs.value
     if value is not None:  # the others need bounded rewards anyway
         is_bounded = jnp.isfinite(value.low).all() & jnp.isfinite(value.high).all()
-        proved = [one & (is_bounded | (line.name != "monotone")) for one, line in zip(proved, lines, strict=True)]
+        proved = [holds & (is_bounded | (line.name != "monotone")) for holds, line in zip(proved, lines, strict=True)]
     how = ", ".join(line.name for line in lines)
     how = f"from the lines {how}; monotone rewards count where they are bounded, so that an equilibrium exists"
     how = f"{how}; {premises.how}"

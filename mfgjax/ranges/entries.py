@@ -192,13 +192,13 @@ def _joined(first: Axes | None, second: Axes | None) -> Axes | None:
 
 
 def _cond(equation: Any, inputs: list[Axes | None]) -> list[Axes | None]:
-    which, *operands_of_branch = inputs
-    if which is not None:
+    branch_index, *operands_of_branch = inputs
+    if branch_index is not None:
         raise _Mixes
-    outs, *others = [_follow(branch.jaxpr, operands_of_branch) for branch in equation.params["branches"]]
-    for other in others:
-        outs = list(map(_joined, outs, other))
-    return outs
+    joined, *outputs_of_others = [_follow(branch.jaxpr, operands_of_branch) for branch in equation.params["branches"]]
+    for outputs in outputs_of_others:
+        joined = list(map(_joined, joined, outputs))
+    return joined
 
 
 def _settled(step: Callable[[list[Axes | None]], list[Axes | None]], carry: list[Axes | None]) -> list[Axes | None]:
@@ -233,11 +233,11 @@ def _scan(equation: Any, inputs: list[Axes | None]) -> list[Axes | None]:
             raise _Mixes  # the loop runs through the entries of the input
         rows.append(None if axes is None else _moved(axes, lambda k: k - 1))
 
-    def turn(carry: list[Axes | None]) -> list[Axes | None]:
+    def body(carry: list[Axes | None]) -> list[Axes | None]:
         return _follow(params["jaxpr"].jaxpr, [*consts, *carry, *rows])
 
-    carry = _settled(lambda carry: turn(carry)[:num_carry], carry)
-    stacked = [None if axes is None else _moved(axes, lambda k: k + 1) for axes in turn(carry)[num_carry:]]
+    carry = _settled(lambda carry: body(carry)[:num_carry], carry)
+    stacked = [None if axes is None else _moved(axes, lambda k: k + 1) for axes in body(carry)[num_carry:]]
     return carry + stacked
 
 

@@ -41,8 +41,8 @@ def _mul(equation: Any, inputs: list[Any]) -> Range:
     slope = total(product(wide(x.value), y.slope), product(wide(y.value), x.slope))
     is_multiple = not all(isinstance(value, Range) for value in inputs)
     # 0 times what may be infinite is no number
-    void = (_is_zero(x.value) & _is_open(y.value)) | (_is_zero(y.value) & _is_open(x.value))
-    value = Interval(*(jnp.where(void, jnp.nan, end) for end in product(x.value, y.value)))
+    is_undefined = (_is_zero(x.value) & _is_open(y.value)) | (_is_zero(y.value) & _is_open(x.value))
+    value = Interval(*(jnp.where(is_undefined, jnp.nan, end) for end in product(x.value, y.value)))
     return Range(value, slope, is_multiple and x.affine and y.affine)
 
 
@@ -75,12 +75,12 @@ def _increasing(f: Callable, derivative: Callable[[Interval], Interval]) -> Call
     return rule
 
 
-def _bump(slope: Callable, most: float) -> Callable[[Interval], Interval]:
+def _bump(slope: Callable, peak: float) -> Callable[[Interval], Interval]:
     """Return the range of a derivative that rises to `most` at 0 and falls beyond."""
 
     def derivative(x: Interval) -> Interval:
         ends = hull(slope(x.low), slope(x.high))
-        return Interval(ends.low, jnp.where((x.low <= 0) & (x.high >= 0), most, ends.high))
+        return Interval(ends.low, jnp.where((x.low <= 0) & (x.high >= 0), peak, ends.high))
 
     return derivative
 
@@ -115,8 +115,8 @@ def _erf_slope(x: Array) -> Array:
 def _wave(equation: Any, inputs: list[Any]) -> Range:
     """Bound sine and cosine, and their derivatives, by -1 and 1: loose on a short interval, but right on all."""
     (x,) = inputs
-    one = jnp.ones_like(x.value.low)
-    return bent(x, Interval(-one, one), Interval(-one, one))
+    bound = jnp.ones_like(x.value.low)
+    return bent(x, Interval(-bound, bound), Interval(-bound, bound))
 
 
 def _abs(equation: Any, inputs: list[Any]) -> Range:
@@ -185,9 +185,9 @@ def _select(equation: Any, inputs: list[Any]) -> Range:
 
 
 def _converted(equation: Any, inputs: list[Any]) -> Range:
-    kind = equation.params["new_dtype"]
-    if jnp.promote_types(kind, inputs[0].value.low.dtype) != kind:
-        raise NotDerivable(f"it rounds the mean field, to {kind}")
+    new_dtype = equation.params["new_dtype"]
+    if jnp.promote_types(new_dtype, inputs[0].value.low.dtype) != new_dtype:
+        raise NotDerivable(f"it rounds the mean field, to {new_dtype}")
     return moved()(equation, inputs)
 
 

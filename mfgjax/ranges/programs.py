@@ -59,8 +59,8 @@ def _less_rounding(x: Range, rounding: Sequence[Array]) -> Range:
     """
     if not rounding:
         return x
-    parts = [*x.value, *x.slope]
-    scale = jnp.stack([jnp.where(jnp.isfinite(part), jnp.abs(part), 0).max(initial=0) for part in parts]).max()
+    ends = [*x.value, *x.slope]
+    scale = jnp.stack([jnp.where(jnp.isfinite(end), jnp.abs(end), 0).max(initial=0) for end in ends]).max()
     lost = jnp.stack(rounding).max() > MOST_LOST * scale
     slope = Interval(jnp.where(lost, -jnp.inf, x.slope.low), jnp.where(lost, jnp.inf, x.slope.high))
     return x._replace(slope=slope)
