@@ -144,7 +144,7 @@ def compare(
     with double():
         mu, value, gain = _mean_field(game, table, criterion)
         flows = simulation.flows
-        found = as_precision(
+        mean_field_and_runs = as_precision(
             {
                 "mean_field": mu,
                 "laws": flows.mean(axis=-1),
@@ -159,15 +159,15 @@ def compare(
             game.dtype,
         )
     # a deviator would change the kernel of all, and so has no decision problem of its own
-    nothing = jnp.full(numbers.shape, jnp.nan, game.dtype)
+    no_gains = jnp.full(numbers.shape, jnp.nan, game.dtype)
     return Comparison(
         num_agents=jnp.asarray(numbers),
-        gains=nothing,
-        gain_errors=nothing,
-        bounds=nothing,
+        gains=no_gains,
+        gain_errors=no_gains,
+        bounds=no_gains,
         method="simulation",
         regularized=criterion is not None,
-        **found,
+        **mean_field_and_runs,
     )
 
 

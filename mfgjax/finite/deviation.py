@@ -59,8 +59,8 @@ class DeviationGain(eqx.Module):
             return f"DeviationGain(by {self.method})"
         numbers, gains, gaps = (np.ravel(np.asarray(x)) for x in (self.num_agents, self.gain, self.value_gap))
         shown = ", ".join(f"N={n:,}: {g:.3g}" for n, g in zip(numbers[:6], gains[:6], strict=True))
-        more = ", ..." if len(numbers) > 6 else ""
-        return f"DeviationGain({shown}{more}; value gap {gaps[0]:.3g} to {gaps[-1]:.3g}; by {self.method})"
+        ellipsis = ", ..." if len(numbers) > 6 else ""
+        return f"DeviationGain({shown}{ellipsis}; value gap {gaps[0]:.3g} to {gaps[-1]:.3g}; by {self.method})"
 
 
 @as_it_is_now
@@ -209,9 +209,9 @@ def _deviate(
     weight = game.discount**times
     mass = (weight[:, None] * mu)[..., None] * pi
     cost = penalty(game, pi, criterion)
-    everything = (0, 1, 2)
-    value = (mass[..., None] * (rewards - cost[..., None])).sum(everything)
-    difference = (mass[..., None] * shift).sum(everything)
+    pair_axes = (0, 1, 2)
+    value = (mass[..., None] * (rewards - cost[..., None])).sum(pair_axes)
+    difference = (mass[..., None] * shift).sum(pair_axes)
 
     def leave(rewards):
         """Return gains and best deviations for rewards [T, S, A, n]."""
@@ -222,10 +222,10 @@ def _deviate(
         )
         # terms ≥ 0 that add up to the gain; best value less own value would lose all digits near an equilibrium
         if criterion is None:
-            lost = jnp.where(pi[..., None] > 0, pi[..., None] * (best.values[:, :, None] - q), 0)
+            gain_by_action = jnp.where(pi[..., None] > 0, pi[..., None] * (best.values[:, :, None] - q), 0)
         else:
-            lost = _divergence(pi[..., None], best.log_policy, best.policy) / criterion.beta
-        return ((weight[:, None] * mu)[..., None] * lost.sum(axis=2)).sum((0, 1)), best.policy
+            gain_by_action = _divergence(pi[..., None], best.log_policy, best.policy) / criterion.beta
+        return ((weight[:, None] * mu)[..., None] * gain_by_action.sum(axis=2)).sum((0, 1)), best.policy
 
     gain, best = leave(rewards)
     bound = gain[-1] + jnp.tensordot(weight, _span(shift, available), axes=1)
@@ -239,11 +239,13 @@ def _deviate(
         groups = jnp.where(available[..., None], groups, 0)
         value_error = _error((mass[..., None] * groups).sum((1, 2, 3)))
         # the best of noisy rewards is too good: the jackknife takes that off, and tells the error
-        num = groups.shape[0]
-        others = jnp.moveaxis((groups.sum(axis=0) - groups) / (num - 1), 0, -2) + rewards[..., None, -1:]
-        without = leave(others.reshape(*others.shape[:3], -1))[0].reshape(num, -1)
-        gain = gain.at[:-1].set(num * gain[:-1] - (num - 1) * without.mean(axis=0))
-        gain_error = (num - 1) * _error(without)
+        num_groups = groups.shape[0]
+        rewards_without = (
+            jnp.moveaxis((groups.sum(axis=0) - groups) / (num_groups - 1), 0, -2) + rewards[..., None, -1:]
+        )
+        gains_without = leave(rewards_without.reshape(*rewards_without.shape[:3], -1))[0].reshape(num_groups, -1)
+        gain = gain.at[:-1].set(num_groups * gain[:-1] - (num_groups - 1) * gains_without.mean(axis=0))
+        gain_error = (num_groups - 1) * _error(gains_without)
         bound = jnp.full_like(bound, jnp.nan)  # a rare event may never have been drawn
     found = {
         "gain": gain,
@@ -299,8 +301,8 @@ def _optimality_error(
 def _quadratic_bound(span: Array, discount: Array, beta: Array) -> Array:
     """Return (β/8)(S_0² + (1−γ) Σ_{t≥1} γ^t S_t²) with S_t = o_t + γ S_{t+1}, for spans `[T, n]`."""
 
-    def add(later, now):
-        total = now + discount * later
+    def add(later, span_now):
+        total = span_now + discount * later
         return total, total
 
     _, tail = jax.lax.scan(add, jnp.zeros_like(span[0]), span, reverse=True)

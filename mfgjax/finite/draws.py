@@ -201,7 +201,7 @@ def _by_rejection(stream: Stream, draw: Callable[[Array], Array], n: Array, p: A
     first = attempt(jnp.uint32(1), n, p, stream.words[:, None, None], rows)
     n, p = n.reshape(-1), p.reshape(-1)
 
-    def some(state):
+    def decide_some(state):
         done_before, counts = state
         place = jax.lax.dynamic_slice(waiting, (done_before,), (room,))
         own = jnp.minimum(place, size - 1)
@@ -223,7 +223,7 @@ def _by_rejection(stream: Stream, draw: Callable[[Array], Array], n: Array, p: A
         return done_before + room, counts.at[place].set(count, mode="drop")
 
     left = (wanted & ~first.at_once).reshape(-1)
-    number = left.sum(dtype=jnp.int32)
+    num_waiting = left.sum(dtype=jnp.int32)
     (waiting,) = jnp.nonzero(left, size=size + room, fill_value=size)
     start = (jnp.int32(0), first.number.reshape(-1))
-    return jax.lax.while_loop(lambda state: state[0] < number, some, start)[1].reshape(wanted.shape)
+    return jax.lax.while_loop(lambda state: state[0] < num_waiting, decide_some, start)[1].reshape(wanted.shape)

@@ -28,9 +28,9 @@ def compositions(num_agents: np.ndarray, num_places: int) -> tuple[np.ndarray, n
 
     Shorter lists are filled up with entries whose coefficient is −inf.
     """
-    most = max(num_compositions(int(n), num_places) for n in num_agents)
-    counts = np.zeros((len(num_agents), most, num_places))
-    logs = np.full((len(num_agents), most), -np.inf)
+    longest = max(num_compositions(int(n), num_places) for n in num_agents)
+    counts = np.zeros((len(num_agents), longest, num_places))
+    logs = np.full((len(num_agents), longest), -np.inf)
     for i, n in enumerate(num_agents):
         others = int(n) - 1
         # stars and bars: a distribution is a choice of the places of bars among agents and bars

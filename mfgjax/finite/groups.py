@@ -76,10 +76,10 @@ class Labelled(eqx.Module):
         bounds = jnp.moveaxis(upper, 2, 0).reshape(A, S * B)
 
         # one action after the other: no array of agents by actions
-        def pass_by(a, actions):
+        def count_passed(a, actions):
             return actions + (u >= bounds[a][place]).astype(jnp.int32)
 
-        actions = jax.lax.fori_loop(0, A - 1, pass_by, jnp.zeros_like(state))
+        actions = jax.lax.fori_loop(0, A - 1, count_passed, jnp.zeros_like(state))
         pairs = (state * A + actions).reshape(N, B * runs)
         lanes = jnp.broadcast_to(jnp.arange(B * runs), pairs.shape)
         mass = jnp.zeros((S * A, B * runs), jnp.int32).at[pairs, lanes].add(1)

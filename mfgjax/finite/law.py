@@ -105,9 +105,9 @@ def law(
     """
     game = decoupled_game(game, "law")
     table, numbers = single_policy(game, policy), checked_agents(num_agents)
-    other = None if deviation is None else single_policy(game, deviation, "deviation")
+    deviating_policy = None if deviation is None else single_policy(game, deviation, "deviation")
     with double():
-        return _law(game, table, other, numbers)
+        return _law(game, table, deviating_policy, numbers)
 
 
 @eqx.filter_jit
@@ -137,5 +137,6 @@ def _law(game: FiniteHorizonGame, policy: Array, deviation: Array | None, num_ag
         return jnp.moveaxis(jax.lax.map(function, flat), 0, 1).reshape(-1, *num_agents.shape)
 
     uniform = 0.5 * jnp.sqrt((game.num_states - 1) / num_agents.astype(DOUBLE))
-    found = (mu, over(exact), over(bound), uniform, None if deviation is None else over(deviated), over(deviated_bound))
-    return PopulationLaw(jnp.asarray(num_agents), *as_precision(found, dtype), exact_mean_field=mu)
+    deviated_distance = None if deviation is None else over(deviated)
+    in_double = (mu, over(exact), over(bound), uniform, deviated_distance, over(deviated_bound))
+    return PopulationLaw(jnp.asarray(num_agents), *as_precision(in_double, dtype), exact_mean_field=mu)

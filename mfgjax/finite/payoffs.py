@@ -75,8 +75,8 @@ class PayoffMethod(eqx.Module):
         if self.method == "binomial sum":
             return Shift(shaped(jax.lax.map(lambda n: binomial_sum.shift(game, mu, seen, n), numbers)))
         assert self.lattice is not None
-        own = self.lattice
-        table, has_digits = jax.lax.map(lambda n: lattice.shift(game, own, mu, seen, n), numbers)
+        own_lattice = self.lattice
+        table, has_digits = jax.lax.map(lambda n: lattice.shift(game, own_lattice, mu, seen, n), numbers)
         return Shift(jnp.where(shaped(has_digits), shaped(table), jnp.nan), shaped(has_digits))
 
 
@@ -95,11 +95,11 @@ def payoff_methods(
     """
     if method is not None:
         _checks.one_of("method", method, METHODS)
-    known = None if _checks.is_traced(num_agents) else np.asarray(num_agents)  # some methods need sizes now
+    known_numbers = None if _checks.is_traced(num_agents) else np.asarray(num_agents)  # some methods need sizes now
     for name in METHODS[:-1] if method is None else (method,):
-        found = _exact_method(game, known, name)
-        if found is not None:
-            yield found
+        fitting = _exact_method(game, known_numbers, name)
+        if fitting is not None:
+            yield fitting
             if method is not None:
                 return
     if method not in (None, "Monte Carlo"):
@@ -128,11 +128,11 @@ def _exact_method(game: FiniteHorizonGame, num_agents: Any, method: str) -> Payo
     if method == "Monte Carlo" or num_agents is None:
         return None
     if method == "lattice":
-        own = lattice_of(game, num_agents)
-        return None if own is None else PayoffMethod(method, own)
+        own_lattice = lattice_of(game, num_agents)
+        return None if own_lattice is None else PayoffMethod(method, own_lattice)
     places = game.num_states * (1 if game.observes == "states" else game.num_actions)
-    most = num_compositions(int(num_agents.max()), places)
-    if most > MOST_COMPOSITIONS or most * num_agents.size * places > _MOST_ENTRIES:
+    num_distributions = num_compositions(int(num_agents.max()), places)
+    if num_distributions > MOST_COMPOSITIONS or num_distributions * num_agents.size * places > _MOST_ENTRIES:
         return None
     counts, logs = compositions(num_agents, places)
     return PayoffMethod(method, counts=(jnp.asarray(counts), jnp.asarray(logs)))

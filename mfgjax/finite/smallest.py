@@ -85,13 +85,13 @@ def smallest_population(
     numbers = np.arange(1, _AT_ONCE + 1)
     values, _ = measured(numbers)
     grid = np.unique(np.round(np.geomspace(_AT_ONCE, MOST_AGENTS, _AT_ONCE)).astype(np.int64))
-    more, last = measured(grid)
-    numbers, values = np.concatenate([numbers, grid[1:]]), np.concatenate([values, more[1:]])
+    grid_values, last = measured(grid)
+    numbers, values = np.concatenate([numbers, grid[1:]]), np.concatenate([values, grid_values[1:]])
     above = np.flatnonzero(~(values <= limit))  # NaN is not enough either
     if len(above) and above[-1] == len(values) - 1:
-        text = f"`epsilon` is {limit:g}, but the {measure} is still {values[-1]:.3g} with {MOST_AGENTS:,} agents"
+        sentence = f"`epsilon` is {limit:g}, but the {measure} is still {values[-1]:.3g} with {MOST_AGENTS:,} agents"
         raise ValueError(
-            f"{text}; among infinitely many the exploitability of the policy is {float(last.exploitability):.3g}."
+            f"{sentence}; among infinitely many the exploitability of the policy is {float(last.exploitability):.3g}."
         )
     if not len(above):
         return SmallestPopulation(1, float(values[0]), float("nan"), measure)

@@ -111,10 +111,10 @@ def seed_number(value: Any) -> int:
     return seed
 
 
-def refuse_size(what: str, size: int) -> None:
+def refuse_size(array_name: str, size: int) -> None:
     """Refuse an array whose entries int32 cannot number."""
     if size > MOST:
-        raise ValueError(f"{what}: an array of {size} numbers, but at most {MOST} can be indexed with int32.")
+        raise ValueError(f"{array_name}: an array of {size} numbers, but at most {MOST} can be indexed with int32.")
 
 
 def start_values(value: ArrayLike) -> Any:

@@ -174,16 +174,16 @@ def online_agents(
     """
     c1, c2, c3 = (_positive(name, value) for name, value in (("c1", c1), ("c2", c2), ("c3", c3)))
     steps, gamma = _whole("num_steps", num_steps), _unit("discount", discount)
-    log_hand, zeta = math.log(_unit("epsilon", epsilon)), _unit("regeneration", regeneration)
+    log_epsilon, zeta = math.log(_unit("epsilon", epsilon)), _unit("regeneration", regeneration)
     # in logarithms throughout, where nothing overflows; M − 1 is C₂, or C₃ D − 1
     log_jump = math.log(c3) + _log_d(c1, c2, gamma)
-    log_m, log_rest = _log_sum(0, math.log(c2)), math.log(c2)
+    log_m, log_m_less_1 = _log_sum(0, math.log(c2)), math.log(c2)
     if log_jump > log_m:
-        log_m, log_rest = log_jump, log_jump + math.log(-math.expm1(-log_jump))
+        log_m, log_m_less_1 = log_jump, log_jump + math.log(-math.expm1(-log_jump))
     log_stay = math.log1p(-zeta)
-    log_b = steps * (log_stay + math.log(2) + log_m) + math.log(c3) + log_hand - log_stay - log_rest
+    log_b = steps * (log_stay + math.log(2) + log_m) + math.log(c3) + log_epsilon - log_stay - log_m_less_1
     first, second = _terms(log_b, gamma, steps, num_states, num_actions, 1.0, distance, delta, exponent)
-    front = math.log(num_states) + math.log(num_actions) - log_hand - math.log(zeta)
+    front = math.log(num_states) + math.log(num_actions) - log_epsilon - math.log(zeta)
     return _log10_sum(first + front, second)
 
 
@@ -216,9 +216,9 @@ def _log_d(c1: float, c2: float, gamma: float) -> float:
 
 
 def _log_sum(*logs: float) -> float:
-    top = max(logs)
+    largest = max(logs)
     # −∞ − (−∞) would be NaN
-    return top if top == -math.inf else top + math.log(sum(math.exp(one - top) for one in logs))
+    return largest if largest == -math.inf else largest + math.log(sum(math.exp(term - largest) for term in logs))
 
 
 def _whole(name: str, value: int) -> int:
@@ -286,9 +286,9 @@ def model_guarantee(
     log = math.log(2 * pairs * _whole("num_steps", num_steps)) - math.log(delta)
     gap = float(action_gap(best.q, game.available[0]))
     ratio = math.inf if gap == 0 else scale / gap
-    needed = 2 * log * (ratio * ratio)  # a product may be ∞, where ** raises OverflowError
-    needed = needed if math.isinf(needed) else max(1.0, math.floor(needed) + 1.0)  # below gap/2, not at it
-    return Guarantee(scale * math.sqrt(log / (2 * n)), gap, needed)
+    samples = 2 * log * (ratio * ratio)  # a product may be ∞, where ** raises OverflowError
+    samples = samples if math.isinf(samples) else max(1.0, math.floor(samples) + 1.0)  # below gap/2, not at it
+    return Guarantee(scale * math.sqrt(log / (2 * n)), gap, samples)
 
 
 def frozen_contraction(

@@ -74,13 +74,13 @@ def estimate_constants(
     seed = seed_number(seed)
     num_laws, num_pairs = count("num_laws", num_laws), count("num_pairs", num_pairs)
     resolution = _checks.number_in("resolution", resolution, 0, 1, "(0, 1)")
-    key, other = jax.random.split(jax.random.key(seed))
-    laws = jax.random.dirichlet(key, jnp.ones(game.num_states, game.dtype), (num_laws,))
+    law_key, pair_key = jax.random.split(jax.random.key(seed))
+    laws = jax.random.dirichlet(law_key, jnp.ones(game.num_states, game.dtype), (num_laws,))
     laws = jnp.concatenate([jnp.eye(game.num_states, dtype=game.dtype), laws])
-    found = _constants(
-        game, response, laws, jax.random.split(other, len(laws)), num_pairs, jnp.asarray(resolution, game.dtype)
+    largest_by_law = _constants(
+        game, response, laws, jax.random.split(pair_key, len(laws)), num_pairs, jnp.asarray(resolution, game.dtype)
     )
-    c1, c2, c3, c4 = (float(np.max(part)) for part in found)
+    c1, c2, c3, c4 = (float(np.max(largest)) for largest in largest_by_law)
     return Constants(c1, c2, c3, c4, c3)  # C₅ = C₃: see `Constants`
 
 
@@ -116,7 +116,7 @@ def _constants(
             slope = jax.jacfwd(lambda z: game.moved_on(z[None], below[None])[0][0])(z)
             return change / apart, zero_sum_norm(slope)
 
-        c3, c4 = (part.max() for part in jax.lax.map(compare, jax.random.split(key, num_pairs)))
+        c3, c4 = (constant.max() for constant in jax.lax.map(compare, jax.random.split(key, num_pairs)))
         return c1, c2, c3, c4
 
     return jax.lax.map(at, (laws, keys))

@@ -78,8 +78,8 @@ class OnlineTMFQ(AbstractLearner):
         self.memory = str(memory)
         if memory == "reset" and decay is not None:
             raise ValueError('`decay` is without effect with `memory="reset"`, which keeps nothing.')
-        kept = 0.0 if memory == "reset" else DECAY if decay is None else decay
-        self.decay = _checks.scalar_in("decay", kept, 0, 1, "[0, 1]")
+        memory_decay = 0.0 if memory == "reset" else DECAY if decay is None else decay
+        self.decay = _checks.scalar_in("decay", memory_decay, 0, 1, "[0, 1]")
         if num_updates is not None and sweeps is not None:
             raise ValueError("`sweeps` and `num_updates` are two ways to learn from the memory; give one of them.")
         if num_updates is None and rate is not None:

@@ -110,23 +110,26 @@ def run(
     keys = _keys(seed, num_seeds)
     if resume is None:
         state = initial_states(learner, task, seed, num_seeds, jnp.asarray(law, game.dtype))
-        before, done = np.zeros((num_seeds, 0, game.num_states), game.dtype), 0
+        earlier_laws, earlier_steps = np.zeros((num_seeds, 0, game.num_states), game.dtype), 0
     else:
         if not isinstance(resume, Run):
             raise ValueError(f"`resume` must be what `learners.run` returns; got {_checks.shorten(resume)}.")
         if (resume.seed, len(resume.laws)) != (seed, num_seeds):
-            words = f"{len(resume.laws)} runs from seed {resume.seed}"
-            raise ValueError(f"`resume` is {words}; got `num_seeds={num_seeds}`, `seed={seed}`.")
+            resumed = f"{len(resume.laws)} runs from seed {resume.seed}"
+            raise ValueError(f"`resume` is {resumed}; got `num_seeds={num_seeds}`, `seed={seed}`.")
         # shapes alone are compared, so nothing is drawn
-        begun = jax.eval_shape(lambda: initial_states(learner, task, seed, num_seeds, jnp.asarray(law, game.dtype)))
-        if _form(resume.state) != _form(begun):
+        start_state = jax.eval_shape(
+            lambda: initial_states(learner, task, seed, num_seeds, jnp.asarray(law, game.dtype))
+        )
+        if _form(resume.state) != _form(start_state):
             kind = type(learner).__name__
             raise ValueError(f"`resume` is a run of another learner, game or precision than this `{kind}`.")
-        state, before, done = resume.state, resume.laws[:, :-1], resume.num_steps  # its last law leads again
-        count("num_steps", done + num_steps)
-    state, laws, policy = _steps(learner, task, keys, state, done + jnp.arange(num_steps))
-    laws = np.concatenate([before, np.asarray(laws)], axis=1)
-    return Run(laws, np.asarray(policy), state, done + num_steps, seed)
+        state, earlier_steps = resume.state, resume.num_steps
+        earlier_laws = resume.laws[:, :-1]  # its last law is the first of the new ones
+        count("num_steps", earlier_steps + num_steps)
+    state, laws, policy = _steps(learner, task, keys, state, earlier_steps + jnp.arange(num_steps))
+    laws = np.concatenate([earlier_laws, np.asarray(laws)], axis=1)
+    return Run(laws, np.asarray(policy), state, earlier_steps + num_steps, seed)
 
 
 def task_of(

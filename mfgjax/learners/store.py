@@ -79,16 +79,16 @@ def load_run(
     header, arrays = _read(path, ("laws", "policy"))
     laws = arrays["laws"]
     task = task_of(game, response, learner, None)
-    start = jnp.asarray(game.initial)
-    expected = jax.eval_shape(lambda: initial_states(learner, task, header["seed"], len(laws), start))
+    initial = jnp.asarray(game.initial)
+    expected = jax.eval_shape(lambda: initial_states(learner, task, header["seed"], len(laws), initial))
     leaves, structure = jax.tree.flatten(expected)
-    found = [arrays.get(f"state_{i}") for i in range(len(leaves))]
-    shapes = [None if leaf is None else (leaf.shape, str(leaf.dtype)) for leaf in found]
+    state_leaves = [arrays.get(f"state_{i}") for i in range(len(leaves))]
+    shapes = [None if leaf is None else (leaf.shape, str(leaf.dtype)) for leaf in state_leaves]
     wanted = [(leaf.shape, str(leaf.dtype)) for leaf in leaves]
     if shapes != wanted or f"state_{len(leaves)}" in arrays:  # or one leaf more than this learner has
         kind = type(learner).__name__
         raise ValueError(f"{path} holds a run of another learner, game or precision than this `{kind}`.")
-    state = jax.tree.unflatten(structure, [jnp.asarray(leaf) for leaf in found])
+    state = jax.tree.unflatten(structure, [jnp.asarray(leaf) for leaf in state_leaves])
     return Run(laws, arrays["policy"], state, header["num_steps"], header["seed"])
 
 
@@ -100,13 +100,13 @@ def _read(path: Path, needed: tuple[str, ...]) -> tuple[dict[str, Any], dict[str
         with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             header = json.loads(str(archive["header"]))
             arrays = {name: archive[name] for name in archive.files if needed}  # a note alone needs none
-        found = header["format"]
+        format_found = header["format"]
         complete = {"num_steps", "seed", "note"} <= set(header)
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
         raise ValueError(f"{path} is no run of mfgjax, or it is damaged.") from error
-    if found != FORMAT:
+    if format_found != FORMAT:
         raise ValueError(
-            f"{path} has the format {_checks.shorten(found)}, but this version of mfgjax reads {FORMAT!r}."
+            f"{path} has the format {_checks.shorten(format_found)}, but this version of mfgjax reads {FORMAT!r}."
         )
     if not complete:
         raise ValueError(f"{path} is damaged: its header lacks the steps, the seed or the note.")

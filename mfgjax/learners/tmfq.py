@@ -80,8 +80,8 @@ class TMFQ(AbstractLearner):
         self.restart = _checks.boolean("restart", restart)
         if self.restart and decay is not None:
             raise ValueError("`decay` is without effect with `restart=True`, which counts visits anew.")
-        kept = 0.0 if self.restart else DECAY if decay is None else decay
-        self.decay = _checks.scalar_in("decay", kept, 0, 1, "[0, 1]")
+        visits_decay = 0.0 if self.restart else DECAY if decay is None else decay
+        self.decay = _checks.scalar_in("decay", visits_decay, 0, 1, "[0, 1]")
         self.initial_q = start_values(initial_q)
         self.tolerance = None if tolerance is None else _positive(tolerance)
 
@@ -96,12 +96,12 @@ class TMFQ(AbstractLearner):
         return TMFQState(z, q, jnp.zeros_like(q), start, jnp.int32(0))
 
     def step(self, task: Task, state: TMFQState, key: Array) -> TMFQState:
-        explore, move, again = jax.random.split(key, 3)  # three with or without `restart`: the same draws
+        explore, move, restart_key = jax.random.split(key, 3)  # three with or without `restart`: the same draws
         reward, draw, discount = task.reward(state.z), task.simulator(state.z), task.game.discount
         q, s = state.q, state.state
         if self.restart:
             q = values_before(task, self.initial_q, q.dtype)
-            s = jax.random.choice(again, len(state.z), p=state.z).astype(s.dtype)
+            s = jax.random.choice(restart_key, len(state.z), p=state.z).astype(s.dtype)
 
         def update(carry: tuple) -> tuple:
             t, _, q, visits, s = carry

@@ -225,7 +225,7 @@ def bracket(
     if tolerance < 8 * eps:
         raise ValueError(f"`atol` is {tolerance:.1e}, which {game.dtype} cannot reach: use at least {8 * eps:.1e}.")
     response, throw = fit_response(game, response), _checks.boolean("throw", throw)
-    given, game, ends = game, trace_game(game), []
+    users_game, game, ends = game, trace_game(game), []
     # ties to the smallest action keep each law from below under every equilibrium, and so on from above
     for state, tie in ((0, "smallest"), (game.num_states - 1, "largest")):
         ends.append(_climb(game, response.with_tie(tie), state, np.asarray(tolerance, game.dtype), max_steps))
@@ -236,14 +236,14 @@ def bracket(
     distance = float(np.abs(np.asarray(least.mean_field) - np.asarray(greatest.mean_field)).sum() / 2)
     # a prior may lean to high actions in low states, whatever the game
     proved = response.rises and response.prior_table is None and np.asarray(game.available).all()
-    checked = check_complementarity(given) if proved else None
-    found = Bracket(least, greatest, rising, falling, distance, False, checked)
+    checked = check_complementarity(users_game) if proved else None
+    found_bracket = Bracket(least, greatest, rising, falling, distance, False, checked)
     is_one_policy = response.plays_best and np.array_equal(least.policy, greatest.policy)
-    if checked is None or not (checked.holds and is_one_policy and found.coincide):
-        return found
+    if checked is None or not (checked.holds and is_one_policy and found_bracket.coincide):
+        return found_bracket
     reach = 2 * (distance + rising.error + falling.error) * min(rising.amplification, falling.amplification)
     # two fixed points satisfy |x − y| ≤ reach |x − y|, see `Bracket.unique`
-    return dataclasses.replace(found, unique=reach < 1)
+    return dataclasses.replace(found_bracket, unique=reach < 1)
 
 
 def _climb(

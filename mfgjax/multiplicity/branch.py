@@ -167,7 +167,7 @@ def branch(
     # eigenvalues need the whole matrix
     tracer = Tracer(step, derivative if at.size <= DENSE_LIMIT else None, tolerance)
     state = path_start(at, jnp.zeros((), game.dtype), _RANGE / resolution)
-    least = _RANGE / resolution / 4**_RETRIES
+    shortest_step = _RANGE / resolution / 4**_RETRIES
     knots: list[Knot] = []
     new: Any = None
     bifurcations, points = [], 0
@@ -189,12 +189,12 @@ def branch(
                 new = tracer.knot(before.x, before.parameter, state.tangent_parameter)
             folds = tracer.folds(knots[-1], new) if knots else []
             explained = not knots or tracer.explains(knots[-1], new, len(folds))
-            if not explained and float(before.step) <= least:
+            if not explained and float(before.step) <= shortest_step:
                 bifurcations += tracer.bifurcation(knots[-1], new)
                 explained = True
         except Lost:
             folds, explained = [], False
-            if float(before.step) <= least:
+            if float(before.step) <= shortest_step:
                 complete = False
                 message = f"The path was lost near {value_at(before.base_parameter):.6g}: it may have left its branch."
                 break

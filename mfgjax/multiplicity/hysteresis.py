@@ -71,11 +71,11 @@ class Hysteresis:
     def jumps(self, distance: float = 0.1) -> dict[str, list[tuple[float, float]]]:
         """Return between which neighbouring values the population moves by more than `distance`, on either way."""
         least = _checks.number_in("distance", distance, 0, 1, "(0, 1)")
-        found = {}
+        jumps_by_way = {}
         for way, laws in (("there", self.there), ("back", self.back)):
-            at = np.flatnonzero(self._moved(laws[1:], laws[:-1]) > least)
-            found[way] = [(float(self.values[i]), float(self.values[i + 1])) for i in at]
-        return found
+            jump_indices = np.flatnonzero(self._moved(laws[1:], laws[:-1]) > least)
+            jumps_by_way[way] = [(float(self.values[i]), float(self.values[i + 1])) for i in jump_indices]
+        return jumps_by_way
 
     def _moved(self, laws: np.ndarray, others: np.ndarray) -> np.ndarray:
         apart = np.abs(laws - others).sum(axis=(-2, -1) if self.joint else -1) / 2
@@ -143,16 +143,16 @@ def hysteresis(
             solved = solve(game, response, method, guess=start, max_steps=max_steps, throw=False)
             if bool(solved.converged):
                 start = solved.mean_field  # a solve that fails leaves the last good one
-                known = solved.criterion == "residual"
-                off = float(possible_errors(game, response, game.timed(start)[None])[0]) if known else np.nan
-                laws[i] = np.asarray(start), off
+                has_estimate = solved.criterion == "residual"
+                error = float(possible_errors(game, response, game.timed(start)[None])[0]) if has_estimate else np.nan
+                laws[i] = np.asarray(start), error
         return laws, start
 
     there, end = lead(range(len(numbers)), guess)
     # the way back begins in the equilibrium where the way there ended
     back, _ = lead(range(len(numbers) - 1, -1, -1), end)
-    nowhere = np.full(game.mean_field_shape, np.nan, game.dtype), np.nan
-    ways = [[laws.get(i, nowhere) for i in range(len(numbers))] for laws in (there, back)]
-    forth, again = (np.stack([law for law, _ in way]) for way in ways)
-    errors = np.array([[off for _, off in way] for way in ways])
-    return Hysteresis(parameter, numbers, forth, again, game.observes == "state_actions", errors)
+    not_found = np.full(game.mean_field_shape, np.nan, game.dtype), np.nan
+    ways = [[laws.get(i, not_found) for i in range(len(numbers))] for laws in (there, back)]
+    laws_there, laws_back = (np.stack([law for law, _ in way]) for way in ways)
+    errors = np.array([[error for _, error in way] for way in ways])
+    return Hysteresis(parameter, numbers, laws_there, laws_back, game.observes == "state_actions", errors)
