@@ -219,7 +219,7 @@ def _by_paths(premises: Premises) -> tuple[Array, str]:
         tails = _pairs_of_paths(game, payoffs, mask)
         pairing = "pairs of feasible paths"
     else:
-        tails = 2 * _single_paths(game, payoffs, mask)
+        tails = 2 * _single_paths(game, payoffs, mask)  # a contrast is at most the sum of two constants
         pairing = "twice the most along one feasible path, as there are too many pairs"
     # states that nobody can be in do not count
     worst = jnp.where(reachable(game), tails, 0).max(axis=1)

@@ -108,7 +108,7 @@ def _paper_bound(premises: Premises, *, printed: bool) -> PaperBound:
             here = jnp.logaddexp(log_own, exponent)
             return here, here
 
-        return jnp.maximum(jax.lax.scan(step, log_own, None, length=H)[1].max(), log_own)
+        return jnp.maximum(jax.lax.scan(step, log_own, None, length=H)[1].max(), log_own)  # K_Q,H is log_own
 
     def log_factor(log_beta: Array) -> Array:
         return log_propagation + log_softmax + log_beta + log_action_values(log_beta)

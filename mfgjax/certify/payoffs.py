@@ -143,7 +143,7 @@ def interaction_table(game: FiniteHorizonGame) -> Float[Array, "T S A n"] | None
       table would be too large.
     """
     table, is_affine, _ = _interaction_table(game)
-    if table is None or _checks.is_traced(is_affine) or not bool(is_affine):
+    if table is None or _checks.is_traced(is_affine) or not bool(is_affine):  # traced: not known yet
         return None
     return None if not _checks.is_traced(table) and bool(jnp.isnan(table).any()) else table
 

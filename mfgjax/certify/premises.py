@@ -94,7 +94,7 @@ def premises_of(
     payoffs, reasons = _derived("reward", derive_payoffs, game)
     if constants is not None:
         reward, kernel, origin = constants
-        value = None if payoffs is None else payoffs.value
+        value = None if payoffs is None else payoffs.value  # constants do not tell the range of rewards
         reasons = () if decoupled else reasons  # only the chain of a coupled kernel needs more
         bounds = BoundedSlopes(jnp.broadcast_to(reward[:, None, None], (len(reward), *game.available.shape[1:])))
         how = f"Lipschitz constants that were {origin}"
@@ -104,6 +104,7 @@ def premises_of(
     else:
         kernel, kernel_reasons = _derived("kernel", derive_kernel_constants, game)
         reasons = (*reasons, *kernel_reasons)
+    # Γ of a response that jumps is not continuous
     tempered = response if isinstance(response, AbstractTempered) else None
     if tempered is not None:
         beta = tempered.beta.astype(game.dtype)

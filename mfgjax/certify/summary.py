@@ -35,6 +35,7 @@ def _iteration(report: Report, solved: bool) -> str:
         return f"iteration converges from near the one found (rate {rate})"
     if not solved or radius.word != "fails":
         return ""
+    # the search for the critical β tries single values, so nothing is said of those between
     critical, tried = float(report["critical_beta"].threshold), ""
     if critical < float(report.beta):
         rate, tried = f"{rate}; for β < {shown(critical)} it does", ", at the values of β that were tried"

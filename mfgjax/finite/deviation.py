@@ -227,7 +227,7 @@ def _deviate(
             gain_by_action = _divergence(pi[..., None], best.log_policy, best.policy) / criterion.beta
         return ((weight[:, None] * mu)[..., None] * gain_by_action.sum(axis=2)).sum((0, 1)), best.policy
 
-    gain, best = leave(rewards)
+    gain, best = leave(rewards)  # the last entry is the exploitability among infinitely many
     bound = gain[-1] + jnp.tensordot(weight, _span(shift, available), axes=1)
     if criterion is not None:
         error = _optimality_error(game, pi, rewards[..., -1], seen, criterion)

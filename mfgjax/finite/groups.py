@@ -70,7 +70,7 @@ class Labelled(eqx.Module):
         table = jnp.moveaxis(self.policy[t], 2, 1)
         upper = jnp.cumsum(table, axis=-1)
         last = (A - 1) - jnp.argmax(table[..., ::-1] > 0, axis=-1)[..., None]
-        upper = jnp.where(jnp.arange(A) < last, upper, jnp.inf)
+        upper = jnp.where(jnp.arange(A) < last, upper, jnp.inf)  # as for states: the last takes the rest
         u = stream.uniform(N)[:, None]
         place = state * B + jnp.arange(B, dtype=jnp.int32)[:, None]
         bounds = jnp.moveaxis(upper, 2, 0).reshape(A, S * B)

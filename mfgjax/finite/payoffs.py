@@ -18,6 +18,7 @@ from .empirical import MOST_COMPOSITIONS, NUM_GROUPS, by_enumeration, by_samplin
 from .lattice import Lattice, lattice_of
 from .precision import DOUBLE
 
+# in the order in which they are tried
 METHODS = ("closed form", "binomial sum", "lattice", "enumeration", "Monte Carlo")
 _MOST_ENTRIES = 4_000_000
 

@@ -182,7 +182,7 @@ def _run(
     costs = [penalty(game, table, criterion) for table in tables]
     deviates = len(tables) == 2
     if num_labelled is None:
-        crowd: Group = Crowd(tables[0], costs[0], num_agents - deviates)
+        crowd: Group = Crowd(tables[0], costs[0], num_agents - deviates)  # the deviator is one of the N
     else:
         crowd = Labelled(tables[0], costs[0], num_labelled - deviates)
     groups = [crowd, Labelled(tables[1], costs[1], 1)] if deviates else [crowd]

@@ -84,6 +84,7 @@ def smallest_population(
 
     numbers = np.arange(1, _AT_ONCE + 1)
     values, _ = measured(numbers)
+    # gains fall like a power of N, so that equal ratios resolve them evenly
     grid = np.unique(np.round(np.geomspace(_AT_ONCE, MOST_AGENTS, _AT_ONCE)).astype(np.int64))
     grid_values, last = measured(grid)
     numbers, values = np.concatenate([numbers, grid[1:]]), np.concatenate([values, grid_values[1:]])

@@ -230,7 +230,7 @@ def _whole(name: str, value: int) -> int:
 
 
 def _log(x: float) -> float:
-    return math.log(x) if x > 0 else -math.inf
+    return math.log(x) if x > 0 else -math.inf  # a negative logarithm in a formula counts as 0
 
 
 def _log10_sum(first: float, second: float) -> float:
@@ -281,6 +281,7 @@ def model_guarantee(
     game, z, response = population(game, response, mean_field)
     n, delta = _whole("num_samples", num_samples), _unit("delta", delta)
     best = respond(game, z, response)
+    # each draw of V(s') lies in an interval of length span V, as Hoeffding's inequality needs
     scale = float(game.discount * jnp.ptp(best.values) / (1 - game.discount))
     pairs = int(game.available.sum())  # actions that do not exist need no draws
     log = math.log(2 * pairs * _whole("num_steps", num_steps)) - math.log(delta)

@@ -110,6 +110,7 @@ def _constants(
             lifted = jax.random.categorical(key, jnp.where(mask, 0.0, -jnp.inf), axis=1)
             is_lifted = jnp.arange(mask.shape[1]) == lifted[:, None]
             tied = jnp.where(is_lifted, jnp.where(mask & ~is_lifted, best, -jnp.inf).max(axis=1, keepdims=True), best)
+            # where only one action exists there is nothing to tie with
             tied, apart = jnp.where(jnp.isfinite(tied), tied, best), scale * resolution
             below, above = (policy_of(tied + side * apart / 2 * is_lifted) for side in (-1, 1))
             change = jnp.abs(jnp.einsum("sa,san->sn", above - below, table)).sum(axis=1).max()

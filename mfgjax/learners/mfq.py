@@ -66,6 +66,7 @@ class MFQ(AbstractLearner):
         refuse_size("`num_agents` · `num_seen`", self.num_agents * self.num_seen)
         refuse_size("`num_seen` · `bins` · S", self.num_seen * self.bins * len(z))
         state = start_agents(task, key, z, self.num_agents, self.bins, self.initial_q)
+        # not by the key that drew the states
         return state._replace(seen=self._look(jax.random.fold_in(key, 1), state.states, len(z)))
 
     def _look(self, key: Array, states: Array, num_states: int) -> Array:

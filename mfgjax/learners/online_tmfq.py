@@ -105,6 +105,7 @@ class OnlineTMFQ(AbstractLearner):
         memory = self.decay.astype(state.q.dtype) * state.memory + moves.astype(state.q.dtype)
         weight = memory.sum(axis=2)
         frequencies = memory / jnp.where(weight > 0, weight, 1)[:, :, None]
+        # pairs never seen have rows of zeros here, and are left as they are by `weight > 0`
         learn = self._sweep if self.num_updates is None else self._update
         q = learn(task, state.q, task.reward(state.z), frequencies, weight > 0, jax.random.fold_in(key, 2))
         return OnlineState(histogram(after, len(state.z), state.z.dtype), q, memory, after)

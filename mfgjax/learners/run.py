@@ -161,6 +161,7 @@ def _form(state: Any) -> Any:
 
 
 def _keys(seed: int, num_seeds: int) -> Array:
+    # by `fold_in` and not `split`: the i-th run is the same however many there are
     return jax.vmap(lambda i: jax.random.fold_in(jax.random.key(seed), i))(jnp.arange(num_seeds))
 
 

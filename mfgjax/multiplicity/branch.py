@@ -189,11 +189,12 @@ def branch(
                 new = tracer.knot(before.x, before.parameter, state.tangent_parameter)
             folds = tracer.folds(knots[-1], new) if knots else []
             explained = not knots or tracer.explains(knots[-1], new, len(folds))
+            # at the shortest step, what no fold explains is looked at as a bifurcation
             if not explained and float(before.step) <= shortest_step:
                 bifurcations += tracer.bifurcation(knots[-1], new)
                 explained = True
         except Lost:
-            folds, explained = [], False
+            folds, explained = [], False  # a shorter step may stay on the path
             if float(before.step) <= shortest_step:
                 complete = False
                 message = f"The path was lost near {value_at(before.base_parameter):.6g}: it may have left its branch."
@@ -226,6 +227,7 @@ def branch(
                 found.append(tracer.crossing(one, other, position).flow)
             elif there == 0:
                 found.append(other.flow)
+        # Newton, as iteration would leave those that repel it
         return [solve(*moved(value), Newton(), guess=game.untimed(flow)) for flow in found]
 
     return Branch(

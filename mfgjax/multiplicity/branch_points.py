@@ -66,6 +66,7 @@ class Tracer:
     def _above(self, flow: np.ndarray, position: float) -> int | None:
         if self._derivative is None:
             return None
+        # equilibria meet where one is 1, which is real: pairs of complex ones do not count
         eigenvalues = np.linalg.eigvals(np.asarray(self._derivative(flow, position), dtype=float))
         return int(((np.abs(eigenvalues.imag) <= 1e-6) & (eigenvalues.real > 1)).sum())
 

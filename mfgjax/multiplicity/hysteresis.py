@@ -143,6 +143,7 @@ def hysteresis(
             solved = solve(game, response, method, guess=start, max_steps=max_steps, throw=False)
             if bool(solved.converged):
                 start = solved.mean_field  # a solve that fails leaves the last good one
+                # exploitability says how much agents gain, not how far the mean field is off
                 has_estimate = solved.criterion == "residual"
                 error = float(possible_errors(game, response, game.timed(start)[None])[0]) if has_estimate else np.nan
                 laws[i] = np.asarray(start), error

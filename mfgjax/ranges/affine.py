@@ -170,7 +170,7 @@ def _terms(equation: Any, inputs: list[Any]) -> int:
     if name == "dot_general":
         return 1 + int(np.prod([shape[axis] for axis in params["dimension_numbers"][0][0]]))
     if name.startswith("scatter"):
-        return int(np.prod(equation.invars[2].aval.shape))
+        return int(np.prod(equation.invars[2].aval.shape))  # all may fall on one entry
     return 1
 
 
@@ -179,7 +179,7 @@ def _product(walk: _Walk, equation: Any, inputs: list[Any]) -> list[Affine]:
     x, y = inputs
     if equation.primitive.name == "dot_general" and not _is_plain(equation.params["precision"]):
         raise NotAffine("`dot_general` rounds its factors")  # precision may name an algorithm such as BF16_BF16_F32
-    if isinstance(x, Affine) and isinstance(y, Affine):
+    if isinstance(x, Affine) and isinstance(y, Affine):  # `mul` pairs entries, `dot_general` mixes them
         if equation.primitive.name == "mul":
             walk.require(_is_constant(x) | _is_constant(y))
         else:

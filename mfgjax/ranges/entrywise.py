@@ -39,7 +39,7 @@ def _neg(equation: Any, inputs: list[Any]) -> Range:
 def _mul(equation: Any, inputs: list[Any]) -> Range:
     x, y = matched(inputs)
     slope = total(product(wide(x.value), y.slope), product(wide(y.value), x.slope))
-    is_multiple = not all(isinstance(value, Range) for value in inputs)
+    is_multiple = not all(isinstance(value, Range) for value in inputs)  # of a constant; x · y bends if both move
     # 0 times what may be infinite is no number
     is_undefined = (_is_zero(x.value) & _is_open(y.value)) | (_is_zero(y.value) & _is_open(x.value))
     value = Interval(*(jnp.where(is_undefined, jnp.nan, end) for end in product(x.value, y.value)))

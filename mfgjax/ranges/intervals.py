@@ -21,13 +21,13 @@ def point(value: Array) -> Interval:
 
 def sound(x: Interval) -> tuple[Interval, Array]:
     """Replace what is no number (∞ − ∞, an empty range, an overflow) by (−∞, ∞); return also where it was a number."""
-    known = (x.low <= x.high) & (x.low < jnp.inf) & (x.high > -jnp.inf)
+    known = (x.low <= x.high) & (x.low < jnp.inf) & (x.high > -jnp.inf)  # NaN compares as False
     return Interval(jnp.where(known, x.low, -jnp.inf), jnp.where(known, x.high, jnp.inf)), known
 
 
 def hull(*values: Array) -> Interval:
     """Return the least interval that holds all values."""
-    stacked = jnp.stack(jnp.broadcast_arrays(*values))
+    stacked = jnp.stack(jnp.broadcast_arrays(*values))  # NaN in one value makes both ends NaN, for `sound` to see
     return Interval(stacked.min(axis=0), stacked.max(axis=0))
 
 

@@ -98,7 +98,7 @@ def _apply(equation: Any, inputs: list[Any], rules: dict[str, Callable], roundin
     name = equation.primitive.name
     if name in CALLS:
         return _evaluate(*called(equation), inputs, rules, rounding)
-    if not any(isinstance(x, Range) for x in inputs):
+    if not any(isinstance(x, Range) for x in inputs):  # no part of the input: computed as it is
         return bind(equation, inputs)
     if name == "mul" and equation.invars[0] is equation.invars[1]:
         # as a product its two factors would be taken for independent: x² could be negative
@@ -108,4 +108,5 @@ def _apply(equation: Any, inputs: list[Any], rules: dict[str, Callable], roundin
     if name == "select_n" and isinstance(inputs[0], Range):
         raise NotDerivable("it chooses between values by the mean field, which may be a jump")
     result = rules[name](equation, inputs)
+    # after every rule, as the next may hide what is no number: ∞ times a slope of 0 is 0
     return [sure(x) for x in (result if isinstance(result, list) else [result])]

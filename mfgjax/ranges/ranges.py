@@ -64,6 +64,7 @@ def _in_shape(x: Range, shape: tuple[int, ...]) -> Range:
         return x
     new = (1,) * (len(shape) - x.value.low.ndim)
 
+    # coordinates stay first: the axes that broadcasting adds come behind them
     def spread(slope: Array) -> Array:
         return jnp.broadcast_to(slope.reshape(slope.shape[0], *new, *slope.shape[1:]), (slope.shape[0], *shape))
 

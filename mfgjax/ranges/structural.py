@@ -38,6 +38,7 @@ def _dot_general(equation: Any, inputs: list[Any]) -> Range:
 
 
 def _around(dot: Callable, x: Interval, y: Interval) -> Interval:
+    # centres and radii, as the corners of intervals have no product of matrices
     (m, r), (n, s) = (((v.low + v.high) / 2, (v.high - v.low) / 2) for v in (x, y))
     centre, radius = dot(m, n), dot(jnp.abs(m), s) + dot(r, jnp.abs(n)) + dot(r, s)
     return Interval(centre - radius, centre + radius)
@@ -57,7 +58,7 @@ def _reduce_extreme(reduce: Callable, of_nothing: float) -> Callable:
     def rule(equation: Any, inputs: list[Any]) -> Range:
         (x,) = inputs
         axes = tuple(equation.params["axes"])
-        behind = tuple(axis + 1 for axis in axes)
+        behind = tuple(axis + 1 for axis in axes)  # coordinates lead
         value = Interval(*(reduce(end, axis=axes, initial=of_nothing) for end in x.value))
         # any entry may be the largest, so the slope is that of any
         slope = x.slope.low.min(axis=behind, initial=jnp.inf), x.slope.high.max(axis=behind, initial=-jnp.inf)
