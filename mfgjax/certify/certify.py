@@ -1,4 +1,4 @@
-"""The entry point: say what is proved about the equilibria of a game."""
+"""`certify`: report what is proved about the equilibria of a game."""
 
 from typing import Any
 

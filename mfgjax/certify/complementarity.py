@@ -53,7 +53,7 @@ class Condition:
 
 @dataclasses.dataclass(frozen=True)
 class Verdicts:
-    """Conditions that were tested.
+    """The conditions that were tested, each with its status.
 
     Attributes:
       form: "action" or "post-decision": what was taken for the action.

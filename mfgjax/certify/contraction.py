@@ -83,7 +83,7 @@ class Chain(eqx.Module):
 def linear_bound(
     premises: Premises, theorem: Theorem, per_beta: Array, checked: str, refuted: Array | bool = False
 ) -> Certificate:
-    """Return the certificate of a theorem that needs β c < 1 with c = `per_beta`; where it is refuted it fails."""
+    """Return the certificate of a theorem that needs β c < 1, c = `per_beta`. It fails where it is refuted."""
     value = premises.beta * per_beta
     holds = (value < premises.below_one) & ~jnp.asarray(refuted)
     below = jnp.where(per_beta > 0, 1 / jnp.where(per_beta > 0, per_beta, 1), jnp.inf)  # c = 0: every β
@@ -172,7 +172,7 @@ def _coupled_chain(premises: Premises, constants: Float[Array, " T"]) -> Array:
 
 
 def path_space(premises: Premises, refuted: Array) -> tuple[Certificate, Certificate]:
-    """Certify a contraction by what the rewards of two paths can differ: `span_sum` and the sharper `path_span`.
+    """Certify a contraction by how far the rewards of two paths can differ: `span_sum` and the sharper `path_span`.
 
     With o_t = κ_t, the spans of rewards, S_t = Σ_{τ≥t} γ^(τ−t) o_τ: c = (α/4) sqrt(S_0² + (1−γ²) Σ_{t≥1} S_t²), which
     for γ = 1 is (α/4) Σ_t κ_t. See `docs/mathematics.md`; α is there for laws of states, which forget a part of the

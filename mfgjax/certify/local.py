@@ -173,7 +173,7 @@ def arnoldi_radius(matvec: Callable[[Array], Array], size: int, dtype: DTypeLike
 
 
 def critical_beta(premises: Premises, contraction: Certificate, searched: bool) -> Certificate:
-    """Certify that β lies below the one at which iteration stops to converge, which is looked for.
+    """Search for the β at which iteration stops converging, and certify that β lies below it.
 
     Args:
       premises: what is known.

@@ -1,4 +1,4 @@
-"""Whether best responses rise with the state and with the population, judged by the action values themselves."""
+"""Test, on action values, whether best responses rise with the state and with the population."""
 
 import dataclasses
 

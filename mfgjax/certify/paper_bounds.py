@@ -75,7 +75,7 @@ def theorem_1(premises: Premises, refuted: Array) -> list[tuple[Certificate, Pap
 
 
 def _outside(premises: Premises) -> str:
-    """Say what keeps a game out of the class of the theorem, beyond what all theorems on contraction ask."""
+    """Say why Theorem 1 does not apply to a game, beyond the premises of all theorems on contraction."""
     why = [] if premises.game.observes == "states" else ["payoffs see the joint law"]
     if premises.payoffs is not None and premises.payoffs.pairwise is None:
         why.append("the reward is not of the pairwise class, or its constants were given")

@@ -20,7 +20,7 @@ def availability(game: FiniteHorizonGame, num_actions: int | None = None) -> Boo
 
 
 def counted(game: FiniteHorizonGame, per_time: Float[Array, " T"], at_start: float = 0) -> Float[Array, " T"]:
-    """Replace the number of time 0 by `nothing` where it cannot matter: laws of states all start from μ_0."""
+    """Replace the number of time 0 by `at_start` where it cannot matter: laws of states all start from μ_0."""
     return per_time.at[0].set(at_start) if game.observes == "states" else per_time
 
 

@@ -80,7 +80,7 @@ def largest_constants(game: FiniteHorizonGame, payoffs: Payoffs) -> Float[Array,
 
 
 def derive_payoffs(game: FiniteHorizonGame) -> Payoffs:
-    """Bound the rewards of a game by reading them.
+    """Bound the rewards of a game, and their derivatives, from their tables and programs.
 
     The library's own rewards are known by their tables; Θ, other interactions and other rewards are read off
     their programs.

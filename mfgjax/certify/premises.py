@@ -69,7 +69,7 @@ class Premises(NamedTuple):
         return "; ".join((*known, *self.reasons))
 
     def why_not(self, *, coupled: bool = False) -> str:
-        """Say all that keeps theorems on contraction from applying; empty if nothing does.
+        """Say why theorems on contraction do not apply; empty if they do.
 
         Args:
           coupled: whether the theorem is for all softmax responses, and for kernels that depend on the mean field, too:

@@ -148,7 +148,7 @@ def _is_inf(number: Any) -> bool:
 
 
 def shown(number: Any) -> str:
-    """Return a number as in tables."""
+    """Format a number for tables."""
     value = float(number)
     if math.isnan(value):
         return "–"
@@ -158,7 +158,7 @@ def shown(number: Any) -> str:
 
 
 def shown_log10(exponent: Any) -> str:
-    """Return 10^exponent, which may be too large or too small for a float."""
+    """Format 10^exponent, which may be too large or too small for a float."""
     value = float(exponent)
     if math.isnan(value) or math.isinf(value):
         return "–" if math.isnan(value) else ("∞" if value > 0 else "0")

@@ -68,7 +68,7 @@ def single_policy(game: FiniteHorizonGame, policy: ArrayLike, name: str = "polic
 
 
 def checked_agents(num_agents: ArrayLike) -> Any:
-    """Return numbers of agents as int32, refused outside 1..1e9; traced ones are 0 there, which gives NaN.
+    """Return numbers of agents as int32. Known ones outside 1..1e9 are refused; traced ones become 0, which gives NaN.
 
     Known ones are of NumPy, so that they stay known within a `jit` of the user's.
     """

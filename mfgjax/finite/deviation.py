@@ -1,4 +1,4 @@
-"""What one agent among N gains by leaving a policy: Theorem 2 with its numbers."""
+"""The gain of one agent among N that leaves a policy: Theorem 2 with its numbers."""
 
 import equinox as eqx
 import jax

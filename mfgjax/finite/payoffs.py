@@ -1,4 +1,4 @@
-"""What an agent expects to earn among finitely many others, by the method that fits the game."""
+"""Expected rewards of an agent among finitely many others, by the method that fits the game."""
 
 from collections.abc import Iterator
 from typing import Any, NamedTuple

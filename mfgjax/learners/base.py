@@ -96,7 +96,7 @@ def learned(game: Any, response: Any) -> tuple[StationaryGame, AbstractTrembling
 
 
 def count(name: str, value: Any) -> int:
-    """Return a whole number that int32 holds, from 1 on, or say that it is none."""
+    """Return a whole number from 1 to the largest that int32 holds, or refuse the value."""
     number = _checks.integer_at_least(name, value, 1)
     if number > MOST:
         raise ValueError(f"`{name}` is {number}, but counts and indices are int32: it must be at most {MOST}.")
@@ -104,7 +104,7 @@ def count(name: str, value: Any) -> int:
 
 
 def seed_number(value: Any) -> int:
-    """Return a seed, refused where single precision would cut its upper bits off."""
+    """Return a seed, or refuse one of 2^32 or more, whose upper bits would be lost in single precision."""
     seed = _checks.integer_at_least("seed", value, 0)
     if seed >= 2**32:
         raise ValueError(f"`seed` is {seed}, but it must be below 2**32.")

@@ -1,4 +1,4 @@
-"""Independent Q-learning: every agent for itself, blind to the others."""
+"""Independent Q-learning: every agent learns alone and sees nothing of the others."""
 
 from collections.abc import Callable
 from typing import Any

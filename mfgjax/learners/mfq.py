@@ -1,4 +1,4 @@
-"""Mean-field Q-learning: every agent for itself, with values that depend on a look at the others."""
+"""Mean-field Q-learning: every agent learns alone, with values that depend on the mean state of some agents."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple

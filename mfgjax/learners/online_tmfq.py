@@ -1,4 +1,4 @@
-"""Online TMFQ-learning: the population explores for all, without a simulator."""
+"""Online TMFQ-learning: values are learned from the moves of all agents of one population."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple

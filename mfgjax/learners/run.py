@@ -22,7 +22,7 @@ from .sampling import GameSimulator, OwnSimulator
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """What a learner went through, once for every seed.
+    """The result of `run`: the laws at all steps, and the last policy and state, for every seed.
 
     Attributes:
       laws: z_0, z_1, ..., those before a resumption included, `[seeds, num_steps + 1, S]`.
@@ -147,7 +147,7 @@ def task_of(
 
 
 def with_rates(learner: AbstractLearner) -> AbstractLearner:
-    """Return the learner with its step sizes, where they are functions of the user, as they are now."""
+    """Return the learner with the user's step-size functions traced anew, so that they read current values."""
 
     def now(leaf: Any) -> Any:
         return leaf if not callable(leaf) or is_own(leaf) else keyed(leaf, jax.ShapeDtypeStruct((), jnp.float32))

@@ -67,7 +67,7 @@ def cumulated(rows: Array) -> Array:
 
 
 class OwnSimulator(eqx.Module):
-    """A simulator of the user's, whose next states are integers of the kind that the states had."""
+    """A user's simulator, whose next states are converted to the integer type of the states."""
 
     simulator: Callable[[Array], Draw]
 

@@ -23,7 +23,7 @@ FORMAT = "mfgjax-run/1"
 
 
 def save_run(path: str | os.PathLike, run: Run, note: Mapping[str, Any] | None = None) -> Path:
-    """Write a run as a NumPy archive (npz); the file is there whole, or not at all.
+    """Save a run as a NumPy archive (npz), which is written whole or not at all.
 
     Args:
       path: of the file, which is replaced if it exists; its folder must exist.
@@ -46,7 +46,7 @@ def save_run(path: str | os.PathLike, run: Run, note: Mapping[str, Any] | None =
 
 
 def saved_note(path: str | os.PathLike) -> dict[str, Any]:
-    """Return what was recorded with a run.
+    """Return the note that was saved with a run.
 
     Args:
       path: of the file.
@@ -60,7 +60,7 @@ def saved_note(path: str | os.PathLike) -> dict[str, Any]:
 def load_run(
     path: str | os.PathLike, game: StationaryGame, response: AbstractTrembling, learner: AbstractLearner
 ) -> Run:
-    """Read a run that `save_run` wrote: `learners.run(..., resume=run)` goes on from it.
+    """Load a run that `save_run` wrote; `learners.run(..., resume=run)` resumes it.
 
     Args:
       path: of the file.

@@ -59,7 +59,7 @@ class Ascent:
 
     @property
     def ordered(self) -> bool:
-        """Whether every step went with the order, but for rounding."""
+        """Whether every step kept the order, up to rounding."""
         return self.disorder <= _rounding(self.laws)
 
     def steps_to(self, distance: float) -> int:
@@ -115,7 +115,7 @@ class Bracket:
 
     @property
     def ordered(self) -> bool:
-        """Whether every step went with the order, and the ends are in order."""
+        """Whether every step kept the order, and the least equilibrium lies below the greatest."""
         ends = _went_back(np.asarray(self.least.mean_field), np.asarray(self.greatest.mean_field))
         return self.rising.ordered and self.falling.ordered and ends <= self._error
 
@@ -125,7 +125,7 @@ class Bracket:
 
     @property
     def certificate(self) -> str:
-        """What is known, in a sentence."""
+        """What is proved about the equilibria, in a sentence."""
         if not (self.rising.ordered and self.falling.ordered):
             worst = max((self.rising, self.falling), key=lambda way: way.disorder)
             return (

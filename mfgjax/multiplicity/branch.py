@@ -30,7 +30,7 @@ _RETRIES = 4  # a step over something unexplained is tried again at a quarter, t
 
 @dataclasses.dataclass(frozen=True)
 class Branch:
-    """A path of equilibria.
+    """A path of equilibria along a parameter, with its folds.
 
     Attributes:
       parameter: its values at the points of the path, in order along it; they turn back at folds.

@@ -106,7 +106,7 @@ class Tracer:
         raise Lost
 
     def tangent(self, first: Knot, flow: np.ndarray, position: float) -> Knot:
-        """Return an equilibrium that was found from a point of the path as the next point of it."""
+        """Return the knot of an equilibrium that was found, checked to be the next point of the path."""
         aim = Knot(position, flow, 0.0, None)
         found = self.between(first, aim, 1.0)
         if abs(found.position - position) > 1e-3 or np.abs(found.flow - flow).max() > 1e-3:

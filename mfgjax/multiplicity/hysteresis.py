@@ -43,7 +43,7 @@ class Hysteresis:
 
     @property
     def distance(self) -> np.ndarray:
-        """Between both ways in total variation, `[n]`; of flows the most over time. NaN where one found nothing."""
+        """Total variation distance of the two ways, `[n]`; of flows the largest over time. NaN if one found nothing."""
         return self._moved(self.there, self.back)
 
     @property

@@ -175,7 +175,7 @@ def _terms(equation: Any, inputs: list[Any]) -> int:
 
 
 def _product(walk: _Walk, equation: Any, inputs: list[Any]) -> list[Affine]:
-    """Products: affine if one factor is the same at all point masses, and so at all laws."""
+    """Return a product, which is affine if one factor is the same at all point masses, and so at all laws."""
     x, y = inputs
     if equation.primitive.name == "dot_general" and not _is_plain(equation.params["precision"]):
         raise NotAffine("`dot_general` rounds its factors")  # precision may name an algorithm such as BF16_BF16_F32
@@ -250,7 +250,7 @@ def _abs(walk: _Walk, equation: Any, inputs: list[Any]) -> Affine:
 
 
 def _comparison(walk: _Walk, equation: Any, inputs: list[Any]) -> list[Any]:
-    """A comparison that comes out the same at all laws, by more than rounding: no longer a function of the law."""
+    """Return a comparison that comes out the same at all laws, by more than rounding: a constant."""
     x, y = _two(walk, *inputs)
     if equation.invars[0] is equation.invars[1]:  # asks whether it is a number
         walk.require(jnp.isfinite(x.values))

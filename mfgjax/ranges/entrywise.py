@@ -76,7 +76,7 @@ def _increasing(f: Callable, derivative: Callable[[Interval], Interval]) -> Call
 
 
 def _bump(slope: Callable, peak: float) -> Callable[[Interval], Interval]:
-    """Return the range of a derivative that rises to `most` at 0 and falls beyond."""
+    """Return the range of a derivative that rises to `peak` at 0 and falls beyond."""
 
     def derivative(x: Interval) -> Interval:
         ends = hull(slope(x.low), slope(x.high))

@@ -32,7 +32,7 @@ def hull(*values: Array) -> Interval:
 
 
 def product(first: Interval, second: Interval) -> Interval:
-    """Return {xy}. Zero times an unbounded interval is zero, as the factor is exactly 0."""
+    """Return the interval of x y. Zero times an unbounded interval is zero, as the factor is exactly 0."""
     corners = [_times(x, y) for x in first for y in second]
     return hull(*corners)
 
@@ -42,12 +42,12 @@ def _times(x: Array, y: Array) -> Array:
 
 
 def total(first: Interval, second: Interval) -> Interval:
-    """Return {x + y}."""
+    """Return the interval of x + y."""
     return Interval(first.low + second.low, first.high + second.high)
 
 
 def inverse(x: Interval) -> Interval:
-    """Return {1/x}, everything where x may be 0."""
+    """Return the interval of 1/x, unbounded where x may be 0."""
     apart = excludes_zero(x)
     low, high = jnp.where(apart, 1 / x.high, -jnp.inf), jnp.where(apart, 1 / x.low, jnp.inf)
     return Interval(low, high)
@@ -65,7 +65,7 @@ def outward(x: Interval) -> Interval:
 
 
 def power(x: Interval, exponent: int) -> Interval:
-    """Return {x^k} for a whole number k."""
+    """Return the interval of x^k for a whole number k."""
     if exponent < 0:
         return inverse(power(x, -exponent))
     low, high = x.low**exponent, x.high**exponent

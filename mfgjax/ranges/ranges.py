@@ -48,7 +48,7 @@ def lift(value: Any, like: Sequence[Any]) -> Range:
 
 
 def scaled(x: Interval, factor: Array | float) -> Interval:
-    """Return {cx}."""
+    """Return the interval of c x."""
     return hull(factor * x.low, factor * x.high)
 
 
@@ -78,7 +78,7 @@ def wide(value: Interval) -> Interval:
 
 
 def bent(x: Range, value: Interval, derivative: Interval) -> Range:
-    """Return f(x) from the ranges of f and f'."""
+    """Return the range of f(x) from the intervals of f and f' on that of x."""
     low, high = outward(derivative)
     # a derivative of 0 may be a tiny one that was rounded: times an unbounded slope it must not be lost
     tiny = jnp.where((low == 0) & (high == 0), float(jnp.finfo(low.dtype).tiny), 0).astype(low.dtype)
