@@ -13,9 +13,9 @@ from .draws import Stream, multinomial
 from .precision import DOUBLE, weighted
 
 MOST_COMPOSITIONS = 5000
-"""Ways of the others to be distributed, up to which all of them are visited."""
+"""Largest number of distributions of the others that are enumerated."""
 NUM_GROUPS = 64
-"""Groups that random draws come in: errors are estimated from their means."""
+"""Number of groups of random draws; errors are estimated from the means of groups."""
 
 
 def num_compositions(num_agents: int, num_places: int) -> int:

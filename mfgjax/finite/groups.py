@@ -11,7 +11,7 @@ from .moves import Moves
 
 
 class Crowd(eqx.Module):
-    """Agents that are told apart by their states alone. Its state is how many are where, `[S, B, runs]`.
+    """Agents without labels, known by how many are in each state: counts `[S, B, runs]`.
 
     Exchangeable agents are described whole by counts: given n_t, those at s spread over the actions by a
     multinomial, and those who take a at s over its successors by another. The cost does not depend on how many they
@@ -43,7 +43,7 @@ class Crowd(eqx.Module):
 
 
 class Labelled(eqx.Module):
-    """Agents with labels. Its state are their states, `[N, B, runs]`; actions and moves are drawn one by one.
+    """Agents with labels, known by the state of each, `[N, B, runs]`; actions and moves are drawn one by one.
 
     Attributes:
       policy: as in `Crowd`.

@@ -141,7 +141,7 @@ def shift(game: FiniteHorizonGame, lattice: Lattice, mu: Array, seen: Array, num
         low, high, centre, variance = (others * x[..., None] for x in (low, high, mean_place, variance))
 
         def law_bound(number):
-            """What the law of K cannot exceed, by the bounds of Hoeffding and of Bernstein."""
+            """Bound the law of K from above, by Hoeffding's and Bernstein's inequalities."""
             far = jnp.maximum(jnp.abs(number - centre) - 8 * eps * high, 0)  # the mean is rounded
             inside, width = (number >= low) & (number <= high), (high - low) / jnp.maximum(others, 1)
             tiny = jnp.finfo(p.dtype).tiny

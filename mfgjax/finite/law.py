@@ -55,7 +55,7 @@ class PopulationLaw(eqx.Module):
 
 
 def _check_whole(name: str, value: ArrayLike, size: int | None) -> None:
-    """Refuse what is no whole number, or no index of `size` entries."""
+    """Refuse numbers that are not whole, or that are no indices of `size` entries."""
     numbers = _checks.as_numbers(name, value, "whole numbers")
     if _checks.is_traced(numbers):
         return

@@ -45,7 +45,7 @@ def table_draw(rows: Array) -> Draw:
     table = cumulated(rows).reshape(-1)
 
     def draw(key: Array, states: Array, actions: Array) -> Array:
-        row = (states * A + actions) * S
+        row = (states * A + actions) * S  # in the flat table: rows of all agents, [N, S], are never formed
         u = jax.random.uniform(key, jnp.shape(states), table.dtype)
         low, high = jnp.zeros_like(row), jnp.full_like(row, S - 1)
         for _ in range((S - 1).bit_length()):  # the first state whose cumulated probability exceeds u

@@ -80,6 +80,7 @@ def load_run(
     laws = arrays["laws"]
     task = task_of(game, response, learner, None)
     initial = jnp.asarray(game.initial)
+    # shapes alone: the numbers are in the file
     expected = jax.eval_shape(lambda: initial_states(learner, task, header["seed"], len(laws), initial))
     leaves, structure = jax.tree.flatten(expected)
     state_leaves = [arrays.get(f"state_{i}") for i in range(len(leaves))]

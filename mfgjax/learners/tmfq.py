@@ -106,6 +106,7 @@ class TMFQ(AbstractLearner):
         def update(carry: tuple) -> tuple:
             t, _, q, visits, s = carry
             first, second = jax.random.split(jax.random.fold_in(explore, t))
+            # the row of s alone: policies of all states would cost S times as much at each of T₀ updates
             (a,) = draw_actions(first, task.backup_rows(q[s][None], s[None]).policy)
             after = draw(second, s, a)
             ahead = task.backup_rows(q[after][None], after[None]).values[0]

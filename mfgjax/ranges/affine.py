@@ -380,4 +380,4 @@ _RULES: dict[str, Callable] = (
         "select_n": _select,
     }
 )
-"""What is not here is refused."""
+"""The rules of primitives; one without a rule ends the proof."""

@@ -1,4 +1,4 @@
-"""Whether each entry of what a function returns is computed from the same entry of its input alone.
+"""Whether each entry of a function's output depends on the same entry of its input alone.
 
 The program of the function is followed with the axes along which its arrays run beside the input. Arrays that do not
 depend on the input may do anything; those that do may be combined entry by entry, moved as a whole, or reduced along

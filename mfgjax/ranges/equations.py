@@ -1,4 +1,4 @@
-"""How a program (a jaxpr) is evaluated, equation by equation, on numbers or on what stands in for them."""
+"""Evaluation of programs (jaxprs), equation by equation, on arrays or on objects that stand for them."""
 
 from collections.abc import Callable, Sequence
 from typing import Any

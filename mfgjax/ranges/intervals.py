@@ -1,4 +1,4 @@
-"""Arithmetic on intervals: what a number can be when its parts lie between bounds."""
+"""Interval arithmetic: bounds on the results of operations on numbers that lie between bounds."""
 
 from typing import NamedTuple
 

@@ -1,4 +1,4 @@
-"""Programs of functions, evaluated on ranges: what they can return, and how fast that can change.
+"""Bounds on the values and derivatives of functions, by evaluating their programs on ranges.
 
 A function is traced to a jaxpr, and each of its primitives has a rule. A primitive without one, or a choice that
 depends on the input (`jnp.where(x > 0, ...)`, which may jump), raises `NotDerivable`.

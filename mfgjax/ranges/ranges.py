@@ -13,7 +13,7 @@ from .._typing import Array
 from .intervals import Interval, hull, outward, point, product, sound
 
 MOST_LOST = 2.0**-16
-"""Rounding, as a share of the largest value, up to which something is said of a function."""
+"""Largest share of the values of a function that rounding may be; beyond it nothing is claimed."""
 
 
 class NotDerivable(Exception):
