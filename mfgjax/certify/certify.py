@@ -101,8 +101,8 @@ def _mean_field(game: FiniteHorizonGame, equilibrium: Any) -> Array:
         start = np.asarray(flow)[0] if len(shape) == 2 else np.asarray(flow)[0].sum(axis=1)
         # the precision of the flow, which may be lower than that of the game
         slack = 1e-5 if np.asarray(flow).dtype.itemsize == 4 else 1e-8
-        good = np.abs(start - np.asarray(game.initial)) <= slack
-        _checks.all_true("equilibrium", start, good, "at time 0 it must be the game's `initial`", " at time 0")
+        is_initial = np.abs(start - np.asarray(game.initial)) <= slack
+        _checks.all_true("equilibrium", start, is_initial, "at time 0 it must be the game's `initial`", " at time 0")
     return jnp.asarray(flow, game.dtype)
 
 

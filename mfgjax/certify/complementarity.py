@@ -311,15 +311,15 @@ def _condition(
         return Condition(name, "holds", -np.inf, NOWHERE)
     worst, place = worst_of(differences.values)
     law, s, a, k = place
-    words = ", ".join([*_law_words(game.num_states, law, in_z), f"s = {s}, {action} = {a}"])
-    words += f", tail of s' >= {k + 1}" if name.startswith("tails") else ""
+    where = ", ".join([*_law_words(game.num_states, law, in_z), f"s = {s}, {action} = {a}"])
+    where += f", tail of s' >= {k + 1}" if name.startswith("tails") else ""
     # tables may come from sums of larger numbers, of which nothing is known: what may be their rounding is left open
     if worst > max(16 * float(jnp.finfo(game.dtype).eps) * scale, differences.rounding[place]):
-        return Condition(name, "fails", worst, words)
+        return Condition(name, "fails", worst, where)
     # where y is not reached the difference is NaN
     within = not (differences.values < -differences.rounding).any()
     # without z each law is a test of its own; all laws lie between the point masses if z enters affinely
-    return Condition(name, "holds" if affine and within else "no violation found", worst, words)
+    return Condition(name, "holds" if affine and within else "no violation found", worst, where)
 
 
 def worst_of(differences: np.ndarray) -> tuple[float, tuple[int, ...]]:

@@ -61,17 +61,17 @@ def theorem_1(premises: Premises, refuted: Array) -> list[tuple[Certificate, Pap
     why = premises.why_not() or _outside(premises)
     if why:
         return [(theorem.unknown(why, premises.beta), None) for theorem in (_PRINTED, _MEANT)]
-    found, how = [], f"computed in logarithms; {premises.how}"
+    lines, how = [], f"computed in logarithms; {premises.how}"
     for theorem in (_PRINTED, _MEANT):
         bound = _paper_bound(premises, printed=theorem is _PRINTED)
-        holds, words = (bound.log10_factor < jnp.log10(premises.below_one)) & ~refuted, how
+        holds, checked = (bound.log10_factor < jnp.log10(premises.below_one)) & ~refuted, how
         if theorem is _PRINTED:
             holds = jnp.zeros_like(holds)
-            words = f"for comparison only: K_Q,t+1 is printed inside the exponential, where it bounds nothing; {how}"
+            checked = f"for comparison only: K_Q,t+1 is printed inside the exponential, where it bounds nothing; {how}"
         value, threshold = 10**bound.log10_factor, 10**bound.log10_threshold  # ∞ or 0 where floats end
-        line = theorem.certificate(value, words, holds=holds, fails=refuted, threshold=threshold)
-        found.append((line, bound))
-    return found
+        line = theorem.certificate(value, checked, holds=holds, fails=refuted, threshold=threshold)
+        lines.append((line, bound))
+    return lines
 
 
 def _outside(premises: Premises) -> str:

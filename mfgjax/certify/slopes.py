@@ -108,7 +108,7 @@ class OneNodeSlopes(AbstractSlopes):
 
     def contrasts(self, t: Array) -> Float[Array, "X X"]:
         low, high, node = self.low[t].reshape(-1), self.high[t].reshape(-1), self.node.reshape(-1)
-        same = node[:, None] == node[None, :]
+        same_node = node[:, None] == node[None, :]
         widest = jnp.maximum(high[:, None] - low[None, :], high[None, :] - low[:, None])
         apart = jnp.zeros_like(widest)
         for x in (low, high):
@@ -118,7 +118,7 @@ class OneNodeSlopes(AbstractSlopes):
                 values = [x[:, None], -y[None, :]] + ([jnp.zeros((), low.dtype)] if self.shape[1] > 2 else [])
                 values = jnp.stack(jnp.broadcast_arrays(*values))
                 apart = jnp.maximum(apart, values.max(axis=0) - values.min(axis=0))
-        result = jnp.where(same, widest, apart)
+        result = jnp.where(same_node, widest, apart)
         return _off_diagonal(result if self.shape[1] > 1 else jnp.zeros_like(result))
 
 

@@ -172,10 +172,10 @@ def _size(premises: Premises) -> int:
 def _of_own_state(separable: Separable) -> tuple[Float[Array, " T"], Float[Array, " T"]]:
     """Return the least a/2 + b/4 with F' ≤ a + b x, and the largest value of the sum per |η−η'|_1² that is reached."""
     slope = jnp.maximum(separable.slope.high.max(axis=2), 0)  # [cells, T]
-    left = separable.start[:, None]
+    cell_starts = separable.start[:, None]
 
     def bound(b: Array) -> Array:
-        a = jnp.maximum(slope - b * left, 0).max(axis=0)
+        a = jnp.maximum(slope - b * cell_starts, 0).max(axis=0)
         return a / 2 + b / 4
 
     # convex in b: ternary search, then its best point

@@ -56,9 +56,9 @@ def shift(game: FiniteHorizonGame, mu: Array, seen: Array, num_agents: Array) ->
         else:
             base, weight, p, there = one_place(L, t, law)
             mean, variance, itself = base + weight * p, weight**2 * p * (1 - p), base + weight * there
-        first, second = _coefficients(reward.theta, t)
+        linear, quadratic = _coefficients(reward.theta, t)
         d = (itself - mean) / num_agents
-        return first * d + second * (d * (2 * mean + d) + (num_agents - 1) * variance / num_agents**2)
+        return linear * d + quadratic * (d * (2 * mean + d) + (num_agents - 1) * variance / num_agents**2)
 
     times = jnp.arange(game.horizon + 1, dtype=jnp.int32)
     return jax.lax.map(lambda x: at(*x), (times, mu, seen))

@@ -158,7 +158,7 @@ def gain_in_double(
     flat = numbers.reshape(-1)
     with double():
         for payoffs in payoff_methods(game, flat, method, key, num_samples):
-            found, shared, has_digits = _deviate(game, table, flat, criterion, payoffs)
+            by_population, shared, has_digits = _deviate(game, table, flat, criterion, payoffs)
             if isinstance(has_digits, Tracer) or has_digits.all():  # within jit no value can be looked at
                 break
         else:
@@ -166,8 +166,8 @@ def gain_in_double(
                 f"`method` is {method!r}, but Θ is so steep that rounding drowns what the others add up to; for fewer "
                 "agents at a time it is summed without, and `method=None` tries the others, at last Monte Carlo."
             )
-        _check_finite(game, found["rewards"])
-        shaped = {name: x.reshape(*x.shape[:-1], *numbers.shape) for name, x in found.items()}
+        _check_finite(game, by_population["rewards"])
+        shaped = {name: x.reshape(*x.shape[:-1], *numbers.shape) for name, x in by_population.items()}
     return DeviationGain(num_agents=jnp.asarray(numbers), method=payoffs.method, **shaped, **shared)
 
 
@@ -247,7 +247,7 @@ def _deviate(
         gain = gain.at[:-1].set(num_groups * gain[:-1] - (num_groups - 1) * gains_without.mean(axis=0))
         gain_error = (num_groups - 1) * _error(gains_without)
         bound = jnp.full_like(bound, jnp.nan)  # a rare event may never have been drawn
-    found = {
+    by_population = {
         "gain": gain,
         "value": value,
         "best_value": value + gain,
@@ -256,9 +256,9 @@ def _deviate(
         "policy": best,
         "rewards": rewards,
     }
-    found = {name: x[..., :-1] for name, x in found.items()}
-    found |= {"gain_error": gain_error, "value_error": value_error}
-    return found, {"mean_field_value": value[-1], "exploitability": gain[-1]}, has_digits
+    by_population = {name: x[..., :-1] for name, x in by_population.items()}
+    by_population |= {"gain_error": gain_error, "value_error": value_error}
+    return by_population, {"mean_field_value": value[-1], "exploitability": gain[-1]}, has_digits
 
 
 def _divergence(pi: Array, log_other: Array, other: Array) -> Array:

@@ -76,11 +76,11 @@ def _places(table: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray] | No
     constant = ~np.isfinite(least)
     least = np.where(constant, 1.0, least)
     step, settled = least.copy(), constant.copy()
-    for parts in range(1, _FRACTIONS + 1):
-        ratio = above / (least / parts)[..., None]
-        off = np.abs(ratio - np.round(ratio)) * (least / parts)[..., None]
-        good = (off <= noise[..., None]).all(axis=-1) & ~settled & (noise * parts < least * 1e-3)
-        step, settled = np.where(good, least / parts, step), settled | good
+    for num_parts in range(1, _FRACTIONS + 1):
+        ratio = above / (least / num_parts)[..., None]
+        off = np.abs(ratio - np.round(ratio)) * (least / num_parts)[..., None]
+        on_lattice = (off <= noise[..., None]).all(axis=-1) & ~settled & (noise * num_parts < least * 1e-3)
+        step, settled = np.where(on_lattice, least / num_parts, step), settled | on_lattice
     place = np.where(constant[..., None], 0, np.round(above / step[..., None]))
     if not settled.all() or place.max() > _MOST_STEPS:
         return None

@@ -235,9 +235,9 @@ def _simulate(
                 for i, (g, state, (m, actions)) in enumerate(zip(groups, states, actions_by_group, strict=True))
             ]
 
-        after = jax.lax.cond(t < game.horizon, move, lambda: states)  # nobody moves at H
+        states_after = jax.lax.cond(t < game.horizon, move, lambda: states)  # nobody moves at H
         paths = [None if a is None else (state, a) for state, (_, a) in zip(states, actions_by_group, strict=True)]
-        return after, (counts, earned, paths)
+        return states_after, (counts, earned, paths)
 
     start = [g.start(draws(0, i, 0), game) for i, g in enumerate(groups)]
     _, outputs = jax.lax.scan(step, start, jnp.arange(game.horizon + 1, dtype=jnp.int32))

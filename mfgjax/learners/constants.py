@@ -179,12 +179,12 @@ def _cover(
 
     def move(carry: tuple) -> tuple:
         states, visited, when, step = carry
-        first, second = jax.random.split(jax.random.fold_in(key, step))
-        actions = draw_actions(first, policy[states])
+        action_key, move_key = jax.random.split(jax.random.fold_in(key, step))
+        actions = draw_actions(action_key, policy[states])
         visited = visited.at[agents, states, actions].set(True)
         step = step + 1
         when = jnp.where((when < 0) & visited.all(axis=(1, 2)), step, when)
-        return draw(second, states, actions).astype(states.dtype), visited, when, step
+        return draw(move_key, states, actions).astype(states.dtype), visited, when, step
 
     never = jnp.full(len(states), -1, jnp.int32)
     when = jax.lax.while_loop(unfinished, move, (states, visited, never, jnp.int32(0)))[2]

@@ -50,8 +50,8 @@ class GMBL(AbstractLearner):
 
         def frequencies(pair: tuple) -> Array:
             key, s, a = pair
-            after = draw(key, jnp.full(self.num_samples, s), jnp.full(self.num_samples, a))
-            return histogram(after, S, state.z.dtype)
+            next_states = draw(key, jnp.full(self.num_samples, s), jnp.full(self.num_samples, a))
+            return histogram(next_states, S, state.z.dtype)
 
         states, actions = (x.reshape(-1) for x in jnp.meshgrid(jnp.arange(S), jnp.arange(A), indexing="ij"))
         # one pair after the other: all n S A draws together may not fit in memory

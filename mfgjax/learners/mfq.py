@@ -97,21 +97,21 @@ def act_and_learn(
     task: Task, state: AgentsState, key: Array, rate: Callable[[Array], Array], look: Callable[[Array], Array]
 ) -> AgentsState:
     """Let every agent act once by its own values, and update the one it used; `look` tells what is seen next."""
-    first, second = jax.random.split(key)
+    action_key, move_key = jax.random.split(key)
     agents, s, seen = jnp.arange(len(state.states)), state.states, state.seen
-    actions = draw_actions(first, task.backup_rows(state.q[agents, seen, s], s).policy)
-    after = task.simulator(state.z)(second, s, actions).astype(s.dtype)
-    seen_next = look(after)
-    ahead = task.backup_rows(state.q[agents, seen_next, after], after).values
-    place = (agents, seen, s, actions)  # each agent once: no two updates fall on one entry
-    visits = state.visits.at[place].add(1)
-    alpha = jax.vmap(rate)(visits[place]).astype(ahead.dtype)
+    actions = draw_actions(action_key, task.backup_rows(state.q[agents, seen, s], s).policy)
+    next_states = task.simulator(state.z)(move_key, s, actions).astype(s.dtype)
+    seen_next = look(next_states)
+    ahead = task.backup_rows(state.q[agents, seen_next, next_states], next_states).values
+    index = (agents, seen, s, actions)  # each agent once: no two updates fall on one entry
+    visits = state.visits.at[index].add(1)
+    alpha = jax.vmap(rate)(visits[index]).astype(ahead.dtype)
     target = task.reward(state.z)[s, actions] + task.game.discount * ahead
-    q = state.q.at[place].add(alpha * (target - state.q[place]))
-    return AgentsState(histogram(after, len(state.z), state.z.dtype), q, visits, after, seen_next)
+    q = state.q.at[index].add(alpha * (target - state.q[index]))
+    return AgentsState(histogram(next_states, len(state.z), state.z.dtype), q, visits, next_states, seen_next)
 
 
 def mean_policy(task: Task, state: AgentsState) -> Array:
     """Return the mean over all agents of what each would play, given what it last saw, in every state."""
-    own = state.q[jnp.arange(len(state.states)), state.seen]
-    return jax.vmap(lambda q: task.backup(q).policy)(own).mean(axis=0)
+    q_as_seen = state.q[jnp.arange(len(state.states)), state.seen]
+    return jax.vmap(lambda q: task.backup(q).policy)(q_as_seen).mean(axis=0)

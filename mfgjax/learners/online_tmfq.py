@@ -97,18 +97,18 @@ class OnlineTMFQ(AbstractLearner):
         return OnlineState(law, values_before(task, self.initial_q, z.dtype), jnp.zeros((S, A, S), z.dtype), states)
 
     def step(self, task: Task, state: OnlineState, key: Array) -> OnlineState:
-        first, second = jax.random.split(key)
-        actions = draw_actions(first, task.backup(state.q).policy[state.states])
-        after = task.simulator(state.z)(second, state.states, actions)
+        action_key, move_key = jax.random.split(key)
+        actions = draw_actions(action_key, task.backup(state.q).policy[state.states])
+        next_states = task.simulator(state.z)(move_key, state.states, actions)
         # counted in whole numbers first: float32 does not add 1 to 2^24
-        moves = jnp.zeros(state.memory.shape, jnp.int32).at[state.states, actions, after].add(1)
+        moves = jnp.zeros(state.memory.shape, jnp.int32).at[state.states, actions, next_states].add(1)
         memory = self.decay.astype(state.q.dtype) * state.memory + moves.astype(state.q.dtype)
         weight = memory.sum(axis=2)
         frequencies = memory / jnp.where(weight > 0, weight, 1)[:, :, None]
         # pairs never seen have rows of zeros here, and are left as they are by `weight > 0`
         learn = self._sweep if self.num_updates is None else self._update
         q = learn(task, state.q, task.reward(state.z), frequencies, weight > 0, jax.random.fold_in(key, 2))
-        return OnlineState(histogram(after, len(state.z), state.z.dtype), q, memory, after)
+        return OnlineState(histogram(next_states, len(state.z), state.z.dtype), q, memory, next_states)
 
     def _sweep(self, task: Task, q: Array, reward: Array, frequencies: Array, visited: Array, _: Array) -> Array:
         def sweep(_: Array, q: Array) -> Array:

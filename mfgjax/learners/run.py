@@ -173,13 +173,13 @@ def initial_states(learner: AbstractLearner, task: Task, seed: int, num_seeds: i
 
 @eqx.filter_jit
 def _steps(learner: AbstractLearner, task: Task, keys: Array, state: Any, numbers: Array) -> Any:
-    def one(key: Array, state: Any) -> Any:
+    def run_one(key: Array, state: Any) -> Any:
         def step(state: Any, k: Array) -> tuple[Any, Array]:
             # by the number of the step, so that a run in two parts draws the same; 0 is that of the start
             state = learner.step(task, state, jax.random.fold_in(key, k + 1))
             return state, state.z
 
-        after, laws = jax.lax.scan(step, state, numbers)
-        return after, jnp.concatenate([state.z[None], laws]), learner.policy(task, after)
+        last_state, laws = jax.lax.scan(step, state, numbers)
+        return last_state, jnp.concatenate([state.z[None], laws]), learner.policy(task, last_state)
 
-    return jax.vmap(one)(keys, state)
+    return jax.vmap(run_one)(keys, state)

@@ -110,13 +110,13 @@ def next_mean_field(
         _checks.distribution("z", _checks.as_numbers("z", z))
         _checks.distribution("policy", _checks.as_numbers("policy", policy), leading=1)
     z, policy = jnp.asarray(z), jnp.asarray(policy)
-    first, second = jax.random.split(key)
-    u = jax.random.uniform(first, (num_samples,), z.dtype)
+    pair_key, move_key = jax.random.split(key)
+    u = jax.random.uniform(pair_key, (num_samples,), z.dtype)
     if stratified:  # one number in each of M equal parts, evenly spread within: still without bias
         u = (jnp.arange(num_samples) + u) / num_samples
     pairs = jnp.searchsorted(cumulated((z[:, None] * policy).reshape(-1)), u, side="right")
     states, actions = jnp.divmod(pairs, policy.shape[1])
-    return histogram(draw(second, states, actions), len(z), z.dtype)
+    return histogram(draw(move_key, states, actions), len(z), z.dtype)
 
 
 def histogram(states: Array, num_states: int, dtype: Any) -> Array:

@@ -85,8 +85,8 @@ def load_run(
     leaves, structure = jax.tree.flatten(expected)
     state_leaves = [arrays.get(f"state_{i}") for i in range(len(leaves))]
     shapes = [None if leaf is None else (leaf.shape, str(leaf.dtype)) for leaf in state_leaves]
-    wanted = [(leaf.shape, str(leaf.dtype)) for leaf in leaves]
-    if shapes != wanted or f"state_{len(leaves)}" in arrays:  # or one leaf more than this learner has
+    expected_shapes = [(leaf.shape, str(leaf.dtype)) for leaf in leaves]
+    if shapes != expected_shapes or f"state_{len(leaves)}" in arrays:  # or one leaf more than this learner has
         kind = type(learner).__name__
         raise ValueError(f"{path} holds a run of another learner, game or precision than this `{kind}`.")
     state = jax.tree.unflatten(structure, [jnp.asarray(leaf) for leaf in state_leaves])

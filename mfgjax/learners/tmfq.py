@@ -105,14 +105,14 @@ class TMFQ(AbstractLearner):
 
         def update(carry: tuple) -> tuple:
             t, _, q, visits, s = carry
-            first, second = jax.random.split(jax.random.fold_in(explore, t))
+            action_key, move_key = jax.random.split(jax.random.fold_in(explore, t))
             # the row of s alone: policies of all states would cost S times as much at each of T₀ updates
-            (a,) = draw_actions(first, task.backup_rows(q[s][None], s[None]).policy)
-            after = draw(second, s, a)
-            ahead = task.backup_rows(q[after][None], after[None]).values[0]
+            (a,) = draw_actions(action_key, task.backup_rows(q[s][None], s[None]).policy)
+            next_state = draw(move_key, s, a)
+            ahead = task.backup_rows(q[next_state][None], next_state[None]).values[0]
             visits = visits.at[s, a].add(1)
             change = self.rate(visits[s, a]).astype(q.dtype) * (reward[s, a] + discount * ahead - q[s, a])
-            return t + 1, jnp.abs(change), q.at[s, a].add(change), visits, after.astype(s.dtype)
+            return t + 1, jnp.abs(change), q.at[s, a].add(change), visits, next_state.astype(s.dtype)
 
         # old visits count less, as the population has moved; no change yet is below any tolerance
         carry = (jnp.int32(0), jnp.full((), jnp.inf, q.dtype), q, self.decay.astype(q.dtype) * state.visits, s)

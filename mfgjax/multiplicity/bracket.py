@@ -220,8 +220,8 @@ def bracket(
         raise ValueError("`game` observes the joint law of states and actions; `bracket` orders laws of states.")
     max_steps = _checks.integer_at_least("max_steps", max_steps, 1)
     eps = float(jnp.finfo(game.dtype).eps)
-    wanted = _checks.tolerance(atol)
-    tolerance = (1e-12 if eps < 1e-12 else 1e-6) if wanted is None else wanted
+    users_atol = _checks.tolerance(atol)
+    tolerance = (1e-12 if eps < 1e-12 else 1e-6) if users_atol is None else users_atol
     if tolerance < 8 * eps:
         raise ValueError(f"`atol` is {tolerance:.1e}, which {game.dtype} cannot reach: use at least {8 * eps:.1e}.")
     response, throw = fit_response(game, response), _checks.boolean("throw", throw)

@@ -169,7 +169,7 @@ def branch(
     state = path_start(at, jnp.zeros((), game.dtype), _RANGE / resolution)
     shortest_step = _RANGE / resolution / 4**_RETRIES
     knots: list[Knot] = []
-    new: Any = None
+    next_knot: Any = None
     bifurcations, points = [], 0
     complete, message = False, f"The path was cut after {max_points} points."
     while points < max_points:
@@ -184,14 +184,14 @@ def branch(
             continue
         try:
             if complete:
-                new = tracer.tangent(knots[-1], np.asarray(before.x), _RANGE)
+                next_knot = tracer.tangent(knots[-1], np.asarray(before.x), _RANGE)
             else:
-                new = tracer.knot(before.x, before.parameter, state.tangent_parameter)
-            folds = tracer.folds(knots[-1], new) if knots else []
-            explained = not knots or tracer.explains(knots[-1], new, len(folds))
+                next_knot = tracer.knot(before.x, before.parameter, state.tangent_parameter)
+            folds = tracer.folds(knots[-1], next_knot) if knots else []
+            explained = not knots or tracer.explains(knots[-1], next_knot, len(folds))
             # at the shortest step, what no fold explains is looked at as a bifurcation
             if not explained and float(before.step) <= shortest_step:
-                bifurcations += tracer.bifurcation(knots[-1], new)
+                bifurcations += tracer.bifurcation(knots[-1], next_knot)
                 explained = True
         except Lost:
             folds, explained = [], False  # a shorter step may stay on the path
@@ -202,7 +202,7 @@ def branch(
         if not explained:
             complete, state = False, _shorter(before)
             continue
-        knots, points = [*knots, *folds, new], points + 1
+        knots, points = [*knots, *folds, next_knot], points + 1
         if complete:
             message = "The path reached `stop`."
             break

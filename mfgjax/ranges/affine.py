@@ -217,8 +217,8 @@ def _two(walk: _Walk, x: Any, y: Any) -> tuple[Affine, Affine]:
     shape = jnp.broadcast_shapes(first.values.shape[1:], second.values.shape[1:])
 
     def spread(array: Array) -> Array:
-        new = (1,) * (len(shape) - array.ndim + 1)
-        return jnp.broadcast_to(array.reshape(array.shape[0], *new, *array.shape[1:]), (array.shape[0], *shape))
+        new_axes = (1,) * (len(shape) - array.ndim + 1)
+        return jnp.broadcast_to(array.reshape(array.shape[0], *new_axes, *array.shape[1:]), (array.shape[0], *shape))
 
     return tuple(Affine(spread(array.values), spread(array.size), array.steps) for array in (first, second))  # pyright: ignore
 

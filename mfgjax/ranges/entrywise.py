@@ -145,14 +145,14 @@ def _pow(equation: Any, inputs: list[Any]) -> Range:
     x, exponent = inputs
     if not isinstance(x, Range) or isinstance(exponent, Range):
         raise NotDerivable("there is no rule for a power whose exponent depends on the mean field")
-    good = x.value.low >= 0
+    in_domain = x.value.low >= 0
     low, high = (jnp.maximum(end, 0) for end in x.value)
     value, slope = (
         hull(low**exponent, high**exponent),
         hull(exponent * low ** (exponent - 1), exponent * high ** (exponent - 1)),
     )
-    ends = [jnp.where(good, end, sign * jnp.inf) for end, sign in ((value.low, -1), (value.high, 1))]
-    slopes = [jnp.where(good, end, sign * jnp.inf) for end, sign in ((slope.low, -1), (slope.high, 1))]
+    ends = [jnp.where(in_domain, end, sign * jnp.inf) for end, sign in ((value.low, -1), (value.high, 1))]
+    slopes = [jnp.where(in_domain, end, sign * jnp.inf) for end, sign in ((slope.low, -1), (slope.high, 1))]
     return bent(x, Interval(*ends), Interval(*slopes))
 
 

@@ -62,11 +62,11 @@ def matched(inputs: list[Any]) -> tuple[Range, Range]:
 def _in_shape(x: Range, shape: tuple[int, ...]) -> Range:
     if x.value.low.shape == shape:
         return x
-    new = (1,) * (len(shape) - x.value.low.ndim)
+    new_axes = (1,) * (len(shape) - x.value.low.ndim)
 
     # coordinates stay first: the axes that broadcasting adds come behind them
     def spread(slope: Array) -> Array:
-        return jnp.broadcast_to(slope.reshape(slope.shape[0], *new, *slope.shape[1:]), (slope.shape[0], *shape))
+        return jnp.broadcast_to(slope.reshape(slope.shape[0], *new_axes, *slope.shape[1:]), (slope.shape[0], *shape))
 
     value = Interval(*(jnp.broadcast_to(end, shape) for end in x.value))
     return Range(value, Interval(*map(spread, x.slope)), x.affine)
