@@ -32,7 +32,7 @@ _RETRIES = 4  # a step over something unexplained is tried again at a quarter, t
 
 @dataclasses.dataclass(frozen=True)
 class Branch:
-    """A path of equilibria.
+    """A path of equilibria along a parameter, with its folds.
 
     Attributes:
       parameter: its values at the points of the path, in order along it; they turn back at folds.
@@ -168,11 +168,12 @@ def branch(
 
     begin = solve(*moved(first), guess=guess)
     at = game.timed(begin.mean_field)
+    # eigenvalues need the whole matrix
     tracer = Tracer(step, derivative if at.size <= DENSE_LIMIT else None, tolerance)
     state = path_start(at, jnp.zeros((), game.dtype), _RANGE / resolution)
-    least = _RANGE / resolution / 4**_RETRIES
+    shortest_step = _RANGE / resolution / 4**_RETRIES
     knots: list[Knot] = []
-    new: Any = None
+    next_knot: Any = None
     bifurcations, points = [], 0
     complete, message = False, f"The path was cut after {max_points} points."
     while points < max_points:
@@ -187,24 +188,25 @@ def branch(
             continue
         try:
             if complete:
-                new = tracer.tangent(knots[-1], np.asarray(before.x), _RANGE)
+                next_knot = tracer.tangent(knots[-1], np.asarray(before.x), _RANGE)
             else:
-                new = tracer.knot(before.x, before.parameter, state.tangent_parameter)
-            folds = tracer.folds(knots[-1], new) if knots else []
-            explained = not knots or tracer.explains(knots[-1], new, len(folds))
-            if not explained and float(before.step) <= least:
-                bifurcations += tracer.bifurcation(knots[-1], new)
+                next_knot = tracer.knot(before.x, before.parameter, state.tangent_parameter)
+            folds = tracer.folds(knots[-1], next_knot) if knots else []
+            explained = not knots or tracer.explains(knots[-1], next_knot, len(folds))
+            # at the shortest step, what no fold explains is looked at as a bifurcation
+            if not explained and float(before.step) <= shortest_step:
+                bifurcations += tracer.bifurcation(knots[-1], next_knot)
                 explained = True
         except Lost:
-            folds, explained = [], False
-            if float(before.step) <= least:
+            folds, explained = [], False  # a shorter step may stay on the path
+            if float(before.step) <= shortest_step:
                 complete = False
                 message = f"The path was lost near {value_at(before.base_parameter):.6g}: it may have left its branch."
                 break
         if not explained:
             complete, state = False, _shorter(before)
             continue
-        knots, points = [*knots, *folds, new], points + 1
+        knots, points = [*knots, *folds, next_knot], points + 1
         if complete:
             message = "The path reached `stop`."
             break
@@ -213,7 +215,7 @@ def branch(
             break
     values = np.asarray([float(value_at(knot.position)) for knot in knots])
     if complete:
-        values[-1] = last
+        values[-1] = last  # the number itself, not exp of its logarithm
     flows = np.stack([knot.flow for knot in knots])
     turns = [value for value, knot in zip(values, knots, strict=True) if knot.is_fold]
     crossed = np.asarray([float(value_at(p)) for p in bifurcations])
@@ -225,10 +227,11 @@ def branch(
         sides = [tracer.side(knot, position) for knot in knots]
         found = [knots[0].flow] if sides[0] == 0 else []
         for (one, other), (here, there) in zip(pairwise(knots), pairwise(sides), strict=True):
-            if here * there < 0:
+            if here * there < 0:  # folds are knots, so between two the parameter passes a value once
                 found.append(tracer.crossing(one, other, position).flow)
             elif there == 0:
                 found.append(other.flow)
+        # Newton, as iteration would leave those that repel it
         return [solve(*moved(value), Newton(), guess=game.untimed(flow)) for flow in found]
 
     return Branch(
