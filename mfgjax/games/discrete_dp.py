@@ -82,15 +82,15 @@ def from_discrete_dp(
     _checks.shape_is("ddp.R", pays, [(None, None), (None,)], "states, actions; or state-action pairs")
     build = _of_pairs if pays.ndim == 1 else _of_product
     kernel, table = build(ddp, np.asarray(pays))
-    good = (table < np.inf) & ~np.isnan(table)
-    _checks.all_true("ddp.R", table, good, "it must be a number, or -inf where an action is not available")
+    is_valid = (table < np.inf) & ~np.isnan(table)
+    _checks.all_true("ddp.R", table, is_valid, "it must be a number, or -inf where an action is not available")
     available = booleans("available", table > -np.inf)
     rows = available.any(axis=1)
     _checks.all_true("ddp.R", table.max(axis=1), rows, "every state needs an action whose reward is finite")
-    own: Any = np.where(available, table, 0)
+    own_reward: Any = np.where(available, table, 0)
     return StationaryGame(
         kernel,
-        own if reward is None else AddedReward(own, reward),
+        own_reward if reward is None else AddedReward(own_reward, reward),
         beta,
         initial=initial,
         available=available,
@@ -118,9 +118,9 @@ def _of_pairs(ddp: Any, pays: np.ndarray) -> tuple[AbstractKernel, np.ndarray]:
     _checks.all_true("ddp.s_indices", s, s < S, f"there are {S} states")
     A = int(a.max()) + 1
     table = np.full((S, A), -np.inf, pays.dtype)
-    there = np.zeros((S, A), dtype=bool)
-    there[s, a] = True
-    if there.sum() < len(pays):
+    has_pair = np.zeros((S, A), dtype=bool)
+    has_pair[s, a] = True
+    if has_pair.sum() < len(pays):
         raise ValueError("`ddp.s_indices` and `ddp.a_indices` have a pair of state and action twice.")
     table[s, a] = pays
     if not is_sparse:

@@ -49,10 +49,10 @@ class GameFile(Generic[Game]):
     description: str
 
 
-def with_horizon(file: GameFile, who: str) -> GameFile[FiniteHorizonGame]:
-    """Return the file, or say that its game is stationary, which `who` is not for."""
+def with_horizon(file: GameFile, caller: str) -> GameFile[FiniteHorizonGame]:
+    """Return the file, or say that its game is stationary, which `caller` cannot solve."""
     if isinstance(file.game, StationaryGame):
-        raise ValueError(f"`{who}` is for games with a finite horizon, but {file.name} is stationary.")
+        raise ValueError(f"`{caller}` is for games with a finite horizon, but {file.name} is stationary.")
     return file
 
 
@@ -181,17 +181,17 @@ def _positions(value: Any, nodes: Mapping[str, None]) -> dict[str, tuple[float, 
 
 
 def _node_reward(key: str, value: Any, nodes: Mapping[str, None]) -> NodeReward:
-    def numbers(place: str, given: Any) -> Any:
-        if isinstance(given, dict):
-            return _toml.by_name(place, given, nodes, "node", _KEYS)
-        return _toml.number(place, given)
+    def numbers(place: str, field: Any) -> Any:
+        if isinstance(field, dict):
+            return _toml.by_name(place, field, nodes, "node", _KEYS)
+        return _toml.number(place, field)
 
     readers = numbers, numbers, _toml.number, partial(_toml.whole, most=MAX_EXPONENT)
     named: dict[str, Any] = dict(zip(_REWARD_KEYS, readers, strict=True))
-    given = _toml.fields(key, value, "a table with `value` or `congestion`", named, _KEYS)
-    if "value" not in given and "congestion" not in given:
+    reward_fields = _toml.fields(key, value, "a table with `value` or `congestion`", named, _KEYS)
+    if "value" not in reward_fields and "congestion" not in reward_fields:
         raise _toml.wrong(key, value, "without `value` or `congestion` it pays nothing (leave it out for that)")
-    fields = {"value": 0.0, "congestion": 0.0, "scale": 1.0, "exponent": 1, **given}
+    fields = {"value": 0.0, "congestion": 0.0, "scale": 1.0, "exponent": 1, **reward_fields}
     _check_size(key, nodes, **fields)
     return NodeReward(**fields)
 

@@ -166,17 +166,17 @@ def per_node(name: str, values: Any, place: Mapping[Hashable, int]) -> np.ndarra
             number = _checks.as_numbers(f"{name}[{node!r}]", value, "a real number")
             if number.shape != ():
                 raise ValueError(f"`{name}[{node!r}]` must be one number; got an array of shape {number.shape}.")
-            _known(f"{name}[{node!r}]", number)
+            _untraced(f"{name}[{node!r}]", number)
             array[place[node]] = float(number)
     else:
-        numbers = np.asarray(_known(name, _checks.as_numbers(name, values)))
+        numbers = np.asarray(_untraced(name, _checks.as_numbers(name, values)))
         _checks.shape_is(name, numbers, [(), (len(place),)], "one number, or one for each node")
         array = np.broadcast_to(numbers, (len(place),))
     _checks.finite(name, array)
     return array
 
 
-def _known(name: str, number: Array) -> Array:
+def _untraced(name: str, number: Array) -> Array:
     if _checks.is_traced(number):
         raise ValueError(f"`{name}` is traced, but a graph game is built of known numbers: build it outside `jit`.")
     return number

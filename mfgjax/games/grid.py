@@ -71,12 +71,12 @@ def grid_crowd(
     closed = np.pad(blocked, 1, constant_values=True)
     num_states = blocked.size
     table = np.full((num_states, len(MOVES)), -1, dtype=np.int32)
-    own = np.arange(num_states, dtype=np.int32)
-    table[:, 0] = own
+    cell = np.arange(num_states, dtype=np.int32)
+    table[:, 0] = cell
     for action, (down, right) in list(enumerate(MOVES.values()))[1:]:
         target = closed[1 + down : 1 + down + num_rows, 1 + right : 1 + right + num_columns]
         may = (~target & ~blocked).ravel()
-        table[may, action] = own[may] + (down * num_columns + right)
+        table[may, action] = cell[may] + (down * num_columns + right)
 
     distance = (num_rows - 1 - row) + (num_columns - 1 - column)
     base = -(distance / (num_rows + num_columns - 2)).reshape(num_states, 1)
@@ -127,8 +127,8 @@ def _check_reachable(blocked: np.ndarray, starts: np.ndarray) -> None:
         )
     from scipy.ndimage import label  # only builders of grids need it
 
-    parts: Any = label(~blocked)  # numbers of the connected parts, and how many there are
-    cut_off = starts & (parts[0] != parts[0][-1, -1])
+    components: Any = label(~blocked)  # numbers of the connected parts, and how many there are
+    cut_off = starts & (components[0] != components[0][-1, -1])
     if cut_off.any():
         r, c = np.argwhere(cut_off)[0]
         raise ValueError(f"`obstacles` cut the goal off from cell ({r}, {c}), where some of the crowd starts.")

@@ -49,9 +49,9 @@ class InfectionReward(eqx.Module):
 
     def __call__(self, z: Array) -> Array:
         immunity = 1 - _susceptibility(jnp.arange(len(z)), len(z))
-        own, effort = align(immunity[:, None], z[:, None]), align(jnp.arange(_NUM_ACTIONS)[None], z[:, None])
+        own_immunity, effort = align(immunity[:, None], z[:, None]), align(jnp.arange(_NUM_ACTIONS)[None], z[:, None])
         crowd = (align(immunity, z) * z).sum(axis=0)
-        return self.delta1 * own + self.delta2 * crowd - self.delta3 * effort
+        return self.delta1 * own_immunity + self.delta2 * crowd - self.delta3 * effort
 
 
 def _susceptibility(health: Array, num_states: int) -> Array:

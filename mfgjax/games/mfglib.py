@@ -133,16 +133,16 @@ class _Environment:
 
     def rewards(self, t: int, law: np.ndarray) -> np.ndarray:
         """Return r_t(s,a,L) as `[S, A]`."""
-        found = _numpy(self.env.reward(t, self._law(law)))
-        _checks.shape_is(f"env.reward({t}, L)", found, [self.states + self.actions], "env.S and env.A")
-        return found.reshape(self.S, self.A)
+        values = _numpy(self.env.reward(t, self._law(law)))
+        _checks.shape_is(f"env.reward({t}, L)", values, [self.states + self.actions], "env.S and env.A")
+        return values.reshape(self.S, self.A)
 
     def moves(self, t: int, law: np.ndarray) -> np.ndarray:
         """Return P_t(s'|s,a,L) as `[S, A, S]`; MFGLib has s' first."""
-        found = _numpy(self.env.prob(t, self._law(law)))
+        values = _numpy(self.env.prob(t, self._law(law)))
         shape = self.states + self.states + self.actions
-        _checks.shape_is(f"env.prob({t}, L)", found, [shape], "next states, states, actions")
-        rows = np.moveaxis(found.reshape(self.S, self.S, self.A), 0, -1)
+        _checks.shape_is(f"env.prob({t}, L)", values, [shape], "next states, states, actions")
+        rows = np.moveaxis(values.reshape(self.S, self.S, self.A), 0, -1)
         return _normalised(f"env.prob({t}, L)", rows)
 
     def _law(self, law: np.ndarray) -> Any:
@@ -183,8 +183,8 @@ class _Environment:
         constant, shape = True, seen
         for t in times:
             first, second, third = (function(t, law) for law in (laws[1], laws[2], (laws[1] + laws[2]) / 2))
-            bad = ~_close(third, (first + second) / 2, max(_size(first), _size(second)))
-            self._refuse_if(bad, argument, t, "is not linear in")
+            is_nonlinear = ~_close(third, (first + second) / 2, max(_size(first), _size(second)))
+            self._refuse_if(is_nonlinear, argument, t, "is not linear in")
             shape = (*first.shape, *seen)
             constant = constant and all(np.array_equal(first, function(t, law)) for law in laws)
         if constant:
@@ -198,9 +198,9 @@ class _Environment:
         tables = (np.stack([function(t, law) for law in places], axis=-1).reshape(shape) for t in times)
         return _one_if_equal(tables), True
 
-    def _refuse_if(self, bad: np.ndarray, argument: str, t: int, words: str) -> None:
-        if bad.any():
-            s, a = np.argwhere(bad)[0][:2]
+    def _refuse_if(self, is_nonlinear: np.ndarray, argument: str, t: int, words: str) -> None:
+        if is_nonlinear.any():
+            s, a = np.argwhere(is_nonlinear)[0][:2]
             raise ValueError(
                 f"`env.{_source(argument)}` {words} the mean field (at t = {t}, state {s}, action {a}), and "
                 f"{self.remedy(argument)}."
@@ -225,25 +225,26 @@ def _compare(
     for t in times:
         scale = 1.0 if argument == "kernel" else max(_size(function(t, law)) for law in laws)
         for law in laws:
-            wanted = function(t, law)
+            their_value = function(t, law)
             seen = jnp.asarray(law.sum(axis=1) if game.observes == "states" else law, game.dtype)
-            found = np.asarray(ours(game, jnp.int32(t), seen), float)
-            bad = ~_close(found, wanted, scale)
-            if not bad.any():
+            our_value = np.asarray(ours(game, jnp.int32(t), seen), float)
+            differs = ~_close(our_value, their_value, scale)
+            if not differs.any():
                 continue
-            place = tuple(int(i) for i in np.argwhere(bad)[0])
-            where = f"at t = {t}, {list(place)}"
+            place = tuple(int(i) for i in np.argwhere(differs)[0])
+            place_text = f"at t = {t}, {list(place)}"
             if is_users_own:
                 raise ValueError(
-                    f"`{argument}` is {found[place]:.7g} {where}, but `env.{_source(argument)}` is "
-                    f"{wanted[place]:.7g} in the same population."
+                    f"`{argument}` is {our_value[place]:.7g} {place_text}, but `env.{_source(argument)}` is "
+                    f"{their_value[place]:.7g} in the same population."
                 )
             if game.observes == "states":
-                what = "the law of the states alone (if actions matter, use `observes='state_actions'`)"
+                seen_text = "the law of the states alone (if actions matter, use `observes='state_actions'`)"
             else:
-                what = "the mean field"
+                seen_text = "the mean field"
             raise ValueError(
-                f"`env.{_source(argument)}` is no linear function of {what}, {where}, and {source.remedy(argument)}."
+                f"`env.{_source(argument)}` is no linear function of {seen_text}, {place_text}, and "
+                f"{source.remedy(argument)}."
             )
 
 
@@ -273,19 +274,19 @@ def _source(argument: str) -> str:
 
 def _one_if_equal(tables: Iterable[np.ndarray]) -> np.ndarray:
     """Return tables of all times, or the one that they all are."""
-    kept: list[np.ndarray] = []
+    by_time: list[np.ndarray] = []
     for table in tables:  # each is large: what is equal is held once
-        kept.append(kept[0] if kept and np.array_equal(table, kept[0]) else table)
-    return kept[0][None] if all(table is kept[0] for table in kept) else np.stack(kept)
+        by_time.append(by_time[0] if by_time and np.array_equal(table, by_time[0]) else table)
+    return by_time[0][None] if all(table is by_time[0] for table in by_time) else np.stack(by_time)
 
 
 def _kernel_of(table: np.ndarray) -> AbstractKernel:
     """Return a table `[#T, S, A, S]` as a kernel, of lists where most of it is 0."""
     leads = (table > 0).any(axis=0)
-    most = int(leads.sum(axis=-1).max())
-    if 4 * most > table.shape[-1]:
+    num_successors = int(leads.sum(axis=-1).max())
+    if 4 * num_successors > table.shape[-1]:
         return DenseKernel(table)
-    order = np.argsort(~leads, axis=-1, kind="stable")[..., :most]
+    order = np.argsort(~leads, axis=-1, kind="stable")[..., :num_successors]
     successors = np.where(np.take_along_axis(leads, order, axis=-1), order, -1)
     return SuccessorKernel(successors, np.take_along_axis(table, order[None], axis=-1))
 
@@ -310,10 +311,10 @@ def _normalised(name: str, rows: np.ndarray) -> np.ndarray:
     """Return rows of probabilities in double precision, refused if they sum to anything else than 1."""
     rows = rows.astype(np.float64)
     sums = rows.sum(axis=-1, keepdims=True)
-    off = ~(np.abs(sums - 1) <= 1e-4)[..., 0] | ~(rows >= 0).all(axis=-1)
-    if off.any():
-        place = tuple(int(i) for i in np.argwhere(off)[0])
+    is_wrong = ~(np.abs(sums - 1) <= 1e-4)[..., 0] | ~(rows >= 0).all(axis=-1)
+    if is_wrong.any():
+        place = tuple(int(i) for i in np.argwhere(is_wrong)[0])
         least, total = rows[place].min(), sums[place][0]
-        said = f"one is {least:.7g}" if least < 0 else f"they sum to {total:.7g}"
-        raise ValueError(f"`{name}` has no probabilities at {list(place)}: {said}.")
+        reason = f"one is {least:.7g}" if least < 0 else f"they sum to {total:.7g}"
+        raise ValueError(f"`{name}` has no probabilities at {list(place)}: {reason}.")
     return rows / sums

@@ -45,12 +45,12 @@ class Setting:
     """A parameter of a builder and the text that gives its value.
 
     Attributes:
-      said: how it is given, for sentences.
+      option: what the user wrote, such as "--set beta=2", for sentences about what is wrong.
       text: the value.
       parameter: of the builder.
     """
 
-    said: str
+    option: str
     text: str
     parameter: inspect.Parameter
 
@@ -69,7 +69,7 @@ class Setting:
         text = self.text if text is None else text
         if bool in self.kinds:
             if text.lower() not in ("true", "false"):
-                raise ValueError(f"`{self.said}`: it must be true or false; got {text!r}.")
+                raise ValueError(f"`{self.option}`: it must be true or false; got {text!r}.")
             return text.lower() == "true"
         if tuple in self.kinds:
             return self._numbers(text, len(self.parameter.default))
@@ -78,7 +78,7 @@ class Setting:
                 try:
                     return kind(text)
                 except ValueError:
-                    raise ValueError(f"`{self.said}`: it must be {noun}; got {text!r}.") from None
+                    raise ValueError(f"`{self.option}`: it must be {noun}; got {text!r}.") from None
         return text
 
     def _numbers(self, text: str, count: int) -> tuple[float, ...]:
@@ -87,7 +87,7 @@ class Setting:
         except ValueError:
             found = ()
         if len(found) != count:
-            raise ValueError(f"`{self.said}`: it must be {count} numbers with commas between them; got {text!r}.")
+            raise ValueError(f"`{self.option}`: it must be {count} numbers with commas between them; got {text!r}.")
         return found
 
 
@@ -102,16 +102,16 @@ def settings_of(name: str, texts: Sequence[str], option: str = "--set") -> dict[
     Raises:
       ValueError: if a text is no "key=value", there is no such parameter, or it is given twice.
     """
-    known, found = parameters(name), {}
+    known_parameters, settings = parameters(name), {}
     for text in texts:
         key, equals, value = text.partition("=")
         key = key.strip().replace("-", "_")
         if not equals or not key:
             raise ValueError(f"`{option}` takes KEY=VALUE; got {text!r}.")
-        if key not in known:
-            which = did_you_mean(key, known, f"; it has {', '.join(known) or 'none'}.")
-            raise ValueError(f"`{option} {text}`: {name.replace('-', '_')} has no parameter {key!r}{which}")
-        if key in found:
+        if key not in known_parameters:
+            hint = did_you_mean(key, known_parameters, f"; it has {', '.join(known_parameters) or 'none'}.")
+            raise ValueError(f"`{option} {text}`: {name.replace('-', '_')} has no parameter {key!r}{hint}")
+        if key in settings:
             raise ValueError(f"`{option} {text}`: {key!r} is set twice.")
-        found[key] = Setting(f"{option} {text}", value.strip(), known[key])
-    return found
+        settings[key] = Setting(f"{option} {text}", value.strip(), known_parameters[key])
+    return settings

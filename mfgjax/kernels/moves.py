@@ -28,8 +28,8 @@ class MovesKernel(AbstractKernel):
         self.predecessors = Predecessors(table, table.shape[0])
         self.leads = table >= 0  # pyright: ignore[reportAttributeAccessIssue]
         # an action that leads nowhere reads its own state's value, so that Q stays finite there
-        own = np.arange(table.shape[0])[:, None]
-        self.next_state = np.where(table < 0, own, table).astype(np.int32)  # pyright: ignore[reportAttributeAccessIssue]
+        own_state = np.arange(table.shape[0])[:, None]
+        self.next_state = np.where(table < 0, own_state, table).astype(np.int32)  # pyright: ignore[reportAttributeAccessIssue]
 
     @property
     def probabilities(self) -> Array:  # pyright: ignore[reportIncompatibleVariableOverride]

@@ -34,9 +34,9 @@ def kernel_in_precision(kernel: AbstractKernel, dtype: Any) -> AbstractKernel:
     if isinstance(kernel, MixtureKernel):
         numbers: Any = jnp if any(isinstance(weight, Tracer) for weight in kernel.weights) else np
         weights = in_precision(numbers.stack([numbers.asarray(weight) for weight in kernel.weights], axis=-1), dtype)
-        parts = tuple(kernel_in_precision(part, dtype) for part in kernel.parts)
-        places = tuple(weights[..., k] for k in range(len(parts)))
-        return eqx.tree_at(lambda k: (k.parts, k.weights), kernel, (parts, places))
+        part_kernels = tuple(kernel_in_precision(part, dtype) for part in kernel.parts)
+        places = tuple(weights[..., k] for k in range(len(part_kernels)))
+        return eqx.tree_at(lambda k: (k.parts, k.weights), kernel, (part_kernels, places))
     if isinstance(kernel, RestartKernel):
         return eqx.tree_at(lambda k: k.law, kernel, in_precision(kernel.law, dtype))
     if isinstance(kernel, DenseKernel | SuccessorKernel):

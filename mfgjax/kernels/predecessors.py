@@ -52,7 +52,7 @@ class Predecessors(eqx.Module):
         position = np.empty(num_states, dtype=np.int32)
         position[np.concatenate(members)] = states
         self.columns = ()
-        buckets: Any = tuple(table(own, int(w)) for own, w in zip(members, np.unique(width), strict=True))
+        buckets: Any = tuple(table(bucket, int(w)) for bucket, w in zip(members, np.unique(width), strict=True))
         self.buckets = buckets
         self.position = position  # pyright: ignore[reportAttributeAccessIssue]
 
@@ -87,10 +87,10 @@ def as_table(name: str, successors: object, ndim: int, meaning: str) -> np.ndarr
         )
     successors = plain(name, successors)
     # integers stay integers: single precision would round those beyond 2^24
-    whole = isinstance(successors, np.ndarray | jax.Array) and successors.dtype.kind in "iu"
-    table = np.asarray(successors if whole else _checks.as_numbers(name, successors, "whole numbers"))
+    is_integer = isinstance(successors, np.ndarray | jax.Array) and successors.dtype.kind in "iu"
+    table = np.asarray(successors if is_integer else _checks.as_numbers(name, successors, "whole numbers"))
     _checks.shape_is(name, table, [(None,) * ndim], meaning)
-    if not whole:
+    if not is_integer:
         _checks.finite(name, table)
         _checks.all_true(name, table, table == np.round(table), "a next state is a whole number")
     last = table.shape[0] - 1

@@ -51,8 +51,8 @@ class SuccessorKernel(AbstractKernel):
         return eqx.tree_at(lambda k: k.probabilities, self, time_slice(self.probabilities, t)[None])
 
     def expect(self, values: Float[Array, "S *batch"]) -> Float[Array, "S A *batch"]:
-        there = values[self.successors]
-        return (align(self.probabilities[0], there) * there).sum(axis=2)
+        next_values = values[self.successors]
+        return (align(self.probabilities[0], next_values) * next_values).sum(axis=2)
 
     def push(self, mass: Float[Array, "S A *batch"]) -> Float[Array, "S *batch"]:
         leaving = mass[:, :, None]

@@ -73,8 +73,13 @@ def policy_of(game: Any, policy: Any, call: str, name: str = "policy") -> Array:
         raise ValueError(f"`{name}` is a response, but it must be an array: the order is `{call}`.")
     pair, lanes = (game.num_states, game.num_actions), len(game.lanes)
     table = _numbers(game, name, policy, 2)
-    every = (1 if game.is_stationary else game.horizon + 1, *pair)
-    _leading(name, table, [pair, every], "states, actions" if game.is_stationary else "states, actions; or times first")
+    shape_at_all_times = (1 if game.is_stationary else game.horizon + 1, *pair)
+    _leading(
+        name,
+        table,
+        [pair, shape_at_all_times],
+        "states, actions" if game.is_stationary else "states, actions; or times first",
+    )
     if not lanes and not _checks.is_traced((table, game.available)):
         _checks.distribution(name, table, leading=table.ndim - 1)
         values, mask = np.asarray(table), np.asarray(game.available)
@@ -95,6 +100,6 @@ def _numbers(game: Any, name: str, value: Any, num_axes: int) -> Any:
 
 def _leading(name: str, array: Any, shapes: list[tuple[int, ...]], axes: str) -> None:
     shape = np.shape(array)
-    if not any(shape[: len(one)] == one for one in shapes):
-        allowed = " or ".join(str(one) for one in shapes)
+    if not any(shape[: len(expected)] == expected for expected in shapes):
+        allowed = " or ".join(str(expected) for expected in shapes)
         raise ValueError(f"`{name}` must have shape {allowed} ({axes}); got {shape}.")

@@ -61,11 +61,11 @@ class AbstractGame(eqx.Module):
     """The axes behind those of one game: none. `LaneGame` has one."""
 
     @abstractmethod
-    def given_kernel(self, t: Scalar | int, mean_field: Array) -> Any:
+    def call_kernel(self, t: Scalar | int, mean_field: Array) -> Any:
         """Return what a kernel that was given as a callable returns."""
 
     @abstractmethod
-    def given_reward(self, t: Scalar | int, mean_field: Array) -> Array:
+    def call_reward(self, t: Scalar | int, mean_field: Array) -> Array:
         """Return what the callable that pays returns."""
 
     @abstractmethod
@@ -183,7 +183,7 @@ class AbstractGame(eqx.Module):
         """Return the kernel of the move from t to t+1 in a population with that mean field at t."""
         if isinstance(self.kernel, AbstractKernel):
             return self.kernel.at(t)
-        kernel = self.given_kernel(t, mean_field)
+        kernel = self.call_kernel(t, mean_field)
         kernel = kernel if isinstance(kernel, AbstractKernel) else DenseKernel(kernel)
         return kernel_in_precision(kernel, self.dtype).at(jnp.int32(0))
 
@@ -193,7 +193,7 @@ class AbstractGame(eqx.Module):
 
     def pay_at(self, t: Scalar | int, mean_field: Array) -> Array:
         """Return R_t(s,a,mean_field) as `[S, A]`, or `[S, 1]` where all actions earn the same."""
-        pay = jnp.asarray(self.given_reward(t, mean_field)).astype(self.dtype)
+        pay = jnp.asarray(self.call_reward(t, mean_field)).astype(self.dtype)
         if getattr(self.reward, "takes_lanes", False) or pay.shape[1] < self.num_actions:
             return pay
         # a derivative would multiply what is not finite at an action that does not exist by 0

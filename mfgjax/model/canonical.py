@@ -87,10 +87,10 @@ def without_missing(reward: Any, available: Any) -> Any:
     numbers: Any = jnp if _checks.is_traced((reward, available)) else np
     table = numbers.asarray(reward.table)
     mask = numbers.asarray(available).any(axis=0) if len(table) == 1 else numbers.asarray(available)
-    kept = numbers.isfinite(table) | mask
-    if numbers is np and kept.all():
+    is_usable = numbers.isfinite(table) | mask
+    if numbers is np and is_usable.all():
         return reward
-    return TableReward(_checks.on_device(numbers.where(kept, table, numbers.zeros((), table.dtype)), table.dtype))
+    return TableReward(_checks.on_device(numbers.where(is_usable, table, numbers.zeros((), table.dtype)), table.dtype))
 
 
 def existing_actions(kernel: Any) -> np.ndarray | None:
@@ -142,7 +142,7 @@ def check_kernel_values(kernel: AbstractKernel, masks: np.ndarray, when: str = "
     table = np.asarray(kernel.probabilities)
     times = max(len(table), len(masks))
     shown = np.broadcast_to(table, (times, *table.shape[1:]))
-    where = np.broadcast_to(masks, (times, *masks.shape[1:]))
+    exists = np.broadcast_to(masks, (times, *masks.shape[1:]))
     if times == 1:
-        shown, where = shown[0], where[0]
-    _checks.distribution("kernel", shown, where, leading=where.ndim, when=when)
+        shown, exists = shown[0], exists[0]
+    _checks.distribution("kernel", shown, exists, leading=exists.ndim, when=when)

@@ -136,11 +136,11 @@ class FiniteHorizonGame(AbstractGame):
         self.reward = without_missing(self.reward, self.available)
         validate(self)
 
-    def given_kernel(self, t: Scalar | int, mean_field: Array) -> Any:
+    def call_kernel(self, t: Scalar | int, mean_field: Array) -> Any:
         """Return what a kernel that was given as a callable returns."""
         return self.kernel(t, mean_field)  # pyright: ignore[reportCallIssue]
 
-    def given_reward(self, t: Scalar | int, mean_field: Array) -> Array:
+    def call_reward(self, t: Scalar | int, mean_field: Array) -> Array:
         """Return what the callable that pays returns."""
         return self.reward(t, mean_field)
 
@@ -227,11 +227,11 @@ def _num_actions(kernel: Any, reward: Any, available: Any, initial: Array, obser
         shape = reward.table.shape[1:]
     elif observes == "states":
         arguments = {"t": jnp.int32(0), "mean_field": initial}
-        made = _checks.returned("kernel", kernel, arguments, "at t = 0", kernel_axes)
-        if isinstance(made, Axes):
-            return made.actions
-        if len(getattr(made, "shape", ())) == 3:
-            return made.shape[1]
+        returned = _checks.returned("kernel", kernel, arguments, "at t = 0", kernel_axes)
+        if isinstance(returned, Axes):
+            return returned.actions
+        if len(getattr(returned, "shape", ())) == 3:
+            return returned.shape[1]
         result = _checks.returned("reward", reward, arguments, "at t = 0")
         shape = getattr(result, "shape", ())
     if len(shape) == 2 and shape[1] > 1:

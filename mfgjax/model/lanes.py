@@ -131,9 +131,9 @@ class LaneGame(eqx.Module):
         if isinstance(kernel, AbstractKernel) and (kernel.takes_lanes or not self._carries("kernel")):
             return kernel.at(t)
         if getattr(kernel, "takes_lanes", False):
-            made = self.game.given_kernel(t, mean_field)
-            if isinstance(made, AbstractKernel) and made.takes_lanes:
-                return made.at(jnp.int32(0))
+            kernel_of_lanes = self.game.call_kernel(t, mean_field)
+            if isinstance(kernel_of_lanes, AbstractKernel) and kernel_of_lanes.takes_lanes:
+                return kernel_of_lanes.at(jnp.int32(0))
         return _MappedKernel(self, t, mean_field)
 
     def reward_at(self, t: Scalar | int, mean_field: Array) -> Array:
@@ -145,7 +145,7 @@ class LaneGame(eqx.Module):
         """Return R_t(s,a,·) of every lane as `[S, A, lanes]`; either of the last two axes may be 1."""
         if not getattr(self.game.reward, "takes_lanes", False):
             return self.per_lane(lambda game, seen: game.pay_at(t, seen), mean_field)
-        pay = jnp.asarray(self.game.given_reward(t, mean_field)).astype(self.dtype)
+        pay = jnp.asarray(self.game.call_reward(t, mean_field)).astype(self.dtype)
         return pay if pay.ndim == 3 else pay[..., None]
 
     def per_lane(self, function: Callable, *arrays: Array) -> Any:

@@ -33,22 +33,22 @@ def reads_of(program: ClosedJaxpr) -> tuple[bool, bool]:
 
 
 def _reads(jaxpr: Jaxpr, varying: list[bool]) -> tuple[bool, bool]:
-    known = dict(zip(jaxpr.invars, varying, strict=True))
-    found = depends = False
+    varies_by_variable = dict(zip(jaxpr.invars, varying, strict=True))
+    has_reads = depends = False
     for equation in jaxpr.eqns:
-        varies = [not isinstance(v, Literal) and known.get(v, False) for v in equation.invars]
+        varies = [not isinstance(v, Literal) and varies_by_variable.get(v, False) for v in equation.invars]
         name = equation.primitive.name
         if name in _READS:
-            found = True
+            has_reads = True
             depends = depends or any(varies[2 if name == "dynamic_update_slice" else 1 :])
         # what a loop carries may vary after the first round
         alike = name not in ("scan", "while")
         for inner in _inside(equation.params):
             count = len(inner.invars)
-            own = _reads(inner, varies if alike and len(varies) == count else [any(varies)] * count)
-            found, depends = found or own[0], depends or own[1]
-        known.update(dict.fromkeys(equation.outvars, any(varies)))
-    return found, depends
+            inner_result = _reads(inner, varies if alike and len(varies) == count else [any(varies)] * count)
+            has_reads, depends = has_reads or inner_result[0], depends or inner_result[1]
+        varies_by_variable.update(dict.fromkeys(equation.outvars, any(varies)))
+    return has_reads, depends
 
 
 def _inside(params: Any) -> list[Jaxpr]:
@@ -102,7 +102,10 @@ class _Runner(NamedTuple):
         if name == "while":
             return self.loop(params, inputs)
         if name == "cond":
-            branches = [lambda *given, one=one: self.run(one.jaxpr, one.consts, given) for one in params["branches"]]
+            branches = [
+                lambda *operands, branch=branch: self.run(branch.jaxpr, branch.consts, operands)
+                for branch in params["branches"]
+            ]
             return jax.lax.switch(inputs[0], branches, *inputs[1:])
         inner = next((params[key] for key in ("jaxpr", "call_jaxpr", "fun_jaxpr") if key in params), None)
         if isinstance(inner, ClosedJaxpr) and len(inner.jaxpr.invars) == len(inputs):
@@ -163,7 +166,7 @@ class _Runner(NamedTuple):
                 return out
         wrong = jnp.any(jnp.stack([jnp.asarray(one) for one in outside]), axis=0)
         wrong = jax.lax.broadcast_in_dim(wrong, out.shape, places) & (self.sign != 0)
-        return jnp.where(wrong, _other(out, self.sign), out)
+        return jnp.where(wrong, _perturbed(out, self.sign), out)
 
     def note(self, equation: Any, starts: Any, widths: Any, lengths: Any, outside: Any) -> None:
         for start, width, length, wrong in zip(starts, widths, lengths, outside, strict=True):
@@ -191,7 +194,7 @@ def _extremes(kind: Any) -> tuple[int, int]:
     return int(jnp.iinfo(kind).min), int(jnp.iinfo(kind).max)
 
 
-def _other(values: Array, sign: Array) -> Array:
+def _perturbed(values: Array, sign: Array) -> Array:
     """Return other numbers of the same kind."""
     if values.dtype == bool:
         return ~values

@@ -150,11 +150,11 @@ class StationaryGame(AbstractGame):
         """Inside the library a stationary game has one time, so that horizon + 1 = 1."""
         return 0
 
-    def given_kernel(self, t: Scalar | int, mean_field: Array) -> Any:
+    def call_kernel(self, t: Scalar | int, mean_field: Array) -> Any:
         """Return what a kernel that was given as a callable returns."""
         return self.kernel(mean_field)  # pyright: ignore[reportCallIssue]
 
-    def given_reward(self, t: Scalar | int, mean_field: Array) -> Array:
+    def call_reward(self, t: Scalar | int, mean_field: Array) -> Array:
         """Return what the callable that pays returns; the library's own rewards take a time, which is 0."""
         if isinstance(self.reward, TableReward | PairwiseReward):
             return self.reward(jnp.int32(0), mean_field)
@@ -283,11 +283,11 @@ def _sizes(kernel: Any, reward: Any, law: Any, mask: Any, observes: str) -> tupl
     if isinstance(reward, TableReward):
         return reward.table.shape[1], reward.table.shape[2]
     if law is not None and observes == "states":
-        made = _checks.returned("kernel", kernel, {"z": law}, "at the initial law", kernel_axes)
-        if isinstance(made, Axes):
-            return law.shape[0], made.actions
-        if len(getattr(made, "shape", ())) == 3:
-            return law.shape[0], made.shape[1]
+        returned = _checks.returned("kernel", kernel, {"z": law}, "at the initial law", kernel_axes)
+        if isinstance(returned, Axes):
+            return law.shape[0], returned.actions
+        if len(getattr(returned, "shape", ())) == 3:
+            return law.shape[0], returned.shape[1]
     if law is not None and observes == "states" and not isinstance(reward, PairwiseReward):
         shape = getattr(_checks.returned("reward", reward, {"z": law}, "at the initial law"), "shape", ())
         if len(shape) == 2 and shape[1] > 1:

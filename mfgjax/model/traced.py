@@ -11,7 +11,7 @@ import numpy as np
 from jax.core import Tracer
 
 from .. import _checks
-from .._traced import AbstractStandIn, Program, TracedFunction, given_function, key_of_call, keyed, trace
+from .._traced import AbstractStandIn, Program, TracedFunction, key_of_call, keyed, trace, users_function
 from .._typing import Array, Scalar
 from ..kernels import AbstractKernel
 from .base import AbstractGame
@@ -105,14 +105,14 @@ def trace_game(game: Game, dtype: Any = None, *, in_lanes: bool = False) -> Game
     return eqx.tree_at(lambda g: (g.kernel, g.reward), game, (kernel, reward))
 
 
-def as_given(game: Game, users_game: Game) -> Game:
+def with_users_functions(game: Game, users_game: Game) -> Game:
     """Return a game with the functions of the user that its programs were made from, and its own arrays."""
-    kernel, reward = given_function(game.kernel, users_game.kernel), game.reward
+    kernel, reward = users_function(game.kernel, users_game.kernel), game.reward
     if type(reward) is PairwiseReward:
-        L, theta = (given_function(getattr(reward, name), getattr(users_game.reward, name)) for name in ("L", "theta"))
+        L, theta = (users_function(getattr(reward, name), getattr(users_game.reward, name)) for name in ("L", "theta"))
         reward = PairwiseReward(L, theta)
     else:
-        reward = given_function(reward, users_game.reward)
+        reward = users_function(reward, users_game.reward)
     return eqx.tree_at(lambda g: (g.kernel, g.reward), game, (kernel, reward))
 
 

@@ -106,8 +106,8 @@ def exploitability(
     if mean_field is None:
         (pi,), _ = timed(game, (policy, 2))
         mu, seen = game.generated(pi)
-        found = gain(game, mu, _simplex.safe_log(pi), game.best_response(seen, criterion), penalty)
-        return jnp.where(game.is_moving(seen, pi), jnp.nan, found)
+        gained = gain(game, mu, _simplex.safe_log(pi), game.best_response(seen, criterion), penalty)
+        return jnp.where(game.is_moving(seen, pi), jnp.nan, gained)
     if not game.is_stationary:
         raise ValueError("`mean_field` is for stationary games: with a finite horizon the policy generates it.")
     mean_field = mean_field_of(game, mean_field, "exploitability(game, policy, response, mean_field=...)")

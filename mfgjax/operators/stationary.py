@@ -73,17 +73,17 @@ def policy_iteration(decision: Decision, response: AbstractResponse, start: Arra
         def backed(q: Array) -> Array:
             return response.backup(jnp.int32(0), q, decision.available).values
 
-        found, pull = jax.vjp(backed, decision.q(values))
-        return found - values, pull(jnp.ones_like(found))[0]
+        new_values, pull = jax.vjp(backed, decision.q(values))
+        return new_values - values, pull(jnp.ones_like(new_values))[0]
 
     def unsettled(carry: tuple) -> Bool[Array, ""]:
-        values, off, _, count = carry
+        values, change, _, count = carry
         size = jnp.abs(values).max() + jnp.abs(decision.reward).max()
-        return (jnp.abs(off).max() > ROUNDING * jnp.finfo(values.dtype).eps * size) & (count < _MOST_POLICIES)
+        return (jnp.abs(change).max() > ROUNDING * jnp.finfo(values.dtype).eps * size) & (count < _MOST_POLICIES)
 
     def evaluate(carry: tuple) -> tuple:
-        values, off, weights, count = carry
-        values = values + _solve(decision, weights, off)
+        values, change, weights, count = carry
+        values = values + _solve(decision, weights, change)
         return values, *residual(values), count + 1
 
     return jax.lax.while_loop(unsettled, evaluate, (start, *residual(start), jnp.int32(0)))[0]
@@ -100,12 +100,12 @@ def value_iteration(
     their middle. For responses that jump, whose ties are decided by these values, `_more_sweeps` follow.
     """
     eps = jnp.finfo(start.dtype).eps
-    more = _more_sweeps(decision, start) if tolerance is None and not response.is_smooth else 0
+    extra_sweeps = _more_sweeps(decision, start) if tolerance is None and not response.is_smooth else 0
 
     def swept(values: Array) -> Any:
-        found = improve(decision, response, values)[0].values
-        change = found - values
-        return found, change.min(axis=0), change.max(axis=0)
+        new_values = improve(decision, response, values)[0].values
+        change = new_values - values
+        return new_values, change.min(axis=0), change.max(axis=0)
 
     def moves(values: Array, low: Array, high: Array) -> Array:
         if tolerance is not None:
@@ -113,21 +113,21 @@ def value_iteration(
         # NaN compares as settled: what is not finite is found by whoever asked
         return high - low > spacings(values) * eps * jnp.abs(values).max(axis=0)
 
-    def is_open(values: Array, low: Array, high: Array, settled: Array) -> Array:
-        return moves(values, low, high) | ((settled < more) & (high > low))
+    def is_open(values: Array, low: Array, high: Array, num_settled: Array) -> Array:
+        return moves(values, low, high) | ((num_settled < extra_sweeps) & (high > low))
 
     def unsettled(carry: tuple) -> Bool[Array, ""]:
         return is_open(*carry[:-1]).any() & (carry[-1] < _MOST_SWEEPS)
 
     def sweep(carry: tuple) -> tuple:
-        *before, settled, count = carry
-        goes_on = is_open(*before, settled)  # pyright: ignore[reportCallIssue]
-        kept = [jnp.where(goes_on, new, old) for new, old in zip(swept(before[0]), before, strict=True)]
-        return *kept, settled + ~moves(*before), count + 1
+        *before, num_settled, count = carry
+        goes_on = is_open(*before, num_settled)  # pyright: ignore[reportCallIssue]
+        updated = [jnp.where(goes_on, new, old) for new, old in zip(swept(before[0]), before, strict=True)]
+        return *updated, num_settled + ~moves(*before), count + 1
 
     first = swept(start)
-    never = jnp.zeros(first[1].shape, jnp.int32)
-    values, low, high, *_ = jax.lax.while_loop(unsettled, sweep, (*first, never, jnp.int32(0)))
+    no_sweeps = jnp.zeros(first[1].shape, jnp.int32)
+    values, low, high, *_ = jax.lax.while_loop(unsettled, sweep, (*first, no_sweeps, jnp.int32(0)))
     return values + decision.discount / (1 - decision.discount) * (low + high) / 2
 
 
@@ -148,33 +148,33 @@ def certain_policy(decision: Decision, response: AbstractResponse, start: Array)
     values are. Where two actions are equally good, it goes on to the rounding level, and by `_more_sweeps`.
     """
     eps = jnp.finfo(start.dtype).eps
-    more = _more_sweeps(decision, start)
+    extra_sweeps = _more_sweeps(decision, start)
 
     def swept(values: Array) -> Any:
         backup, q = improve(decision, response, values)
         change = backup.values - values
-        sure = action_gap(q, decision.available) - 2 * tie_band(q, decision.available)
-        return backup.values, backup.policy, change.min(axis=0), change.max(axis=0), sure
+        certain_gap = action_gap(q, decision.available) - 2 * tie_band(q, decision.available)
+        return backup.values, backup.policy, change.min(axis=0), change.max(axis=0), certain_gap
 
     def moves(values: Array, low: Array, high: Array) -> Array:
         return high - low > spacings(values) * eps * jnp.abs(values).max(axis=0)
 
-    def is_open(values: Array, policy: Array, low: Array, high: Array, sure: Array, settled: Array) -> Array:
-        off = decision.discount / (1 - decision.discount) * (high - low)
-        return (sure <= off) & (moves(values, low, high) | ((settled < more) & (high > low)))
+    def is_open(values: Array, policy: Array, low: Array, high: Array, certain_gap: Array, num_settled: Array) -> Array:
+        value_error = decision.discount / (1 - decision.discount) * (high - low)
+        return (certain_gap <= value_error) & (moves(values, low, high) | ((num_settled < extra_sweeps) & (high > low)))
 
     def unsettled(carry: tuple) -> Bool[Array, ""]:
         return is_open(*carry[:-1]).any() & (carry[-1] < _MOST_SWEEPS)
 
     def sweep(carry: tuple) -> tuple:
-        *before, settled, count = carry
-        goes_on = is_open(*before, settled)  # pyright: ignore[reportCallIssue]
-        kept = [jnp.where(goes_on, new, old) for new, old in zip(swept(before[0]), before, strict=True)]
-        return *kept, settled + ~moves(before[0], *before[2:4]), count + 1
+        *before, num_settled, count = carry
+        goes_on = is_open(*before, num_settled)  # pyright: ignore[reportCallIssue]
+        updated = [jnp.where(goes_on, new, old) for new, old in zip(swept(before[0]), before, strict=True)]
+        return *updated, num_settled + ~moves(before[0], *before[2:4]), count + 1
 
     first = swept(start)
-    never = jnp.zeros(first[2].shape, jnp.int32)
-    values, policy, *_ = jax.lax.while_loop(unsettled, sweep, (*first, never, jnp.int32(0)))
+    no_sweeps = jnp.zeros(first[2].shape, jnp.int32)
+    values, policy, *_ = jax.lax.while_loop(unsettled, sweep, (*first, no_sweeps, jnp.int32(0)))
     return policy, values
 
 
@@ -272,14 +272,14 @@ def _iterated(function: Any, start: Array) -> Array:
         _, change, count = carry
         return (change > ROUNDING * eps).any() & (count < _MOST_SWEEPS)
 
-    def again(carry: tuple) -> tuple:
+    def iterate(carry: tuple) -> tuple:
         x, _, count = carry
         after = function(x)
         size = jnp.abs(after).max(axis=0)
         return after, jnp.abs(after - x).max(axis=0) / jnp.where(size > 0, size, 1), count + 1
 
-    never = jnp.full(start.shape[1:], jnp.inf, start.dtype)
-    return jax.lax.while_loop(moves, again, (start, never, jnp.int32(0)))[0]
+    no_change_yet = jnp.full(start.shape[1:], jnp.inf, start.dtype)
+    return jax.lax.while_loop(moves, iterate, (start, no_change_yet, jnp.int32(0)))[0]
 
 
 def settled_law(move: Any, start: Array) -> Array:

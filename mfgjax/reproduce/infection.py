@@ -45,21 +45,21 @@ class Infection:
 
     def at(self, c_f: float) -> dict[str, Learned]:
         """Return the learners at one infection intensity, by name."""
-        return {one.name: one for one in self.compared if one.setting["c_f"] == c_f}
+        return {learned.name: learned for learned in self.compared if learned.setting["c_f"] == c_f}
 
     def learned(self) -> list[Learned]:
         """Return all runs, once each."""
-        more = [one for c_f, one in self.online.items() if c_f not in COMPARED]
+        online_elsewhere = [learned for c_f, learned in self.online.items() if c_f not in COMPARED]
         return [
             *self.compared,
             *self.ties,
-            *more,
-            *(one for n, one in self.agents.items() if n != self.effort.num_agents),
+            *online_elsewhere,
+            *(learned for n, learned in self.agents.items() if n != self.effort.num_agents),
         ]
 
     def rows(self) -> list[dict[str, Any]]:
         """Return the table, one dict for each learner and game."""
-        return [one.row() for one in self.learned()]
+        return [learned.row() for learned in self.learned()]
 
     def equilibria(self) -> list[dict[str, Any]]:
         """Return what is known of the equilibria, one dict for each infection intensity."""
@@ -92,7 +92,7 @@ def infection_spread(effort: Effort | None = None, *, report: Callable[[str], No
     low = COMPARED[0]
     methods = {f"{name}, largest at ties": effort.methods()[name] for name in ("IQL", "MFQ")}
     ties = learn(built[low], Trembling(EPSILON, tie="largest"), ends[low], {"c_f": low}, methods, effort, report)
-    online = {one.setting["c_f"]: one for one in compared if one.name == "online TMFQ"}
+    online = {learned.setting["c_f"]: learned for learned in compared if learned.name == "online TMFQ"}
     for c_f in ALL:
         if c_f not in online:
             methods = {"online TMFQ": effort.online()}
@@ -120,7 +120,7 @@ def infection_figures(found: Infection) -> dict[str, Figure]:
     exact = found.ends[low].least
 
     def runs(c_f: float, *names: str) -> dict[str, Any]:
-        return {name: one.run for name, one in found.at(c_f).items() if name in names}
+        return {name: learned.run for name, learned in found.at(c_f).items() if name in names}
 
     drawn = {f"fig{i}": Figure(figsize=(6.4, 4.4), layout="constrained") for i in range(1, 7)}
     ax = {name: figure.add_subplot() for name, figure in drawn.items()}
@@ -131,17 +131,17 @@ def infection_figures(found: Infection) -> dict[str, Figure]:
         title=f"populations that learners end in, c_f = {middle:g}",
         ax=ax["fig1"],
     )
-    compared = runs(low, "online TMFQ", "IQL", "MFQ") | {one.name: one.run for one in found.ties}
+    compared = runs(low, "online TMFQ", "IQL", "MFQ") | {learned.name: learned.run for learned in found.ties}
     plot.plot_learned_laws(compared, exact, title=f"after {steps} steps, c_f = {low:g}", ax=ax["fig2"])
     title = f"mean health while learning, c_f = {low:g}"
     plot.plot_learning(compared, exact, quantity="mean_state", title=title, ax=ax["fig3"])
     plot.plot_learning(
-        {f"{n:,} agents": one.run for n, one in found.agents.items()},
+        {f"{n:,} agents": learned.run for n, learned in found.agents.items()},
         exact,
         title=f"online TMFQ, c_f = {low:g}",
         ax=ax["fig4"],
     )
-    online = {f"c_f = {c_f:g}": one.run for c_f, one in found.online.items()}
+    online = {f"c_f = {c_f:g}": learned.run for c_f, learned in found.online.items()}
     ends = [found.ends[c_f].least for c_f in found.online]
     plot.plot_learning(online, ends, quantity="mean_state", title="online TMFQ, and equilibria (dotted)", ax=ax["fig5"])
     plot.plot_learned_laws(online, title=f"online TMFQ after {steps} steps", ax=ax["fig6"])
@@ -161,8 +161,8 @@ def infection_figures(found: Infection) -> dict[str, Figure]:
 def _why_below(found: Infection) -> str:
     """Return what decides where IQL and MFQ are, with the numbers."""
     low, steps = COMPARED[0], found.effort.num_steps
-    health = {name: one.run.mean_state[:, -1].mean() for name, one in found.at(low).items()}
-    largest = {one.name: one.run.mean_state[:, -1].mean() for one in found.ties}
+    health = {name: learned.run.mean_state[:, -1].mean() for name, learned in found.at(low).items()}
+    largest = {learned.name: learned.run.mean_state[:, -1].mean() for learned in found.ties}
     words = (f"{name} {health[name]:.1f} → {largest[f'{name}, largest at ties']:.1f}" for name in ("IQL", "MFQ"))
     return (
         f"All start from the uniform population with Q₀ = 0. Most of the gap of IQL and MFQ is their tie rule:\n"

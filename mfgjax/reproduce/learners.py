@@ -81,8 +81,8 @@ def moments(name: str, values: np.ndarray) -> dict[str, float]:
 def draw_ends(ax: Axes, ends: Bracket) -> None:
     """Mark the mean states of the extreme equilibria, one line if they are one."""
     marked = [(ends.least, ":", "least"), (ends.greatest, "-.", "greatest")]
-    for end, line, which in marked[:1] if ends.coincide else marked:
-        label = "equilibrium" if ends.coincide else f"{which} equilibrium"
+    for end, line, end_name in marked[:1] if ends.coincide else marked:
+        label = "equilibrium" if ends.coincide else f"{end_name} equilibrium"
         ax.axhline(float(end.mean_state), color="black", linestyle=line, linewidth=1, label=label)
     ax.legend()
 
@@ -140,12 +140,12 @@ def learn(
 ) -> list[Learned]:
     """Run learners in one game, from the uniform population and action values of 0."""
     words = ", ".join(f"{name} = {value:g}" for name, value in setting.items())
-    found = []
+    all_learned = []
     for name, learner in methods.items():
         report(f"{name}, {words}")
         run = learners.run(game, response, learner, effort.num_steps, seed=SEED, num_seeds=effort.num_seeds)
-        found.append(Learned(setting, name, learner, run, bracket))
-    return found
+        all_learned.append(Learned(setting, name, learner, run, bracket))
+    return all_learned
 
 
 def write_table(
@@ -153,17 +153,17 @@ def write_table(
     command: str,
     effort: Effort,
     response: Trembling,
-    found: Sequence[Learned],
+    runs: Sequence[Learned],
     equilibria: list[dict[str, Any]],
 ) -> None:
     """Write the table (CSV, JSON), the curves of all runs (npz) and the settings (JSON)."""
-    rows = [one.row() for one in found]
+    rows = [learned.row() for learned in runs]
     _write_json(folder / "table.json", {"equilibria": equilibria, "rows": rows})
     with (folder / "table.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, fieldnames=list(rows[0]))
         writer.writeheader()
         writer.writerows(rows)
-    settings = [{**one.setting, "name": one.name, "learner": describe(one.learner)} for one in found]
+    settings = [{**learned.setting, "name": learned.name, "learner": describe(learned.learner)} for learned in runs]
     _write_json(
         folder / "config.json",
         {
@@ -176,7 +176,7 @@ def write_table(
             "runs": settings,
         },
     )
-    laws: dict[str, Any] = {f"run_{i}": one.run.laws for i, one in enumerate(found)}
+    laws: dict[str, Any] = {f"run_{i}": learned.run.laws for i, learned in enumerate(runs)}
     np.savez_compressed(folder / "laws.npz", **laws)
 
 

@@ -40,17 +40,17 @@ class Market:
 
     def rows(self) -> list[dict[str, Any]]:
         """Return the table, one dict for each learner."""
-        return [one.row() for one in self.compared]
+        return [learned.row() for learned in self.compared]
 
     @in_double
     def equilibria(self) -> list[dict[str, Any]]:
         """Return both equilibria, and where the population jumps, as one dict that JSON can hold."""
         apart = self.path.apart()
-        more = {
+        path_facts = {
             "several_equilibria_between": [float(apart.min()), float(apart.max())],
             "jumps": {way: [list(pair) for pair in pairs] for way, pairs in self.path.jumps().items()},
         }
-        return [{**ends_row({"effort_cost": self.cost}, self.ends), **more}]
+        return [{**ends_row({"effort_cost": self.cost}, self.ends), **path_facts}]
 
 
 @in_double
@@ -92,7 +92,7 @@ def market_figures(found: Market) -> dict[str, Figure]:
     first.set_ylabel("share of the population with reputation ≥ s")
     plot.plot_hysteresis(found.path, label="price of full effort d (units of reward)", ax=second)
     second.set_ylabel("mean reputation of the equilibrium")
-    plot.plot_learning({one.name: one.run for one in found.compared}, quantity="mean_state", ax=third)
+    plot.plot_learning({learned.name: learned.run for learned in found.compared}, quantity="mean_state", ax=third)
     draw_ends(third, found.ends)
     third.set_ylabel("mean reputation of the population")
     third.set_title(f"d = {found.cost:g}, from the uniform population, Q₀ = 0, smallest action at ties")

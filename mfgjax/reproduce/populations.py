@@ -80,8 +80,8 @@ class Gains(NamedTuple):
             "value_gap": self.regularised.value_gap,
             "gain_less_its_limit": abs(np.asarray(self.rewards.gain) - limit),
         }
-        found = {name: fitted_slope(numbers, measure, *fit) for name, measure in measures.items()}
-        return {"beta": self.beta, **found, "gain_limit": limit}
+        exponents = {name: fitted_slope(numbers, measure, *fit) for name, measure in measures.items()}
+        return {"beta": self.beta, **exponents, "gain_limit": limit}
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,13 +127,13 @@ def populations(
     """
     game = games.resource_allocation(preset)
     reference = games.resource_allocation_reference(game)
-    found = []
+    all_gains = []
     for beta, key in zip(BETAS, jax.random.split(jax.random.key(SEED), len(BETAS)), strict=True):
         report(f"β = {beta:g}, among N")
         response = EntropyRegularized(beta, reference)
         policy = solve(game, response).policy
         by_chance = dict(key=key, num_samples=num_samples, method="Monte Carlo")
-        found.append(
+        all_gains.append(
             Gains(
                 beta,
                 deviation_gain(game, policy, np.array(numbers), response),
@@ -141,7 +141,7 @@ def populations(
                 deviation_gain(game, policy, np.array(sampled), response, **by_chance),
             )
         )
-    return Populations(preset, game, tuple(found))
+    return Populations(preset, game, tuple(all_gains))
 
 
 def figure_gain(populations: Populations) -> Figure:

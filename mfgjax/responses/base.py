@@ -151,15 +151,16 @@ class AbstractResponse(eqx.Module):
         logs, mask = np.broadcast_arrays(np.asarray(prior), np.asarray(available))
         if (mask == (logs > -np.inf)).all():
             return
-        missing, extra = np.argwhere(mask & (logs == -np.inf)), np.argwhere(~mask & (logs > -np.inf))
-        if len(missing):
+        wrongly_zero, wrongly_positive = np.argwhere(mask & (logs == -np.inf)), np.argwhere(~mask & (logs > -np.inf))
+        if len(wrongly_zero):
             raise ValueError(
-                f"`{name}` is 0 at (time, state, action) = {_triple(missing[0])}, an available action; there it must "
-                "be positive. To forbid the action, mark it in the game's `available`."
+                f"`{name}` is 0 at (time, state, action) = {_triple(wrongly_zero[0])}, an available action; there it "
+                "must be positive. To forbid the action, mark it in the game's `available`."
             )
-        if len(extra):
+        if len(wrongly_positive):
+            place = wrongly_positive[0]
             raise ValueError(
-                f"`{name}` is {np.exp(logs[tuple(extra[0])]):.3g} at (time, state, action) = {_triple(extra[0])}, an "
+                f"`{name}` is {np.exp(logs[tuple(place)]):.3g} at (time, state, action) = {_triple(place)}, an "
                 "action that is not available; there it must be 0."
             )
 
@@ -248,17 +249,17 @@ def canonical_policy(policy: object, log_policy: object, name: str) -> Array | N
     if policy is not None and log_policy is not None:
         raise ValueError(f"`{name}` and `log_{name}` are both given; give one of them.")
     if policy is not None:
-        given, table = name, _checks.as_numbers(name, policy, axes=_PAIRS)
+        argument, table = name, _checks.as_numbers(name, policy, axes=_PAIRS)
     else:
-        given, table = f"log_{name}", _checks.as_numbers(f"log_{name}", log_policy, axes=_PAIRS)
-    _checks.shape_is(given, table, [(None,) * 2, (None,) * 3], "states, actions; or times, states, actions")
+        argument, table = f"log_{name}", _checks.as_numbers(f"log_{name}", log_policy, axes=_PAIRS)
+    _checks.shape_is(argument, table, [(None,) * 2, (None,) * 3], "states, actions; or times, states, actions")
     if not _checks.is_traced(table):
         values = np.asarray(table)
         if policy is not None:
-            _checks.distribution(given, values, leading=values.ndim - 1)
+            _checks.distribution(argument, values, leading=values.ndim - 1)
         else:
-            _checks.all_true(given, values, values < np.inf, "a log probability is a number or -inf")
-            _checks.all_true(given, values.max(-1), values.max(-1) > -np.inf, "a row needs a finite entry")
+            _checks.all_true(argument, values, values < np.inf, "a log probability is a number or -inf")
+            _checks.all_true(argument, values.max(-1), values.max(-1) > -np.inf, "a row needs a finite entry")
         # in NumPy: nothing is compiled
         values = values.astype(jnp.promote_types(values.dtype, jnp.float32))
         with np.errstate(divide="ignore"):

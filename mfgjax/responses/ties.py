@@ -33,8 +33,8 @@ def rounding_of_step(q: Array, available: Array, later: Array) -> Array:
 
     Errors of many sums are nearly independent, so that squares are added.
     """
-    own = _OF_ONE_STEP * _of_sums(q) * jnp.finfo(q.dtype).eps * _size(q, available)
-    return jnp.hypot(own, jax.lax.stop_gradient(later))
+    error_of_step = _OF_ONE_STEP * _of_sums(q) * jnp.finfo(q.dtype).eps * _size(q, available)
+    return jnp.hypot(error_of_step, jax.lax.stop_gradient(later))
 
 
 def _of_sums(values: Array) -> float:
