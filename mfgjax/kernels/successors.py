@@ -38,6 +38,7 @@ class SuccessorKernel(AbstractKernel):
             )
         self.probabilities = p[None] if p.ndim == 3 else p
         self.predecessors = Predecessors(table, table.shape[0])
+        # an unused place reads state 0, with probability 0
         self.successors = np.maximum(table, 0).astype(np.int32)  # pyright: ignore[reportAttributeAccessIssue]
 
     def with_probabilities(self, probabilities: Float[Array, "*#T S A K"]) -> Self:

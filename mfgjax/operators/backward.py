@@ -38,10 +38,10 @@ def backward(
         kernel = kernel_at(move, mean_field[move])
         q = reward_at(t, seen) + discount * kernel.expect(next_values)
         error = response.rounding_of_step(q, available_at(t), discount * error)
-        backup = response.backup(t, q, available_at(t), 2 * error)
+        backup = response.backup(t, q, available_at(t), 2 * error)  # two values are compared, each off by `error`
         return (backup.values, error), (backup, q)
 
-    times = jnp.arange(horizon + 1, dtype=jnp.int32)
+    times = jnp.arange(horizon + 1, dtype=jnp.int32)  # int32 also under x64: one type of t for the functions of users
     _, outputs = jax.lax.scan(step, (terminal, jnp.zeros_like(terminal[0])), (times, mean_field), reverse=True)
     return outputs
 
@@ -63,9 +63,11 @@ def policies(
     horizon = mean_field.shape[0] - 1
 
     def step(carry, xs):
+        # `carried` is what `response.act` needs of V: its unit and a constant that all states share are free
         (carried, error), (t, seen) = carry, xs
         move = jnp.minimum(t, horizon - 1)
         kernel = kernel_at(move, mean_field[move])
+        # by action, so that XLA on a CPU vectorises over the states
         ahead = jnp.concatenate(each(lambda x: discount * x, by_action(kernel.expect(carried))), axis=1)
         reward = reward_at(t, seen)
         error = response.rounding_of_step(reward + ahead, available_at(t), discount * error)
