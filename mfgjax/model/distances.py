@@ -47,7 +47,7 @@ def policy_distance(first: ArrayLike, second: ArrayLike) -> Scalar:
 def _laws(name: str, value: Any) -> Array:
     table = _checks.as_numbers(name, value)
     _checks.shape_is(name, table, [(None,), (None,) * 2, (None,) * 3], "states; or times, states; or also actions")
-    return _checked(name, table, min(table.ndim - 1, 1))
+    return _checked(name, table, min(table.ndim - 1, 1))  # at most one axis of times; all others are one law
 
 
 def _rows(name: str, value: Any) -> Array:
@@ -58,6 +58,7 @@ def _rows(name: str, value: Any) -> Array:
 
 def _checked(name: str, table: Any, leading: int) -> Array:
     if not _checks.is_traced(table):
+        # the sums of a flow that was computed lose some digits at every step
         slack_of_table = 8 * float(jnp.finfo(table.dtype).eps) * len(table)
         _checks.distribution(name, table, leading=leading, slack=slack_of_table)
     return jnp.asarray(table)

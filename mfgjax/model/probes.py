@@ -1,4 +1,4 @@
-"""Evaluate callables of users at every time and in several populations, and refuse values that are wrong."""
+"""Check of a game's values: tables once, functions of users at every time and in several populations."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
@@ -46,10 +46,11 @@ def validate(game: AbstractGame) -> None:
       ValueError: naming the field, the first offending place and its value: numbers that are not finite,
         negative probabilities, rows that do not sum to 1.
     """
-    users_game, game = game, trace_game(game)
+    users_game, game = game, trace_game(game)  # messages quote the user's own lines, which a program no longer has
     if _checks.is_traced(game):
         return
     _checks.distribution("initial", game.initial)
+    # a stationary game has horizon 0, and yet it moves
     available, num_moves = np.asarray(game.available), max(game.horizon, 1)
     if isinstance(game.kernel, AbstractKernel):
         # time H has no move, so only the masks of the first H decisions bear on the kernel
@@ -65,7 +66,7 @@ def validate(game: AbstractGame) -> None:
 def check_callables(
     game: AbstractGame, users_game: AbstractGame, laws: Mapping[str, Any], num_moves: int, num_times: int
 ) -> None:
-    """Refuse callables with values that are not valid, or that depend on a read outside an array.
+    """Check that the values of callables are valid, and that none depends on a read outside an array.
 
     Args:
       game: with the callables as programs; its values are known.
@@ -98,6 +99,7 @@ def _check(game: AbstractGame, users_game: AbstractGame, name: str, laws: Mappin
                 reads.refuse_read(
                     name, lambda t, law: _soundness_and_values(users_game, name, t, law)[1], (time, law), at.strip()
                 )
+            # nobody need ever be in such a corner, where rewards such as log μ are infinite
             if name == "reward" and not game.is_stationary and "all in" in words[law_number[i]]:
                 continue
             _refuse_values(game, name, time, law, at)
@@ -115,6 +117,7 @@ def _place(game: AbstractGame, time: int, words: str) -> str:
 
 
 def _refuse_values(game: AbstractGame, name: str, time: Array, law: Array, at: str) -> None:
+    # computed again: `_tried` returns no tables, which would fill the memory
     kernel_or_reward, mask = _values_at(game, name, time, law), np.asarray(game.available_at(time))
     if name == "kernel":
         return check_kernel_values(kernel_or_reward, mask[None], at)
@@ -129,7 +132,7 @@ def _values_at(game: AbstractGame, name: str, time: Array, law: Array) -> Any:
 
 
 def seen_by_all(game: AbstractGame, time: Array, law: Array) -> Array:
-    """Return what payoffs see of a law of the states whose members choose among their actions at random."""
+    """Return the mean field of a law of states in which every agent picks an available action at random."""
     chances = game.available_at(time).astype(game.dtype)
     return game.observe(law, law[:, None] * chances / chances.sum(axis=1, keepdims=True))
 
@@ -162,14 +165,15 @@ def _tried(
         return [is_sound, *values]
 
     times, law_numbers, laws = jnp.asarray(times), jnp.asarray(law_numbers), jnp.asarray(laws)
-    if trusted:
+    if trusted:  # a first solve of the library's own games stays quick
         is_sound = jax.lax.map(
             lambda pair: _soundness_and_values(game, name, pair[0], laws[pair[1]])[0], (times, law_numbers)
         )
         return is_sound, jnp.zeros_like(is_sound)
-    program = jax.make_jaxpr(looked_at)(times[0], laws[0])
+    program = jax.make_jaxpr(looked_at)(times[0], laws[0])  # traced once, run at all times and laws
 
     def replaced(pair: tuple[Array, Array]) -> tuple[Array, Array]:
+        # the first sign leaves the program as it is
         is_sound, *values = jax.lax.map(lambda sign: reads.run(program, sign, pair[0], laws[pair[1]]), reads.SIGNS)
         return is_sound[0], jnp.stack([reads.changes(one) for one in values]).any()
 
@@ -179,4 +183,5 @@ def _tried(
     is_sound = jax.lax.map(lambda pair: looked_at(pair[0], laws[pair[1]])[0], (times, law_numbers))
     if not has_reads:
         return is_sound, jnp.zeros_like(is_sound)
+    # fixed places lie outside at every time and law or at none: one is tried
     return is_sound, jnp.zeros_like(is_sound).at[0].set(replaced((times[0], law_numbers[0]))[1])

@@ -112,7 +112,7 @@ class AbstractResponse(eqx.Module):
         return self
 
     def at_beta(self, beta: Array) -> "AbstractTempered | None":
-        """Return the smooth response at inverse temperature `beta` on the path that leads to this one; None: no path."""
+        """Return the smooth response at inverse temperature `beta` on the path to this response; None: no path."""
         return None
 
     def beta_reached(self, enough: Array) -> Array:
