@@ -69,17 +69,18 @@ def from_discrete_dp(
 
     Source: Puterman (2005), Markov Decision Processes, section 3.1, for the example.
     """
-    for name in ("R", "Q", "beta"):
+    for name in ("R", "Q", "beta"):  # by attribute: QuantEcon need not be installed
         if not hasattr(ddp, name):
             raise ValueError(f"`ddp` must have R, Q and beta, as a `DiscreteDP`; {_checks.shorten(ddp)} has no {name}.")
     if reward is not None and not callable(reward):
         raise ValueError(f"`reward` must be a callable (z) -> [S, A], or None; got {_checks.shorten(reward)}.")
     beta = _checks.number_in("ddp.beta", ddp.beta, 0, 1, "[0, 1]")
-    if beta in (0, 1):
+    if beta in (0, 1):  # a `DiscreteDP` may have both
         remedy = "give `FiniteHorizonGame` the arrays, and a horizon" if beta else "without a future there is no game"
         raise ValueError(f"`ddp.beta` is {beta:g}, but a stationary game has its discount in (0, 1): {remedy}.")
     pays = _checks.as_numbers("ddp.R", ddp.R)
     _checks.shape_is("ddp.R", pays, [(None, None), (None,)], "states, actions; or state-action pairs")
+    # the shape of R tells in which of its two forms the program is
     build = _of_pairs if pays.ndim == 1 else _of_product
     kernel, table = build(ddp, np.asarray(pays))
     is_valid = (table < np.inf) & ~np.isnan(table)
@@ -87,7 +88,7 @@ def from_discrete_dp(
     available = booleans("available", table > -np.inf)
     rows = available.any(axis=1)
     _checks.all_true("ddp.R", table.max(axis=1), rows, "every state needs an action whose reward is finite")
-    own_reward: Any = np.where(available, table, 0)
+    own_reward: Any = np.where(available, table, 0)  # -inf times a probability of 0 would be NaN
     return StationaryGame(
         kernel,
         own_reward if reward is None else AddedReward(own_reward, reward),
@@ -118,7 +119,7 @@ def _of_pairs(ddp: Any, pays: np.ndarray) -> tuple[AbstractKernel, np.ndarray]:
     _checks.all_true("ddp.s_indices", s, s < S, f"there are {S} states")
     A = int(a.max()) + 1
     table = np.full((S, A), -np.inf, pays.dtype)
-    has_pair = np.zeros((S, A), dtype=bool)
+    has_pair = np.zeros((S, A), dtype=bool)  # assignment would keep the last of two pairs without a word
     has_pair[s, a] = True
     if has_pair.sum() < len(pays):
         raise ValueError("`ddp.s_indices` and `ddp.a_indices` have a pair of state and action twice.")
@@ -127,8 +128,8 @@ def _of_pairs(ddp: Any, pays: np.ndarray) -> tuple[AbstractKernel, np.ndarray]:
         dense = np.zeros((S, A, S), rows.dtype)
         dense[s, a] = rows
         return DenseKernel(dense), table
-    lists = rows.tocsr().copy()
-    lists.sum_duplicates()
+    lists = rows.tocsr().copy()  # a copy: the next line changes it, and it is the user's
+    lists.sum_duplicates()  # a sparse matrix may hold an entry in several parts
     counts = np.diff(lists.indptr)
     pair, place = np.repeat(np.arange(len(pays)), counts), np.arange(lists.nnz) - np.repeat(lists.indptr[:-1], counts)
     shape = (S, A, max(int(counts.max()), 1))

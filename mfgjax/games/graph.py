@@ -79,6 +79,7 @@ def graph_game(
     value = [per_node("reward.value", r.value, place) for r in (running, terminal)]
     weight = [-per_node("reward.congestion", r.congestion, place) for r in (running, terminal)]
     stages = np.minimum(np.arange(horizon + 1) // horizon, 1)  # 0 before the end, 1 at the end
+    # one column: a node pays the same whichever edge is taken
     interaction = OwnStateInteraction(np.stack(value)[stages][..., None], np.stack(weight)[stages][..., None])
     return FiniteHorizonGame(
         MovesKernel(table),
@@ -87,13 +88,13 @@ def graph_game(
         horizon,
         available=table >= 0,
         discount=discount,
-        state_labels=[str(name) for name in names],
+        state_labels=[str(name) for name in names],  # networkx takes any hashable object for a name
         action_labels=[f"edge {k}" for k in range(table.shape[1])],
     )
 
 
 def next_nodes(edges: Any, nodes: Sequence[Hashable] | None) -> tuple[list[Hashable], np.ndarray]:
-    """Return the names of the nodes, and the number of the node at the end of every edge of each, padded with −1.
+    """Return the names of the nodes, and the node that each edge of each node leads to, padded with −1.
 
     Args:
       edges: as in `graph_game`.
@@ -103,6 +104,7 @@ def next_nodes(edges: Any, nodes: Sequence[Hashable] | None) -> tuple[list[Hasha
         graph = edges if edges.is_directed() else edges.to_directed()
         nodes, edges = list(graph.nodes) if nodes is None else nodes, list(graph.edges())
     pairs = _pairs(edges)
+    # a dict keeps the order in which names first appear
     names = list(dict.fromkeys(node for pair in pairs for node in pair)) if nodes is None else _nodes(nodes)
     place = {name: i for i, name in enumerate(names)}
     if len(place) != len(names):
@@ -150,7 +152,7 @@ def _nodes(nodes: Any) -> list[Hashable]:
 
 def _hashable(name: str, value: Any) -> None:
     try:
-        hash(value)
+        hash(value)  # the only sure test: a tuple is hashable only if what it holds is
     except TypeError as error:
         got = _checks.shorten(value)
         raise ValueError(f"`{name}` is {got}, but names are strings, numbers or tuples of them.") from error
@@ -236,10 +238,11 @@ def policy_on_edges(
         s = place[node]
         policy[s] = 0
         for target, weight in row.items():
+            # -2 is equal to no entry, also not to the -1 of padding
             actions = np.flatnonzero(table[s] == place.get(target, -2))
             if not len(actions):
                 raise ValueError(f"`{name}[{node!r}]` has the key {target!r}, but no edge leads there from {node!r}.")
-            anything = (-float("inf"), float("inf"), "[-inf, inf]")
+            anything = (-float("inf"), float("inf"), "[-inf, inf]")  # signs and sums are checked below, row by row
             policy[s, actions[0]] = _checks.number_in(f"{name}[{node!r}][{target!r}]", weight, *anything)
     _checks.distribution(name, policy, leading=1)
     return _checks.as_numbers(name, policy)

@@ -64,6 +64,7 @@ def grid_crowd(
     _checks.scalar_in("congestion", congestion, -float("inf"), float("inf"), "(-inf, inf)")
     blocked = _blocked(num_rows, num_columns, obstacles, seed)
     row, column = np.indices(blocked.shape)
+    # rounded up, so that a small grid has a start, too
     starts = (row < -(-num_rows // 3)) & (column < -(-num_columns // 3)) & ~blocked
     _check_reachable(blocked, starts)
 
@@ -72,7 +73,7 @@ def grid_crowd(
     num_states = blocked.size
     table = np.full((num_states, len(MOVES)), -1, dtype=np.int32)
     cell = np.arange(num_states, dtype=np.int32)
-    table[:, 0] = cell
+    table[:, 0] = cell  # in obstacles, too: every state needs an action
     for action, (down, right) in list(enumerate(MOVES.values()))[1:]:
         target = closed[1 + down : 1 + down + num_rows, 1 + right : 1 + right + num_columns]
         may = (~target & ~blocked).ravel()
@@ -82,6 +83,7 @@ def grid_crowd(
     base = -(distance / (num_rows + num_columns - 2)).reshape(num_states, 1)
     return FiniteHorizonGame(
         MovesKernel(table),
+        # a product, not `np.full`: congestion may be traced
         PairwiseReward(OwnStateInteraction(base, -congestion * np.ones((num_states, 1)))),
         (starts / starts.sum()).ravel(),
         horizon,

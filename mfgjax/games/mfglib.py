@@ -1,4 +1,4 @@
-"""Environments of MFGLib as games: tabulated where that can be checked, else checked against a reward in JAX."""
+"""Environments of MFGLib as games: as tables where functions are linear, else with a reward or kernel in JAX."""
 
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -113,7 +113,7 @@ def from_mfglib(
 
 
 class _Environment:
-    """What is asked of an environment, in NumPy, with one axis of states and one of actions."""
+    """An environment of MFGLib in NumPy, with one axis of states and one of actions."""
 
     def __init__(self, env: Any, observes: str):
         for name in ("T", "S", "A", "mu0", "reward", "prob"):
@@ -128,7 +128,7 @@ class _Environment:
         _checks.shape_is("env.mu0", law, [self.states], "env.S")
         self.initial = _normalised("env.mu0", law.reshape(1, -1))[0]
         # as in MFGLib, laws have PyTorch's default precision, whatever that of `mu0`
-        torch = sys.modules.get("torch")
+        torch = sys.modules.get("torch")  # not imported: where tensors are, PyTorch is loaded
         self.torch = torch if torch is not None and isinstance(env.mu0, torch.Tensor) else None
 
     def rewards(self, t: int, law: np.ndarray) -> np.ndarray:
@@ -154,7 +154,7 @@ class _Environment:
     @property
     def laws(self) -> list[np.ndarray]:
         """Joint laws `[S, A]` at which functions are tried: even, uneven, on few places, near one, and on one."""
-        rng, size = np.random.default_rng(0), self.S * self.A
+        rng, size = np.random.default_rng(0), self.S * self.A  # a fixed seed: what is refused once is refused again
         kinds = [np.full(size, 1 / size)]
         kinds += [rng.dirichlet(np.full(size, spread)) for spread in (1.0, 1.0, 1.0, 0.1, 0.1, 3 / size, 3 / size)]
         places = np.zeros((min(size, _MOST_PLACES), size))
@@ -169,7 +169,7 @@ class _Environment:
                 law = np.zeros((self.S, self.A))
                 law[s, a] = 1
                 if self.observes == "states":
-                    law[s] = 1 / self.A
+                    law[s] = 1 / self.A  # actions do not matter then: one law for each state
                 yield law
                 if self.observes == "states":
                     break
@@ -183,12 +183,14 @@ class _Environment:
         constant, shape = True, seen
         for t in times:
             first, second, third = (function(t, law) for law in (laws[1], laws[2], (laws[1] + laws[2]) / 2))
+            # one middle only: `_compare` tries the finished table at all laws
             is_nonlinear = ~_close(third, (first + second) / 2, max(_size(first), _size(second)))
             self._refuse_if(is_nonlinear, argument, t, "is not linear in")
             shape = (*first.shape, *seen)
             constant = constant and all(np.array_equal(first, function(t, law)) for law in laws)
         if constant:
             return _one_if_equal(function(t, laws[0]) for t in times), False
+        # before anything of that size is computed; as floats, since int64 may overflow
         if len(times) * np.prod(shape, dtype=float) > MAX_ENTRIES:
             raise ValueError(
                 f"`env.{_source(argument)}` would be a table of {len(times)} x {' x '.join(map(str, shape))} numbers, "
@@ -220,9 +222,10 @@ def _compare(
     ours: Callable[..., Array],
     is_users_own: bool,
 ) -> None:
-    """Refuse a game that differs from its environment at one of the laws, and say where."""
+    """Check that a game equals its environment at all laws and times, and say where it differs."""
     laws = source.laws
     for t in times:
+        # probabilities are of the size of 1, whatever these are
         scale = 1.0 if argument == "kernel" else max(_size(function(t, law)) for law in laws)
         for law in laws:
             their_value = function(t, law)
@@ -255,6 +258,7 @@ def _reward_of(game: FiniteHorizonGame, t: Array, seen: Array) -> Array:
 
 @eqx.filter_jit
 def _moves_of(game: FiniteHorizonGame, t: Array, seen: Array) -> Array:
+    # expectations of unit vectors are the probabilities, whatever the form of the kernel
     return game.kernel_at(t, seen).expect(jnp.eye(game.num_states, dtype=game.dtype))
 
 
@@ -273,7 +277,7 @@ def _source(argument: str) -> str:
 
 
 def _one_if_equal(tables: Iterable[np.ndarray]) -> np.ndarray:
-    """Return tables of all times, or the one that they all are."""
+    """Stack the tables of all times, or return one if all are equal."""
     by_time: list[np.ndarray] = []
     for table in tables:  # each is large: what is equal is held once
         by_time.append(by_time[0] if by_time and np.array_equal(table, by_time[0]) else table)
@@ -281,11 +285,12 @@ def _one_if_equal(tables: Iterable[np.ndarray]) -> np.ndarray:
 
 
 def _kernel_of(table: np.ndarray) -> AbstractKernel:
-    """Return a table `[#T, S, A, S]` as a kernel, of lists where most of it is 0."""
+    """Return a table `[#T, S, A, S]` as a kernel, which lists successors where most entries are 0."""
     leads = (table > 0).any(axis=0)
     num_successors = int(leads.sum(axis=-1).max())
-    if 4 * num_successors > table.shape[-1]:
+    if 4 * num_successors > table.shape[-1]:  # lists pay only where they are much shorter than rows
         return DenseKernel(table)
+    # stable: successors stay in the order of states
     order = np.argsort(~leads, axis=-1, kind="stable")[..., :num_successors]
     successors = np.where(np.take_along_axis(leads, order, axis=-1), order, -1)
     return SuccessorKernel(successors, np.take_along_axis(table, order[None], axis=-1))
@@ -304,11 +309,12 @@ def _labels(shape: tuple[int, ...]) -> list[str]:
 
 def _numpy(values: Any) -> np.ndarray:
     """Return a tensor of PyTorch, or what else NumPy knows, as an array of its own."""
+    # tensors may want gradients, or be on a GPU
     return np.array(values.detach().cpu() if hasattr(values, "detach") else values)
 
 
 def _normalised(name: str, rows: np.ndarray) -> np.ndarray:
-    """Return rows of probabilities in double precision, refused if they sum to anything else than 1."""
+    """Check rows of probabilities, and return them in double precision with sums of exactly 1."""
     rows = rows.astype(np.float64)
     sums = rows.sum(axis=-1, keepdims=True)
     is_wrong = ~(np.abs(sums - 1) <= 1e-4)[..., 0] | ~(rows >= 0).all(axis=-1)

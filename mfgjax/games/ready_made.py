@@ -12,7 +12,7 @@ from .file import GameFile
 
 
 def builder(name: str) -> Callable[..., Any]:
-    """Return the function of `mfgjax.games` that builds a game; "-" stands for "_" if one likes."""
+    """Return the function of `mfgjax.games` that builds a game; "-" in the name counts as "_"."""
     return getattr(games, name.replace("-", "_"))
 
 
@@ -29,7 +29,7 @@ def summary(name: str) -> str:
 
 def is_stationary(name: str) -> bool:
     """Tell whether a game is stationary."""
-    return inspect.signature(builder(name)).return_annotation is StationaryGame
+    return inspect.signature(builder(name)).return_annotation is StationaryGame  # told without building the game
 
 
 def build(name: str, arguments: Mapping[str, Any]) -> GameFile:
@@ -57,6 +57,7 @@ class Setting:
     @property
     def kinds(self) -> tuple[Any, ...]:
         """The types that the value may have; where it may be any array, that of the default."""
+        # of `float | Array` both, of `int` itself
         kinds = get_args(self.parameter.annotation) or (self.parameter.annotation,)
         return (type(self.parameter.default),) if kinds == (Any,) else kinds
 
@@ -67,7 +68,7 @@ class Setting:
           ValueError: if it is not of the kind that the parameter has.
         """
         text = self.text if text is None else text
-        if bool in self.kinds:
+        if bool in self.kinds:  # not by `bool`, for which "false" is true
             if text.lower() not in ("true", "false"):
                 raise ValueError(f"`{self.option}`: it must be true or false; got {text!r}.")
             return text.lower() == "true"
@@ -92,7 +93,7 @@ class Setting:
 
 
 def settings_of(name: str, texts: Sequence[str], option: str = "--set") -> dict[str, Setting]:
-    """Return what each "key=value" gives to a parameter of a game.
+    """Read "key=value" texts as settings of a game's parameters, by name.
 
     Args:
       name: of the game.
@@ -105,7 +106,7 @@ def settings_of(name: str, texts: Sequence[str], option: str = "--set") -> dict[
     known_parameters, settings = parameters(name), {}
     for text in texts:
         key, equals, value = text.partition("=")
-        key = key.strip().replace("-", "_")
+        key = key.strip().replace("-", "_")  # as options are written in a shell
         if not equals or not key:
             raise ValueError(f"`{option}` takes KEY=VALUE; got {text!r}.")
         if key not in known_parameters:

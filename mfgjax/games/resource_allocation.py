@@ -57,6 +57,7 @@ def resource_allocation_reference(game: FiniteHorizonGame) -> Float[Array, "S A"
     Source: Guan et al. (2021), arXiv:2110.07469, section V with footnote 5; numbers as in the first
     author's published code.
     """
+    # all three actions at node 2: the loop is there
     at_2 = {"2": 0.02, "3": 0.49, "4": 0.49} if bool(np.asarray(game.available)[0, 1].all()) else {"3": 0.5, "4": 0.5}
     weights = {
         "1": {"1": 0.01, "2": 0.98, "5": 0.01},

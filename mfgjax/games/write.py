@@ -1,4 +1,4 @@
-"""Graph games to a TOML file, which `load_game` reads again."""
+"""Writing of graph games to TOML files, which `load_game` reads."""
 
 import json
 import os
@@ -44,7 +44,7 @@ def game_text(file: GameFile) -> str:
     lines += [f"nodes = {_toml(labels)}", "edges = ["]
     for node, ends in zip(labels, nexts, strict=True):
         lines.append("  " + " ".join(f"{_toml([node, end])}," for end in ends))
-    lines += ["]", "", "[initial]"]
+    lines += ["]", "", "[initial]"]  # tables come last: in TOML a key below one would belong to it
     lines += [f"{_toml(node)} = {_toml(float(m))}" for node, m in zip(labels, _initial(game), strict=True) if m > 0]
     if file.positions is not None:
         lines += ["", "[positions]"]
@@ -90,7 +90,7 @@ def _initial(game: AbstractGame) -> np.ndarray:
 
 
 def _stages(game: AbstractGame) -> dict[str, tuple[np.ndarray, np.ndarray, Power]]:
-    """Return value, congestion and Θ of every node before and at the end, or say what the format has no place for."""
+    """Return value, congestion and Θ of the nodes for each stage, and refuse what the format cannot hold."""
     if not isinstance(game.kernel, MovesKernel):
         raise ValueError(f"`game.kernel` is a {type(game.kernel).__name__}, but the file is for games on a graph.")
     if len(np.asarray(game.available)) > 1:
@@ -118,7 +118,7 @@ def _stages(game: AbstractGame) -> dict[str, tuple[np.ndarray, np.ndarray, Power
         return {"running": (tables[0][0], tables[1][0], running)}
     stages = {"running": (tables[0][0], tables[1][0], running), "terminal": (tables[0][-1], tables[1][-1], terminal)}
     paying = {name: stage for name, stage in stages.items() if stage[0].any() or stage[1].any()}
-    return paying or {"terminal": stages["terminal"]}
+    return paying or {"terminal": stages["terminal"]}  # the format wants a stage that pays, if only 0
 
 
 def _toml(value: Any) -> str:
@@ -128,4 +128,4 @@ def _toml(value: Any) -> str:
         return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")  # the one that JSON leaves as it is
     if isinstance(value, Sequence):
         return "[" + ", ".join(map(_toml, value)) + "]"
-    return repr(value)
+    return repr(value)  # the shortest digits that give the same number back

@@ -1,4 +1,4 @@
-"""Infection Spread: its trembling equilibria, what learners make of them, and figures 1 to 6 of the paper."""
+"""Infection Spread: its trembling equilibria, the learners of Lee et al., and figures 1 to 6 of their paper."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,6 +16,7 @@ EPSILON = 0.2
 COMPARED = (0.05, 0.1, 0.3)  # infection intensities at which all learners run
 ALL = (0.05, 0.1, 0.2, 0.3, 0.5)  # at which online TMFQ-learning does
 AGENTS = (100, 500, 1_000, 5_000)
+# five learners each, two with the other tie rule, and what of `ALL` and `AGENTS` has not run by then
 INFECTION_TASKS = 5 * len(COMPARED) + 2 + len(ALL) - len(COMPARED) + len(AGENTS) - 1
 WHY_BELOW = (
     "IQL and MFQ: with Q_0 = 0 and positive rewards what an agent tried first looks best, so after a few hundred steps "
@@ -62,13 +63,13 @@ class Infection:
         return [learned.row() for learned in self.learned()]
 
     def equilibria(self) -> list[dict[str, Any]]:
-        """Return what is known of the equilibria, one dict for each infection intensity."""
+        """Return the table of equilibria, one dict for each infection intensity."""
         return [ends_row({"c_f": c_f}, ends) for c_f, ends in self.ends.items()]
 
 
 @in_double
 def infection_spread(effort: Effort | None = None, *, report: Callable[[str], None] = lambda label: None) -> Infection:
-    """Solve Infection Spread from both ends, and let the learners of the paper loose on it.
+    """Bracket the equilibria of Infection Spread, and run the learners of the paper on it.
 
     TMFQ, GMBL and online TMFQ end near the equilibrium. In independent and mean-field Q-learning every agent learns
     from its own moves alone. With Q_0 = 0 and the smallest of equally good actions they are far below it after 150
@@ -94,18 +95,18 @@ def infection_spread(effort: Effort | None = None, *, report: Callable[[str], No
     ties = learn(built[low], Trembling(EPSILON, tie="largest"), ends[low], {"c_f": low}, methods, effort, report)
     online = {learned.setting["c_f"]: learned for learned in compared if learned.name == "online TMFQ"}
     for c_f in ALL:
-        if c_f not in online:
+        if c_f not in online:  # those of `COMPARED` have run already
             methods = {"online TMFQ": effort.online()}
             (online[c_f],) = learn(built[c_f], response, ends[c_f], {"c_f": c_f}, methods, effort, report)
     first = ALL[0]
     agents = {effort.num_agents: online[first]}
     for n in AGENTS:
-        if n not in agents:
+        if n not in agents:  # the usual number has run already
             methods = {f"online TMFQ, {n:,} agents": effort.online(n)}
             (agents[n],) = learn(built[first], response, ends[first], {"c_f": first}, methods, effort, report)
-    return Infection(
-        effort, ends, tuple(compared), tuple(ties), dict(sorted(online.items())), dict(sorted(agents.items()))
-    )
+    # sorted, as legends follow the order of the dicts
+    online, agents = dict(sorted(online.items())), dict(sorted(agents.items()))
+    return Infection(effort, ends, tuple(compared), tuple(ties), online, agents)
 
 
 @in_double
@@ -117,7 +118,7 @@ def infection_figures(found: Infection) -> dict[str, Figure]:
     """
     low, middle = COMPARED[:2]
     steps = found.effort.num_steps
-    exact = found.ends[low].least
+    exact = found.ends[low].least  # the only equilibrium there
 
     def runs(c_f: float, *names: str) -> dict[str, Any]:
         return {name: learned.run for name, learned in found.at(c_f).items() if name in names}
@@ -159,7 +160,7 @@ def infection_figures(found: Infection) -> dict[str, Figure]:
 
 
 def _why_below(found: Infection) -> str:
-    """Return what decides where IQL and MFQ are, with the numbers."""
+    """Return the caption that explains why IQL and MFQ end below the equilibrium."""
     low, steps = COMPARED[0], found.effort.num_steps
     health = {name: learned.run.mean_state[:, -1].mean() for name, learned in found.at(low).items()}
     largest = {learned.name: learned.run.mean_state[:, -1].mean() for learned in found.ties}

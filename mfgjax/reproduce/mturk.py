@@ -1,4 +1,4 @@
-"""The market for small tasks: its two equilibria, the jump between them, and where learners end."""
+"""The market for small tasks: its two equilibria, the jumps between them, and runs of learners."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,9 +15,9 @@ from ..responses import Trembling
 from .learners import Effort, Learned, draw_ends, ends_row, in_double, learn, write_table
 
 EPSILON = 0.1
-COST = 0.164
+COST = 0.164  # where the market has two equilibria
 COSTS = np.linspace(0.1, 0.25, 61)
-MARKET_TASKS = 2 + 5
+MARKET_TASKS = 2 + 5  # the two steps that `mturk` reports itself, and five learners
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +44,7 @@ class Market:
 
     @in_double
     def equilibria(self) -> list[dict[str, Any]]:
-        """Return both equilibria, and where the population jumps, as one dict that JSON can hold."""
+        """Return one dict, which JSON can hold, with both equilibria and the prices at which the population jumps."""
         apart = self.path.apart()
         path_facts = {
             "several_equilibria_between": [float(apart.min()), float(apart.max())],
@@ -55,7 +55,7 @@ class Market:
 
 @in_double
 def mturk(effort: Effort | None = None, *, report: Callable[[str], None] = lambda label: None) -> Market:
-    """Find both equilibria of the market, lead it along the price of effort and back, and let learners loose on it.
+    """Find both equilibria of the market, follow it as the price of effort rises and falls, and run learners on it.
 
     All that work well lift each other's pay; so there is an equilibrium of much effort and one of little, and the price
     at which a good market breaks down is higher than that at which a bad one recovers.

@@ -1,4 +1,4 @@
-"""What one agent among N gains by leaving the equilibria of the example, and figure 3."""
+"""Gains of one agent among N that leaves an equilibrium of the example, and figure 3 of Guan et al."""
 
 import csv
 import json
@@ -20,6 +20,7 @@ from ..solve import solve
 
 BETAS = (1.0, 3.0)
 IN_THE_PAPER = (2, 5, 10, 20, 50, 75, 100)
+# powers of 2, too: evenly spaced on a log axis, for the fit between `FIT`
 NUMBERS = tuple(sorted({*IN_THE_PAPER, *(2**k for k in range(6, 15))}))
 FIT = (64, 16_384)
 SAMPLED = (2, 5, 10, 20, 50, 100)
@@ -47,6 +48,7 @@ class Gains(NamedTuple):
     def rows(self) -> list[dict[str, Any]]:
         """Return the table, one dict for each number of agents."""
         kl, alone, drawn = self.regularised, self.rewards, self.sampled
+        # there are draws for some of the numbers only
         place = {int(n): i for i, n in enumerate(np.asarray(drawn.num_agents))}
         rows = []
         for i, n in enumerate(np.asarray(kl.num_agents).tolist()):
@@ -72,12 +74,13 @@ class Gains(NamedTuple):
         return rows
 
     def slopes(self, fit: tuple[float, float] = FIT) -> dict[str, float]:
-        """Return the exponents of N, and what the gain in rewards alone tends to."""
+        """Fit exponents of N to gains, bounds and gaps of values, and return them with the limit of the gain."""
         numbers, limit = self.regularised.num_agents, float(self.rewards.exploitability)
         measures = {
             "gain_regularised": self.regularised.gain,
             "bound_regularised": self.regularised.bound,
             "value_gap": self.regularised.value_gap,
+            # without KL terms the gain does not tend to 0, so that only the difference has a slope
             "gain_less_its_limit": abs(np.asarray(self.rewards.gain) - limit),
         }
         exponents = {name: fitted_slope(numbers, measure, *fit) for name, measure in measures.items()}
@@ -128,6 +131,7 @@ def populations(
     game = games.resource_allocation(preset)
     reference = games.resource_allocation_reference(game)
     all_gains = []
+    # draws of different β are independent
     for beta, key in zip(BETAS, jax.random.split(jax.random.key(SEED), len(BETAS)), strict=True):
         report(f"β = {beta:g}, among N")
         response = EntropyRegularized(beta, reference)
