@@ -177,7 +177,7 @@ def _positions(value: Any, nodes: Mapping[str, None]) -> dict[str, tuple[float, 
     for node in nodes:
         if node not in positions:
             raise ValueError(f"`positions[{node!r}]` is missing, but all nodes need a position, or none.")
-    return {node: positions[node] for node in nodes}
+    return {node: positions[node] for node in nodes}  # in the order of the nodes, not of the table
 
 
 def _node_reward(key: str, value: Any, nodes: Mapping[str, None]) -> NodeReward:

@@ -77,6 +77,7 @@ def graph_game(
             raise ValueError(f"`{name}` must be a `NodeReward`, or None; got {_checks.shorten(reward)}.")
     running, terminal = running or NodeReward(), terminal or NodeReward()
     value = [per_node("reward.value", r.value, place) for r in (running, terminal)]
+    # congestion is what others cost
     weight = [-per_node("reward.congestion", r.congestion, place) for r in (running, terminal)]
     stages = np.minimum(np.arange(horizon + 1) // horizon, 1)  # 0 before the end, 1 at the end
     # one column: a node pays the same whichever edge is taken
@@ -120,7 +121,7 @@ def next_nodes(edges: Any, nodes: Sequence[Hashable] | None) -> tuple[list[Hasha
     for name, nexts in zip(names, successors, strict=True):
         if not nexts:
             raise ValueError(f"`edges` has no edge that leaves node {name!r}; a node to stay at needs a self-loop.")
-    table = np.full((len(names), max(map(len, successors))), -1)
+    table = np.full((len(names), max(map(len, successors))), -1)  # padded: nodes have different numbers of edges
     for s, nexts in enumerate(successors):
         table[s, : len(nexts)] = nexts
     return names, table
@@ -142,7 +143,7 @@ def _pairs(edges: Iterable) -> list[tuple[Hashable, Hashable]]:
 
 
 def _nodes(nodes: Any) -> list[Hashable]:
-    if isinstance(nodes, str) or not isinstance(nodes, Iterable):
+    if isinstance(nodes, str) or not isinstance(nodes, Iterable):  # a string is iterable, but its letters are not meant
         raise ValueError(f"`nodes` must be a list of names; got {_checks.shorten(nodes)}.")
     names = list(nodes)
     for i, name in enumerate(names):
@@ -236,7 +237,7 @@ def policy_on_edges(
         if not isinstance(row, Mapping):
             raise ValueError(f"`{name}[{node!r}]` must map nodes to weights; got {_checks.shorten(row)}.")
         s = place[node]
-        policy[s] = 0
+        policy[s] = 0  # moves that the row does not name have probability 0
         for target, weight in row.items():
             # -2 is equal to no entry, also not to the -1 of padding
             actions = np.flatnonzero(table[s] == place.get(target, -2))

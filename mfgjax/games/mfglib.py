@@ -314,7 +314,7 @@ def _numpy(values: Any) -> np.ndarray:
 
 
 def _normalised(name: str, rows: np.ndarray) -> np.ndarray:
-    """Check rows of probabilities, and return them in double precision with sums of exactly 1."""
+    """Check rows of probabilities, and return them in double precision, divided by their sums."""
     rows = rows.astype(np.float64)
     sums = rows.sum(axis=-1, keepdims=True)
     is_wrong = ~(np.abs(sums - 1) <= 1e-4)[..., 0] | ~(rows >= 0).all(axis=-1)

@@ -38,7 +38,7 @@ def resource_allocation(preset: str = "paper", *, self_loop_at_2: bool = True) -
     return graph_game(
         edges,
         nodes=list(_MOVES),
-        horizon=5,
+        horizon=5,  # this and μ_0 are not in the paper, but in its first author's code
         initial=[0.3, 0.2, 0.3, 0.1, 0.1],
         terminal=NodeReward(value={"3": 1.5, "4": 1.0}, congestion=1.0, scale=scale, exponent=2),
         discount=discount,

@@ -57,7 +57,7 @@ def left_right() -> FiniteHorizonGame:
     weight = np.zeros((2, 3, 2))
     weight[1, 1], weight[1, 2] = -1, -2  # at time 0 everybody is in the centre, and nothing is paid
     return FiniteHorizonGame(
-        MovesKernel([[1, 2], [1, 2], [1, 2]]),
+        MovesKernel([[1, 2], [1, 2], [1, 2]]),  # nobody moves from the sides, but every state needs a row
         PairwiseReward(OwnStateInteraction(np.zeros((3, 2)), weight)),
         [1.0, 0.0, 0.0],
         1,

@@ -111,7 +111,7 @@ def _stages(game: AbstractGame) -> dict[str, tuple[np.ndarray, np.ndarray, Power
         if (table != table[:, :, :1]).any():
             raise ValueError(f"`game.reward.L.{name}` differs between actions, for which the file has no place.")
         table = np.broadcast_to(table[:, :, 0], (times, game.num_states))
-        if (table[:-1] != table[0]).any():
+        if (table[:-1] != table[0]).any():  # the last time may differ: it is the stage [terminal]
             raise ValueError(f"`game.reward.L.{name}` changes before the end, for which the file has no place.")
         tables.append(sign * table)
     if not game.times:

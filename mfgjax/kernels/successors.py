@@ -46,7 +46,7 @@ class SuccessorKernel(AbstractKernel):
         table = self.successors.shape
         _checks.shape_is("probabilities", probabilities, [table, (None, *table)], "as `successors`, perhaps per time")
         p = probabilities[None] if probabilities.ndim == 3 else probabilities
-        return eqx.tree_at(lambda k: k.probabilities, self, p)
+        return eqx.tree_at(lambda k: k.probabilities, self, p)  # predecessors stay: they depend on the successors alone
 
     def at(self, t: Array | int) -> Self:
         return eqx.tree_at(lambda k: k.probabilities, self, time_slice(self.probabilities, t)[None])
@@ -58,6 +58,7 @@ class SuccessorKernel(AbstractKernel):
     def push(self, mass: Float[Array, "S A *batch"]) -> Float[Array, "S *batch"]:
         leaving = mass[:, :, None]
         flows = align(self.probabilities[0], leaving) * leaving
+        # sums of gathers: a scatter-add is slow on a CPU
         return self.predecessors.sum(flows.reshape((-1, *mass.shape[2:])))
 
     @property

@@ -84,7 +84,7 @@ def policy_of(game: Any, policy: Any, call: str, name: str = "policy") -> Array:
     if not lanes and not _checks.is_traced((table, game.available)):
         _checks.distribution(name, table, leading=table.ndim - 1)
         values, mask = np.asarray(table), np.asarray(game.available)
-        mask = mask[0] if len(mask) == 1 else mask
+        mask = mask[0] if len(mask) == 1 else mask  # without times, as a policy `[S, A]` may be
         shown, mask = np.broadcast_arrays(values, mask)
         _checks.all_true(name, shown, mask | (shown == 0), "that action is not available: there it must be 0")
     table = jnp.asarray(table).astype(game.dtype) if lanes else jnp.asarray(in_precision(table, game.dtype))

@@ -183,7 +183,7 @@ class AbstractGame(eqx.Module):
     def kernel_at(self, t: Scalar | int, mean_field: Array) -> AbstractKernel:
         """Return the kernel of the move from t to t+1 in a population with that mean field at t."""
         if isinstance(self.kernel, AbstractKernel):
-            return self.kernel.at(t)
+            return self.kernel.at(t)  # it got the game's precision when the game was made
         kernel = self.call_kernel(t, mean_field)
         kernel = kernel if isinstance(kernel, AbstractKernel) else DenseKernel(kernel)
         return kernel_in_precision(kernel, self.dtype).at(jnp.int32(0))  # a function returns the kernel of one time

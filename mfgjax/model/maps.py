@@ -149,7 +149,7 @@ def timed(game: AnyGame, *arrays: tuple[Any, int]) -> tuple[list[Array], Any]:
     solvers do.
     """
     pairs = [(jnp.asarray(array), count) for array, count in arrays]
-    plain = [array.ndim == count + len(game.lanes) for array, count in pairs]
+    plain = [array.ndim == count + len(game.lanes) for array, count in pairs]  # as users give them: without times
     timed = [array[None] if bare else array for (array, _), bare in zip(pairs, plain, strict=True)]
     return timed, (lambda tree: jax.tree.map(lambda x: x[0], tree)) if all(plain) else (lambda tree: tree)
 
@@ -176,6 +176,7 @@ def mean_field_map(game: AnyGame, response: AbstractResponse):
         mean_field = mean_field_of(game, mean_field, "mean_field_map(game, response)(mean_field)")
         now = as_now(game)  # at each call: what a reward reads may have changed since Γ was made
         (seen,), untimed = timed(now, (mean_field, now.num_seen_axes))
+        # the policy alone, which is cheaper than `best_response`
         return untimed(now.moved_on(seen, now.policy_from(seen, response, None)[0])[1])
 
     return gamma

@@ -75,6 +75,7 @@ class OwnStateInteraction(eqx.Module):
         self.base, self.weight = _time_table("base", base), _time_table("weight", weight)
 
     def __call__(self, t: Scalar, mean_field: Array) -> Array:
+        # one entry of μ for each state: no table of S x S
         return _affine(time_slice(self.base, t), time_slice(self.weight, t), mean_field[:, None])
 
 
@@ -99,7 +100,7 @@ class SuccessorInteraction(eqx.Module):
         self.next_state = np.maximum(table, 0).astype(np.int32)  # pyright: ignore[reportAttributeAccessIssue]
 
     def __call__(self, t: Scalar, mean_field: Array) -> Array:
-        return _affine(time_slice(self.base, t), time_slice(self.weight, t), mean_field[self.next_state])
+        return _affine(time_slice(self.base, t), time_slice(self.weight, t), mean_field[self.next_state])  # likewise
 
 
 def _affine(base: Array, weight: Array, crowd: Array) -> Array:
@@ -201,7 +202,7 @@ def _time_table(name: str, table: ArrayLike) -> Array:
     _checks.shape_is(f"reward.L.{name}", array, [(None,) * 2, (None,) * 3], "states, actions; or per time")
     if not _checks.is_traced(array):
         _checks.finite(f"reward.L.{name}", array)
-    return array[None] if array.ndim == 2 else array
+    return array[None] if array.ndim == 2 else array  # always with times, as `time_slice` expects
 
 
 def check_interaction(L: object, seen: tuple[int, ...], num_actions: int, num_times: int) -> None:

@@ -98,7 +98,7 @@ class StationaryGame(AbstractGame):
     action_labels: tuple[str, ...] = eqx.field(static=True)
     is_stationary: ClassVar[bool] = True
     discounts: ClassVar[str] = "(0, 1)"
-    seeks_pure: ClassVar[bool] = True
+    seeks_pure: ClassVar[bool] = True  # as a rule there is one; `Auto` mixes only where none is found
 
     def __init__(
         self,
@@ -199,7 +199,7 @@ class StationaryGame(AbstractGame):
         """
         law, pi = self.agent_start(mean_field), policy[0]
         moved = self.kernel_at(jnp.int32(0), mean_field[0]).push(law[:, None] * pi)
-        moved = moved + (1 - law.sum(axis=0)) / self.num_states
+        moved = moved + (1 - law.sum(axis=0)) / self.num_states  # 0 on laws, but not in derivatives
         return moved[None], self.observe(moved, moved[:, None] * pi)[None]
 
     def generated(self, policy: Array) -> tuple[Array, Array]:

@@ -91,7 +91,7 @@ def trace_game(game: Game, dtype: Any = None, *, in_lanes: bool = False) -> Game
         game.seen_shape,
         game.dtype if dtype is None else dtype,
     )
-    time = jax.ShapeDtypeStruct((), jnp.int32)
+    time = jax.ShapeDtypeStruct((), jnp.int32)  # the type of t in every scan over time
     arguments = {"z": seen} if game.is_stationary else {"t": time, "mean_field": seen}
     if isinstance(kernel, AbstractKernel) and not is_own(kernel):
         # its arrays are leaves of the game already: only its code needs a key

@@ -60,6 +60,7 @@ def policy_value(
     _, penalty = criterion_of(game, response, "policy_value")
     game = as_now(game)
     (pi, seen), _ = timed(game, (policy, 2), (mean_field, game.num_seen_axes))
+    # `safe_log`: derivatives are 0, not NaN, where the policy is 0
     values, _ = game.evaluated(seen, _simplex.safe_log(pi), penalty)
     return (game.agent_start(seen) * values[0]).sum(axis=0)
 

@@ -102,6 +102,7 @@ class Reproduction:
 
 
 def _named(game: FiniteHorizonGame, law: Array) -> dict[str, float]:
+    # `json` knows no numbers of NumPy or JAX
     return {label: float(mass) for label, mass in zip(game.state_labels, law, strict=True)}
 
 
@@ -118,6 +119,7 @@ def runs(reference: Float[Array, "S A"]) -> list[Run]:
     return [
         Run("reference", "reference policy alone", None, None),
         Run("greedy_plain", "β = ∞, plain iteration", Greedy(), Picard()),
+        # averaging all iterates alike is fictitious play
         Run("greedy", "β = ∞, fictitious play", Greedy(), Picard(averaging="uniform")),
         Run("beta_3_plain", "β = 3, plain iteration", soft(3.0), Picard()),
         Run("beta_3", "β = 3", soft(3.0), Auto()),
@@ -191,6 +193,7 @@ def figure_graph(reproduction: Reproduction) -> Figure:
     """
     game, found = reproduction.game, reproduction["beta_3"].equilibrium
     assert found is not None  # for the type checker: this run solves
+    # not by pyplot, which would keep it in memory and may open a window
     figure = Figure(figsize=(10, 5.2), layout="constrained")
     first, last = figure.subplots(1, 2)
     law = found.state_law

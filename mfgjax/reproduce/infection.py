@@ -151,6 +151,7 @@ def infection_figures(found: Infection) -> dict[str, Figure]:
     for name in ("fig3", "fig5"):
         ax[name].set_ylabel("mean health of the population")
     for name in ("fig2", "fig3"):
+        # without it these two figures would mislead: most of the gap is the tie rule
         drawn[name].supxlabel(_why_below(found), fontsize="small")
     for name in ("fig1", "fig2", "fig6"):
         ax[name].set_xlabel("health s")

@@ -135,7 +135,8 @@ def populations(
     for beta, key in zip(BETAS, jax.random.split(jax.random.key(SEED), len(BETAS)), strict=True):
         report(f"β = {beta:g}, among N")
         response = EntropyRegularized(beta, reference)
-        policy = solve(game, response).policy
+        policy = solve(game, response).policy  # which raises if it does not converge
+        # estimates that do not share the exact method
         by_chance = dict(key=key, num_samples=num_samples, method="Monte Carlo")
         all_gains.append(
             Gains(
