@@ -76,9 +76,9 @@ def graph_game(
         if reward is not None and not isinstance(reward, NodeReward):
             raise ValueError(f"`{name}` must be a `NodeReward`, or None; got {_checks.shorten(reward)}.")
     running, terminal = running or NodeReward(), terminal or NodeReward()
-    value = [per_node("reward.value", r.value, place) for r in (running, terminal)]
+    value = [per_node("reward.value", stage.value, place) for stage in (running, terminal)]
     # congestion is what others cost
-    weight = [-per_node("reward.congestion", r.congestion, place) for r in (running, terminal)]
+    weight = [-per_node("reward.congestion", stage.congestion, place) for stage in (running, terminal)]
     stages = np.minimum(np.arange(horizon + 1) // horizon, 1)  # 0 before the end, 1 at the end
     # one column: a node pays the same whichever edge is taken
     interaction = OwnStateInteraction(np.stack(value)[stages][..., None], np.stack(weight)[stages][..., None])

@@ -84,12 +84,12 @@ class Setting:
 
     def _numbers(self, text: str, count: int) -> tuple[float, ...]:
         try:
-            found = tuple(float(word) for word in text.split(","))
+            values = tuple(float(word) for word in text.split(","))
         except ValueError:
-            found = ()
-        if len(found) != count:
+            values = ()
+        if len(values) != count:
             raise ValueError(f"`{self.option}`: it must be {count} numbers with commas between them; got {text!r}.")
-        return found
+        return values
 
 
 def settings_of(name: str, texts: Sequence[str], option: str = "--set") -> dict[str, Setting]:

@@ -223,8 +223,8 @@ def refuse_read(name: str, function: Callable[..., list[Array]], arguments: tupl
     flat = jax.tree.leaves(arguments)
     with jax.disable_jit():  # loops and branches are gone through with known numbers
         found: list[Read] = []
-        plain = run(program, jnp.int32(0), *flat, found=found)
-        read = next((one for k, one in enumerate(found) if _matters(program, flat, plain, k)), None)
+        unchanged = run(program, jnp.int32(0), *flat, found=found)
+        read = next((one for k, one in enumerate(found) if _matters(program, flat, unchanged, k)), None)
     if read is None:
         raise ValueError(f"`{name}` reads an array outside its entries {at}.")
     text = _source(read.equation)
@@ -237,10 +237,10 @@ def refuse_read(name: str, function: Callable[..., list[Array]], arguments: tupl
     raise ValueError(f"`{name}` reads {array} {end} {at}: {entries} of an axis of length {read.length}{meant}.")
 
 
-def _matters(program: ClosedJaxpr, flat: list, plain: list, number: int) -> bool:
+def _matters(program: ClosedJaxpr, flat: list, unchanged: list, number: int) -> bool:
     for sign in SIGNS[1:]:  # both ways: a maximum hides smaller numbers, a minimum larger ones
-        other = run(program, jnp.int32(sign), *flat, found=[], only=number)
-        if any(bool(changes(jnp.stack([a, b]))) for a, b in zip(plain, other, strict=True)):
+        changed = run(program, jnp.int32(sign), *flat, found=[], only=number)
+        if any(bool(changes(jnp.stack([a, b]))) for a, b in zip(unchanged, changed, strict=True)):
             return True
     return False
 

@@ -23,7 +23,7 @@ from ..responses.ties import ROUNDING, spacings, tie_band
 
 _MOST_POLICIES = 100  # a safeguard: a few Newton steps suffice
 _MOST_SWEEPS = 100_000  # as documented: a population that moves after so many steps is not called stationary
-_LEAST_SQUARES, _MOST_SQUARES = 8, 64  # k squarings make 2^k steps of the chain
+_LEAST_SQUARINGS, _MOST_SQUARINGS = 8, 64  # k squarings make 2^k steps of the chain
 
 
 class Decision(eqx.Module):
@@ -309,7 +309,7 @@ def chain_law(move: Any, start: Array) -> Array:
     def moves(carry: tuple) -> Array:
         _, change, count = carry
         # a slow chain moves by less than rounding at first
-        return ((change > ROUNDING * eps) | (count < _LEAST_SQUARES)) & (count < _MOST_SQUARES)
+        return ((change > ROUNDING * eps) | (count < _LEAST_SQUARINGS)) & (count < _MOST_SQUARINGS)
 
     def square(carry: tuple) -> tuple:
         half, _, count = carry

@@ -64,22 +64,22 @@ class Outcome(NamedTuple):
 
     def row(self, game: FiniteHorizonGame) -> dict[str, Any]:
         """Return the line of the table with values that JSON can hold."""
-        found, beta = self.equilibrium, getattr(self.run.response, "beta", None)  # `Greedy` has no β
-        regularised = None if found is None or beta is None else float(found.exploitability)
+        equilibrium, beta = self.equilibrium, getattr(self.run.response, "beta", None)  # `Greedy` has no β
+        regularised = None if equilibrium is None or beta is None else float(equilibrium.exploitability)
         return {
             "run": self.run.key,
             "label": self.run.label,
             "beta": None if beta is None else float(beta),
             "solver": None if self.run.solver is None else type(self.run.solver).__name__,
-            "result": None if found is None else found.result.name,
-            "period": None if found is None else int(found.result.period),
-            "message": None if found is None else found.result.message,
-            "criterion": None if found is None else found.criterion,
-            "residual": None if found is None else float(found.residual),
+            "result": None if equilibrium is None else equilibrium.result.name,
+            "period": None if equilibrium is None else int(equilibrium.result.period),
+            "message": None if equilibrium is None else equilibrium.result.message,
+            "criterion": None if equilibrium is None else equilibrium.criterion,
+            "residual": None if equilibrium is None else float(equilibrium.residual),
             "exploitability_regularised": regularised,
             "exploitability": self.exploitability,
             "value": self.value,
-            "num_steps": None if found is None else int(found.num_steps),
+            "num_steps": None if equilibrium is None else int(equilibrium.num_steps),
             "terminal_law": _named(game, self.flow[-1]),
             "cycle": [_named(game, law) for law in self.cycle],
         }
@@ -157,10 +157,12 @@ def _outcome(game: FiniteHorizonGame, run: Run, reference: Array) -> Outcome:
     if run.response is None:
         policy = jnp.broadcast_to(reference, (game.horizon + 1, *reference.shape))
         return Outcome(run, None, propagate(game, policy), [], float(_gain(game, policy)), None)
-    found = solve(game, run.response, run.solver, throw=False)  # plain iteration is there to show how it fails
-    value = float((game.initial * found.values[0]).sum()) if bool(found.converged) else None
-    gained = float(_gain(game, found.policy))
-    return Outcome(run, found, found.state_law, terminal_cycle(game, run.response, found), gained, value)
+    equilibrium = solve(game, run.response, run.solver, throw=False)  # plain iteration is there to show how it fails
+    value = float((game.initial * equilibrium.values[0]).sum()) if bool(equilibrium.converged) else None
+    gained = float(_gain(game, equilibrium.policy))
+    return Outcome(
+        run, equilibrium, equilibrium.state_law, terminal_cycle(game, run.response, equilibrium), gained, value
+    )
 
 
 def terminal_cycle(
@@ -191,13 +193,13 @@ def figure_graph(reproduction: Reproduction) -> Figure:
     Args:
       reproduction: from `resource_allocation`.
     """
-    game, found = reproduction.game, reproduction["beta_3"].equilibrium
-    assert found is not None  # for the type checker: this run solves
+    game, equilibrium = reproduction.game, reproduction["beta_3"].equilibrium
+    assert equilibrium is not None  # for the type checker: this run solves
     # not by pyplot, which would keep it in memory and may open a window
     figure = Figure(figsize=(10, 5.2), layout="constrained")
     first, last = figure.subplots(1, 2)
-    law = found.state_law
-    plot.plot_graph(game, law[0], policy=found.policy[0], title="t = 0, and the first moves at β = 3", ax=first)
+    law = equilibrium.state_law
+    plot.plot_graph(game, law[0], policy=equilibrium.policy[0], title="t = 0, and the first moves at β = 3", ax=first)
     plot.plot_graph(game, law[-1], title=f"t = {game.horizon}, at β = 3", ax=last)
     return figure
 

@@ -110,40 +110,40 @@ def infection_spread(effort: Effort | None = None, *, report: Callable[[str], No
 
 
 @in_double
-def infection_figures(found: Infection) -> dict[str, Figure]:
+def infection_figures(infection: Infection) -> dict[str, Figure]:
     """Draw the six figures of the paper's section 6, by name.
 
     Args:
-      found: from `infection_spread`.
+      infection: from `infection_spread`.
     """
     low, middle = COMPARED[:2]
-    steps = found.effort.num_steps
-    exact = found.ends[low].least  # the only equilibrium there
+    steps = infection.effort.num_steps
+    exact = infection.ends[low].least  # the only equilibrium there
 
     def runs(c_f: float, *names: str) -> dict[str, Any]:
-        return {name: learned.run for name, learned in found.at(c_f).items() if name in names}
+        return {name: learned.run for name, learned in infection.at(c_f).items() if name in names}
 
     drawn = {f"fig{i}": Figure(figsize=(6.4, 4.4), layout="constrained") for i in range(1, 7)}
     ax = {name: figure.add_subplot() for name, figure in drawn.items()}
     plot.plot_learned_laws(
         runs(middle, "TMFQ", "GMBL", "online TMFQ"),
-        found.ends[middle].least,
+        infection.ends[middle].least,
         cumulative=False,
         title=f"populations that learners end in, c_f = {middle:g}",
         ax=ax["fig1"],
     )
-    compared = runs(low, "online TMFQ", "IQL", "MFQ") | {learned.name: learned.run for learned in found.ties}
+    compared = runs(low, "online TMFQ", "IQL", "MFQ") | {learned.name: learned.run for learned in infection.ties}
     plot.plot_learned_laws(compared, exact, title=f"after {steps} steps, c_f = {low:g}", ax=ax["fig2"])
     title = f"mean health while learning, c_f = {low:g}"
     plot.plot_learning(compared, exact, quantity="mean_state", title=title, ax=ax["fig3"])
     plot.plot_learning(
-        {f"{n:,} agents": learned.run for n, learned in found.agents.items()},
+        {f"{n:,} agents": learned.run for n, learned in infection.agents.items()},
         exact,
         title=f"online TMFQ, c_f = {low:g}",
         ax=ax["fig4"],
     )
-    online = {f"c_f = {c_f:g}": learned.run for c_f, learned in found.online.items()}
-    ends = [found.ends[c_f].least for c_f in found.online]
+    online = {f"c_f = {c_f:g}": learned.run for c_f, learned in infection.online.items()}
+    ends = [infection.ends[c_f].least for c_f in infection.online]
     plot.plot_learning(online, ends, quantity="mean_state", title="online TMFQ, and equilibria (dotted)", ax=ax["fig5"])
     plot.plot_learned_laws(online, title=f"online TMFQ after {steps} steps", ax=ax["fig6"])
     ax["fig1"].set(yscale="log", ylim=(2e-3, 1))
@@ -152,7 +152,7 @@ def infection_figures(found: Infection) -> dict[str, Figure]:
         ax[name].set_ylabel("mean health of the population")
     for name in ("fig2", "fig3"):
         # without it these two figures would mislead: most of the gap is the tie rule
-        drawn[name].supxlabel(_why_below(found), fontsize="small")
+        drawn[name].supxlabel(_why_below(infection), fontsize="small")
     for name in ("fig1", "fig2", "fig6"):
         ax[name].set_xlabel("health s")
     for name in ("fig2", "fig6"):
@@ -160,11 +160,11 @@ def infection_figures(found: Infection) -> dict[str, Figure]:
     return drawn
 
 
-def _why_below(found: Infection) -> str:
+def _why_below(infection: Infection) -> str:
     """Return the caption that explains why IQL and MFQ end below the equilibrium."""
-    low, steps = COMPARED[0], found.effort.num_steps
-    health = {name: learned.run.mean_state[:, -1].mean() for name, learned in found.at(low).items()}
-    largest = {learned.name: learned.run.mean_state[:, -1].mean() for learned in found.ties}
+    low, steps = COMPARED[0], infection.effort.num_steps
+    health = {name: learned.run.mean_state[:, -1].mean() for name, learned in infection.at(low).items()}
+    largest = {learned.name: learned.run.mean_state[:, -1].mean() for learned in infection.ties}
     words = (f"{name} {health[name]:.1f} → {largest[f'{name}, largest at ties']:.1f}" for name in ("IQL", "MFQ"))
     return (
         f"All start from the uniform population with Q₀ = 0. Most of the gap of IQL and MFQ is their tie rule:\n"
@@ -173,18 +173,20 @@ def _why_below(found: Infection) -> str:
 
 
 @in_double
-def write_infection(found: Infection, folder: Path) -> list[str]:
+def write_infection(infection: Infection, folder: Path) -> list[str]:
     """Write figures 1 to 6 (PNG), the table (CSV, JSON), the curves (npz) and the settings (JSON).
 
     Args:
-      found: from `infection_spread`.
+      infection: from `infection_spread`.
       folder: an existing one, without other files.
 
     Returns:
       The names of the files.
     """
-    for name, figure in infection_figures(found).items():
+    for name, figure in infection_figures(infection).items():
         figure.savefig(folder / f"{name}.png", dpi=150)
     response = Trembling(EPSILON)
-    write_table(folder, "reproduce infection-spread", found.effort, response, found.learned(), found.equilibria())
+    write_table(
+        folder, "reproduce infection-spread", infection.effort, response, infection.learned(), infection.equilibria()
+    )
     return sorted(path.name for path in folder.iterdir())

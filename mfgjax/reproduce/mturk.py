@@ -77,40 +77,40 @@ def mturk(effort: Effort | None = None, *, report: Callable[[str], None] = lambd
 
 
 @in_double
-def market_figures(found: Market) -> dict[str, Figure]:
+def market_figures(market: Market) -> dict[str, Figure]:
     """Draw the equilibria, the jumps, and the learners, by name.
 
     Args:
-      found: from `mturk`.
+      market: from `mturk`.
     """
     drawn = {
         name: Figure(figsize=(6.4, 4.4), layout="constrained") for name in ("equilibria", "hysteresis", "learners")
     }
     first, second, third = (figure.add_subplot() for figure in drawn.values())
-    plot.plot_bracket(found.ends, ax=first)
+    plot.plot_bracket(market.ends, ax=first)
     first.set_xlabel("reputation s")
     first.set_ylabel("share of the population with reputation ≥ s")
-    plot.plot_hysteresis(found.path, label="price of full effort d (units of reward)", ax=second)
+    plot.plot_hysteresis(market.path, label="price of full effort d (units of reward)", ax=second)
     second.set_ylabel("mean reputation of the equilibrium")
-    plot.plot_learning({learned.name: learned.run for learned in found.compared}, quantity="mean_state", ax=third)
-    draw_ends(third, found.ends)
+    plot.plot_learning({learned.name: learned.run for learned in market.compared}, quantity="mean_state", ax=third)
+    draw_ends(third, market.ends)
     third.set_ylabel("mean reputation of the population")
-    third.set_title(f"d = {found.cost:g}, from the uniform population, Q₀ = 0, smallest action at ties")
+    third.set_title(f"d = {market.cost:g}, from the uniform population, Q₀ = 0, smallest action at ties")
     return drawn
 
 
 @in_double
-def write_market(found: Market, folder: Path) -> list[str]:
+def write_market(market: Market, folder: Path) -> list[str]:
     """Write figures (PNG), the table (CSV, JSON), the curves (npz) and the settings (JSON).
 
     Args:
-      found: from `mturk`.
+      market: from `mturk`.
       folder: an existing one, without other files.
 
     Returns:
       The names of the files.
     """
-    for name, figure in market_figures(found).items():
+    for name, figure in market_figures(market).items():
         figure.savefig(folder / f"{name}.png", dpi=150)
-    write_table(folder, "reproduce mturk", found.effort, Trembling(EPSILON), found.compared, found.equilibria())
+    write_table(folder, "reproduce mturk", market.effort, Trembling(EPSILON), market.compared, market.equilibria())
     return sorted(path.name for path in folder.iterdir())
