@@ -98,6 +98,7 @@ def _game_file(document: dict[str, Any], stem: str) -> GameFile:
         raise ValueError("`initial` is missing, but every game with a `horizon` needs it.")
     nodes = _nodes(document["nodes"])
     stages = {key: _node_reward(key, document[key], nodes) for key in ("running", "terminal") if key in document}
+    # this one key tells the two kinds of games apart
     game = (_game if "horizon" in document else _stationary_game)(document, nodes, stages)
     positions = _positions(document["positions"], nodes) if "positions" in document else None
     reference = reference_of_table(document["reference"], game) if "reference" in document else None

@@ -101,7 +101,7 @@ def next_nodes(edges: Any, nodes: Sequence[Hashable] | None) -> tuple[list[Hasha
       edges: as in `graph_game`.
       nodes: likewise.
     """
-    if hasattr(edges, "edges") and hasattr(edges, "nodes"):
+    if hasattr(edges, "edges") and hasattr(edges, "nodes"):  # by attributes: pairs need no networkx
         graph = edges if edges.is_directed() else edges.to_directed()
         nodes, edges = list(graph.nodes) if nodes is None else nodes, list(graph.edges())
     pairs = _pairs(edges)

@@ -89,16 +89,16 @@ def from_mfglib(
     if reward is None:
         table, linear = source.table("reward", range(source.T + 1), source.rewards)
         axes = 1 if observes == "states" else 2
-        pays: Any = PairwiseReward(DenseInteraction(table, axes)) if linear else table
+        game_reward: Any = PairwiseReward(DenseInteraction(table, axes)) if linear else table
     else:
-        pays = reward
-    moves = kernel
+        game_reward = reward
+    game_kernel = kernel
     if kernel is None:
-        table, linear = source.table("kernel", range(source.T), source.moves)
-        moves = MetMoves(table) if linear else _kernel_of(table)
+        table, linear = source.table("kernel", range(source.T), source.moves)  # nobody moves after the last reward
+        game_kernel = MetMoves(table) if linear else _kernel_of(table)
     game = FiniteHorizonGame(
-        moves,
-        pays,
+        game_kernel,
+        game_reward,
         source.initial,
         source.T,
         available=np.ones((source.S, source.A), dtype=bool),
@@ -106,7 +106,7 @@ def from_mfglib(
         state_labels=_labels(source.states),
         action_labels=_labels(source.actions),
     )
-    traced = trace_game(game)
+    traced = trace_game(game)  # once, for all laws at which it is compared
     _compare("reward", traced, source, range(source.T + 1), source.rewards, _reward_of, reward is not None)
     _compare("kernel", traced, source, range(source.T), source.moves, _moves_of, kernel is not None)
     return game
@@ -308,7 +308,7 @@ def _labels(shape: tuple[int, ...]) -> list[str]:
 
 
 def _numpy(values: Any) -> np.ndarray:
-    """Return a tensor of PyTorch, or what else NumPy knows, as an array of its own."""
+    """Copy a tensor of PyTorch, or anything that NumPy can read, to a NumPy array."""
     # tensors may want gradients, or be on a GPU
     return np.array(values.detach().cpu() if hasattr(values, "detach") else values)
 

@@ -86,6 +86,7 @@ class Setting:
         try:
             values = tuple(float(word) for word in text.split(","))
         except ValueError:
+            # refused below, as a wrong count is
             values = ()
         if len(values) != count:
             raise ValueError(f"`{self.option}`: it must be {count} numbers with commas between them; got {text!r}.")

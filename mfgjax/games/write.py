@@ -52,6 +52,7 @@ def game_text(file: GameFile) -> str:
     for name, (value, congestion, theta) in stages.items():
         lines += ["", f"[{name}]", f"scale = {_toml(float(theta.scale))}", f"exponent = {theta.exponent}"]
         for key, numbers in (("value", value), ("congestion", congestion)):
+            # what is not named is 0 to the reader
             rows = {node: float(x) for node, x in zip(labels, numbers, strict=True) if x}
             lines.append(f"{key} = {_toml(rows)}" if rows else f"{key} = 0.0")
     if file.reference is not None:

@@ -1,4 +1,4 @@
-"""Kernels that are mixtures of simpler ones, and a fresh start as one of these."""
+"""Kernels that are mixtures of simpler ones, and the kernel of a fresh start as one of these."""
 
 from collections.abc import Sequence
 from typing import ClassVar

@@ -110,6 +110,7 @@ class FiniteHorizonGame(AbstractGame):
         _checks.one_of("observes", observes, ("states", "state_actions"))
         self.observes = str(observes)
         states, actions = axes_of(state_labels, action_labels)
+        # known parts stay in NumPy until `in_one_precision`: nothing is compiled before
         law = _checks.as_numbers("initial", initial, axes=(states,))
         _checks.shape_is("initial", law, [(None,)], "states")
         discount = _checks.scalar_in("discount", discount, 0, 1, self.discounts)

@@ -175,7 +175,7 @@ class _MappedKernel(eqx.Module):
     mean_field: Array
 
     def expect(self, values: Array) -> Array:
-        return self.games.per_lane(
+        return self.games.per_lane(  # inside of the map, where kernels are those of one game
             lambda game, seen, v: game.kernel_at(self.t, seen).expect(v), self.mean_field, values
         )
 

@@ -93,6 +93,7 @@ def q_operator(
         raise ValueError("`game` has a finite horizon, but `q_operator` is of a `StationaryGame`: `respond` returns q.")
     response = response_of(game, response, "q_operator(game, mean_field, response)")
     mean_field = mean_field_of(game, mean_field, "q_operator(game, mean_field, response)")
+    # inside the library a stationary game has one time
     problem = as_now(game).decision(jnp.asarray(mean_field)[None])  # pyright: ignore[reportAttributeAccessIssue]
 
     def operator(q: Array) -> Array:

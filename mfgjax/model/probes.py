@@ -87,6 +87,7 @@ def _check(game: AbstractGame, users_game: AbstractGame, name: str, laws: Mappin
     everywhere = num_times * len(words) * entries <= _MOST_ENTRIES
     times_tried = np.unique(np.linspace(0, num_times - 1, min(num_times, _MOST_TIMES)).astype(np.int64))
     times, law_number = np.meshgrid(times_tried, np.arange(len(words)), indexing="ij")
+    # the first law is the game's own, and is tried at all times
     is_tried = (law_number == 0) | everywhere | (times == 0) | (times == num_times - 1)
     times, law_number = times[is_tried].astype(np.int32), law_number[is_tried].astype(np.int32)
     with _known_values():

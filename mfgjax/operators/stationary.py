@@ -182,10 +182,10 @@ def certain_policy(decision: Decision, response: AbstractResponse, start: Array)
 
 
 def action_gap(q: Array, available: Array, band: Array | None = None) -> Array:
-    """Return by how much the best available action beats the next, in the state where that is least.
+    """Return the smallest gap, over the states, between the best available action and the next.
 
-    Infinite where no state has a choice, 0 where two actions are equally good. Where a `band` is given, by how much
-    the best action beats the best of those that are worse by more than that.
+    Infinite where no state has a choice, 0 where two actions are equally good. Where a `band` is given, actions within
+    it of the best count as best, and the next is the best of the others.
     """
     masked = jnp.where(align(available, q), q, -jnp.inf)
     best = masked.max(axis=1, keepdims=True)
@@ -205,7 +205,7 @@ def has_ties(q: Array, available: Array, band: Array) -> Array:
 
 @eqx.filter_custom_jvp
 def _fixed_values(problem: tuple[Decision, AbstractResponse], values: Array) -> Array:
-    """Return the given fixed point of T as a differentiable function: dV = (I − γ P_w)⁻¹ ∂_θ T dθ."""
+    """Give the fixed point `values` of T its derivative in the problem: dV = (I − γ P_w)⁻¹ ∂_θ T dθ."""
     return values
 
 

@@ -87,7 +87,7 @@ class Outcome(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Reproduction:
-    """The example with all its runs; `reproduction[key]` is the outcome of one."""
+    """The resource-allocation game with the outcomes of all runs; `reproduction[key]` is one of them."""
 
     preset: str
     game: FiniteHorizonGame
@@ -158,6 +158,7 @@ def _outcome(game: FiniteHorizonGame, run: Run, reference: Array) -> Outcome:
         policy = jnp.broadcast_to(reference, (game.horizon + 1, *reference.shape))
         return Outcome(run, None, propagate(game, policy), [], float(_gain(game, policy)), None)
     equilibrium = solve(game, run.response, run.solver, throw=False)  # plain iteration is there to show how it fails
+    # values of an iterate that is no equilibrium mean nothing
     value = float((game.initial * equilibrium.values[0]).sum()) if bool(equilibrium.converged) else None
     gained = float(_gain(game, equilibrium.policy))
     return Outcome(
@@ -184,7 +185,7 @@ def terminal_cycle(
     for _ in range(int(equilibrium.num_steps) + period):  # the first run needed no more to reach the cycle
         mean_field = gamma(mean_field)
         laws.append(mean_field[-1])
-    return laws[-period:]
+    return laws[-period:]  # the last round: earlier steps may still approach the cycle
 
 
 def figure_graph(reproduction: Reproduction) -> Figure:

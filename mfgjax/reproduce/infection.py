@@ -26,7 +26,7 @@ WHY_BELOW = (
 
 @dataclass(frozen=True, eq=False)
 class Infection:
-    """The example with all its runs.
+    """Infection Spread with its equilibria and all runs of learners.
 
     Attributes:
       effort: how much was run.

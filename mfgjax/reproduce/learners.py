@@ -21,10 +21,10 @@ from ..multiplicity.bracket import Bracket
 from ..responses import Trembling
 
 NUM_AGENTS = 1_000
-NUM_STEPS = 150
+NUM_STEPS = 150  # as in figures 2 and 3 of the paper
 NUM_SEEDS = 20
 SEED = 0
-P = ParamSpec("P")
+P = ParamSpec("P")  # decorated functions keep their types
 T = TypeVar("T")
 
 

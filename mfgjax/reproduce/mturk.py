@@ -22,7 +22,7 @@ MARKET_TASKS = 2 + 5  # the two steps that `mturk` reports itself, and five lear
 
 @dataclass(frozen=True, eq=False)
 class Market:
-    """The example with all its runs.
+    """The market with its equilibria, its path along the price of effort, and all runs of learners.
 
     Attributes:
       effort: how much was run.

@@ -31,7 +31,7 @@ _KL, _REWARDS = "with KL terms", "in rewards alone"
 
 
 class Gains(NamedTuple):
-    """One equilibrium among N agents.
+    """The gains from leaving one equilibrium, for each number of agents.
 
     Attributes:
       beta: its inverse temperature.
@@ -51,7 +51,7 @@ class Gains(NamedTuple):
         # there are draws for some of the numbers only
         place = {int(n): i for i, n in enumerate(np.asarray(drawn.num_agents))}
         rows = []
-        for i, n in enumerate(np.asarray(kl.num_agents).tolist()):
+        for i, n in enumerate(np.asarray(kl.num_agents).tolist()):  # whole numbers of Python, which JSON can hold
             j = place.get(n)
             rows.append(
                 {
@@ -75,6 +75,7 @@ class Gains(NamedTuple):
 
     def slopes(self, fit: tuple[float, float] = FIT) -> dict[str, float]:
         """Fit exponents of N to gains, bounds and gaps of values, and return them with the limit of the gain."""
+        # the gain among infinitely many agents
         numbers, limit = self.regularised.num_agents, float(self.rewards.exploitability)
         measures = {
             "gain_regularised": self.regularised.gain,

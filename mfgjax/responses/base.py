@@ -81,7 +81,7 @@ class AbstractResponse(eqx.Module):
         available: Bool[Array, "S A"],
         band: Array | float = 0.0,
     ) -> tuple[Float[Array, "S *batch"], Float[Array, "S A *batch"]]:
-        """Return what the policy at t−1 needs to know of time t, and the policy at t: `backup` for iterating.
+        """Return what the step at t−1 needs of time t, and the policy at t: a cheaper `backup` for solvers.
 
         What is carried back may be the values in any unit, and up to a constant that all states share.
 
