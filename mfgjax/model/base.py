@@ -113,7 +113,7 @@ class AbstractGame(eqx.Module):
 
     @abstractmethod
     def random_mean_fields(self, key: Array, count: int) -> Array:
-        """Draw mean fields from which searches start, as users see them, `[..., count]`: from typical to extreme ones."""
+        """Draw mean fields from which searches start, `[..., count]` as users see them, from typical to extreme."""
 
     def distance(self, first: Array, second: Array) -> Array:
         """Return max_t d_TV(μ_t, μ'_t) of two mean fields, lane by lane."""
