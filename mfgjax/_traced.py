@@ -215,12 +215,12 @@ def _is_foreign(part: Any) -> bool:
     return not callable(part) and not type(part).__module__.startswith("mfgjax.")
 
 
-def given_function(standing_in: Any, users: Any) -> Any:
+def users_function(standing_in: Any, users: Any) -> Any:
     """Return the user's function that one stands in for, with the arrays of the latter."""
     if isinstance(standing_in, TracedFunction):
         return eqx.combine(standing_in.own, eqx.partition(users, _is_array)[1])
     return (
-        given_function(getattr(standing_in, standing_in.shown), users)
+        users_function(getattr(standing_in, standing_in.shown), users)
         if isinstance(standing_in, AbstractStandIn)
         else standing_in
     )

@@ -96,8 +96,8 @@ def _put_kernel(tables: _Tables, kernel: Any) -> str:
         tables.put("leads_to", _PAIR, np.where(kernel.leads, kernel.next_state, -1))
         return "moves"
     if isinstance(kernel, SuccessorKernel):
-        held = kernel.predecessors.stop_gradients(kernel.successors.size).reshape(kernel.successors.shape)
-        tables.put("successors", (*_PAIR, "successor"), np.where(held, kernel.successors, -1))
+        leads = kernel.predecessors.leading_places(kernel.successors.size).reshape(kernel.successors.shape)
+        tables.put("successors", (*_PAIR, "successor"), np.where(leads, kernel.successors, -1))
         tables.put("probabilities", ("move?", *_PAIR, "successor"), kernel.probabilities)
         return "successors"
     if isinstance(kernel, DenseKernel):
