@@ -53,7 +53,7 @@ class Newton(AbstractMethod):
         return False
 
     def init(self, problem: Problem, guess: Array) -> Any:
-        one, never = jnp.ones(problem.lanes, guess.dtype), jnp.full(problem.lanes, jnp.inf, guess.dtype)
+        one, never = jnp.ones((), guess.dtype), jnp.asarray(jnp.inf, guess.dtype)
         if _follows_time(problem):
             return guess, _FIRST_TIME * one, never
         return guess, guess, jnp.zeros_like(guess), one, never
@@ -88,18 +88,14 @@ def _step_with_search(problem: Problem, state: Any) -> tuple[Any, Progress]:
     trial, base, direction, length, base_off = state
     system = newton_system(problem, trial)
     residual = problem.game.distance(trial, system.image)
-    flow_axes = tuple(range(1 + problem.game.num_seen_axes))
-    off = jnp.abs(system.off).sum(axis=flow_axes)
+    off = jnp.abs(system.off).sum()
     # any decrease counts near the rounding level, a sufficient one elsewhere
     better = off < (1 - 1e-4 * length) * base_off
-    if problem.lanes:
-        direction = jnp.where(better, system.solve(system.off), direction)
-    else:
-        direction = jax.lax.cond(better, lambda: system.solve(system.off), lambda: direction)
+    direction = jax.lax.cond(better, lambda: system.solve(system.off), lambda: direction)
     base = jnp.where(better, trial, base)
     length = jnp.where(better, jnp.minimum(2 * length, 1), length / 4)
     following = problem.project(base + length * direction)
-    finite = jnp.isfinite(following).all(axis=flow_axes)
+    finite = jnp.isfinite(following).all()
     failed = (length < 1e-6) | ~finite
     progress = Progress(Candidate(trial, None), residual, failed)
     following = jnp.where(finite, following, base)

@@ -66,15 +66,15 @@ class Elimination(NamedTuple):
 
         def backward(x: Array, xs: tuple[Array, ...]) -> tuple[Array, Array]:
             inverse, push, back, later, ahead = xs
-            moved = times(inverse, times(push, x) + ahead)
-            return times(later, moved) + times(back, x), moved
+            moved = applied(inverse, applied(push, x) + ahead)
+            return applied(later, moved) + applied(back, x), moved
 
         steps = (self.inverse, self.push, self.back, self.later, ahead)
         _, moved = jax.lax.scan(backward, jnp.zeros_like(r[0]), steps, reverse=True)
 
         def forward(change: Array, xs: tuple[Array, Array]) -> tuple[Array, Array]:
             onward, moved = xs
-            return times(onward, change) + moved, change
+            return applied(onward, change) + moved, change
 
         return jax.lax.scan(forward, r[0], (self.onward, moved))[1]
 
@@ -146,7 +146,7 @@ def product(first: Array, second: Array) -> Array:
     return jnp.einsum("ik...,kn...->in...", first, second, precision=jax.lax.Precision.HIGHEST)
 
 
-def times(matrix: Array, vector: Array) -> Array:
+def applied(matrix: Array, vector: Array) -> Array:
     """Return the product of a matrix `[S, K, *lanes]` and a vector `[K, *lanes]`."""
     return product(matrix, vector[:, None])[:, 0]
 
