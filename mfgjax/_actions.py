@@ -17,7 +17,7 @@ def by_action(table: Array) -> list[Array]:
     """
     if table.ndim == 2 and table.shape[1] <= MOST_UNROLLED:
         return [table[:, a : a + 1] for a in range(table.shape[1])]
-    return [table]
+    return [table]  # the last axis is long already
 
 
 each = jax.tree.map

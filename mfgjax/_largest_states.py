@@ -17,4 +17,5 @@ def largest_states(masses: Float[Array, " S"] | np.ndarray, most: int | None) ->
       masses: one number a state; NaN counts as less than any.
       most: how many at most; None: all.
     """
+    # `argsort` puts NaN last
     return np.sort(np.argsort(-np.asarray(masses), kind="stable")[:most])

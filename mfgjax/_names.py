@@ -12,7 +12,7 @@ _SHORT = {"EntropyRegularized": "entropy"}
 
 @functools.cache
 def offered(folder: str) -> dict[str, str]:
-    """Return what a folder offers of its noun, such as all solvers, read from its files without importing them.
+    """Return the public names of a folder, such as all solvers, read from its files without importing them.
 
     These are the lines `from .file import Name as Name` of its `__init__`, in their order, that name a class derived
     from an abstract one, or a function that returns a game and can be called without arguments.
@@ -30,6 +30,7 @@ def offered(folder: str) -> dict[str, str]:
         if derived := re.search(rf"^class (?!Abstract){name}\((Abstract\w+)", source, re.MULTILINE):
             found[name] = derived[1]
         elif built := re.search(rf"^def {name}\((.*?)\) -> (\w+):$", source, re.MULTILINE | re.DOTALL):
+            # parsed, as no pattern finds the commas between arguments: defaults may hold some
             arguments = ast.parse(f"def f({built[1]}): 0").body[0].args  # pyright: ignore[reportAttributeAccessIssue]
             all_optional = len(arguments.defaults) == len(arguments.args) and None not in arguments.kw_defaults
             if all_optional and built[2].endswith("Game"):
@@ -43,7 +44,7 @@ def _source(path: Path) -> str:
 
 
 def by_word(folder: str, base: str = "") -> dict[str, str]:
-    """Return what a folder offers by the word that the command line has for it, such as "mirror-descent".
+    """Return the public names of a folder by their words on the command line, such as "mirror-descent".
 
     Args:
       folder: as for `offered`.
@@ -54,6 +55,7 @@ def by_word(folder: str, base: str = "") -> dict[str, str]:
 
 def word(name: str) -> str:
     """Return the word that the command line has for a class or function."""
+    # capitals in a row are one word: `OnlineTMFQ` is "online-tmfq"
     words = re.findall(r"[A-Z]+(?![a-z])\d*|[A-Z]?[a-z\d]+", name)
     return _SHORT.get(name) or "-".join(words).lower()
 
@@ -84,4 +86,5 @@ def suggestion(word: str, known: Iterable[object]) -> str:
 
 
 def _nearest(word: str, names: list[str]) -> list[str]:
+    # to difflib a capital is just another letter
     return difflib.get_close_matches(word, names, n=1) or difflib.get_close_matches(word.lower(), names, n=1)

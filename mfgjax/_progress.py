@@ -17,7 +17,7 @@ from rich.progress import (
 
 @contextmanager
 def progress_line(total: int | None = None) -> Iterator[Callable[[str], None]]:
-    """Show what is being done; yields a function to call with the name of the task that begins.
+    """Show which task is running; yields a function to call with the name of each task as it begins.
 
     Tasks are announced from the host, between compiled calls: nothing is called back from inside them.
 
@@ -25,18 +25,19 @@ def progress_line(total: int | None = None) -> Iterator[Callable[[str], None]]:
       total: number of tasks; None: no bar, only a spinner.
     """
     console = Console(stderr=True)
+    # names may hold brackets, which are markup to rich
     columns = [SpinnerColumn(), TextColumn("{task.description}", markup=False)]
     if total is not None:
         columns += [BarColumn(bar_width=24), MofNCompleteColumn()]
     columns += [TimeElapsedColumn()]
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task("starting", total=total)
-        begun = 0
+        num_begun = 0
 
         def begin(description: str) -> None:
-            nonlocal begun
-            progress.update(task, description=description, completed=begun)
-            begun += 1
+            nonlocal num_begun
+            progress.update(task, description=description, completed=num_begun)
+            num_begun += 1
 
         yield begin
 

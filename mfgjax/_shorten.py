@@ -9,6 +9,7 @@ from jax.core import Tracer
 
 def is_traced(tree: object) -> bool:
     """Tell whether any leaf is a tracer, whose values cannot be looked at."""
+    # of many leaves there are few types
     return any(issubclass(kind, Tracer) for kind in set(map(type, jax.tree.leaves(tree))))
 
 

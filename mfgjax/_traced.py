@@ -43,7 +43,7 @@ class Program:
 
     def __init__(self, key: Any, jaxpr: Any = None, structure: Any = None):
         self.key, self.jaxpr, self.structure = key, jaxpr, structure
-        self._hash = hash(key)
+        self._hash = hash(key)  # keys are long, and `jit` asks for it at every call
 
     def __hash__(self) -> int:
         return self._hash
@@ -55,6 +55,7 @@ class Program:
         return "Program()"  # no text tells programs apart
 
 
+# weak, so that programs that nobody uses any more are forgotten
 _programs: weakref.WeakValueDictionary[Program, Program] = weakref.WeakValueDictionary()
 
 
@@ -64,12 +65,13 @@ def _shared(program: Program) -> Program:
 
 
 class AbstractStandIn(eqx.Module):
-    """What stands in for a function of a user's, and shows the fields of that function as its own."""
+    """A module in place of a user's function, which shows the fields of that function as its own."""
 
     shown: ClassVar[str]
     """The field that holds the function."""
 
     def __getattr__(self, name: str) -> Any:
+        # a field that is not set yet would be looked for in itself, without end
         if name.startswith("__") or name in type(self).__dataclass_fields__:
             raise AttributeError(name)
         return getattr(getattr(self, self.shown), name)
@@ -150,9 +152,11 @@ def trace(function: Callable, *arguments: Any, dtype: Any = None) -> TracedFunct
       arguments: arrays, or their shapes and kinds.
       dtype: the precision of the arrays in the program; None: their own.
     """
-    arrays, rest = eqx.partition(function, _is_array)
+    arrays, without_arrays = eqx.partition(function, _is_array)
     shapes = jax.tree.map(lambda leaf: kind_of(leaf, dtype), arrays)
-    closed, structure = _traced(lambda own, *arguments_now: eqx.combine(own, rest)(*arguments_now), shapes, *arguments)
+    closed, structure = _traced(
+        lambda own, *arguments_now: eqx.combine(own, without_arrays)(*arguments_now), shapes, *arguments
+    )
     kind = jnp.dtype(arguments[-1].dtype)
     floating = kind if jnp.issubdtype(kind, jnp.floating) else None
     lift, equations, count = _Lift(floating), [], len(jax.tree.leaves(shapes))
@@ -173,21 +177,23 @@ def keyed(function: Callable, *arguments: Any, takes_lanes: bool = False) -> Key
 
 
 def unshared(function: Callable) -> KeyedFunction:
-    """Return a function that is compiled anew, whatever it is: what it reads is not known."""
+    """Return a function that is always compiled anew, because what it reads is not known."""
     return KeyedFunction(function, Program(Same(object())), False)
 
 
 def key_of_call(function: Callable, *arguments: Any) -> Program:
-    """Return the key of what a function does with trees of arrays, or of their shapes, with all that it reads."""
+    """Return the key of a function's program at trees of arrays or shapes, with everything the function reads."""
     return _shared(Program(key_of(_traced_call(function, *arguments))))
 
 
 def _traced_call(function: Callable, *arguments: Any) -> tuple[Any, Any]:
     """Return the jaxpr of a call, and the structure of its result; all arrays of function and arguments are inputs."""
-    arrays, rest = eqx.partition((function, arguments), lambda leaf: _is_array(leaf) or isinstance(leaf, _Shape))
+    arrays, without_arrays = eqx.partition(
+        (function, arguments), lambda leaf: _is_array(leaf) or isinstance(leaf, _Shape)
+    )
 
     def call(arrays: Any) -> Any:
-        function, called_with = eqx.combine(arrays, rest)
+        function, called_with = eqx.combine(arrays, without_arrays)
         return function(*called_with)
 
     return _traced(call, jax.tree.map(lambda leaf: kind_of(leaf, None), arrays))
@@ -202,7 +208,7 @@ def as_it_is_now(function: _Public) -> _Public:
     @functools.wraps(function)
     def call(*arguments: Any, **named: Any) -> Any:
         received = (*arguments, *named.values())
-        if not any(isinstance(part, eqx.Module) and _is_foreign(part) for part in received):
+        if not any(isinstance(argument, eqx.Module) and _is_foreign(argument) for argument in received):
             return function(*arguments, **named)
         with _context(next(_contexts)):
             return function(*arguments, **named)
@@ -210,13 +216,13 @@ def as_it_is_now(function: _Public) -> _Public:
     return cast(_Public, call)
 
 
-def _is_foreign(part: Any) -> bool:
+def _is_foreign(argument: Any) -> bool:
     # functions of users are traced, or have a key
-    return not callable(part) and not type(part).__module__.startswith("mfgjax.")
+    return not callable(argument) and not type(argument).__module__.startswith("mfgjax.")
 
 
 def given_function(standing_in: Any, users: Any) -> Any:
-    """Return the user's function that one stands in for, with the arrays of the latter."""
+    """Return the user's function behind a stand-in, with the arrays of the stand-in."""
     if isinstance(standing_in, TracedFunction):
         return eqx.combine(standing_in.own, eqx.partition(users, _is_array)[1])
     return (
@@ -227,7 +233,7 @@ def given_function(standing_in: Any, users: Any) -> Any:
 
 
 def named_path(tree: Any, keys: Sequence[Any]) -> list[Any] | None:
-    """Return the keys of a leaf as a user knows them; None for what only a traced function has."""
+    """Return the path of a leaf as a user knows it; None for a leaf that only a traced function has."""
     names = []
     for key in keys:
         if not isinstance(tree, AbstractStandIn):
@@ -257,6 +263,7 @@ def _copied(x: Any) -> Any:
     if isinstance(x, jax.Array):
         return jax.lax.convert_element_type(x, x.dtype) if getattr(x, "weak_type", False) else x
     with jax.ensure_compile_time_eval():  # known inside `jit`, too
+        # on a CPU JAX may share the memory of a NumPy array, which its owner may change
         return jnp.array(x, copy=True)
 
 
@@ -278,7 +285,7 @@ def _has_foreign_parts(jaxpr: Any) -> bool:
     """Tell whether a program holds inner programs that are not JAX's own, and so perhaps of an earlier time."""
     for equation in jaxpr.eqns:
         for inner in jex.jaxprs_in_params(equation.params):
-            source = str(inner.debug_info.func_src_info).split(" at ")[-1]
+            source = str(inner.debug_info.func_src_info).split(" at ")[-1]  # "name at file:line"
             if not source.startswith(JAX_FOLDER) or _has_foreign_parts(inner):
                 return True
     return False

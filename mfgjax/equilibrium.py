@@ -74,6 +74,7 @@ class Equilibrium(eqx.Module):
     @property
     def history(self) -> Array:
         """The criterion at the steps that measured one; all of `residual_history` while traced."""
+        # shapes in `jit` cannot depend on values
         if isinstance(self.residual_history, Tracer) or self.residual_history.ndim > 1:
             return self.residual_history
         values = np.asarray(self.residual_history)

@@ -66,6 +66,7 @@ def solve(
 def refuse_unless_converged(found: Equilibrium) -> None:
     """Raise `ConvergenceError` if a solve did not end well."""
     if int(found.result.code) != RESULTS.converged:
+        # under `grad` these are traced although the code, a whole number, is known
         residual, tolerance = (float(jax.lax.stop_gradient(x)) for x in (found.residual, found.tolerance))
         raise ConvergenceError(
             f"{found.result.message} Best {found.criterion}: {residual:.2e} after {int(found.num_steps)} steps "
