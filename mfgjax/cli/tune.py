@@ -97,7 +97,7 @@ class Tune(SavingCommand):
         if self.max_steps is None:
             return problem, sizes
         search = replace(problem.search, max_steps=self.max_steps)
-        return replace(problem, search=search, resolved=problem.resolved | {"search": search.told}), sizes
+        return replace(problem, search=search, resolved=problem.resolved | {"search": search.for_json}), sizes
 
     def _saved(self, problem: DesignProblem) -> SavedSearch:
         """Return where the search is written, with the best design there if it is to go on from that."""

@@ -69,8 +69,8 @@ def least_effort_policy(game: FiniteHorizonGame, flow: ArrayLike, prior: ArrayLi
         )
     _checks.distribution("flow", mu, leading=1)
     start = np.asarray(mu)[0]
-    same = np.abs(start - np.asarray(game.initial)) <= 1e-6
-    _checks.all_true("flow", start, same, "at time 0 it must be the game's `initial`", " at time 0")
+    starts_alike = np.abs(start - np.asarray(game.initial)) <= 1e-6
+    _checks.all_true("flow", start, starts_alike, "at time 0 it must be the game's `initial`", " at time 0")
     response = fit_response(game, Boltzmann(1.0, prior))  # whose policy is called a prior
     logs = response.log_prior(game.available, game.dtype)
     mu = jnp.asarray(mu, game.dtype)
@@ -84,8 +84,10 @@ def _found(game: FiniteHorizonGame, mu: Array, log_prior: Array) -> LeastEffort:
         t, here, there, logs = xs
         kernel = game.kernel_at(t, here)
         log_policy = _tilted(kernel, logs, _prices(kernel, here, there, logs))
+        # nobody is there, so any policy realises the flow: the prior costs nothing
         log_policy = jnp.where((here > 0)[:, None], log_policy, logs)
         policy = jnp.exp(log_policy)
+        # where the policy is 0 so is its share of the divergence, not 0 · (−∞)
         spent = jnp.where(policy > 0, policy * (log_policy - jnp.where(policy > 0, logs, 0)), 0).sum(axis=1)
         off = jnp.abs(kernel.push(here[:, None] * policy) - there).sum() / 2
         return log_policy, (here * spent).sum(), off
@@ -109,7 +111,7 @@ def _prices(kernel: AbstractKernel, here: Array, there: Array, log_prior: Array)
     def slope(f: Array) -> Array:
         return kernel.push(here[:, None] * jnp.exp(_tilted(kernel, log_prior, f))) - there
 
-    def going(carry: tuple[Array, Array]) -> Array:
+    def not_optimal(carry: tuple[Array, Array]) -> Array:
         f, k = carry
         return (jnp.abs(slope(f)).sum() > 8 * jnp.finfo(f.dtype).eps) & (k < _STEPS)
 
@@ -122,13 +124,14 @@ def _prices(kernel: AbstractKernel, here: Array, there: Array, log_prior: Array)
         before, descent = loss(f), (gradient * direction).sum()
 
         def shorter(share: Array) -> Array:
+            # 1e-15: where the loss no longer changes but for rounding, steps count as enough
             enough = loss(f + share * direction) <= before + 1e-4 * share * descent + 1e-15
             return ~enough & (share > 1e-10)
 
         share = jax.lax.while_loop(shorter, lambda share: share / 2, jnp.ones((), f.dtype))
         return f + share * direction, k + 1
 
-    return jax.lax.while_loop(going, step, (jnp.zeros_like(there), jnp.int32(0)))[0]
+    return jax.lax.while_loop(not_optimal, step, (jnp.zeros_like(there), jnp.int32(0)))[0]
 
 
 def _check_possible(game: FiniteHorizonGame, mu: Array) -> None:

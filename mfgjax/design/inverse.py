@@ -106,6 +106,7 @@ def _inverse(game: FiniteHorizonGame, log_policy: Array, beta: Array) -> Inverse
 
     def step(later: Array, xs: tuple[Array, Array, Array]) -> tuple[Array, Array]:
         t, now, logs = xs
+        # there is no move at time H; the expectation of 0 is 0 under any kernel
         move = jnp.minimum(t, game.horizon - 1)
         q = game.reward_at(t, now) + game.discount * game.kernel_at(move, seen[move]).expect(later)
         possible = logs > -jnp.inf

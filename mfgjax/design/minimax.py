@@ -97,6 +97,7 @@ def judge(
     point, pairs = search.trial, search.pairs
     if search.values.size:
         step, change = point - search.point, search.weights @ (slopes - search.slopes)
+        # pairs of negative curvature would make B indefinite
         if step @ change > 1e-8 * np.linalg.norm(step) * np.linalg.norm(change):
             pairs = (*pairs, (step, change))[-_MEMORY:]
     progress = worst < search.lowest - 1e-9 * abs(search.lowest)
@@ -117,6 +118,7 @@ def _shortened(search: Minimax, values: np.ndarray | None) -> Minimax:
     if values is not None and not search.bend.any():
         ahead = search.length * search.direction
         _, corrected = _program(search.pairs, search.slopes, values - search.slopes @ ahead)
+        # the second-order correction: linear models at the new values show how the ridge bends
         bend = (corrected - ahead) / search.length**2
         if np.abs(corrected - ahead).max() <= np.abs(ahead).max():
             return search._replace(bend=bend)
@@ -159,6 +161,7 @@ def _times_inverse(pairs: _Pairs, vector: np.ndarray, largest: float) -> np.ndar
         alpha = step @ q / (step @ change)
         alphas.append(alpha)
         q = q - alpha * change
+    # the size of the newest curvature, the usual first guess of L-BFGS; at the start a step of about 1
     q = q * (pairs[-1][0] @ pairs[-1][1] / (pairs[-1][1] @ pairs[-1][1]) if pairs else 1 / largest)
     for (step, change), alpha in zip(pairs, reversed(alphas), strict=True):
         q = q + (alpha - change @ q / (step @ change)) * step
@@ -171,11 +174,13 @@ def _least_on_simplex(matrix: np.ndarray, values: np.ndarray) -> np.ndarray:
     weights[values.argmax()] = 1.0
     for _ in range(200 * len(values)):
         pull = values - matrix @ weights
+        # the multiplier that should grow most, and among those above 0 the one that should fall most
         i, j = int(pull.argmax()), int(np.where(weights > 0, pull, np.inf).argmin())
         gap = pull[i] - pull[j]
         if gap <= 1e-15 * np.abs(values).max():
             break
         curvature = matrix[i, i] + matrix[j, j] - matrix[i, j] - matrix[j, i]
+        # exact along the edge, but for the bound 0 of a weight
         moved = weights[j] if curvature * weights[j] <= gap else gap / curvature
         weights[i], weights[j] = weights[i] + moved, weights[j] - moved
     return weights

@@ -1,4 +1,4 @@
-"""What a design may change: the space that a user gives, the problems at its points, and their equilibria."""
+"""The space of designs that a user gives, the problems at its points, and their equilibria."""
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
@@ -30,7 +30,7 @@ Points = Any
 
 
 class DesignSpace(NamedTuple):
-    """What a design may change, and what it is judged by.
+    """The arrays that a design may change, and how its equilibria are found.
 
     Attributes:
       triple: game, response and solver at the start.
@@ -81,18 +81,19 @@ class DesignSpace(NamedTuple):
             return Lanes((game, response, self.triple[2]))
         values = dict(zip(self.leaves, jax.vmap(self.place, in_axes=-1, out_axes=-1)(points), strict=True))
         values = {index: jnp.repeat(value, self.num_scenarios, axis=-1) for index, value in values.items()}
+        # the scenarios of a design lie side by side: designs repeat, scenarios alternate
         values |= {index: jnp.tile(value, num_designs) for index, value in self.scenarios.items()}
         carried = tuple(index in values for index in range(len(jax.tree.leaves(self.triple))))
         return Lanes(with_leaves(self.triple, values), carried, num_designs * self.num_scenarios)
 
 
 def lane_last(lanes: Lanes, tree: Any) -> Any:
-    """Return what belongs to one game alone with a last axis of one lane, as if it were one of many."""
+    """Add a last axis of one lane to a tree of one game alone, as if it were one of many."""
     return jax.tree.map(lambda leaf: leaf[..., None], tree) if lanes.is_alone else tree
 
 
 def without_lane(lanes: Lanes, tree: Any) -> Any:
-    """Return what has a last axis of lanes as the engine wants it: of one game alone without."""
+    """Return a tree without its last axis of lanes if there is one game alone, as the engine takes it."""
     return jax.tree.map(lambda leaf: leaf[..., 0], tree) if lanes.is_alone else tree
 
 
@@ -109,7 +110,7 @@ def single(space: DesignSpace, points: Points) -> tuple[FiniteHorizonGame, Abstr
 
 @eqx.filter_jit
 def first_fields(space: DesignSpace, points: Points) -> Array:
-    """Return the mean fields from which equilibria are sought where nothing is known of them, with lanes last."""
+    """Return the mean fields from which the first equilibria are sought, with lanes last."""
     lanes = space.lanes(points)
 
     def flows(part: Lanes) -> Array:
@@ -119,7 +120,7 @@ def first_fields(space: DesignSpace, points: Points) -> Array:
 
 
 def equilibria(space: DesignSpace, points: Points, guess: Array) -> Outcome:
-    """Find the equilibria of designs, with lanes last; those that are not found say so in their code."""
+    """Find the equilibria of designs, with lanes last; the code of each tells whether it was found."""
     lanes = _lanes(space, points)
     start = without_lane(lanes, guess)
     outcome = run(Prepared(lanes, start, space.stages, space.tolerance, block_width(space.triple[0])))
@@ -143,6 +144,7 @@ def judge(space: DesignSpace, objectives: Sequence[Callable], points: Points, ou
 
 def objective_values(objectives: Sequence[Callable], game: Any, response: Any, found: Equilibrium) -> Array:
     """Return the objectives of one game at its equilibrium, `[objectives]`, refused if one is no real number."""
+    # one lane of many has no last axis of lanes
     found = dataclasses.replace(found, action_axis=-1)
     values = [objective(game, response, found) for objective in objectives]
     for value in values:
@@ -157,7 +159,8 @@ def _lanes(space: DesignSpace, points: Points) -> Lanes:
 
 
 def design_space(game: Any, parameters: Any, response: Any, solver: Any, scenarios: Any) -> DesignSpace:
-    """Return the space of what a user gives to `tune`, or say what is wrong with it."""
+    """Build the design space from the arguments of `tune`; refuse arguments that do not fit together."""
+    # games are modules without `__call__`, so only builders are callable
     if callable(game):
         if scenarios is not None:
             raise ValueError("`scenarios` need a game, not a function that builds one.")
@@ -186,11 +189,11 @@ def _solved_by(game: FiniteHorizonGame, response: Any, solver: Any) -> tuple[Any
 
 def _of_names(triple: Triple, parameters: Any, scenarios: Any, stages: Stages, tolerance: np.ndarray) -> DesignSpace:
     """Return the space of variables given by the names of arrays of game and response."""
-    given = as_variables(parameters)
+    named_variables = as_variables(parameters)
     swept = _scenario_names(scenarios)
-    triple = with_policy_leaf(triple, {**given, **swept})
+    triple = with_policy_leaf(triple, {**named_variables, **swept})
     variables, leaves, shapes = {}, [], []
-    for name, variable in given.items():
+    for name, variable in named_variables.items():
         index, path, kind = find(triple, name)
         if index in leaves:
             raise ValueError(f"`parameters[{name!r}]` is {path}, which is there twice.")
@@ -259,17 +262,17 @@ def _coordinates(triple: Triple, name: str, path: str, kind: str, index: int, va
 
 def _shape(name: str, game: AnyGame, start: np.ndarray, shape: tuple[int, ...], path: str) -> tuple[int, ...]:
     """Return the shape of a start with a time axis, refused if it does not broadcast to that of its array."""
-    given = start.shape
-    if len(given) == len(shape) - 1 and shape[0] == 1 and given == shape[1:]:
-        return (1, *given)
-    if path in _POLICIES and len(given) == 2:
-        given = (1, *given)
+    start_shape = start.shape
+    if len(start_shape) == len(shape) - 1 and shape[0] == 1 and start_shape == shape[1:]:
+        return (1, *start_shape)
+    if path in _POLICIES and len(start_shape) == 2:
+        start_shape = (1, *start_shape)
     times = game.horizon if path.startswith("game.kernel") else game.horizon + 1
-    wanted = shape if not shape or shape[0] != 1 or given[:1] != (times,) else (times, *shape[1:])
-    fits = len(given) == len(wanted) and all(g in (1, w) for g, w in zip(given, wanted, strict=True))
-    if not fits and not (given == () and path not in _POLICIES):
+    wanted = shape if not shape or shape[0] != 1 or start_shape[:1] != (times,) else (times, *shape[1:])
+    fits = len(start_shape) == len(wanted) and all(g in (1, w) for g, w in zip(start_shape, wanted, strict=True))
+    if not fits and not (start_shape == () and path not in _POLICIES):
         raise ValueError(f"`parameters[{name!r}]` has shape {start.shape}, which does not broadcast to {wanted}.")
-    return given
+    return start_shape
 
 
 def _scenario_names(scenarios: Any) -> Mapping[str, Any]:
@@ -334,6 +337,7 @@ def _of_builder(build: Callable, parameters: Any, response: Any, solver: Any) ->
     first = pair(starts)
     method, stages, tolerance = _solved_by(*first, solver)
     triple: Triple = (first[0], fit_response(*first), method)
+    # leaves that the arrays do not reach are shared by all designs, and are not carried by lanes
     moving = depends(jax.make_jaxpr(lambda arrays: jax.tree.leaves(pair(arrays)))(starts).jaxpr)
     pairs = enumerate(zip(moving, jax.tree.leaves(triple[:2]), strict=True))
     indices = tuple(i for i, (moves, leaf) in pairs if moves and eqx.is_inexact_array(leaf))

@@ -130,4 +130,5 @@ def _efficient(values: np.ndarray) -> np.ndarray:
     """Return which columns no other is below in one row and not above in any."""
     own, other = values[:, :, None], values[:, None, :]
     beaten = (own >= other).all(axis=0) & (own > other).any(axis=0)
+    # NaN beats nothing and is beaten by nothing, so it is taken out
     return ~np.any(beaten, axis=1) & np.isfinite(values).all(axis=0)

@@ -175,6 +175,7 @@ def tune(
     one = jax.tree.map(lambda leaf: leaf[..., best : best + 1], record.points)
     scenario_values, mean_field = search.at(one, record.fields_of(best, space.num_scenarios))
     tuned_game, tuned_response = single(space, one)
+    # from the field that the search found: where there are several equilibria another would not have this value
     equilibrium = solve(tuned_game, tuned_response, solver, guess=mean_field[..., 0])
     restored = {name: np.asarray(value)[..., 0] for name, value in all_arrays(space, one).items()}
     if not callable(game):
@@ -206,7 +207,8 @@ def _starts(space: DesignSpace, restarts: int, spread: float, key: Array | None)
     if restarts == 1:
         return points
     key = _checks.random_key("key", key, ", for the starts of the restarts")
+    # a key for each variable, so that they do not move alike
     for own, name in zip(jax.random.split(key, len(points)), points, strict=True):
         noise = spread * jax.random.normal(own, points[name].shape, points[name].dtype)
-        points[name] = points[name] + noise.at[:, 0].set(0)
+        points[name] = points[name] + noise.at[:, 0].set(0)  # the first restart is the start itself
     return points

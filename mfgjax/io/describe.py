@@ -15,7 +15,7 @@ def describe(thing: object) -> Any:
     Args:
       thing: a dataclass (every module is one), a number, an array, or None.
     """
-    if dataclasses.is_dataclass(thing) and not isinstance(thing, type):
+    if dataclasses.is_dataclass(thing) and not isinstance(thing, type):  # a class is a dataclass, too
         fields = {f.name: describe(getattr(thing, f.name)) for f in dataclasses.fields(thing)}
         return {"kind": type(thing).__name__, **fields}
     if isinstance(thing, Mapping):

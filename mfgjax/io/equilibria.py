@@ -118,7 +118,7 @@ def _dims(observes: Any, over_time: bool) -> dict[str, tuple[str, ...]]:
 
 def leads_to(game: AbstractGame) -> np.ndarray:
     """Return for every state and action the name of the state it leads to, "" where there is none."""
-    table = np.full((game.num_states, game.num_actions), "", dtype=object)
+    table = np.full((game.num_states, game.num_actions), "", dtype=object)  # NumPy would cut names to the length of ""
     available = np.asarray(game.available.any(axis=0))
     for s, names in enumerate(moves(game)):
         table[s, available[s]] = names

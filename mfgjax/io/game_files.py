@@ -101,6 +101,6 @@ def _is_text(path: Path) -> bool:
         return path.suffix == ".toml"
     try:
         with path.open("rb") as file:
-            return b"\0" not in file.read(4096)
+            return b"\0" not in file.read(4096)  # netCDF files are binary, and hold zeros in their first bytes
     except (OSError, ValueError):  # what is wrong with it is said where it is read
         return True

@@ -22,6 +22,7 @@ def write(path: Path, dataset: xr.Dataset) -> None:
     if not path.parent.is_dir():
         raise FileNotFoundError(f"`path` is {path}, but there is no folder {path.parent}.")
     with written_whole(path) as partial:
+        # the default engine depends on what is installed
         dataset.to_netcdf(partial, engine="netcdf4", format="NETCDF4")
         with partial.open("rb+") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
@@ -49,6 +50,7 @@ def _seal_holds(path: Path) -> bool:
     content = path.read_bytes()
     length = len(_SEAL) + 64
     body, seal = content[:-length], content[-length:]
+    # tools that rewrite the file drop what stands behind its end
     return not seal.startswith(_SEAL) or seal[len(_SEAL) :] == hashlib.sha256(body).hexdigest().encode()
 
 

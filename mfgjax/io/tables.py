@@ -42,14 +42,15 @@ class _Tables:
         self.data: dict[str, tuple[tuple[str, ...], np.ndarray]] = {}
 
     def put(self, name: str, dims: tuple[str, ...], table: Any) -> None:
-        array, kept = np.asarray(table), []
+        array, kept_dims = np.asarray(table), []
         for axis, dim in reversed(list(enumerate(dims))):
             bare = dim.rstrip("?")
+            # from the last axis to the first, as squeezing one moves those behind it
             if dim != bare and array.shape[axis] == 1 and self.sizes[bare] != 1:
                 array = array.squeeze(axis)
             else:
-                kept.append(bare)
-        self.data[name] = (tuple(reversed(kept)), array)
+                kept_dims.append(bare)
+        self.data[name] = (tuple(reversed(kept_dims)), array)
 
 
 def to_tables(file: GameFile) -> xr.Dataset:
@@ -96,8 +97,9 @@ def _put_kernel(tables: _Tables, kernel: Any) -> str:
         tables.put("leads_to", _PAIR, np.where(kernel.leads, kernel.next_state, -1))
         return "moves"
     if isinstance(kernel, SuccessorKernel):
-        held = kernel.predecessors.stop_gradients(kernel.successors.size).reshape(kernel.successors.shape)
-        tables.put("successors", (*_PAIR, "successor"), np.where(held, kernel.successors, -1))
+        leads_somewhere = kernel.predecessors.stop_gradients(kernel.successors.size).reshape(kernel.successors.shape)
+        # padding of the lists points at some state, too: −1 says that there is no move
+        tables.put("successors", (*_PAIR, "successor"), np.where(leads_somewhere, kernel.successors, -1))
         tables.put("probabilities", ("move?", *_PAIR, "successor"), kernel.probabilities)
         return "successors"
     if isinstance(kernel, DenseKernel):
@@ -225,15 +227,15 @@ def _reward(dataset: xr.Dataset, dtype: np.dtype) -> Any:
     return PairwiseReward(L, theta)
 
 
-def _theta_of(given: Mapping[str, Any] | None, dtype: np.dtype) -> Any:
-    if given is None:
+def _theta_of(content: Mapping[str, Any] | None, dtype: np.dtype) -> Any:
+    if content is None:
         return None
-    if given["kind"] == "staged":
-        return Staged(_theta_of(given["running"], dtype), _theta_of(given["terminal"], dtype), given["horizon"])
-    made, field = _SCALARS[given["kind"]]
+    if content["kind"] == "staged":
+        return Staged(_theta_of(content["running"], dtype), _theta_of(content["terminal"], dtype), content["horizon"])
+    made, field = _SCALARS[content["kind"]]
     # in the precision of the game, which a Python number would widen
-    number = np.asarray(given[field], dtype)
-    return Power(number, given["exponent"]) if made is Power else made(jax.numpy.asarray(number))
+    number = np.asarray(content[field], dtype)
+    return Power(number, content["exponent"]) if made is Power else made(jax.numpy.asarray(number))
 
 
 def _attribute(dataset: xr.Dataset, name: str) -> Any:
@@ -254,8 +256,8 @@ def _table(dataset: xr.Dataset, name: str, dims: tuple[str, ...]) -> np.ndarray:
     if name not in dataset:
         raise ValueError(f"the variable `{name}` is missing.")
     found = dataset[name]
-    kept = tuple(bare for dim in dims if (bare := dim.rstrip("?")) == dim or bare in found.dims)
-    if found.dims != kept:
-        raise ValueError(f"`{name}` has dims {found.dims}, but they must be {kept}.")
-    absent = tuple(axis for axis, dim in enumerate(dims) if dim.rstrip("?") not in kept)
+    expected = tuple(bare for dim in dims if (bare := dim.rstrip("?")) == dim or bare in found.dims)
+    if found.dims != expected:
+        raise ValueError(f"`{name}` has dims {found.dims}, but they must be {expected}.")
+    absent = tuple(axis for axis, dim in enumerate(dims) if dim.rstrip("?") not in expected)
     return np.expand_dims(found.values, absent)
