@@ -43,11 +43,11 @@ def takes(response: str) -> dict[str, str]:
 
 def made(response: str, **options: Any) -> Any:
     """Build a response from the values of options; those that it does not have are left out."""
-    kind, arguments = response_class(response), takes(response)
-    for name, parameter in inspect.signature(kind).parameters.items():
+    response_type, arguments = response_class(response), takes(response)
+    for name, parameter in inspect.signature(response_type).parameters.items():
         if parameter.default is parameter.empty and name not in arguments.values():
             raise ValueError(f"`--response {response}` needs `{name}`, for which there is no option: use it in Python.")
-    return kind(**{arguments[option]: value for option, value in options.items() if option in arguments})
+    return response_type(**{arguments[option]: value for option, value in options.items() if option in arguments})
 
 
 def response_of(options: GameAndResponse, loaded: GameFile) -> mfg.AbstractResponse:
@@ -56,13 +56,13 @@ def response_of(options: GameAndResponse, loaded: GameFile) -> mfg.AbstractRespo
 
     check_options(options)
     name, arguments = options.response, takes(options.response)
-    given = {"beta": options.beta, "epsilon": options.epsilon}
-    for option, what in (("epsilon", "a number in [0, 1)"), ("beta", "a number > 0")):
-        if option in arguments and given[option] is None:
-            raise ValueError(f"`--response {name}` needs `--{option}`, {what}.")
+    values = {"beta": options.beta, "epsilon": options.epsilon}
+    for option, must_be in (("epsilon", "a number in [0, 1)"), ("beta", "a number > 0")):
+        if option in arguments and values[option] is None:
+            raise ValueError(f"`--response {name}` needs `--{option}`, {must_be}.")
     if "reference" in arguments:
-        given["reference"] = reference_of(options.reference, options.game, loaded)
-    return fit_response(loaded.game, made(name, **given))
+        values["reference"] = reference_of(options.reference, options.game, loaded)
+    return fit_response(loaded.game, made(name, **values))
 
 
 @functools.cache
@@ -91,14 +91,14 @@ def behaviour_of(request: Any) -> str:
 
 def solver_of(options: Method, damping: float | None) -> Any:
     """Return the solver that is asked for; options that do not apply to it are refused."""
-    name, given = options.solver, {"averaging": options.averaging, "damping": damping}
-    given = {option: value for option, value in given.items() if value is not None}
-    for option, value in given.items():
+    name, values = options.solver, {"averaging": options.averaging, "damping": damping}
+    values = {option: value for option, value in values.items() if value is not None}
+    for option, value in values.items():
         takers = [word for word in by_word("solvers") if option in inspect.signature(_solver_class(word)).parameters]
         if name not in takers:
             who = f"`--solver {takers[0]}`" if len(takers) == 1 else f"`--solver` {', '.join(takers)}"
             raise ValueError(f"`--{option} {value}` applies to {who} only, not to `--solver {name}`.")
-    return _solver_class(name)(**given, atol=options.atol)
+    return _solver_class(name)(**values, atol=options.atol)
 
 
 def _solver_class(name: str) -> Any:
@@ -151,11 +151,12 @@ def read_policy(option: str, path: str, named: str, loaded: GameFile, what: str)
         raise ValueError(f"`--{option} {path}` is no valid JSON: {error}.") from error
     by_time = content if isinstance(content, list) else [content]
     if not by_time or not all(isinstance(one, dict) for one in by_time):
-        return content
+        return content  # rows of numbers: checked where all policies are
     for node, row in (pair for one in by_time for pair in one.items()):
         if not isinstance(row, dict):
             raise ValueError(f"`{option}[{node!r}]` must be probabilities by node; got {json.dumps(row)[:40]}.")
     if not isinstance(loaded.game.kernel, mfg.MovesKernel):
         raise ValueError(f"`--{option} {path}` names nodes, but {named} is no game on a graph.")
     tables = [mfg.games.policy_on_edges(loaded.game, one, name=option) for one in by_time]
+    # a list of one table is a policy over time, too
     return tables[0] if content is by_time[0] else np.stack(tables)

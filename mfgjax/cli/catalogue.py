@@ -29,6 +29,7 @@ def load(game: str, settings: Sequence[str] = ()) -> GameFile:
     if is_ready_made(game):
         found = ready_made.settings_of(game, settings)
         return build(game, {key: setting.value() for key, setting in found.items()})
+    # what looks like a path is answered by the reader of files, else by names that are near
     if not (game.endswith((".toml", ".nc")) or Path(game).exists() or "/" in game):
         names = by_word("games")
         which = did_you_mean(game, names, f"; the games are {', '.join(names)}.")

@@ -61,22 +61,24 @@ class Command(ABC):
         from .. import _checks
         from .._result import ConvergenceError
 
+        # before anything is loaded, built or solved
         for name, least in self.at_least.items():
             if (value := getattr(self, name)) is not None:
                 _checks.integer_at_least(f"--{name.replace('_', '-')}", value, least)
+        # in a context, as a program may run several commands in one process
         with jax.enable_x64(not self.float32):
             try:
                 report = self.find()
             except ConvergenceError as error:  # where nothing at all can be made of what was found
                 report = Report({}, (), str(error))
-            if self.as_json and report.content:
+            if self.as_json and report.content:  # where nothing was found there is no object to print
                 print_json(report.content)
             else:
                 show(report.page)
         if report.failure is None:
             return 0
         if isinstance(report.failure, Interrupted):
-            raise report.failure
+            raise report.failure  # `main` prints it and gives its status
         print(f"mfgjax: {report.failure}", file=sys.stderr)
         return 1
 

@@ -106,8 +106,8 @@ class Reproduce(Command):
     def _learners(self) -> Report:
         from .. import reproduce
 
-        given = {f"num_{name}": value for name in _OF_LEARNERS if (value := getattr(self, name)) is not None}
-        effort = reproduce.Effort(**given)
+        effort_options = {f"num_{name}": value for name in _OF_LEARNERS if (value := getattr(self, name)) is not None}
+        effort = reproduce.Effort(**effort_options)
         market = self.example == "mturk"
         make, write, tasks = (
             (reproduce.mturk, reproduce.write_market, reproduce.MARKET_TASKS)

@@ -102,11 +102,12 @@ class Simulate(SavingCommand, GameAndResponse):
         """Solve, and put the policy among N agents."""
         import jax
 
-        begun, numbers = time.perf_counter(), numbers_of_agents(self.agents)
-        loaded, response, given = self._read(len(numbers))
+        start_time, numbers = time.perf_counter(), numbers_of_agents(self.agents)
+        loaded, response, users_policy = self._read(len(numbers))
         with staged(self.out) as files, progress_line(len(numbers) + 2) as begin:
-            begin(f"solving {loaded.name}" if given is None else "reading the policy")
-            policy = _policy(loaded, response, given)
+            begin(f"solving {loaded.name}" if users_policy is None else "reading the policy")
+            policy = _policy(loaded, response, users_policy)
+            # of gains, of populations and of the animation: none depends on whether the others are drawn
             keys = jax.random.split(jax.random.key(self.seed), 3)
             begin("gains among N agents")
             exact, rows, law = _exact(policy, numbers, keys[0]), [], {}
@@ -117,7 +118,7 @@ class Simulate(SavingCommand, GameAndResponse):
                 )
                 rows.append(_of_population(i, n, exact, runs))
                 law = _of_law(loaded.game, n, exact, runs)
-            content = self._content(policy, exact, rows, law) | {"seconds": round(time.perf_counter() - begun, 3)}
+            content = self._content(policy, exact, rows, law) | {"seconds": round(time.perf_counter() - start_time, 3)}
             if files:
                 self._save(files, content, policy, numbers, exact.gains, keys[2])
         found = policy.found
@@ -144,8 +145,8 @@ class Simulate(SavingCommand, GameAndResponse):
         if self.beta is None and self.reference is not None:
             raise ValueError(f"`--reference {self.reference}` with `--policy` needs `--beta`, for the KL terms.")
         response = None if self.beta is None else response_of(self, loaded)
-        given = read_policy("policy", self.policy, self.game, loaded, "the path of a JSON file")
-        return loaded, response, single_policy(loaded.game, given)
+        users_policy = read_policy("policy", self.policy, self.game, loaded, "the path of a JSON file")
+        return loaded, response, single_policy(loaded.game, users_policy)
 
     def _content(self, policy: Policy, exact: Exact, rows: list[dict[str, Any]], law: dict[str, Any]) -> dict[str, Any]:
         found, exploitability = policy.found, exact.exploitability
@@ -201,12 +202,12 @@ class Simulate(SavingCommand, GameAndResponse):
         files.numbers("simulation.json", content)
 
 
-def _policy(loaded: GameFile, response: mfg.AbstractResponse | None, given: jax.Array | None) -> Policy:
+def _policy(loaded: GameFile, response: mfg.AbstractResponse | None, users_policy: jax.Array | None) -> Policy:
     from ..finite.arguments import single_policy
 
     criterion = response if isinstance(response, mfg.EntropyRegularized) else None
-    if given is not None:
-        return Policy(loaded, given, criterion, None)
+    if users_policy is not None:
+        return Policy(loaded, users_policy, criterion, None)
     assert response is not None
     found = mfg.solve(loaded.game, response, throw=False)
     return Policy(loaded, single_policy(loaded.game, found.policy), criterion, found)
@@ -252,14 +253,14 @@ def _of_law(game: mfg.FiniteHorizonGame, num_agents: int, exact: Exact, runs: mf
     """Return the law at the end of a population."""
     mean_field = exact.mean_field[-1]
     spread = np.sqrt(mean_field * (1 - mean_field) / num_agents)
-    told = told_laws(game.state_labels, np.asarray(runs.counts[-1]) / num_agents)
+    shares = told_laws(game.state_labels, np.asarray(runs.counts[-1]) / num_agents)
     return {
         label: {
             "mean_field": float(mean_field[s]),
             **law,
             "exact_standard_deviation": None if exact.law is None else float(spread[s]),
         }
-        for s, (label, law) in enumerate(told.items())
+        for s, (label, law) in enumerate(shares.items())
     }
 
 

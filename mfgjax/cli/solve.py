@@ -62,6 +62,7 @@ class Solve(SavingCommand, Method, GameAndResponse):
         with staged(self.out) as files, progress_line() as begin:
             begin(f"solving {loaded.name}")
             found = mfg.solve(loaded.game, response, method, max_steps=self.max_steps, throw=False)
+            # in rewards alone; `found.exploitability` is in the criterion of the response
             gain = float(compiled(mfg.exploitability)(loaded.game, found.policy))
             if files:
                 self._save(files, loaded, response, method, found)

@@ -133,6 +133,7 @@ def _games(request: Sweep) -> tuple[GameFile, Callable[..., AbstractGame], dict[
         def read() -> AbstractGame:
             return loaded.game
 
+        # the sweep records the name of its builder as that of the game
         read.__name__ = loaded.name
         return loaded, read, {}
     original = builder(loaded.name)

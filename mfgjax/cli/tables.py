@@ -44,6 +44,7 @@ def show(page: Iterable[Table | str]) -> None:
     """Print tables and lines; no table is cut: a narrow terminal wraps its lines instead."""
     screen = Console(highlight=False, width=max(Console().width, 124))
     for part in page:
+        # names may hold brackets, which are markup to rich
         screen.print(part, markup=False, soft_wrap=isinstance(part, str))
 
 

@@ -118,9 +118,9 @@ class Tune(SavingCommand):
         with progress_line() as begin:
             begin("solving the start")
             before = _judged(problem, *single(problem.plan, repeated(problem.plan, 1)))
-        begun = time.perf_counter()
+        start_time = time.perf_counter()
         found = tune_from(saved, before.equilibria[0])
-        seconds = time.perf_counter() - begun
+        seconds = time.perf_counter() - start_time
         with progress_line() as begin, staged(self.out) as files:
             begin("judging the design")
             after = _judged(problem, found.game, found.response, found.equilibrium.mean_field)
@@ -151,8 +151,8 @@ def _going_on(saved: SavedSearch) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        if there := _where_it_stopped(saved):
-            raise Interrupted(there) from None
+        if message := _where_it_stopped(saved):
+            raise Interrupted(message) from None
         raise
 
 
@@ -173,6 +173,7 @@ def _judged(problem: DesignProblem, game: Any, response: Any, guess: Any = None)
     found, rows = [], []
     for beta in problem.betas:
         if len(problem.betas) > 1:
+            # an array of the same kind, so that one program serves all β
             response = eqx.tree_at(lambda r: r.beta, response, jax.numpy.asarray(beta, game.dtype))
         found.append(mfg.solve(game, response, guess=guess, throw=False))
         rows.append(np.asarray(compiled(objective_values)(objectives, game, response, found[-1])))
@@ -286,8 +287,8 @@ def _of_objective(content: Mapping[str, Any]) -> Table:
     for one, other in scenarios[:_MOST_SCENARIOS]:
         if several:
             rows.add_row(f"β = {one['beta']:g}", "", _short(one["objective"]), _short(other["objective"]))
-        for (label, value), told in zip(one["terms"].items(), content["problem"]["objective"], strict=True):
-            weight = f"{told.get('weight', 1.0):g}"
+        for (label, value), entry in zip(one["terms"].items(), content["problem"]["objective"], strict=True):
+            weight = f"{entry.get('weight', 1.0):g}"
             rows.add_row(("  " if several else "") + label, weight, _short(value), _short(other["terms"][label]))
     over = content["problem"]["scenarios"]
     name = "objective" if over is None else f"objective, {over['over']} over scenarios"
