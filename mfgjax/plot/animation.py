@@ -40,6 +40,7 @@ def moments(num_times: int, frames_per_step: int) -> list[tuple[int, int]]:
     """Return (t, k), k of `frames_per_step` parts of the way from time t to t + 1; half as many pictures stand at t."""
     standing = max(1, frames_per_step // 2)
     frames = [(t, k) for t in range(num_times) for k in (*[0] * standing, *range(1, frames_per_step))]
+    # there is no way from the last time on; the end stands as long as any other time
     return frames[: len(frames) - (frames_per_step - 1)] + [(num_times - 1, 0)] * standing
 
 

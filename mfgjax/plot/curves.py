@@ -108,6 +108,7 @@ def parts_of(dataset: xr.Dataset, axis: Horizontal) -> list[Part]:
             places = range(dataset.sizes[dim])
             parts.append([({name: text_of(v[i]) for name, v in columns.items()}, {dim: i}) for i in places])
     others = {name: dataset[name].values for name in _names_over(dataset, axis.dim) if name != axis.name}
+    # a coordinate with few values names groups; one with as many values as points does not
     shared = [v for v in others.values() if v.dtype.kind != "f" and 2 * len(set(v.tolist())) <= len(v)]
     groups: dict[tuple[Any, ...], list[int]] = {}
     for i in range(len(axis.x)):
@@ -142,7 +143,7 @@ def terminal_law_of(dataset: xr.Dataset) -> xr.DataArray:
         return flow.sum("action", min_count=1) if "action" in inner else flow
     last = flow.isel(time=-1)
     if bool(last.isnull().all(inner).any()):  # games with a shorter horizon, or lanes that failed
-        last = flow.isel(time=flow.notnull().any(inner).sum("time").clip(1) - 1)
+        last = flow.isel(time=flow.notnull().any(inner).sum("time").clip(1) - 1)  # the last time that each lane has
     return last.sum("action", min_count=1) if "action" in inner else last
 
 
@@ -152,6 +153,7 @@ def heaviest_states(law: xr.DataArray, curves: list[Curve]) -> np.ndarray:
     for curve in curves:
         table = law.isel(curve.where).transpose(..., "state").values
         converged = curve.get("result_code") == RESULTS.converged
+        # `fmax` passes over NaN
         most = np.fmax(most, np.fmax.reduce(table[converged], axis=0, initial=0.0))
     several = len(most) > MOST_LINES + 1  # one other would be no sum
     return largest_states(most, MOST_LINES if several else None)
@@ -160,6 +162,7 @@ def heaviest_states(law: xr.DataArray, curves: list[Curve]) -> np.ndarray:
 def last_time(dataset: xr.Dataset) -> str:
     if "time" not in dataset.coords and "terminal_law" not in dataset:
         return "in the stationary law"
+    # where horizons are swept, games end at different times
     fixed = "time" in dataset.coords and "horizon" not in dataset.coords
     return f"at t = {np.ravel(dataset['time'].values)[-1]}" if fixed else "at the last time"
 

@@ -38,6 +38,7 @@ def plot_bracket(found: Bracket, *, title: str | None = None, ax: Axes | None = 
     states = np.arange(found.rising.laws.shape[1])
     ways = ((found.rising, found.least, _RISING, "-", "^"), (found.falling, found.greatest, _FALLING, "--", "v"))
     for way, end, colour, line, marker in ways:
+        # early steps are large, late ones small
         shown = np.unique(np.geomspace(1, len(way.laws), min(_MOST_STEPS, len(way.laws))).round().astype(int)) - 1
         for place, k in enumerate(shown):
             alpha = 0.2 + 0.5 * place / len(shown)

@@ -76,7 +76,7 @@ class Pictured(NamedTuple):
         return _edges(self.leads_to)
 
 
-def pictured_of(game: Game | xr.Dataset, what: Any = None, *, is_policy: bool = False) -> Pictured:
+def pictured_of(game: Game | xr.Dataset, drawn: Any = None, *, is_policy: bool = False) -> Pictured:
     """Return what is to be drawn.
 
     Args:
@@ -85,29 +85,29 @@ def pictured_of(game: Game | xr.Dataset, what: Any = None, *, is_policy: bool = 
       is_policy: an array is a policy `[S, A]` or `[T, S, A]`.
     """
     if isinstance(game, xr.Dataset):
-        if what is not None:
+        if drawn is not None:
             raise ValueError("a dataset in place of the game is all there is to draw; got something more.")
         return _of_dataset(game)
     if not isinstance(game, Game):
         raise ValueError(f"`game` must be a game, or a dataset of one equilibrium; got {_checks.shorten(game)}.")
     names, mask = (game.state_labels, game.action_labels), np.asarray(game.available)
-    if isinstance(what, xr.Dataset):
-        found = _of_dataset(what)
+    if isinstance(drawn, xr.Dataset):
+        found = _of_dataset(drawn)
         if (found.states, found.actions) != names and (found.states, found.actions) != (names[0], ()):
             raise ValueError("the dataset has other states or actions than `game`.")
         return found._replace(actions=names[1], available=mask, leads_to=leads_to(game))
-    if what is None:
+    if drawn is None:
         raise ValueError("there is nothing to draw: give an equilibrium, a law or a dataset.")
     bare = Pictured(*names, game.coordinates_of_time().get("time"), None, None, mask, leads_to(game))
     inner = (game.num_states, game.num_actions)
-    if isinstance(what, Equilibrium):
-        law, policy = np.asarray(what.state_law), np.asarray(what.policy)
+    if isinstance(drawn, Equilibrium):
+        law, policy = np.asarray(drawn.state_law), np.asarray(drawn.policy)
         meaning = f"{'times, ' if game.times else ''}states, actions of `game`"
         _checks.shape_is("equilibrium.policy", policy, [(*game.times, *inner)], meaning)
         return bare._replace(law=law.reshape(-1, inner[0]), policy=policy.reshape(-1, *inner))
     kind, own = ("policy", inner) if is_policy else ("law", inner[:1])
     axes = axes_of(game.state_labels, game.action_labels)[: len(own)]
-    array = np.asarray(_checks.as_numbers(kind, what, axes=axes))
+    array = np.asarray(_checks.as_numbers(kind, drawn, axes=axes))
     if array.shape[-len(own) :] != own or array.ndim not in (len(own), len(own) + len(game.times)):
         raise ValueError(
             f"the {kind} has shape {array.shape}, but `game` has {inner[0]} states and {inner[1]} actions."
@@ -145,6 +145,7 @@ def _edges(table: np.ndarray) -> list[tuple[int, int, int]]:
 
 
 def _of_dataset(dataset: xr.Dataset) -> Pictured:
+    # a law at the end alone is drawn where nothing else is there
     laws = ("state_law", "mean_field", *(["terminal_law"] if "policy" not in dataset else []))
     name = next((n for n in laws if n in dataset), None)
     if "state" not in dataset.coords or (name is None and "policy" not in dataset):

@@ -37,24 +37,24 @@ def plot_residuals(
     """
     # a dataset is a mapping too
     named = {"": equilibria} if isinstance(equilibria, Equilibrium | xr.Dataset) else dict(equilibria)
-    told = {name: _history(name, one) for name, one in named.items()}
+    histories = {name: _history(name, one) for name, one in named.items()}
     ax = new_axes(ax, (6.4, 4.2))
-    for i, (name, (history, _, result, tolerance)) in enumerate(told.items()):
+    for i, (name, (history, _, result, tolerance)) in enumerate(histories.items()):
         (line,) = ax.plot(
             np.arange(1, len(history) + 1),
-            np.where(history > 0, history, np.nan),
+            np.where(history > 0, history, np.nan),  # log axes have no 0
             linestyle=LINES[i % len(LINES)],
             marker="os^Dv"[i % 5],
             markersize=3.5,
         )
         line.set_label(f"{name.replace('$', chr(92) + '$')} ({result})" if name else result)
-        if len(told) == 1 and tolerance > 0:
+        if len(histories) == 1 and tolerance > 0:
             style: dict[str, Any] = dict(color="0.3", linestyle=(0, (1, 1)), linewidth=1.2, zorder=1)
             ax.axhline(tolerance, label="tolerance", **style)
     ax.set_yscale("log")
-    units = " or ".join(_UNITS[kind] for kind in sorted({kind for _, kind, *_ in told.values()}))
+    units = " or ".join(_UNITS[kind] for kind in sorted({kind for _, kind, *_ in histories.values()}))
     frame(ax, "step (of those that measured it)", units, title)
-    if told:
+    if histories:
         ax.legend()
     return ax
 

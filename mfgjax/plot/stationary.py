@@ -67,6 +67,7 @@ def plot_stationary(
 
 
 def _mark(ax: Axes, mean: float, num_states: int) -> None:
+    # the text stands where the picture leaves room
     right = mean < 0.7 * (num_states - 1)
     ax.axvline(mean, color=_MEAN, linestyle="--", linewidth=1.4)
     ax.annotate(

@@ -77,6 +77,7 @@ def plot_thresholds(
     low, high = _limits([*found.values(), np.array([np.nan if beta is None else beta])])
     paper = _exponents_in(exponents, low / _NEAR)
     if paper is not None and exponents is not None:
+        # only now: its exponents may be too small for a float
         found = {_PAPER: 10.0 ** exponents[order], **found}
         low = min(low, 10.0**paper / 1.6)
 
@@ -153,8 +154,10 @@ def plot_certificates(report: Report, *, title: str | None = None, ax: Axes | No
     ax.set_ylim(len(ends) - 0.4, -0.6)
     if np.isfinite(beta):
         ax.axvline(beta, zorder=1, **_ASKED | dict(linewidth=2.2))
-        asked: dict[str, Any] = dict(ha="center", va="bottom", fontsize=9)
-        ax.annotate(f"asked for: β = {beta:g}", (beta, 1), (0, 3), ax.get_xaxis_transform(), "offset points", **asked)
+        label_style: dict[str, Any] = dict(ha="center", va="bottom", fontsize=9)
+        ax.annotate(
+            f"asked for: β = {beta:g}", (beta, 1), (0, 3), ax.get_xaxis_transform(), "offset points", **label_style
+        )
     frame(ax, _BETA, "", title or "", grid="x", fontsize=11, pad=20)
     _log_ticks(ax.xaxis, low, high)
     return ax
@@ -271,6 +274,7 @@ def _set_ticks(ax: Axes, x: np.ndarray, low: float, high: float) -> None:
     """Set scales, ticks and the horizontal limits; values that grow by a factor have a log axis."""
     distinct = np.unique(x)
     if len(distinct) > 2 and distinct[0] > 0:
+        # a log axis where ratios are more even than steps
         steps, ratios = np.diff(distinct), np.diff(np.log(distinct))
         if ratios.max() / ratios.min() < 0.99 * steps.max() / steps.min():
             ax.set_xscale("log")

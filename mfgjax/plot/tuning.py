@@ -37,9 +37,10 @@ def plot_search(found: Tuned, *, title: str | None = None, ax: Axes | None = Non
         raise ValueError(f"`found` must be what `design.tune` returns; got {_checks.shorten(found)}.")
     ax = new_axes(ax, (6.4, 4.2))
     steps, best = np.arange(1, len(found.history) + 1), found.best
+    # `fmin` passes over NaN, the designs that were not accepted
     lowest = np.fmin.accumulate(found.history, axis=0)
     others = [r for r in range(lowest.shape[1]) if r != best]
-    for r in others[:100]:
+    for r in others[:100]:  # more lines are a grey area
         (line,) = ax.plot(steps, lowest[:, r], color="0.75", linewidth=0.6, zorder=1)
         if r == others[0]:
             line.set_label("other restarts, best so far")
@@ -88,8 +89,8 @@ def plot_laws(
         wanted = np.asarray(target, dtype=float)[shown]
         ax.plot(places, wanted, "_", color="#d55e00", markersize=26, markeredgewidth=2.5, label="target", zorder=3)
     names = [short(found.game.state_labels[s]) for s in shown]
-    turned: dict[str, Any] = dict(rotation=40, ha="right") if max(map(len, names)) > 4 or len(names) > 12 else {}
-    ax.set_xticks(places, names, parse_math=False, **turned)
+    tick_style: dict[str, Any] = dict(rotation=40, ha="right") if max(map(len, names)) > 4 or len(names) > 12 else {}
+    ax.set_xticks(places, names, parse_math=False, **tick_style)
     heading = f"the crowd at time {found.game.horizon if time == -1 else time}" if title is None else title
     frame(ax, "state", "share of the population", heading, grid="y")
     ax.legend()
