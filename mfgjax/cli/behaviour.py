@@ -70,6 +70,7 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     """Return a function of the library as one program, which takes less time than its parts one after another."""
     import equinox as eqx
 
+    # kept, as every call of `filter_jit` makes a function that compiles anew
     return eqx.filter_jit(function)
 
 
@@ -121,6 +122,7 @@ def reference_of(wanted: str | None, named: str, loaded: GameFile) -> Any:
     if wanted == "uniform":
         return None
     if wanted in _REFERENCES:
+        # ready-made games have that of a paper, files their own
         if loaded.reference is None or is_ready_made(named) != (wanted == "paper"):
             raise ValueError(f"`--reference {wanted}`: {named} has no such reference policy.")
         return loaded.reference

@@ -127,6 +127,7 @@ class Certify(SavingCommand, GameAndResponse):
             content = self.about(family.first, **_content_of_family(parameter, values, members))
             if files:
                 reports = [report for _, report in members]
+                # else `plot_thresholds` refuses to draw
                 if any(map(_has_thresholds, reports)):
                     options: dict[str, Any] = dict(parameter=parameter, beta=self.beta)
                     title = f"{family.first.name} ({self.response})"

@@ -82,6 +82,7 @@ def staged(out: Path | None) -> Iterator[Files]:
             yield Files(folder, out)
             files = sorted(folder.iterdir())
             for file in files:
+                # looked at before the first file moves, so that all of them move or none
                 if (out / file.name).is_dir():
                     raise ValueError(f"`--out` is {str(out)!r}, but {file.name} in it is a folder, not a file.")
             for file in files:
@@ -141,7 +142,7 @@ def check_room(what: str, needed: int, out: Path | None, instead: str) -> None:
     """Refuse what the memory, or the disk that a folder is on, cannot hold; `instead` says what to give fewer of."""
     if out is not None:
         kind, room, there = "disk", shutil.disk_usage(out).free, f"are free in {str(out)!r}"
-    elif hasattr(os, "sysconf"):
+    elif hasattr(os, "sysconf"):  # Windows has none
         kind, room, there = "memory", os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"), "are there"
     else:
         return
@@ -152,6 +153,7 @@ def check_room(what: str, needed: int, out: Path | None, instead: str) -> None:
 
 def json_of(content: Mapping[str, Any]) -> str:
     """Return one object as text."""
+    # NaN is no JSON: a number that may be one passes through `finite`
     return json.dumps(content, ensure_ascii=False, indent=2, allow_nan=False)
 
 
@@ -174,7 +176,7 @@ def _spelt(error: UnicodeError) -> tuple[str, int]:
     for mark in error.object[error.start : error.end]:
         name = unicodedata.name(mark, "").split()
         letter = name[-1].capitalize() if "CAPITAL" in name else name[-1].lower() if name else "?"
-        plain = unicodedata.normalize("NFKD", mark).encode("ascii", "ignore").decode()
+        plain = unicodedata.normalize("NFKD", mark).encode("ascii", "ignore").decode()  # letters without accents
         spelt.append(marks.get(mark) or (letter if "GREEK" in name else plain or "?"))
     return "".join(spelt), error.end
 

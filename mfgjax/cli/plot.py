@@ -272,6 +272,7 @@ def _axes(dataset: xr.Dataset) -> dict[str, int]:
     """Return the coordinates of the swept axes, with how many values each has."""
     lanes = dataset["result_code"].dims
     return {
+        # as texts, since values of several kinds do not compare
         str(name): len(np.unique(c.values.astype(str)))
         for name, c in dataset.coords.items()
         if len(c.dims) == 1 and c.dims[0] in lanes and name != "point"

@@ -78,7 +78,7 @@ class Reproduce(Command):
 
     def _made(self, num_tasks: int, make: Callable[..., Any], write: Callable[..., list[str]]) -> tuple[Any, list[str]]:
         """Compute, draw and save; return what was found, and the names of the files."""
-        with staged(self.out) as files, progress_line(num_tasks + 1) as begin:
+        with staged(self.out) as files, progress_line(num_tasks + 1) as begin:  # drawing is a task, too
             found = make(report=begin)
             begin("drawing and saving")
             return found, write(found, files.folder)

@@ -189,12 +189,13 @@ class Simulate(SavingCommand, GameAndResponse):
         if why := _why_not_moving(game, min(numbers)):
             content["not_drawn"].append(f"agents.gif: {why}")
         else:
-            n = min(numbers)
+            n = min(numbers)  # few agents can be told apart
             simulation = mfg.finite.simulate(game, policy.policy, n, 1, key=key, labelled=True)
             animation = mfg.plot.animate_agents(
                 game,
                 simulation,
                 positions=policy.loaded.positions,
+                # long games have about as many frames as short ones
                 frames_per_step=max(1, min(8, _MOST_MOVES // game.horizon)),
                 title=f"{title}, {n:,} agents" if n > 1 else f"{title}, 1 agent",
             )
@@ -252,6 +253,7 @@ def _of_population(i: int, num_agents: int, exact: Exact, runs: mfg.finite.Simul
 def _of_law(game: mfg.FiniteHorizonGame, num_agents: int, exact: Exact, runs: mfg.finite.Simulation) -> dict[str, Any]:
     """Return the law at the end of a population."""
     mean_field = exact.mean_field[-1]
+    # a share of N independent agents: they are that where the kernel does not depend on the population
     spread = np.sqrt(mean_field * (1 - mean_field) / num_agents)
     shares = told_laws(game.state_labels, np.asarray(runs.counts[-1]) / num_agents)
     return {
@@ -306,6 +308,7 @@ def _over_numbers(content: Mapping[str, Any]) -> Iterator[Table | str]:
         row = populations[i]
         when = _when(row)
         cells = [f"{row['num_agents']:,}", number(row["simulated_value"], ".6f", row["simulated_value_error"])]
+        # exact methods have an error of 0, which is not printed
         cells.append(number(row["value"], ".6f", row["value_error"] or None))
         for _, suffix in kinds:
             cells.append(number(row["gain" + suffix], error=row["gain_error" + suffix] or None))

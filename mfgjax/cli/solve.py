@@ -61,6 +61,7 @@ class Solve(SavingCommand, Method, GameAndResponse):
         response = response_of(self, loaded)
         with staged(self.out) as files, progress_line() as begin:
             begin(f"solving {loaded.name}")
+            # not `throw`: what was found is printed and saved all the same, with exit status 1
             found = mfg.solve(loaded.game, response, method, max_steps=self.max_steps, throw=False)
             # in rewards alone; `found.exploitability` is in the criterion of the response
             gain = float(compiled(mfg.exploitability)(loaded.game, found.policy))

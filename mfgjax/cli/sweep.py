@@ -339,6 +339,7 @@ def _heaviest(end: Mapping[str, Any]) -> str:
     if end["result"] != "converged":
         return end["result"]
     law = end["law"] if "law" in end else end["terminal_law"]
+    # rounded, so that shares that are equal but for rounding keep the order of the states
     masses = sorted(law.items(), key=lambda item: -round(item[1], 6))[:_TOP_STATES]
     mean = f"{end['mean_state']:.4f};  " if end.get("mean_state") is not None else ""
     return mean + ", ".join(f"{state}: {mass:.3f}" for state, mass in masses if mass >= 5e-4)

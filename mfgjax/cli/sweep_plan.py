@@ -62,7 +62,7 @@ class SweepPlan:
         game = self.loaded.game
         sizes = {"time": game.horizon + 1, "state": game.num_states, "action": game.num_actions}
         kept = [math.prod(sizes[d] for d in output.dims or ()) for output in parse_outputs(self.outputs, game)]
-        return game.dtype.itemsize * (5 + sum(kept))
+        return game.dtype.itemsize * (5 + sum(kept))  # 5 variables are in every sweep, such as result codes
 
     @property
     def num_bytes(self) -> int:
@@ -138,6 +138,7 @@ def _games(request: Sweep) -> tuple[GameFile, Callable[..., AbstractGame], dict[
         return loaded, read, {}
     original = builder(loaded.name)
 
+    # `sweep` reads the names of parameters off the signature
     @functools.wraps(original)
     def built(**chosen: Any) -> AbstractGame:
         game = original(**family.fixed, **chosen)

@@ -117,6 +117,7 @@ class Tune(SavingCommand):
         problem = saved.problem
         with progress_line() as begin:
             begin("solving the start")
+            # through coordinates, so that it is the very design that the search starts from
             before = _judged(problem, *single(problem.plan, repeated(problem.plan, 1)))
         start_time = time.perf_counter()
         found = tune_from(saved, before.equilibria[0])
@@ -246,6 +247,7 @@ def _save(files: Files, content: dict[str, Any], problem: DesignProblem, before:
     try:
         if len(table) > 1:
             raise ValueError("the reference changes over time, for which a game file has no place.")
+        # a game file wants rows that sum to 1 to within 1e-8, which single precision does not reach
         loaded, rho = problem.loaded, table[0] / table[0].sum(axis=-1, keepdims=True)
         note = f"{loaded.description} Tuned for {problem.name!r}.".strip()
         tuned = GameFile(loaded.name, found.game, rho, loaded.positions, note)
@@ -255,7 +257,7 @@ def _save(files: Files, content: dict[str, Any], problem: DesignProblem, before:
         left_out.append(f"tuned.toml: {str(error).rstrip('.')}")
     picture = mfg.plot.plot_tuned(found, before.equilibria[0], target=_target(problem), title=problem.name)
     files.picture("tuned.png", picture)
-    files.add("search.json")
+    files.add("search.json")  # `tune_from` has written it
     files.numbers("tuned.json", content)
 
 

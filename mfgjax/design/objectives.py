@@ -177,6 +177,7 @@ class Cost(AbstractObjective):
 
     def __call__(self, game: FiniteHorizonGame, response: Any, equilibrium: Equilibrium) -> Scalar:
         times = jnp.arange(game.horizon + 1, dtype=jnp.int32)
+        # one time after the other, so that one table [S, A] is worked on at a time
         rewards = jax.lax.map(lambda t: game.reward_at(t, equilibrium.mean_field[t]), times)
         policy = equilibrium.policy
         # rewards of actions that do not exist may be −inf

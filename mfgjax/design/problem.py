@@ -30,7 +30,7 @@ FORMAT = "mfgjax-tune/1"
 _MOST_SCENARIOS = 10_000
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False)  # arrays have no single truth value when they are compared
 class DesignProblem:
     """A problem as a file describes it.
 
@@ -145,6 +145,7 @@ def _game(document: Mapping[str, Any], path: Path) -> GameFile:
         for key, value in settings.items():
             if isinstance(value, dict | list):
                 raise _toml.wrong(f"settings.{key}", value, "it must be a number, a word, true or false")
+            # as `--set` takes them, so that both are read by one parser
             words.append(f"{key}={str(value).lower() if isinstance(value, bool) else value}")
         found = ready_made.settings_of(named_game, words, "settings:")
         loaded = ready_made.build(named_game, {key: setting.value() for key, setting in found.items()})

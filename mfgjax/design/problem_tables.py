@@ -60,6 +60,7 @@ class SearchSettings:
     @property
     def method(self) -> optax.GradientTransformation | None:
         """The optimizer; None is L-BFGS."""
+        # `search_of` refuses it for L-BFGS alone
         return None if self.learning_rate is None else _OPTIMIZERS[self.optimizer](self.learning_rate)
 
     @property
@@ -135,6 +136,7 @@ def terms_of(value: Any, game: FiniteHorizonGame, reference: np.ndarray) -> tupl
         if not isinstance(kind, str) or kind not in KINDS:
             close = _toml.suggestion(kind, KINDS) if isinstance(kind, str) else f"; there are {_toml.listed(KINDS)}"
             raise _toml.wrong(f"{place}.kind", kind, f"there is no such objective{close}")
+        # each kind has keys of its own, and those of others are refused
         own = _toml.fields(place, entry, table, {key: readers[key] for key in ("kind", "weight", *KINDS[kind])})
         if own.get("weight") == 0:
             raise _toml.wrong(f"{place}.weight", entry["weight"], "it must not be 0: leave the table out for that")
@@ -217,6 +219,7 @@ def _flat(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key, value in table.items():
         name = f"{prefix}{key}"
+        # a table that is empty, or has a key of variables, is a variable
         nested = isinstance(value, dict) and value and not _VARIABLE_KEYS & set(value)
         if nested and all(isinstance(entry, dict) for entry in value.values()):
             found |= _flat(value, f"{name}.")
@@ -235,12 +238,13 @@ def _law(place: str, entry: Mapping[str, Any], game: FiniteHorizonGame, start: n
     rows = np.ones(game.num_states, bool) if where is None else where
     if lower is not None:
         mask = np.broadcast_to(np.asarray(game.available), start.shape)
-        largest = 1 / int(mask.sum(axis=-1).max())
+        largest = 1 / int(mask.sum(axis=-1).max())  # n entries of at least `lower` each need n · lower < 1
         if not 0 <= lower < largest:
             most = f"{1 / largest:.0f} moves at one node leave at most {largest:.4g} for each"
             raise _toml.wrong(
                 f"{place}.lower", entry["lower"], f"it must be at least 0 and below {largest:.4g}: {most}"
             )
+        # a row with one action has nothing to move, whatever the bound
         low = mask & (start <= lower) & (mask.sum(axis=-1, keepdims=True) > 1) & rows[:, None]
         if low.any():
             t, s, a = np.argwhere(low)[0]

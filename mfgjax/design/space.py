@@ -52,7 +52,7 @@ class DesignSpace(NamedTuple):
     num_scenarios: int
     stages: Stages
     tolerance: np.ndarray
-    restore: Callable[[dict[str, Any]], Any] = dict
+    restore: Callable[[dict[str, Any]], Any] = dict  # names to arrays are what most users give
 
     @property
     def origin(self) -> dict[str, np.ndarray]:
@@ -124,6 +124,7 @@ def equilibria(space: DesignSpace, points: Points, guess: Array) -> Outcome:
     lanes = _lanes(space, points)
     start = without_lane(lanes, guess)
     outcome = run(Prepared(lanes, start, space.stages, space.tolerance, block_width(space.triple[0])))
+    # nobody reads the history of a design
     return lane_last(lanes, outcome._replace(history=outcome.history[:0]))
 
 
@@ -240,6 +241,7 @@ def _coordinates(triple: Triple, name: str, path: str, kind: str, index: int, va
     if is_policy:
         mask = np.broadcast_to(np.asarray(game.available), (max(len(start), len(game.available)), *shape[1:]))
         table = np.broadcast_to(start, mask.shape)
+        # a logit of −∞ cannot move: the support of a law stays what it is
         must = "it must be positive exactly on the available actions"
         _checks.all_true(f"parameters[{name!r}]", table, (table > 0) == mask, must)
         _checks.distribution(f"parameters[{name!r}]", start, leading=2)

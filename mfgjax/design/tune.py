@@ -171,7 +171,7 @@ def tune(
     points = _starts(space, restarts, spread, key)
     record = search.run(points, guess, max_steps, callback, _checks.boolean("progress", progress))
     values = record.values
-    best = int(np.argmin(values))
+    best = int(np.argmin(values))  # a restart that found nothing has an infinite objective
     one = jax.tree.map(lambda leaf: leaf[..., best : best + 1], record.points)
     scenario_values, mean_field = search.at(one, record.fields_of(best, space.num_scenarios))
     tuned_game, tuned_response = single(space, one)

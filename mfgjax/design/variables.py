@@ -136,6 +136,7 @@ class Coordinates:
         """Return the logs of rows of probabilities, −inf off their support: shares too small for a number count."""
         dtype, free = coordinates.dtype, self.free.any(axis=-1, keepdims=True)
         logits = jnp.full(self.start.size, -jnp.inf, dtype).at[self.index].set(coordinates)
+        # rows that do not move get finite logits: normalising a row of −∞ gives NaN, also in derivatives
         logits = jnp.where(free, logits.reshape(self.start.shape), 0)
         logs = log_normalize(logits, axis=-1)
         low = float(self.lower)
@@ -185,6 +186,7 @@ def _law(place: str, name: str, variable: Variable, start: np.ndarray, where: np
     if variable.where is not None:
         rows = _bound(f"{place}.where", where, None, start.shape[:-1])
     if variable.lower is not None:
+        # n entries of at least `lower` each need n · lower < 1
         largest = 1 / int(support.sum(axis=-1).max())
         lower = _checks.number_in(f"{place}.lower", variable.lower, 0, largest, f"[0, {largest:g})")
         inside = (start > lower) | ~support | ~rows[..., None] | (support.sum(axis=-1, keepdims=True) == 1)

@@ -82,6 +82,7 @@ def to_dataset(
     prior = None if response is None else response.prior_table
     if prior is not None:
         table = np.exp(np.asarray(prior))
+        # a prior that is the same at all times has no axis of them
         data["reference"] = (_PAIRS[1:], table[0]) if len(table) == 1 else (_PAIRS, table)
     if isinstance(game.kernel, MovesKernel):
         data["leads_to"] = (_PAIRS[1:], leads_to(game))
@@ -173,6 +174,7 @@ def load_equilibrium(path: str | os.PathLike) -> xr.Dataset:
     path = file_path("path", path)
     dataset = netcdf.read(path)
     netcdf.check_format(path, dataset, FORMAT, "equilibrium")
+    # without a game only the file itself tells which dimensions there must be
     for name, dims in _dims(dataset.attrs.get("observes"), "time" in dataset.coords).items():
         netcdf.values_of(path, dataset, name, dims)
     return dataset

@@ -181,6 +181,7 @@ def from_tables(dataset: xr.Dataset) -> GameFile:
     kernel, reward = _kernel(dataset), _reward(dataset, initial.dtype)
     game: AbstractGame
     if kind == "stationary":
+        # stationary games take tables without times
         options["available"] = options["available"][0]
         reward = reward[0] if isinstance(reward, np.ndarray) else reward
         game = StationaryGame(kernel, reward, initial=initial, **options)

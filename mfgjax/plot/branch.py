@@ -55,6 +55,7 @@ def plot_branch(
     turns = np.flatnonzero(steps[:-1] * steps[1:] < 0) + 1
     segments = np.split(np.arange(len(x)), turns)
     for i, segment in enumerate(segments):
+        # joined to the next one, so that there is no gap at a fold
         points = np.append(segment, segments[i + 1][0]) if i + 1 < len(segments) else segment
         style: dict[str, Any] = dict(color="#0072b2" if i % 2 == 0 else "#d55e00", linestyle=LINES[i % 2])
         ax.plot(x[points], y[points], linewidth=1.8, **style)

@@ -166,7 +166,9 @@ def _nodes(
     for label, (x, y), m, r, away in zip(labels, places, mass, radius, beyond, strict=True):
         shade = _MASS_COLOURS(0.08 + 0.85 * float(np.clip(m, 0, 1)))
         ax.add_patch(Circle((x, y), r, facecolor=shade, edgecolor="0.1", linewidth=1.2, zorder=2))
-        ink = "white" if np.dot(shade[:3], (0.299, 0.587, 0.114)) < 0.55 else "black"  # how bright a shade is to the eye
+        ink = (
+            "white" if np.dot(shade[:3], (0.299, 0.587, 0.114)) < 0.55 else "black"
+        )  # how bright a shade is to the eye
         text: dict[str, Any] = dict(va="center", zorder=3, parse_math=False)
         # a letter is some 0.65 of its size wide, and 1.7 radii of a circle hold a line
         size, width = min(11.0, (0.6 if inside else 0.95) * least), 1.7 * r * scale / 0.65

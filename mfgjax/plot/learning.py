@@ -119,6 +119,7 @@ def targets_of(equilibrium: Any, count: int) -> list[np.ndarray | None]:
     """Return one law for each run, or None."""
     if equilibrium is None:
         return [None] * count
+    # a list of numbers is one law
     if isinstance(equilibrium, list | tuple) and not np.isscalar(equilibrium[0]):
         if len(equilibrium) != count:
             raise ValueError(f"`equilibrium` holds {len(equilibrium)} laws for {count} runs.")
@@ -140,6 +141,7 @@ def draw_band(ax: Axes, x: np.ndarray, values: np.ndarray, name: str, i: int, *,
     mean, deviation = values.mean(axis=0), values.std(axis=0)
     style: dict[str, Any] = dict(marker=_MARKERS[i % len(_MARKERS)], markersize=3.5) if marked else {}
     line = LINES[i % len(LINES)]
+    # in labels "$" begins a formula
     ax.plot(x, mean, color=colour(i), linestyle=line, linewidth=1.6, label=name.replace("$", r"\$"), zorder=3, **style)
     if len(values) > 1:
         ax.fill_between(x, mean - deviation, mean + deviation, color=colour(i), alpha=0.22, linewidth=0, zorder=2)

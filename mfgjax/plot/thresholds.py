@@ -210,6 +210,7 @@ def _coinciding(found: dict[str, np.ndarray]) -> list[tuple[str, ...]]:
     """Return the names of lines; bounds on the contraction that agree everywhere share one."""
     groups: list[tuple[str, ...]] = []
     for name, y in found.items():
+        # NaN in the same places counts as agreement
         same = [g for g in groups if {name, g[0]} <= set(_CHAINS) and np.allclose(found[g[0]], y, 1e-6, 0, True)]
         if same:
             groups[groups.index(same[0])] = (*same[0], name)

@@ -48,6 +48,7 @@ def plot_search(found: Tuned, *, title: str | None = None, ax: Axes | None = Non
     ax.plot(steps, lowest[:, best], color="#0072b2", linewidth=1.8, label="best so far", zorder=2)
     failed = np.flatnonzero(found.failed[:, best])
     if len(failed):
+        # crosses stand on the lower edge, whatever the objectives are, and would be cut in half there
         low: dict[str, Any] = dict(transform=ax.get_xaxis_transform(), clip_on=False)
         ax.plot(steps[failed], np.zeros(len(failed)), "x", color="black", label="no equilibrium: step shortened", **low)
     if np.nanmin(found.history) > 0:

@@ -155,10 +155,11 @@ class Work:
         name, shapes, kinds = f"`outputs[{output.name!r}]`", [], []
         for plan in self.plans:
 
-            def one(lanes: Lanes, plan: Plan = plan) -> Any:
+            def one(lanes: Lanes, plan: Plan = plan) -> Any:  # bound now: a closure would see the last plan of the loop
                 outcome = run_stage(lanes, None, (plan.stages[0][0], 1), plan.tolerance, 1)
                 return compute_outputs((output,), lanes, finish_lanes(lanes, outcome, plan.tolerance))
 
+            # shapes alone: nothing is solved
             leaf = eqx.filter_eval_shape(one, plan.lanes)[output.name]
             shapes.append(leaf.shape[:-1])
             kinds.append(leaf.dtype)
@@ -242,6 +243,7 @@ class Work:
         led = self._solve(plan, [place[leads] for place in places], games[leads], None, extra_outputs)
         if not len(followers):
             return {name: array for name, array in led.items() if not extra_outputs or name != field_name}
+        # the last lead before it is in its own row, as every row begins with one
         leader = np.searchsorted(leads, followers, side="right") - 1
         guess = np.moveaxis(led[field_name][leader], 0, -1)
         followed = self._solve(plan, [place[followers] for place in places], games[followers], guess)
