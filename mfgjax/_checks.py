@@ -23,7 +23,7 @@ from ._typing import Array
 
 
 class Refusal(ValueError):
-    """A sentence that a user is to read as it is, also when it is said inside a function of the user's."""
+    """An error whose sentence reaches the user unchanged, even when it is raised inside a user's function."""
 
 
 def as_numbers(name: str, value: object, kind: str = "real numbers", axes: Sequence[Axis] = ()) -> Any:
@@ -106,7 +106,7 @@ def shape_is(name: str, array: Any, allowed: Sequence[tuple], meaning: str) -> N
 
 
 def all_true(name: str, array: object, good: np.ndarray | np.bool_, must: str, when: str = "") -> None:
-    """Refuse `array` at the first place where `good` is false; `when` follows the place in the sentence."""
+    """Refuse `array` at the first place where `good` is false; `when` follows the place in the message."""
     if good.all():
         return
     first = np.unravel_index(np.argmin(good), good.shape)
@@ -150,7 +150,10 @@ def distribution(
 
 
 def precision(kind: Any) -> float:
-    """Return by how much a sum of probabilities may differ from 1: float32 tables of thousands are off by some 1e-6."""
+    """Return by how much a sum of probabilities of a dtype may differ from 1.
+
+    Sums over thousands of float32 entries are off by some 1e-6.
+    """
     size = np.dtype(kind).itemsize if jax.config.jax_enable_x64 else min(np.dtype(kind).itemsize, 4)  # pyright: ignore
     return {1: 0.2, 2: 1e-2, 4: 1e-5}.get(size, 1e-8)
 

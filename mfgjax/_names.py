@@ -1,4 +1,4 @@
-"""What the library has to offer, by the lines of its files, as the tab key asks before JAX is there; unknown names."""
+"""The names that the library offers, read from its files without importing JAX, and suggestions for unknown names."""
 
 import ast
 import difflib
@@ -66,7 +66,7 @@ def is_ready_made(game: str) -> bool:
 
 
 def did_you_mean(word: str, known: Iterable[object], otherwise: str | None = None) -> str:
-    """Return the end of a sentence on an unknown name: the known name that is most like it.
+    """Return the end of an error on an unknown name, which suggests the nearest known name.
 
     Args:
       word: that is not known.
@@ -80,7 +80,7 @@ def did_you_mean(word: str, known: Iterable[object], otherwise: str | None = Non
 
 
 def suggestion(word: str, known: Iterable[object]) -> str:
-    """Return the known name that is most like an unknown one, in brackets, for a sentence that goes on; or nothing."""
+    """Return "(did you mean ...?)" with the nearest known name, for the middle of an error; "" if no name is near."""
     close = _nearest(word, list(map(str, known)))
     return f" (did you mean {close[0]!r}?)" if close else ""
 

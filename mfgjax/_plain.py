@@ -91,7 +91,7 @@ def _listed(name: str, value: Sequence, axes: Sequence[Axis], index: tuple[int, 
 
 
 def _exact(name: str, array: np.ndarray, index: tuple[int, ...], booleans: bool) -> np.ndarray:
-    """Return an array of objects as floating numbers if they are real numbers, such as fractions."""
+    """Convert an array of objects that are real numbers, such as fractions, to floating numbers."""
     if array.dtype != object:
         return array
     if array.size and all(isinstance(entry, bool | np.bool_) for entry in array.ravel()):
@@ -123,7 +123,7 @@ def _pandas_labels(name: str, value: Any) -> list[list[str] | None]:
 
 
 def _labels_of(index: Any) -> list[str] | None:
-    """Return the labels of an axis, or None where it is only numbered, as pandas does by default."""
+    """Return the labels of an axis; None where it has only the default numbers of pandas."""
     if type(index).__name__ == "RangeIndex" and (index.start, index.step) == (0, 1):
         return None
     named = (int(label) if isinstance(label, float) and label.is_integer() else label for label in index)
@@ -131,7 +131,7 @@ def _labels_of(index: Any) -> list[str] | None:
 
 
 def _transposed(name: str, value: Any, axes: Sequence[Axis]) -> Any:
-    """Return a table of xarray with its dimensions in order, if they are named as the axes are."""
+    """Put the dimensions of a table of xarray in order, if they have the names of the axes."""
     known = ["time", *(axis.word for axis in axes)] if axes else ["time", "state", "action", "next_state"]
     order = [word for word in known if word in value.dims]
     if len(order) == value.ndim:

@@ -1,4 +1,4 @@
-"""A progress line on stderr that leaves no trace, and is not there at all without a terminal."""
+"""Progress on stderr: it disappears when the work is done, and is not shown without a terminal."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -44,7 +44,7 @@ def progress_line(total: int | None = None) -> Iterator[Callable[[str], None]]:
 
 @contextmanager
 def progress_bar(description: str, total: int, done: int = 0, *, shown: bool = True) -> Iterator[Callable[[int], None]]:
-    """Show how much of a long computation is done and how long the rest will take; yields a function to advance.
+    """Show the progress of a long computation and the time left; yields a function to advance it.
 
     Args:
       description: of the computation.

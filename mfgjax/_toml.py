@@ -1,4 +1,4 @@
-"""Files in TOML, and one sentence on each mistake in them: where it stands, what is there, what must be."""
+"""Readers for TOML files; each mistake is one sentence: where it stands, what is there, what must be."""
 
 import contextlib
 import datetime as dt
@@ -17,7 +17,7 @@ from ._names import did_you_mean
 
 
 def document(path: Path) -> dict[str, Any]:
-    """Return what a file in TOML holds."""
+    """Read a TOML file."""
     try:
         if not path.is_file():
             raise ValueError("this is a directory, or no regular file." if path.exists() else "there is no such file.")
@@ -59,7 +59,7 @@ def head(
     stem: str,
     here: str = "",
 ) -> tuple[str, str]:
-    """Return name and description of a document, refused if its format or its keys are not those of its kind.
+    """Check the format and the keys of a document, and return its name and description.
 
     Args:
       given: the document.
@@ -85,7 +85,7 @@ def head(
 
 
 def by_name(place: str, value: Any, known: Iterable[str], noun: str, top: tuple[str, ...] = ()) -> dict[str, float]:
-    """Return the numbers of a table from names to numbers."""
+    """Read a table from names to numbers."""
     numbers = {}
     for name, entry in table(place, value, f"a table of {noun}s with their numbers").items():
         check_name(f"{place}[{name!r}]", entry, name, known, noun, top)
@@ -124,7 +124,7 @@ def check_name(place: str, value: Any, name: str, known: Iterable[str], noun: st
 
 
 def suggestion(word: str, known: Iterable[str], top: tuple[str, ...] = ()) -> str:
-    """Return what may be meant by a word that is not known, as the end of a sentence."""
+    """Return the end of an error on an unknown word: what may be meant instead."""
     names = list(known)
     otherwise = (
         f"; the key {word!r} must stand above the first [table]" if word in top else f"; there are {listed(names)}"
@@ -139,35 +139,35 @@ def listed(words: Iterable[str]) -> str:
 
 
 def table(place: str, value: Any, kind: str) -> dict[str, Any]:
-    """Return a table, or say that it is none."""
+    """Return a table; refuse anything else."""
     if not isinstance(value, dict):
         raise wrong(place, value, f"it must be {kind}")
     return value
 
 
 def entries(place: str, value: Any, kind: str) -> list[Any]:
-    """Return a list that is not empty, or say that it is none."""
+    """Return a list that is not empty; refuse anything else."""
     if not isinstance(value, list) or not value:
         raise wrong(place, value, f"it must be {kind}, not empty")
     return value
 
 
 def text(place: str, value: Any) -> str:
-    """Return a name, or say that it is none."""
+    """Return a text that is not empty; refuse anything else."""
     if not isinstance(value, str) or not value.strip():
         raise wrong(place, value, 'a name must be a string that is not empty, as in "1"')
     return value
 
 
 def whole(place: str, value: Any, most: int, least: int = 1) -> int:
-    """Return a whole number from `least` to `most`, or say that it is none."""
+    """Return a whole number from `least` to `most`; refuse anything else."""
     if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:  # a bool is an int
         raise wrong(place, value, f"it must be a whole number from {least} to {most} (without point or quotes)")
     return value
 
 
 def number(place: str, value: Any) -> float:
-    """Return a number that the precision at work can hold, or say why not."""
+    """Return a finite number that JAX's default precision can hold; refuse anything else."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         # to TOML `a.b = 1` is a table in a table
         hint = "; names with a dot need quotes" if isinstance(value, dict) else ""
@@ -181,7 +181,7 @@ def number(place: str, value: Any) -> float:
 
 
 def number_above(place: str, value: Any, low: float, *, included: bool = False) -> float:
-    """Return a number above `low`, or say that it is none."""
+    """Return a number above `low`; refuse anything else."""
     converted = number(place, value)
     if not (converted >= low if included else converted > low):
         raise wrong(place, value, f"it must be {'at least' if included else 'above'} {low:g}")
@@ -189,14 +189,14 @@ def number_above(place: str, value: Any, low: float, *, included: bool = False) 
 
 
 def boolean(place: str, value: Any) -> bool:
-    """Return true or false, or say that it is neither."""
+    """Return a boolean; refuse anything else."""
     if not isinstance(value, bool):
         raise wrong(place, value, "it must be true or false (without quotes)")
     return value
 
 
 def one_of(place: str, value: Any, words: Iterable[str]) -> str:
-    """Return one of several words, or say that it is none of them."""
+    """Return one of several words; refuse anything else."""
     allowed = tuple(words)
     if value not in allowed:
         raise wrong(place, value, f"it must be one of {listed(allowed)}")
@@ -204,7 +204,7 @@ def one_of(place: str, value: Any, words: Iterable[str]) -> str:
 
 
 def share(place: str, value: Any, must: str) -> float:
-    """Return a number in (0, 1] that stays positive in the precision at work."""
+    """Return a number in (0, 1] that stays positive in JAX's default precision."""
     converted = number(place, value)
     if not 0 < converted <= 1:
         raise wrong(place, value, must)
@@ -215,7 +215,7 @@ def share(place: str, value: Any, must: str) -> float:
 
 
 def precision() -> np.dtype:
-    """Return the precision of JAX's numbers."""
+    """Return JAX's default floating dtype."""
     return np.dtype(jnp.result_type(float))
 
 

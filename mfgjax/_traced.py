@@ -145,7 +145,7 @@ class ObservedFunction:
 
 
 def trace(function: Callable, *arguments: Any, dtype: Any = None) -> TracedFunction:
-    """Return a function of arrays of given shapes as a program.
+    """Trace a function at arrays of given shapes into a program.
 
     Args:
       function: if it is a tree, such as an `equinox.Module`, its arrays are inputs of the program.
@@ -259,7 +259,7 @@ def _typed(x: Any, kind: Any) -> Any:
 
 
 def _copied(x: Any) -> Any:
-    """Return an array of JAX that is not a view of the user's memory, and whose kind is not weak."""
+    """Return an array of JAX that shares no memory with the user's array, and whose type is not weak."""
     if isinstance(x, jax.Array):
         return jax.lax.convert_element_type(x, x.dtype) if getattr(x, "weak_type", False) else x
     with jax.ensure_compile_time_eval():  # known inside `jit`, too
@@ -292,7 +292,7 @@ def _has_foreign_parts(jaxpr: Any) -> bool:
 
 
 class _Lift:
-    """Rewrites a program so that its constants and floating literals are inputs, and plain inner jits are gone.
+    """Rewrite a program: its constants and floating literals become inputs, and plain inner jits are inlined.
 
     Literals in the bodies of loops and branches stay: they are part of the key, so that another value compiles anew.
     """

@@ -28,7 +28,7 @@ class Equilibrium(eqx.Module):
       tolerance: what `residual` was compared with; above the `atol` asked for only where rounding is.
       num_steps: steps taken, over all methods tried.
       residual_history: the criterion at every step, NaN where a step measured none or none was taken.
-      result: code and sentence of how the solve ended.
+      result: why the solver stopped, as a code and a sentence.
       criterion: "residual" or "exploitability": what `residual` is.
       observes: what `mean_field` is, as in the game.
       action_axis: where the actions are in joint laws, counted from the end.

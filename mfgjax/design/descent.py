@@ -1,4 +1,4 @@
-"""The search for a better design: what to try next, and what to make of it."""
+"""One step of the search for a better design: which design to try next, and whether to accept it."""
 
 import functools
 from collections.abc import Callable
@@ -33,7 +33,7 @@ _PATIENCE = 5
 
 
 class Descent(NamedTuple):
-    """One search: the design it stands at, the one it wants to see, and the best so far.
+    """The state of one search: the design accepted last, the one on trial, and the best so far.
 
     Attributes:
       point: coordinates of the design that was accepted last.
@@ -91,19 +91,19 @@ def lbfgs() -> optax.GradientTransformationExtraArgs:
 
 
 def begin(method: Method, point: Any) -> Descent:
-    """Return a search that wants to see its start."""
+    """Return a search whose design on trial is its start."""
     zeros = jax.tree.map(jnp.zeros_like, point)
     dtype = jax.tree.leaves(point)[0].dtype
-    far, one = jnp.asarray(jnp.inf, dtype), jnp.ones((), dtype)  # so that the first design is accepted
+    far, unit = jnp.asarray(jnp.inf, dtype), jnp.ones((), dtype)  # so that the first design is accepted
     state = method.optimizer.init(point)
-    reach = _LONGEST * one if method.searches else far
-    return Descent(point, far, zeros, zeros, one, reach, state, point, far, jnp.int32(0), jnp.int32(RUNNING))
+    reach = _LONGEST * unit if method.searches else far
+    return Descent(point, far, zeros, zeros, unit, reach, state, point, far, jnp.int32(0), jnp.int32(RUNNING))
 
 
 def tell(
     method: Method, search: Descent, value: Scalar, gradient: Any, found: Bool[Array, ""], value_fn: Callable
 ) -> tuple[Descent, Bool[Array, ""]]:
-    """Return the search after the design on trial was judged, and whether that was accepted.
+    """Update a search with the objective of the design on trial, and tell whether that was accepted.
 
     A design without an equilibrium, or with a gradient that is not finite, is not accepted: the step is made
     shorter. The default method also shortens a step that does not lower the objective enough (Armijo's rule).

@@ -103,7 +103,7 @@ def _tilted(kernel: AbstractKernel, log_prior: Array, prices: Array) -> Array:
 
 
 def _prices(kernel: AbstractKernel, here: Array, there: Array, log_prior: Array) -> Array:
-    """Return prices f of the next states at which as many move to each as are wanted there."""
+    """Find prices f of the next states under which the policy moves the wanted mass to each of them."""
 
     def loss(f: Array) -> Array:
         return (here * jax.nn.logsumexp(log_prior + kernel.expect(f), axis=1)).sum() - (there * f).sum()

@@ -21,7 +21,7 @@ _Pairs = tuple[tuple[np.ndarray, np.ndarray], ...]
 
 
 class Minimax(NamedTuple):
-    """One search: the design it stands at, with the values and gradients of all scenarios, and where it goes.
+    """The state of one search: the last accepted design, the values and gradients of its scenarios, and the direction.
 
     Attributes:
       point: coordinates of the design that was accepted last.
@@ -61,7 +61,7 @@ class Minimax(NamedTuple):
 
 
 def start(point: np.ndarray) -> Minimax:
-    """Return a search that wants to see its start."""
+    """Return a search whose design on trial is its start."""
     nothing = np.zeros(0)
     return Minimax(point, nothing, nothing, nothing, 0 * point, 0 * point, 1.0, 0.0, (), (np.inf,), np.inf, 0, RUNNING)
 
@@ -69,7 +69,7 @@ def start(point: np.ndarray) -> Minimax:
 def judge(
     search: Minimax, values: np.ndarray, slopes: np.ndarray, found: bool, gtol: float, goal: float, eps: float
 ) -> tuple[Minimax, bool]:
-    """Return the search after the design on trial was judged, and whether that was accepted.
+    """Update a search with the objectives of the design on trial, and tell whether that was accepted.
 
         minimise over d:  max_k (f_k + ⟨g_k, d⟩) + ⟨d, B d⟩/2
 
@@ -112,7 +112,7 @@ def judge(
 
 
 def _shortened(search: Minimax, values: np.ndarray | None) -> Minimax:
-    """Return the search with another trial on the way to one that was not accepted, whose values may bend the way."""
+    """Return the search after a rejected trial: the next trial is on a bent or a shorter path."""
     if not search.values.size:
         return search._replace(status=STUCK)
     if values is not None and not search.bend.any():

@@ -1,4 +1,4 @@
-"""What a coordinator may want: numbers of an equilibrium, to be made small."""
+"""Objectives of a coordinator: numbers of an equilibrium that are to be small."""
 
 import inspect
 from abc import abstractmethod
@@ -62,7 +62,7 @@ class _OfEquilibrium(AbstractObjective):
 
 
 def as_objective(name: str, objective: Any) -> Callable:
-    """Return a function `(game, response, equilibrium)` of one that takes these, or the equilibrium alone."""
+    """Return an objective as a function `(game, response, equilibrium)`; it may take the equilibrium alone."""
     if isinstance(objective, AbstractObjective):
         return objective
     if not callable(objective):

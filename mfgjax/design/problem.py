@@ -1,4 +1,4 @@
-"""What is to be tuned, from a TOML file; `docs/problem-file.md` describes the format."""
+"""Design problems in TOML files; `docs/problem-file.md` describes the format."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _MOST_SCENARIOS = 10_000
 
 @dataclass(frozen=True, eq=False)  # arrays have no single truth value when they are compared
 class DesignProblem:
-    """A problem as a file describes it.
+    """A design problem, as a file describes it.
 
     Attributes:
       name: of the problem; the stem of the file's name where the file gives none.
@@ -93,7 +93,7 @@ class DesignProblem:
 
 
 def load_problem(path: str | os.PathLike[str]) -> DesignProblem:
-    """Read what is to be tuned from a TOML file, whose format `docs/problem-file.md` describes.
+    """Read a design problem from a TOML file, whose format `docs/problem-file.md` describes.
 
     Args:
       path: of the file; a game that it names by a path lies relative to it.

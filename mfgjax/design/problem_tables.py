@@ -70,7 +70,7 @@ class SearchSettings:
 
 
 def search_of(value: Any) -> SearchSettings:
-    """Return how a design is sought.
+    """Read the table [search].
 
     Args:
       value: what stands at `search` in the file.
@@ -108,7 +108,7 @@ class Term:
 
 
 def terms_of(value: Any, game: FiniteHorizonGame, reference: np.ndarray) -> tuple[Term, ...]:
-    """Return the terms of an objective.
+    """Read the tables [[objective]], one term each.
 
     Args:
       value: what stands at `objective` in the file.

@@ -41,7 +41,7 @@ from .space import DesignSpace, Points, equilibria, first_fields, judge, objecti
 
 
 class Record(NamedTuple):
-    """How searches went.
+    """The results of searches that ran side by side.
 
     Attributes:
       points: coordinates of the best designs.
@@ -67,7 +67,7 @@ class Record(NamedTuple):
 
 
 class _Going(NamedTuple):
-    """Searches on their way.
+    """The state of searches that run side by side.
 
     Attributes:
       state: of each; its objective is the smoothed one.
@@ -84,7 +84,7 @@ class _Going(NamedTuple):
     lowest: Array
 
     def after(self, state: Descent, accepted: Any, values: Any, fields: Array, points: Points) -> "_Going":
-        """Return the searches after a step: they go on from designs that were accepted, and keep the best of these."""
+        """Return the state after a step, from the designs that were accepted, with the best of them."""
         better = accepted & (values < self.lowest)
         count = fields.shape[-1] // len(self.lowest)
         return _Going(
@@ -104,7 +104,7 @@ class _Report(NamedTuple):
 
 
 class Search(NamedTuple):
-    """What is searched for.
+    """A search for designs: the space, the objectives and the method.
 
     Attributes:
       space: what may change.
@@ -162,7 +162,7 @@ class Search(NamedTuple):
         return Record(now.points, np.asarray(now.lowest), status, now.best, value, size, ~found)
 
     def _judged_balance(self, now: _Going, status: np.ndarray) -> np.ndarray:
-        """Return why searches for the least worst ended: converged only where the condition of first order is met."""
+        """Return why minimax searches ended; they have converged only where the first-order condition holds."""
         outcome = equilibria(self.space, now.points, now.best)
         values, slopes = _each_scenario(self, now.points, outcome)
         met = balanced(np.asarray(values), np.asarray(slopes), float(self.method.gtol))
@@ -183,14 +183,14 @@ class Search(NamedTuple):
             yield now, report
 
     def _worst_steps(self, now: _Going, most_smoothed: int) -> Iterator[tuple[_Going, _Report]]:
-        """Yield the same for the least worst: smoothed at first, which crosses valleys, then along its ridges."""
+        """Yield the same for a minimax search: smoothed at first, which crosses valleys, then along ridges."""
         reached = now
         for reached, report in islice(self._steps(now), most_smoothed):
             yield reached, report
         yield from self._ridge_steps(reached)
 
     def _ridge_steps(self, now: _Going) -> Iterator[tuple[_Going, _Report]]:
-        """Yield the steps of searches for the least worst by the gradients of every scenario, from the best designs."""
+        """Yield the steps of minimax searches that use the gradient of every scenario, from the best designs."""
         names, dtype = sorted(now.points), jax.tree.leaves(now.points)[0].dtype
         ends = np.cumsum([len(now.points[name]) for name in names])[:-1]
         columns = np.concatenate([np.asarray(now.points[name], dtype=float) for name in names])
@@ -302,7 +302,7 @@ def _judged(search: Search, points: Points, outcome: Outcome) -> Array:
 
 @eqx.filter_jit
 def _advance(search: Search, now: _Going, outcome: Outcome) -> tuple[_Going, _Report]:
-    """Judge the designs on trial."""
+    """Evaluate the designs on trial and update every search."""
     space, state, new = search.space, now.state, outcome.candidate.mean_field
 
     def total(points: Points) -> tuple[Scalar, tuple[Array, Array]]:

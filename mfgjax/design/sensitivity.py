@@ -67,7 +67,7 @@ class Sensitivity(eqx.Module):
 
     @property
     def gap_text(self) -> str:
-        """What is to be said of the action gap, in a sentence; "" for smooth responses."""
+        """The action gap in a sentence; "" for smooth responses."""
         if self.action_gap is None:
             return ""
         gap, error = float(self.action_gap), float(jnp.asarray(self.gap_error))
@@ -111,7 +111,7 @@ class Sensitivity(eqx.Module):
                 words.append(actions[index[2]] if shape[2] == len(actions) else str(int(index[2])))
         elif shape == (len(states), len(actions)) and len(states) != len(actions):
             words = [f"state {states[index[0]]}", actions[index[1]]]
-        return f"{place}[{', '.join(parts)}]"
+        return f"{place}[{', '.join(words)}]"
 
     def __str__(self) -> str:
         if isinstance(self.value, Tracer) or jnp.ndim(self.value):

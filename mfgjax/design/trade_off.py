@@ -128,7 +128,7 @@ def trade_off(
 
 
 def _efficient(values: np.ndarray) -> np.ndarray:
-    """Return which columns no other is below in one row and not above in any."""
+    """Tell which designs, the columns, no other design beats."""
     own, other = values[:, :, None], values[:, None, :]
     beaten = (own >= other).all(axis=0) & (own > other).any(axis=0)
     # NaN beats nothing and is beaten by nothing, so it is taken out

@@ -1,4 +1,4 @@
-"""What something is, in words and numbers that JSON can hold."""
+"""Responses and solvers as data that JSON can hold."""
 
 import dataclasses
 import math
@@ -10,7 +10,7 @@ import numpy as np
 
 
 def describe(thing: object) -> Any:
-    """Return a response, a solver or a number as what JSON can hold; arrays are named by their shape.
+    """Describe a response, a solver or a number as data that JSON can hold; arrays are named by their shape.
 
     Args:
       thing: a dataclass (every module is one), a number, an array, or None.

@@ -112,9 +112,13 @@ def to_dataset(
 
 
 def _dims(observes: Any, over_time: bool) -> dict[str, tuple[str, ...]]:
-    """Return the dimensions of what there is of an equilibrium; a stationary game has no times."""
+    """Return the dimensions of each saved variable; those of a stationary game have no times."""
     dims = {"mean_field": _STATES if observes == "states" else _PAIRS, **_DIMS}
-    return dims if over_time else {name: tuple(dim for dim in own if dim != "time") for name, own in dims.items()}
+    return (
+        dims
+        if over_time
+        else {name: tuple(dim for dim in dims_of_variable if dim != "time") for name, dims_of_variable in dims.items()}
+    )
 
 
 def leads_to(game: AbstractGame) -> np.ndarray:

@@ -96,7 +96,7 @@ def load_game(path: str | os.PathLike[str]) -> GameFile:
 
 
 def _is_text(path: Path) -> bool:
-    """Tell a file to be read as TOML: by its ending, else by what is in it."""
+    """Tell whether a file is read as TOML, by its ending or else by its content."""
     if path.suffix in (".toml", ".nc"):
         return path.suffix == ".toml"
     try:

@@ -46,7 +46,7 @@ def read(path: Path) -> xr.Dataset:
 
 
 def _seal_holds(path: Path) -> bool:
-    """Tell whether a file is as it was written; one without a seal (another tool copied it) may be."""
+    """Tell whether a file fits the checksum at its end; a file without one, copied by another tool, passes."""
     content = path.read_bytes()
     length = len(_SEAL) + 64
     body, seal = content[:-length], content[-length:]
@@ -54,13 +54,13 @@ def _seal_holds(path: Path) -> bool:
     return not seal.startswith(_SEAL) or seal[len(_SEAL) :] == hashlib.sha256(body).hexdigest().encode()
 
 
-def check_format(path: Path, dataset: xr.Dataset, reads: str, what: str) -> None:
-    """Refuse a dataset that does not say it has the format `reads`, which is that of a `what`."""
+def check_format(path: Path, dataset: xr.Dataset, reads: str, noun: str) -> None:
+    """Refuse a dataset that does not say it has the format `reads`, which is that of a `noun`."""
     found = dataset.attrs.get("format")
     if found is None:
-        raise ValueError(f"{path} is no {what} of mfgjax: it has no attribute `format`.")
-    kind, own = str(found).partition("/")[0], reads.partition("/")[0]
-    if kind != own and kind in _READERS:
+        raise ValueError(f"{path} is no {noun} of mfgjax: it has no attribute `format`.")
+    kind, wanted_kind = str(found).partition("/")[0], reads.partition("/")[0]
+    if kind != wanted_kind and kind in _READERS:
         raise ValueError(f"{path} is {_READERS[kind]}.")
     if found != reads:
         raise ValueError(f"{path} has the format {str(found)!r}, but this version of mfgjax reads {reads!r}.")

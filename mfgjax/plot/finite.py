@@ -72,7 +72,7 @@ def plot_gain(
         raise ValueError(f"`gains` must have 1 to {len(_GAINS)} entries; got {len(gains_by_name)}.")
     for name in sampled_by_name:
         if name not in gains_by_name:
-            raise ValueError(f"`sampled` has {name!r}, but `gains` has {', '.join(map(repr, named))}.")
+            raise ValueError(f"`sampled` has {name!r}, but `gains` has {', '.join(map(repr, gains_by_name))}.")
     (first, main), numbers = next(iter(gains_by_name.items())), np.unique(_numbers(next(iter(gains_by_name.values()))))
     if len(numbers) < 2:
         raise ValueError("`gains` must be of two numbers of agents at least.")
