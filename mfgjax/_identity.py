@@ -72,8 +72,8 @@ def _constants(program: Any) -> Iterator[Any]:
             yield from (np.asarray(v.val) for v in equation.invars if isinstance(v, Literal) and np.ndim(v.val))
             yield from _constants(list(equation.params.values()))
     elif isinstance(program, list | tuple):
-        for part in program:
-            yield from _constants(part)
+        for parameter in program:
+            yield from _constants(parameter)
 
 
 def _without_addresses(text: str) -> str:

@@ -197,5 +197,5 @@ def _refuse_sparse(name: str, value: Any) -> NoReturn:
         call = f"`numpy.stack([k.toarray() for k in {name}], axis=1)` makes of one for each action an array [S, A, S]"
         raise ValueError(f"`{name}` is a list of {len(value)} sparse matrices: {call}; `SuccessorKernel` keeps few.")
     call = ".toarray().reshape(S, A, S)` makes an array of one row for each state and action"
-    own = f"`{name}{call}" if name == "kernel" else f"`{name}.toarray()` makes an array"
-    raise ValueError(f"`{name}` is a sparse matrix of shape {value.shape}: {own}.")
+    remedy = f"`{name}{call}" if name == "kernel" else f"`{name}.toarray()` makes an array"
+    raise ValueError(f"`{name}` is a sparse matrix of shape {value.shape}: {remedy}.")

@@ -62,9 +62,9 @@ def key_of(x: Any, rules: tuple = ()) -> Any:
         )
         return inputs, equations, tuple(map(numbered, x.outvars))
     if isinstance(x, tuple | list):
-        return type(x), tuple(key_of(part, rules) for part in x)
+        return type(x), tuple(key_of(entry, rules) for entry in x)
     if isinstance(x, dict):
-        return dict, tuple((name, key_of(part, rules)) for name, part in sorted(x.items()))
+        return dict, tuple((name, key_of(entry, rules)) for name, entry in sorted(x.items()))
     if isinstance(x, np.ndarray | np.generic):
         return x.dtype.str, x.shape, x.tobytes()
     if isinstance(x, Tracer):

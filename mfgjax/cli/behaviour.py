@@ -129,7 +129,7 @@ def reference_of(wanted: str | None, named: str, loaded: GameFile) -> Any:
     return read_policy("reference", wanted, named, loaded, "uniform, paper, file or the path of a JSON file")
 
 
-def read_policy(option: str, path: str, named: str, loaded: GameFile, what: str) -> Any:
+def read_policy(option: str, path: str, named: str, loaded: GameFile, allowed: str) -> Any:
     """Return the policy in a JSON file: rows of probabilities, or probabilities of the next nodes by node, or by time.
 
     Args:
@@ -137,7 +137,7 @@ def read_policy(option: str, path: str, named: str, loaded: GameFile, what: str)
       path: of the file.
       named: the game, as on the command line.
       loaded: the game.
-      what: the option takes.
+      allowed: what the option takes, for sentences.
 
     Raises:
       ValueError: if there is no such file, or what it holds is no policy.
@@ -146,7 +146,7 @@ def read_policy(option: str, path: str, named: str, loaded: GameFile, what: str)
         content = json.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
         which = did_you_mean(path, _REFERENCES if option == "reference" else (), ".")
-        raise ValueError(f"`--{option}` must be {what}; got {path!r}, and there is no such file{which}") from None
+        raise ValueError(f"`--{option}` must be {allowed}; got {path!r}, and there is no such file{which}") from None
     except OSError as error:
         raise ValueError(f"`--{option} {path}` cannot be read: {error.strerror}.") from error
     except ValueError as error:  # no JSON, or no UTF-8

@@ -30,7 +30,9 @@ def _files(incomplete: str, endings: tuple[str, ...]) -> list[str]:
 def learners(incomplete: str) -> list[str]:
     """Return lists of learners that begin as what is typed."""
     before, comma, name_start = incomplete.rpartition(",")
-    taken = before.split(",")
+    chosen_before = before.split(",")
     return [
-        f"{before}{comma}{name}" for name in by_word("learners") if name.startswith(name_start) and name not in taken
+        f"{before}{comma}{name}"
+        for name in by_word("learners")
+        if name.startswith(name_start) and name not in chosen_before
     ]

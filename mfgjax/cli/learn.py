@@ -167,7 +167,7 @@ class Learn(SavingCommand):
         return {name: _kind(name)(**arguments) for name, arguments in arguments_of.items()}
 
     def _runs(self, lesson: Lesson, out: Path | None) -> dict[str, Any]:
-        """Return the runs by name; those that are in the folder go on where they were."""
+        """Run the learners, and return their runs by name; runs in the folder are resumed."""
         # every saved run is read first: one that is refused must not cost the steps of others
         paths = {name: None if out is None else out / f"{name}.npz" for name in lesson.methods}
         saved_runs = {name: None if path is None else self._saved(lesson, name, path) for name, path in paths.items()}
@@ -185,7 +185,7 @@ class Learn(SavingCommand):
         return found
 
     def _run(self, lesson: Lesson, name: str, run: Any, path: Path | None, advance: Callable[[int], None]) -> Any:
-        """Return a run with all steps, which goes on from what there is of it."""
+        """Return a run with all its steps, resumed from `run` if that is given."""
         chunk = -(-self.steps // _CHUNKS)
         while run is None or run.num_steps < self.steps:
             count = min(chunk, self.steps - (0 if run is None else run.num_steps))
@@ -205,7 +205,7 @@ class Learn(SavingCommand):
         return run
 
     def _identity(self, lesson: Lesson, name: str) -> dict[str, str]:
-        """Return what a saved run must agree in to be gone on with."""
+        """Return the checksums in which a saved run must agree to be resumed."""
         from .._identity import arrays_of, identity  # slow to import
 
         return identity(
@@ -222,7 +222,7 @@ class Learn(SavingCommand):
         )
 
     def _saved(self, lesson: Lesson, name: str, path: Path) -> Any:
-        """Return the run that an earlier command has left, refused if it is another's."""
+        """Read the run that an earlier command has left; refuse it if it is of another request."""
         from .._identity import changed
 
         if not path.exists():
@@ -302,7 +302,9 @@ def _kind(learner: str) -> Any:
 def _shown(learner: str) -> str:
     """Return a learner as pictures and tables name it, such as "online TMFQ"."""
     capitals = re.findall("[A-Z]{2,}", by_word("learners")[learner])
-    return " ".join(part.upper() if part.upper() in capitals else part for part in learner.split("-"))
+    return " ".join(
+        name_part.upper() if name_part.upper() in capitals else name_part for name_part in learner.split("-")
+    )
 
 
 def _start(which: str, game: mfg.StationaryGame, ends: mfg.Bracket) -> np.ndarray:

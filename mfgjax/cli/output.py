@@ -138,16 +138,16 @@ def _refusal(out: Path, error: Exception) -> ValueError:
     return ValueError(f"`--out` is {str(out)!r}, but nothing can be written there: {reason}.")
 
 
-def check_room(what: str, needed: int, out: Path | None, instead: str) -> None:
+def check_room(things: str, needed: int, out: Path | None, instead: str) -> None:
     """Refuse what the memory, or the disk that a folder is on, cannot hold; `instead` says what to give fewer of."""
     if out is not None:
-        kind, room, there = "disk", shutil.disk_usage(out).free, f"are free in {str(out)!r}"
+        kind, room, where_free = "disk", shutil.disk_usage(out).free, f"are free in {str(out)!r}"
     elif hasattr(os, "sysconf"):  # Windows has none
-        kind, room, there = "memory", os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"), "are there"
+        kind, room, where_free = "memory", os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"), "are there"
     else:
         return
     if needed > room:
-        text = f"{what} take {needed / 1e9:.3g} GB of {kind}, but {room / 1e9:.3g} GB {there}"
+        text = f"{things} take {needed / 1e9:.3g} GB of {kind}, but {room / 1e9:.3g} GB {where_free}"
         raise ValueError(f"{text}: give fewer{instead}.")
 
 

@@ -246,8 +246,8 @@ class Plot(Command):
             if not coord.ndim:
                 raise ValueError(f"`--at {choice}`: {name} is chosen already.")
             dataset = dataset.isel({coord.dims[0]: _nearest(choice, value, coord.values)})
-        left = [name for name in _axes(dataset) if dataset.sizes[dataset[name].dims[0]] > 1]
-        if left:
+        open_axes = [name for name in _axes(dataset) if dataset.sizes[dataset[name].dims[0]] > 1]
+        if open_axes:
             raise ValueError(f"`--at` must also choose {' and '.join(left)}: several equilibria are left.")
         dataset = dataset.squeeze(dataset["result_code"].dims)
         if int(dataset["result_code"]) < 0:

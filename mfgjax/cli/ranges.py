@@ -61,18 +61,18 @@ def numbers(said: str, text: str, *, whole: bool = False) -> list[Any]:
     return different(said, [int(value) for value in rounded])
 
 
-def _number(said: str, text: str, kind: Callable[[str], Any], noun: str) -> Any:
+def _number(option: str, text: str, kind: Callable[[str], Any], noun: str) -> Any:
     try:
         return kind(text)
     except ValueError:
-        raise ValueError(f"`{said}`: {text!r} is not {noun}; it must be {RANGE}.") from None
+        raise ValueError(f"`{option}`: {text!r} is not {noun}; it must be {RANGE}.") from None
 
 
-def different(said: str, values: list[Any]) -> list[Any]:
+def different(option: str, values: list[Any]) -> list[Any]:
     """Return values, refused if one is there twice."""
     if len(set(values)) < len(values):
         twice = next(value for i, value in enumerate(values) if value in values[:i])
-        raise ValueError(f"`{said}` has {twice} twice.")
+        raise ValueError(f"`{option}` has {twice} twice.")
     return values
 
 

@@ -186,7 +186,7 @@ def _use_cores(count: int | None) -> None:
 
 @contextmanager
 def _without_advice() -> Iterator[None]:
-    """Silence the warning that a sweep runs on one core: that is what was asked for."""
+    """Silence the warning that a sweep runs on one core: the command chooses the cores itself."""
     logger = logging.getLogger("mfgjax")
     level = logger.level
     logger.setLevel(logging.ERROR)

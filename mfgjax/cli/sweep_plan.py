@@ -79,7 +79,7 @@ class SweepPlan:
 
 
 def make_plan(request: Sweep) -> SweepPlan:
-    """Return what is to be computed, refused if options do not go together."""
+    """Turn the options of the command into arguments of `sweep`; refuse options that do not go together."""
     damping = [] if request.damping is None else ranges.numbers(f"--damping {request.damping}", request.damping)
     # averaging does not go with damping below 1
     solver = solver_of(request, min(damping, default=None))

@@ -100,7 +100,7 @@ class Tune(SavingCommand):
         return replace(problem, search=search, resolved=problem.resolved | {"search": search.for_json}), sizes
 
     def _saved(self, problem: DesignProblem) -> SavedSearch:
-        """Return where the search is written, with the best design there if it is to go on from that."""
+        """Return the file of the search, with the best design of an earlier run if `--resume` is given."""
         from ..design.resume import SavedSearch, read_saved
 
         saved = SavedSearch(None if self.out is None else self.out / "search.json", problem)
@@ -148,7 +148,7 @@ class Tune(SavingCommand):
 
 @contextmanager
 def _going_on(saved: SavedSearch) -> Iterator[None]:
-    """Say at Ctrl-C, where the search itself does not hear it, what is there to go on from."""
+    """At Ctrl-C outside the search itself, say from which file `--resume` can continue."""
     try:
         yield
     except KeyboardInterrupt:
@@ -262,7 +262,7 @@ def _save(files: Files, content: dict[str, Any], problem: DesignProblem, before:
 
 
 def _target(problem: DesignProblem) -> np.ndarray | None:
-    """Return the target at the end, NaN where a state has none; None if there is not exactly one target."""
+    """Return the target law at the end, NaN for states without a target; None unless there is exactly one target."""
     ends = [o for o in (t.objective for t in problem.terms) if isinstance(o, mfg.design.TargetLaw)]
     if len(ends) != 1 or ends[0].time not in (-1, problem.game.horizon):
         return None

@@ -144,16 +144,19 @@ def _check_possible(game: FiniteHorizonGame, mu: Array) -> None:
         here, there = flow[t], flow[t + 1]
         mask = np.asarray(game.available_at(jnp.int32(t))).reshape(-1) & np.repeat(here > 0, A)
         moves = np.asarray(game.kernel_at(jnp.int32(t), mu[t]).expect(eye), dtype=float).reshape(S * A, S)[mask]
-        own = np.repeat(np.arange(S), A)[mask]
-        most = np.array([(here * _largest(moves[:, n], own, S)).sum() for n in range(S)])
-        for n in np.flatnonzero(there > most + 1e-9):
+        state_of = np.repeat(np.arange(S), A)[mask]
+        most_arriving = np.array([(here * _largest(moves[:, n], state_of, S)).sum() for n in range(S)])
+        # the simple reason first: it names a state without a linear program
+        for n in np.flatnonzero(there > most_arriving + 1e-9):
             raise ValueError(
-                f"`flow[{t + 1}, {n}]` is {there[n]:.6g}, but of those at time {t} at most {most[n]:.6g} can move to "
-                f"state {game.state_labels[n]!r}."
+                f"`flow[{t + 1}, {n}]` is {there[n]:.6g}, but of those at time {t} at most {most_arriving[n]:.6g} can move "
+                f"to state {game.state_labels[n]!r}."
             )
         # shares of the mass of a state, at least δ each, δ as large as possible, and what is missing at each place
-        leave = sparse.csr_matrix((np.ones(len(own)), (own, np.arange(len(own)))), shape=(S, len(own)))
-        arrive = sparse.csr_matrix((moves * here[own][:, None]).T)
+        leave = sparse.csr_matrix(
+            (np.ones(len(state_of)), (state_of, np.arange(len(state_of)))), shape=(S, len(state_of))
+        )
+        arrive = sparse.csr_matrix((moves * here[state_of][:, None]).T)
         nothing, lack = sparse.csr_matrix((S, 2 * S + 1)), sparse.eye(S)
         equal = sparse.vstack(
             [
@@ -161,13 +164,16 @@ def _check_possible(game: FiniteHorizonGame, mu: Array) -> None:
                 sparse.hstack([arrive, lack, -lack, sparse.csr_matrix((S, 1))]),
             ]
         )
-        least = sparse.hstack([-sparse.eye(len(own)), sparse.csr_matrix((len(own), 2 * S)), np.ones((len(own), 1))])
-        cost = np.concatenate([np.zeros(len(own)), np.full(2 * S, 1e3), [-1.0]])
+        least = sparse.hstack(
+            [-sparse.eye(len(state_of)), sparse.csr_matrix((len(state_of), 2 * S)), np.ones((len(state_of), 1))]
+        )
+        # missing mass costs so much that no δ is bought with it
+        cost = np.concatenate([np.zeros(len(state_of)), np.full(2 * S, 1e3), [-1.0]])
         found: Any = optimize.linprog(
-            cost, A_ub=least, b_ub=np.zeros(len(own)), A_eq=equal, b_eq=np.concatenate([(here > 0) * 1.0, there]),
+            cost, A_ub=least, b_ub=np.zeros(len(state_of)), A_eq=equal, b_eq=np.concatenate([(here > 0) * 1.0, there]),
             bounds=[(0, None)] * (len(cost) - 1) + [(0, 1)],
         )  # fmt: skip
-        missing, room = found.x[len(own) : len(own) + S], found.x[-1]
+        missing, room = found.x[len(state_of) : len(state_of) + S], found.x[-1]
         if missing.max() > 1e-9:
             n = int(missing.argmax())
             raise ValueError(
@@ -175,16 +181,16 @@ def _check_possible(game: FiniteHorizonGame, mu: Array) -> None:
                 f"rest of the flow: {missing[n]:.3g} are missing in state {game.state_labels[n]!r}."
             )
         if room <= 1e-12:
-            at = int(np.flatnonzero(found.x[: len(own)] <= 1e-9)[0])
-            s, a = own[at], np.tile(np.arange(A), S)[mask][at]
+            at = int(np.flatnonzero(found.x[: len(state_of)] <= 1e-9)[0])
+            s, a = state_of[at], np.tile(np.arange(A), S)[mask][at]
             raise ValueError(
                 f"`flow[{t + 1}]` leaves nobody for action {game.action_labels[a]!r} in state {game.state_labels[s]!r} "
                 f"at time {t}, or for some other: no policy that is positive on all available actions realises it."
             )
 
 
-def _largest(column: np.ndarray, own: np.ndarray, num_states: int) -> np.ndarray:
+def _largest(column: np.ndarray, state_of: np.ndarray, num_states: int) -> np.ndarray:
     """Return for each state the largest probability among its actions."""
     best = np.zeros(num_states)
-    np.maximum.at(best, own, column)
+    np.maximum.at(best, state_of, column)
     return best

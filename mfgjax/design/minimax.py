@@ -201,7 +201,9 @@ def balanced(values: np.ndarray, slopes: np.ndarray, gtol: float) -> np.ndarray:
 
     Source: Clarke (1983), Optimization and Nonsmooth Analysis, propositions 2.3.2 and 2.3.12.
     """
-    return np.array([smallest_gradient(own, slopes[:, k]) <= gtol for k, own in enumerate(values)])
+    return np.array(
+        [smallest_gradient(values_of_search, slopes[:, k]) <= gtol for k, values_of_search in enumerate(values)]
+    )
 
 
 def smallest_gradient(values: np.ndarray, slopes: np.ndarray) -> float:

@@ -115,8 +115,8 @@ def _variables(saved: SavedSearch) -> dict[str, Variable]:
     share = max(_INSIDE, 1e3 * float(jnp.finfo(dtype).eps))
     for name, variable in problem.parameters.items():
         origin = problem.plan.variables[name].start
-        there = saved.parameters[name].reshape(origin.shape)
-        start = (1 - share) * there + share * origin
+        saved_design = saved.parameters[name].reshape(origin.shape)
+        start = (1 - share) * saved_design + share * origin
         variables[name] = Variable(start, lower=variable.lower, upper=variable.upper, where=variable.where)
     return variables
 

@@ -240,8 +240,8 @@ def _along_laws(node: Any) -> Any:
         return node
     if isinstance(node, MixtureKernel):
         total = sum(node.weights[1:], node.weights[0])
-        parts, weights = tuple(_along_laws(part) for part in node.parts), tuple(w / total for w in node.weights)
-        return eqx.tree_at(lambda k: (k.parts, k.weights), node, (parts, weights))
+        mixed, weights = tuple(_along_laws(kernel) for kernel in node.parts), tuple(w / total for w in node.weights)
+        return eqx.tree_at(lambda k: (k.parts, k.weights), node, (mixed, weights))
     for field in ("probabilities", "law"):
         rows: Any = node.__dict__.get(field)
         if eqx.is_inexact_array(rows):

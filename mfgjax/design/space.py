@@ -288,7 +288,7 @@ def _scenario_names(scenarios: Any) -> Mapping[str, Any]:
     return scenarios
 
 
-def _scenarios(triple: Triple, named: Mapping, games: Any, taken: Sequence[int]) -> tuple[dict[int, Array], int]:
+def _scenarios(triple: Triple, named: Mapping, games: Any, tuned_leaves: Sequence[int]) -> tuple[dict[int, Array], int]:
     """Return the leaves that differ between scenarios, and the number of these."""
     found: dict[int, Array] = {}
     if named:
@@ -309,7 +309,7 @@ def _scenarios(triple: Triple, named: Mapping, games: Any, taken: Sequence[int])
     else:
         return {}, 1
     for index in found:
-        if index in taken:
+        if index in tuned_leaves:
             raise ValueError("`scenarios` and `parameters` both set the same array.")
     return found, count
 

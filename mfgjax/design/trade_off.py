@@ -129,7 +129,7 @@ def trade_off(
 
 def _efficient(values: np.ndarray) -> np.ndarray:
     """Tell which designs, the columns, no other design beats."""
-    own, other = values[:, :, None], values[:, None, :]
-    beaten = (own >= other).all(axis=0) & (own > other).any(axis=0)
+    design, other = values[:, :, None], values[:, None, :]
+    beaten = (design >= other).all(axis=0) & (design > other).any(axis=0)
     # NaN beats nothing and is beaten by nothing, so it is taken out
     return ~np.any(beaten, axis=1) & np.isfinite(values).all(axis=0)

@@ -172,12 +172,12 @@ def tune(
     record = search.run(points, guess, max_steps, callback, _checks.boolean("progress", progress))
     values = record.values
     best = int(np.argmin(values))  # a restart that found nothing has an infinite objective
-    one = jax.tree.map(lambda leaf: leaf[..., best : best + 1], record.points)
-    scenario_values, mean_field = search.at(one, record.fields_of(best, space.num_scenarios))
-    tuned_game, tuned_response = single(space, one)
+    best_point = jax.tree.map(lambda leaf: leaf[..., best : best + 1], record.points)
+    scenario_values, mean_field = search.at(best_point, record.fields_of(best, space.num_scenarios))
+    tuned_game, tuned_response = single(space, best_point)
     # from the field that the search found: where there are several equilibria another would not have this value
     equilibrium = solve(tuned_game, tuned_response, solver, guess=mean_field[..., 0])
-    restored = {name: np.asarray(value)[..., 0] for name, value in all_arrays(space, one).items()}
+    restored = {name: np.asarray(value)[..., 0] for name, value in all_arrays(space, best_point).items()}
     if not callable(game):
         tuned_game = as_given(tuned_game, game)
     else:  # with functions that are the user's own
@@ -208,7 +208,7 @@ def _starts(space: DesignSpace, restarts: int, spread: float, key: Array | None)
         return points
     key = _checks.random_key("key", key, ", for the starts of the restarts")
     # a key for each variable, so that they do not move alike
-    for own, name in zip(jax.random.split(key, len(points)), points, strict=True):
-        noise = spread * jax.random.normal(own, points[name].shape, points[name].dtype)
+    for variable_key, name in zip(jax.random.split(key, len(points)), points, strict=True):
+        noise = spread * jax.random.normal(variable_key, points[name].shape, points[name].dtype)
         points[name] = points[name] + noise.at[:, 0].set(0)  # the first restart is the start itself
     return points

@@ -45,12 +45,13 @@ def moments(num_times: int, frames_per_step: int) -> list[tuple[int, int]]:
 
 
 def tell_time(ax: Axes, title: str | None, now: Any, then: Any = None) -> None:
-    """Write a time, or that it is on the way to the next, behind a title; it stands, as digits are of one width."""
+    """Write the time behind a title, or from which time to which the way leads."""
     heading = (f"{title}, " if title else "") + f"t = {now}" + ("" if then is None else f" → {then}")
+    # on the left it stands still, as digits are of one width
     ax.set_title(heading, loc="left", fontsize=11, parse_math=False)
 
 
 def eased(k: int, frames_per_step: int) -> float:
-    """Return which share of the way is behind after k parts: slow at both ends."""
+    """Return the share of the way after k of all parts; the motion is slow at both ends."""
     part = k / frames_per_step
     return part**2 * (3 - 2 * part)

@@ -149,14 +149,14 @@ def terminal_law_of(dataset: xr.Dataset) -> xr.DataArray:
 
 def heaviest_states(law: xr.DataArray, curves: list[Curve]) -> np.ndarray:
     """Return the states with most mass anywhere among the lanes that converged, in their order."""
-    most = np.zeros(law.sizes["state"])
+    largest_mass = np.zeros(law.sizes["state"])
     for curve in curves:
         table = law.isel(curve.where).transpose(..., "state").values
         converged = curve.get("result_code") == RESULTS.converged
         # `fmax` passes over NaN
-        most = np.fmax(most, np.fmax.reduce(table[converged], axis=0, initial=0.0))
-    several = len(most) > MOST_LINES + 1  # one other would be no sum
-    return largest_states(most, MOST_LINES if several else None)
+        largest_mass = np.fmax(largest_mass, np.fmax.reduce(table[converged], axis=0, initial=0.0))
+    several = len(largest_mass) > MOST_LINES + 1  # one other would be no sum
+    return largest_states(largest_mass, MOST_LINES if several else None)
 
 
 def last_time(dataset: xr.Dataset) -> str:
@@ -188,5 +188,5 @@ def label_of(dataset: xr.Dataset, name: str) -> str:
     if dataset.attrs.get("criterion") == "exploitability" and name in RESIDUALS:
         return f"{name} (units of reward)"
     attrs = dataset[name].attrs
-    own = str(attrs.get("long_name", name)) + (f" ({attrs['units']})" if "units" in attrs else "")
-    return _LABELS.get(name, own)
+    label = str(attrs.get("long_name", name)) + (f" ({attrs['units']})" if "units" in attrs else "")
+    return _LABELS.get(name, label)

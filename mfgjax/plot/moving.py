@@ -76,7 +76,7 @@ Draw = Callable[[int, int, float], list[Any]]  # of a time, the next, and the sh
 def _on_graph(
     pictured: Pictured, positions: Mapping[str, tuple[float, float]] | None, ax: Axes | None
 ) -> tuple[Axes, Draw]:
-    """Return axes, and what draws the crowd on its graph there, anew for every picture."""
+    """Return axes, and a function that draws the crowd on its graph for one moment."""
     flow, policy, edges = pictured.laws(), pictured.policy, [edge for edge in pictured.moves() if edge[0] != edge[2]]
     places = places_of(pictured.states, positions)
     here, there = (np.array([edge[i] for edge in edges], dtype=int) for i in (0, 2))
@@ -114,7 +114,7 @@ def _on_graph(
 
 
 def _as_bars(pictured: Pictured, ax: Axes | None) -> tuple[Axes, Draw]:
-    """Return axes, and what moves the bars there."""
+    """Return axes with bars, and a function that moves them to one moment."""
     flow = pictured.laws()
     is_new, ax = ax is None, new_axes(ax, (6.4, 3.6))
     bars = draw_law(ax, flow[0])

@@ -60,7 +60,9 @@ def plot_phase(
     axis, law = horizontal_of(dataset, along), terminal_law_of(dataset)
     parts = parts_of(dataset, axis)
     counts, rows, columns = panels_of(parts)
-    chosen = [[part[i] for i in spread_evenly(len(part), n)] for part, n in zip(parts, counts, strict=True)]
+    chosen = [
+        [axis_part[i] for i in spread_evenly(len(axis_part), n)] for axis_part, n in zip(parts, counts, strict=True)
+    ]
     curves = curves_of(chosen, dataset, axis)
     states = heaviest_states(law, curves)
     others = np.setdiff1d(np.arange(law.sizes["state"]), states)
@@ -89,8 +91,8 @@ def plot_phase(
     names = [short(str(name)) for name in law["state"].values[states]]
     handles: list[Any] = [Line2D([], [], **curve_style(k)) for k in range(len(states))]
     if len(others):
-        together = [y for *_, y in panels_with_others]
-        crowd = _greatest(together)
+        sums_of_others = [y for *_, y in panels_with_others]
+        crowd = _greatest(sums_of_others)
         if drawn := crowd < 3 * top:  # else the lines that matter would lie on the ground
             top = max(top, crowd)
             for ax, curve, y in panels_with_others:
@@ -103,9 +105,9 @@ def plot_phase(
         handles.append(patch)
     add_legend(figure, handles, names, title="state", loc="outside right upper", handlelength=3.5)
     thinned = "; ".join(
-        f"{' and '.join(map(symbol, part[0][0]))}: {len(shown)} of {len(part)} values"
-        for part, shown in zip(parts, chosen, strict=True)
-        if len(shown) < len(part)
+        f"{' and '.join(map(symbol, part[0][0]))}: {len(shown)} of {len(axis_part)} values"
+        for axis_part, shown in zip(parts, chosen, strict=True)
+        if len(shown) < len(axis_part)
     )
     if title is not None or thinned:
         figure.suptitle("\n".join(filter(None, [title, thinned])), fontsize=11, parse_math=False)

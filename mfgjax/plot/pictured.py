@@ -1,4 +1,4 @@
-"""What is pictured, with its names, whichever form it has: an equilibrium, arrays, a saved file, a point of a sweep."""
+"""What a picture shows, with its names: an equilibrium, arrays, a saved file or a point of a sweep."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -43,9 +43,9 @@ class Pictured(NamedTuple):
             raise ValueError(f"`time` is {time}, but there are times {self.times[0]} to {self.times[-1]}.")
         return int(places[0])
 
-    def title(self, row: int, given: str | None) -> str | None:
-        """Return the title given, or the time of a row, of what is over time."""
-        return f"t = {self.times[row]}" if given is None and self.times is not None else given
+    def title(self, row: int, users_title: str | None) -> str | None:
+        """Return the user's title; else the time of a row, if there are times."""
+        return f"t = {self.times[row]}" if users_title is None and self.times is not None else users_title
 
     def laws(self) -> np.ndarray:
         """Return the laws, refused where there are none."""
@@ -63,7 +63,7 @@ class Pictured(NamedTuple):
         return self.policy
 
     def open_to(self, row: int) -> np.ndarray:
-        """Return which actions there are in a row, `[S, A]`."""
+        """Return which actions are available in a row, `[S, A]`."""
         return self.available[row % len(self.available)]
 
     def moves(self) -> list[tuple[int, int, int]]:
@@ -77,7 +77,7 @@ class Pictured(NamedTuple):
 
 
 def pictured_of(game: Game | xr.Dataset, drawn: Any = None, *, is_policy: bool = False) -> Pictured:
-    """Return what is to be drawn.
+    """Collect what a picture needs: laws, policies, names and masks.
 
     Args:
       game: for names and masks, or a dataset of one equilibrium, which has them itself.
@@ -105,16 +105,16 @@ def pictured_of(game: Game | xr.Dataset, drawn: Any = None, *, is_policy: bool =
         meaning = f"{'times, ' if game.times else ''}states, actions of `game`"
         _checks.shape_is("equilibrium.policy", policy, [(*game.times, *inner)], meaning)
         return bare._replace(law=law.reshape(-1, inner[0]), policy=policy.reshape(-1, *inner))
-    kind, own = ("policy", inner) if is_policy else ("law", inner[:1])
-    axes = axes_of(game.state_labels, game.action_labels)[: len(own)]
+    kind, shape = ("policy", inner) if is_policy else ("law", inner[:1])
+    axes = axes_of(game.state_labels, game.action_labels)[: len(shape)]
     array = np.asarray(_checks.as_numbers(kind, drawn, axes=axes))
-    if array.shape[-len(own) :] != own or array.ndim not in (len(own), len(own) + len(game.times)):
+    if array.shape[-len(shape) :] != shape or array.ndim not in (len(shape), len(shape) + len(game.times)):
         raise ValueError(
             f"the {kind} has shape {array.shape}, but `game` has {inner[0]} states and {inner[1]} actions."
         )
     _checks.distribution(kind, array, leading=array.ndim - 1, slack=1e-3)  # a picture shows no more
-    rows = array.reshape(-1, *own)
-    over = None if array.ndim == len(own) else np.arange(len(rows))  # a simulated flow may be shorter
+    rows = array.reshape(-1, *shape)
+    over = None if array.ndim == len(shape) else np.arange(len(rows))  # a simulated flow may be shorter
     ends = over is not None and len(rows) > game.horizon
     bare = bare._replace(times=over, ends=ends)
     return bare._replace(policy=rows) if is_policy else bare._replace(law=rows)

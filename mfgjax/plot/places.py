@@ -30,8 +30,8 @@ def places_of(labels: Sequence[str], positions: Mapping[str, tuple[float, float]
 
 def unit_of(places: np.ndarray) -> float:
     """Return the least distance of two nodes, or somewhat less than the picture where they are few."""
-    apart = np.linalg.norm(places[:, None] - places[None], axis=-1)
-    others = apart[~np.eye(len(places), dtype=bool)]
+    distances = np.linalg.norm(places[:, None] - places[None], axis=-1)
+    others = distances[~np.eye(len(places), dtype=bool)]
     # `or 1.0`: all nodes in one place have no distance
     return float(min(others.min(), 0.62 * others.max())) or 1.0 if others.size else 1.0
 

@@ -1,4 +1,4 @@
-"""A picture of the way of solves to their equilibria."""
+"""A picture of the residuals of solves, step by step."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -60,12 +60,12 @@ def plot_residuals(
 
 
 def _history(name: str, one: Any) -> tuple[np.ndarray, str, str, float]:
-    """Return the criterion step by step, which it is, how the solve ended and what the tolerance was."""
+    """Return the criterion step by step, its kind, why the solver stopped and the tolerance."""
     if isinstance(one, xr.Dataset) and "residual_history" in one and "step" in one["residual_history"].dims:
         attrs = one.attrs
         return one["residual_history"].values, str(attrs["criterion"]), str(attrs["result"]), float(one["tolerance"])
     if isinstance(one, Equilibrium) and not one.residual.ndim:
         return np.asarray(one.history), one.criterion, one.result.name, float(one.tolerance)
-    what = "a dataset without `residual_history`" if isinstance(one, xr.Dataset) else _checks.shorten(one)
+    received = "a dataset without `residual_history`" if isinstance(one, xr.Dataset) else _checks.shorten(one)
     of = f"`equilibria[{name!r}]`" if name else "`equilibria`"
-    raise ValueError(f"{of} must be what `solve` returned, for one game, or `io.load_equilibrium`; got {what}.")
+    raise ValueError(f"{of} must be what `solve` returned, for one game, or `io.load_equilibrium`; got {received}.")

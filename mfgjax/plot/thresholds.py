@@ -171,8 +171,8 @@ def _values(values: Sequence[float] | np.ndarray) -> np.ndarray:
 
 
 def _thresholds(reports: Sequence[Report] | Report, name: str, count: int) -> np.ndarray:
-    together = isinstance(reports, Report)
-    found = np.atleast_1d(reports[name].threshold if together else np.array([r[name].threshold for r in reports]))
+    is_batch = isinstance(reports, Report)
+    found = np.atleast_1d(reports[name].threshold if is_batch else np.array([r[name].threshold for r in reports]))
     if found.shape != (count,):
         raise ValueError(f"there are {count} values, but `reports` has thresholds of shape {found.shape}.")
     return found.astype(float)
@@ -224,8 +224,8 @@ def _draw(ax: Axes, x: np.ndarray, y: np.ndarray, names: tuple[str, ...], high: 
     every = max(1, -(-len(x) // _MOST_MARKERS))
     style = dict(_STYLES[names[-1]], label=" = ".join(map(_spoken, names)))
     (line,) = ax.plot(x, np.where(y < high, y, np.nan), markevery=every, **style)
-    seen = y < high
-    alone = seen & ~np.append(False, seen[:-1]) & ~np.append(seen[1:], False)
+    is_inside = y < high
+    alone = is_inside & ~np.append(False, is_inside[:-1]) & ~np.append(is_inside[1:], False)
     if alone.any() and "marker" not in style:  # a line of one point is invisible
         ax.plot(x[alone], y[alone], "_", color=style["color"], markersize=14, markeredgewidth=style["linewidth"])
     above = np.flatnonzero(y >= high)[::every]

@@ -81,7 +81,9 @@ def plot_laws(
       The axes. Of many states those with most of the crowd are drawn.
     """
     ax = new_axes(ax, (6.4, 4.2))
-    first, second = (np.asarray(one.state_law[time], dtype=float) for one in (before, found.equilibrium))
+    first, second = (
+        np.asarray(equilibrium.state_law[time], dtype=float) for equilibrium in (before, found.equilibrium)
+    )
     shown = largest_states(np.maximum(first, second), _MOST_BARS)
     places, width = np.arange(len(shown)), 0.38
     ax.bar(places - width / 2, first[shown], width, color="#e8e8e8", edgecolor="0.2", hatch="///", label="before")

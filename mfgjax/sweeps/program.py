@@ -117,7 +117,10 @@ def _run(
 
 @functools.cache
 def _compiled() -> Any:
-    """Return the program, compiled for the longest vectors; XLA prefers half of them, for a sixth more time."""
+    """Return the compiled program of a sweep.
+
+    It is compiled for the longest vectors. XLA prefers half of them, which takes a sixth more time.
+    """
     options: dict[str, Any] = {"xla_cpu_prefer_vector_width": 512}
     try:
         jax.jit(lambda x: x, compiler_options=options)(0.0)
@@ -142,9 +145,9 @@ def _program(
     if not stage[0].takes_lanes:
         width = narrow_width(lanes.problem[0], width)
 
-    def block(part: Lanes, *start: Array) -> dict[str, Array]:
-        outcome = run_stage(part, start[0] if start else None, stage, tolerance, part.num_lanes)
-        return compute_outputs(outputs, part, finish_lanes(part, outcome, tolerance, judged))
+    def block(block_lanes: Lanes, *start: Array) -> dict[str, Array]:
+        outcome = run_stage(block_lanes, start[0] if start else None, stage, tolerance, block_lanes.num_lanes)
+        return compute_outputs(outputs, block_lanes, finish_lanes(block_lanes, outcome, tolerance, judged))
 
     def on_device(mapped: list[Array], *start: Array) -> dict[str, Array]:
         return lanes.having(mapped, lanes_per_device).in_blocks(width, block, *start, lanes_first=True)

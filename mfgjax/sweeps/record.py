@@ -89,6 +89,6 @@ def provenance(game: Any, plan: Plan, points: Points) -> dict[str, str]:
 
 
 def criterion_of(plan: Plan) -> str:
-    """Return what residuals of the points of a plan are."""
+    """Return which criterion the residuals of a plan measure."""
     game, response, _ = plan.lanes.problem
     return "residual" if by_residual(game, response, plan.stages[0][0]) else "exploitability"

@@ -26,16 +26,18 @@ class Store:
     def __init__(self, path: Path):
         self.path = path
 
-    def begin(self, coords: xr.Dataset, variables: Mapping[str, Any], chunk: Tile, parts: Mapping[str, Any]) -> None:
+    def begin(
+        self, coords: xr.Dataset, variables: Mapping[str, Any], chunk: Tile, ingredients: Mapping[str, Any]
+    ) -> None:
         """Make the folder, or check that an existing one belongs to the same sweep.
 
         Args:
           coords: coordinates and attributes.
           variables: name to `(dims, shape, dtype)`, lanes first.
           chunk: the first tile, as large as any.
-          parts: of the identity, by the names they have in a refusal.
+          ingredients: of the identity, by the names they have in a refusal.
         """
-        own_identity = identity(parts)
+        own_identity = identity(ingredients)
         if self.path.exists():
             self._check(own_identity)
             return

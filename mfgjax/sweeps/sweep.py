@@ -115,7 +115,7 @@ def sweep(
 
 
 def _observed(output: Output, plan: Plan) -> Output:
-    """Return an output whose function, if it is of the user, is what it is now."""
+    """Return an output, with a user's function compiled anew if what it reads has changed."""
     if output.function is None:
         return output
     game, response, _ = plan.lanes.single([leaf[..., 0] for leaf in plan.lanes.mapped])
@@ -165,10 +165,10 @@ def _on_disk(work: Work, tiles: list[Tile], attrs: dict[str, str], path: Path, p
             problem = str(error)
     _agree(problem)
     done = of_first_process(done)
-    ready = sum(tile.size for tile, there in zip(tiles, done, strict=True) if there)
+    ready = sum(tile.size for tile, is_there in zip(tiles, done, strict=True) if is_there)
     with progress_bar("sweep", int(np.prod(points.shape)), ready, shown=progress and first) as advance:
         # every process computes every tile, on its own devices; the first one writes
-        for tile in (tile for tile, there in zip(tiles, done, strict=True) if not there):
+        for tile in (tile for tile, is_there in zip(tiles, done, strict=True) if not is_there):
             found = work.compute(tile, tiles[0].size)
             if first:
                 store.write(tile, found)

@@ -48,8 +48,8 @@ class Plan(NamedTuple):
 
     def at(self, places: list[np.ndarray], games: np.ndarray) -> Lanes:
         """Return the problems of some points, given their indices along the axes and among the games."""
-        taken = [table[..., games if axis < 0 else places[axis]] for table, axis in self.tables]
-        return self.lanes.having(taken, len(games))
+        values = [table[..., games if axis < 0 else places[axis]] for table, axis in self.tables]
+        return self.lanes.having(values, len(games))
 
 
 def make_plan(family: Family, response: Any, solver: Any, max_steps: Any, points: Points, guess: Any) -> Plan:
@@ -65,11 +65,11 @@ def make_plan(family: Family, response: Any, solver: Any, max_steps: Any, points
     for place, axis in enumerate(points.axes):
         if axis.builds:
             continue
-        one = parameter(triple, axis.name, _stacked(triple, axis.name, axis.values))
-        if one.leaf in found:
-            raise ValueError(f"`{axis.name}` is {one.path}, which {paths.get(one.leaf, 'the builder')} sets too.")
-        paths[one.leaf] = f"`{axis.name}`"
-        found[one.leaf] = np.asarray(one.values), place
+        swept = parameter(triple, axis.name, _stacked(triple, axis.name, axis.values))
+        if swept.leaf in found:
+            raise ValueError(f"`{axis.name}` is {swept.path}, which {paths.get(swept.leaf, 'the builder')} sets too.")
+        paths[swept.leaf] = f"`{axis.name}`"
+        found[swept.leaf] = np.asarray(swept.values), place
     leaves, structure = jax.tree.flatten(triple)
     tables = [found[index] for index in sorted(found)]
     for index, (table, _) in found.items():
@@ -113,8 +113,8 @@ def _stacked(triple: Any, name: str, values: Any) -> Any:
             value = available / available.sum(axis=-1, keepdims=True)
             value = np.log(value) if name.split(".")[-1].startswith("log_") else value
         arrays.append(np.asarray(_checks.as_numbers(f"{name}[{i}]", value)))
-    most = max(array.ndim for array in arrays)  # policies [S, A] and [H+1, S, A] may stand in one list
-    arrays = [array if array.ndim == most else array[None] for array in arrays]
+    most_axes = max(array.ndim for array in arrays)  # policies [S, A] and [H+1, S, A] may stand in one list
+    arrays = [array if array.ndim == most_axes else array[None] for array in arrays]
     shapes = {array.shape for array in arrays}
     try:
         shape = np.broadcast_shapes(*shapes)
@@ -164,10 +164,12 @@ class Work:
             shapes.append(leaf.shape[:-1])
             kinds.append(leaf.dtype)
             game = plan.lanes.problem[0]
-            own = {"state": game.num_states, "action": game.num_actions}
-            own |= {dim: len(values) for dim, values in game.coordinates_of_time().items()}
+            sizes_of_game = {"state": game.num_states, "action": game.num_actions}
+            sizes_of_game |= {dim: len(values) for dim, values in game.coordinates_of_time().items()}
             dims = tuple(f"{output.name}_{i}" for i in range(leaf.ndim - 1)) if output.dims is None else output.dims
-            if len(dims) != leaf.ndim - 1 or any(own.get(d, n) != n for d, n in zip(dims, shapes[-1], strict=True)):
+            if len(dims) != leaf.ndim - 1 or any(
+                sizes_of_game.get(d, n) != n for d, n in zip(dims, shapes[-1], strict=True)
+            ):
                 raise ValueError(f"{name} has shape {shapes[-1]}, which does not fit the dimensions {dims} of a game.")
         if len({len(shape) for shape in shapes}) > 1:
             raise ValueError(f"{name} has shape {shapes[0]} for some games, {shapes[-1]} for others.")
