@@ -173,6 +173,7 @@ def integer_at_least(name: str, value: object, least: int) -> int:
     if isinstance(value, Tracer):
         raise ValueError(f"`{name}` is traced, but it must be known: it is no array that varies inside `jit`.")
     try:
+        # `index` takes whole numbers of NumPy and JAX, but no float
         number = None if isinstance(value, bool) else operator.index(value)  # pyright: ignore[reportArgumentType]
     except TypeError:
         number = None

@@ -13,6 +13,7 @@ from ._typing import Array, ArrayLike, Float, Int
 class RESULTS(enum.IntEnum):
     """The ways a solve can end. `Result.message` says in a sentence what to do about each."""
 
+    # files and sweeps hold codes by number, so that these stay
     converged = 0
     max_steps = 1
     cycle = 2

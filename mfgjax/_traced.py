@@ -157,6 +157,7 @@ def trace(function: Callable, *arguments: Any, dtype: Any = None) -> TracedFunct
     closed, structure = _traced(
         lambda own, *arguments_now: eqx.combine(own, without_arrays)(*arguments_now), shapes, *arguments
     )
+    # of the mean field, which has the game's precision; a schedule has a whole number alone
     kind = jnp.dtype(arguments[-1].dtype)
     floating = kind if jnp.issubdtype(kind, jnp.floating) else None
     lift, equations, count = _Lift(floating), [], len(jax.tree.leaves(shapes))
@@ -164,6 +165,7 @@ def trace(function: Callable, *arguments: Any, dtype: Any = None) -> TracedFunct
     lifted = [variable for variable, _ in (*lift.constants, *lift.numbers)]
     jaxpr = _rebuilt(closed.jaxpr, [*inputs[:count], *lifted, *inputs[count:]], outputs, equations)
     program = _shared(Program((key_of(jaxpr), len(lift.constants), structure), jaxpr, structure))
+    # without numbers the empty array needs a kind, too
     numbers = _copied(np.array([value for _, value in lift.numbers], floating or np.float32))
     return TracedFunction(jax.tree.map(_copied, arrays), tuple(_copied(x) for _, x in lift.constants), numbers, program)
 
@@ -255,6 +257,7 @@ def _is_array(leaf: Any) -> bool:
 
 
 def _typed(x: Any, kind: Any) -> Any:
+    # random keys cannot be cast
     return x if jnp.issubdtype(kind.dtype, jax.dtypes.extended) else jnp.asarray(x, kind.dtype)
 
 
@@ -326,6 +329,7 @@ class _Lift:
                 inner = equation.params["jaxpr"]
                 outputs = self.block(inner, dict(zip(inner.jaxpr.invars, inputs, strict=True)), equations)
             else:
+                # new variables, as an inner program may be inlined twice
                 outputs = [v if isinstance(v, jex.DropVar) else jex.Var(v.aval) for v in equation.outvars]
                 equations.append(equation.replace(invars=inputs, outvars=outputs))
             known.update(zip(equation.outvars, outputs, strict=True))

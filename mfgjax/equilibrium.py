@@ -68,6 +68,7 @@ class Equilibrium(eqx.Module):
     @property
     def mean_state(self) -> Float[Array, "*T"]:
         """Σ_s s μ_t(s), the mean number of the state at every time: of health, reputation, whatever states count."""
+        # the sum over actions leaves the states where these were; lanes may trail
         law = jnp.moveaxis(self.state_law, self.action_axis, -1)
         return law @ jnp.arange(law.shape[-1], dtype=law.dtype)
 

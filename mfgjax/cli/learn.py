@@ -178,6 +178,7 @@ class Learn(SavingCommand):
                 try:
                     found[name] = self._run(lesson, name, saved_runs[name], path, advance)
                 except KeyboardInterrupt:
+                    # then there is nothing to resume
                     if out is None or not any((out / f"{one}.npz").exists() for one in paths):
                         raise
                     message = f"interrupted; runs are in {out}, and the same command goes on from there."

@@ -105,7 +105,7 @@ def writable(out: Path) -> Iterator[None]:
     try:
         _new_folder(out).rmdir()  # a trial: permissions alone do not tell whether one can write there
         yield
-    except BaseException:
+    except BaseException:  # Ctrl-C is no `Exception`
         for path in made:
             try:
                 path.rmdir()

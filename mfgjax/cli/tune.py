@@ -309,6 +309,7 @@ def _of_law(before: Mapping[str, Any], after: Mapping[str, Any], several: bool) 
         return [labels[s], f"{first[s]:.6f}", f"{second[s]:.6f}", f"{second[s] - first[s]:+.6f}"]
 
     headings = (">before", ">tuned", ">change")
+    # the states that are heavy before or after
     return by_state(f"shares at the end{where}", headings, np.maximum(first, second), cells, "at the end ")
 
 

@@ -145,11 +145,11 @@ def _check_possible(game: FiniteHorizonGame, mu: Array) -> None:
         mask = np.asarray(game.available_at(jnp.int32(t))).reshape(-1) & np.repeat(here > 0, A)
         moves = np.asarray(game.kernel_at(jnp.int32(t), mu[t]).expect(eye), dtype=float).reshape(S * A, S)[mask]
         state_of = np.repeat(np.arange(S), A)[mask]
-        most_arriving = np.array([(here * _largest(moves[:, n], state_of, S)).sum() for n in range(S)])
+        reachable = np.array([(here * _largest(moves[:, n], state_of, S)).sum() for n in range(S)])
         # the simple reason first: it names a state without a linear program
-        for n in np.flatnonzero(there > most_arriving + 1e-9):
+        for n in np.flatnonzero(there > reachable + 1e-9):
             raise ValueError(
-                f"`flow[{t + 1}, {n}]` is {there[n]:.6g}, but of those at time {t} at most {most_arriving[n]:.6g} can move "
+                f"`flow[{t + 1}, {n}]` is {there[n]:.6g}, but of those at time {t} at most {reachable[n]:.6g} can move "
                 f"to state {game.state_labels[n]!r}."
             )
         # shares of the mass of a state, at least δ each, δ as large as possible, and what is missing at each place

@@ -260,6 +260,7 @@ def _law(place: str, entry: Mapping[str, Any], game: FiniteHorizonGame, start: n
 def _numbers(place: str, entry: Mapping[str, Any], game: FiniteHorizonGame, name: str | None) -> Variable:
     """Return numbers as a variable; for an array of the game with an axis of states, some of them may be chosen."""
     readers = {**_BOUNDS, "states": partial(_chosen, game=game), "times": partial(_times, game=game)}
+    # single numbers have neither states nor times
     options = _toml.fields(place, entry, "a table", _BOUNDS if name in (None, "discount") else readers, KEYS)
     start, lower, upper = (options.get(key) for key in _BOUNDS)
     if lower is not None and upper is not None and not lower < upper:

@@ -269,6 +269,7 @@ def _shape(name: str, game: AnyGame, start: np.ndarray, shape: tuple[int, ...], 
         return (1, *start_shape)
     if path in _POLICIES and len(start_shape) == 2:
         start_shape = (1, *start_shape)
+    # there is no move at the last time
     times = game.horizon if path.startswith("game.kernel") else game.horizon + 1
     wanted = shape if not shape or shape[0] != 1 or start_shape[:1] != (times,) else (times, *shape[1:])
     fits = len(start_shape) == len(wanted) and all(g in (1, w) for g, w in zip(start_shape, wanted, strict=True))
@@ -302,6 +303,7 @@ def _scenarios(triple: Triple, named: Mapping, games: Any, tuned_leaves: Sequenc
     elif games:
         count = len(games)
         for k, game in enumerate(games):
+            # scenarios are lanes of one program, so that they may differ in numbers alone
             if type(game) is not type(triple[0]) or kind_of(game) != kind_of(triple[0]):
                 raise ValueError(f"`scenarios[{k}]` is no game of the structure, the shapes and the masks of `game`.")
         # the first is not among the scenarios, but what they share may be other than there

@@ -171,7 +171,7 @@ def coordinates_of(name: str, kind: str, variable: Variable, start: np.ndarray) 
     _checks.all_true(f"{place}.lower", lower, lower >= low, f"it must be at least {low:g}")
     _checks.all_true(f"{place}.upper", upper, upper <= high, f"it must be at most {high:g}")
     _checks.all_true(f"{place}.lower", lower, lower < upper, "it must be below `upper`")
-    inside = (start > lower) & (start < upper) | ~where
+    inside = (start > lower) & (start < upper) | ~where  # entries that stay may lie on a bound
     _checks.all_true(f"{place}.start", start, inside, "it must lie strictly between the bounds")
     if not where.any():
         raise ValueError(f"`{place}.where` is False everywhere: nothing of it may change.")

@@ -101,6 +101,7 @@ def to_dataset(
     for key, value in ({} if attrs is None else attrs).items():
         if key in recorded:
             raise ValueError(f"`attrs` has the key {key!r}, which this format writes itself.")
+        # attributes of netCDF are texts and numbers
         recorded[key] = value if isinstance(value, str) else json.dumps(describe(value))
     coords = {
         **game.coordinates_of_time(),

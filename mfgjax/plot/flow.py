@@ -121,6 +121,7 @@ def _stack(ax: Axes, pictured: Pictured, flow: np.ndarray, kind: str, *, legend:
     ax.set_ylabel("share of the population")
     if legend:  # its top is the top of the stack
         place: dict[str, Any] = dict(title="state", loc="center left", bbox_to_anchor=(1.0, 0.5))
+        # in the order of the stack, from its top
         add_legend(ax, handles[::-1], names[::-1], handlelength=2.4, handleheight=1.4, **place)
 
 

@@ -110,7 +110,7 @@ def _of_all(pictured: Pictured, row: int) -> Map:
 
 
 def _of_one(pictured: Pictured, s: int, policy: np.ndarray, exists: np.ndarray) -> Map:
-    used = np.flatnonzero(exists.any(axis=0))
+    used = np.flatnonzero(exists.any(axis=0))  # actions that the state never has get no row
     if pictured.leads_to is None:
         return policy[:, used], exists[:, used], tuple(pictured.actions[a] for a in used), "action"
     ends = np.tile(pictured.leads_to[s], (len(policy), 1))

@@ -122,6 +122,7 @@ def _draw_lines(
         ax.margins(y=0.12)
         for curve in curves:
             dots: dict[str, Any] = dict(color="0.3", linestyle=(0, (1, 1)), linewidth=1.2, zorder=1)
+            # a line of one point is invisible
             ax.plot(curve.x, curve.get("tolerance"), marker="_" if len(curve.x) == 1 else "", markersize=12, **dots)
         at = (curves[0].x[0], curves[0].get("tolerance")[0])
         ax.annotate("tolerance", at, xytext=(3, 3), textcoords="offset points", fontsize=8)
@@ -137,6 +138,7 @@ def _draw_map(ax: Axes, name: str, label: str, axis: Horizontal, curves: list[Cu
     kinds, norm, shades = np.unique(codes), Normalize(0, 1), colormaps["cividis"]
     options: dict[str, Any] = {}
     if name == "result_code":
+        # codes are numbered anew, one shade for each that occurs
         cells, norm = np.searchsorted(kinds, codes), BoundaryNorm(np.arange(len(kinds) + 1) - 0.5, len(kinds))
         shades = ListedColormap([_RESULT_COLOURS[kind] for kind in kinds])
     elif cells.count():

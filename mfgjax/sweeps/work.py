@@ -201,6 +201,7 @@ class Work:
         if len(self.plans) > 1:  # the games of a tile are of one family
             axes = self.points.axes
             single = (0,) if self.points.zipped else [i for i, axis in enumerate(axes) if axis.builds]
+        # warm: the sixteen points that start from one another stay in one tile
         return list(self.points.tiles(chunk, single, _NEIGHBOURS if self.warm else 1))
 
     def compute(self, tile: Tile, size: int) -> dict[str, np.ndarray]:
