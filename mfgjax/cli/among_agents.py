@@ -106,7 +106,7 @@ def _terms(problem: mfg.design.DesignProblem, found: mfg.design.Tuned, flows: ja
 
 
 def _of_flows(objectives: tuple, game: Any, response: Any, flows: jax.Array) -> jax.Array:
-    """Return terms that are numbers of the flow, `[runs, terms]`, at flows `[T, S, runs]`."""
+    """Evaluate objectives of the flow alone at flows `[T, S, runs]`; returns `[runs, terms]`."""
     import jax
     import jax.numpy as jnp
 

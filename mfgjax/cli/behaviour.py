@@ -51,7 +51,7 @@ def made(response: str, **options: Any) -> Any:
 
 
 def response_of(options: GameAndResponse, loaded: GameFile) -> mfg.AbstractResponse:
-    """Return how agents act, in the precision of the game; options that do not apply to it are refused."""
+    """Build the response from the options, in the precision of the game; refuse options that do not apply to it."""
     from ..engine import fit_response
 
     check_options(options)
@@ -84,14 +84,14 @@ def check_options(options: Any) -> None:
 
 
 def behaviour_of(request: Any) -> str:
-    """Return how agents act in words, as for a title, from options or what is kept of them."""
+    """Describe how agents act in words, for titles, from options or from a saved request."""
     kept = request if isinstance(request, dict) else vars(request)
     numbers = {"β": kept["beta"], "ε": kept["epsilon"]}
     return ", ".join([kept["response"], *(f"{symbol} = {x:g}" for symbol, x in numbers.items() if x is not None)])
 
 
 def solver_of(options: Method, damping: float | None) -> Any:
-    """Return the solver that is asked for; options that do not apply to it are refused."""
+    """Build the solver from the options; refuse options that do not apply to it."""
     name, values = options.solver, {"averaging": options.averaging, "damping": damping}
     values = {option: value for option, value in values.items() if value is not None}
     for option, value in values.items():
@@ -107,7 +107,7 @@ def _solver_class(name: str) -> Any:
 
 
 def reference_of(wanted: str | None, named: str, loaded: GameFile) -> Any:
-    """Return the policy that agents are drawn to; None is the uniform one.
+    """Return the reference policy that `--reference` names; None for the uniform one.
 
     Args:
       wanted: what `--reference` says.
@@ -130,7 +130,7 @@ def reference_of(wanted: str | None, named: str, loaded: GameFile) -> Any:
 
 
 def read_policy(option: str, path: str, named: str, loaded: GameFile, allowed: str) -> Any:
-    """Return the policy in a JSON file: rows of probabilities, or probabilities of the next nodes by node, or by time.
+    """Read a policy from a JSON file: rows of probabilities, or probabilities of next nodes by node, or by time.
 
     Args:
       option: that says so, for sentences.

@@ -71,7 +71,7 @@ class Family(NamedTuple):
 
 
 def load_family(game: str, settings: Sequence[str]) -> Family:
-    """Load a game, of which settings may give parameters a range; files have no parameters."""
+    """Load the games that settings with ranges ask for; a file is one game without parameters."""
     if not is_ready_made(game):
         return Family(load(game, settings), {}, {})
     values = ranges.values_of_settings(game, settings)

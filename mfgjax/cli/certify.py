@@ -78,7 +78,7 @@ class Certify(SavingCommand, GameAndResponse):
         return self._bracket(loaded)
 
     def _parameter(self, family: catalogue.Family) -> str:
-        """Return the one parameter of which several numbers are given, refused if that is no family to certify."""
+        """Return the name of the parameter that is varied; refuse families that cannot be certified."""
         parameter, *others = family.varied
         if not family.first.game.times:
             raise ValueError(f"`certify` takes one stationary game at a time: give one value for `--set {parameter}`.")
@@ -322,7 +322,7 @@ def _failure_of(found: mfg.Bracket) -> str | None:
 
 
 def _page_of_bracket(title: str, found: mfg.Bracket, content: Mapping[str, Any]) -> Iterator[Table | str]:
-    """Yield tables of the conditions and of both ends, and what their columns are."""
+    """Yield tables of the conditions and of both extreme equilibria, and explain their columns."""
     checked = found.complementarity
     if checked is not None:
         yield _table_of_conditions(title, checked)

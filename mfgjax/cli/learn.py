@@ -44,7 +44,7 @@ _CHUNKS = 15  # signs of progress, and times that a run is saved, of each learne
 
 @dataclass(frozen=True)
 class Lesson:
-    """Who learns what: learners by name, from a population, in a game of which the extreme equilibria are known."""
+    """The learners by name, the game and the population they start from, and its extreme equilibria."""
 
     name: str
     game: mfg.StationaryGame
@@ -242,7 +242,7 @@ class Learn(SavingCommand):
         return run
 
     def _content(self, lesson: Lesson, found: dict[str, Any]) -> dict[str, Any]:
-        """Return where learners have ended, for JSON."""
+        """Return how near to the equilibria the learners have ended, for JSON."""
         from ..reproduce.learners import moments
 
         ends, rows = lesson.ends, []

@@ -248,7 +248,7 @@ class Plot(Command):
             dataset = dataset.isel({coord.dims[0]: _nearest(choice, value, coord.values)})
         open_axes = [name for name in _axes(dataset) if dataset.sizes[dataset[name].dims[0]] > 1]
         if open_axes:
-            raise ValueError(f"`--at` must also choose {' and '.join(left)}: several equilibria are left.")
+            raise ValueError(f"`--at` must also choose {' and '.join(open_axes)}: several equilibria are left.")
         dataset = dataset.squeeze(dataset["result_code"].dims)
         if int(dataset["result_code"]) < 0:
             raise ValueError(f"the point {', '.join(self.at)} of {self.file} has not been computed yet.")

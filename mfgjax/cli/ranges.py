@@ -29,7 +29,7 @@ def values_of_settings(game: str, settings: Sequence[str]) -> dict[str, list[Any
 
 
 def numbers(said: str, text: str, *, whole: bool = False) -> list[Any]:
-    """Return the numbers of a range.
+    """Read the numbers of a range or a list.
 
     Args:
       said: option and value, for sentences.
@@ -69,7 +69,7 @@ def _number(option: str, text: str, kind: Callable[[str], Any], noun: str) -> An
 
 
 def different(option: str, values: list[Any]) -> list[Any]:
-    """Return values, refused if one is there twice."""
+    """Return values; refuse them if one appears twice."""
     if len(set(values)) < len(values):
         twice = next(value for i, value in enumerate(values) if value in values[:i])
         raise ValueError(f"`{option}` has {twice} twice.")
@@ -77,7 +77,7 @@ def different(option: str, values: list[Any]) -> list[Any]:
 
 
 def numbers_of_agents(text: str) -> list[int]:
-    """Return the numbers of agents of a list or a range, in which they are rounded to whole ones."""
+    """Read numbers of agents from a list or a range; those of a range are rounded."""
     from ..finite.arguments import MOST_AGENTS
 
     said = f"--agents {text}"

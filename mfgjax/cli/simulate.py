@@ -51,7 +51,7 @@ class Policy:
 
 @dataclass(frozen=True)
 class Exact:
-    """What is known of a policy without simulation; no gains and no law where the kernel depends on the population."""
+    """Exact numbers of a policy; no gains and no law where the kernel depends on the population."""
 
     mean_field: np.ndarray
     value: float
@@ -215,7 +215,7 @@ def _policy(loaded: GameFile, response: mfg.AbstractResponse | None, users_polic
 
 
 def _exact(policy: Policy, numbers: list[int], key: jax.Array) -> Exact:
-    """Return what is known without simulation."""
+    """Compute the exact numbers of a policy."""
     game, criterion, played = policy.loaded.game, policy.criterion, policy.policy
     if gains := gains_of(game, played, criterion, numbers, key):
         law, main = mfg.finite.law(game, played, np.array(numbers)), next(iter(gains.values()))
@@ -230,7 +230,7 @@ def _exact(policy: Policy, numbers: list[int], key: jax.Array) -> Exact:
 
 
 def _of_population(i: int, num_agents: int, exact: Exact, runs: mfg.finite.Simulation) -> dict[str, Any]:
-    """Return what was found among the i-th number of agents, for JSON."""
+    """Return the results for the i-th number of agents, for JSON."""
     main, law, counts = exact.main, exact.law, np.asarray(runs.counts)
     several = counts.shape[-1] > 1
     row: dict[str, Any] = {

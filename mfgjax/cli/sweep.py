@@ -223,7 +223,7 @@ def _content(plan: SweepPlan, dataset: xr.Dataset, seconds: float, computed: int
 
 
 def _groups(plan: SweepPlan, dataset: xr.Dataset) -> tuple[list[dict[str, Any]], dict[str, Any] | None, int]:
-    """Return the groups, where lanes fail first, and how many groups there are."""
+    """Return the groups that are shown, the first failure, and the number of all groups."""
     along, others = plan.along, [name for name in plan.axes if name != plan.along]
     numbers = dataset[["result_code", "residual", "num_steps"]].load().transpose(*others, along)
     labels = numbers[along].values
@@ -277,7 +277,7 @@ def _results(codes: np.ndarray) -> dict[str, int]:
 
 
 def _of_lane(point: xr.Dataset, shown: Mapping[str, str]) -> dict[str, Any]:
-    """Return what is told of one lane, under the names it is told by."""
+    """Return the shown outputs of one lane, by their names in JSON."""
     of_states = {name: point[output] for output, name in shown.items()}
     return {name: _law(one) if "state" in one.dims else finite(one) for name, one in of_states.items()}
 

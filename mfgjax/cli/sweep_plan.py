@@ -1,4 +1,4 @@
-"""What the command `sweep` is to compute: the games, how agents act in them, and what differs between lanes."""
+"""From the options of the command `sweep` to the arguments of the function: games, response, axes, outputs."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class SweepPlan:
 
     @property
     def shown(self) -> dict[str, str]:
-        """The outputs that are told of lanes, with the names under which they are."""
+        """The outputs that are shown of lanes, with their names in JSON."""
         return shown_of(self.loaded.game)
 
     @property
@@ -56,7 +56,7 @@ class SweepPlan:
 
     @property
     def bytes_of_lane(self) -> int:
-        """What is kept of one lane."""
+        """The bytes that one lane takes."""
         from ..sweeps.outputs import parse_outputs
 
         game = self.loaded.game
@@ -66,7 +66,7 @@ class SweepPlan:
 
     @property
     def num_bytes(self) -> int:
-        """What is kept of all lanes."""
+        """The bytes that all lanes take."""
         return self.num_lanes * self.bytes_of_lane
 
     @property

@@ -110,7 +110,7 @@ class Tune(SavingCommand):
             raise ValueError(str(error).replace("`resume`", "`--resume`").replace("`out`", "`--out`")) from error
 
     def _tuned(self, saved: SavedSearch, sizes: list[int]) -> dict[str, Any]:
-        """Tune, put the result among agents, and save it; return what was found."""
+        """Tune, evaluate the result among N agents, save it, and return it for JSON."""
         from ..design.resume import tune_from
         from ..design.space import repeated, single
 
@@ -203,7 +203,7 @@ def _of_judged(problem: DesignProblem, judged: Judged) -> dict[str, Any]:
 
 
 def _of_found(problem: DesignProblem, found: Tuned) -> dict[str, Any]:
-    """Return the design, as what JSON can hold."""
+    """Return the start and the design, for JSON."""
     from ..design.problem import table_of_policy
 
     def array(name: str, value: Any) -> Any:
@@ -235,7 +235,7 @@ def _of_search(saved: SavedSearch, found: Tuned) -> dict[str, Any]:
 
 
 def _save(files: Files, content: dict[str, Any], problem: DesignProblem, before: Judged, found: Tuned) -> None:
-    """Write what was found; a game that the file format has no place for is left out, and that is said."""
+    """Write the results; a game that the file format cannot hold is left out, with the reason."""
     from ..games import GameFile
 
     left_out, reference = content["not_written"], content["parameters"].get("reference")

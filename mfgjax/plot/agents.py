@@ -106,7 +106,7 @@ def _paths(simulation: Simulation, run: int) -> np.ndarray:
 
 
 def _slots(paths: np.ndarray, num_nodes: int) -> np.ndarray:
-    """Return a place within its node for every agent, `[T, N]`: those who stay keep theirs, others take a free one."""
+    """Return the slot of every agent within its node, `[T, N]`: those who stay keep theirs, others take a free one."""
     slots = np.zeros_like(paths)
     for t, nodes in enumerate(paths):
         stays = nodes == paths[t - 1] if t else np.zeros(len(nodes), bool)
@@ -118,7 +118,7 @@ def _slots(paths: np.ndarray, num_nodes: int) -> np.ndarray:
 
 
 def _dots(ax: Axes, simulation: Simulation, width: float) -> EllipseCollection:
-    """Draw the agents, in units of the axes, somewhere."""
+    """Draw the agents as discs, sized in units of the axes; their places are set later."""
     num_agents, deviates = simulation.states.shape[1], simulation.deviator_states is not None  # pyright: ignore
     colours, edges = ["#0072b2"] * num_agents, ["none"] * num_agents
     if deviates:

@@ -40,7 +40,7 @@ class Curve(NamedTuple):
     dataset: xr.Dataset
 
     def get(self, name: str) -> np.ndarray:
-        """Return a number of every lane."""
+        """Return the values of a variable, one for every lane."""
         return self.dataset[name].isel(self.where).values
 
     def title(self, separator: str) -> str:
@@ -57,7 +57,7 @@ class Horizontal(NamedTuple):
     log: bool
 
     def edges(self, x: np.ndarray) -> np.ndarray:
-        """Return the borders between sorted neighbours, half way as the eye sees it."""
+        """Return the borders between sorted neighbours, half way on the scale of the axis."""
         u = np.log(x) if self.log else x
         half = np.diff(u) / 2 if len(u) > 1 else np.array([0.5])
         borders = np.concatenate([u[:1] - half[0], u[:-1] + np.diff(u) / 2, u[-1:] + half[-1]])
@@ -100,7 +100,7 @@ def horizontal_of(dataset: xr.Dataset, name: str | None) -> Horizontal:
 
 
 def parts_of(dataset: xr.Dataset, axis: Horizontal) -> list[Part]:
-    """Return the other axes; as the last of them, groups of zipped points that agree in what is no real number."""
+    """Return the values of the other axes; the last axis is that of groups of zipped points."""
     parts: list[Part] = []
     for dim in map(str, dataset["result_code"].dims):
         if dim != axis.dim:

@@ -105,7 +105,7 @@ def plot_phase(
         handles.append(patch)
     add_legend(figure, handles, names, title="state", loc="outside right upper", handlelength=3.5)
     thinned = "; ".join(
-        f"{' and '.join(map(symbol, part[0][0]))}: {len(shown)} of {len(axis_part)} values"
+        f"{' and '.join(map(symbol, axis_part[0][0]))}: {len(shown)} of {len(axis_part)} values"
         for axis_part, shown in zip(parts, chosen, strict=True)
         if len(shown) < len(axis_part)
     )

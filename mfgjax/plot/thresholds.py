@@ -256,7 +256,7 @@ def _shade(ax: Axes, x: np.ndarray, found: dict[str, np.ndarray], contraction: n
 
 
 def _carefully(x: np.ndarray, y: np.ndarray, top: float, *, above: bool = False) -> tuple[np.ndarray, np.ndarray]:
-    """Return the border of a shade below, or above, a line: it claims nothing between a point and one on the edge."""
+    """Return the border of a shade, which claims nothing between a point and a neighbour on the edge of the picture."""
     points = [(x[0], y[0])]
     for (left, before), (right, after) in itertools.pairwise(zip(x, y, strict=True)):
         if (before == top) != (after == top):
