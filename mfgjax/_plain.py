@@ -84,6 +84,7 @@ def _listed(name: str, value: Sequence, axes: Sequence[Axis], index: tuple[int, 
         return list(value)
     if any("toarray" in dir(kind) and kind.__module__.startswith("scipy") for kind in kinds):
         _refuse_sparse(name, value)
+    # NumPy would make numbers of booleans among numbers
     if not booleans and kinds & {bool, np.bool_} and not kinds <= {bool, np.bool_, list, tuple}:
         i = next(i for i, entry in enumerate(value) if isinstance(entry, bool | np.bool_))
         raise ValueError(f"{place(name, (*index, i))} is {value[i]}, but it must be a real number.")

@@ -34,6 +34,7 @@ def gains_of(game: mfg.FiniteHorizonGame, policy: Any, criterion: Any, numbers: 
     """
     if not isinstance(game.kernel, mfg.AbstractKernel):  # a function of the population
         return {}
+    # the criterion of the response first: that of the main numbers
     criteria = {"": None} if criterion is None else {"_regularised": criterion, "": None}
     sizes = np.array(numbers)
     return {suffix: mfg.finite.deviation_gain(game, policy, sizes, one, key=key) for suffix, one in criteria.items()}

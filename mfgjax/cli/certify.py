@@ -306,6 +306,7 @@ def _of_end(game: mfg.StationaryGame, end: mfg.Equilibrium, way: Ascent) -> dict
         "result": end.result.name,
         "residual": finite(end.residual),
         "num_steps": int(end.num_steps),
+        # names have no mean
         "mean_state": finite(end.mean_state) if game.has_numbered_states else None,
         "exploitability": finite(end.exploitability),
         "law": dict(zip(game.state_labels, np.asarray(end.state_law).tolist(), strict=True)),

@@ -125,7 +125,7 @@ class Plot(Command):
             return self._of_game(catalogue.load(self.file))
         if not path.exists():
             raise ValueError(f"`FILE` is {self.file!r}, but there is no such file; {_FOREIGN}.")
-        if path.is_dir():
+        if path.is_dir():  # as zarr's stores are
             return self._of_sweep(_read_sweep(path))
         if path.suffix == ".npz":
             self._refuse("a learner's run", "game", "at")
@@ -160,7 +160,7 @@ class Plot(Command):
         if not isinstance(game.kernel, mfg.MovesKernel):
             return law
         graph = {"graph": lambda: mfg.plot.plot_graph(game, game.initial, positions=loaded.positions, title=title)}
-        return graph | law if game.num_states <= MOST_NODES else law | graph
+        return graph | law if game.num_states <= MOST_NODES else law | graph  # the first is the default
 
     def _of_run(self, path: Path) -> Drawings:
         """Return what can be drawn of a learner's run."""

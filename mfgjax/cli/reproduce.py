@@ -116,7 +116,7 @@ class Reproduce(Command):
         )
         found, names = self._made(tasks, partial(make, effort), write)
         rows, equilibria = found.rows(), found.equilibria()
-        setting = next(iter(rows[0]))
+        setting = next(iter(rows[0]))  # rows begin with the parameter of the game: `c_f` or `effort_cost`
         page = [*_ends(self.example, equilibria, setting), *_learned(self.example, effort, rows)]
         page += _jumps(equilibria, setting)
         page += [
@@ -133,6 +133,7 @@ def _equilibria(preset: str, rows: list[dict[str, Any]]) -> Iterator[Table | str
     title = f"Resource allocation, section V ({preset}): shares of the population at time 5, by node"
     headings = ("result", ">steps", ">residual", ">expl. KL", ">expl.", "solver")
     lines = table(title, ("", *(f">{node}" for node in nodes), *headings))
+    # labels stay whole, however narrow the terminal is
     lines.columns[0].no_wrap = True
     for row in rows:
         ending = (

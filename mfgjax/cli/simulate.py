@@ -135,6 +135,7 @@ class Simulate(SavingCommand, GameAndResponse):
         loaded = with_horizon(catalogue.load(self.game, self.settings), "simulate")
         game = loaded.game
         places = (game.horizon + 1) * game.num_states
+        # refused before anything is solved
         check_room(f"{self.runs:,} runs", 24 * places * self.runs, None, " `--runs`")
         check_room("the gains", 64 * places * game.num_actions * num_populations, None, " `--agents`")
         if self.policy is None:
@@ -221,6 +222,7 @@ def _exact(policy: Policy, numbers: list[int], key: jax.Array) -> Exact:
         law, main = mfg.finite.law(game, played, np.array(numbers)), next(iter(gains.values()))
         gained = {suffix: float(gain.exploitability) for suffix, gain in gains.items()}
         return Exact(np.asarray(law.mean_field), float(main.mean_field_value), gained, gains, law)
+    # of the class: a bound method is another function for each game, and would compile anew
     mean_field, seen = compiled(type(game).generated)(game, played)
     value = float(compiled(mfg.policy_value)(game, played, seen, criterion))
     criteria = {"": None} if criterion is None else {"_regularised": criterion, "": None}

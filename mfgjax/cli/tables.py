@@ -42,7 +42,7 @@ def by_state(
 
 def show(page: Iterable[Table | str]) -> None:
     """Print tables and lines; no table is cut: a narrow terminal wraps its lines instead."""
-    screen = Console(highlight=False, width=max(Console().width, 124))
+    screen = Console(highlight=False, width=max(Console().width, 124))  # rich would colour all numbers
     for entry in page:
         # names may hold brackets, which are markup to rich
         screen.print(entry, markup=False, soft_wrap=isinstance(entry, str))

@@ -78,6 +78,7 @@ class Tune(SavingCommand):
         """Tune, judge the design, and save it."""
         problem, sizes = self._read()
         saved = self._saved(problem)
+        # search.json is written as the search goes, the other files at its end
         with _going_on(saved), nullcontext() if self.out is None else writable(self.out):
             content = self._tuned(saved, sizes)
         failure: Any = None
@@ -96,6 +97,7 @@ class Tune(SavingCommand):
         problem = mfg.design.load_problem(self.file)
         if self.max_steps is None:
             return problem, sizes
+        # in what is saved, too: it says what was done, not what the file asks for
         search = replace(problem.search, max_steps=self.max_steps)
         return replace(problem, search=search, resolved=problem.resolved | {"search": search.for_json}), sizes
 
@@ -120,10 +122,11 @@ class Tune(SavingCommand):
             # through coordinates, so that it is the very design that the search starts from
             before = _judged(problem, *single(problem.plan, repeated(problem.plan, 1)))
         start_time = time.perf_counter()
-        found = tune_from(saved, before.equilibria[0])
+        found = tune_from(saved, before.equilibria[0])  # whose first equilibrium is known
         seconds = time.perf_counter() - start_time
         with progress_line() as begin, staged(self.out) as files:
             begin("judging the design")
+            # from the field that was found, as other equilibria may exist beside it
             after = _judged(problem, found.game, found.response, found.equilibrium.mean_field)
             populations = []
             if sizes:

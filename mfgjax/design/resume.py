@@ -51,6 +51,7 @@ class SavedSearch:
         """Write the best design so far, at most every ten seconds; a `callback` of `design.tune`."""
         values = progress["values"][np.isfinite(progress["values"])]
         self._history.append(float(values.min()) if len(values) else np.nan)
+        # monotonic, as the time of day may be set while the search runs
         if self.path is None or time.monotonic() - self._when < SECONDS:
             return
         best = progress["best"]

@@ -143,6 +143,7 @@ def _theta(theta: Any) -> Any:
     if theta is None:
         return None
     if isinstance(theta, Power):
+        # JSON keeps every digit of a float, so that also single precision comes back to the last bit
         return {"kind": "power", "scale": float(theta.scale), "exponent": theta.exponent}
     if isinstance(theta, SquashedLinear):
         return {"kind": "tanh", "steepness": float(theta.steepness)}

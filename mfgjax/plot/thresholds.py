@@ -151,7 +151,7 @@ def plot_certificates(report: Report, *, title: str | None = None, ax: Axes | No
         range(len(ends)),
         [f"{'below ' * (name == 'critical_beta')}{_spoken(name)}: {report[name].word}" for name in ends],
     )
-    ax.set_ylim(len(ends) - 0.4, -0.6)
+    ax.set_ylim(len(ends) - 0.4, -0.6)  # the first row on top
     if np.isfinite(beta):
         ax.axvline(beta, zorder=1, **_ASKED | dict(linewidth=2.2))
         label_style: dict[str, Any] = dict(ha="center", va="bottom", fontsize=9)

@@ -154,7 +154,7 @@ def compute_outputs(outputs: Iterable[Output], lanes: Lanes, equilibrium: Equili
     }
     outputs = tuple(outputs)
     certified = [output.name for output in outputs if output.function is None and output.name in CERTIFIED]
-    if certified:
+    if certified:  # one report holds them all
         result |= _certificates(certified, lanes, equilibrium)
     for output in outputs:
         if output.name in certified:
