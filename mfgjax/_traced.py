@@ -223,12 +223,12 @@ def _is_foreign(argument: Any) -> bool:
     return not callable(argument) and not type(argument).__module__.startswith("mfgjax.")
 
 
-def given_function(standing_in: Any, users: Any) -> Any:
+def users_function(standing_in: Any, users: Any) -> Any:
     """Return the user's function behind a stand-in, with the arrays of the stand-in."""
     if isinstance(standing_in, TracedFunction):
         return eqx.combine(standing_in.own, eqx.partition(users, _is_array)[1])
     return (
-        given_function(getattr(standing_in, standing_in.shown), users)
+        users_function(getattr(standing_in, standing_in.shown), users)
         if isinstance(standing_in, AbstractStandIn)
         else standing_in
     )

@@ -12,7 +12,7 @@ from helpers import GAMES, A, S, T, assert_close, random_game, random_policy
 import mfgjax as mfg
 from mfgjax import _linear
 from mfgjax.engine import elimination
-from mfgjax.engine.elimination import eliminate, linear_solver
+from mfgjax.engine.elimination import inverse_at, linear_solver
 from mfgjax.model import LaneGame, mean_field_map
 
 KINDS = [kind for kind in GAMES if kind != "joint law"]
@@ -21,7 +21,7 @@ KINDS = [kind for kind in GAMES if kind != "joint law"]
 @eqx.filter_jit
 def eliminated(game, response, flow, b):
     """Solution, that of the transposed system, and the dense matrix, all at a fixed point."""
-    inverse = eliminate(game, response, flow)
+    inverse = inverse_at(game, response, flow)
     matrix = jnp.eye(flow.size) - jax.jacfwd(mean_field_map(game, response))(flow).reshape(flow.size, flow.size)
     return inverse(b), jax.linear_transpose(inverse, b)(b)[0], matrix
 
@@ -54,7 +54,7 @@ def test_lanes_are_eliminated_together_each_with_its_own_system(rng):
     many = LaneGame(game, (False,) * len(jax.tree.leaves(game)), 3)
     response = eqx.tree_at(lambda r: r.beta, mfg.EntropyRegularized(1.0), betas)
     b = rng.standard_normal((T, S, 3))
-    x = eqx.filter_jit(lambda flows, b: eliminate(many, response, flows)(b))(flows, b)
+    x = eqx.filter_jit(lambda flows, b: inverse_at(many, response, flows)(b))(flows, b)
     for i, beta in enumerate(betas):
         own = eliminated(game, mfg.EntropyRegularized(beta), flows[..., i], b[..., i])[0]
         assert_close(x[..., i], own, rtol=1e-9, atol=1e-12)

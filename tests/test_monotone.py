@@ -18,7 +18,8 @@ def whole_way(game, response):
 def test_with_complementarities_responses_rise_along_the_whole_way(game, epsilon):
     """The theorem: post-decision complementarities make best responses rise with the state and the population."""
     game, response = game(), mfg.Trembling(epsilon)
-    assert mfg.check_complementarity(game).form == "post-decision" and mfg.check_complementarity(game).holds
+    complementarity = mfg.check_complementarity(game)
+    assert complementarity.form == "post-decision" and complementarity.holds
     found = mfg.check_monotone_response(game, response, whole_way(game, response), "post-decision")
     assert found.holds and len(found.conditions) == 4 and "worst" not in str(found)
 

@@ -24,8 +24,8 @@ class Certificate(eqx.Module):
       statement: what holds or fails.
       meaning: what `value` is.
       value: the number behind it, NaN if there is none.
-      threshold: the β below which the statement is proved; infinite: at every β; NaN: at none, or not known. Of
-        `critical_beta` the β that was found, which is not proved to be the first.
+      threshold: the β below which the statement is proved; infinite: at every β; NaN: at none, or not known. For
+        `critical_beta`: the β that was found, which is not proved to be the first.
       status: 1 holds, 0 unknown, −1 fails.
       theorem: why.
       source: paper and number, or where the proof is.
@@ -33,6 +33,7 @@ class Certificate(eqx.Module):
       checked: how that was checked, and how the numbers were computed.
     """
 
+    # words are static: under `vmap` and `jax.tree.map` only the numbers vary between games
     name: str = eqx.field(static=True)
     statement: str = eqx.field(static=True)
     meaning: str = eqx.field(static=True)
@@ -53,7 +54,7 @@ class Certificate(eqx.Module):
 
 
 class Theorem(NamedTuple):
-    """The words of a certificate, which are the same for all games: see its attributes."""
+    """The words of a certificate, the same for all games; `Certificate` describes the fields."""
 
     name: str
     statement: str
@@ -71,13 +72,14 @@ class Theorem(NamedTuple):
         fails: Array | bool = False,
         threshold: Array | float = np.nan,
     ) -> Certificate:
-        """Return what the theorem says of one game; where it both holds and fails, by rounding, it holds."""
+        """Return the certificate for one game. Where rounding makes the theorem both hold and fail, it holds."""
         status = jnp.where(holds, HOLDS, jnp.where(fails, FAILS, UNKNOWN)).astype(jnp.int8)
         threshold = jnp.asarray(threshold, value.dtype)
         name, statement, meaning, theorem, source, assumed = self
         return Certificate(name, statement, meaning, value, threshold, status, theorem, source, assumed, checked)
 
     def unknown(self, why: str, beta: Array) -> Certificate:
-        """Return the certificate of a theorem that does not apply, with numbers of the form of β."""
-        nothing = jnp.full_like(beta, jnp.nan)
-        return self.certificate(nothing, f"does not apply: {why}", holds=nothing > 0)
+        """Return the certificate of a theorem that does not apply, in the shape of β."""
+        no_number = jnp.full_like(beta, jnp.nan)
+        # NaN > 0 is False in every lane, which makes the status unknown in the shape of β
+        return self.certificate(no_number, f"does not apply: {why}", holds=no_number > 0)

@@ -1,4 +1,4 @@
-"""The entry point: say what is proved about the equilibria of a game."""
+"""`certify`: report what is proved about the equilibria of a game."""
 
 from typing import Any
 
@@ -81,12 +81,13 @@ def certify(
         constants = (*lipschitz.fit(game), lipschitz.origin)
         contradict(game, lipschitz, key)
     if equilibrium is None:
+        # most lines are about the game, not the mean field; the others look at its residual themselves
         mean_field = solve(game, response, throw=False).mean_field
     else:
         mean_field = _mean_field(game, equilibrium)
-    wanted = int(np.prod(mean_field.shape)) <= MOST_UNKNOWNS if critical is None else critical
-    wanted = _checks.boolean("critical", wanted)
-    return _certified(game, response, mean_field, constants, wanted, key)
+    searches_critical = int(np.prod(mean_field.shape)) <= MOST_UNKNOWNS if critical is None else critical
+    searches_critical = _checks.boolean("critical", searches_critical)
+    return _certified(game, response, mean_field, constants, searches_critical, key)
 
 
 def _mean_field(game: FiniteHorizonGame, equilibrium: Any) -> Array:
@@ -98,9 +99,10 @@ def _mean_field(game: FiniteHorizonGame, equilibrium: Any) -> Array:
     if not _checks.is_traced((flow, game)):
         _checks.distribution("equilibrium", flow, leading=1)
         start = np.asarray(flow)[0] if len(shape) == 2 else np.asarray(flow)[0].sum(axis=1)
+        # the precision of the flow, which may be lower than that of the game
         slack = 1e-5 if np.asarray(flow).dtype.itemsize == 4 else 1e-8
-        good = np.abs(start - np.asarray(game.initial)) <= slack
-        _checks.all_true("equilibrium", start, good, "at time 0 it must be the game's `initial`", " at time 0")
+        is_initial = np.abs(start - np.asarray(game.initial)) <= slack
+        _checks.all_true("equilibrium", start, is_initial, "at time 0 it must be the game's `initial`", " at time 0")
     return jnp.asarray(flow, game.dtype)
 
 
@@ -119,7 +121,8 @@ def _certified(
     residual = noise = None
     if premises.tempered is not None:
         image, noise = Problem(game, response, np.zeros(())).image_and_floor(mean_field)
-        residual = game.distance(mean_field, image) + (noise + 8 * jnp.finfo(game.dtype).eps)
+        residual = game.distance(mean_field, image) + (noise + 8 * jnp.finfo(game.dtype).eps)  # a bound still
+    # first, as a radius of 1 or more refutes a contraction in every norm, whatever the bounds say
     local, refuted = local_radius(premises, mean_field, residual, noise, key)
     (printed, factors_as_printed), (meant, factors_as_meant) = theorem_1(premises, refuted)
     naive, chain = naive_chain(premises, refuted)
@@ -137,10 +140,10 @@ def _certified(
         potential(premises, key),
         unique(premises, (best, *monotonicity)),
     )
-    used = None
+    lipschitz_used = None
     if constants is not None and premises.constants is not None:
-        used = Lipschitz(constants[0], constants[1], origin=constants[2])
+        lipschitz_used = Lipschitz(constants[0], constants[1], origin=constants[2])
     elif premises.constants is not None:
         kernel = jnp.zeros(game.horizon) if premises.kernel is None else premises.kernel
-        used = Lipschitz(premises.constants, kernel, origin="derived")
-    return Report(certificates, premises.beta, used, chain, factors_as_printed, factors_as_meant)
+        lipschitz_used = Lipschitz(premises.constants, kernel, origin="derived")
+    return Report(certificates, premises.beta, lipschitz_used, chain, factors_as_printed, factors_as_meant)

@@ -24,10 +24,10 @@ from ..model.canonical import check_kernel_values
 from ..ranges.affine import NotAffine, affine_in_law
 from ..ranges.ranges import MOST_LOST
 
-_NUM_PAIRS = 32
+_NUM_PAIRS = 32  # random pairs of laws, where point masses prove nothing
 
 _OF_DATA = 2
-"""What numbers in rewards and kernels may be off from those meant, in spacings of numbers of their size."""
+"""How far numbers in rewards and kernels may be from those meant, in spacings of numbers of their size."""
 
 NOWHERE = "nowhere: there is nothing to compare"
 """The place of a condition on neighbours where one state, or one action, has none."""
@@ -53,7 +53,7 @@ class Condition:
 
 @dataclasses.dataclass(frozen=True)
 class Verdicts:
-    """Conditions that were tested.
+    """The conditions that were tested, each with its status.
 
     Attributes:
       form: "action" or "post-decision": what was taken for the action.
@@ -151,30 +151,31 @@ def check_complementarity(game: StationaryGame, form: str | None = None, *, seed
     if not np.asarray(game.available).all():
         raise ValueError("`game` lacks actions in some states; the test needs all of them everywhere.")
     rng = np.random.default_rng(_checks.integer_at_least("seed", seed, 0))
-    (rows, why_not_rows), (rewards, why_not_rewards) = (_at_point_masses(game, part) for part in ("kernel", "reward"))
+    (rows, why_not_rows), (rewards, why_not_rewards) = (_at_point_masses(game, name) for name in ("kernel", "reward"))
     why = "; ".join(filter(None, (why_not_rows, why_not_rewards)))
     if rows is None or rewards is None:
+        # if one of the two is not proved affine, both are sampled, at the same laws
         laws = jnp.asarray(_laws(game.num_states, rng), game.dtype)
         tables = (np.asarray(x, dtype=float) for x in _functions(trace_game(game), laws))
         rows, rewards = (_Table(table, np.zeros_like(table)) for table in tables)
     _check_sound(game, rows.values, rewards.values)
-    # probabilities that sum to 1 are known on the scale of 1
+    # T_k for k ≥ 1, as T_0 is always 1; probabilities that sum to 1 are known on the scale of 1
     tails = _Table(*(x[..., ::-1].cumsum(axis=-1)[..., ::-1][..., 1:] for x in rows))
     tails = tails._replace(rounding=tails.rounding + _OF_DATA * float(jnp.finfo(game.dtype).eps))
     rewards = _Table(*(x[..., None] for x in rewards))
     forms = [form] if form else ["action", "post-decision"]
-    reports = [_report(game, one, tails, rewards, why) for one in forms]
+    reports = [_report(game, form_tried, tails, rewards, why) for form_tried in forms]
     return next((report for report in reports if report.holds), reports[0])
 
 
 class _Table(NamedTuple):
-    """Values at laws, which lead: the point masses, then what was sampled; and what each may be off by rounding."""
+    """Values at laws (first axis: point masses, then sampled laws), and how far rounding may have moved each."""
 
     values: np.ndarray
     rounding: np.ndarray
 
 
-def _at_point_masses(game: StationaryGame, part: str) -> tuple[_Table | None, str]:
+def _at_point_masses(game: StationaryGame, name: str) -> tuple[_Table | None, str]:
     """Return rows or rewards at the point masses if their program is affine in z, else why it is not known to be.
 
     They are computed in double precision, so that of a game in single precision its data alone are rounded.
@@ -183,26 +184,27 @@ def _at_point_masses(game: StationaryGame, part: str) -> tuple[_Table | None, st
         traced = trace_game(game, jnp.float64)
         wide = jax.tree.map(lambda x: x.astype(jnp.float64) if eqx.is_inexact_array(x) else x, traced)
         try:
-            values, size, steps, holds = _affine(wide, part)
+            values, size, steps, holds = _affine(wide, name)
         except NotAffine as error:
-            return None, f"the {part} is not affine: {error}"
+            return None, f"the {name} is not affine: {error}"
     if not bool(holds):
-        return None, f"the {part} bends or jumps"
+        return None, f"the {name} bends or jumps"
     values, size = np.asarray(values), np.asarray(size)
     data = _OF_DATA * float(jnp.finfo(game.dtype).eps)
+    # what the game's data are off, then what the computation in double precision adds
     rounding = size * data + size * steps * float(np.finfo(np.float64).eps) / 2
-    scale = np.abs(values).max(initial=0) if part == "reward" else 1.0
+    scale = np.abs(values).max(initial=0) if name == "reward" else 1.0
     if not (rounding <= MOST_LOST * scale).all():
-        return None, f"the {part} adds numbers that are much larger than the result, which leaves nothing to judge"
+        return None, f"the {name} adds numbers that are much larger than the result, which leaves nothing to judge"
     if not np.isfinite(values).all():
-        return None, f"the {part} is not finite"
+        return None, f"the {name} is not finite"
     return _Table(values, rounding), ""
 
 
 @eqx.filter_jit
-def _affine(game: StationaryGame, part: str) -> tuple[Any, ...]:
+def _affine(game: StationaryGame, name: str) -> tuple[Any, ...]:
     functions = {"kernel": lambda z: _rows(game, z), "reward": lambda z: game.reward_at(jnp.int32(0), z)}
-    found, holds = affine_in_law(functions[part], (game.num_states,), game.dtype)
+    found, holds = affine_in_law(functions[name], (game.num_states,), game.dtype)
     return *found, holds
 
 
@@ -228,9 +230,9 @@ def _laws(num_states: int, rng: np.random.Generator) -> np.ndarray:
     """Return the point masses in order, then pairs of random laws of which the second dominates the first."""
     laws = list(np.eye(num_states))
     for _ in range(_NUM_PAIRS):
-        low = rng.dirichlet(np.full(num_states, rng.choice([0.1, 1.0])))
+        low = rng.dirichlet(np.full(num_states, rng.choice([0.1, 1.0])))  # near the corners, or evenly
         up = np.triu(rng.dirichlet(np.full(num_states, 0.3), size=num_states))  # mass moves to states above
-        up[:, -1] += 1 - up.sum(axis=1)
+        up[:, -1] += 1 - up.sum(axis=1)  # what was cut off goes to the top
         laws += [low, low @ up]
     return np.array(laws)
 
@@ -246,23 +248,24 @@ def _report(game: StationaryGame, form: str, tails: _Table, rewards: _Table, why
     by_form: Callable = by_post_decision if form == "post-decision" else lambda f: f
     action = "y" if form == "post-decision" else "a"
     conditions = []
-    for words, table in (("r", rewards), ("tails", tails)):
+    for label, table in (("r", rewards), ("tails", tails)):
         f, g = table, _Table(*map(by_form, table))
 
-        def add(what: str, differences: _Table, in_z: bool = False, words: str = words, f: _Table = f) -> None:
-            scale = float(np.abs(f.values).max(initial=0)) if words == "r" else 1.0
-            conditions.append(_condition(game, f"{words} {what}", differences, in_z, affine, scale, action))
+        def add(claim: str, differences: _Table, in_z: bool = False, label: str = label, f: _Table = f) -> None:
+            scale = float(np.abs(f.values).max(initial=0)) if label == "r" else 1.0
+            conditions.append(_condition(game, f"{label} {claim}", differences, in_z, affine, scale, action))
 
         add("non-decreasing in s", _diff(f, 1))
         add(f"supermodular in (s,{action})", _diff(_diff(g, 1), 2))
         for axis, symbol in ((1, "s"), (2, action)):
             add(f"with increasing differences in {symbol} and z", _in_z(_diff(g, axis), S), True)
-        if words == "r":
+        if label == "r":
             add("at its best action non-decreasing in s", _diff(_best(f), 1))
             rises, best = conditions[0], conditions.pop()
-            # a maximum of affine functions is convex: point masses alone do not tell of the laws between
-            known = "no violation found" if best.status == "holds" and rises.status != "holds" else best.status
-            conditions.append(dataclasses.replace(best, status=known))
+            # If r rises in s at each action, so does its maximum. Else the point masses do not decide: a maximum of
+            # affine functions is convex, so it may fall at laws between them.
+            status = "no violation found" if best.status == "holds" and rises.status != "holds" else best.status
+            conditions.append(dataclasses.replace(best, status=status))
         else:
             add(f"non-decreasing in {action}", _diff(g, 2))
             if form == "post-decision":
@@ -272,7 +275,7 @@ def _report(game: StationaryGame, form: str, tails: _Table, rewards: _Table, why
 
 
 def _diff(f: _Table, axis: int) -> _Table:
-    """Return differences between neighbours, of which rounding adds up."""
+    """Return the differences between neighbours along an axis; their rounding errors add up."""
     size = f.rounding.shape[axis]
     low, high = (np.take(f.rounding, places, axis) for places in (range(size - 1), range(1, size)))
     return _Table(np.diff(f.values, axis=axis), low + high)
@@ -284,6 +287,7 @@ def _best(f: _Table) -> _Table:
 
 def by_post_decision(f: np.ndarray, unreached: float = np.nan) -> np.ndarray:
     """Return a function of (s,a) as one of (s,y), y = s + a: `[laws, S, S+A−1, k]`, NaN where y is unreached."""
+    # differences with NaN are NaN, which `worst_of` skips: only pairs with s ≤ y ≤ s + A − 1 are compared
     laws, S, A, K = f.shape
     g = np.full((laws, S, S + A - 1, K), unreached)
     for s in range(S):
@@ -307,15 +311,15 @@ def _condition(
         return Condition(name, "holds", -np.inf, NOWHERE)
     worst, place = worst_of(differences.values)
     law, s, a, k = place
-    words = ", ".join([*_law_words(game.num_states, law, in_z), f"s = {s}, {action} = {a}"])
-    words += f", tail of s' >= {k + 1}" if name.startswith("tails") else ""
+    where = ", ".join([*_law_words(game.num_states, law, in_z), f"s = {s}, {action} = {a}"])
+    where += f", tail of s' >= {k + 1}" if name.startswith("tails") else ""
     # tables may come from sums of larger numbers, of which nothing is known: what may be their rounding is left open
     if worst > max(16 * float(jnp.finfo(game.dtype).eps) * scale, differences.rounding[place]):
-        return Condition(name, "fails", worst, words)
+        return Condition(name, "fails", worst, where)
     # where y is not reached the difference is NaN
     within = not (differences.values < -differences.rounding).any()
     # without z each law is a test of its own; all laws lie between the point masses if z enters affinely
-    return Condition(name, "holds" if affine and within else "no violation found", worst, words)
+    return Condition(name, "holds" if affine and within else "no violation found", worst, where)
 
 
 def worst_of(differences: np.ndarray) -> tuple[float, tuple[int, ...]]:

@@ -17,7 +17,7 @@ from .payoffs import Payoffs
 from .premises import Premises
 from .slopes import MOST_CONTRASTS
 
-_MOST_PAIRS = 2**22
+_MOST_PAIRS = 2**22  # of state-action pairs; beyond that, twice the best single path stands in
 
 CONTRACTS = "Γ_β contracts in d_M on mean fields that share μ_0, so there is one equilibrium and iteration finds it."
 _RATIO = "bound on d_M(Γ(μ),Γ(μ'))/d_M(μ,μ')"
@@ -83,10 +83,10 @@ class Chain(eqx.Module):
 def linear_bound(
     premises: Premises, theorem: Theorem, per_beta: Array, checked: str, refuted: Array | bool = False
 ) -> Certificate:
-    """Return the certificate of a theorem that needs β c < 1 with c = `per_beta`; where it is refuted it fails."""
+    """Return the certificate of a theorem that needs β c < 1, c = `per_beta`. It fails where it is refuted."""
     value = premises.beta * per_beta
     holds = (value < premises.below_one) & ~jnp.asarray(refuted)
-    below = jnp.where(per_beta > 0, 1 / jnp.where(per_beta > 0, per_beta, 1), jnp.inf)
+    below = jnp.where(per_beta > 0, 1 / jnp.where(per_beta > 0, per_beta, 1), jnp.inf)  # c = 0: every β
     threshold = jnp.where(jnp.isfinite(per_beta) & premises.proved, below, jnp.nan)
     return theorem.certificate(value, checked, holds=holds, fails=refuted, threshold=threshold)
 
@@ -127,6 +127,7 @@ def naive_chain(premises: Premises, refuted: Array) -> tuple[Certificate, Chain 
         if game.observes == "states":
             chain = Chain(propagation, tails[:-1].max(), 0.5)  # the decision at H moves nobody
         else:
+            # one more term, as a joint law contains the policy itself; so the decision at H counts, too
             chain = Chain(1 + propagation, tails.max(), 0.5)
     per_beta = _coupled_chain(premises, constants) if chain is None else chain.per_beta
     how = f"α and K_t over all available pairs; {premises.how}"
@@ -142,7 +143,7 @@ def _coupled_chain(premises: Premises, constants: Float[Array, " T"]) -> Array:
     game, kernel, payoffs = premises.game, premises.kernel, premises.payoffs
     assert kernel is not None and payoffs is not None and payoffs.value is not None
     joint = game.observes != "states"
-    pushed = kernel if joint else kernel.at[0].set(0)
+    pushed = kernel if joint else kernel.at[0].set(0)  # laws of states agree at time 0
     mask = availability(game, payoffs.value.low.shape[2])
     high = jnp.where(mask, payoffs.value.high, -jnp.inf).max(axis=(1, 2))
     low = jnp.where(mask, payoffs.value.low, jnp.inf).min(axis=(1, 2))
@@ -155,23 +156,23 @@ def _coupled_chain(premises: Premises, constants: Float[Array, " T"]) -> Array:
         here = constant + game.discount * (later + through)
         return here, here
 
-    nothing = jnp.zeros((), game.dtype)
+    zero = jnp.zeros((), game.dtype)
     xs = (constants, jnp.append(pushed, 0), jnp.append(spans[1:], 0))
-    values = jax.lax.scan(back, nothing, xs, reverse=True)[1]
+    values = jax.lax.scan(back, zero, xs, reverse=True)[1]
 
     def forth(error: Array, xs: tuple[Array, Array]) -> tuple[Array, Array]:
         value, push = xs
-        policy = value / 2
-        seen = error + policy if joint else error
+        policy = value / 2  # the softmax: d_TV(π,π') ≤ β max|Q − Q'|/2, without its β
+        seen = error + policy if joint else error  # a joint law differs by the policy, too
         return error + policy + push * seen, seen
 
-    last, seen = jax.lax.scan(forth, nothing, (values, jnp.append(kernel, 0)))
-    del last  # nobody moves after H
+    last_error, seen = jax.lax.scan(forth, zero, (values, jnp.append(kernel, 0)))
+    del last_error  # nobody moves after H
     return seen.max()
 
 
 def path_space(premises: Premises, refuted: Array) -> tuple[Certificate, Certificate]:
-    """Certify a contraction by what the rewards of two paths can differ: `span_sum` and the sharper `path_span`.
+    """Certify a contraction by how far the rewards of two paths can differ: `span_sum` and the sharper `path_span`.
 
     With o_t = κ_t, the spans of rewards, S_t = Σ_{τ≥t} γ^(τ−t) o_τ: c = (α/4) sqrt(S_0² + (1−γ²) Σ_{t≥1} S_t²), which
     for γ = 1 is (α/4) Σ_t κ_t. See `docs/mathematics.md`; α is there for laws of states, which forget a part of the
@@ -184,6 +185,7 @@ def path_space(premises: Premises, refuted: Array) -> tuple[Certificate, Certifi
     tails = discounted_tails(premises.spans, premises.game.discount)
     by_spans = _norm(premises, tails[0], tails)
     by_paths, how = _by_paths(premises)
+    # where single paths stand in for pairs, their bound may be the larger one
     by_paths = jnp.minimum(by_paths, by_spans)
     of_spans = f"spans over all available pairs at each time; {premises.how}"
     return (
@@ -215,18 +217,18 @@ def _by_paths(premises: Premises) -> tuple[Array, str]:
     num_pairs = (game.num_states * game.num_actions) ** 2
     if num_pairs <= _MOST_PAIRS and (game.horizon + 1) * payoffs.slopes.work <= MOST_CONTRASTS:
         tails = _pairs_of_paths(game, payoffs, mask)
-        how = "pairs of feasible paths"
+        pairing = "pairs of feasible paths"
     else:
-        tails = 2 * _single_paths(game, payoffs, mask)
-        how = "twice the most along one feasible path, as there are too many pairs"
+        tails = 2 * _single_paths(game, payoffs, mask)  # a contrast is at most the sum of two constants
+        pairing = "twice the most along one feasible path, as there are too many pairs"
     # states that nobody can be in do not count
     worst = jnp.where(reachable(game), tails, 0).max(axis=1)
     by_start = _norm(premises, jnp.where(game.initial > 0, tails[0], 0), worst[:, None])
-    return (game.initial * by_start).sum(), how
+    return (game.initial * by_start).sum(), pairing
 
 
 def _pairs_of_paths(game: FiniteHorizonGame, payoffs: Payoffs, mask: Array) -> Float[Array, "T S"]:
-    """Return W_t(s,s)."""
+    """Return W_t(s,s), the most that one path from s collects beyond another between two mean fields."""
     S, kinds = mask.shape[1], payoffs.slopes.shape[2]
     counts = counted(game, jnp.ones(mask.shape[0], game.dtype))
 
@@ -239,6 +241,7 @@ def _pairs_of_paths(game: FiniteHorizonGame, payoffs: Payoffs, mask: Array) -> F
                 ahead = jnp.where(goes_on, over_successors(kernel, values), 0)
                 return jnp.where(mask[t][..., None], ahead, -jnp.inf).max(axis=1)
 
+            # both paths choose freely, so one maximum may follow the other
             here = payoffs.slopes.contrasts(t) * counts[t] + game.discount * best(best(later).T).T
             return here, jnp.diagonal(here)
         first = over_successors(kernel, later)  # [S, A, U], the best successor of the first path
@@ -265,12 +268,13 @@ def _single_paths(game: FiniteHorizonGame, payoffs: Payoffs, mask: Array) -> Flo
         return here, here
 
     times = jnp.arange(game.horizon + 1, dtype=jnp.int32)
-    nothing = jnp.zeros(game.num_states, game.dtype)
-    return jax.lax.scan(step, nothing, (times, constants), reverse=True)[1]
+    no_values = jnp.zeros(game.num_states, game.dtype)
+    return jax.lax.scan(step, no_values, (times, constants), reverse=True)[1]
 
 
 def contraction(premises: Premises, bounds: Sequence[Certificate], refuted: Array) -> Certificate:
     """Return the certificate of the best of the bounds on contraction; `refuted` is that of `naive_chain`."""
+    # only what is proved competes
     value = jnp.stack([jnp.where(line.status == HOLDS, line.value, jnp.inf) for line in bounds]).min(axis=0)
     threshold = largest_threshold(bounds)
     return _BEST.certificate(value, premises.how, holds=jnp.isfinite(value), fails=refuted, threshold=threshold)

@@ -1,4 +1,4 @@
-"""Derivatives of rewards and kernels as functions, whatever rules they bring: what may be said by them, and of what.
+"""Derivatives of rewards and kernels without custom rules, and whether they describe how values change.
 
 `stop_gradient` and `custom_jvp` change what automatic differentiation returns, not the numbers. Theorems are on the
 numbers, so such rules are taken out; and where numbers may jump, a derivative says nothing about them.
@@ -18,11 +18,12 @@ from ..ranges.equations import CALLS, bind, called, evaluate
 from .paths import any_mean_field
 
 _RULES = ("stop_gradient", "custom_jvp_call", "custom_vjp_call")
+# values change in steps or jump here, which no derivative shows
 _STEPS = ("floor", "ceil", "round", "sign", "rem", "nextafter", "reduce_precision")
 
 
 def differentiable(game: FiniteHorizonGame) -> tuple[FiniteHorizonGame, str]:
-    """Return the game with rules of derivatives taken out, and why its derivatives say nothing ("": they do)."""
+    """Return the game without custom derivative rules, and why derivatives do not describe it ("" if they do)."""
     reasons = []
     for name in ("reward", "kernel"):
         if not isinstance(getattr(game, name), AbstractKernel):
@@ -33,13 +34,13 @@ def differentiable(game: FiniteHorizonGame) -> tuple[FiniteHorizonGame, str]:
 
 
 def _without_rules(function: Callable, seen: Array) -> tuple[Callable, str]:
-    """Return a function without rules for its derivative, and what is wrong with that, as the end of a sentence."""
+    """Return a function without custom derivative rules, and what is wrong with it, as the end of a sentence."""
     jaxpr = jax.make_jaxpr(lambda t, seen: function(t, seen))(jnp.int32(0), seen).jaxpr
-    trouble, _ = _trouble(jaxpr, [False, *(True for _ in jaxpr.invars[1:])])
+    trouble, _ = _trouble(jaxpr, [False, *(True for _ in jaxpr.invars[1:])])  # time does not move
     if trouble:
         return function, f"'s derivative says nothing about it: {trouble}"
     plain = _Plain(function) if _has_rules(jaxpr) else function
-    try:
+    try:  # tracing alone finds a missing rule; nothing is computed
         jax.eval_shape(lambda seen: jax.jvp(lambda m: plain(jnp.int32(0), m), (seen,), (seen,)), seen)
     except (TypeError, ValueError, NotImplementedError) as error:
         return function, f" has no derivative: {str(error).splitlines()[0]}"
@@ -47,7 +48,7 @@ def _without_rules(function: Callable, seen: Array) -> tuple[Callable, str]:
 
 
 class _Plain(eqx.Module):
-    """A function without rules for its derivative."""
+    """A function whose custom derivative rules are ignored."""
 
     function: Callable
 
@@ -58,7 +59,7 @@ class _Plain(eqx.Module):
 
 
 def _without_rule(equation: Any, inputs: list[Any]) -> list[Any]:
-    """Return what an equation makes of its inputs, such that JAX differentiates it as it is."""
+    """Evaluate an equation such that JAX differentiates what it computes, not by a custom rule."""
     if equation.primitive.name == "stop_gradient":
         return inputs
     if equation.primitive.name in CALLS:
@@ -67,7 +68,7 @@ def _without_rule(equation: Any, inputs: list[Any]) -> list[Any]:
 
 
 def _programs(equation: Any) -> list[Any]:
-    """Return the programs that a primitive, such as a loop, is given."""
+    """Return the programs inside an equation, such as the body of a loop."""
     leaves = jax.tree.leaves(list(equation.params.values()), is_leaf=lambda x: hasattr(x, "eqns"))
     return [getattr(leaf, "jaxpr", leaf) for leaf in leaves if hasattr(leaf, "eqns")]
 
@@ -77,7 +78,7 @@ def _has_rules(jaxpr: Any) -> bool:
 
 
 def _trouble(jaxpr: Any, moves: Sequence[bool]) -> tuple[str, list[bool]]:
-    """Return where a program makes of its moving inputs what changes in steps, and which outputs move."""
+    """Return why a derivative does not describe a program ("" if it does), and which outputs move with its inputs."""
     moving = {variable for variable, does in zip(jaxpr.invars, moves, strict=True) if does}
 
     def does_move(atom: Any) -> bool:
@@ -88,7 +89,7 @@ def _trouble(jaxpr: Any, moves: Sequence[bool]) -> tuple[str, list[bool]]:
         if not any(inputs):
             continue
         outputs = [True] * len(equation.outvars)
-        if name == "custom_vjp_call":
+        if name == "custom_vjp_call":  # asked first, as it is also one of CALLS
             why = "it brings a rule of its own, and none for derivatives forward (`custom_vjp`)"
         elif name in CALLS:
             why, outputs = _trouble(called(equation)[0], inputs)
@@ -111,6 +112,7 @@ def _trouble_of(equation: Any, name: str) -> str:
     before, after = (_spacing(variable) for variable in (equation.invars[0], equation.outvars[0]))
     if name == "convert_element_type" and before < after:
         return f"rounding to {equation.params['new_dtype']} changes in steps, which derivatives do not see"
+    # tests for NaN or infinity come out the same at all finite numbers
     is_check = name == "is_finite" or (name == "ne" and equation.invars[0] is equation.invars[1])
     steps = name in _STEPS or not all(_is_float(variable) for variable in equation.outvars)
     return f"`{name}` changes in steps, which derivatives do not see" if steps and not is_check else ""

@@ -49,11 +49,11 @@ class Lipschitz(eqx.Module):
         self.origin = str(origin)
 
     def fit(self, game: FiniteHorizonGame) -> tuple[Array, Array]:
-        """Return the constants for each time of a game, `[H+1]` and `[H]`, refused if there are more or fewer."""
+        """Return the constants for each time of a game, `[H+1]` and `[H]`; refuse a wrong number of them."""
         H = game.horizon
         _checks.shape_is("lipschitz.reward", self.reward, [(1,), (H + 1,)], "one, or one for each time")
         _checks.shape_is("lipschitz.kernel", self.kernel, [(1,), (H,)], "one, or one for each move")
-        reward, kernel = (jnp.asarray(part, game.dtype) for part in (self.reward, self.kernel))
+        reward, kernel = (jnp.asarray(constants, game.dtype) for constants in (self.reward, self.kernel))
         return jnp.broadcast_to(reward, (H + 1,)), jnp.broadcast_to(kernel, (H,))
 
 
@@ -104,8 +104,8 @@ def _sampled(game: FiniteHorizonGame, key: Array, num_pairs: int) -> tuple[Array
             return reward, jnp.zeros(game.horizon, game.dtype)
 
         def move(t: Array) -> Array:
-            one, other = (game.kernel_at(t, flow[t]).probabilities[0] for flow in (first, second))
-            return jnp.where(game.available_at(t), total_variation(one, other), 0).max()
+            first_rows, second_rows = (game.kernel_at(t, flow[t]).probabilities[0] for flow in (first, second))
+            return jnp.where(game.available_at(t), total_variation(first_rows, second_rows), 0).max()
 
         return reward, jax.vmap(move)(times[:-1]) / apart[:-1]
 
@@ -114,7 +114,7 @@ def _sampled(game: FiniteHorizonGame, key: Array, num_pairs: int) -> tuple[Array
 
 
 def contradict(game: FiniteHorizonGame, constants: Lipschitz, key: Array) -> None:
-    """Refuse constants that random pairs of mean fields show to be too small; what is traced is not looked at.
+    """Refuse constants that random pairs of mean fields show to be too small; traced ones are not checked.
 
     Raises:
       ValueError: naming the constant, and what was seen.
@@ -123,7 +123,7 @@ def contradict(game: FiniteHorizonGame, constants: Lipschitz, key: Array) -> Non
         return
     for name, seen, claimed in zip(("reward", "kernel"), _sampled(game, key, 256), constants.fit(game), strict=True):
         seen, claimed = np.asarray(seen), np.asarray(claimed)
-        rounding = 100 / _NEAREST * np.finfo(claimed.dtype).eps
+        rounding = 100 / _NEAREST * np.finfo(claimed.dtype).eps  # dividing by a small distance magnifies it
         wrong = np.argwhere(seen > claimed * (1 + rounding) + rounding)
         # time 0 does not count where mean fields share the initial law
         wrong = wrong[wrong[:, 0] > 0] if game.observes == "states" else wrong
@@ -146,11 +146,13 @@ def derive_kernel_constants(game: FiniteHorizonGame) -> Array:
     size = int(np.prod(shape))
     if S * A * S * size > _MOST_NUMBERS:
         raise NotDerivable(f"the kernel's derivatives would be {S * A * S:,} × {size:,} numbers at each time")
+    # a box around all laws; that entries sum to 1 is used by the oscillation in `constants`
     box = Interval(jnp.zeros(shape, game.dtype), jnp.ones(shape, game.dtype))
 
     def at(t: Array) -> Array:
         found = range_of(lambda seen: game.kernel_at(t, seen).probabilities[0], box)
-        slope = Interval(*(jnp.moveaxis(end, 0, -1) for end in found.slope))  # [S, A, K, n]
+        slope = Interval(*(jnp.moveaxis(end, 0, -1) for end in found.slope))  # [S, A, K, n], read as [T, S, A, n]
+        # d_TV is half the l1 norm, in which the changes of all K entries of a row add up
         moved = from_ranges(slope, found.affine).constants().sum(axis=2) / 2
         return jnp.where(game.available_at(t), moved, 0).max()
 

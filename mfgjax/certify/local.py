@@ -18,7 +18,7 @@ from .premises import Premises
 from .sampling import sample_laws, seen_of
 
 _SQUARINGS = 32
-_MOST_SQUARED = 256
+_MOST_SQUARED = 256  # unknowns up to which the whole matrix is formed
 _KRYLOV, _WARM_UP = 60, 40
 
 MOST_UNKNOWNS = 200
@@ -27,7 +27,7 @@ MOST_UNKNOWNS = 200
 _LONGEST, _SHORTEST = 0.14, 0.03
 """Steps in log β: the longest at radius 0, the shortest near 1, where a crossing may hide between two points."""
 
-_CORRECTIONS, _HALVINGS = 12, 24
+_CORRECTIONS, _HALVINGS = 12, 24  # of Newton at one β; of the bracket in log β
 
 _DIRECTIONS = 16
 
@@ -78,11 +78,11 @@ def local_radius(
         margin = 0.05  # Ritz values of matrices that are not normal may be too large
     radius = jnp.where(_follows(problem, mean_field, image, push, noise, key), radius, jnp.nan)
     refuted = radius >= 1 + margin
-    most = float(jnp.finfo(radius.dtype).eps) ** 0.5  # else iteration need not stay near the point
-    near = residual < most
+    max_residual = float(jnp.finfo(radius.dtype).eps) ** 0.5  # else iteration need not stay near the point
+    near = residual < max_residual
     how = (
-        f"numerically, up to {margin:g}, where the residual is below {most:.1g} and small differences of Γ are those "
-        "of its derivative, in random directions; it says nothing about other equilibria"
+        f"numerically, up to {margin:g}, where the residual is below {max_residual:.1g} and small differences of Γ are "
+        "those of its derivative, in random directions; it says nothing about other equilibria"
     )
     return _LOCAL.certificate(radius, how, holds=near & (radius < 1 - margin), fails=near & refuted), refuted
 
@@ -97,18 +97,18 @@ def _follows(
     """
     game: Any = problem.game
     eps = float(jnp.finfo(game.dtype).eps)
-    others = seen_of(game, sample_laws(game, key, _DIRECTIONS)[:, 0])
+    other_flows = seen_of(game, sample_laws(game, key, _DIRECTIONS)[:, 0])
     far, near = eps**0.3125, eps**0.375  # 1e-5, 1e-6 in double precision
 
-    def off(other: Array) -> tuple[Array, Array, Array]:
-        direction = other - mean_field
+    def differences(other_flow: Array) -> tuple[Array, Array, Array]:
+        direction = other_flow - mean_field
         expected = push(direction)
         at_far, at_near = (
             jnp.abs((problem.image(mean_field + h * direction) - image) / h - expected).max() for h in (far, near)
         )
         return at_far, at_near, jnp.abs(expected).max()
 
-    at_far, at_near, size = jax.lax.map(off, others)
+    at_far, at_near, size = jax.lax.map(differences, other_flows)
     hidden = 8 * (eps + noise) / near
     return (at_near <= jnp.maximum(at_far / 2, 1e-3 * size.max() + hidden)).all()
 
@@ -128,7 +128,7 @@ def spectral_radius(matrix: Array) -> Array:
 
     def square(k: Array, carry: tuple[Array, Array]) -> tuple[Array, Array]:
         power, log_norm = carry  # A^(2^k) = power · exp(2^k · log_norm)
-        doubled = jnp.matmul(power, power, precision=jax.lax.Precision.HIGHEST)
+        doubled = jnp.matmul(power, power, precision=jax.lax.Precision.HIGHEST)  # accelerators round factors
         size = jnp.sqrt((doubled**2).sum())
         return doubled / jnp.where(size > 0, size, 1), log_norm + jnp.log(size) / 2.0 ** (k + 1)
 
@@ -173,7 +173,7 @@ def arnoldi_radius(matvec: Callable[[Array], Array], size: int, dtype: DTypeLike
 
 
 def critical_beta(premises: Premises, contraction: Certificate, searched: bool) -> Certificate:
-    """Certify that β lies below the one at which iteration stops to converge, which is looked for.
+    """Search for the β at which iteration stops converging, and certify that β lies below it.
 
     Args:
       premises: what is known.
@@ -283,5 +283,6 @@ def _equilibrium(game: FiniteHorizonGame, response: AbstractTempered, log_beta: 
     blank = jnp.zeros((guess.size, guess.size), game.dtype)
     start = guess, blank, jnp.asarray(jnp.inf, game.dtype), jnp.int32(0)
     flow, matrix, residual, _ = jax.lax.while_loop(going, correct, start)
+    # farther from the last point, Newton has jumped to another branch
     sound = (residual <= tolerance) & (game.distance(flow, guess) < 0.3) & (flow > -tolerance).all()
     return _At(log_beta, flow, jnp.where(sound, spectral_radius(matrix), jnp.inf))

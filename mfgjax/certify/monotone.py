@@ -1,4 +1,4 @@
-"""Whether best responses rise with the state and with the population, judged by the action values themselves."""
+"""Test, on action values, whether best responses rise with the state and with the population."""
 
 import dataclasses
 
@@ -77,15 +77,17 @@ def check_monotone_response(
     _checks.distribution("laws", table, leading=1)
     eps = float(np.finfo(game.dtype).eps)
     tails = table[:, ::-1].cumsum(axis=1)[:, ::-1]
+    # slack, as laws that `bracket` found keep the order up to rounding alone
     _checks.all_true(
         "laws", np.diff(tails, axis=0), np.diff(tails, axis=0) >= -256 * eps, "tails must rise from each to the next"
     )
     response = fit_response(game, response)
-    found = jax.vmap(lambda z: (lambda best: (best.q, best.policy))(respond(game, z, response)))(table)
-    q, policy = (np.asarray(part, dtype=float) for part in found)
+    q_and_policy = jax.vmap(lambda z: (lambda best: (best.q, best.policy))(respond(game, z, response)))(table)
+    q, policy = (np.asarray(table_of_z, dtype=float) for table_of_z in q_and_policy)
     unsound = np.flatnonzero(~np.isfinite(q).all(axis=(1, 2)))
     if len(unsound):
         raise ValueError(f"`laws[{unsound[0]}]` is a population in which action values are not finite numbers.")
+    # Q is the fixed point of a γ-contraction: rounding of one sweep adds up to 1/(1 − γ) times as much
     slack = 256 * eps * max(1.0, float(np.abs(q).max())) / (1 - float(game.discount))
     # probabilities are exact but for sums; those of soft responses move with β times the rounding of Q
     beta = float(getattr(response, "beta", 0.0))
@@ -93,8 +95,8 @@ def check_monotone_response(
     action = "a" if form == "action" else "y = s + a"
     if form == "post-decision":
         q = by_post_decision(q[..., None])[..., 0]
-        policy = by_post_decision(policy[..., None], unreached=0.0)[..., 0]
-    higher = policy[:, :, ::-1].cumsum(axis=2)[:, :, ::-1]
+        policy = by_post_decision(policy[..., None], unreached=0.0)[..., 0]  # no NaN: tails add up over all y
+    higher = policy[:, :, ::-1].cumsum(axis=2)[:, :, ::-1]  # P(action ≥ a): dominance compares tails
 
     def condition(name: str, differences: np.ndarray) -> Condition:
         return _condition(name, differences, rounding if name.startswith("policy") else slack, action)

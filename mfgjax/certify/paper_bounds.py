@@ -61,21 +61,21 @@ def theorem_1(premises: Premises, refuted: Array) -> list[tuple[Certificate, Pap
     why = premises.why_not() or _outside(premises)
     if why:
         return [(theorem.unknown(why, premises.beta), None) for theorem in (_PRINTED, _MEANT)]
-    found, how = [], f"computed in logarithms; {premises.how}"
+    lines, how = [], f"computed in logarithms; {premises.how}"
     for theorem in (_PRINTED, _MEANT):
         bound = _paper_bound(premises, printed=theorem is _PRINTED)
-        holds, words = (bound.log10_factor < jnp.log10(premises.below_one)) & ~refuted, how
+        holds, checked = (bound.log10_factor < jnp.log10(premises.below_one)) & ~refuted, how
         if theorem is _PRINTED:
             holds = jnp.zeros_like(holds)
-            words = f"for comparison only: K_Q,t+1 is printed inside the exponential, where it bounds nothing; {how}"
-        value, threshold = 10**bound.log10_factor, 10**bound.log10_threshold
-        line = theorem.certificate(value, words, holds=holds, fails=refuted, threshold=threshold)
-        found.append((line, bound))
-    return found
+            checked = f"for comparison only: K_Q,t+1 is printed inside the exponential, where it bounds nothing; {how}"
+        value, threshold = 10**bound.log10_factor, 10**bound.log10_threshold  # ∞ or 0 where floats end
+        line = theorem.certificate(value, checked, holds=holds, fails=refuted, threshold=threshold)
+        lines.append((line, bound))
+    return lines
 
 
 def _outside(premises: Premises) -> str:
-    """Say what keeps a game out of the class of the theorem, beyond what all theorems on contraction ask."""
+    """Say why Theorem 1 does not apply to a game, beyond the premises of all theorems on contraction."""
     why = [] if premises.game.observes == "states" else ["payoffs see the joint law"]
     if premises.payoffs is not None and premises.payoffs.pairwise is None:
         why.append("the reward is not of the pairwise class, or its constants were given")
@@ -93,12 +93,12 @@ def _paper_bound(premises: Premises, *, printed: bool) -> PaperBound:
     assert constants is not None
     S, H, dtype = game.num_states, game.horizon, game.dtype
     available = availability(game)
-    logs = jnp.broadcast_to(response.log_prior(game.available, dtype), available.shape)
+    logs = jnp.broadcast_to(response.log_prior(game.available, dtype), available.shape)  # −inf if unavailable
     log_ratio = jnp.where(available, logs, -jnp.inf).max() - jnp.where(available, logs, jnp.inf).min()
     log_own = jnp.log(2 * constants.theta * constants.interaction)
     log_propagation = jnp.asarray(_log_propagation(S, H), dtype)
-    most = available.sum(axis=2).max().astype(dtype)
-    log_softmax = jnp.log(most * (most - 1) / 2) + 2 * log_ratio
+    most_actions = available.sum(axis=2).max().astype(dtype)
+    log_softmax = jnp.log(most_actions * (most_actions - 1) / 2) + 2 * log_ratio
 
     def log_action_values(log_beta: Array) -> Array:
         rate = 2 * jnp.exp(log_beta) * (H + 1) * constants.reward
@@ -108,7 +108,7 @@ def _paper_bound(premises: Premises, *, printed: bool) -> PaperBound:
             here = jnp.logaddexp(log_own, exponent)
             return here, here
 
-        return jnp.maximum(jax.lax.scan(step, log_own, None, length=H)[1].max(), log_own)
+        return jnp.maximum(jax.lax.scan(step, log_own, None, length=H)[1].max(), log_own)  # K_Q,H is log_own
 
     def log_factor(log_beta: Array) -> Array:
         return log_propagation + log_softmax + log_beta + log_action_values(log_beta)
@@ -116,7 +116,8 @@ def _paper_bound(premises: Premises, *, printed: bool) -> PaperBound:
     log_beta = jnp.log(premises.beta)
     log_q = log_action_values(log_beta)
     threshold = _largest(log_factor, dtype)
-    threshold = jnp.where(jnp.isneginf(log_own) | (most < 2), jnp.inf, threshold)
+    # payoffs that ignore the crowd, or nobody with a choice: a contraction at every β
+    threshold = jnp.where(jnp.isneginf(log_own) | (most_actions < 2), jnp.inf, threshold)
     log_policy = log_softmax + log_beta + log_q
     logs = (log_propagation, log_q, log_policy, log_propagation + log_policy, threshold)
     return PaperBound(*(log / _LOG10 for log in logs))
@@ -125,7 +126,8 @@ def _paper_bound(premises: Premises, *, printed: bool) -> PaperBound:
 def _log_propagation(S: int, H: int) -> float:
     """Return log(S (S^H − 1)/(S − 1)), its limit H for one state."""
     if S == 1:
-        return float(np.log(H))
+        return float(np.log(H))  # every term of Σ S^k is 1
+    # S^H overflows, so it is taken out of S^H − 1
     return float(H * np.log(S) + np.log1p(-np.exp(-H * np.log(S))) + np.log(S) - np.log(S - 1))
 
 
@@ -138,5 +140,5 @@ def _largest(log_factor: Callable[[Array], Array], dtype: jnp.dtype) -> Array:
         below = log_factor(middle) < 0
         return jnp.where(below, middle, low), jnp.where(below, high, middle)
 
-    ends = jnp.asarray(-1e5, dtype), jnp.asarray(1e3, dtype)
+    ends = jnp.asarray(-1e5, dtype), jnp.asarray(1e3, dtype)  # log β: as printed, β may be far below any float
     return jax.lax.fori_loop(0, 80, halve, ends)[0]

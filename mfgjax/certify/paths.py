@@ -1,4 +1,4 @@
-"""What can happen in a game: which pairs exist, where moves can lead, and how much they forget."""
+"""What can happen in a game: which actions exist, where moves can lead, how much of the start they forget."""
 
 import jax
 import jax.numpy as jnp
@@ -9,19 +9,19 @@ from ..model import FiniteHorizonGame
 from ..ranges.intervals import Interval
 from ..ranges.programs import ignores
 
-_AT_ONCE = 2**21
-_MOST_MIXING = 2**31
+_AT_ONCE = 2**21  # numbers in memory together
+_MOST_MIXING = 2**31  # operations; more would take seconds
 
 
 def availability(game: FiniteHorizonGame, num_actions: int | None = None) -> Bool[Array, "T S A"]:
-    """Return which actions exist at each time; with `num_actions` 1, as payoffs do not tell them apart, if any does."""
+    """Return which actions exist at each time; with `num_actions` 1 (payoffs ignore actions), whether any exists."""
     mask = jnp.broadcast_to(game.available, (game.horizon + 1, *game.available.shape[1:]))
     return mask.any(axis=2, keepdims=True) if num_actions == 1 else mask
 
 
-def counted(game: FiniteHorizonGame, per_time: Float[Array, " T"], nothing: float = 0) -> Float[Array, " T"]:
-    """Return numbers per time with that of time 0 left out if it cannot matter: mean fields of states share μ_0."""
-    return per_time.at[0].set(nothing) if game.observes == "states" else per_time
+def counted(game: FiniteHorizonGame, per_time: Float[Array, " T"], at_start: float = 0) -> Float[Array, " T"]:
+    """Replace the number of time 0 by `at_start` where it cannot matter: laws of states all start from μ_0."""
+    return per_time.at[0].set(at_start) if game.observes == "states" else per_time
 
 
 def any_mean_field(game: FiniteHorizonGame) -> Array:
@@ -40,12 +40,12 @@ def is_decoupled(game: FiniteHorizonGame) -> bool:
     """Tell whether the kernel does not depend on the mean field, by its kind or by its program."""
     if isinstance(game.kernel, AbstractKernel):
         return True
-    some = any_mean_field(game)
+    mean_field = any_mean_field(game)
 
     def program(seen: Array) -> Array:
         return game.kernel_at(jnp.int32(0), seen).probabilities
 
-    return ignores(program, Interval(some, some))
+    return ignores(program, Interval(mean_field, mean_field))
 
 
 def over_successors(kernel: AbstractKernel, values: Float[Array, "S *batch"]) -> Float[Array, "S A *batch"]:
@@ -53,9 +53,10 @@ def over_successors(kernel: AbstractKernel, values: Float[Array, "S *batch"]) ->
     if isinstance(kernel, MovesKernel):
         return values[kernel.next_state]
     if isinstance(kernel, SuccessorKernel):
-        there = values[kernel.successors]
+        values_there = values[kernel.successors]
+        # a successor of probability 0 may only fill up the list
         possible = (kernel.probabilities[0] > 0).reshape(*kernel.successors.shape, *(1,) * (values.ndim - 1))
-        return jnp.where(possible, there, -jnp.inf).max(axis=2)
+        return jnp.where(possible, values_there, -jnp.inf).max(axis=2)
     rows = probabilities(kernel)
     num_states, num_actions = rows.shape[:2]
 
@@ -63,8 +64,8 @@ def over_successors(kernel: AbstractKernel, values: Float[Array, "S *batch"]) ->
         possible = (row > 0).reshape(-1, *(1,) * (values.ndim - 1))
         return jnp.where(possible, values, -jnp.inf).max(axis=0)
 
-    together = max(1, _AT_ONCE // values.size)
-    result = jax.lax.map(best, rows.reshape(num_states * num_actions, num_states), batch_size=together)
+    rows_at_once = max(1, _AT_ONCE // values.size)
+    result = jax.lax.map(best, rows.reshape(num_states * num_actions, num_states), batch_size=rows_at_once)
     return result.reshape(num_states, num_actions, *values.shape[1:])
 
 
@@ -105,4 +106,4 @@ def mixing(game: FiniteHorizonGame) -> Float[Array, " H"]:
 
         return jax.lax.map(largest, jnp.arange(size), batch_size=max(1, _AT_ONCE // rows.size)).max()
 
-    return jnp.minimum(jax.lax.map(at, jnp.arange(game.horizon, dtype=jnp.int32)), 1)
+    return jnp.minimum(jax.lax.map(at, jnp.arange(game.horizon, dtype=jnp.int32)), 1)  # rounded sums may exceed 1

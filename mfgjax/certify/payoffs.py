@@ -80,7 +80,7 @@ def largest_constants(game: FiniteHorizonGame, payoffs: Payoffs) -> Float[Array,
 
 
 def derive_payoffs(game: FiniteHorizonGame) -> Payoffs:
-    """Bound the rewards of a game by reading them.
+    """Bound the rewards of a game, and their derivatives, from their tables and programs.
 
     The library's own rewards are known by their tables; Θ, other interactions and other rewards are read off
     their programs.
@@ -92,6 +92,7 @@ def derive_payoffs(game: FiniteHorizonGame) -> Payoffs:
     if type(reward) is TableReward:  # what a class of the user's computes is not known by its parents
         return _constant(game, reward)
     reasons = []
+    # Θ and L apart say more than the whole program, but may be the ones that cannot be read
     for read in (_pairwise_reward, _program) if type(reward) is PairwiseReward else (_program,):
         try:
             return read(game, reward)
@@ -102,6 +103,7 @@ def derive_payoffs(game: FiniteHorizonGame) -> Payoffs:
 
 def _program(game: FiniteHorizonGame, reward: Any) -> Payoffs:
     """Bound rewards by their program as a whole, whatever class they are of."""
+    # affine first, which is exact: intervals may be loose
     table, is_affine, why = _affine_table(game, game.pay_at)
     if table is not None and is_affine is True:
         return _pairwise(game, None, table, "read off the reward's program, which is affine in the mean field")
@@ -141,7 +143,7 @@ def interaction_table(game: FiniteHorizonGame) -> Float[Array, "T S A n"] | None
       table would be too large.
     """
     table, is_affine, _ = _interaction_table(game)
-    if table is None or _checks.is_traced(is_affine) or not bool(is_affine):
+    if table is None or _checks.is_traced(is_affine) or not bool(is_affine):  # traced: not known yet
         return None
     return None if not _checks.is_traced(table) and bool(jnp.isnan(table).any()) else table
 
@@ -155,7 +157,7 @@ def _interaction_table(game: FiniteHorizonGame) -> tuple[Array | None, Any, str]
 def _affine_table(
     game: FiniteHorizonGame, function: Callable[[Array, Array], Array]
 ) -> tuple[Float[Array, "T S A n"], Any, str] | tuple[None, bool, str]:
-    """Return the table of which a function of time and mean field is the mean, whether it is, and why that is open.
+    """Return the values of a function at the point masses, whether it is their mean, and why that is not known.
 
     It is True if the function is affine whatever its numbers are. The table is NaN where the function adds and takes
     away numbers so large that little but their rounding remains.
@@ -163,11 +165,11 @@ def _affine_table(
     shape = game.seen_shape
     if (game.horizon + 1) * game.num_states * game.num_actions * int(np.prod(shape)) > _MOST_NUMBERS:
         return None, False, "its table would be too large"
-    always = []
+    always_affine = []  # filled while `at` is traced, where `holds is True` needs no numbers
 
     def at(t: Array) -> tuple[Array, Array, Array]:
         found, holds = affine_in_law(lambda seen: jnp.asarray(function(t, seen)).astype(game.dtype), shape, game.dtype)
-        always.append(holds is True)
+        always_affine.append(holds is True)
         rounding = found.size * (found.steps * float(jnp.finfo(game.dtype).eps) / 2)
         return jnp.moveaxis(found.values, 0, -1), _largest(rounding), jnp.asarray(holds)
 
@@ -176,7 +178,11 @@ def _affine_table(
     except NotAffine as error:
         return None, False, str(error)
     is_sound = rounding.max() <= MOST_LOST * _largest(table)
-    return jnp.where(is_sound, table, jnp.nan), True if all(always) else holds.all(), "that depends on its numbers"
+    return (
+        jnp.where(is_sound, table, jnp.nan),
+        True if all(always_affine) else holds.all(),
+        "that depends on its numbers",
+    )
 
 
 def _largest(table: Array) -> Array:
@@ -200,7 +206,8 @@ def _pairwise(game: FiniteHorizonGame, theta: Callable | None, table: Array, how
     if times * table[0].size > _MOST_NUMBERS:
         raise NotDerivable("its table of derivatives would be too large")
     table = jnp.broadcast_to(table, (times, *table.shape[1:]))
-    x = Interval(table.min(axis=-1), table.max(axis=-1))
+    x = Interval(table.min(axis=-1), table.max(axis=-1))  # Σ L μ is a mean of entries of L
+    # 64 cells, as intervals are loose on long ones
     share = jnp.linspace(0, 1, 65, dtype=game.dtype).reshape(-1, 1, 1, 1)
     edges = x.low + (x.high - x.low) * share
     value, slope, straight = _theta_on_cells(theta, Interval(edges[:-1], edges[1:]))
@@ -216,7 +223,7 @@ def _one_node(game: FiniteHorizonGame, theta: Callable | None, L: Any, how: str)
     own = isinstance(L, OwnStateInteraction)
     node = jnp.arange(S)[:, None] if own else jnp.asarray(L.next_state)
     actions = max(L.base.shape[2], L.weight.shape[2], node.shape[1])
-    base, weight = (jnp.broadcast_to(part, (times, S, actions)) for part in (L.base, L.weight))
+    base, weight = (jnp.broadcast_to(coefficient, (times, S, actions)) for coefficient in (L.base, L.weight))
     cells = int(np.clip(_MOST_CELLS // (times * S * actions), 1, _CELLS))
     start = jnp.arange(cells, dtype=game.dtype) / cells
     ends = [base + weight * (start + shift).reshape(-1, 1, 1, 1) for shift in (0, 1 / cells)]
@@ -248,7 +255,7 @@ def _pairwise_payoffs(
     separable: Separable | None = None,
 ) -> Payoffs:
     """Return what is known of Θ(Σ L μ) from the entries of L and the ranges of Θ and Θ' on cells."""
-    theta, reward = (jnp.maximum(jnp.abs(part.low), jnp.abs(part.high)).max() for part in (slope, value))
+    theta, reward = (jnp.maximum(jnp.abs(bounds.low), jnp.abs(bounds.high)).max() for bounds in (slope, value))
     constants = PairConstants(theta, jnp.abs(table).max(), reward)
     over_cells = Interval(value.low.min(axis=0), value.high.max(axis=0))
     return Payoffs(slopes, over_cells, constants, separable, straight, how, True)

@@ -1,4 +1,4 @@
-"""What is known of a game and a response, from which theorems conclude, and why no more is known."""
+"""What the theorems need to know of a game and a response, and why some of it is unknown."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -57,7 +57,8 @@ class Premises(NamedTuple):
 
     @property
     def below_one(self) -> float:
-        """What a computed factor must be below, so that the true one is below 1; none is if constants were sampled."""
+        """The number below which a computed factor proves one below 1; −∞ if constants were only sampled."""
+        # sums over times, states and actions are rounded once a term
         num_terms = (self.game.horizon + 1) * (self.game.num_states + self.game.num_actions)
         return 1 - (64 + num_terms) * float(jnp.finfo(self.game.dtype).eps) if self.proved else -jnp.inf
 
@@ -68,7 +69,7 @@ class Premises(NamedTuple):
         return "; ".join((*known, *self.reasons))
 
     def why_not(self, *, coupled: bool = False) -> str:
-        """Say all that keeps theorems on contraction from applying; empty if nothing does.
+        """Say why theorems on contraction do not apply; empty if they do.
 
         Args:
           coupled: whether the theorem is for all softmax responses, and for kernels that depend on the mean field, too:
@@ -93,7 +94,7 @@ def premises_of(
     payoffs, reasons = _derived("reward", derive_payoffs, game)
     if constants is not None:
         reward, kernel, origin = constants
-        value = None if payoffs is None else payoffs.value
+        value = None if payoffs is None else payoffs.value  # constants do not tell the range of rewards
         reasons = () if decoupled else reasons  # only the chain of a coupled kernel needs more
         bounds = BoundedSlopes(jnp.broadcast_to(reward[:, None, None], (len(reward), *game.available.shape[1:])))
         how = f"Lipschitz constants that were {origin}"
@@ -101,17 +102,18 @@ def premises_of(
     elif decoupled:
         kernel = jnp.zeros(game.horizon, game.dtype)
     else:
-        kernel, more = _derived("kernel", derive_kernel_constants, game)
-        reasons = (*reasons, *more)
+        kernel, kernel_reasons = _derived("kernel", derive_kernel_constants, game)
+        reasons = (*reasons, *kernel_reasons)
+    # Γ of a response that jumps is not continuous
     tempered = response if isinstance(response, AbstractTempered) else None
     if tempered is not None:
         beta = tempered.beta.astype(game.dtype)
         if not response.is_softmax:  # what the rewards are like then says nothing of its equilibria
             payoffs, kernel = None, None
             reasons = (f"no theorem is known of `{type(response).__name__}` responses", *reasons)
-    largest = spans = None
+    largest_lipschitz = spans = None
     if payoffs is not None:
-        largest = largest_constants(game, payoffs)
+        largest_lipschitz = largest_constants(game, payoffs)
         spans = counted(game, payoffs.slopes.spans(availability(game, payoffs.slopes.shape[2])))
     smooth, no_derivative = differentiable(game)
     return Premises(
@@ -120,9 +122,9 @@ def premises_of(
         tempered,
         beta,
         decoupled,
-        mixing(game) if decoupled else jnp.ones(game.horizon, game.dtype),
+        mixing(game) if decoupled else jnp.ones(game.horizon, game.dtype),  # 1 bounds every coefficient
         payoffs,
-        largest,
+        largest_lipschitz,
         spans,
         kernel,
         reasons,

@@ -1,4 +1,4 @@
-"""What is proved about an equilibrium: one line each, for eyes and for programs."""
+"""The report of `certify`: one certificate a line, as a table, in words and as plain data."""
 
 import math
 import textwrap
@@ -101,19 +101,19 @@ class Report(eqx.Module):
         Raises:
           ValueError: for the report of many games.
         """
-        found = []
+        rows = []
         for line in self.certificates:
-            word = line.word
+            status = line.word
             value, threshold = shown(line.value), "at every β" if _is_inf(line.threshold) else shown(line.threshold)
             bound = {"paper_printed": self.paper_printed, "paper_meant": self.paper_meant}.get(line.name)
-            if bound is not None:
+            if bound is not None:  # from logarithms: the numbers themselves overflow
                 value = shown_log10(bound.log10_factor)
                 threshold = threshold if _is_inf(line.threshold) else shown_log10(bound.log10_threshold)
-            found.append((line.name, word, value, threshold, line.meaning))
-        return found
+            rows.append((line.name, status, value, threshold, line.meaning))
+        return rows
 
     def __str__(self) -> str:
-        if isinstance(self.beta, Tracer) or np.ndim(self.beta):
+        if isinstance(self.beta, Tracer) or np.ndim(self.beta):  # no single numbers to print
             return f"Report(beta={self.beta}, {', '.join(line.name for line in self.certificates)})"
         heading = ("certificate", "status", "value", "for β <", "the value is")
         rows = [heading, *self.rows()]
@@ -148,7 +148,7 @@ def _is_inf(number: Any) -> bool:
 
 
 def shown(number: Any) -> str:
-    """Return a number as in tables."""
+    """Format a number for tables."""
     value = float(number)
     if math.isnan(value):
         return "–"
@@ -158,7 +158,7 @@ def shown(number: Any) -> str:
 
 
 def shown_log10(exponent: Any) -> str:
-    """Return 10^exponent, which may be too large or too small for a float."""
+    """Format 10^exponent, which may be too large or too small for a float."""
     value = float(exponent)
     if math.isnan(value) or math.isinf(value):
         return "–" if math.isnan(value) else ("∞" if value > 0 else "0")
@@ -172,6 +172,6 @@ def plain(number: Any) -> float | str | list:
     """Return a number, or an array of them, for JSON; those that are not finite as strings."""
     array = np.asarray(number)
     if array.ndim:
-        return [plain(part) for part in array]
+        return [plain(entry) for entry in array]
     value = float(array)
-    return value if math.isfinite(value) else str(value)
+    return value if math.isfinite(value) else str(value)  # JSON has neither infinity nor NaN

@@ -1,4 +1,4 @@
-"""Random pairs of populations, where bounds cannot be proved and violations are looked for."""
+"""Random pairs of populations, in which violations of bounds are looked for."""
 
 import jax
 import jax.numpy as jnp
@@ -23,5 +23,5 @@ def sample_laws(game: FiniteHorizonGame, key: Array, count: int) -> Float[Array,
 
 
 def seen_of(game: FiniteHorizonGame, laws: Float[Array, "*x S A"]) -> Array:
-    """Return what payoffs see of joint laws."""
+    """Return the mean fields of joint laws: the laws of states, or the joint laws themselves."""
     return laws.sum(axis=-1) if game.observes == "states" else laws

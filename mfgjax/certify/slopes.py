@@ -52,20 +52,21 @@ class AbstractSlopes(eqx.Module):
             return _two_largest(jnp.where(mask, self.constants().reshape(mask.shape), 0))
 
         def largest(t: Array) -> Array:
-            both = mask[t][:, None] & mask[t][None, :]
-            return jnp.where(both, self.contrasts(t), 0).max()  # NaN, of slopes without a bound, stays
+            both_available = mask[t][:, None] & mask[t][None, :]
+            return jnp.where(both_available, self.contrasts(t), 0).max()  # NaN, of slopes without a bound, stays
 
         return jax.lax.map(largest, jnp.arange(times))
 
 
 def _two_largest(constants: Array) -> Array:
+    """Return a bound on all contrasts, as each is at most the sum of two Lipschitz constants."""
     if constants.shape[1] == 1:
         return jnp.zeros_like(constants[:, 0])  # there is only one pair
     return jax.lax.top_k(constants, 2)[0].sum(axis=1)
 
 
 class BoundedSlopes(AbstractSlopes):
-    """Known only by their Lipschitz constants; a contrast is then at most the sum of two."""
+    """Slopes known only by Lipschitz constants; a contrast is then at most the sum of two."""
 
     bounds: Float[Array, "T S A"]
 
@@ -86,7 +87,7 @@ class BoundedSlopes(AbstractSlopes):
 
 
 class OneNodeSlopes(AbstractSlopes):
-    """Of payoffs that depend on the mean field at one state each: ∂R_t(x,μ)/∂μ(node(x)) between `low` and `high`."""
+    """Slopes of payoffs that each see one state: ∂R_t(x,μ)/∂μ(node(x)) lies between `low` and `high`."""
 
     node: Int[Array, "S A"]
     low: Float[Array, "T S A"]
@@ -101,26 +102,28 @@ class OneNodeSlopes(AbstractSlopes):
         return 8 * (self.shape[1] * self.shape[2]) ** 2
 
     def constants(self) -> Float[Array, "T S A"]:
+        # osc of g 1{node} is |g|, unless there is no other state from which mass could come
         largest = jnp.maximum(jnp.abs(self.low), jnp.abs(self.high))
         return largest if self.shape[1] > 1 else jnp.zeros_like(largest)
 
     def contrasts(self, t: Array) -> Float[Array, "X X"]:
         low, high, node = self.low[t].reshape(-1), self.high[t].reshape(-1), self.node.reshape(-1)
-        same = node[:, None] == node[None, :]
+        same_node = node[:, None] == node[None, :]
         widest = jnp.maximum(high[:, None] - low[None, :], high[None, :] - low[:, None])
         apart = jnp.zeros_like(widest)
         for x in (low, high):
             for y in (low, high):
-                # the values of g_x 1{node x} − g_y 1{node y}: the oscillation is convex, hence largest at an end
+                # the values of g_x 1{node x} − g_y 1{node y}, and 0 at a third state if there is one; the oscillation
+                # is convex in g, hence largest at an end
                 values = [x[:, None], -y[None, :]] + ([jnp.zeros((), low.dtype)] if self.shape[1] > 2 else [])
                 values = jnp.stack(jnp.broadcast_arrays(*values))
                 apart = jnp.maximum(apart, values.max(axis=0) - values.min(axis=0))
-        result = jnp.where(same, widest, apart)
+        result = jnp.where(same_node, widest, apart)
         return _off_diagonal(result if self.shape[1] > 1 else jnp.zeros_like(result))
 
 
 class DenseSlopes(AbstractSlopes):
-    """Of payoffs that may depend on all of the mean field.
+    """Slopes of payoffs that may depend on all of the mean field.
 
     Attributes:
       vertices: the derivative of R_t(x,·) is a mixture over k of `vertices[t, k, s, a]`, up to `radius`.
@@ -163,12 +166,12 @@ class DenseSlopes(AbstractSlopes):
 
         def row(x: Array) -> Array:
             difference = vertices[:, None, x, None, :] - vertices[None, :, :, :]
-            off = 0 if radius is None else radius[x] + radius
-            return oscillation(difference, off).max(axis=(0, 1))
+            difference_radius = 0 if radius is None else radius[x] + radius
+            return oscillation(difference, difference_radius).max(axis=(0, 1))
 
         pairs = jnp.arange(states * actions)
-        together = int(max(1, _AT_ONCE // (kinds * kinds * pairs.size * seen)))
-        return _off_diagonal(jax.lax.map(row, pairs, batch_size=together))
+        rows_at_once = int(max(1, _AT_ONCE // (kinds * kinds * pairs.size * seen)))
+        return _off_diagonal(jax.lax.map(row, pairs, batch_size=rows_at_once))
 
 
 def oscillation(values: Array, radius: Array | int) -> Array:
@@ -181,12 +184,12 @@ def oscillation(values: Array, radius: Array | int) -> Array:
     upper, at_most = jax.lax.top_k(values + radius, 2)
     lower, at_least = jax.lax.top_k(radius - values, 2)
     first, second = upper[..., 0] + lower[..., 1], upper[..., 1] + lower[..., 0]
-    other = at_most[..., 0] != at_least[..., 0]
-    return jnp.maximum(jnp.where(other, upper[..., 0] + lower[..., 0], jnp.maximum(first, second)), 0)
+    at_two_entries = at_most[..., 0] != at_least[..., 0]
+    return jnp.maximum(jnp.where(at_two_entries, upper[..., 0] + lower[..., 0], jnp.maximum(first, second)), 0)
 
 
 def _off_diagonal(contrasts: Array) -> Array:
-    """A pair is moved exactly as it is: no contrast with itself."""
+    """Set the contrasts of pairs with themselves to 0: the same payoff moves in the same way."""
     return jnp.where(jnp.eye(contrasts.shape[0], dtype=bool), 0, contrasts)
 
 

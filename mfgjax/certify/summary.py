@@ -35,6 +35,7 @@ def _iteration(report: Report, solved: bool) -> str:
         return f"iteration converges from near the one found (rate {rate})"
     if not solved or radius.word != "fails":
         return ""
+    # the search for the critical β tries single values, so nothing is said of those between
     critical, tried = float(report["critical_beta"].threshold), ""
     if critical < float(report.beta):
         rate, tried = f"{rate}; for β < {shown(critical)} it does", ", at the values of β that were tried"
@@ -62,11 +63,11 @@ def _unproved(report: Report, beta: str) -> str:
 
 def _reason(report: Report) -> str:
     """Return the certificate from which uniqueness follows for most β."""
-    beta, best, most = float(report.beta), "contraction", -math.inf
+    beta, best, largest_threshold = float(report.beta), "contraction", -math.inf
     for name in _REASONS:
         threshold = float(report[name].threshold)
-        if report[name].word == "holds" and threshold > max(most, beta):
-            best, most = name, threshold
+        if report[name].word == "holds" and threshold > max(largest_threshold, beta):
+            best, largest_threshold = name, threshold
     return best
 
 
@@ -75,4 +76,5 @@ def _rounded_up(number: float) -> str:
     if number <= 0:
         return f"{number:g}"
     unit = 10.0 ** math.floor(math.log10(number))
+    # the quotient may be rounded just above a whole number, which then must not become the next
     return f"{math.ceil(number / unit * (1 - 1e-12)) * unit:.0e}".replace("e-0", "e-")

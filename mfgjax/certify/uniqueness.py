@@ -68,22 +68,22 @@ _UNIQUE = Theorem(
 
 
 def monotone(premises: Premises, key: Array) -> tuple[Certificate, Certificate]:
-    """Certify that rewards are monotone, and that there is one equilibrium as they are not too far from it.
+    """Certify that rewards are monotone, and that they are near enough to it for one equilibrium.
 
     Violations of monotonicity are looked for, too, in pairs of random flows that are drawn with `key`.
     """
-    found, why = _curvature(premises), premises.why_not()
+    curvature, why = _curvature(premises), premises.why_not()
     if why:
         hypomonotone = _HYPOMONOTONE.unknown(why, premises.beta)
     else:
-        hypomonotone = linear_bound(premises, _HYPOMONOTONE, _per_beta(premises, found), premises.how)
-    violation = jnp.maximum(_sampled_violation(premises.game, key), found.reached)
-    violated, most = violation > 0, found.bound.max()
-    holds = (found.bound <= found.rounding).all() & premises.proved & ~violated
-    how = f"by {found.how}; violations were looked for in pairs of random flows"
+        hypomonotone = linear_bound(premises, _HYPOMONOTONE, _per_beta(premises, curvature), premises.how)
+    violation = jnp.maximum(_sampled_violation(premises.game, key), curvature.reached)
+    violated, largest_bound = violation > 0, curvature.bound.max()
+    holds = (curvature.bound <= curvature.rounding).all() & premises.proved & ~violated
+    how = f"by {curvature.how}; violations were looked for in pairs of random flows"
     if not premises.proved:
         how = f"only sampled, so at most no violation was found ({premises.how})"
-    value = jnp.where(violated, jnp.fmax(violation, most), most)
+    value = jnp.where(violated, jnp.fmax(violation, largest_bound), largest_bound)  # fmax, as the bound may be NaN
     # what rounding may hide of monotone rewards bounds their β, as for hypomonotone ones
     threshold = jnp.where(holds, hypomonotone.threshold, jnp.nan)
     return _MONOTONE.certificate(value, how, holds=holds, fails=violated, threshold=threshold), hypomonotone
@@ -117,29 +117,31 @@ def _curvature(premises: Premises) -> _Curvature:
     sum of what it may be off, as |z|_2² ≤ |z|_1²/2 for them.
     """
     game, payoffs, spans = premises.game, premises.payoffs, premises.spans
-    nowhere, nothing = jnp.zeros(game.horizon + 1, bool), jnp.zeros(game.horizon + 1, game.dtype)
-    never = jnp.asarray(-jnp.inf, game.dtype)
+    at_no_time, zeros = jnp.zeros(game.horizon + 1, bool), jnp.zeros(game.horizon + 1, game.dtype)
+    not_reached = jnp.asarray(-jnp.inf, game.dtype)
     if payoffs is None or spans is None:
-        return _Curvature(jnp.full_like(nothing, jnp.nan), nothing, nowhere, never, "nothing")
+        return _Curvature(jnp.full_like(zeros, jnp.nan), zeros, at_no_time, not_reached, "nothing")
     if payoffs.separable is not None:
         alike = payoffs.separable.alike  # then the spans, too, bound the sum by |μ−μ'|_1²
-        own, worst = _of_own_state(payoffs.separable)
-        bound = jnp.minimum(counted(game, jnp.where(alike, own, jnp.inf)), spans / 4)
+        own_bound, worst = _of_own_state(payoffs.separable)
+        bound = jnp.minimum(counted(game, jnp.where(alike, own_bound, jnp.inf)), spans / 4)
         reached = counted(game, jnp.where(alike, worst, -jnp.inf)).max()
         how = "the slope of the reward in the crowd at one's own state, on every part of [0, 1]"
-        return _Curvature(bound, nothing, alike, reached, how)
+        return _Curvature(bound, zeros, alike, reached, how)
     if not isinstance(payoffs.slopes, DenseSlopes) or _size(premises) > _MOST_UNKNOWNS:
-        return _Curvature(spans / 4, nothing, nowhere, never, "the spans of rewards, which tell nothing of signs")
+        return _Curvature(
+            spans / 4, zeros, at_no_time, not_reached, "the spans of rewards, which tell nothing of signs"
+        )
     largest, off, by_states = _eigenvalues(game, payoffs.slopes)
     rounding = _rounding(game) * spans  # of computed eigenvalues, on the scale of their own time
     bound = counted(game, jnp.maximum(largest + off + rounding, 0) / 2)
     bound = jnp.minimum(jnp.where(jnp.isnan(bound), jnp.inf, bound), spans / 4)
-    reached = counted(game, largest - rounding).max() / _size(premises) if payoffs.affine else never
+    reached = counted(game, largest - rounding).max() / _size(premises) if payoffs.affine else not_reached
     how = "eigenvalues of the symmetric part of the derivative on vectors that sum to 0"
     return _Curvature(bound, rounding, by_states, reached, how)
 
 
-def _per_beta(premises: Premises, found: _Curvature) -> Array:
+def _per_beta(premises: Premises, curvature: _Curvature) -> Array:
     """Return max_τ M_τ, so that there is one equilibrium below its inverse; 0 for monotone rewards, NaN: unbounded.
 
     By Pinsker's inequality on laws of paths, |η_t−η'_t|_1² ≤ Σ_{τ≤t} k_τ and |μ_t−μ'_t|_1² ≤ α² Σ_{τ<t} k_τ, so the
@@ -147,9 +149,10 @@ def _per_beta(premises: Premises, found: _Curvature) -> Array:
     states stand for joint ones.
     """
     discount = premises.game.discount
-    of_states = jnp.where(found.by_states, found.bound, 0)
-    joint = discounted_tails(jnp.where(found.by_states, 0, found.bound), discount)
+    of_states = jnp.where(curvature.by_states, curvature.bound, 0)
+    joint = discounted_tails(jnp.where(curvature.by_states, 0, curvature.bound), discount)
     later = discounted_tails(of_states * premises.mixing.max() ** 2, discount)
+    # t > τ: the law of states at t comes from decisions before t
     later = discount * jnp.append(later[1:], jnp.zeros_like(later[:1]))
     largest = (joint + later).max()
     return jnp.where(jnp.isfinite(largest), largest, jnp.nan)
@@ -160,7 +163,7 @@ def _rounding(game: FiniteHorizonGame) -> float:
 
 
 def _size(premises: Premises) -> int:
-    """Return how many numbers per time a law has as far as payoffs tell actions apart."""
+    """Return how many numbers a law has at one time; actions count only if payoffs depend on them."""
     game, payoffs = premises.game, premises.payoffs
     tell_apart = game.observes != "states" or payoffs is None or payoffs.slopes.shape[2] > 1
     return game.num_states * (game.num_actions if tell_apart else 1)
@@ -169,10 +172,10 @@ def _size(premises: Premises) -> int:
 def _of_own_state(separable: Separable) -> tuple[Float[Array, " T"], Float[Array, " T"]]:
     """Return the least a/2 + b/4 with F' ≤ a + b x, and the largest value of the sum per |η−η'|_1² that is reached."""
     slope = jnp.maximum(separable.slope.high.max(axis=2), 0)  # [cells, T]
-    left = separable.start[:, None]
+    cell_starts = separable.start[:, None]
 
     def bound(b: Array) -> Array:
-        a = jnp.maximum(slope - b * left, 0).max(axis=0)
+        a = jnp.maximum(slope - b * cell_starts, 0).max(axis=0)
         return a / 2 + b / 4
 
     # convex in b: ternary search, then its best point
@@ -202,7 +205,7 @@ def _rising(separable: Separable) -> Float[Array, " T"]:
 
 def _eigenvalues(game: FiniteHorizonGame, slopes: DenseSlopes) -> tuple[Array, Array, Array]:
     """Return per time the largest eigenvalue, what it may be off, and whether states alone matter."""
-    centre, off = slopes.centre, slopes.spread
+    centre, spread = slopes.centre, slopes.spread
     joint, actions = game.observes != "states", centre.shape[2]
 
     def at(xs: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
@@ -222,18 +225,19 @@ def _eigenvalues(game: FiniteHorizonGame, slopes: DenseSlopes) -> tuple[Array, A
         if actions == 1:
             return *of_states, alike
         size = num_states * actions
+        # payoffs that ignore the others' actions have one slope in all η(s',·): that in μ(s')
         spread_out = jnp.repeat(table.reshape(size, num_states), actions, axis=1)
         spread_off = jnp.repeat(radius.reshape(size, num_states), actions, axis=1)
         of_pairs = _largest(spread_out, spread_off, available.reshape(size))
         return jnp.where(alike, of_states[0], of_pairs[0]), jnp.where(alike, of_states[1], of_pairs[1]), alike
 
-    return jax.lax.map(at, (centre, off, availability(game, None if joint else actions)))
+    return jax.lax.map(at, (centre, spread, availability(game, None if joint else actions)))
 
 
 def _largest(matrix: Array, radius: Array, available: Array) -> tuple[Array, Array]:
     """Return the largest eigenvalue of the symmetric part on vectors that sum to 0, and the row sum of the radius."""
     both_available = available[:, None] & available[None, :]
-    symmetric, off = (jnp.where(both_available, (part + part.T) / 2, 0) for part in (matrix, radius))
+    symmetric, off = (jnp.where(both_available, (square + square.T) / 2, 0) for square in (matrix, radius))
     weight = available.astype(matrix.dtype)
     project = jnp.diag(weight) - weight[:, None] * weight[None, :] / weight.sum()
     # what is projected away would have the eigenvalue 0: it is put below all others
@@ -273,7 +277,7 @@ def potential(premises: Premises, key: Array) -> Certificate:
     game, payoffs = premises.smooth, premises.payoffs
     size, times = game.num_states * game.num_actions, jnp.arange(game.horizon + 1, dtype=jnp.int32)
     if payoffs is not None and payoffs.separable is not None:
-        alike = (payoffs.separable.alike | (times == 0)).all()
+        alike = (payoffs.separable.alike | (times == 0)).all()  # at time 0 the law is μ_0 anyway
         how = "by the form of the rewards: each state's has its own antiderivative where all actions earn the same"
         return _POTENTIAL.certificate(jnp.where(alike, 0, jnp.asarray(jnp.nan, game.dtype)), how, holds=alike)
     if premises.no_derivative or size * size * (game.horizon + 1) > 2**24:
@@ -296,16 +300,16 @@ def potential(premises: Premises, key: Array) -> Certificate:
         missed = _missed(game, t, seen) if affine else jnp.zeros(())
         return jnp.abs(projected - projected.T).max(), jnp.abs(projected).max(), missed
 
-    found = jax.lax.map(lambda seen: jax.vmap(asymmetry)(times, seen, weights), seen_of(game, laws))
-    worst, largest, missed = (jax.vmap(lambda row: counted(game, row))(part) for part in found)
+    checks_by_law = jax.lax.map(lambda seen: jax.vmap(asymmetry)(times, seen, weights), seen_of(game, laws))
+    worst, largest, missed = (jax.vmap(lambda row: counted(game, row))(check) for check in checks_by_law)
     symmetric = (worst <= _rounding(game) * largest).all()  # on the scale of each time
     is_derivative = (missed <= 0).all()
-    holds, fails = affine & symmetric & is_derivative, ~symmetric & is_derivative
+    holds, fails = affine & symmetric & is_derivative, ~symmetric & is_derivative  # 8 points can only refute
     return _POTENTIAL.certificate(worst.max(), how, holds=holds, fails=fails)
 
 
 def _missed(game: FiniteHorizonGame, t: Array, seen: Array) -> Array:
-    """Return by how much the derivative misses an affine reward where all are at one place.
+    """Return how far the derivative is from the differences of an affine reward between point masses.
 
     A derivative of the user's own, or one that is stopped, says nothing of the rewards.
     """
@@ -315,8 +319,8 @@ def _missed(game: FiniteHorizonGame, t: Array, seen: Array) -> Array:
     missed = values - values[0] - (slopes - slopes[0])
     scale = _rounding(game) * (jnp.abs(values).max(axis=0) + jnp.abs(slopes).max(axis=0))
     available = game.available_at(t)
-    kept = available[None] & (available.reshape(-1, 1, 1) if game.observes != "states" else True)
-    return jnp.where(kept, jnp.abs(missed) - scale, -jnp.inf).max()
+    is_available = available[None] & (available.reshape(-1, 1, 1) if game.observes != "states" else True)
+    return jnp.where(is_available, jnp.abs(missed) - scale, -jnp.inf).max()
 
 
 def unique(premises: Premises, lines: Sequence[Certificate]) -> Certificate:
@@ -327,7 +331,7 @@ def unique(premises: Premises, lines: Sequence[Certificate]) -> Certificate:
     value = None if premises.payoffs is None else premises.payoffs.value
     if value is not None:  # the others need bounded rewards anyway
         is_bounded = jnp.isfinite(value.low).all() & jnp.isfinite(value.high).all()
-        proved = [one & (is_bounded | (line.name != "monotone")) for one, line in zip(proved, lines, strict=True)]
+        proved = [holds & (is_bounded | (line.name != "monotone")) for holds, line in zip(proved, lines, strict=True)]
     how = ", ".join(line.name for line in lines)
     how = f"from the lines {how}; monotone rewards count where they are bounded, so that an equilibrium exists"
     how = f"{how}; {premises.how}"

@@ -22,9 +22,9 @@ def values_of_settings(game: str, settings: Sequence[str]) -> dict[str, list[Any
         if tuple in kinds:
             values[key] = [setting.value()]
         elif bool not in kinds and (int in kinds or float in kinds):
-            values[key] = numbers(setting.said, setting.text, whole=int in kinds)
+            values[key] = numbers(setting.option, setting.text, whole=int in kinds)
         else:
-            values[key] = different(setting.said, [setting.value(word.strip()) for word in setting.text.split(",")])
+            values[key] = different(setting.option, [setting.value(word.strip()) for word in setting.text.split(",")])
     return values
 
 

@@ -13,7 +13,7 @@ from .. import _checks
 from .._traced import as_it_is_now
 from .._typing import Array, ArrayLike
 from ..equilibrium import Equilibrium
-from ..model import FiniteHorizonGame, as_given
+from ..model import FiniteHorizonGame, with_users_functions
 from ..responses import AbstractResponse
 from ..solve import solve
 from ..solvers import AbstractSolver
@@ -179,7 +179,7 @@ def tune(
     equilibrium = solve(tuned_game, tuned_response, solver, guess=mean_field[..., 0])
     restored = {name: np.asarray(value)[..., 0] for name, value in all_arrays(space, best_point).items()}
     if not callable(game):
-        tuned_game = as_given(tuned_game, game)
+        tuned_game = with_users_functions(tuned_game, game)
     else:  # with functions that are the user's own
         built = game(space.restore({name: jnp.asarray(value) for name, value in restored.items()}))
         tuned_game = built[0] if isinstance(built, tuple) else built

@@ -16,8 +16,8 @@ from ..model import AnyGame
 from ..model.values import criterion_of, gain
 from ..responses import AbstractResponse
 from ..solvers.base import Candidate, Problem
+from ..solvers.shooting import can_eliminate
 from ..solvers.splitting import relative_loss
-from .elimination import can_eliminate
 from .implicit import fixed_point, refuse_derivative
 from .lanes import Lanes
 from .loop import Outcome, default_tolerance, reachable

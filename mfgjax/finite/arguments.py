@@ -1,4 +1,4 @@
-"""What all functions of this package are given: a game, a policy, numbers of agents, a criterion."""
+"""Checks of the arguments that functions on finite populations share: game, policy, numbers of agents, criterion."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ MOST_AGENTS = 10**9
 
 
 def checked_game(game: object) -> FiniteHorizonGame:
-    """Return the game with its functions as programs in double precision, refused if it is none."""
+    """Return a finite-horizon game with its functions traced in double precision, or refuse what is no such game."""
     with double():
         return trace_game(of_kind(FiniteHorizonGame, game), DOUBLE)
 
@@ -68,7 +68,7 @@ def single_policy(game: FiniteHorizonGame, policy: ArrayLike, name: str = "polic
 
 
 def checked_agents(num_agents: ArrayLike) -> Any:
-    """Return numbers of agents as int32, refused outside 1..1e9; traced ones are 0 there, which gives NaN.
+    """Return numbers of agents as int32. Known ones outside 1..1e9 are refused; traced ones become 0, which gives NaN.
 
     Known ones are of NumPy, so that they stay known within a `jit` of the user's.
     """
@@ -84,6 +84,7 @@ def checked_agents(num_agents: ArrayLike) -> Any:
     _checks.finite("num_agents", numbers)
     _checks.all_true("num_agents", numbers, numbers == np.round(numbers), "it must be a whole number")
     inside = (numbers >= 1) & (numbers <= MOST_AGENTS)
+    # as whole numbers in the message, unless int64 cannot hold them
     shown = np.asarray(num_agents) if inside.all() or np.abs(numbers).max() > 2**62 else numbers.astype(np.int64)
     _checks.all_true("num_agents", shown, inside, "it must lie between 1 and 1,000,000,000")
     return numbers.astype(np.int32)
@@ -112,6 +113,7 @@ def checked_criterion(
 
 def normalized(policy: Array) -> Array:
     """Return a policy in double precision with rows that sum to 1 in it."""
+    # rows in single precision miss 1 by 1e-7, which is more than gains of order 1/N²
     table = policy.astype(DOUBLE)
     return table / table.sum(axis=2, keepdims=True)
 

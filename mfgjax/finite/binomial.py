@@ -58,8 +58,8 @@ def log_pmf(count: ArrayLike, num_trials: ArrayLike, probability: ArrayLike) -> 
     p = jnp.clip(p, 0, 1)  # sums of probabilities are rounded
     k, n, p = jnp.broadcast_arrays(k, n, p)
     # both outcomes in one array: half the program to compile
-    both, means = jnp.stack([k, n - k]), jnp.stack([n * p, n * (1 - p)])
-    return _stirling(n) - (_stirling(both) + _deviance(both, means)).sum(axis=0)
+    outcomes, means = jnp.stack([k, n - k]), jnp.stack([n * p, n * (1 - p)])
+    return _stirling(n) - (_stirling(outcomes) + _deviance(outcomes, means)).sum(axis=0)
 
 
 def expectation(function: Callable[[Array], Array], num_trials: ArrayLike, probability: ArrayLike) -> Array:

@@ -12,7 +12,7 @@ from .interaction import one_place, treats_entries_alone
 
 
 def fits(game: FiniteHorizonGame) -> bool:
-    """Tell whether the rewards are of this kind; Θ may be anything that acts on each entry alone."""
+    """Tell whether only one number of agents matters to a reward; Θ may be anything that acts on each entry alone."""
     reward: Any = game.reward
     is_of_kind = type(reward) is PairwiseReward and type(reward.L) in (OwnStateInteraction, SuccessorInteraction)
     return is_of_kind and treats_entries_alone(game)
@@ -28,6 +28,7 @@ def shift(game: FiniteHorizonGame, mu: Array, seen: Array, num_agents: Array) ->
         limit = theta(t, base + weight * p)
 
         def difference(count):
+            # before the sum, not after: the difference is of order 1/N
             return theta(t, base + weight * ((itself + count) / num_agents)) - limit
 
         return binomial.expectation(difference, num_agents - 1, p)

@@ -12,7 +12,7 @@ from .interaction import all_places, one_place
 
 
 def fits(game: FiniteHorizonGame) -> bool:
-    """Tell whether the rewards are of this kind."""
+    """Tell whether Θ is a polynomial of degree 2 at most, of an interaction with a known table."""
     reward: Any = game.reward
     return (
         type(reward) is PairwiseReward  # what a class of the user's computes is not known by its parents
@@ -56,9 +56,9 @@ def shift(game: FiniteHorizonGame, mu: Array, seen: Array, num_agents: Array) ->
         else:
             base, weight, p, there = one_place(L, t, law)
             mean, variance, itself = base + weight * p, weight**2 * p * (1 - p), base + weight * there
-        first, second = _coefficients(reward.theta, t)
+        linear, quadratic = _coefficients(reward.theta, t)
         d = (itself - mean) / num_agents
-        return first * d + second * (d * (2 * mean + d) + (num_agents - 1) * variance / num_agents**2)
+        return linear * d + quadratic * (d * (2 * mean + d) + (num_agents - 1) * variance / num_agents**2)
 
     times = jnp.arange(game.horizon + 1, dtype=jnp.int32)
     return jax.lax.map(lambda x: at(*x), (times, mu, seen))

@@ -1,4 +1,4 @@
-"""Mean field and N agents side by side."""
+"""Compare a policy among infinitely many agents with the same policy among N."""
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -120,12 +120,13 @@ def compare(
     if isinstance(game.kernel, AbstractKernel):
         gains = gain_in_double(game, table, numbers, criterion, key, num_samples)
         laws = law(game, table, numbers)
-        with double():
+        with double():  # rounded to single precision, the two may be equal
             differences = gains.value - gains.mean_field_value
             gains, differences = as_precision((gains, differences), game.dtype)
         return Comparison(
             num_agents=jnp.asarray(numbers),
             mean_field=laws.mean_field,
+            # agents who move independently: the mean of μ^N is the law of one
             laws=jnp.broadcast_to(laws.mean_field[..., None], (*laws.mean_field.shape, numbers.size)),
             distance=laws.distance,
             mean_field_value=gains.mean_field_value,
@@ -143,10 +144,11 @@ def compare(
     with double():
         mu, value, gain = _mean_field(game, table, criterion)
         flows = simulation.flows
-        found = as_precision(
+        mean_field_and_runs = as_precision(
             {
                 "mean_field": mu,
                 "laws": flows.mean(axis=-1),
+                # the mean over runs comes last: it is the mean of distances, not the distance of the mean
                 "distance": 0.5 * jnp.abs(flows - mu[..., None, None]).sum(axis=1).mean(axis=-1),
                 "mean_field_value": value,
                 "values": simulation.value,
@@ -156,15 +158,16 @@ def compare(
             },
             game.dtype,
         )
-    nothing = jnp.full(numbers.shape, jnp.nan, game.dtype)
+    # a deviator would change the kernel of all, and so has no decision problem of its own
+    no_gains = jnp.full(numbers.shape, jnp.nan, game.dtype)
     return Comparison(
         num_agents=jnp.asarray(numbers),
-        gains=nothing,
-        gain_errors=nothing,
-        bounds=nothing,
+        gains=no_gains,
+        gain_errors=no_gains,
+        bounds=no_gains,
         method="simulation",
         regularized=criterion is not None,
-        **found,
+        **mean_field_and_runs,
     )
 
 

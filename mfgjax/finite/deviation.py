@@ -1,4 +1,4 @@
-"""What one agent among N gains by leaving a policy: Theorem 2 with its numbers."""
+"""The gain of one agent among N that leaves a policy: Theorem 2 with its numbers."""
 
 import equinox as eqx
 import jax
@@ -59,8 +59,8 @@ class DeviationGain(eqx.Module):
             return f"DeviationGain(by {self.method})"
         numbers, gains, gaps = (np.ravel(np.asarray(x)) for x in (self.num_agents, self.gain, self.value_gap))
         shown = ", ".join(f"N={n:,}: {g:.3g}" for n, g in zip(numbers[:6], gains[:6], strict=True))
-        more = ", ..." if len(numbers) > 6 else ""
-        return f"DeviationGain({shown}{more}; value gap {gaps[0]:.3g} to {gaps[-1]:.3g}; by {self.method})"
+        ellipsis = ", ..." if len(numbers) > 6 else ""
+        return f"DeviationGain({shown}{ellipsis}; value gap {gaps[0]:.3g} to {gaps[-1]:.3g}; by {self.method})"
 
 
 @as_it_is_now
@@ -158,16 +158,16 @@ def gain_in_double(
     flat = numbers.reshape(-1)
     with double():
         for payoffs in payoff_methods(game, flat, method, key, num_samples):
-            found, shared, has_digits = _deviate(game, table, flat, criterion, payoffs)
-            if isinstance(has_digits, Tracer) or has_digits.all():
+            by_population, shared, has_digits = _deviate(game, table, flat, criterion, payoffs)
+            if isinstance(has_digits, Tracer) or has_digits.all():  # within jit no value can be looked at
                 break
         else:
             raise ValueError(
                 f"`method` is {method!r}, but Θ is so steep that rounding drowns what the others add up to; for fewer "
                 "agents at a time it is summed without, and `method=None` tries the others, at last Monte Carlo."
             )
-        _check_finite(game, found["rewards"])
-        shaped = {name: x.reshape(*x.shape[:-1], *numbers.shape) for name, x in found.items()}
+        _check_finite(game, by_population["rewards"])
+        shaped = {name: x.reshape(*x.shape[:-1], *numbers.shape) for name, x in by_population.items()}
     return DeviationGain(num_agents=jnp.asarray(numbers), method=payoffs.method, **shaped, **shared)
 
 
@@ -209,9 +209,9 @@ def _deviate(
     weight = game.discount**times
     mass = (weight[:, None] * mu)[..., None] * pi
     cost = penalty(game, pi, criterion)
-    everything = (0, 1, 2)
-    value = (mass[..., None] * (rewards - cost[..., None])).sum(everything)
-    difference = (mass[..., None] * shift).sum(everything)
+    pair_axes = (0, 1, 2)
+    value = (mass[..., None] * (rewards - cost[..., None])).sum(pair_axes)
+    difference = (mass[..., None] * shift).sum(pair_axes)
 
     def leave(rewards):
         """Return gains and best deviations for rewards [T, S, A, n]."""
@@ -220,31 +220,34 @@ def _deviate(
         best, q = backward(
             game.kernel_at, lambda t, _: rewards[t], game.available_at, response, seen, game.discount, terminal
         )
+        # terms ≥ 0 that add up to the gain; best value less own value would lose all digits near an equilibrium
         if criterion is None:
-            lost = jnp.where(pi[..., None] > 0, pi[..., None] * (best.values[:, :, None] - q), 0)
+            gain_by_action = jnp.where(pi[..., None] > 0, pi[..., None] * (best.values[:, :, None] - q), 0)
         else:
-            lost = _divergence(pi[..., None], best.log_policy, best.policy) / criterion.beta
-        return ((weight[:, None] * mu)[..., None] * lost.sum(axis=2)).sum((0, 1)), best.policy
+            gain_by_action = _divergence(pi[..., None], best.log_policy, best.policy) / criterion.beta
+        return ((weight[:, None] * mu)[..., None] * gain_by_action.sum(axis=2)).sum((0, 1)), best.policy
 
-    gain, best = leave(rewards)
+    gain, best = leave(rewards)  # the last entry is the exploitability among infinitely many
     bound = gain[-1] + jnp.tensordot(weight, _span(shift, available), axes=1)
     if criterion is not None:
         error = _optimality_error(game, pi, rewards[..., -1], seen, criterion)
         span = _span(shift + error[..., None], available)
-        bound = jnp.fmin(bound, _quadratic_bound(span, game.discount, criterion.beta))
+        bound = jnp.fmin(bound, _quadratic_bound(span, game.discount, criterion.beta))  # NaN or ∞ where π is 0
 
     gain_error = value_error = jnp.zeros_like(gain[:-1])
     if groups is not None:
         groups = jnp.where(available[..., None], groups, 0)
         value_error = _error((mass[..., None] * groups).sum((1, 2, 3)))
         # the best of noisy rewards is too good: the jackknife takes that off, and tells the error
-        num = groups.shape[0]
-        others = jnp.moveaxis((groups.sum(axis=0) - groups) / (num - 1), 0, -2) + rewards[..., None, -1:]
-        without = leave(others.reshape(*others.shape[:3], -1))[0].reshape(num, -1)
-        gain = gain.at[:-1].set(num * gain[:-1] - (num - 1) * without.mean(axis=0))
-        gain_error = (num - 1) * _error(without)
+        num_groups = groups.shape[0]
+        rewards_without = (
+            jnp.moveaxis((groups.sum(axis=0) - groups) / (num_groups - 1), 0, -2) + rewards[..., None, -1:]
+        )
+        gains_without = leave(rewards_without.reshape(*rewards_without.shape[:3], -1))[0].reshape(num_groups, -1)
+        gain = gain.at[:-1].set(num_groups * gain[:-1] - (num_groups - 1) * gains_without.mean(axis=0))
+        gain_error = (num_groups - 1) * _error(gains_without)
         bound = jnp.full_like(bound, jnp.nan)  # a rare event may never have been drawn
-    found = {
+    by_population = {
         "gain": gain,
         "value": value,
         "best_value": value + gain,
@@ -253,9 +256,9 @@ def _deviate(
         "policy": best,
         "rewards": rewards,
     }
-    found = {name: x[..., :-1] for name, x in found.items()}
-    found |= {"gain_error": gain_error, "value_error": value_error}
-    return found, {"mean_field_value": value[-1], "exploitability": gain[-1]}, has_digits
+    by_population = {name: x[..., :-1] for name, x in by_population.items()}
+    by_population |= {"gain_error": gain_error, "value_error": value_error}
+    return by_population, {"mean_field_value": value[-1], "exploitability": gain[-1]}, has_digits
 
 
 def _divergence(pi: Array, log_other: Array, other: Array) -> Array:
@@ -298,8 +301,8 @@ def _optimality_error(
 def _quadratic_bound(span: Array, discount: Array, beta: Array) -> Array:
     """Return (β/8)(S_0² + (1−γ) Σ_{t≥1} γ^t S_t²) with S_t = o_t + γ S_{t+1}, for spans `[T, n]`."""
 
-    def add(later, now):
-        total = now + discount * later
+    def add(later, span_now):
+        total = span_now + discount * later
         return total, total
 
     _, tail = jax.lax.scan(add, jnp.zeros_like(span[0]), span, reverse=True)

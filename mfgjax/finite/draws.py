@@ -129,7 +129,7 @@ def binomial(
     """
     shape = num_trials.shape
     n = num_trials.astype(DOUBLE)
-    mirrored = success > failure
+    mirrored = success > failure  # both methods are for p ≤ 1/2: count the failures instead
     p = jnp.broadcast_to(jnp.minimum(success, failure), shape)
     n, p = (x.reshape(-1, *shape[-2:]) for x in (n, p))
     large = n * p >= _LARGE
@@ -169,6 +169,7 @@ class _Proposal(NamedTuple):
 
 
 def _propose(n: Array, p: Array, u: Array, v: Array) -> _Proposal:
+    # names and constants as in algorithm BTRS
     deviation = jnp.sqrt(n * p * (1 - p))
     b = 1.15 + 2.53 * deviation
     a = -0.0873 + 0.0248 * b + 0.01 * p
@@ -196,10 +197,11 @@ def _by_rejection(stream: Stream, draw: Callable[[Array], Array], n: Array, p: A
         return _propose(n, p, *_uniform(words[:, None], draw(i), jnp.stack([2 * row, 2 * row + 1])))
 
     rows = jnp.arange(len(n), dtype=jnp.uint32)[:, None, None]
+    # attempt 0 is that of the inversion
     first = attempt(jnp.uint32(1), n, p, stream.words[:, None, None], rows)
     n, p = n.reshape(-1), p.reshape(-1)
 
-    def some(state):
+    def decide_some(state):
         done_before, counts = state
         place = jax.lax.dynamic_slice(waiting, (done_before,), (room,))
         own = jnp.minimum(place, size - 1)
@@ -215,12 +217,13 @@ def _by_rejection(stream: Stream, draw: Callable[[Array], Array], n: Array, p: A
             accept = inside & (found.at_once | (found.log_height <= ratio))
             return i + 1, jnp.where(accept & ~done, found.number, count), done | accept
 
+        # from attempt 1 again: its proposal was not accepted at once, but may be by the law
         start = (jnp.uint32(1), jnp.zeros_like(some_n), place == size)
         _, count, _ = jax.lax.while_loop(lambda state: ~state[2].all(), again, start)
         return done_before + room, counts.at[place].set(count, mode="drop")
 
     left = (wanted & ~first.at_once).reshape(-1)
-    number = left.sum(dtype=jnp.int32)
+    num_waiting = left.sum(dtype=jnp.int32)
     (waiting,) = jnp.nonzero(left, size=size + room, fill_value=size)
     start = (jnp.int32(0), first.number.reshape(-1))
-    return jax.lax.while_loop(lambda state: state[0] < number, some, start)[1].reshape(wanted.shape)
+    return jax.lax.while_loop(lambda state: state[0] < num_waiting, decide_some, start)[1].reshape(wanted.shape)

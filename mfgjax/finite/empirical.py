@@ -13,9 +13,9 @@ from .draws import Stream, multinomial
 from .precision import DOUBLE, weighted
 
 MOST_COMPOSITIONS = 5000
-"""Ways of the others to be distributed, up to which all of them are visited."""
+"""Largest number of distributions of the others that are enumerated."""
 NUM_GROUPS = 64
-"""Groups that random draws come in: errors are estimated from their means."""
+"""Number of groups of random draws; errors are estimated from the means of groups."""
 
 
 def num_compositions(num_agents: int, num_places: int) -> int:
@@ -28,11 +28,12 @@ def compositions(num_agents: np.ndarray, num_places: int) -> tuple[np.ndarray, n
 
     Shorter lists are filled up with entries whose coefficient is −inf.
     """
-    most = max(num_compositions(int(n), num_places) for n in num_agents)
-    counts = np.zeros((len(num_agents), most, num_places))
-    logs = np.full((len(num_agents), most), -np.inf)
+    longest = max(num_compositions(int(n), num_places) for n in num_agents)
+    counts = np.zeros((len(num_agents), longest, num_places))
+    logs = np.full((len(num_agents), longest), -np.inf)
     for i, n in enumerate(num_agents):
         others = int(n) - 1
+        # stars and bars: a distribution is a choice of the places of bars among agents and bars
         bars = np.array(list(itertools.combinations(range(others + num_places - 1), num_places - 1)), dtype=np.int64)
         bars = bars.reshape(num_compositions(int(n), num_places), num_places - 1)  # also for one place
         edges = np.pad(bars, ((0, 0), (1, 1)), constant_values=((0, 0), (-1, others + num_places - 1)))
@@ -44,7 +45,7 @@ def compositions(num_agents: np.ndarray, num_places: int) -> tuple[np.ndarray, n
 
 
 def _rewards(game: FiniteHorizonGame, t: Array, others: Array, num_agents: Array) -> Array:
-    """Return what the agent earns among others who are distributed so, `[S, A]`; it counts itself at its own place.
+    """Return the rewards of an agent at each place, `[S, A]`, who is counted there beside the others.
 
     Args:
       others: how many are at each place, `[X]`, where places are states, or pairs of state and action.
@@ -96,7 +97,7 @@ def by_sampling(
     others = num_agents - 1
 
     def group(g):
-        numbers = g * draws_per_group + jnp.arange(draws_per_group, dtype=jnp.uint32)
+        numbers = g * draws_per_group + jnp.arange(draws_per_group, dtype=jnp.uint32)  # no draw in two groups
         stream = Stream.of_runs(key, numbers)
 
         def at(x):

@@ -11,7 +11,7 @@ from .moves import Moves
 
 
 class Crowd(eqx.Module):
-    """Agents that are told apart by their states alone. Its state is how many are where, `[S, B, runs]`.
+    """Agents without labels, known by how many are in each state: counts `[S, B, runs]`.
 
     Exchangeable agents are described whole by counts: given n_t, those at s spread over the actions by a
     multinomial, and those who take a at s over its successors by another. The cost does not depend on how many they
@@ -43,7 +43,7 @@ class Crowd(eqx.Module):
 
 
 class Labelled(eqx.Module):
-    """Agents with labels. Its state are their states, `[N, B, runs]`; actions and moves are drawn one by one.
+    """Agents with labels, known by the state of each, `[N, B, runs]`; actions and moves are drawn one by one.
 
     Attributes:
       policy: as in `Crowd`.
@@ -57,8 +57,10 @@ class Labelled(eqx.Module):
 
     def start(self, stream: Stream, game: FiniteHorizonGame) -> Int[Array, "N B runs"]:
         last = jnp.argmax(jnp.where(game.initial > 0, jnp.arange(game.num_states), -1))
+        # the last state that can occur takes what rounding leaves of the sum
         upper = jnp.where(jnp.arange(game.num_states) < last, jnp.cumsum(game.initial), jnp.inf)
         states = jnp.searchsorted(upper, stream.uniform(self.size), side="right").astype(jnp.int32)
+        # all populations of a batch start alike, so that differences between them are less noisy
         return jnp.broadcast_to(states[:, None], (self.size, self.policy.shape[3], states.shape[1]))
 
     def act(self, stream: Stream, t: Scalar, state: Array) -> tuple[Int[Array, "S A B runs"], Int[Array, "N B runs"]]:
@@ -68,15 +70,16 @@ class Labelled(eqx.Module):
         table = jnp.moveaxis(self.policy[t], 2, 1)
         upper = jnp.cumsum(table, axis=-1)
         last = (A - 1) - jnp.argmax(table[..., ::-1] > 0, axis=-1)[..., None]
-        upper = jnp.where(jnp.arange(A) < last, upper, jnp.inf)
+        upper = jnp.where(jnp.arange(A) < last, upper, jnp.inf)  # as for states: the last takes the rest
         u = stream.uniform(N)[:, None]
         place = state * B + jnp.arange(B, dtype=jnp.int32)[:, None]
         bounds = jnp.moveaxis(upper, 2, 0).reshape(A, S * B)
 
-        def pass_by(a, actions):
+        # one action after the other: no array of agents by actions
+        def count_passed(a, actions):
             return actions + (u >= bounds[a][place]).astype(jnp.int32)
 
-        actions = jax.lax.fori_loop(0, A - 1, pass_by, jnp.zeros_like(state))
+        actions = jax.lax.fori_loop(0, A - 1, count_passed, jnp.zeros_like(state))
         pairs = (state * A + actions).reshape(N, B * runs)
         lanes = jnp.broadcast_to(jnp.arange(B * runs), pairs.shape)
         mass = jnp.zeros((S * A, B * runs), jnp.int32).at[pairs, lanes].add(1)

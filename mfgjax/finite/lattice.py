@@ -55,11 +55,11 @@ def lattice_of(game: FiniteHorizonGame, num_agents: Any) -> Lattice | None:
         return None
     offset, step, place = found
     largest, others = int(place.max()), int(np.max(num_agents)) - 1
-    everything = others * largest + 1
-    products = others * everything * place[0].size * (game.horizon + 1) * np.size(num_agents)
+    num_values = others * largest + 1
+    products = others * num_values * place[0].size * (game.horizon + 1) * np.size(num_agents)
     direct = products <= _MOST_PRODUCTS
     # the standard deviation of one whole number between 0 and J is at most J/2
-    width = everything if direct else min(everything, int(12 * largest * np.sqrt(others)) + 80 * largest + 1)
+    width = num_values if direct else min(num_values, int(12 * largest * np.sqrt(others)) + 80 * largest + 1)
     size = 1 << int(np.ceil(np.log2(width)))
     if size * place[0, ..., 0].size > _MOST_ENTRIES:
         return None
@@ -76,11 +76,11 @@ def _places(table: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray] | No
     constant = ~np.isfinite(least)
     least = np.where(constant, 1.0, least)
     step, settled = least.copy(), constant.copy()
-    for parts in range(1, _FRACTIONS + 1):
-        ratio = above / (least / parts)[..., None]
-        off = np.abs(ratio - np.round(ratio)) * (least / parts)[..., None]
-        good = (off <= noise[..., None]).all(axis=-1) & ~settled & (noise * parts < least * 1e-3)
-        step, settled = np.where(good, least / parts, step), settled | good
+    for num_parts in range(1, _FRACTIONS + 1):
+        ratio = above / (least / num_parts)[..., None]
+        off = np.abs(ratio - np.round(ratio)) * (least / num_parts)[..., None]
+        on_lattice = (off <= noise[..., None]).all(axis=-1) & ~settled & (noise * num_parts < least * 1e-3)
+        step, settled = np.where(on_lattice, least / num_parts, step), settled | on_lattice
     place = np.where(constant[..., None], 0, np.round(above / step[..., None]))
     if not settled.all() or place.max() > _MOST_STEPS:
         return None
@@ -125,13 +125,13 @@ def shift(game: FiniteHorizonGame, lattice: Lattice, mu: Array, seen: Array, num
             total = weighted(weight, values).sum(axis=-1)
             return total, jnp.ones(total.shape, bool)
         variance = ((place - mean_place[..., None]) ** 2 * p).sum(axis=-1)
-        wide = step * jnp.sqrt(others * variance) / num_agents
-        below, above = jnp.maximum(mean - wide, table.min(axis=-1)), jnp.minimum(mean + wide, table.max(axis=-1))
+        std = step * jnp.sqrt(others * variance) / num_agents
+        below, above = jnp.maximum(mean - std, table.min(axis=-1)), jnp.minimum(mean + std, table.max(axis=-1))
         slope = (theta(t, above) - theta(t, below)) / jnp.where(above > below, above - below, jnp.inf)
         # any number is right in its place, so its own derivative does not matter
         slope = jax.lax.stop_gradient(jnp.where(jnp.isfinite(slope), slope, 0))[..., None]
 
-        def rest(number):
+        def beyond_slope(number):
             values, away = beyond_limit(number)
             return values - slope * away
 
@@ -140,15 +140,15 @@ def shift(game: FiniteHorizonGame, lattice: Lattice, mu: Array, seen: Array, num
         low, high = jnp.where(p > 0, place, jnp.inf).min(axis=-1), jnp.where(p > 0, place, -jnp.inf).max(axis=-1)
         low, high, centre, variance = (others * x[..., None] for x in (low, high, mean_place, variance))
 
-        def most(number):
-            """What the law of K cannot exceed, by the bounds of Hoeffding and of Bernstein."""
+        def law_bound(number):
+            """Bound the law of K from above, by Hoeffding's and Bernstein's inequalities."""
             far = jnp.maximum(jnp.abs(number - centre) - 8 * eps * high, 0)  # the mean is rounded
             inside, width = (number >= low) & (number <= high), (high - low) / jnp.maximum(others, 1)
             tiny = jnp.finfo(p.dtype).tiny
             power = far**2 / jnp.maximum(jnp.minimum(others * width**2 / 2, 2 * variance + 2 / 3 * width * far), tiny)
             return jnp.where(inside, jnp.minimum(2 * jnp.exp(-power), 1), 0)
 
-        bound, residual = most(number), rest(number)
+        bound, residual = law_bound(number), beyond_slope(number)
         weight = jnp.where(weight > bound, bound, weight)
         weight = weight / weight.sum(axis=-1, keepdims=True)
         terms = weighted(weight, residual)
@@ -156,12 +156,12 @@ def shift(game: FiniteHorizonGame, lattice: Lattice, mu: Array, seen: Array, num
         noise = 8 * eps * jnp.sqrt((weight**2).sum(axis=-1, keepdims=True)) + 2 * eps * others * weight
         lost = _mean_size(jnp.minimum(noise, bound), residual)
         for turn in (-1, 1):
-            beyond = number + turn * lattice.size
-            lost = lost + _mean_size(most(beyond), rest(beyond))
-        first = slope[..., 0] * (itself - mean) / num_agents
+            number_beyond = number + turn * lattice.size
+            lost = lost + _mean_size(law_bound(number_beyond), beyond_slope(number_beyond))
+        first_order = slope[..., 0] * (itself - mean) / num_agents
         # where Θ bends so much that its slope says nothing, what counts is Θ itself
         size = jnp.minimum(_mean_size(weight, residual), _mean_size(weight, beyond_limit(number)[0]))
-        return first + terms.sum(axis=-1), lost <= _LOST * size + 64 * eps * jnp.abs(limit)
+        return first_order + terms.sum(axis=-1), lost <= _LOST * size + 64 * eps * jnp.abs(limit)
 
     times = jnp.arange(game.horizon + 1, dtype=jnp.int32)
     return jax.lax.map(lambda x: at(*x), (times, seen))
@@ -193,12 +193,12 @@ def _transformed(lattice: Lattice, place: Array, p: Array, others: Array) -> tup
         # one agent's place beside the likeliest, so that the transform is 1 + z with z as small as it can be
         usual = place[jnp.argmax(p)]
         beside = place - usual
-        left = jnp.where(beside == 0, 0, p)
-        one = jnp.zeros(M, p.dtype).at[beside % M].add(left).at[0].add(-left.sum())
-        z = jnp.fft.rfft(one)
+        mass_beside = jnp.where(beside == 0, 0, p)
+        displacement_law = jnp.zeros(M, p.dtype).at[beside % M].add(mass_beside).at[0].add(-mass_beside.sum())
+        z = jnp.fft.rfft(displacement_law)
         # rounding of the transform is as large as the rest; where z is tiny, near frequency 0, it is summed up anew
         angle = 2 * jnp.pi / M * jnp.arange(min(_SUMMED_UP, z.size))[:, None] * beside
-        sums = jax.lax.complex(-2 * left * jnp.sin(angle / 2) ** 2, -left * jnp.sin(angle)).sum(axis=-1)
+        sums = jax.lax.complex(-2 * mass_beside * jnp.sin(angle / 2) ** 2, -mass_beside * jnp.sin(angle)).sum(axis=-1)
         z = z.at[: sums.size].set(sums)
         # (1 + z)^others, which is 0 where 1 + z is
         size = 2 * z.real + z.real**2 + z.imag**2

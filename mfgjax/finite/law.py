@@ -1,4 +1,4 @@
-"""The law of a finite population, and its distance from the mean field."""
+"""The law of a finite population, and its expected distance from the mean field."""
 
 import equinox as eqx
 import jax
@@ -55,7 +55,7 @@ class PopulationLaw(eqx.Module):
 
 
 def _check_whole(name: str, value: ArrayLike, size: int | None) -> None:
-    """Refuse what is no whole number, or no index of `size` entries."""
+    """Refuse numbers that are not whole, or that are no indices of `size` entries."""
     numbers = _checks.as_numbers(name, value, "whole numbers")
     if _checks.is_traced(numbers):
         return
@@ -69,6 +69,7 @@ def _check_whole(name: str, value: ArrayLike, size: int | None) -> None:
 def _probability(mean_field: Array, num_agents: Array, count: ArrayLike, t: ArrayLike, state: ArrayLike) -> Array:
     count = jnp.asarray(count)
     inside = (count >= 0) & (count <= num_agents)
+    # clipped, as `log_pmf` is for 0..N alone
     log = binomial.log_pmf(jnp.clip(count, 0, num_agents), num_agents, mean_field[t, state])
     return jnp.where(inside, jnp.exp(log), 0)
 
@@ -104,9 +105,9 @@ def law(
     """
     game = decoupled_game(game, "law")
     table, numbers = single_policy(game, policy), checked_agents(num_agents)
-    other = None if deviation is None else single_policy(game, deviation, "deviation")
+    deviating_policy = None if deviation is None else single_policy(game, deviation, "deviation")
     with double():
-        return _law(game, table, other, numbers)
+        return _law(game, table, deviating_policy, numbers)
 
 
 @eqx.filter_jit
@@ -122,7 +123,7 @@ def _law(game: FiniteHorizonGame, policy: Array, deviation: Array | None, num_ag
         return 0.5 * jnp.sqrt(mu * (1 - mu) / n).sum(axis=1)
 
     def deviated_bound(n):
-        return 1 / n + (n - 1) / n * bound(jnp.maximum(n - 1, 1))
+        return 1 / n + (n - 1) / n * bound(jnp.maximum(n - 1, 1))  # N = 1: no others, and no 0/0
 
     nu = mu if deviation is None else game.generated(normalized(deviation))[0]
 
@@ -136,5 +137,6 @@ def _law(game: FiniteHorizonGame, policy: Array, deviation: Array | None, num_ag
         return jnp.moveaxis(jax.lax.map(function, flat), 0, 1).reshape(-1, *num_agents.shape)
 
     uniform = 0.5 * jnp.sqrt((game.num_states - 1) / num_agents.astype(DOUBLE))
-    found = (mu, over(exact), over(bound), uniform, None if deviation is None else over(deviated), over(deviated_bound))
-    return PopulationLaw(jnp.asarray(num_agents), *as_precision(found, dtype), exact_mean_field=mu)
+    deviated_distance = None if deviation is None else over(deviated)
+    in_double = (mu, over(exact), over(bound), uniform, deviated_distance, over(deviated_bound))
+    return PopulationLaw(jnp.asarray(num_agents), *as_precision(in_double, dtype), exact_mean_field=mu)

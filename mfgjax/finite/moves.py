@@ -1,4 +1,4 @@
-"""How agents move between two times, drawn at random: crowds by counts, labelled agents one by one."""
+"""Random moves of agents from one time to the next: crowds by counts, labelled agents one by one."""
 
 import equinox as eqx
 import jax
@@ -28,6 +28,7 @@ class Moves(eqx.Module):
             kernel = _listed(game.kernel.at(t))
             certain = isinstance(kernel, MovesKernel)
             return cls(kernel, None if certain else kernel.probabilities[0][..., None, None])
+        # any population tells where moves lead; their probabilities differ
         lanes = seen.shape[-2:]
         kernel = _listed(game.kernel_at(t, seen[..., 0, 0]))
         if isinstance(kernel, MovesKernel):
@@ -55,6 +56,7 @@ class Moves(eqx.Module):
         table = self.probabilities
         assert table is not None
         N, B, R = states.shape
+        # an axis of length 1 stands for all populations, or runs
         b = jnp.minimum(jnp.arange(B)[:, None], table.shape[3] - 1)
         r = jnp.minimum(jnp.arange(R), table.shape[4] - 1)
         successor = categorical(stream, table[states, actions, :, b, r], N)

@@ -1,4 +1,4 @@
-"""What an agent expects to earn among finitely many others, by the method that fits the game."""
+"""Expected rewards of an agent among finitely many others, by the method that fits the game."""
 
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -18,12 +18,13 @@ from .empirical import MOST_COMPOSITIONS, NUM_GROUPS, by_enumeration, by_samplin
 from .lattice import Lattice, lattice_of
 from .precision import DOUBLE
 
+# in the order in which they are tried
 METHODS = ("closed form", "binomial sum", "lattice", "enumeration", "Monte Carlo")
 _MOST_ENTRIES = 4_000_000
 
 
 class Shift(NamedTuple):
-    """What an agent among N expects to earn beyond what it earns in the mean field, R^N − R.
+    """The expected reward of an agent among N less its reward in the mean field, R^N − R.
 
     Attributes:
       table: `[T, S, A, n]`; NaN where its digits are lost.
@@ -54,14 +55,14 @@ class PayoffMethod(eqx.Module):
     draws_per_group: int = eqx.field(static=True, default=0)
 
     def shift(self, game: FiniteHorizonGame, mu: Array, seen: Array, num_agents: Array) -> Shift:
-        """Return R^N − R, for each of the numbers of agents."""
+        """Compute R^N − R, for each of the numbers of agents."""
         shape = (game.horizon + 1, game.num_states, game.num_actions, *num_agents.shape)
         numbers = num_agents.astype(DOUBLE)
         if self.method == "Monte Carlo":
             assert self.key is not None
             groups = by_sampling(game, seen, num_agents, self.key, self.draws_per_group)
             return Shift(groups.mean(axis=0), groups=groups)
-        if type(game.reward) is TableReward:
+        if type(game.reward) is TableReward:  # the others change nothing: R^N = R
             return Shift(jnp.zeros(shape, DOUBLE))
         if self.method == "enumeration":
             assert self.counts is not None
@@ -75,8 +76,8 @@ class PayoffMethod(eqx.Module):
         if self.method == "binomial sum":
             return Shift(shaped(jax.lax.map(lambda n: binomial_sum.shift(game, mu, seen, n), numbers)))
         assert self.lattice is not None
-        own = self.lattice
-        table, has_digits = jax.lax.map(lambda n: lattice.shift(game, own, mu, seen, n), numbers)
+        own_lattice = self.lattice
+        table, has_digits = jax.lax.map(lambda n: lattice.shift(game, own_lattice, mu, seen, n), numbers)
         return Shift(jnp.where(shaped(has_digits), shaped(table), jnp.nan), shaped(has_digits))
 
 
@@ -95,18 +96,18 @@ def payoff_methods(
     """
     if method is not None:
         _checks.one_of("method", method, METHODS)
-    known = None if _checks.is_traced(num_agents) else np.asarray(num_agents)
+    known_numbers = None if _checks.is_traced(num_agents) else np.asarray(num_agents)  # some methods need sizes now
     for name in METHODS[:-1] if method is None else (method,):
-        found = _exact_method(game, known, name)
-        if found is not None:
-            yield found
+        fitting = _exact_method(game, known_numbers, name)
+        if fitting is not None:
+            yield fitting
             if method is not None:
                 return
     if method not in (None, "Monte Carlo"):
         raise ValueError(f"`method` is {method!r}, which does not fit this game or these `num_agents`: {_WHY[method]}.")
     need = "no exact method fits this game and these `num_agents`, so the others are drawn at random (Monte Carlo)"
     key = checked_key(key, need)
-    draws = -(-_checks.integer_at_least("num_samples", num_samples, NUM_GROUPS) // NUM_GROUPS)
+    draws = -(-_checks.integer_at_least("num_samples", num_samples, NUM_GROUPS) // NUM_GROUPS)  # rounded up
     yield PayoffMethod("Monte Carlo", key=key, draws_per_group=draws)
 
 
@@ -128,11 +129,11 @@ def _exact_method(game: FiniteHorizonGame, num_agents: Any, method: str) -> Payo
     if method == "Monte Carlo" or num_agents is None:
         return None
     if method == "lattice":
-        own = lattice_of(game, num_agents)
-        return None if own is None else PayoffMethod(method, own)
+        own_lattice = lattice_of(game, num_agents)
+        return None if own_lattice is None else PayoffMethod(method, own_lattice)
     places = game.num_states * (1 if game.observes == "states" else game.num_actions)
-    most = num_compositions(int(num_agents.max()), places)
-    if most > MOST_COMPOSITIONS or most * num_agents.size * places > _MOST_ENTRIES:
+    num_distributions = num_compositions(int(num_agents.max()), places)
+    if num_distributions > MOST_COMPOSITIONS or num_distributions * num_agents.size * places > _MOST_ENTRIES:
         return None
     counts, logs = compositions(num_agents, places)
     return PayoffMethod(method, counts=(jnp.asarray(counts), jnp.asarray(logs)))

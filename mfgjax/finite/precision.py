@@ -33,7 +33,10 @@ def as_double(tree: Any) -> Any:
 
 
 def weighted(weight: Array, value: Array) -> Array:
-    """Return weight · value, where what has weight 0 may be anything; the derivative in the weight is the value."""
+    """Return weight · value, where under a weight of 0 an infinite or NaN value counts as 0.
+
+    A finite value stays the derivative with respect to the weight, also at weight 0.
+    """
     return weight * jnp.where((weight != 0) | jnp.isfinite(value), value, 0)
 
 

@@ -27,7 +27,7 @@ from .moves import Moves
 from .precision import DOUBLE, as_double, as_precision, double, game_as_double
 from .simulation import Simulation
 
-_ENTRIES_AT_ONCE = 1 << 17
+_ENTRIES_AT_ONCE = 1 << 17  # numbers that may be in memory: as many runs at once as fit
 
 
 @as_it_is_now
@@ -110,19 +110,19 @@ def simulate_in_double(
         raise ValueError(message) from error
     size = math.prod(batch)
     flat = [_with_lanes(table, batch) for table in tables]
-    count = None
+    num_labelled = None
     if labelled:
         if numbers.ndim or _checks.is_traced(numbers):
             raise ValueError("`num_agents` must be one known number for labelled agents: arrays have a row for each.")
-        count = int(numbers)
-        if count == 1 and deviation is not None:
+        num_labelled = int(numbers)
+        if num_labelled == 1 and deviation is not None:
             raise ValueError("`num_agents` is 1, the deviator, who has a label anyway: leave `labelled` out.")
-    most = runs if runs_at_once is None else _checks.integer_at_least("runs_at_once", runs_at_once, 1)
+    most_runs = runs if runs_at_once is None else _checks.integer_at_least("runs_at_once", runs_at_once, 1)
     if runs_at_once is None:
-        entries = game.num_states * game.num_actions * _num_successors(game) * size + (count or 0)
-        most = max(_ENTRIES_AT_ONCE // entries, 1)
-    # an even share for each
-    num_chunks = -(-runs // most)
+        entries = game.num_states * game.num_actions * _num_successors(game) * size + (num_labelled or 0)
+        most_runs = max(_ENTRIES_AT_ONCE // entries, 1)
+    # chunks of one size, as they share a program: the last is filled up, and cut off below
+    num_chunks = -(-runs // most_runs)
     with double():
         counts, rewards, labels, deviator = _run(
             game,
@@ -130,7 +130,7 @@ def simulate_in_double(
             jnp.broadcast_to(numbers, batch).reshape(size),
             criterion,
             key,
-            count,
+            num_labelled,
             -(-runs // num_chunks),
             num_chunks,
         )
@@ -143,14 +143,14 @@ def simulate_in_double(
         return x.reshape(*x.shape[:-3], *batch, -1)[..., :runs]
 
     states, actions = labels if labels is not None else (None, None)
-    who = deviator if deviator is not None else (None, None, None)
+    deviator_paths = deviator if deviator is not None else (None, None, None)
     with double():
         return Simulation(
             jnp.broadcast_to(numbers, batch),
             shaped(counts),
             shaped(rewards),
             as_double(game.discount),
-            *(shaped(x) for x in (states, actions, *who)),
+            *(shaped(x) for x in (states, actions, *deviator_paths)),
         )
 
 
@@ -182,7 +182,7 @@ def _run(
     costs = [penalty(game, table, criterion) for table in tables]
     deviates = len(tables) == 2
     if num_labelled is None:
-        crowd: Group = Crowd(tables[0], costs[0], num_agents - deviates)
+        crowd: Group = Crowd(tables[0], costs[0], num_agents - deviates)  # the deviator is one of the N
     else:
         crowd = Labelled(tables[0], costs[0], num_labelled - deviates)
     groups = [crowd, Labelled(tables[1], costs[1], 1)] if deviates else [crowd]
@@ -193,15 +193,15 @@ def _run(
     runs = jnp.arange(num_chunks * runs_at_once, dtype=jnp.uint32).reshape(num_chunks, runs_at_once)
     counts, earned, acted = jax.lax.map(chunk, runs)
     rewards = sum(earned) / num_agents[:, None]
-    who = None
+    deviator_paths = None
     if deviates:
         states, actions = (x[:, :, 0] for x in acted[1])
-        who = (states, actions, earned[1])
+        deviator_paths = (states, actions, earned[1])
     labels = None
     if num_labelled is not None:
         # the deviator leads
         labels = tuple(jnp.concatenate(by_group[::-1], axis=2) for by_group in zip(*acted, strict=True))
-    return counts, rewards, labels, who
+    return counts, rewards, labels, deviator_paths
 
 
 def _simulate(
@@ -213,15 +213,17 @@ def _simulate(
     games = LaneGame(game, (False,) * len(jax.tree.leaves(game)), num_lanes)
     number = num_agents.astype(DOUBLE)[:, None]
 
-    def draws(time, group, stage):
+    def draws(time, group, stage):  # a stream for each, so that no random number is used twice
         return stream.fold((time * len(groups) + group) * 2 + stage)
 
     def step(states, t):
-        acts = [g.act(draws(t + 1, i, 0), t, state) for i, (g, state) in enumerate(zip(groups, states, strict=True))]
-        masses = [mass for mass, _ in acts]
+        actions_by_group = [
+            g.act(draws(t + 1, i, 0), t, state) for i, (g, state) in enumerate(zip(groups, states, strict=True))
+        ]
+        masses = [mass for mass, _ in actions_by_group]
         mass = sum(masses[1:], masses[0])
-        count = mass.sum(axis=1, dtype=jnp.int32)
-        seen = game.observe(count.astype(DOUBLE), mass.astype(DOUBLE)) / number
+        counts = mass.sum(axis=1, dtype=jnp.int32)
+        seen = game.observe(counts.astype(DOUBLE), mass.astype(DOUBLE)) / number
         flat = seen.reshape(*seen.shape[:-2], num_lanes)
         reward = games.reward_at(t, flat).reshape(*mass.shape[:2], *lanes)
         earned = [_earned(m, reward, g.cost[t]) for m, g in zip(masses, groups, strict=True)]
@@ -230,12 +232,12 @@ def _simulate(
             moves = Moves.of(game, t, seen)
             return [
                 g.move(draws(t + 1, i, 1), moves, state, m, actions)
-                for i, (g, state, (m, actions)) in enumerate(zip(groups, states, acts, strict=True))
+                for i, (g, state, (m, actions)) in enumerate(zip(groups, states, actions_by_group, strict=True))
             ]
 
-        after = jax.lax.cond(t < game.horizon, move, lambda: states)  # nobody moves at H
-        acted = [None if a is None else (state, a) for state, (_, a) in zip(states, acts, strict=True)]
-        return after, (count, earned, acted)
+        states_after = jax.lax.cond(t < game.horizon, move, lambda: states)  # nobody moves at H
+        paths = [None if a is None else (state, a) for state, (_, a) in zip(states, actions_by_group, strict=True)]
+        return states_after, (counts, earned, paths)
 
     start = [g.start(draws(0, i, 0), game) for i, g in enumerate(groups)]
     _, outputs = jax.lax.scan(step, start, jnp.arange(game.horizon + 1, dtype=jnp.int32))

@@ -1,4 +1,4 @@
-"""What a simulation of finite populations returns."""
+"""The result of `simulate`: counts and rewards of finite populations over time."""
 
 import equinox as eqx
 import jax
@@ -50,6 +50,7 @@ class Simulation(eqx.Module):
     @property
     def standard_error(self) -> Float[Array, "*batch"]:
         """Standard error of `value`; NaN for a single run."""
+        # of the sums over time, as rewards of one run are correlated over time
         return _standard_error(self._discounted(self.rewards))
 
     @property
@@ -69,6 +70,7 @@ class Simulation(eqx.Module):
 
     def _discounted(self, rewards: Array) -> Array:
         weight = self.discount ** jnp.arange(rewards.shape[0], dtype=rewards.dtype)
+        # at full precision, also on accelerators
         return jnp.tensordot(weight, rewards, axes=1, precision=jax.lax.Precision.HIGHEST)
 
     def __repr__(self) -> str:

@@ -1,4 +1,4 @@
-"""How many agents are enough."""
+"""How many agents it takes for a policy to be an ε-equilibrium."""
 
 from typing import NamedTuple
 
@@ -79,20 +79,20 @@ def smallest_population(
         )
 
     def measured(numbers: np.ndarray) -> tuple[np.ndarray, DeviationGain]:
-        found = gain_in_double(game, policy, numbers, response)
-        return np.array(getattr(found, measure)), found
+        gains = gain_in_double(game, policy, numbers, response)
+        return np.array(getattr(gains, measure)), gains
 
     numbers = np.arange(1, _AT_ONCE + 1)
     values, _ = measured(numbers)
+    # gains fall like a power of N, so that equal ratios resolve them evenly
     grid = np.unique(np.round(np.geomspace(_AT_ONCE, MOST_AGENTS, _AT_ONCE)).astype(np.int64))
-    more, last = measured(grid)
-    numbers, values = np.concatenate([numbers, grid[1:]]), np.concatenate([values, more[1:]])
-    above = np.flatnonzero(~(values <= limit))
+    grid_values, grid_gains = measured(grid)
+    numbers, values = np.concatenate([numbers, grid[1:]]), np.concatenate([values, grid_values[1:]])
+    above = np.flatnonzero(~(values <= limit))  # NaN is not enough either
     if len(above) and above[-1] == len(values) - 1:
-        text = f"`epsilon` is {limit:g}, but the {measure} is still {values[-1]:.3g} with {MOST_AGENTS:,} agents"
-        raise ValueError(
-            f"{text}; among infinitely many the exploitability of the policy is {float(last.exploitability):.3g}."
-        )
+        sentence = f"`epsilon` is {limit:g}, but the {measure} is still {values[-1]:.3g} with {MOST_AGENTS:,} agents"
+        limit_gain = float(grid_gains.exploitability)
+        raise ValueError(f"{sentence}; among infinitely many the exploitability of the policy is {limit_gain:.3g}.")
     if not len(above):
         return SmallestPopulation(1, float(values[0]), float("nan"), measure)
     low, high = int(numbers[above[-1]]), int(numbers[above[-1] + 1])

@@ -69,28 +69,29 @@ def from_discrete_dp(
 
     Source: Puterman (2005), Markov Decision Processes, section 3.1, for the example.
     """
-    for name in ("R", "Q", "beta"):
+    for name in ("R", "Q", "beta"):  # by attribute: QuantEcon need not be installed
         if not hasattr(ddp, name):
             raise ValueError(f"`ddp` must have R, Q and beta, as a `DiscreteDP`; {_checks.shorten(ddp)} has no {name}.")
     if reward is not None and not callable(reward):
         raise ValueError(f"`reward` must be a callable (z) -> [S, A], or None; got {_checks.shorten(reward)}.")
     beta = _checks.number_in("ddp.beta", ddp.beta, 0, 1, "[0, 1]")
-    if beta in (0, 1):
+    if beta in (0, 1):  # a `DiscreteDP` may have both
         remedy = "give `FiniteHorizonGame` the arrays, and a horizon" if beta else "without a future there is no game"
         raise ValueError(f"`ddp.beta` is {beta:g}, but a stationary game has its discount in (0, 1): {remedy}.")
-    pays = _checks.as_numbers("ddp.R", ddp.R)
-    _checks.shape_is("ddp.R", pays, [(None, None), (None,)], "states, actions; or state-action pairs")
-    build = _of_pairs if pays.ndim == 1 else _of_product
-    kernel, table = build(ddp, np.asarray(pays))
-    good = (table < np.inf) & ~np.isnan(table)
-    _checks.all_true("ddp.R", table, good, "it must be a number, or -inf where an action is not available")
+    rewards = _checks.as_numbers("ddp.R", ddp.R)
+    _checks.shape_is("ddp.R", rewards, [(None, None), (None,)], "states, actions; or state-action pairs")
+    # the shape of R tells in which of its two forms the program is
+    build = _of_pairs if rewards.ndim == 1 else _of_product
+    kernel, table = build(ddp, np.asarray(rewards))
+    is_valid = (table < np.inf) & ~np.isnan(table)
+    _checks.all_true("ddp.R", table, is_valid, "it must be a number, or -inf where an action is not available")
     available = booleans("available", table > -np.inf)
     rows = available.any(axis=1)
     _checks.all_true("ddp.R", table.max(axis=1), rows, "every state needs an action whose reward is finite")
-    own: Any = np.where(available, table, 0)
+    own_reward: Any = np.where(available, table, 0)  # -inf times a probability of 0 would be NaN
     return StationaryGame(
         kernel,
-        own if reward is None else AddedReward(own, reward),
+        own_reward if reward is None else AddedReward(own_reward, reward),
         beta,
         initial=initial,
         available=available,
@@ -100,38 +101,40 @@ def from_discrete_dp(
     )
 
 
-def _of_product(ddp: Any, pays: np.ndarray) -> tuple[AbstractKernel, np.ndarray]:
+def _of_product(ddp: Any, rewards: np.ndarray) -> tuple[AbstractKernel, np.ndarray]:
     """Return the kernel and the rewards `[S, A]` of a program given for all states and actions."""
-    S, A = pays.shape
+    S, A = rewards.shape
     rows = _checks.as_numbers("ddp.Q", ddp.Q)
     _checks.shape_is("ddp.Q", rows, [(S, A, S)], "states, actions, next states, as R has states and actions")
-    return DenseKernel(rows), pays
+    return DenseKernel(rows), rewards
 
 
-def _of_pairs(ddp: Any, pays: np.ndarray) -> tuple[AbstractKernel, np.ndarray]:
+def _of_pairs(ddp: Any, rewards: np.ndarray) -> tuple[AbstractKernel, np.ndarray]:
     """Return the kernel and the rewards `[S, A]` of a program given for pairs, −inf for those that are not there."""
     is_sparse = hasattr(ddp.Q, "tocsr")
     rows = ddp.Q if is_sparse else _checks.as_numbers("ddp.Q", ddp.Q)
-    _checks.shape_is("ddp.Q", rows, [(len(pays), None)], "state-action pairs, as in R, next states")
+    _checks.shape_is("ddp.Q", rows, [(len(rewards), None)], "state-action pairs, as in R, next states")
     S = rows.shape[1]
-    s, a = (_places(ddp, name, len(pays)) for name in ("s_indices", "a_indices"))
+    s, a = (_places(ddp, name, len(rewards)) for name in ("s_indices", "a_indices"))
     _checks.all_true("ddp.s_indices", s, s < S, f"there are {S} states")
     A = int(a.max()) + 1
-    table = np.full((S, A), -np.inf, pays.dtype)
-    there = np.zeros((S, A), dtype=bool)
-    there[s, a] = True
-    if there.sum() < len(pays):
+    table = np.full((S, A), -np.inf, rewards.dtype)
+    has_pair = np.zeros((S, A), dtype=bool)  # assignment would keep the last of two pairs without a word
+    has_pair[s, a] = True
+    if has_pair.sum() < len(rewards):
         raise ValueError("`ddp.s_indices` and `ddp.a_indices` have a pair of state and action twice.")
-    table[s, a] = pays
+    table[s, a] = rewards
     if not is_sparse:
         dense = np.zeros((S, A, S), rows.dtype)
         dense[s, a] = rows
         return DenseKernel(dense), table
-    lists = rows.tocsr().copy()
-    lists.sum_duplicates()
+    lists = rows.tocsr().copy()  # a copy: the next line changes it, and it is the user's
+    lists.sum_duplicates()  # a sparse matrix may hold an entry in several parts
     counts = np.diff(lists.indptr)
-    pair, place = np.repeat(np.arange(len(pays)), counts), np.arange(lists.nnz) - np.repeat(lists.indptr[:-1], counts)
+    pair = np.repeat(np.arange(len(rewards)), counts)
+    place = np.arange(lists.nnz) - np.repeat(lists.indptr[:-1], counts)
     shape = (S, A, max(int(counts.max()), 1))
+    # -1 where a pair has fewer successors than another
     successors, chances = np.full(shape, -1), np.zeros(shape, lists.data.dtype)
     successors[s[pair], a[pair], place] = lists.indices
     chances[s[pair], a[pair], place] = lists.data

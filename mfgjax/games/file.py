@@ -18,9 +18,9 @@ from .stationary_graph import stationary_graph_game
 
 FORMAT = "mfgjax-graph-game/1"
 MAX_HORIZON = 100_000  # tables of H+1 times are held in memory
-MAX_EXPONENT = 100
+MAX_EXPONENT = 100  # what overflows below it is found by `_check_size`
 
-_KEYS = (
+_KEYS = (  # in TOML a key below a table belongs to that table: messages say that these must stand above
     *("format", "horizon", "nodes", "edges", "initial"),
     *("name", "description", "discount", "positions", "running", "terminal", "reference"),
 )
@@ -32,7 +32,7 @@ Game = TypeVar("Game", bound=AbstractGame)
 
 @dataclass(frozen=True, eq=False)
 class GameFile(Generic[Game]):
-    """A game as a file describes it, with what a file says besides the physics.
+    """A game read from a file, with its name, reference, positions and description.
 
     Args:
       name: of the game; the stem of the file's name where the file gives none.
@@ -49,10 +49,10 @@ class GameFile(Generic[Game]):
     description: str
 
 
-def with_horizon(file: GameFile, who: str) -> GameFile[FiniteHorizonGame]:
-    """Return the file, or say that its game is stationary, which `who` is not for."""
+def with_horizon(file: GameFile, caller: str) -> GameFile[FiniteHorizonGame]:
+    """Check that a file's game has a finite horizon, which `caller` needs, and return the file."""
     if isinstance(file.game, StationaryGame):
-        raise ValueError(f"`{who}` is for games with a finite horizon, but {file.name} is stationary.")
+        raise ValueError(f"`{caller}` is for games with a finite horizon, but {file.name} is stationary.")
     return file
 
 
@@ -76,7 +76,7 @@ def load_game(path: str | os.PathLike[str]) -> GameFile:
     """
     if not isinstance(path, str | os.PathLike) or not isinstance(os.fspath(path), str):
         raise ValueError(f"`path` must be the path of a TOML file; got {_toml.shown(path)}.")
-    with _toml.of_file(path):
+    with _toml.of_file(path):  # every message begins with the path
         if _is_netcdf(Path(path)):
             raise ValueError("this is netCDF, or HDF5: `mfgjax.io.load_game` reads games in it.")
         return _game_file(_toml.document(Path(path)), Path(path).stem)
@@ -85,7 +85,7 @@ def load_game(path: str | os.PathLike[str]) -> GameFile:
 def _is_netcdf(path: Path) -> bool:
     try:
         with path.open("rb") as file:
-            return file.read(8) == b"\x89HDF\r\n\x1a\n"
+            return file.read(8) == b"\x89HDF\r\n\x1a\n"  # HDF5, on which netCDF-4 is built
     except (OSError, ValueError):  # what is wrong with it is said where it is read
         return False
 
@@ -98,6 +98,7 @@ def _game_file(document: dict[str, Any], stem: str) -> GameFile:
         raise ValueError("`initial` is missing, but every game with a `horizon` needs it.")
     nodes = _nodes(document["nodes"])
     stages = {key: _node_reward(key, document[key], nodes) for key in ("running", "terminal") if key in document}
+    # this one key tells the two kinds of games apart
     game = (_game if "horizon" in document else _stationary_game)(document, nodes, stages)
     positions = _positions(document["positions"], nodes) if "positions" in document else None
     reference = reference_of_table(document["reference"], game) if "reference" in document else None
@@ -130,7 +131,7 @@ def _stationary_game(
         )
     must = "without `horizon` the game is stationary, and it must lie in (0, 1)"
     discount = _toml.share("discount", document["discount"], must)
-    if np.asarray(discount, _toml.precision()) == 1:
+    if np.asarray(discount, _toml.precision()) == 1:  # in single precision 0.99999999 is 1
         raise _toml.wrong("discount", document["discount"], must)
     edges = _edges(document["edges"], nodes)
     initial = _initial(document["initial"], nodes) if "initial" in document else None
@@ -177,21 +178,22 @@ def _positions(value: Any, nodes: Mapping[str, None]) -> dict[str, tuple[float, 
     for node in nodes:
         if node not in positions:
             raise ValueError(f"`positions[{node!r}]` is missing, but all nodes need a position, or none.")
-    return {node: positions[node] for node in nodes}
+    return {node: positions[node] for node in nodes}  # in the order of the nodes, not of the table
 
 
 def _node_reward(key: str, value: Any, nodes: Mapping[str, None]) -> NodeReward:
-    def numbers(place: str, given: Any) -> Any:
-        if isinstance(given, dict):
-            return _toml.by_name(place, given, nodes, "node", _KEYS)
-        return _toml.number(place, given)
+    def numbers(place: str, field: Any) -> Any:
+        if isinstance(field, dict):
+            return _toml.by_name(place, field, nodes, "node", _KEYS)
+        return _toml.number(place, field)
 
     readers = numbers, numbers, _toml.number, partial(_toml.whole, most=MAX_EXPONENT)
     named: dict[str, Any] = dict(zip(_REWARD_KEYS, readers, strict=True))
-    given = _toml.fields(key, value, "a table with `value` or `congestion`", named, _KEYS)
-    if "value" not in given and "congestion" not in given:
+    reward_fields = _toml.fields(key, value, "a table with `value` or `congestion`", named, _KEYS)
+    if "value" not in reward_fields and "congestion" not in reward_fields:
         raise _toml.wrong(key, value, "without `value` or `congestion` it pays nothing (leave it out for that)")
-    fields = {"value": 0.0, "congestion": 0.0, "scale": 1.0, "exponent": 1, **given}
+    # as the defaults of `NodeReward`
+    fields = {"value": 0.0, "congestion": 0.0, "scale": 1.0, "exponent": 1, **reward_fields}
     _check_size(key, nodes, **fields)
     return NodeReward(**fields)
 
@@ -201,7 +203,7 @@ def _check_size(key: str, nodes: Mapping[str, None], value: Any, congestion: Any
     largest = float(jnp.finfo(_toml.precision()).max)
     for node in nodes:
         v, c = (field.get(node, 0.0) if isinstance(field, dict) else field for field in (value, congestion))
-        with np.errstate(over="ignore"):
+        with np.errstate(over="ignore"):  # an infinity is refused below
             power = np.float64(max(abs(v), abs(v - c))) ** exponent
             if max(power, power * abs(scale)) > largest:
                 raise ValueError(

@@ -76,9 +76,11 @@ def graph_game(
         if reward is not None and not isinstance(reward, NodeReward):
             raise ValueError(f"`{name}` must be a `NodeReward`, or None; got {_checks.shorten(reward)}.")
     running, terminal = running or NodeReward(), terminal or NodeReward()
-    value = [per_node("reward.value", r.value, place) for r in (running, terminal)]
-    weight = [-per_node("reward.congestion", r.congestion, place) for r in (running, terminal)]
+    value = [per_node("reward.value", stage.value, place) for stage in (running, terminal)]
+    # congestion is what others cost
+    weight = [-per_node("reward.congestion", stage.congestion, place) for stage in (running, terminal)]
     stages = np.minimum(np.arange(horizon + 1) // horizon, 1)  # 0 before the end, 1 at the end
+    # one column: a node pays the same whichever edge is taken
     interaction = OwnStateInteraction(np.stack(value)[stages][..., None], np.stack(weight)[stages][..., None])
     return FiniteHorizonGame(
         MovesKernel(table),
@@ -87,22 +89,23 @@ def graph_game(
         horizon,
         available=table >= 0,
         discount=discount,
-        state_labels=[str(name) for name in names],
+        state_labels=[str(name) for name in names],  # networkx takes any hashable object for a name
         action_labels=[f"edge {k}" for k in range(table.shape[1])],
     )
 
 
 def next_nodes(edges: Any, nodes: Sequence[Hashable] | None) -> tuple[list[Hashable], np.ndarray]:
-    """Return the names of the nodes, and the number of the node at the end of every edge of each, padded with −1.
+    """Return the names of the nodes, and the node that each edge of each node leads to, padded with −1.
 
     Args:
       edges: as in `graph_game`.
       nodes: likewise.
     """
-    if hasattr(edges, "edges") and hasattr(edges, "nodes"):
+    if hasattr(edges, "edges") and hasattr(edges, "nodes"):  # by attributes: pairs need no networkx
         graph = edges if edges.is_directed() else edges.to_directed()
         nodes, edges = list(graph.nodes) if nodes is None else nodes, list(graph.edges())
     pairs = _pairs(edges)
+    # a dict keeps the order in which names first appear
     names = list(dict.fromkeys(node for pair in pairs for node in pair)) if nodes is None else _nodes(nodes)
     place = {name: i for i, name in enumerate(names)}
     if len(place) != len(names):
@@ -118,7 +121,7 @@ def next_nodes(edges: Any, nodes: Sequence[Hashable] | None) -> tuple[list[Hasha
     for name, nexts in zip(names, successors, strict=True):
         if not nexts:
             raise ValueError(f"`edges` has no edge that leaves node {name!r}; a node to stay at needs a self-loop.")
-    table = np.full((len(names), max(map(len, successors))), -1)
+    table = np.full((len(names), max(map(len, successors))), -1)  # padded: nodes have different numbers of edges
     for s, nexts in enumerate(successors):
         table[s, : len(nexts)] = nexts
     return names, table
@@ -140,7 +143,7 @@ def _pairs(edges: Iterable) -> list[tuple[Hashable, Hashable]]:
 
 
 def _nodes(nodes: Any) -> list[Hashable]:
-    if isinstance(nodes, str) or not isinstance(nodes, Iterable):
+    if isinstance(nodes, str) or not isinstance(nodes, Iterable):  # a string is iterable, but its letters are not meant
         raise ValueError(f"`nodes` must be a list of names; got {_checks.shorten(nodes)}.")
     names = list(nodes)
     for i, name in enumerate(names):
@@ -150,7 +153,7 @@ def _nodes(nodes: Any) -> list[Hashable]:
 
 def _hashable(name: str, value: Any) -> None:
     try:
-        hash(value)
+        hash(value)  # the only sure test: a tuple is hashable only if what it holds is
     except TypeError as error:
         got = _checks.shorten(value)
         raise ValueError(f"`{name}` is {got}, but names are strings, numbers or tuples of them.") from error
@@ -166,17 +169,17 @@ def per_node(name: str, values: Any, place: Mapping[Hashable, int]) -> np.ndarra
             number = _checks.as_numbers(f"{name}[{node!r}]", value, "a real number")
             if number.shape != ():
                 raise ValueError(f"`{name}[{node!r}]` must be one number; got an array of shape {number.shape}.")
-            _known(f"{name}[{node!r}]", number)
+            _untraced(f"{name}[{node!r}]", number)
             array[place[node]] = float(number)
     else:
-        numbers = np.asarray(_known(name, _checks.as_numbers(name, values)))
+        numbers = np.asarray(_untraced(name, _checks.as_numbers(name, values)))
         _checks.shape_is(name, numbers, [(), (len(place),)], "one number, or one for each node")
         array = np.broadcast_to(numbers, (len(place),))
     _checks.finite(name, array)
     return array
 
 
-def _known(name: str, number: Array) -> Array:
+def _untraced(name: str, number: Array) -> Array:
     if _checks.is_traced(number):
         raise ValueError(f"`{name}` is traced, but a graph game is built of known numbers: build it outside `jit`.")
     return number
@@ -234,12 +237,13 @@ def policy_on_edges(
         if not isinstance(row, Mapping):
             raise ValueError(f"`{name}[{node!r}]` must map nodes to weights; got {_checks.shorten(row)}.")
         s = place[node]
-        policy[s] = 0
+        policy[s] = 0  # moves that the row does not name have probability 0
         for target, weight in row.items():
+            # -2 is equal to no entry, also not to the -1 of padding
             actions = np.flatnonzero(table[s] == place.get(target, -2))
             if not len(actions):
                 raise ValueError(f"`{name}[{node!r}]` has the key {target!r}, but no edge leads there from {node!r}.")
-            anything = (-float("inf"), float("inf"), "[-inf, inf]")
+            anything = (-float("inf"), float("inf"), "[-inf, inf]")  # signs and sums are checked below, row by row
             policy[s, actions[0]] = _checks.number_in(f"{name}[{node!r}][{target!r}]", weight, *anything)
     _checks.distribution(name, policy, leading=1)
     return _checks.as_numbers(name, policy)

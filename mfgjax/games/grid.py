@@ -64,6 +64,7 @@ def grid_crowd(
     _checks.scalar_in("congestion", congestion, -float("inf"), float("inf"), "(-inf, inf)")
     blocked = _blocked(num_rows, num_columns, obstacles, seed)
     row, column = np.indices(blocked.shape)
+    # rounded up, so that a small grid has a start, too
     starts = (row < -(-num_rows // 3)) & (column < -(-num_columns // 3)) & ~blocked
     _check_reachable(blocked, starts)
 
@@ -71,17 +72,18 @@ def grid_crowd(
     closed = np.pad(blocked, 1, constant_values=True)
     num_states = blocked.size
     table = np.full((num_states, len(MOVES)), -1, dtype=np.int32)
-    own = np.arange(num_states, dtype=np.int32)
-    table[:, 0] = own
+    cell = np.arange(num_states, dtype=np.int32)
+    table[:, 0] = cell  # in obstacles, too: every state needs an action
     for action, (down, right) in list(enumerate(MOVES.values()))[1:]:
         target = closed[1 + down : 1 + down + num_rows, 1 + right : 1 + right + num_columns]
         may = (~target & ~blocked).ravel()
-        table[may, action] = own[may] + (down * num_columns + right)
+        table[may, action] = cell[may] + (down * num_columns + right)
 
     distance = (num_rows - 1 - row) + (num_columns - 1 - column)
     base = -(distance / (num_rows + num_columns - 2)).reshape(num_states, 1)
     return FiniteHorizonGame(
         MovesKernel(table),
+        # a product, not `np.full`: congestion may be traced
         PairwiseReward(OwnStateInteraction(base, -congestion * np.ones((num_states, 1)))),
         (starts / starts.sum()).ravel(),
         horizon,
@@ -127,8 +129,8 @@ def _check_reachable(blocked: np.ndarray, starts: np.ndarray) -> None:
         )
     from scipy.ndimage import label  # only builders of grids need it
 
-    parts: Any = label(~blocked)  # numbers of the connected parts, and how many there are
-    cut_off = starts & (parts[0] != parts[0][-1, -1])
+    components: Any = label(~blocked)  # numbers of the connected parts, and how many there are
+    cut_off = starts & (components[0] != components[0][-1, -1])
     if cut_off.any():
         r, c = np.argwhere(cut_off)[0]
         raise ValueError(f"`obstacles` cut the goal off from cell ({r}, {c}), where some of the crowd starts.")

@@ -36,6 +36,7 @@ class InfectionMoves(eqx.Module):
         intensity = self.c_f * _susceptibility(_mean(z), len(z))
         stays = 1 - self.regeneration
         weights = (stays * intensity, stays * (1 - intensity), self.regeneration)
+        # only the weights depend on z: tables of moves are made once
         return MixtureKernel((self.infected, self.spared, self.newcomer), weights)
 
 
@@ -49,9 +50,10 @@ class InfectionReward(eqx.Module):
 
     def __call__(self, z: Array) -> Array:
         immunity = 1 - _susceptibility(jnp.arange(len(z)), len(z))
-        own, effort = align(immunity[:, None], z[:, None]), align(jnp.arange(_NUM_ACTIONS)[None], z[:, None])
+        # `z[:, None]` lends its axes alone: lanes may follow
+        own_immunity, effort = align(immunity[:, None], z[:, None]), align(jnp.arange(_NUM_ACTIONS)[None], z[:, None])
         crowd = (align(immunity, z) * z).sum(axis=0)
-        return self.delta1 * own + self.delta2 * crowd - self.delta3 * effort
+        return self.delta1 * own_immunity + self.delta2 * crowd - self.delta3 * effort
 
 
 def _susceptibility(health: Array, num_states: int) -> Array:
@@ -121,11 +123,13 @@ def infection_spread(
     kernel = InfectionMoves(
         _checks.scalar_in("c_f", c_f, 0, 1, "[0, 1]"),
         _checks.scalar_in("regeneration", regeneration, 0, 1, "(0, 1)"),
-        MovesKernel(np.clip(reached - w, 0, top)),
+        MovesKernel(np.clip(reached - w, 0, top)),  # cut at the top after the loss: effort beyond the top still helps
         MovesKernel(np.minimum(reached, top)),
         RestartKernel(np.full(_NUM_STATES, 1 / _NUM_STATES), _NUM_ACTIONS),
     )
+    # functions do not tell how many states and actions there are
     available = np.ones((_NUM_STATES, _NUM_ACTIONS), dtype=bool)
+    # δ as three fields, so that each can be swept by its name
     return StationaryGame(kernel, InfectionReward(*deltas), discount, available=available)
 
 

@@ -1,4 +1,4 @@
-"""Environments of MFGLib as games: tabulated where that can be checked, else checked against a reward in JAX."""
+"""Environments of MFGLib as games: as tables where functions are linear, else with a reward or kernel in JAX."""
 
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -89,16 +89,16 @@ def from_mfglib(
     if reward is None:
         table, linear = source.table("reward", range(source.T + 1), source.rewards)
         axes = 1 if observes == "states" else 2
-        pays: Any = PairwiseReward(DenseInteraction(table, axes)) if linear else table
+        game_reward: Any = PairwiseReward(DenseInteraction(table, axes)) if linear else table
     else:
-        pays = reward
-    moves = kernel
+        game_reward = reward
+    game_kernel = kernel
     if kernel is None:
-        table, linear = source.table("kernel", range(source.T), source.moves)
-        moves = MetMoves(table) if linear else _kernel_of(table)
+        table, linear = source.table("kernel", range(source.T), source.moves)  # nobody moves after the last reward
+        game_kernel = MetMoves(table) if linear else _kernel_of(table)
     game = FiniteHorizonGame(
-        moves,
-        pays,
+        game_kernel,
+        game_reward,
         source.initial,
         source.T,
         available=np.ones((source.S, source.A), dtype=bool),
@@ -106,14 +106,14 @@ def from_mfglib(
         state_labels=_labels(source.states),
         action_labels=_labels(source.actions),
     )
-    traced = trace_game(game)
+    traced = trace_game(game)  # once, for all laws at which it is compared
     _compare("reward", traced, source, range(source.T + 1), source.rewards, _reward_of, reward is not None)
     _compare("kernel", traced, source, range(source.T), source.moves, _moves_of, kernel is not None)
     return game
 
 
 class _Environment:
-    """What is asked of an environment, in NumPy, with one axis of states and one of actions."""
+    """An environment of MFGLib in NumPy, with one axis of states and one of actions."""
 
     def __init__(self, env: Any, observes: str):
         for name in ("T", "S", "A", "mu0", "reward", "prob"):
@@ -128,21 +128,21 @@ class _Environment:
         _checks.shape_is("env.mu0", law, [self.states], "env.S")
         self.initial = _normalised("env.mu0", law.reshape(1, -1))[0]
         # as in MFGLib, laws have PyTorch's default precision, whatever that of `mu0`
-        torch = sys.modules.get("torch")
+        torch = sys.modules.get("torch")  # not imported: where tensors are, PyTorch is loaded
         self.torch = torch if torch is not None and isinstance(env.mu0, torch.Tensor) else None
 
     def rewards(self, t: int, law: np.ndarray) -> np.ndarray:
         """Return r_t(s,a,L) as `[S, A]`."""
-        found = _numpy(self.env.reward(t, self._law(law)))
-        _checks.shape_is(f"env.reward({t}, L)", found, [self.states + self.actions], "env.S and env.A")
-        return found.reshape(self.S, self.A)
+        values = _numpy(self.env.reward(t, self._law(law)))
+        _checks.shape_is(f"env.reward({t}, L)", values, [self.states + self.actions], "env.S and env.A")
+        return values.reshape(self.S, self.A)
 
     def moves(self, t: int, law: np.ndarray) -> np.ndarray:
         """Return P_t(s'|s,a,L) as `[S, A, S]`; MFGLib has s' first."""
-        found = _numpy(self.env.prob(t, self._law(law)))
+        values = _numpy(self.env.prob(t, self._law(law)))
         shape = self.states + self.states + self.actions
-        _checks.shape_is(f"env.prob({t}, L)", found, [shape], "next states, states, actions")
-        rows = np.moveaxis(found.reshape(self.S, self.S, self.A), 0, -1)
+        _checks.shape_is(f"env.prob({t}, L)", values, [shape], "next states, states, actions")
+        rows = np.moveaxis(values.reshape(self.S, self.S, self.A), 0, -1)
         return _normalised(f"env.prob({t}, L)", rows)
 
     def _law(self, law: np.ndarray) -> Any:
@@ -154,7 +154,7 @@ class _Environment:
     @property
     def laws(self) -> list[np.ndarray]:
         """Joint laws `[S, A]` at which functions are tried: even, uneven, on few places, near one, and on one."""
-        rng, size = np.random.default_rng(0), self.S * self.A
+        rng, size = np.random.default_rng(0), self.S * self.A  # a fixed seed: what is refused once is refused again
         kinds = [np.full(size, 1 / size)]
         kinds += [rng.dirichlet(np.full(size, spread)) for spread in (1.0, 1.0, 1.0, 0.1, 0.1, 3 / size, 3 / size)]
         places = np.zeros((min(size, _MOST_PLACES), size))
@@ -169,7 +169,7 @@ class _Environment:
                 law = np.zeros((self.S, self.A))
                 law[s, a] = 1
                 if self.observes == "states":
-                    law[s] = 1 / self.A
+                    law[s] = 1 / self.A  # actions do not matter then: one law for each state
                 yield law
                 if self.observes == "states":
                     break
@@ -183,12 +183,14 @@ class _Environment:
         constant, shape = True, seen
         for t in times:
             first, second, third = (function(t, law) for law in (laws[1], laws[2], (laws[1] + laws[2]) / 2))
-            bad = ~_close(third, (first + second) / 2, max(_size(first), _size(second)))
-            self._refuse_if(bad, argument, t, "is not linear in")
+            # one middle only: `_compare` tries the finished table at all laws
+            is_nonlinear = ~_close(third, (first + second) / 2, max(_size(first), _size(second)))
+            self._refuse_if(is_nonlinear, argument, t, "is not linear in")
             shape = (*first.shape, *seen)
             constant = constant and all(np.array_equal(first, function(t, law)) for law in laws)
         if constant:
             return _one_if_equal(function(t, laws[0]) for t in times), False
+        # before anything of that size is computed; as floats, since int64 may overflow
         if len(times) * np.prod(shape, dtype=float) > MAX_ENTRIES:
             raise ValueError(
                 f"`env.{_source(argument)}` would be a table of {len(times)} x {' x '.join(map(str, shape))} numbers, "
@@ -198,9 +200,9 @@ class _Environment:
         tables = (np.stack([function(t, law) for law in places], axis=-1).reshape(shape) for t in times)
         return _one_if_equal(tables), True
 
-    def _refuse_if(self, bad: np.ndarray, argument: str, t: int, words: str) -> None:
-        if bad.any():
-            s, a = np.argwhere(bad)[0][:2]
+    def _refuse_if(self, is_nonlinear: np.ndarray, argument: str, t: int, words: str) -> None:
+        if is_nonlinear.any():
+            s, a = np.argwhere(is_nonlinear)[0][:2]
             raise ValueError(
                 f"`env.{_source(argument)}` {words} the mean field (at t = {t}, state {s}, action {a}), and "
                 f"{self.remedy(argument)}."
@@ -220,30 +222,32 @@ def _compare(
     ours: Callable[..., Array],
     is_users_own: bool,
 ) -> None:
-    """Refuse a game that differs from its environment at one of the laws, and say where."""
+    """Check that a game equals its environment at all laws and times, and say where it differs."""
     laws = source.laws
     for t in times:
+        # probabilities are of the size of 1, whatever these are
         scale = 1.0 if argument == "kernel" else max(_size(function(t, law)) for law in laws)
         for law in laws:
-            wanted = function(t, law)
+            their_value = function(t, law)
             seen = jnp.asarray(law.sum(axis=1) if game.observes == "states" else law, game.dtype)
-            found = np.asarray(ours(game, jnp.int32(t), seen), float)
-            bad = ~_close(found, wanted, scale)
-            if not bad.any():
+            our_value = np.asarray(ours(game, jnp.int32(t), seen), float)
+            differs = ~_close(our_value, their_value, scale)
+            if not differs.any():
                 continue
-            place = tuple(int(i) for i in np.argwhere(bad)[0])
-            where = f"at t = {t}, {list(place)}"
+            place = tuple(int(i) for i in np.argwhere(differs)[0])
+            place_text = f"at t = {t}, {list(place)}"
             if is_users_own:
                 raise ValueError(
-                    f"`{argument}` is {found[place]:.7g} {where}, but `env.{_source(argument)}` is "
-                    f"{wanted[place]:.7g} in the same population."
+                    f"`{argument}` is {our_value[place]:.7g} {place_text}, but `env.{_source(argument)}` is "
+                    f"{their_value[place]:.7g} in the same population."
                 )
             if game.observes == "states":
-                what = "the law of the states alone (if actions matter, use `observes='state_actions'`)"
+                seen_text = "the law of the states alone (if actions matter, use `observes='state_actions'`)"
             else:
-                what = "the mean field"
+                seen_text = "the mean field"
             raise ValueError(
-                f"`env.{_source(argument)}` is no linear function of {what}, {where}, and {source.remedy(argument)}."
+                f"`env.{_source(argument)}` is no linear function of {seen_text}, {place_text}, and "
+                f"{source.remedy(argument)}."
             )
 
 
@@ -254,6 +258,7 @@ def _reward_of(game: FiniteHorizonGame, t: Array, seen: Array) -> Array:
 
 @eqx.filter_jit
 def _moves_of(game: FiniteHorizonGame, t: Array, seen: Array) -> Array:
+    # expectations of unit vectors are the probabilities, whatever the form of the kernel
     return game.kernel_at(t, seen).expect(jnp.eye(game.num_states, dtype=game.dtype))
 
 
@@ -272,20 +277,21 @@ def _source(argument: str) -> str:
 
 
 def _one_if_equal(tables: Iterable[np.ndarray]) -> np.ndarray:
-    """Return tables of all times, or the one that they all are."""
-    kept: list[np.ndarray] = []
+    """Stack the tables of all times, or return one if all are equal."""
+    by_time: list[np.ndarray] = []
     for table in tables:  # each is large: what is equal is held once
-        kept.append(kept[0] if kept and np.array_equal(table, kept[0]) else table)
-    return kept[0][None] if all(table is kept[0] for table in kept) else np.stack(kept)
+        by_time.append(by_time[0] if by_time and np.array_equal(table, by_time[0]) else table)
+    return by_time[0][None] if all(table is by_time[0] for table in by_time) else np.stack(by_time)
 
 
 def _kernel_of(table: np.ndarray) -> AbstractKernel:
-    """Return a table `[#T, S, A, S]` as a kernel, of lists where most of it is 0."""
+    """Return a table `[#T, S, A, S]` as a kernel, which lists successors where most entries are 0."""
     leads = (table > 0).any(axis=0)
-    most = int(leads.sum(axis=-1).max())
-    if 4 * most > table.shape[-1]:
+    num_successors = int(leads.sum(axis=-1).max())
+    if 4 * num_successors > table.shape[-1]:  # lists pay only where they are much shorter than rows
         return DenseKernel(table)
-    order = np.argsort(~leads, axis=-1, kind="stable")[..., :most]
+    # stable: successors stay in the order of states
+    order = np.argsort(~leads, axis=-1, kind="stable")[..., :num_successors]
     successors = np.where(np.take_along_axis(leads, order, axis=-1), order, -1)
     return SuccessorKernel(successors, np.take_along_axis(table, order[None], axis=-1))
 
@@ -302,18 +308,19 @@ def _labels(shape: tuple[int, ...]) -> list[str]:
 
 
 def _numpy(values: Any) -> np.ndarray:
-    """Return a tensor of PyTorch, or what else NumPy knows, as an array of its own."""
+    """Copy a tensor of PyTorch, or anything that NumPy can read, to a NumPy array."""
+    # tensors may want gradients, or be on a GPU
     return np.array(values.detach().cpu() if hasattr(values, "detach") else values)
 
 
 def _normalised(name: str, rows: np.ndarray) -> np.ndarray:
-    """Return rows of probabilities in double precision, refused if they sum to anything else than 1."""
+    """Check rows of probabilities, and return them in double precision, divided by their sums."""
     rows = rows.astype(np.float64)
     sums = rows.sum(axis=-1, keepdims=True)
-    off = ~(np.abs(sums - 1) <= 1e-4)[..., 0] | ~(rows >= 0).all(axis=-1)
-    if off.any():
-        place = tuple(int(i) for i in np.argwhere(off)[0])
+    is_wrong = ~(np.abs(sums - 1) <= 1e-4)[..., 0] | ~(rows >= 0).all(axis=-1)
+    if is_wrong.any():
+        place = tuple(int(i) for i in np.argwhere(is_wrong)[0])
         least, total = rows[place].min(), sums[place][0]
-        said = f"one is {least:.7g}" if least < 0 else f"they sum to {total:.7g}"
-        raise ValueError(f"`{name}` has no probabilities at {list(place)}: {said}.")
+        reason = f"one is {least:.7g}" if least < 0 else f"they sum to {total:.7g}"
+        raise ValueError(f"`{name}` has no probabilities at {list(place)}: {reason}.")
     return rows / sums

@@ -28,6 +28,7 @@ class Reputations(eqx.Module):
     def __call__(self, z: Array) -> MixtureKernel:
         losing, stays = self.churn * (1 - _standing(z)), 1 - self.regeneration
         weights = (stays * losing, stays * (1 - losing), self.regeneration)
+        # only the weights depend on z: tables of moves are made once
         return MixtureKernel((self.lost, self.earned, self.newcomer), weights)
 
 
@@ -40,7 +41,7 @@ class Wages(eqx.Module):
     takes_lanes: ClassVar[bool] = True
 
     def __call__(self, z: Array) -> Array:
-        like = z[:, None]
+        like = z[:, None]  # lends its axes alone: lanes may follow
         reputation = align(jnp.arange(_NUM_STATES)[:, None] / (_NUM_STATES - 1), like)
         effort = align(jnp.arange(_NUM_ACTIONS)[None] / (_NUM_ACTIONS - 1), like)
         return reputation * (self.base + self.crowd * _standing(z)) - self.effort_cost * effort
@@ -92,5 +93,7 @@ def mturk(
         RestartKernel(np.full(_NUM_STATES, 1 / _NUM_STATES), _NUM_ACTIONS),
     )
     cost = _checks.scalar_in("effort_cost", effort_cost, 0, float("inf"), "[0, inf)")
+    # functions do not tell how many states and actions there are
     available = np.ones((_NUM_STATES, _NUM_ACTIONS), dtype=bool)
+    # wages as fields of their own, so that each can be swept by its name
     return StationaryGame(kernel, Wages(pay[0], pay[1], cost), discount, available=available)

@@ -14,7 +14,7 @@ from ..model import FiniteHorizonGame, PairwiseReward
 class SquashedLinear(eqx.Module):
     """Θ(x) = tanh(c x)."""
 
-    steepness: Float[Array, "*batch"]
+    steepness: Float[Array, "*batch"]  # a field, so that it can be swept
     takes_lanes: ClassVar[bool] = True
 
     def __call__(self, t: Scalar, x: Array) -> Array:
@@ -43,6 +43,7 @@ def random_dense(
     """
     S = _checks.integer_at_least("num_states", num_states, 1)
     A = _checks.integer_at_least("num_actions", num_actions, 1)
+    # not JAX's, whose numbers differ between precisions
     generator = np.random.default_rng(_checks.integer_at_least("seed", seed, 0))
     kernel = generator.dirichlet(np.ones(S), size=(S, A))
     interaction = generator.standard_normal((S, A, S))

@@ -12,7 +12,7 @@ from .file import GameFile
 
 
 def builder(name: str) -> Callable[..., Any]:
-    """Return the function of `mfgjax.games` that builds a game; "-" stands for "_" if one likes."""
+    """Return the function of `mfgjax.games` that builds a game; "-" in the name counts as "_"."""
     return getattr(games, name.replace("-", "_"))
 
 
@@ -29,7 +29,7 @@ def summary(name: str) -> str:
 
 def is_stationary(name: str) -> bool:
     """Tell whether a game is stationary."""
-    return inspect.signature(builder(name)).return_annotation is StationaryGame
+    return inspect.signature(builder(name)).return_annotation is StationaryGame  # told without building the game
 
 
 def build(name: str, arguments: Mapping[str, Any]) -> GameFile:
@@ -45,18 +45,19 @@ class Setting:
     """A parameter of a builder and the text that gives its value.
 
     Attributes:
-      said: how it is given, for sentences.
+      option: what the user wrote, such as "--set beta=2", for sentences about what is wrong.
       text: the value.
       parameter: of the builder.
     """
 
-    said: str
+    option: str
     text: str
     parameter: inspect.Parameter
 
     @property
     def kinds(self) -> tuple[Any, ...]:
         """The types that the value may have; where it may be any array, that of the default."""
+        # of `float | Array` both, of `int` itself
         kinds = get_args(self.parameter.annotation) or (self.parameter.annotation,)
         return (type(self.parameter.default),) if kinds == (Any,) else kinds
 
@@ -67,9 +68,9 @@ class Setting:
           ValueError: if it is not of the kind that the parameter has.
         """
         text = self.text if text is None else text
-        if bool in self.kinds:
+        if bool in self.kinds:  # not by `bool`, for which "false" is true
             if text.lower() not in ("true", "false"):
-                raise ValueError(f"`{self.said}`: it must be true or false; got {text!r}.")
+                raise ValueError(f"`{self.option}`: it must be true or false; got {text!r}.")
             return text.lower() == "true"
         if tuple in self.kinds:
             return self._numbers(text, len(self.parameter.default))
@@ -78,21 +79,22 @@ class Setting:
                 try:
                     return kind(text)
                 except ValueError:
-                    raise ValueError(f"`{self.said}`: it must be {noun}; got {text!r}.") from None
+                    raise ValueError(f"`{self.option}`: it must be {noun}; got {text!r}.") from None
         return text
 
     def _numbers(self, text: str, count: int) -> tuple[float, ...]:
         try:
-            found = tuple(float(word) for word in text.split(","))
+            values = tuple(float(word) for word in text.split(","))
         except ValueError:
-            found = ()
-        if len(found) != count:
-            raise ValueError(f"`{self.said}`: it must be {count} numbers with commas between them; got {text!r}.")
-        return found
+            # refused below, as a wrong count is
+            values = ()
+        if len(values) != count:
+            raise ValueError(f"`{self.option}`: it must be {count} numbers with commas between them; got {text!r}.")
+        return values
 
 
 def settings_of(name: str, texts: Sequence[str], option: str = "--set") -> dict[str, Setting]:
-    """Return what each "key=value" gives to a parameter of a game.
+    """Read "key=value" texts as settings of a game's parameters, by name.
 
     Args:
       name: of the game.
@@ -102,16 +104,16 @@ def settings_of(name: str, texts: Sequence[str], option: str = "--set") -> dict[
     Raises:
       ValueError: if a text is no "key=value", there is no such parameter, or it is given twice.
     """
-    known, found = parameters(name), {}
+    known_parameters, settings = parameters(name), {}
     for text in texts:
         key, equals, value = text.partition("=")
-        key = key.strip().replace("-", "_")
+        key = key.strip().replace("-", "_")  # as options are written in a shell
         if not equals or not key:
             raise ValueError(f"`{option}` takes KEY=VALUE; got {text!r}.")
-        if key not in known:
-            which = did_you_mean(key, known, f"; it has {', '.join(known) or 'none'}.")
-            raise ValueError(f"`{option} {text}`: {name.replace('-', '_')} has no parameter {key!r}{which}")
-        if key in found:
+        if key not in known_parameters:
+            hint = did_you_mean(key, known_parameters, f"; it has {', '.join(known_parameters) or 'none'}.")
+            raise ValueError(f"`{option} {text}`: {name.replace('-', '_')} has no parameter {key!r}{hint}")
+        if key in settings:
             raise ValueError(f"`{option} {text}`: {key!r} is set twice.")
-        found[key] = Setting(f"{option} {text}", value.strip(), known[key])
-    return found
+        settings[key] = Setting(f"{option} {text}", value.strip(), known_parameters[key])
+    return settings

@@ -38,7 +38,7 @@ def resource_allocation(preset: str = "paper", *, self_loop_at_2: bool = True) -
     return graph_game(
         edges,
         nodes=list(_MOVES),
-        horizon=5,
+        horizon=5,  # this and μ_0 are not in the paper, but in its first author's code
         initial=[0.3, 0.2, 0.3, 0.1, 0.1],
         terminal=NodeReward(value={"3": 1.5, "4": 1.0}, congestion=1.0, scale=scale, exponent=2),
         discount=discount,
@@ -57,6 +57,7 @@ def resource_allocation_reference(game: FiniteHorizonGame) -> Float[Array, "S A"
     Source: Guan et al. (2021), arXiv:2110.07469, section V with footnote 5; numbers as in the first
     author's published code.
     """
+    # all three actions at node 2: the loop is there
     at_2 = {"2": 0.02, "3": 0.49, "4": 0.49} if bool(np.asarray(game.available)[0, 1].all()) else {"3": 0.5, "4": 0.5}
     weights = {
         "1": {"1": 0.01, "2": 0.98, "5": 0.01},

@@ -30,9 +30,10 @@ def ring_crowd(num_states: int = 20, horizon: int = 20, congestion: float | Arra
     place = np.arange(n)
     attraction = np.cos(2 * np.pi * place / n)[:, None]
     cost = np.array([0.05, 0.0, 0.05])[None, :]
-    start = np.exp(-(((place - n / 2) / (n / 8)) ** 2))
+    start = np.exp(-(((place - n / 2) / (n / 8)) ** 2))  # around n/2, where cos(2πs/n) is least
     return FiniteHorizonGame(
-        MovesKernel((place[:, None] + np.array([-1, 0, 1])) % n),
+        MovesKernel((place[:, None] + np.array([-1, 0, 1])) % n),  # modulo n: a circle has no ends
+        # a product, not `np.full`: congestion may be traced
         PairwiseReward(OwnStateInteraction(attraction - cost, -congestion * np.ones((n, 3)))),
         start / start.sum(),
         horizon,

@@ -18,7 +18,7 @@ class Together(eqx.Module):
 
     def __call__(self, t: Scalar, mean_field: Array) -> Array:
         pay = self.strength * mean_field + self.field * jnp.arange(2)
-        return jnp.where(t == 1, pay, 0)[:, None]
+        return jnp.where(t == 1, pay, 0)[:, None]  # t is traced, so no `if`
 
 
 def coordination(field: float | Array = 0.0, strength: float | Array = 1.0) -> FiniteHorizonGame:
@@ -55,9 +55,9 @@ def left_right() -> FiniteHorizonGame:
     Source: Cui and Koeppl (2021), arXiv:2102.01585, section 5.
     """
     weight = np.zeros((2, 3, 2))
-    weight[1, 1], weight[1, 2] = -1, -2
+    weight[1, 1], weight[1, 2] = -1, -2  # at time 0 everybody is in the centre, and nothing is paid
     return FiniteHorizonGame(
-        MovesKernel([[1, 2], [1, 2], [1, 2]]),
+        MovesKernel([[1, 2], [1, 2], [1, 2]]),  # nobody moves from the sides, but every state needs a row
         PairwiseReward(OwnStateInteraction(np.zeros((3, 2)), weight)),
         [1.0, 0.0, 0.0],
         1,

@@ -46,6 +46,7 @@ def stationary_graph_game(
     weight = -per_node("reward.congestion", reward.congestion, place)
     return StationaryGame(
         MovesKernel(table),
+        # Θ itself, not `Staged`: there is no end
         PairwiseReward(OwnStateInteraction(value[:, None], weight[:, None]), reward.theta),
         discount,
         initial=None if initial is None else per_node("initial", initial, place),

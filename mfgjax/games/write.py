@@ -1,4 +1,4 @@
-"""Graph games to a TOML file, which `load_game` reads again."""
+"""Writing of graph games to TOML files, which `load_game` reads."""
 
 import json
 import os
@@ -44,7 +44,7 @@ def game_text(file: GameFile) -> str:
     lines += [f"nodes = {_toml(labels)}", "edges = ["]
     for node, ends in zip(labels, nexts, strict=True):
         lines.append("  " + " ".join(f"{_toml([node, end])}," for end in ends))
-    lines += ["]", "", "[initial]"]
+    lines += ["]", "", "[initial]"]  # tables come last: in TOML a key below one would belong to it
     lines += [f"{_toml(node)} = {_toml(float(m))}" for node, m in zip(labels, _initial(game), strict=True) if m > 0]
     if file.positions is not None:
         lines += ["", "[positions]"]
@@ -52,6 +52,7 @@ def game_text(file: GameFile) -> str:
     for name, (value, congestion, theta) in stages.items():
         lines += ["", f"[{name}]", f"scale = {_toml(float(theta.scale))}", f"exponent = {theta.exponent}"]
         for key, numbers in (("value", value), ("congestion", congestion)):
+            # what is not named is 0 to the reader
             rows = {node: float(x) for node, x in zip(labels, numbers, strict=True) if x}
             lines.append(f"{key} = {_toml(rows)}" if rows else f"{key} = 0.0")
     if file.reference is not None:
@@ -90,7 +91,7 @@ def _initial(game: AbstractGame) -> np.ndarray:
 
 
 def _stages(game: AbstractGame) -> dict[str, tuple[np.ndarray, np.ndarray, Power]]:
-    """Return value, congestion and Θ of every node before and at the end, or say what the format has no place for."""
+    """Return value, congestion and Θ of the nodes for each stage, and refuse what the format cannot hold."""
     if not isinstance(game.kernel, MovesKernel):
         raise ValueError(f"`game.kernel` is a {type(game.kernel).__name__}, but the file is for games on a graph.")
     if len(np.asarray(game.available)) > 1:
@@ -111,14 +112,14 @@ def _stages(game: AbstractGame) -> dict[str, tuple[np.ndarray, np.ndarray, Power
         if (table != table[:, :, :1]).any():
             raise ValueError(f"`game.reward.L.{name}` differs between actions, for which the file has no place.")
         table = np.broadcast_to(table[:, :, 0], (times, game.num_states))
-        if (table[:-1] != table[0]).any():
+        if (table[:-1] != table[0]).any():  # the last time may differ: it is the stage [terminal]
             raise ValueError(f"`game.reward.L.{name}` changes before the end, for which the file has no place.")
         tables.append(sign * table)
     if not game.times:
         return {"running": (tables[0][0], tables[1][0], running)}
     stages = {"running": (tables[0][0], tables[1][0], running), "terminal": (tables[0][-1], tables[1][-1], terminal)}
     paying = {name: stage for name, stage in stages.items() if stage[0].any() or stage[1].any()}
-    return paying or {"terminal": stages["terminal"]}
+    return paying or {"terminal": stages["terminal"]}  # the format wants a stage that pays, if only 0
 
 
 def _toml(value: Any) -> str:
@@ -128,4 +129,4 @@ def _toml(value: Any) -> str:
         return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")  # the one that JSON leaves as it is
     if isinstance(value, Sequence):
         return "[" + ", ".join(map(_toml, value)) + "]"
-    return repr(value)
+    return repr(value)  # the shortest digits that give the same number back

@@ -97,9 +97,9 @@ def _put_kernel(tables: _Tables, kernel: Any) -> str:
         tables.put("leads_to", _PAIR, np.where(kernel.leads, kernel.next_state, -1))
         return "moves"
     if isinstance(kernel, SuccessorKernel):
-        leads_somewhere = kernel.predecessors.stop_gradients(kernel.successors.size).reshape(kernel.successors.shape)
+        leads = kernel.predecessors.leading_places(kernel.successors.size).reshape(kernel.successors.shape)
         # padding of the lists points at some state, too: −1 says that there is no move
-        tables.put("successors", (*_PAIR, "successor"), np.where(leads_somewhere, kernel.successors, -1))
+        tables.put("successors", (*_PAIR, "successor"), np.where(leads, kernel.successors, -1))
         tables.put("probabilities", ("move?", *_PAIR, "successor"), kernel.probabilities)
         return "successors"
     if isinstance(kernel, DenseKernel):

@@ -1,4 +1,4 @@
-"""What a transition kernel must be able to do."""
+"""The abstract transition kernel, and the alignment of tables with lanes."""
 
 from abc import abstractmethod
 from typing import ClassVar
@@ -21,7 +21,7 @@ class AbstractKernel(eqx.Module):
     """
 
     probabilities: eqx.AbstractVar[Array]
-    takes_lanes: ClassVar[bool] = False
+    takes_lanes: ClassVar[bool] = False  # safe: kernels of users are written for one game
 
     @abstractmethod
     def at(self, t: Array | int) -> Self:
@@ -55,9 +55,11 @@ class AbstractKernel(eqx.Module):
 
 def align(table: Array, values: Array) -> Array:
     """Append axes to a table without lanes so that it broadcasts against `values`, which may have them."""
+    # broadcasting pairs last axes, but lanes stand last
     return table.reshape(table.shape + (1,) * max(values.ndim - table.ndim, 0))
 
 
 def time_slice(table: Array, t: Array | int) -> Array:
     """Return `table[t]`, or `table[0]` of a table that is the same at all times."""
+    # as JAX: a NumPy table cannot be indexed by a traced time
     return table[0] if table.shape[0] == 1 else jnp.asarray(table)[t]

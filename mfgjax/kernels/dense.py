@@ -27,6 +27,7 @@ class DenseKernel(AbstractKernel):
     def __init__(self, probabilities: ArrayLike):
         p = _checks.as_numbers("kernel", probabilities)
         _checks.shape_is("kernel", p, [(None,) * 3, (None,) * 4], "states, actions, next states; or per time")
+        # actions first, the order of other codes: the sentence says how to convert it
         if p.shape[-3] != p.shape[-1] == p.shape[-2]:
             raise ValueError(
                 f"`kernel` has shape {p.shape}, with actions before states; it must be (states, actions, next states): "
@@ -34,7 +35,7 @@ class DenseKernel(AbstractKernel):
             )
         if p.shape[-3] != p.shape[-1]:
             raise ValueError(f"`kernel` leads from {p.shape[-3]} states to {p.shape[-1]}; got shape {p.shape}.")
-        self.probabilities = p[None] if p.ndim == 3 else p
+        self.probabilities = p[None] if p.ndim == 3 else p  # always with times, so that `at` need not ask
 
     def at(self, t: Array | int) -> Self:
         return eqx.tree_at(lambda k: k.probabilities, self, time_slice(self.probabilities, t)[None])
@@ -42,7 +43,7 @@ class DenseKernel(AbstractKernel):
     def expect(self, values: Float[Array, "S *batch"]) -> Float[Array, "S A *batch"]:
         # full precision: accelerators would round the products to 10 bits by default
         table = self.probabilities[0]
-        if table.ndim == 4:
+        if table.ndim == 4:  # each lane has a table of its own
             return jnp.einsum("sanb,nb->sab", table, values, precision=jax.lax.Precision.HIGHEST)
         return jnp.tensordot(table, values, axes=1, precision=jax.lax.Precision.HIGHEST)
 

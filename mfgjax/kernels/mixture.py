@@ -1,4 +1,4 @@
-"""Kernels that are mixtures of simpler ones, and a fresh start as one of these."""
+"""Kernels that are mixtures of simpler ones, and the kernel of a fresh start as one of these."""
 
 from collections.abc import Sequence
 from typing import ClassVar
@@ -40,11 +40,11 @@ class RestartKernel(AbstractKernel):
         return self
 
     def expect(self, values: Float[Array, "S *batch"]) -> Float[Array, "S A *batch"]:
-        mean = (align(self.law, values) * values).sum(axis=0)
+        mean = (align(self.law, values) * values).sum(axis=0)  # one expectation serves all pairs: no table of S x S
         return jnp.broadcast_to(mean, (self.num_states, self.actions, *mean.shape))
 
     def push(self, mass: Float[Array, "S A *batch"]) -> Float[Array, "S *batch"]:
-        moved = mass.sum(axis=(0, 1))
+        moved = mass.sum(axis=(0, 1))  # need not be 1: linear solvers push vectors of any mass
         return align(self.law, moved[None]) * moved
 
     @property
@@ -79,7 +79,7 @@ class MixtureKernel(AbstractKernel):
     """
 
     parts: tuple[AbstractKernel, ...]
-    weights: tuple[Float[Array, "*batch"], ...]
+    weights: tuple[Float[Array, "*batch"], ...]  # not one array: some weights may have lanes and others not
     takes_lanes: ClassVar[bool] = True
 
     def __init__(self, parts: Sequence[AbstractKernel], weights: Sequence[ArrayLike] | Array):

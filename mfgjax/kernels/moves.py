@@ -26,25 +26,27 @@ class MovesKernel(AbstractKernel):
     def __init__(self, next_state: ArrayLike):
         table = as_table("next_state", next_state, 2, "states, actions")
         self.predecessors = Predecessors(table, table.shape[0])
+        # kept, because `next_state` loses the -1 below
         self.leads = table >= 0  # pyright: ignore[reportAttributeAccessIssue]
         # an action that leads nowhere reads its own state's value, so that Q stays finite there
-        own = np.arange(table.shape[0])[:, None]
-        self.next_state = np.where(table < 0, own, table).astype(np.int32)  # pyright: ignore[reportAttributeAccessIssue]
+        own_state = np.arange(table.shape[0])[:, None]
+        self.next_state = np.where(table < 0, own_state, table).astype(np.int32)  # pyright: ignore[reportAttributeAccessIssue]
 
     @property
     def probabilities(self) -> Array:  # pyright: ignore[reportIncompatibleVariableOverride]
         """One for the one successor of each pair, `[1, S, A, 1]`; zero where an action leads nowhere."""
-        return self.leads[None, ..., None].astype(jnp.zeros(()).dtype)
+        return self.leads[None, ..., None].astype(jnp.zeros(()).dtype)  # whole moves have no precision of their own
 
     def at(self, t: Array | int) -> Self:
         return self
 
     def expect(self, values: Float[Array, "S *batch"]) -> Float[Array, "S A *batch"]:
-        if values.ndim > 1:
+        if values.ndim > 1:  # lanes are a long last axis already; without them columns of states vectorise better
             return values[self.next_state]
         return jnp.concatenate(each(lambda places: values[places], by_action(self.next_state)), axis=1)
 
     def push(self, mass: Float[Array, "S A *batch"]) -> Float[Array, "S *batch"]:
+        # places are numbered as in `next_state.ravel()`
         return self.predecessors.sum(mass.reshape((-1, *mass.shape[2:])))
 
     @property

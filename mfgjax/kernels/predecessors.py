@@ -12,7 +12,7 @@ from .. import _checks
 from .._plain import plain
 from .._typing import Array, Int
 
-_MOST_COLUMNS = 32
+_MOST_COLUMNS = 32  # each column is one gather of the compiled program
 _MOST_PADDING = 2  # times as many entries
 
 
@@ -32,12 +32,13 @@ class Predecessors(eqx.Module):
         """Args: successors: next states of any shape; −1 leads nowhere. num_states: S."""
         flat = np.asarray(successors).ravel()
         entries = np.flatnonzero(flat >= 0)
-        order = entries[np.argsort(flat[entries], kind="stable")]
+        order = entries[np.argsort(flat[entries], kind="stable")]  # stable: sums are added in the order of the table
         degree = np.bincount(flat[entries], minlength=num_states)
         start = np.concatenate([[0], np.cumsum(degree)[:-1]])
 
         def table(states: np.ndarray, width: int) -> np.ndarray:
             column = np.arange(width)[None, :]
+            # clipped: what is read beyond a state's own entries is replaced below
             index = np.minimum(start[states, None] + column, max(len(order) - 1, 0))
             places = np.where(column < degree[states, None], order[index] if len(order) else 0, flat.size)
             return places.reshape(len(states), width).astype(np.int32)
@@ -47,12 +48,14 @@ class Predecessors(eqx.Module):
             self.columns = tuple(np.ascontiguousarray(table(states, max(widest, 1)).T))
             self.buckets, self.position = (), None
             return
+        # states that nobody enters form a bucket of width 0, whose sums are empty
         width = np.where(degree > 0, 1 << np.ceil(np.log2(np.maximum(degree, 1))).astype(int), 0)
         members = [np.flatnonzero(width == w) for w in np.unique(width)]
         position = np.empty(num_states, dtype=np.int32)
+        # buckets are joined in their own order: this leads back to the order of states
         position[np.concatenate(members)] = states
         self.columns = ()
-        buckets: Any = tuple(table(own, int(w)) for own, w in zip(members, np.unique(width), strict=True))
+        buckets: Any = tuple(table(bucket, int(w)) for bucket, w in zip(members, np.unique(width), strict=True))
         self.buckets = buckets
         self.position = position  # pyright: ignore[reportAttributeAccessIssue]
 
@@ -70,8 +73,8 @@ class Predecessors(eqx.Module):
             return total
         return jnp.concatenate([read(table).sum(axis=1) for table in self.buckets])[self.position]
 
-    def stop_gradients(self, size: int) -> np.ndarray:
-        """Return which of the `size` places of the flat table lead to a state, as booleans."""
+    def leading_places(self, size: int) -> np.ndarray:
+        """Tell which of the `size` places of the flat table lead to a state."""
         places = np.zeros(size + 1, dtype=bool)  # the last one is that of the padding
         for table in (*self.columns, *self.buckets):
             places[np.asarray(table)] = True
@@ -79,18 +82,18 @@ class Predecessors(eqx.Module):
 
 
 def as_table(name: str, successors: object, ndim: int, meaning: str) -> np.ndarray:
-    """Return a table of next states as NumPy integers, refused with a sentence if it is none."""
-    if isinstance(successors, Tracer):
+    """Check a table of next states, and return it as NumPy integers."""
+    if isinstance(successors, Tracer):  # how many columns and buckets there are depends on the numbers
         raise ValueError(
             f"`{name}` is traced, but tables of next states must be known. Build it outside `jit`; for "
             "probabilities that vary use `kernel.with_probabilities(p)` inside."
         )
     successors = plain(name, successors)
     # integers stay integers: single precision would round those beyond 2^24
-    whole = isinstance(successors, np.ndarray | jax.Array) and successors.dtype.kind in "iu"
-    table = np.asarray(successors if whole else _checks.as_numbers(name, successors, "whole numbers"))
+    is_integer = isinstance(successors, np.ndarray | jax.Array) and successors.dtype.kind in "iu"
+    table = np.asarray(successors if is_integer else _checks.as_numbers(name, successors, "whole numbers"))
     _checks.shape_is(name, table, [(None,) * ndim], meaning)
-    if not whole:
+    if not is_integer:
         _checks.finite(name, table)
         _checks.all_true(name, table, table == np.round(table), "a next state is a whole number")
     last = table.shape[0] - 1

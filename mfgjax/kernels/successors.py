@@ -38,6 +38,7 @@ class SuccessorKernel(AbstractKernel):
             )
         self.probabilities = p[None] if p.ndim == 3 else p
         self.predecessors = Predecessors(table, table.shape[0])
+        # an unused place reads state 0, with probability 0
         self.successors = np.maximum(table, 0).astype(np.int32)  # pyright: ignore[reportAttributeAccessIssue]
 
     def with_probabilities(self, probabilities: Float[Array, "*#T S A K"]) -> Self:
@@ -45,18 +46,19 @@ class SuccessorKernel(AbstractKernel):
         table = self.successors.shape
         _checks.shape_is("probabilities", probabilities, [table, (None, *table)], "as `successors`, perhaps per time")
         p = probabilities[None] if probabilities.ndim == 3 else probabilities
-        return eqx.tree_at(lambda k: k.probabilities, self, p)
+        return eqx.tree_at(lambda k: k.probabilities, self, p)  # predecessors stay: they depend on the successors alone
 
     def at(self, t: Array | int) -> Self:
         return eqx.tree_at(lambda k: k.probabilities, self, time_slice(self.probabilities, t)[None])
 
     def expect(self, values: Float[Array, "S *batch"]) -> Float[Array, "S A *batch"]:
-        there = values[self.successors]
-        return (align(self.probabilities[0], there) * there).sum(axis=2)
+        next_values = values[self.successors]
+        return (align(self.probabilities[0], next_values) * next_values).sum(axis=2)
 
     def push(self, mass: Float[Array, "S A *batch"]) -> Float[Array, "S *batch"]:
         leaving = mass[:, :, None]
         flows = align(self.probabilities[0], leaving) * leaving
+        # sums of gathers: a scatter-add is slow on a CPU
         return self.predecessors.sum(flows.reshape((-1, *mass.shape[2:])))
 
     @property

@@ -1,4 +1,4 @@
-"""What a learner is, and what it is given."""
+"""The interface of learners, the task that they learn, and checks of their arguments."""
 
 from abc import abstractmethod
 from collections.abc import Callable
@@ -33,10 +33,11 @@ class Task(eqx.Module):
 
     def backup(self, q: Array) -> Backup:
         """Return G(Q) `[S]` and π_Q `[S, A]` of action values `[S, A]`."""
+        # stationary: the first time stands for all
         return self.response.backup(jnp.int32(0), q, self.game.available[0])
 
     def backup_rows(self, rows: Array, states: Array) -> Backup:
-        """Return the same for rows `[N, A]`, each of an agent in one of the states `[N]`."""
+        """Return values `[N]` and policies `[N, A]` of rows `[N, A]`, each of an agent in one of the states `[N]`."""
         return self.response.backup(jnp.int32(0), rows, self.game.available[0][states])
 
     def reward(self, z: Array) -> Array:
@@ -85,7 +86,7 @@ class Polynomial(eqx.Module):
 
 
 def learned(game: Any, response: Any) -> tuple[StationaryGame, AbstractTrembling]:
-    """Return a game and a response of which learners know, or refuse others."""
+    """Return a game and a response that learners can handle, or refuse others."""
     game = of_kind(StationaryGame, game)
     if game.observes != "states":
         raise ValueError("`game` observes the joint law of states and actions; learners know laws of states.")
@@ -95,7 +96,7 @@ def learned(game: Any, response: Any) -> tuple[StationaryGame, AbstractTrembling
 
 
 def count(name: str, value: Any) -> int:
-    """Return a whole number that int32 holds, from 1 on, or say that it is none."""
+    """Return a whole number from 1 to the largest that int32 holds, or refuse the value."""
     number = _checks.integer_at_least(name, value, 1)
     if number > MOST:
         raise ValueError(f"`{name}` is {number}, but counts and indices are int32: it must be at most {MOST}.")
@@ -103,17 +104,17 @@ def count(name: str, value: Any) -> int:
 
 
 def seed_number(value: Any) -> int:
-    """Return a seed, refused where single precision would cut its upper bits off."""
+    """Return a seed, or refuse one of 2^32 or more, whose upper bits would be lost in single precision."""
     seed = _checks.integer_at_least("seed", value, 0)
     if seed >= 2**32:
         raise ValueError(f"`seed` is {seed}, but it must be below 2**32.")
     return seed
 
 
-def refuse_size(what: str, size: int) -> None:
+def refuse_size(array_name: str, size: int) -> None:
     """Refuse an array whose entries int32 cannot number."""
     if size > MOST:
-        raise ValueError(f"{what}: an array of {size} numbers, but at most {MOST} can be indexed with int32.")
+        raise ValueError(f"{array_name}: an array of {size} numbers, but at most {MOST} can be indexed with int32.")
 
 
 def start_values(value: ArrayLike) -> Any:
@@ -140,5 +141,6 @@ def step_size(name: str, rate: Any) -> Any:
     if not callable(rate):
         got = _checks.shorten(rate)
         raise ValueError(f"`{name}` must be a callable (visits), such as an optax schedule; got {got}.")
+    # tried at the first visit, so that a schedule that fails does so here
     _checks.shape_returned(name, _checks.returned(name, rate, {"visits": jnp.ones(())}, "at 1"), [()], "one number")
     return rate

@@ -74,6 +74,7 @@ def tmfq_updates(
     """
     c1, c2, c3 = (_positive(name, value) for name, value in (("c1", c1), ("c2", c2), ("c3", c3)))
     steps, gamma = _whole("num_steps", num_steps), _unit("discount", discount)
+    # in logarithms, as a power of k₀ + 1 overflows
     log_b = (steps + 1) * _log_sum(0, math.log(c2), math.log(c3) + _log_d(c1, c2, gamma)) + math.log1p(c3)
     first, second = _terms(log_b, gamma, steps, num_states, num_actions, covering_time, distance, delta, exponent)
     return _log10_sum(first, second)
@@ -173,16 +174,16 @@ def online_agents(
     """
     c1, c2, c3 = (_positive(name, value) for name, value in (("c1", c1), ("c2", c2), ("c3", c3)))
     steps, gamma = _whole("num_steps", num_steps), _unit("discount", discount)
-    log_hand, zeta = math.log(_unit("epsilon", epsilon)), _unit("regeneration", regeneration)
+    log_epsilon, zeta = math.log(_unit("epsilon", epsilon)), _unit("regeneration", regeneration)
     # in logarithms throughout, where nothing overflows; M − 1 is C₂, or C₃ D − 1
     log_jump = math.log(c3) + _log_d(c1, c2, gamma)
-    log_m, log_rest = _log_sum(0, math.log(c2)), math.log(c2)
+    log_m, log_m_less_1 = _log_sum(0, math.log(c2)), math.log(c2)
     if log_jump > log_m:
-        log_m, log_rest = log_jump, log_jump + math.log(-math.expm1(-log_jump))
+        log_m, log_m_less_1 = log_jump, log_jump + math.log(-math.expm1(-log_jump))
     log_stay = math.log1p(-zeta)
-    log_b = steps * (log_stay + math.log(2) + log_m) + math.log(c3) + log_hand - log_stay - log_rest
+    log_b = steps * (log_stay + math.log(2) + log_m) + math.log(c3) + log_epsilon - log_stay - log_m_less_1
     first, second = _terms(log_b, gamma, steps, num_states, num_actions, 1.0, distance, delta, exponent)
-    front = math.log(num_states) + math.log(num_actions) - log_hand - math.log(zeta)
+    front = math.log(num_states) + math.log(num_actions) - log_epsilon - math.log(zeta)
     return _log10_sum(first + front, second)
 
 
@@ -197,7 +198,7 @@ def _terms(
     delta: float,
     exponent: float,
 ) -> tuple[float, float]:
-    """Return the natural logs of both terms of eq. (7)."""
+    """Return the natural logs of the two terms of T₀ in eq. (7) of the paper."""
     pairs = _whole("num_states", num_states) * _whole("num_actions", num_actions)
     log_cover = math.log(_checks.number_in("covering_time", covering_time, 1, math.inf, "[1, inf)"))
     log_eps, log_delta = math.log(_unit("distance", distance)), math.log(_unit("delta", delta))
@@ -215,8 +216,9 @@ def _log_d(c1: float, c2: float, gamma: float) -> float:
 
 
 def _log_sum(*logs: float) -> float:
-    top = max(logs)
-    return top if top == -math.inf else top + math.log(sum(math.exp(one - top) for one in logs))
+    largest = max(logs)
+    # −∞ − (−∞) would be NaN
+    return largest if largest == -math.inf else largest + math.log(sum(math.exp(term - largest) for term in logs))
 
 
 def _whole(name: str, value: int) -> int:
@@ -228,7 +230,7 @@ def _whole(name: str, value: int) -> int:
 
 
 def _log(x: float) -> float:
-    return math.log(x) if x > 0 else -math.inf
+    return math.log(x) if x > 0 else -math.inf  # a negative logarithm in a formula counts as 0
 
 
 def _log10_sum(first: float, second: float) -> float:
@@ -279,14 +281,15 @@ def model_guarantee(
     game, z, response = population(game, response, mean_field)
     n, delta = _whole("num_samples", num_samples), _unit("delta", delta)
     best = respond(game, z, response)
+    # each draw of V(s') lies in an interval of length span V, as Hoeffding's inequality needs
     scale = float(game.discount * jnp.ptp(best.values) / (1 - game.discount))
-    pairs = int(game.available.sum())
+    pairs = int(game.available.sum())  # actions that do not exist need no draws
     log = math.log(2 * pairs * _whole("num_steps", num_steps)) - math.log(delta)
     gap = float(action_gap(best.q, game.available[0]))
     ratio = math.inf if gap == 0 else scale / gap
-    needed = 2 * log * (ratio * ratio)
-    needed = needed if math.isinf(needed) else max(1.0, math.floor(needed) + 1.0)
-    return Guarantee(scale * math.sqrt(log / (2 * n)), gap, needed)
+    samples = 2 * log * (ratio * ratio)  # a product may be ∞, where ** raises OverflowError
+    samples = samples if math.isinf(samples) else max(1.0, math.floor(samples) + 1.0)  # below gap/2, not at it
+    return Guarantee(scale * math.sqrt(log / (2 * n)), gap, samples)
 
 
 def frozen_contraction(

@@ -74,14 +74,14 @@ def estimate_constants(
     seed = seed_number(seed)
     num_laws, num_pairs = count("num_laws", num_laws), count("num_pairs", num_pairs)
     resolution = _checks.number_in("resolution", resolution, 0, 1, "(0, 1)")
-    key, other = jax.random.split(jax.random.key(seed))
-    laws = jax.random.dirichlet(key, jnp.ones(game.num_states, game.dtype), (num_laws,))
+    law_key, pair_key = jax.random.split(jax.random.key(seed))
+    laws = jax.random.dirichlet(law_key, jnp.ones(game.num_states, game.dtype), (num_laws,))
     laws = jnp.concatenate([jnp.eye(game.num_states, dtype=game.dtype), laws])
-    found = _constants(
-        game, response, laws, jax.random.split(other, len(laws)), num_pairs, jnp.asarray(resolution, game.dtype)
+    largest_by_law = _constants(
+        game, response, laws, jax.random.split(pair_key, len(laws)), num_pairs, jnp.asarray(resolution, game.dtype)
     )
-    c1, c2, c3, c4 = (float(np.max(part)) for part in found)
-    return Constants(c1, c2, c3, c4, c3)
+    c1, c2, c3, c4 = (float(np.max(largest)) for largest in largest_by_law)
+    return Constants(c1, c2, c3, c4, c3)  # C₅ = C₃: see `Constants`
 
 
 @eqx.filter_jit
@@ -99,7 +99,7 @@ def _constants(
     def at(pair: tuple[Array, Array]) -> tuple[Array, ...]:
         z, key = pair
         slopes = jax.jacfwd(lambda z: game.reward_at(time, z))(z)
-        c1 = jnp.where(mask, jnp.ptp(slopes, axis=2) / 2, 0).max()
+        c1 = jnp.where(mask, jnp.ptp(slopes, axis=2) / 2, 0).max()  # z − z' sums to zero: osc/2 times its l1 norm
         moves = jax.lax.map(zero_sum_norm, jax.jacfwd(rows)(z).reshape(-1, *identity.shape))
         c2 = jnp.where(mask.reshape(-1), moves, 0).max()
         table, best = rows(z), respond(game, z, response).q
@@ -110,13 +110,14 @@ def _constants(
             lifted = jax.random.categorical(key, jnp.where(mask, 0.0, -jnp.inf), axis=1)
             is_lifted = jnp.arange(mask.shape[1]) == lifted[:, None]
             tied = jnp.where(is_lifted, jnp.where(mask & ~is_lifted, best, -jnp.inf).max(axis=1, keepdims=True), best)
+            # where only one action exists there is nothing to tie with
             tied, apart = jnp.where(jnp.isfinite(tied), tied, best), scale * resolution
             below, above = (policy_of(tied + side * apart / 2 * is_lifted) for side in (-1, 1))
             change = jnp.abs(jnp.einsum("sa,san->sn", above - below, table)).sum(axis=1).max()
             slope = jax.jacfwd(lambda z: game.moved_on(z[None], below[None])[0][0])(z)
             return change / apart, zero_sum_norm(slope)
 
-        c3, c4 = (part.max() for part in jax.lax.map(compare, jax.random.split(key, num_pairs)))
+        c3, c4 = (constant.max() for constant in jax.lax.map(compare, jax.random.split(key, num_pairs)))
         return c1, c2, c3, c4
 
     return jax.lax.map(at, (laws, keys))
@@ -169,6 +170,7 @@ def _cover(
     policy, draw = respond(game, z, response).policy, GameSimulator(game)(z)
     states = jnp.tile(jnp.arange(S), num_chains)
     agents = jnp.arange(len(states))
+    # actions that do not exist need no visit
     visited = jnp.broadcast_to(~game.available[0], (len(states), S, A))
 
     def unfinished(carry: tuple) -> Array:
@@ -177,12 +179,12 @@ def _cover(
 
     def move(carry: tuple) -> tuple:
         states, visited, when, step = carry
-        first, second = jax.random.split(jax.random.fold_in(key, step))
-        actions = draw_actions(first, policy[states])
+        action_key, move_key = jax.random.split(jax.random.fold_in(key, step))
+        actions = draw_actions(action_key, policy[states])
         visited = visited.at[agents, states, actions].set(True)
         step = step + 1
         when = jnp.where((when < 0) & visited.all(axis=(1, 2)), step, when)
-        return draw(second, states, actions).astype(states.dtype), visited, when, step
+        return draw(move_key, states, actions).astype(states.dtype), visited, when, step
 
     never = jnp.full(len(states), -1, jnp.int32)
     when = jax.lax.while_loop(unfinished, move, (states, visited, never, jnp.int32(0)))[2]

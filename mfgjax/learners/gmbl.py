@@ -50,13 +50,15 @@ class GMBL(AbstractLearner):
 
         def frequencies(pair: tuple) -> Array:
             key, s, a = pair
-            after = draw(key, jnp.full(self.num_samples, s), jnp.full(self.num_samples, a))
-            return histogram(after, S, state.z.dtype)
+            next_states = draw(key, jnp.full(self.num_samples, s), jnp.full(self.num_samples, a))
+            return histogram(next_states, S, state.z.dtype)
 
         states, actions = (x.reshape(-1) for x in jnp.meshgrid(jnp.arange(S), jnp.arange(A), indexing="ij"))
+        # one pair after the other: all n S A draws together may not fit in memory
         table = jax.lax.map(frequencies, (jax.random.split(key, S * A), states, actions))
         kernel = DenseKernel(table.reshape(S, A, S))
         problem = Decision(kernel, task.reward(state.z), task.game.available[0], task.game.discount)
+        # from the values of the last step, which are near: the population has moved once
         values = response_values(problem, task.response, task.backup(state.q).values)
         backup, q = improve(problem, task.response, values)
         return GMBLState(kernel.push(state.z[:, None] * backup.policy), q)

@@ -1,4 +1,4 @@
-"""Independent Q-learning: every agent for itself, blind to the others."""
+"""Independent Q-learning: every agent learns alone and sees nothing of the others."""
 
 from collections.abc import Callable
 from typing import Any
@@ -46,6 +46,7 @@ class IQL(AbstractLearner):
         return start_agents(task, key, z, self.num_agents, 1, self.initial_q)
 
     def step(self, task: Task, state: AgentsState, key: Array) -> AgentsState:
+        # blind: there is one bin, and what is seen never changes
         return act_and_learn(task, state, key, self.rate, lambda after: state.seen)
 
     def policy(self, task: Task, state: AgentsState) -> Array:

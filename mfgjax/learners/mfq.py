@@ -1,4 +1,4 @@
-"""Mean-field Q-learning: every agent for itself, with values that depend on a look at the others."""
+"""Mean-field Q-learning: every agent learns alone, with values that depend on the mean state of some agents."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -66,10 +66,12 @@ class MFQ(AbstractLearner):
         refuse_size("`num_agents` · `num_seen`", self.num_agents * self.num_seen)
         refuse_size("`num_seen` · `bins` · S", self.num_seen * self.bins * len(z))
         state = start_agents(task, key, z, self.num_agents, self.bins, self.initial_q)
+        # not by the key that drew the states
         return state._replace(seen=self._look(jax.random.fold_in(key, 1), state.states, len(z)))
 
     def _look(self, key: Array, states: Array, num_states: int) -> Array:
         seen = jax.random.randint(key, (self.num_agents, self.num_seen), 0, self.num_agents)
+        # whole numbers, so that no mean at the edge of a bin is rounded into the next
         total = states[seen].sum(axis=1, dtype=jnp.int32)
         return total * self.bins // (self.num_seen * num_states)
 
@@ -87,6 +89,7 @@ def start_agents(task: Task, key: Array, z: Array, num_agents: int, bins: int, i
     refuse_size(f"action values of {num_agents} agents", num_agents * bins * S * A)
     states = jax.random.choice(key, S, (num_agents,), p=z).astype(jnp.int32)
     q = jnp.broadcast_to(values_before(task, initial_q, z.dtype), (num_agents, bins, S, A))
+    # the law is that of the agents drawn, from which z differs
     return AgentsState(histogram(states, S, z.dtype), q, jnp.zeros_like(q), states, jnp.zeros(num_agents, jnp.int32))
 
 
@@ -94,21 +97,21 @@ def act_and_learn(
     task: Task, state: AgentsState, key: Array, rate: Callable[[Array], Array], look: Callable[[Array], Array]
 ) -> AgentsState:
     """Let every agent act once by its own values, and update the one it used; `look` tells what is seen next."""
-    first, second = jax.random.split(key)
+    action_key, move_key = jax.random.split(key)
     agents, s, seen = jnp.arange(len(state.states)), state.states, state.seen
-    actions = draw_actions(first, task.backup_rows(state.q[agents, seen, s], s).policy)
-    after = task.simulator(state.z)(second, s, actions).astype(s.dtype)
-    seen_next = look(after)
-    ahead = task.backup_rows(state.q[agents, seen_next, after], after).values
-    place = (agents, seen, s, actions)
-    visits = state.visits.at[place].add(1)
-    alpha = jax.vmap(rate)(visits[place]).astype(ahead.dtype)
+    actions = draw_actions(action_key, task.backup_rows(state.q[agents, seen, s], s).policy)
+    next_states = task.simulator(state.z)(move_key, s, actions).astype(s.dtype)
+    seen_next = look(next_states)
+    ahead = task.backup_rows(state.q[agents, seen_next, next_states], next_states).values
+    index = (agents, seen, s, actions)  # each agent once: no two updates fall on one entry
+    visits = state.visits.at[index].add(1)
+    alpha = jax.vmap(rate)(visits[index]).astype(ahead.dtype)
     target = task.reward(state.z)[s, actions] + task.game.discount * ahead
-    q = state.q.at[place].add(alpha * (target - state.q[place]))
-    return AgentsState(histogram(after, len(state.z), state.z.dtype), q, visits, after, seen_next)
+    q = state.q.at[index].add(alpha * (target - state.q[index]))
+    return AgentsState(histogram(next_states, len(state.z), state.z.dtype), q, visits, next_states, seen_next)
 
 
 def mean_policy(task: Task, state: AgentsState) -> Array:
     """Return the mean over all agents of what each would play, given what it last saw, in every state."""
-    own = state.q[jnp.arange(len(state.states)), state.seen]
-    return jax.vmap(lambda q: task.backup(q).policy)(own).mean(axis=0)
+    q_as_seen = state.q[jnp.arange(len(state.states)), state.seen]
+    return jax.vmap(lambda q: task.backup(q).policy)(q_as_seen).mean(axis=0)

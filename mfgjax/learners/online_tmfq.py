@@ -1,4 +1,4 @@
-"""Online TMFQ-learning: the population explores for all, without a simulator."""
+"""Online TMFQ-learning: values are learned from the moves of all agents of one population."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -78,8 +78,8 @@ class OnlineTMFQ(AbstractLearner):
         self.memory = str(memory)
         if memory == "reset" and decay is not None:
             raise ValueError('`decay` is without effect with `memory="reset"`, which keeps nothing.')
-        kept = 0.0 if memory == "reset" else DECAY if decay is None else decay
-        self.decay = _checks.scalar_in("decay", kept, 0, 1, "[0, 1]")
+        memory_decay = 0.0 if memory == "reset" else DECAY if decay is None else decay
+        self.decay = _checks.scalar_in("decay", memory_decay, 0, 1, "[0, 1]")
         if num_updates is not None and sweeps is not None:
             raise ValueError("`sweeps` and `num_updates` are two ways to learn from the memory; give one of them.")
         if num_updates is None and rate is not None:
@@ -97,17 +97,18 @@ class OnlineTMFQ(AbstractLearner):
         return OnlineState(law, values_before(task, self.initial_q, z.dtype), jnp.zeros((S, A, S), z.dtype), states)
 
     def step(self, task: Task, state: OnlineState, key: Array) -> OnlineState:
-        first, second = jax.random.split(key)
-        actions = draw_actions(first, task.backup(state.q).policy[state.states])
-        after = task.simulator(state.z)(second, state.states, actions)
+        action_key, move_key = jax.random.split(key)
+        actions = draw_actions(action_key, task.backup(state.q).policy[state.states])
+        next_states = task.simulator(state.z)(move_key, state.states, actions)
         # counted in whole numbers first: float32 does not add 1 to 2^24
-        moves = jnp.zeros(state.memory.shape, jnp.int32).at[state.states, actions, after].add(1)
+        moves = jnp.zeros(state.memory.shape, jnp.int32).at[state.states, actions, next_states].add(1)
         memory = self.decay.astype(state.q.dtype) * state.memory + moves.astype(state.q.dtype)
         weight = memory.sum(axis=2)
         frequencies = memory / jnp.where(weight > 0, weight, 1)[:, :, None]
+        # pairs never seen have rows of zeros here, and are left as they are by `weight > 0`
         learn = self._sweep if self.num_updates is None else self._update
         q = learn(task, state.q, task.reward(state.z), frequencies, weight > 0, jax.random.fold_in(key, 2))
-        return OnlineState(histogram(after, len(state.z), state.z.dtype), q, memory, after)
+        return OnlineState(histogram(next_states, len(state.z), state.z.dtype), q, memory, next_states)
 
     def _sweep(self, task: Task, q: Array, reward: Array, frequencies: Array, visited: Array, _: Array) -> Array:
         def sweep(_: Array, q: Array) -> Array:
@@ -123,6 +124,7 @@ class OnlineTMFQ(AbstractLearner):
 
         def update(n: Array, q: Array) -> Array:
             ahead = task.backup(q).values[draw(jax.random.fold_in(key, n), states, actions)]
+            # all pairs are updated at once, so that n counts the visits of each
             alpha = rate((n + 1).astype(q.dtype)).astype(q.dtype)
             return jnp.where(visited, q + alpha * (reward + task.game.discount * ahead - q), q)
 

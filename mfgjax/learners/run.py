@@ -1,4 +1,4 @@
-"""Running a learner, many times at once."""
+"""`run`, which runs a learner with many seeds at once, and the `Run` that it returns."""
 
 import dataclasses
 from collections.abc import Callable
@@ -22,7 +22,7 @@ from .sampling import GameSimulator, OwnSimulator
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """What a learner went through, once for every seed.
+    """The result of `run`: the laws at all steps, and the last policy and state, for every seed.
 
     Attributes:
       laws: z_0, z_1, ..., those before a resumption included, `[seeds, num_steps + 1, S]`.
@@ -110,22 +110,26 @@ def run(
     keys = _keys(seed, num_seeds)
     if resume is None:
         state = initial_states(learner, task, seed, num_seeds, jnp.asarray(law, game.dtype))
-        before, done = np.zeros((num_seeds, 0, game.num_states), game.dtype), 0
+        earlier_laws, earlier_steps = np.zeros((num_seeds, 0, game.num_states), game.dtype), 0
     else:
         if not isinstance(resume, Run):
             raise ValueError(f"`resume` must be what `learners.run` returns; got {_checks.shorten(resume)}.")
         if (resume.seed, len(resume.laws)) != (seed, num_seeds):
-            words = f"{len(resume.laws)} runs from seed {resume.seed}"
-            raise ValueError(f"`resume` is {words}; got `num_seeds={num_seeds}`, `seed={seed}`.")
-        begun = jax.eval_shape(lambda: initial_states(learner, task, seed, num_seeds, jnp.asarray(law, game.dtype)))
-        if _form(resume.state) != _form(begun):
+            resumed = f"{len(resume.laws)} runs from seed {resume.seed}"
+            raise ValueError(f"`resume` is {resumed}; got `num_seeds={num_seeds}`, `seed={seed}`.")
+        # shapes alone are compared, so nothing is drawn
+        start_state = jax.eval_shape(
+            lambda: initial_states(learner, task, seed, num_seeds, jnp.asarray(law, game.dtype))
+        )
+        if _form(resume.state) != _form(start_state):
             kind = type(learner).__name__
             raise ValueError(f"`resume` is a run of another learner, game or precision than this `{kind}`.")
-        state, before, done = resume.state, resume.laws[:, :-1], resume.num_steps
-        count("num_steps", done + num_steps)
-    state, laws, policy = _steps(learner, task, keys, state, done + jnp.arange(num_steps))
-    laws = np.concatenate([before, np.asarray(laws)], axis=1)
-    return Run(laws, np.asarray(policy), state, done + num_steps, seed)
+        state, earlier_steps = resume.state, resume.num_steps
+        earlier_laws = resume.laws[:, :-1]  # its last law is the first of the new ones
+        count("num_steps", earlier_steps + num_steps)
+    state, laws, policy = _steps(learner, task, keys, state, earlier_steps + jnp.arange(num_steps))
+    laws = np.concatenate([earlier_laws, np.asarray(laws)], axis=1)
+    return Run(laws, np.asarray(policy), state, earlier_steps + num_steps, seed)
 
 
 def task_of(
@@ -143,7 +147,7 @@ def task_of(
 
 
 def with_rates(learner: AbstractLearner) -> AbstractLearner:
-    """Return the learner with its step sizes, where they are functions of the user, as they are now."""
+    """Return the learner with the user's step-size functions traced anew, so that they read current values."""
 
     def now(leaf: Any) -> Any:
         return leaf if not callable(leaf) or is_own(leaf) else keyed(leaf, jax.ShapeDtypeStruct((), jnp.float32))
@@ -157,6 +161,7 @@ def _form(state: Any) -> Any:
 
 
 def _keys(seed: int, num_seeds: int) -> Array:
+    # by `fold_in` and not `split`: the i-th run is the same however many there are
     return jax.vmap(lambda i: jax.random.fold_in(jax.random.key(seed), i))(jnp.arange(num_seeds))
 
 
@@ -168,12 +173,13 @@ def initial_states(learner: AbstractLearner, task: Task, seed: int, num_seeds: i
 
 @eqx.filter_jit
 def _steps(learner: AbstractLearner, task: Task, keys: Array, state: Any, numbers: Array) -> Any:
-    def one(key: Array, state: Any) -> Any:
+    def run_one(key: Array, state: Any) -> Any:
         def step(state: Any, k: Array) -> tuple[Any, Array]:
+            # by the number of the step, so that a run in two parts draws the same; 0 is that of the start
             state = learner.step(task, state, jax.random.fold_in(key, k + 1))
             return state, state.z
 
-        after, laws = jax.lax.scan(step, state, numbers)
-        return after, jnp.concatenate([state.z[None], laws]), learner.policy(task, after)
+        last_state, laws = jax.lax.scan(step, state, numbers)
+        return last_state, jnp.concatenate([state.z[None], laws]), learner.policy(task, last_state)
 
-    return jax.vmap(one)(keys, state)
+    return jax.vmap(run_one)(keys, state)

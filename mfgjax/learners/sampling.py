@@ -1,4 +1,4 @@
-"""Drawing next states, actions and populations."""
+"""Random next states, actions and populations: the simulator of a game, and estimates of the next mean field."""
 
 from collections.abc import Callable
 from typing import Any
@@ -30,7 +30,7 @@ class GameSimulator(eqx.Module):
     def __call__(self, z: Array) -> Draw:
         """Return `draw(key, states, actions)` for integer arrays of one shape, in a population with law z."""
         S, A = self.game.num_states, self.game.num_actions
-        if S * A * S > 2**31 - 1:
+        if S * A * S > 2**31 - 1:  # `base.MOST`; base imports this file
             raise ValueError(
                 f"sampling {S} states and {A} actions needs a table of {S * A * S} numbers, more than int32 can index; "
                 "give a `simulator` of your own."
@@ -45,7 +45,7 @@ def table_draw(rows: Array) -> Draw:
     table = cumulated(rows).reshape(-1)
 
     def draw(key: Array, states: Array, actions: Array) -> Array:
-        row = (states * A + actions) * S
+        row = (states * A + actions) * S  # in the flat table: rows of all agents, [N, S], are never formed
         u = jax.random.uniform(key, jnp.shape(states), table.dtype)
         low, high = jnp.zeros_like(row), jnp.full_like(row, S - 1)
         for _ in range((S - 1).bit_length()):  # the first state whose cumulated probability exceeds u
@@ -67,7 +67,7 @@ def cumulated(rows: Array) -> Array:
 
 
 class OwnSimulator(eqx.Module):
-    """A simulator of the user's, whose next states are integers of the kind that the states had."""
+    """A user's simulator, whose next states are converted to the integer type of the states."""
 
     simulator: Callable[[Array], Draw]
 
@@ -110,13 +110,13 @@ def next_mean_field(
         _checks.distribution("z", _checks.as_numbers("z", z))
         _checks.distribution("policy", _checks.as_numbers("policy", policy), leading=1)
     z, policy = jnp.asarray(z), jnp.asarray(policy)
-    first, second = jax.random.split(key)
-    u = jax.random.uniform(first, (num_samples,), z.dtype)
-    if stratified:
+    pair_key, move_key = jax.random.split(key)
+    u = jax.random.uniform(pair_key, (num_samples,), z.dtype)
+    if stratified:  # one number in each of M equal parts, evenly spread within: still without bias
         u = (jnp.arange(num_samples) + u) / num_samples
     pairs = jnp.searchsorted(cumulated((z[:, None] * policy).reshape(-1)), u, side="right")
     states, actions = jnp.divmod(pairs, policy.shape[1])
-    return histogram(draw(second, states, actions), len(z), z.dtype)
+    return histogram(draw(move_key, states, actions), len(z), z.dtype)
 
 
 def histogram(states: Array, num_states: int, dtype: Any) -> Array:

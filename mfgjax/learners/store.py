@@ -1,4 +1,4 @@
-"""Runs of learners in files, from which they go on."""
+"""Save runs of learners to files, and load them to resume."""
 
 import json
 import os
@@ -23,7 +23,7 @@ FORMAT = "mfgjax-run/1"
 
 
 def save_run(path: str | os.PathLike, run: Run, note: Mapping[str, Any] | None = None) -> Path:
-    """Write a run as a NumPy archive (npz); the file is there whole, or not at all.
+    """Save a run as a NumPy archive (npz), which is written whole or not at all.
 
     Args:
       path: of the file, which is replaced if it exists; its folder must exist.
@@ -46,7 +46,7 @@ def save_run(path: str | os.PathLike, run: Run, note: Mapping[str, Any] | None =
 
 
 def saved_note(path: str | os.PathLike) -> dict[str, Any]:
-    """Return what was recorded with a run.
+    """Return the note that was saved with a run.
 
     Args:
       path: of the file.
@@ -60,7 +60,7 @@ def saved_note(path: str | os.PathLike) -> dict[str, Any]:
 def load_run(
     path: str | os.PathLike, game: StationaryGame, response: AbstractTrembling, learner: AbstractLearner
 ) -> Run:
-    """Read a run that `save_run` wrote: `learners.run(..., resume=run)` goes on from it.
+    """Load a run that `save_run` wrote; `learners.run(..., resume=run)` resumes it.
 
     Args:
       path: of the file.
@@ -79,16 +79,17 @@ def load_run(
     header, arrays = _read(path, ("laws", "policy"))
     laws = arrays["laws"]
     task = task_of(game, response, learner, None)
-    start = jnp.asarray(game.initial)
-    expected = jax.eval_shape(lambda: initial_states(learner, task, header["seed"], len(laws), start))
+    initial = jnp.asarray(game.initial)
+    # shapes alone: the numbers are in the file
+    expected = jax.eval_shape(lambda: initial_states(learner, task, header["seed"], len(laws), initial))
     leaves, structure = jax.tree.flatten(expected)
-    found = [arrays.get(f"state_{i}") for i in range(len(leaves))]
-    shapes = [None if leaf is None else (leaf.shape, str(leaf.dtype)) for leaf in found]
-    wanted = [(leaf.shape, str(leaf.dtype)) for leaf in leaves]
-    if shapes != wanted or f"state_{len(leaves)}" in arrays:
+    state_leaves = [arrays.get(f"state_{i}") for i in range(len(leaves))]
+    shapes = [None if leaf is None else (leaf.shape, str(leaf.dtype)) for leaf in state_leaves]
+    expected_shapes = [(leaf.shape, str(leaf.dtype)) for leaf in leaves]
+    if shapes != expected_shapes or f"state_{len(leaves)}" in arrays:  # or one leaf more than this learner has
         kind = type(learner).__name__
         raise ValueError(f"{path} holds a run of another learner, game or precision than this `{kind}`.")
-    state = jax.tree.unflatten(structure, [jnp.asarray(leaf) for leaf in found])
+    state = jax.tree.unflatten(structure, [jnp.asarray(leaf) for leaf in state_leaves])
     return Run(laws, arrays["policy"], state, header["num_steps"], header["seed"])
 
 
@@ -96,16 +97,17 @@ def _read(path: Path, needed: tuple[str, ...]) -> tuple[dict[str, Any], dict[str
     if not path.is_file():
         raise ValueError(f"`path` is {path}, but there is no such file.")
     try:
+        # without pickle, as reading a file must not run code from it
         with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             header = json.loads(str(archive["header"]))
-            arrays = {name: archive[name] for name in archive.files if needed}
-        found = header["format"]
+            arrays = {name: archive[name] for name in archive.files if needed}  # a note alone needs none
+        format_found = header["format"]
         complete = {"num_steps", "seed", "note"} <= set(header)
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
         raise ValueError(f"{path} is no run of mfgjax, or it is damaged.") from error
-    if found != FORMAT:
+    if format_found != FORMAT:
         raise ValueError(
-            f"{path} has the format {_checks.shorten(found)}, but this version of mfgjax reads {FORMAT!r}."
+            f"{path} has the format {_checks.shorten(format_found)}, but this version of mfgjax reads {FORMAT!r}."
         )
     if not complete:
         raise ValueError(f"{path} is damaged: its header lacks the steps, the seed or the note.")

@@ -12,7 +12,7 @@ from .._typing import Array, ArrayLike
 from .base import AbstractLearner, Task, count, start_values, step_size, values_before
 from .sampling import draw_actions, next_mean_field
 
-DECAY = 0.98
+DECAY = 0.98  # the default: `TMFQ` says what bias it removes
 
 
 class TMFQState(NamedTuple):
@@ -80,8 +80,8 @@ class TMFQ(AbstractLearner):
         self.restart = _checks.boolean("restart", restart)
         if self.restart and decay is not None:
             raise ValueError("`decay` is without effect with `restart=True`, which counts visits anew.")
-        kept = 0.0 if self.restart else DECAY if decay is None else decay
-        self.decay = _checks.scalar_in("decay", kept, 0, 1, "[0, 1]")
+        visits_decay = 0.0 if self.restart else DECAY if decay is None else decay
+        self.decay = _checks.scalar_in("decay", visits_decay, 0, 1, "[0, 1]")
         self.initial_q = start_values(initial_q)
         self.tolerance = None if tolerance is None else _positive(tolerance)
 
@@ -96,23 +96,25 @@ class TMFQ(AbstractLearner):
         return TMFQState(z, q, jnp.zeros_like(q), start, jnp.int32(0))
 
     def step(self, task: Task, state: TMFQState, key: Array) -> TMFQState:
-        explore, move, again = jax.random.split(key, 3)
+        explore, move, restart_key = jax.random.split(key, 3)  # three with or without `restart`: the same draws
         reward, draw, discount = task.reward(state.z), task.simulator(state.z), task.game.discount
         q, s = state.q, state.state
         if self.restart:
             q = values_before(task, self.initial_q, q.dtype)
-            s = jax.random.choice(again, len(state.z), p=state.z).astype(s.dtype)
+            s = jax.random.choice(restart_key, len(state.z), p=state.z).astype(s.dtype)
 
         def update(carry: tuple) -> tuple:
             t, _, q, visits, s = carry
-            first, second = jax.random.split(jax.random.fold_in(explore, t))
-            (a,) = draw_actions(first, task.backup_rows(q[s][None], s[None]).policy)
-            after = draw(second, s, a)
-            ahead = task.backup_rows(q[after][None], after[None]).values[0]
+            action_key, move_key = jax.random.split(jax.random.fold_in(explore, t))
+            # the row of s alone: policies of all states would cost S times as much at each of T₀ updates
+            (a,) = draw_actions(action_key, task.backup_rows(q[s][None], s[None]).policy)
+            next_state = draw(move_key, s, a)
+            ahead = task.backup_rows(q[next_state][None], next_state[None]).values[0]
             visits = visits.at[s, a].add(1)
             change = self.rate(visits[s, a]).astype(q.dtype) * (reward[s, a] + discount * ahead - q[s, a])
-            return t + 1, jnp.abs(change), q.at[s, a].add(change), visits, after.astype(s.dtype)
+            return t + 1, jnp.abs(change), q.at[s, a].add(change), visits, next_state.astype(s.dtype)
 
+        # old visits count less, as the population has moved; no change yet is below any tolerance
         carry = (jnp.int32(0), jnp.full((), jnp.inf, q.dtype), q, self.decay.astype(q.dtype) * state.visits, s)
         if self.tolerance is None:
             carry = jax.lax.fori_loop(0, self.num_updates, lambda t, carry: update(carry), carry)

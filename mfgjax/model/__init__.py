@@ -21,8 +21,8 @@ from .rewards import Power as Power
 from .rewards import Staged as Staged
 from .rewards import SuccessorInteraction as SuccessorInteraction
 from .stationary import StationaryGame as StationaryGame
-from .traced import as_given as as_given
 from .traced import is_own as is_own
 from .traced import trace_game as trace_game
+from .traced import with_users_functions as with_users_functions
 from .values import exploitability as exploitability
 from .values import policy_value as policy_value

@@ -1,4 +1,4 @@
-"""What the public maps are given: arrays and responses in their places, and of the right shapes and values."""
+"""Checks of the arguments of public maps: games, responses, mean fields and policies."""
 
 from typing import Any, TypeVar
 
@@ -17,13 +17,13 @@ Kind = TypeVar("Kind", bound=AbstractGame)
 
 
 def of_kind(kind: type[Kind], game: Any, got: str | None = None, instead: str | None = None) -> Kind:
-    """Return the game, or refuse one of another kind.
+    """Check that `game` is of the kind that a function needs, and return it.
 
     Args:
-      kind: the one that is needed.
-      game: what was given.
-      got: words for it; None: the kind of the game, or the value.
-      instead: what to do with games of other kinds; None: no more is said than what was got.
+      kind: the class that the function needs.
+      game: what the user passed.
+      got: words for it in the message; None: its class if it is a game, else its value.
+      instead: what the message advises for games of other kinds; None: it gives no advice.
     """
     if isinstance(game, kind):
         return game
@@ -34,7 +34,7 @@ def of_kind(kind: type[Kind], game: Any, got: str | None = None, instead: str | 
 
 
 def response_of(game: Any, response: Any, call: str) -> AbstractResponse:
-    """Return a response in the game's precision; `call` shows the order of the arguments."""
+    """Check a response and return it in the game's precision; `call` shows the order of the arguments."""
     if not isinstance(response, AbstractResponse):
         got = _checks.shorten(response)
         raise ValueError(f"`response` must be a response such as `EntropyRegularized(beta)` in `{call}`; got {got}.")
@@ -42,15 +42,16 @@ def response_of(game: Any, response: Any, call: str) -> AbstractResponse:
 
 
 def mean_field_of(game: Any, mean_field: Any, call: str, name: str = "mean_field") -> Array:
-    """Return a mean field in the game's precision; a stationary one may have an axis of one time in front.
+    """Check a mean field and return it in the game's precision; a stationary one may begin with an axis of one time.
 
     Axes of lanes may stand behind it. Values that are known, without lanes, must be laws.
     """
-    if isinstance(mean_field, AbstractResponse):
+    if isinstance(mean_field, AbstractResponse):  # swapped arguments would end in pages of errors from JAX
         raise ValueError(f"`{name}` is a response, but it must be an array: the order is `{call}`.")
     states = game.seen_shape
     table = _numbers(game, name, mean_field, len(states))
     names = "states" if game.observes == "states" else "states, actions"
+    # solvers hold a stationary mean field with an axis of one time
     shapes = [(game.horizon + 1, *states)] if game.times else [states, (1, *states)]
     _leading(name, table, shapes, f"times, {names}" if game.times else names)
     times = table.ndim - len(states) - len(game.lanes)
@@ -60,12 +61,12 @@ def mean_field_of(game: Any, mean_field: Any, call: str, name: str = "mean_field
         )
     if game.lanes:
         return jnp.asarray(table).astype(game.dtype)
-    laws = table.reshape((*table.shape[:times], -1))
+    laws = table.reshape((*table.shape[:times], -1))  # joint laws sum to 1 over states and actions together
     return jnp.asarray(in_precision(laws, game.dtype)).reshape(table.shape)
 
 
 def policy_of(game: Any, policy: Any, call: str, name: str = "policy") -> Array:
-    """Return a policy of the game with a first axis of times unless it is stationary; `[S, A]` holds at all times.
+    """Check a policy and return it with an axis of times, unless the game is stationary; `[S, A]` holds at all times.
 
     Values that are known, without lanes, must be probabilities, of available actions only.
     """
@@ -73,16 +74,21 @@ def policy_of(game: Any, policy: Any, call: str, name: str = "policy") -> Array:
         raise ValueError(f"`{name}` is a response, but it must be an array: the order is `{call}`.")
     pair, lanes = (game.num_states, game.num_actions), len(game.lanes)
     table = _numbers(game, name, policy, 2)
-    every = (1 if game.is_stationary else game.horizon + 1, *pair)
-    _leading(name, table, [pair, every], "states, actions" if game.is_stationary else "states, actions; or times first")
+    shape_at_all_times = (1 if game.is_stationary else game.horizon + 1, *pair)
+    _leading(
+        name,
+        table,
+        [pair, shape_at_all_times],
+        "states, actions" if game.is_stationary else "states, actions; or times first",
+    )
     if not lanes and not _checks.is_traced((table, game.available)):
         _checks.distribution(name, table, leading=table.ndim - 1)
         values, mask = np.asarray(table), np.asarray(game.available)
-        mask = mask[0] if len(mask) == 1 else mask
+        mask = mask[0] if len(mask) == 1 else mask  # without times, as a policy `[S, A]` may be
         shown, mask = np.broadcast_arrays(values, mask)
         _checks.all_true(name, shown, mask | (shown == 0), "that action is not available: there it must be 0")
     table = jnp.asarray(table).astype(game.dtype) if lanes else jnp.asarray(in_precision(table, game.dtype))
-    if game.is_stationary or table.ndim > 2 + lanes:
+    if game.is_stationary or table.ndim > 2 + lanes:  # it has its axis of times, or needs none
         return table
     return jnp.broadcast_to(table, (game.horizon + 1, *table.shape))
 
@@ -95,6 +101,6 @@ def _numbers(game: Any, name: str, value: Any, num_axes: int) -> Any:
 
 def _leading(name: str, array: Any, shapes: list[tuple[int, ...]], axes: str) -> None:
     shape = np.shape(array)
-    if not any(shape[: len(one)] == one for one in shapes):
-        allowed = " or ".join(str(one) for one in shapes)
+    if not any(shape[: len(expected)] == expected for expected in shapes):
+        allowed = " or ".join(str(expected) for expected in shapes)
         raise ValueError(f"`{name}` must have shape {allowed} ({axes}); got {shape}.")

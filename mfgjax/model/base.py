@@ -1,4 +1,4 @@
-"""What games of both kinds are to the maps and the solvers."""
+"""The abstract game: what maps and solvers ask of every kind of game."""
 
 from abc import abstractmethod
 from collections.abc import Callable
@@ -15,11 +15,11 @@ from ..kernels.base import time_slice
 from ..kernels.precision import kernel_in_precision
 from ..responses import AbstractResponse
 
-AnyArray = TypeVar("AnyArray", Array, np.ndarray)
+AnyArray = TypeVar("AnyArray", Array, np.ndarray)  # users get back the kind of array that they gave
 
 
 class BestResponse(NamedTuple):
-    """What `respond` returns. Of a stationary game the arrays have no axis of times.
+    """The best response to a mean field and its values. Arrays of a stationary game have no axis of times.
 
     Attributes:
       policy: π_t(a|s).
@@ -38,16 +38,16 @@ class AbstractGame(eqx.Module):
     """Kernel, reward and initial law, and the maps of which an equilibrium is a fixed point.
 
     The maps take and return arrays with times first, T = horizon + 1 of them, and with lanes last where many games are
-    computed at once (`LaneGame`). A stationary game has one time, and whatever it is asked at any time is the same.
-    They take what they are given as it is: users call `respond`, `propagate`, `exploitability` and their like, which
-    check arrays, take off the axis of one time, and trace functions anew.
+    computed at once (`LaneGame`). A stationary game has one time, and its answers do not depend on it.
+    They check nothing: users call `respond`, `propagate`, `exploitability` and their like, which check arrays, remove
+    the axis of one time, and trace functions anew.
     """
 
     kernel: eqx.AbstractVar[AbstractKernel | Callable[..., Any]]
     reward: eqx.AbstractVar[Callable[..., Array]]
     initial: eqx.AbstractVar[Float[Array, "S *batch"]]
     available: eqx.AbstractVar[Bool[Array, "#T S A"]]
-    discount: eqx.AbstractVar[Float[Array, "*batch"]]
+    discount: eqx.AbstractVar[Float[Array, "*batch"]]  # an array: a new number compiles nothing, and has a derivative
     observes: eqx.AbstractVar[str]
     state_labels: eqx.AbstractVar[tuple[str, ...]]
     action_labels: eqx.AbstractVar[tuple[str, ...]]
@@ -61,20 +61,20 @@ class AbstractGame(eqx.Module):
     """The axes behind those of one game: none. `LaneGame` has one."""
 
     @abstractmethod
-    def given_kernel(self, t: Scalar | int, mean_field: Array) -> Any:
-        """Return what a kernel that was given as a callable returns."""
+    def call_kernel(self, t: Scalar | int, mean_field: Array) -> Any:
+        """Call the user's kernel function at time t and return its result."""
 
     @abstractmethod
-    def given_reward(self, t: Scalar | int, mean_field: Array) -> Array:
-        """Return what the callable that pays returns."""
+    def call_reward(self, t: Scalar | int, mean_field: Array) -> Array:
+        """Call the reward function at time t and return its result."""
 
     @abstractmethod
     def best_response(self, mean_field: Array, response: AbstractResponse, start: Array | None = None) -> BestResponse:
-        """Return how an agent acts in a population; `start` are values near its own, which may save work."""
+        """Return the best response to a mean field; `start` are values near its own, which may save work."""
 
     @abstractmethod
     def policy_from(self, mean_field: Array, response: AbstractResponse, start: Any) -> tuple[Array, Any]:
-        """Return the policy of the best response alone, at least cost, and what makes the next one nearby cheaper."""
+        """Return the policy of the best response alone, at least cost, and the start for a mean field nearby."""
 
     @abstractmethod
     def generated(self, policy: Array) -> tuple[Array, Array]:
@@ -93,7 +93,7 @@ class AbstractGame(eqx.Module):
 
     @abstractmethod
     def is_moving(self, mean_field: Array, policy: Array) -> Array:
-        """Tell whether a population that should rest moves on under a policy, lane by lane."""
+        """Tell, lane by lane, whether a population that should be stationary still moves under a policy."""
 
     @abstractmethod
     def evaluated(self, mean_field: Array, log_policy: Array, penalty: Any) -> tuple[Array, Array]:
@@ -105,7 +105,7 @@ class AbstractGame(eqx.Module):
 
     @abstractmethod
     def discounted(self, by_time: Array) -> Array:
-        """Return the sum over the life of an agent of what it gets at each time, `[T]`, of its law of states."""
+        """Return the discounted sum of an agent's expected payoffs, `[T]`, over its life."""
 
     @abstractmethod
     def laws_to_try(self) -> dict[str, np.ndarray]:
@@ -113,18 +113,19 @@ class AbstractGame(eqx.Module):
 
     @abstractmethod
     def random_mean_fields(self, key: Array, count: int) -> Array:
-        """Return mean fields as users see them, `[..., count]`, from everyday to extreme ones: starts of searches."""
+        """Draw mean fields from which searches start, `[..., count]` as users see them, from typical to extreme."""
 
     def distance(self, first: Array, second: Array) -> Array:
         """Return max_t d_TV(μ_t, μ'_t) of two mean fields, lane by lane."""
+        # times come first and lanes last: the sum is over what lies between
         return total_variation(first, second, axis=tuple(range(1, 1 + self.num_seen_axes))).max(axis=0)
 
     @abstractmethod
     def first_guess(self, policy: Array) -> Array:
-        """Return the mean field from which solvers start, if agents play that policy where payoffs do not matter."""
+        """Return the mean field from which solvers start; `policy` is played where payoffs do not matter."""
 
     def first_values(self) -> Array | None:
-        """Return what `policy_from` is given first, of the form that it returns."""
+        """Return the start for the first call of `policy_from`; later ones come from the call before."""
         return None
 
     @property
@@ -143,11 +144,11 @@ class AbstractGame(eqx.Module):
         return (*self.times, *self.seen_shape)
 
     def timed(self, array: AnyArray) -> AnyArray:
-        """Return an array of a user's with times first: one time, if the game is stationary."""
+        """Give a user's array an axis of one time in front if the game is stationary."""
         return array[None] if self.is_stationary else array
 
     def untimed(self, array: AnyArray) -> AnyArray:
-        """Return an array with times first as users see it."""
+        """Remove the axis of one time in front if the game is stationary."""
         return cast(AnyArray, array[0]) if self.is_stationary else array
 
     def coordinates_of_time(self) -> dict[str, np.ndarray]:
@@ -157,12 +158,12 @@ class AbstractGame(eqx.Module):
     @property
     def num_states(self) -> int:
         """S."""
-        return self.initial.shape[0]
+        return self.initial.shape[0]  # not the last axis, which may be lanes
 
     @property
     def num_actions(self) -> int:
         """A."""
-        return self.available.shape[2]
+        return self.available.shape[2]  # a kernel that is a function does not tell
 
     @property
     def has_numbered_states(self) -> bool:
@@ -182,10 +183,10 @@ class AbstractGame(eqx.Module):
     def kernel_at(self, t: Scalar | int, mean_field: Array) -> AbstractKernel:
         """Return the kernel of the move from t to t+1 in a population with that mean field at t."""
         if isinstance(self.kernel, AbstractKernel):
-            return self.kernel.at(t)
-        kernel = self.given_kernel(t, mean_field)
+            return self.kernel.at(t)  # it got the game's precision when the game was made
+        kernel = self.call_kernel(t, mean_field)
         kernel = kernel if isinstance(kernel, AbstractKernel) else DenseKernel(kernel)
-        return kernel_in_precision(kernel, self.dtype).at(jnp.int32(0))
+        return kernel_in_precision(kernel, self.dtype).at(jnp.int32(0))  # a function returns the kernel of one time
 
     def reward_at(self, t: Scalar | int, mean_field: Array) -> Array:
         """Return R_t(s,a,mean_field) as `[S, A]`."""
@@ -193,7 +194,7 @@ class AbstractGame(eqx.Module):
 
     def pay_at(self, t: Scalar | int, mean_field: Array) -> Array:
         """Return R_t(s,a,mean_field) as `[S, A]`, or `[S, 1]` where all actions earn the same."""
-        pay = jnp.asarray(self.given_reward(t, mean_field)).astype(self.dtype)
+        pay = jnp.asarray(self.call_reward(t, mean_field)).astype(self.dtype)
         if getattr(self.reward, "takes_lanes", False) or pay.shape[1] < self.num_actions:
             return pay
         # a derivative would multiply what is not finite at an action that does not exist by 0
@@ -210,4 +211,4 @@ class AbstractGame(eqx.Module):
 
 def residual_tolerance(dtype: Any) -> float:
     """Return the total variation up to which a mean field counts as a fixed point, by precision."""
-    return 1e-10 if jnp.finfo(dtype).eps < 1e-12 else 1e-5
+    return 1e-10 if jnp.finfo(dtype).eps < 1e-12 else 1e-5  # iterations in single precision end at 1e-6 to 1e-5

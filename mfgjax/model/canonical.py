@@ -1,4 +1,4 @@
-"""What games of both kinds check of their parts."""
+"""Checks and conversions of a game's parts, shared by both kinds of games."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -23,7 +23,7 @@ def names_of(name: str, labels: Sequence[str] | None, count: int) -> tuple[str, 
     if not isinstance(labels, list | tuple | np.ndarray):
         raise ValueError(f"`{name}` must be a list of {count} names; got {_checks.shorten(labels)}.")
     for i, label in enumerate(labels):
-        if isinstance(label, bool) or not isinstance(label, str | int | np.integer):
+        if isinstance(label, bool) or not isinstance(label, str | int | np.integer):  # to Python True is a whole number
             raise ValueError(f"`{name}[{i}]` is {_checks.shorten(label)}, but a name is a string.")
     names = tuple(map(str, labels))
     if len(names) != count:
@@ -59,6 +59,7 @@ def common_precision(*fields: Any) -> Any:
 def in_one_precision(kernel: Any, reward: Any, law: Any, discount: Any, available: Any, dtype: Any) -> Any:
     """Return the parts of a game as arrays of JAX in one precision, with probabilities that sum to 1 in it."""
     kernel = kernel_in_precision(kernel, dtype) if isinstance(kernel, AbstractKernel) else kernel
+    # functions that are modules are trees, too: their numbers are parameters of the game
     fields = kernel, reward, in_precision(law, dtype), discount, available
     return jax.tree.map(lambda leaf: _checks.on_device(leaf, dtype), fields)
 
@@ -81,20 +82,21 @@ def booleans(name: str, value: Any, axes: Sequence[Axis] = ()) -> Any:
 
 
 def without_missing(reward: Any, available: Any) -> Any:
-    """Return a table of rewards with 0 in the place of what is not finite at actions that do not exist."""
+    """Replace rewards that are not finite by 0 where the action does not exist."""
     if not isinstance(reward, TableReward) or reward.table.shape[2] < available.shape[2]:
         return reward
-    numbers: Any = jnp if _checks.is_traced((reward, available)) else np
+    numbers: Any = jnp if _checks.is_traced((reward, available)) else np  # NumPy compiles nothing
     table = numbers.asarray(reward.table)
+    # one table for all times counts wherever the action exists at any time
     mask = numbers.asarray(available).any(axis=0) if len(table) == 1 else numbers.asarray(available)
-    kept = numbers.isfinite(table) | mask
-    if numbers is np and kept.all():
+    is_usable = numbers.isfinite(table) | mask
+    if numbers is np and is_usable.all():
         return reward
-    return TableReward(_checks.on_device(numbers.where(kept, table, numbers.zeros((), table.dtype)), table.dtype))
+    return TableReward(_checks.on_device(numbers.where(is_usable, table, numbers.zeros((), table.dtype)), table.dtype))
 
 
 def existing_actions(kernel: Any) -> np.ndarray | None:
-    """Return which actions lead somewhere according to a table of moves, `[S, A]`; None: all do, or it is not known."""
+    """Read from a kernel's table which actions exist, `[S, A]`; None: all do, or the table does not tell."""
     if isinstance(kernel, MovesKernel):
         moves = np.asarray(kernel.leads)[None]
     elif isinstance(kernel, DenseKernel | SuccessorKernel) and not _checks.is_traced(kernel):
@@ -103,7 +105,7 @@ def existing_actions(kernel: Any) -> np.ndarray | None:
         return None
     if moves.all():
         return None
-    changes = np.argwhere(moves != moves[0])
+    changes = np.argwhere(moves != moves[0])  # the kernel has H times, decisions have H + 1
     if len(changes):
         t, s, a = changes[0]
         state = "is not" if moves[t, s, a] else "is"
@@ -132,9 +134,9 @@ def kernel_axes(result: Any) -> Any:
 
 
 def check_kernel_values(kernel: AbstractKernel, masks: np.ndarray, when: str = "") -> None:
-    """Refuse a kernel whose rows are no probabilities where an action exists; `masks` is `[T, S, A]`."""
+    """Check that a kernel's rows are probabilities where an action exists; `masks` is `[T, S, A]`."""
     if isinstance(kernel, MovesKernel):
-        stuck = np.argwhere(masks & ~np.asarray(kernel.leads))
+        stuck = np.argwhere(masks & ~np.asarray(kernel.leads))  # moves are certain: they can only be missing
         if len(stuck):
             _, s, a = stuck[0]
             raise ValueError(f"`next_state[{s}, {a}]`{when} is -1, but the action is available.")
@@ -142,7 +144,7 @@ def check_kernel_values(kernel: AbstractKernel, masks: np.ndarray, when: str = "
     table = np.asarray(kernel.probabilities)
     times = max(len(table), len(masks))
     shown = np.broadcast_to(table, (times, *table.shape[1:]))
-    where = np.broadcast_to(masks, (times, *masks.shape[1:]))
-    if times == 1:
-        shown, where = shown[0], where[0]
-    _checks.distribution("kernel", shown, where, leading=where.ndim, when=when)
+    exists = np.broadcast_to(masks, (times, *masks.shape[1:]))
+    if times == 1:  # then the place in the message has no time
+        shown, exists = shown[0], exists[0]
+    _checks.distribution("kernel", shown, exists, leading=exists.ndim, when=when)

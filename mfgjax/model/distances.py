@@ -20,11 +20,11 @@ def flow_distance(first: ArrayLike, second: ArrayLike) -> Scalar:
 
     Source: Guan et al. (2021), arXiv:2110.07469, section II-d.
     """
-    one, other = _laws("first", first), _laws("second", second)
-    _alike(one, other)
-    if one.ndim == 1:
-        return _simplex.total_variation(one, other)
-    return _simplex.total_variation(one, other, axis=tuple(range(1, one.ndim))).max()
+    first_laws, second_laws = _laws("first", first), _laws("second", second)
+    _check_same_shape(first_laws, second_laws)
+    if first_laws.ndim == 1:
+        return _simplex.total_variation(first_laws, second_laws)
+    return _simplex.total_variation(first_laws, second_laws, axis=tuple(range(1, first_laws.ndim))).max()
 
 
 def policy_distance(first: ArrayLike, second: ArrayLike) -> Scalar:
@@ -39,30 +39,31 @@ def policy_distance(first: ArrayLike, second: ArrayLike) -> Scalar:
 
     Source: Guan et al. (2021), arXiv:2110.07469, section II-d.
     """
-    one, other = _rows("first", first), _rows("second", second)
-    _alike(one, other)
-    return _simplex.total_variation(one, other, axis=-1).max()
+    first_rows, second_rows = _rows("first", first), _rows("second", second)
+    _check_same_shape(first_rows, second_rows)
+    return _simplex.total_variation(first_rows, second_rows, axis=-1).max()
 
 
 def _laws(name: str, value: Any) -> Array:
     table = _checks.as_numbers(name, value)
     _checks.shape_is(name, table, [(None,), (None,) * 2, (None,) * 3], "states; or times, states; or also actions")
-    return _known(name, table, min(table.ndim - 1, 1))
+    return _checked(name, table, min(table.ndim - 1, 1))  # at most one axis of times; all others are one law
 
 
 def _rows(name: str, value: Any) -> Array:
     table = _checks.as_numbers(name, value)
     _checks.shape_is(name, table, [(None,) * 2, (None,) * 3], "states, actions; or times first")
-    return _known(name, table, table.ndim - 1)
+    return _checked(name, table, table.ndim - 1)
 
 
-def _known(name: str, table: Any, leading: int) -> Array:
+def _checked(name: str, table: Any, leading: int) -> Array:
     if not _checks.is_traced(table):
-        times = 8 * float(jnp.finfo(table.dtype).eps) * len(table)
-        _checks.distribution(name, table, leading=leading, slack=times)
+        # the sums of a flow that was computed lose some digits at every step
+        slack_of_table = 8 * float(jnp.finfo(table.dtype).eps) * len(table)
+        _checks.distribution(name, table, leading=leading, slack=slack_of_table)
     return jnp.asarray(table)
 
 
-def _alike(first: Array, second: Array) -> None:
+def _check_same_shape(first: Array, second: Array) -> None:
     if first.shape != second.shape:
         raise ValueError(f"`first` has shape {first.shape}, but `second` has {second.shape}.")

@@ -85,7 +85,7 @@ class FiniteHorizonGame(AbstractGame):
     initial: Float[Array, "S *batch"]
     available: Bool[Array, "#T S A"]
     discount: Float[Array, "*batch"]
-    horizon: int = eqx.field(static=True)
+    horizon: int = eqx.field(static=True)  # static: the length of scans
     observes: str = eqx.field(static=True)
     state_labels: tuple[str, ...] = eqx.field(static=True)
     action_labels: tuple[str, ...] = eqx.field(static=True)
@@ -110,6 +110,7 @@ class FiniteHorizonGame(AbstractGame):
         _checks.one_of("observes", observes, ("states", "state_actions"))
         self.observes = str(observes)
         states, actions = axes_of(state_labels, action_labels)
+        # known parts stay in NumPy until `in_one_precision`: nothing is compiled before
         law = _checks.as_numbers("initial", initial, axes=(states,))
         _checks.shape_is("initial", law, [(None,)], "states")
         discount = _checks.scalar_in("discount", discount, 0, 1, self.discounts)
@@ -121,6 +122,7 @@ class FiniteHorizonGame(AbstractGame):
             reward = TableReward(table[None] if table.ndim == 2 else table)
         num_states = law.shape[0]
         available = booleans("available", available, (states, actions))
+        # else `_check_kernel_shape` says what does not fit
         if available is None and getattr(kernel, "num_states", None) == num_states:
             available = existing_actions(kernel)
         num_actions = _num_actions(kernel, reward, available, law, observes)
@@ -133,15 +135,15 @@ class FiniteHorizonGame(AbstractGame):
         self.action_labels = names_of("action_labels", action_labels, num_actions)
         _check_kernel_shape(self)
         _check_reward_shape(self)
-        self.reward = without_missing(self.reward, self.available)
-        validate(self)
+        self.reward = without_missing(self.reward, self.available)  # now that its shape is known to fit
+        validate(self)  # last, as it calls the functions of users
 
-    def given_kernel(self, t: Scalar | int, mean_field: Array) -> Any:
-        """Return what a kernel that was given as a callable returns."""
+    def call_kernel(self, t: Scalar | int, mean_field: Array) -> Any:
+        """Call the user's kernel function at time t and return its result."""
         return self.kernel(t, mean_field)  # pyright: ignore[reportCallIssue]
 
-    def given_reward(self, t: Scalar | int, mean_field: Array) -> Array:
-        """Return what the callable that pays returns."""
+    def call_reward(self, t: Scalar | int, mean_field: Array) -> Array:
+        """Call the reward function at time t and return its result."""
         return self.reward(t, mean_field)
 
     def best_response(self, mean_field: Array, response: AbstractResponse, start: Array | None = None) -> BestResponse:
@@ -166,7 +168,7 @@ class FiniteHorizonGame(AbstractGame):
             self.discount,
             jnp.zeros_like(self.initial),
         )
-        return policy, None
+        return policy, None  # the backward pass starts from V_{H+1} = 0: no values are worth keeping
 
     def generated(self, policy: Array) -> tuple[Array, Array]:
         return forward(self.kernel_at, self.observe, self.initial, policy)
@@ -212,6 +214,7 @@ class FiniteHorizonGame(AbstractGame):
 
     def random_mean_fields(self, key: Array, count: int) -> Array:
         """Return the flows of random policies."""
+        # flows that some policy generates, as every equilibrium is one
         shape = (count, self.horizon + 1, self.num_states, self.num_actions)
         policies = random_policies(key, jnp.broadcast_to(self.available, shape), self.dtype)
         return jax.vmap(lambda policy: self.generated(policy)[1], out_axes=-1)(policies)
@@ -222,19 +225,20 @@ def _num_actions(kernel: Any, reward: Any, available: Any, initial: Array, obser
         return kernel.num_actions
     if available is not None:
         return available.shape[-1]
+    # from the cheapest source to the dearest: functions are traced only if no table tells
     shape = ()
     if isinstance(reward, TableReward):
         shape = reward.table.shape[1:]
-    elif observes == "states":
+    elif observes == "states":  # joint laws `[S, A]` cannot even be made before A is known
         arguments = {"t": jnp.int32(0), "mean_field": initial}
-        made = _checks.returned("kernel", kernel, arguments, "at t = 0", kernel_axes)
-        if isinstance(made, Axes):
-            return made.actions
-        if len(getattr(made, "shape", ())) == 3:
-            return made.shape[1]
+        returned = _checks.returned("kernel", kernel, arguments, "at t = 0", kernel_axes)
+        if isinstance(returned, Axes):
+            return returned.actions
+        if len(getattr(returned, "shape", ())) == 3:
+            return returned.shape[1]
         result = _checks.returned("reward", reward, arguments, "at t = 0")
         shape = getattr(result, "shape", ())
-    if len(shape) == 2 and shape[1] > 1:
+    if len(shape) == 2 and shape[1] > 1:  # 1 may stand for any number of actions
         return shape[1]
     raise ValueError("`available` must be given, booleans [S, A]: callables alone do not tell the number of actions.")
 
@@ -262,7 +266,7 @@ def _check_kernel_shape(game: FiniteHorizonGame) -> None:
         if game.kernel.num_times not in (1, H):
             raise ValueError(f"`kernel` has {game.kernel.num_times} times; it needs horizon = {H} of them, or one.")
         return
-    S, A = game.num_states, game.num_actions
+    # shapes alone: nothing is computed
     result = _checks.returned("kernel", game.kernel, _arguments(game), "at t = 0", kernel_axes)
     if not isinstance(result, Axes):
         _checks.shape_returned("kernel", result, [(S, A, S)], "states, actions, next states, by the callable")
@@ -289,6 +293,7 @@ def _check_reward_shape(game: FiniteHorizonGame) -> None:
     if not isinstance(reward, PairwiseReward):
         _checks.shape_returned("reward", _checks.returned("reward", reward, arguments, "at t = 0"), one_time, meaning)
         return
+    # L and Θ one by one, so that the message names the one that is wrong
     check_interaction(reward.L, arguments["mean_field"].shape, A, T)
     x = _checks.returned("reward.L", reward.L, arguments, "at t = 0")
     _checks.shape_returned("reward.L", x, one_time, meaning)

@@ -14,9 +14,10 @@ from .base import AbstractGame
 
 
 def _of_kind(name: str) -> Callable:
-    """Return the map of a game's kind, which is written for one game, computed for the game of many lanes."""
+    """Return a method that runs the method of that name, written for one game, on all lanes at once."""
 
     def apply(self: "LaneGame", *arguments: Any) -> Any:
+        # the method of the class with this object as `self`: what it calls in turn has lanes, too
         return getattr(type(self.game), name)(self, *arguments)
 
     return apply
@@ -80,7 +81,7 @@ class LaneGame(eqx.Module):
     @property
     def initial(self) -> Array:
         law = self.game.initial
-        shape = (self.num_states, self.num_lanes)
+        shape = (self.num_states, self.num_lanes)  # also where lanes share the law: what a scan carries keeps its shape
         return jnp.broadcast_to(law if law.ndim == 2 else law[:, None], shape)
 
     @property
@@ -126,14 +127,16 @@ class LaneGame(eqx.Module):
         return self.game.observe(mu, mass)
 
     def kernel_at(self, t: Scalar | int, mean_field: Array) -> Any:
-        """Return what has `expect` and `push` for all lanes."""
+        """Return an object whose `expect` and `push` act on all lanes at once."""
         kernel = self.game.kernel
+        # every kernel takes vectors with trailing lanes; those with lanes in their own arrays say so
         if isinstance(kernel, AbstractKernel) and (kernel.takes_lanes or not self._carries("kernel")):
             return kernel.at(t)
         if getattr(kernel, "takes_lanes", False):
-            made = self.game.given_kernel(t, mean_field)
-            if isinstance(made, AbstractKernel) and made.takes_lanes:
-                return made.at(jnp.int32(0))
+            kernel_of_lanes = self.game.call_kernel(t, mean_field)
+            # a plain table does not say whether it has lanes
+            if isinstance(kernel_of_lanes, AbstractKernel) and kernel_of_lanes.takes_lanes:
+                return kernel_of_lanes.at(jnp.int32(0))
         return _MappedKernel(self, t, mean_field)
 
     def reward_at(self, t: Scalar | int, mean_field: Array) -> Array:
@@ -145,16 +148,18 @@ class LaneGame(eqx.Module):
         """Return R_t(s,a,·) of every lane as `[S, A, lanes]`; either of the last two axes may be 1."""
         if not getattr(self.game.reward, "takes_lanes", False):
             return self.per_lane(lambda game, seen: game.pay_at(t, seen), mean_field)
-        pay = jnp.asarray(self.game.given_reward(t, mean_field)).astype(self.dtype)
-        return pay if pay.ndim == 3 else pay[..., None]
+        pay = jnp.asarray(self.game.call_reward(t, mean_field)).astype(self.dtype)
+        return pay if pay.ndim == 3 else pay[..., None]  # a reward that reads nothing with lanes returns none
 
     def per_lane(self, function: Callable, *arrays: Array) -> Any:
         """Map `function(game, *arrays)`, written for one game, over the lanes of game and arrays."""
+        # only what has lanes is mapped: what is shared is neither copied nor computed per lane
         mapped = {i: leaf for i, leaf in enumerate(jax.tree.leaves(self.game)) if self.carried[i]}
 
         def single(mapped: dict[int, Array], *arrays: Array) -> Any:
             return function(with_leaves(self.game, mapped), *arrays)
 
+        # `axis_size`: perhaps nothing of the game has lanes
         return jax.vmap(single, in_axes=-1, out_axes=-1, axis_size=self.num_lanes)(mapped, *arrays)
 
     def _carries(self, field: str) -> bool:
@@ -170,7 +175,7 @@ class _MappedKernel(eqx.Module):
     mean_field: Array
 
     def expect(self, values: Array) -> Array:
-        return self.games.per_lane(
+        return self.games.per_lane(  # inside of the map, where kernels are those of one game
             lambda game, seen, v: game.kernel_at(self.t, seen).expect(v), self.mean_field, values
         )
 

@@ -19,9 +19,9 @@ AnyGame = AbstractGame | LaneGame
 
 
 def as_now(game: AnyGame) -> AnyGame:
-    """Return the game with the functions of users as programs of what they compute now; see `trace_game`.
+    """Trace the user's functions in a game anew, so that they compute what they compute now; see `trace_game`.
 
-    Outside of `jit`, too: JAX remembers what a function computed that the user jitted, and the body of a loop.
+    This is needed outside of `jit`, too: JAX keeps what it traced of a function that the user jitted, and of loops.
     """
     return game if isinstance(game, LaneGame) else trace_game(game)
 
@@ -59,7 +59,7 @@ def respond(
     response = response_of(game, response, "respond(game, mean_field, response)")
     mean_field = mean_field_of(game, mean_field, "respond(game, mean_field, response)")
     game = as_now(game)
-    if start is not None and game.is_stationary:
+    if start is not None and game.is_stationary:  # with a horizon there is no fixed point to start from
         _checks.shape_is("start", start, [game.initial.shape], "states")
     (seen,), untimed = timed(game, (mean_field, game.num_seen_axes))
     return untimed(game.best_response(seen, response, start))
@@ -93,11 +93,13 @@ def q_operator(
         raise ValueError("`game` has a finite horizon, but `q_operator` is of a `StationaryGame`: `respond` returns q.")
     response = response_of(game, response, "q_operator(game, mean_field, response)")
     mean_field = mean_field_of(game, mean_field, "q_operator(game, mean_field, response)")
+    # inside the library a stationary game has one time
     problem = as_now(game).decision(jnp.asarray(mean_field)[None])  # pyright: ignore[reportAttributeAccessIssue]
 
     def operator(q: Array) -> Array:
         _checks.shape_is("q", q, [problem.available.shape], "states, actions")
         q = jnp.asarray(q)
+        # without a band of ties, on which the values do not depend
         return problem.q(response.backup(jnp.int32(0), q, problem.available).values)
 
     return operator
@@ -133,20 +135,22 @@ def propagate(game: AnyGame, policy: Float[Array, "... S A"] | ArrayLike, mean_f
     (pi,), untimed = timed(game, (policy, 2))
     if mean_field is None:
         seen = game.generated(pi)[1]
+        # a law that still changes must not look stationary
         return untimed(jnp.where(game.is_moving(seen, pi), jnp.nan, seen))
     mean_field = mean_field_of(game, mean_field, "propagate(game, policy, mean_field)")
+    # from `policy` again: `untimed` depends on how both were given
     (pi, seen), untimed = timed(game, (policy, 2), (mean_field, game.num_seen_axes))
     return untimed(game.moved_on(seen, pi)[1])
 
 
 def timed(game: AnyGame, *arrays: tuple[Any, int]) -> tuple[list[Array], Any]:
-    """Return arrays of a stationary game with an axis of one time in front, and a function that takes it away again.
+    """Give arrays of a stationary game an axis of one time, and return them with a function that removes it again.
 
     Each array comes with the number of axes it has without times and lanes. Those of users have no time, those of
     solvers do.
     """
     pairs = [(jnp.asarray(array), count) for array, count in arrays]
-    plain = [array.ndim == count + len(game.lanes) for array, count in pairs]
+    plain = [array.ndim == count + len(game.lanes) for array, count in pairs]  # as users give them: without times
     timed = [array[None] if bare else array for (array, _), bare in zip(pairs, plain, strict=True)]
     return timed, (lambda tree: jax.tree.map(lambda x: x[0], tree)) if all(plain) else (lambda tree: tree)
 
@@ -171,8 +175,9 @@ def mean_field_map(game: AnyGame, response: AbstractResponse):
 
     def gamma(mean_field: Array) -> Array:
         mean_field = mean_field_of(game, mean_field, "mean_field_map(game, response)(mean_field)")
-        now = as_now(game)
+        now = as_now(game)  # at each call: what a reward reads may have changed since Γ was made
         (seen,), untimed = timed(now, (mean_field, now.num_seen_axes))
+        # the policy alone, which is cheaper than `best_response`
         return untimed(now.moved_on(seen, now.policy_from(seen, response, None)[0])[1])
 
     return gamma

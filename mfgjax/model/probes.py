@@ -1,4 +1,4 @@
-"""Evaluate callables of users at every time and in several populations, and refuse values that are wrong."""
+"""Check of a game's values: tables once, functions of users at every time and in several populations."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
@@ -46,10 +46,11 @@ def validate(game: AbstractGame) -> None:
       ValueError: naming the field, the first offending place and its value: numbers that are not finite,
         negative probabilities, rows that do not sum to 1.
     """
-    users_game, game = game, trace_game(game)
+    users_game, game = game, trace_game(game)  # messages quote the user's own lines, which a program no longer has
     if _checks.is_traced(game):
         return
     _checks.distribution("initial", game.initial)
+    # a stationary game has horizon 0, and yet it moves
     available, num_moves = np.asarray(game.available), max(game.horizon, 1)
     if isinstance(game.kernel, AbstractKernel):
         # time H has no move, so only the masks of the first H decisions bear on the kernel
@@ -65,7 +66,7 @@ def validate(game: AbstractGame) -> None:
 def check_callables(
     game: AbstractGame, users_game: AbstractGame, laws: Mapping[str, Any], num_moves: int, num_times: int
 ) -> None:
-    """Refuse callables with values that are not valid, or that depend on a read outside an array.
+    """Check that the values of callables are valid, and that none depends on a read outside an array.
 
     Args:
       game: with the callables as programs; its values are known.
@@ -84,19 +85,23 @@ def _check(game: AbstractGame, users_game: AbstractGame, name: str, laws: Mappin
     words, table = list(laws), np.stack([np.asarray(law) for law in laws.values()])
     entries = game.num_states * game.num_actions * (game.num_states if name == "kernel" else 1)
     everywhere = num_times * len(words) * entries <= _MOST_ENTRIES
-    asked = np.unique(np.linspace(0, num_times - 1, min(num_times, _MOST_TIMES)).astype(np.int64))
-    times, which = np.meshgrid(asked, np.arange(len(words)), indexing="ij")
-    kept = (which == 0) | everywhere | (times == 0) | (times == num_times - 1)
-    times, which = times[kept].astype(np.int32), which[kept].astype(np.int32)
+    times_tried = np.unique(np.linspace(0, num_times - 1, min(num_times, _MOST_TIMES)).astype(np.int64))
+    times, law_number = np.meshgrid(times_tried, np.arange(len(words)), indexing="ij")
+    # the first law is the game's own, and is tried at all times
+    is_tried = (law_number == 0) | everywhere | (times == 0) | (times == num_times - 1)
+    times, law_number = times[is_tried].astype(np.int32), law_number[is_tried].astype(np.int32)
     with _known_values():
         trusted = is_own(getattr(users_game, name))
-        good, read = (np.asarray(flags) for flags in _tried(game, name, table, times, which, trusted))
-        for i in np.flatnonzero(~good | read):
-            time, law = jnp.asarray(times[i]), jnp.asarray(table[which[i]])
-            at = _place(game, int(times[i]), words[which[i]])
-            if read[i]:
-                reads.refuse_read(name, lambda t, law: _looked_at(users_game, name, t, law)[1], (time, law), at.strip())
-            if name == "reward" and not game.is_stationary and "all in" in words[which[i]]:
+        is_sound, reads_outside = (np.asarray(flags) for flags in _tried(game, name, table, times, law_number, trusted))
+        for i in np.flatnonzero(~is_sound | reads_outside):
+            time, law = jnp.asarray(times[i]), jnp.asarray(table[law_number[i]])
+            at = _place(game, int(times[i]), words[law_number[i]])
+            if reads_outside[i]:
+                reads.refuse_read(
+                    name, lambda t, law: _soundness_and_values(users_game, name, t, law)[1], (time, law), at.strip()
+                )
+            # nobody need ever be in such a corner, where rewards such as log μ are infinite
+            if name == "reward" and not game.is_stationary and "all in" in words[law_number[i]]:
                 continue
             _refuse_values(game, name, time, law, at)
 
@@ -108,31 +113,32 @@ def _known_values() -> Any:
 
 
 def _place(game: AbstractGame, time: int, words: str) -> str:
-    parts: Sequence[str] = (words,) if game.is_stationary else (f"at t = {time}", words)
-    return "".join(f" {part}" for part in parts if part)
+    phrases: Sequence[str] = (words,) if game.is_stationary else (f"at t = {time}", words)
+    return "".join(f" {phrase}" for phrase in phrases if phrase)
 
 
 def _refuse_values(game: AbstractGame, name: str, time: Array, law: Array, at: str) -> None:
-    found, mask = _asked(game, name, time, law), np.asarray(game.available_at(time))
+    # computed again: `_tried` returns no tables, which would fill the memory
+    kernel_or_reward, mask = _values_at(game, name, time, law), np.asarray(game.available_at(time))
     if name == "kernel":
-        return check_kernel_values(found, mask[None], at)
-    values = np.asarray(found)
+        return check_kernel_values(kernel_or_reward, mask[None], at)
+    values = np.asarray(kernel_or_reward)
     _checks.all_true(name, values, np.isfinite(values) | ~mask, "it must be a finite number", at)
 
 
 @eqx.filter_jit
-def _asked(game: AbstractGame, name: str, time: Array, law: Array) -> Any:
+def _values_at(game: AbstractGame, name: str, time: Array, law: Array) -> Any:
     seen = seen_by_all(game, time, law)
     return game.kernel_at(time, seen) if name == "kernel" else game.reward_at(time, seen)
 
 
 def seen_by_all(game: AbstractGame, time: Array, law: Array) -> Array:
-    """Return what payoffs see of a law of the states whose members choose among their actions at random."""
+    """Return the mean field of a law of states in which every agent picks an available action at random."""
     chances = game.available_at(time).astype(game.dtype)
     return game.observe(law, law[:, None] * chances / chances.sum(axis=1, keepdims=True))
 
 
-def _looked_at(game: AbstractGame, name: str, time: Array, law: Array) -> tuple[Array, list[Array]]:
+def _soundness_and_values(game: AbstractGame, name: str, time: Array, law: Array) -> tuple[Array, list[Array]]:
     """Return whether a callable's values are sound where actions exist, and the values themselves."""
     mask, seen = game.available_at(time), seen_by_all(game, time, law)
     if name == "reward":
@@ -147,30 +153,36 @@ def _looked_at(game: AbstractGame, name: str, time: Array, law: Array) -> tuple[
 
 
 @eqx.filter_jit
-def _tried(game: AbstractGame, name: str, laws: Any, times: Any, which: Any, trusted: bool) -> tuple[Array, Array]:
+def _tried(
+    game: AbstractGame, name: str, laws: Any, times: Any, law_numbers: Any, trusted: bool
+) -> tuple[Array, Array]:
     """Tell for pairs of a time and a law whether values are sound, and whether they depend on a read outside.
 
     The library's own functions are trusted to read their tables inside.
     """
 
     def looked_at(time: Array, law: Array) -> list[Array]:
-        good, values = _looked_at(game, name, time, law)
-        return [good, *values]
+        is_sound, values = _soundness_and_values(game, name, time, law)
+        return [is_sound, *values]
 
-    times, which, laws = jnp.asarray(times), jnp.asarray(which), jnp.asarray(laws)
-    if trusted:
-        good = jax.lax.map(lambda pair: _looked_at(game, name, pair[0], laws[pair[1]])[0], (times, which))
-        return good, jnp.zeros_like(good)
-    program = jax.make_jaxpr(looked_at)(times[0], laws[0])
+    times, law_numbers, laws = jnp.asarray(times), jnp.asarray(law_numbers), jnp.asarray(laws)
+    if trusted:  # a first solve of the library's own games stays quick
+        is_sound = jax.lax.map(
+            lambda pair: _soundness_and_values(game, name, pair[0], laws[pair[1]])[0], (times, law_numbers)
+        )
+        return is_sound, jnp.zeros_like(is_sound)
+    program = jax.make_jaxpr(looked_at)(times[0], laws[0])  # traced once, run at all times and laws
 
     def replaced(pair: tuple[Array, Array]) -> tuple[Array, Array]:
-        good, *values = jax.lax.map(lambda sign: reads.run(program, sign, pair[0], laws[pair[1]]), reads.SIGNS)
-        return good[0], jnp.stack([reads.changes(one) for one in values]).any()
+        # the first sign leaves the program as it is
+        is_sound, *values = jax.lax.map(lambda sign: reads.run(program, sign, pair[0], laws[pair[1]]), reads.SIGNS)
+        return is_sound[0], jnp.stack([reads.changes(one) for one in values]).any()
 
-    found, depends = reads.reads_of(program)
+    has_reads, depends = reads.reads_of(program)
     if depends:
-        return jax.lax.map(replaced, (times, which))
-    good = jax.lax.map(lambda pair: looked_at(pair[0], laws[pair[1]])[0], (times, which))
-    if not found:
-        return good, jnp.zeros_like(good)
-    return good, jnp.zeros_like(good).at[0].set(replaced((times[0], which[0]))[1])
+        return jax.lax.map(replaced, (times, law_numbers))
+    is_sound = jax.lax.map(lambda pair: looked_at(pair[0], laws[pair[1]])[0], (times, law_numbers))
+    if not has_reads:
+        return is_sound, jnp.zeros_like(is_sound)
+    # fixed places lie outside at every time and law or at none: one is tried
+    return is_sound, jnp.zeros_like(is_sound).at[0].set(replaced((times[0], law_numbers[0]))[1])

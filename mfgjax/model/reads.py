@@ -21,7 +21,7 @@ from .. import _checks
 from .._typing import Array
 
 SIGNS = np.array([0, 1, -1], np.int32)
-"""Of what is put in the place of a read outside an array: nothing, a larger number, a smaller one."""
+"""How a value read outside an array is changed: not at all, to a larger number, to a smaller one."""
 
 _READS = ("dynamic_slice", "dynamic_update_slice", "gather")
 _LIBRARIES = tuple(str(Path(str(module.__file__)).parent) for module in (jax, equinox, _checks))
@@ -33,22 +33,24 @@ def reads_of(program: ClosedJaxpr) -> tuple[bool, bool]:
 
 
 def _reads(jaxpr: Jaxpr, varying: list[bool]) -> tuple[bool, bool]:
-    known = dict(zip(jaxpr.invars, varying, strict=True))
-    found = depends = False
+    varies_by_variable = dict(zip(jaxpr.invars, varying, strict=True))
+    has_reads = depends = False
     for equation in jaxpr.eqns:
-        varies = [not isinstance(v, Literal) and known.get(v, False) for v in equation.invars]
+        varies = [not isinstance(v, Literal) and varies_by_variable.get(v, False) for v in equation.invars]
         name = equation.primitive.name
         if name in _READS:
-            found = True
+            has_reads = True
+            # operands behind the array (and what is written to it) are the place
             depends = depends or any(varies[2 if name == "dynamic_update_slice" else 1 :])
         # what a loop carries may vary after the first round
         alike = name not in ("scan", "while")
         for inner in _inside(equation.params):
             count = len(inner.invars)
-            own = _reads(inner, varies if alike and len(varies) == count else [any(varies)] * count)
-            found, depends = found or own[0], depends or own[1]
-        known.update(dict.fromkeys(equation.outvars, any(varies)))
-    return found, depends
+            inner_result = _reads(inner, varies if alike and len(varies) == count else [any(varies)] * count)
+            has_reads, depends = has_reads or inner_result[0], depends or inner_result[1]
+        # on the safe side: one input that varies makes all outputs vary
+        varies_by_variable.update(dict.fromkeys(equation.outvars, any(varies)))
+    return has_reads, depends
 
 
 def _inside(params: Any) -> list[Jaxpr]:
@@ -102,8 +104,13 @@ class _Runner(NamedTuple):
         if name == "while":
             return self.loop(params, inputs)
         if name == "cond":
-            branches = [lambda *given, one=one: self.run(one.jaxpr, one.consts, given) for one in params["branches"]]
+            branches = [
+                # bound now: a closure would run the last branch in place of each
+                lambda *operands, branch=branch: self.run(branch.jaxpr, branch.consts, operands)
+                for branch in params["branches"]
+            ]
             return jax.lax.switch(inputs[0], branches, *inputs[1:])
+        # inner programs are gone through, too: a read may be inside
         inner = next((params[key] for key in ("jaxpr", "call_jaxpr", "fun_jaxpr") if key in params), None)
         if isinstance(inner, ClosedJaxpr) and len(inner.jaxpr.invars) == len(inputs):
             return self.run(inner.jaxpr, inner.consts, inputs)
@@ -153,6 +160,7 @@ class _Runner(NamedTuple):
             starts, axes, places = inputs[2 if update else 1 :], range(inputs[0].ndim), []
             widths = inputs[1].shape if update else params["slice_sizes"]
         lengths = [inputs[0].shape[axis] for axis in axes]
+        # JAX moves a window so that all of it fits
         outside = [(s < 0) | (s > n - w) for s, w, n in zip(starts, widths, lengths, strict=True)]
         if not outside:
             return out
@@ -161,9 +169,9 @@ class _Runner(NamedTuple):
             self.note(equation, starts, widths, lengths, outside)
             if self.only not in (-1, number):
                 return out
-        wrong = jnp.any(jnp.stack([jnp.asarray(one) for one in outside]), axis=0)
+        wrong = jnp.any(jnp.stack([jnp.asarray(one) for one in outside]), axis=0)  # one coordinate outside is enough
         wrong = jax.lax.broadcast_in_dim(wrong, out.shape, places) & (self.sign != 0)
-        return jnp.where(wrong, _other(out, self.sign), out)
+        return jnp.where(wrong, _perturbed(out, self.sign), out)
 
     def note(self, equation: Any, starts: Any, widths: Any, lengths: Any, outside: Any) -> None:
         for start, width, length, wrong in zip(starts, widths, lengths, outside, strict=True):
@@ -174,6 +182,7 @@ class _Runner(NamedTuple):
 
 
 def _strong(values: Any) -> list:
+    # a loop refuses a carry that is weakly typed at first and not later
     return [jax.lax.convert_element_type(value, jnp.result_type(value)) for value in values]
 
 
@@ -191,29 +200,31 @@ def _extremes(kind: Any) -> tuple[int, int]:
     return int(jnp.iinfo(kind).min), int(jnp.iinfo(kind).max)
 
 
-def _other(values: Array, sign: Array) -> Array:
+def _perturbed(values: Array, sign: Array) -> Array:
     """Return other numbers of the same kind."""
     if values.dtype == bool:
         return ~values
     if jnp.issubdtype(values.dtype, jnp.inexact):
+        # far off, so that the change is not lost in rounding
         return values + sign.astype(values.dtype) * (1 + jnp.abs(values)) * 100
     return values + sign.astype(values.dtype)
 
 
 def changes(outs: Array) -> Array:
-    """Tell whether what came out, along a first axis of `SIGNS`, is not all the same."""
+    """Tell whether results, one for each of `SIGNS` along the first axis, differ."""
+    # NaN equals NaN here
     same = (outs == outs[:1]) | ((outs != outs) & (outs[:1] != outs[:1]))
     return ~same.all()
 
 
 def refuse_read(name: str, function: Callable[..., list[Array]], arguments: tuple, at: str) -> None:
-    """Say where a callable reads outside an array, for arguments at which its result depends on it."""
+    """Raise the error that says where a callable reads outside an array and its result depends on it."""
     program = jax.make_jaxpr(function)(*arguments)
     flat = jax.tree.leaves(arguments)
     with jax.disable_jit():  # loops and branches are gone through with known numbers
         found: list[Read] = []
-        plain = run(program, jnp.int32(0), *flat, found=found)
-        read = next((one for k, one in enumerate(found) if _matters(program, flat, plain, k)), None)
+        unchanged = run(program, jnp.int32(0), *flat, found=found)
+        read = next((one for k, one in enumerate(found) if _matters(program, flat, unchanged, k)), None)
     if read is None:
         raise ValueError(f"`{name}` reads an array outside its entries {at}.")
     text = _source(read.equation)
@@ -226,10 +237,10 @@ def refuse_read(name: str, function: Callable[..., list[Array]], arguments: tupl
     raise ValueError(f"`{name}` reads {array} {end} {at}: {entries} of an axis of length {read.length}{meant}.")
 
 
-def _matters(program: ClosedJaxpr, flat: list, plain: list, number: int) -> bool:
-    for sign in SIGNS[1:]:
-        other = run(program, jnp.int32(sign), *flat, found=[], only=number)
-        if any(bool(changes(jnp.stack([a, b]))) for a, b in zip(plain, other, strict=True)):
+def _matters(program: ClosedJaxpr, flat: list, unchanged: list, number: int) -> bool:
+    for sign in SIGNS[1:]:  # both ways: a maximum hides smaller numbers, a minimum larger ones
+        changed = run(program, jnp.int32(sign), *flat, found=[], only=number)
+        if any(bool(changes(jnp.stack([a, b]))) for a, b in zip(unchanged, changed, strict=True)):
             return True
     return False
 
@@ -239,9 +250,9 @@ def _source(equation: Any) -> str:
     try:
         calls = zip(*equation.source_info.traceback.raw_frames(), strict=True)
         code, place = next(call for call in calls if not call[0].co_filename.startswith(_LIBRARIES))
-        first, last, begin, end = list(code.co_positions())[place // 2]
+        first, last, begin, end = list(code.co_positions())[place // 2]  # one position for each two bytes of code
         line = linecache.getline(code.co_filename, first)
-        text = line.encode()[begin:end].decode() if first == last else line
+        text = line.encode()[begin:end].decode() if first == last else line  # columns of code count bytes
         return _checks.shorten_text(text.replace("`", "'"))
     except Exception:  # what JAX keeps of where an equation comes from is not promised
         return ""

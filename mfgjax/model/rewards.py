@@ -51,7 +51,7 @@ class DenseInteraction(eqx.Module):
         self.num_seen_axes = num_seen_axes
 
     def __call__(self, t: Scalar, mean_field: Array) -> Array:
-        precision = jax.lax.Precision.HIGHEST
+        precision = jax.lax.Precision.HIGHEST  # accelerators would round the factors to 10 bits by default
         table = time_slice(self.table, t)
         if table.ndim > 2 + self.num_seen_axes:  # each lane has its own
             seen = "xy"[: self.num_seen_axes]
@@ -75,6 +75,7 @@ class OwnStateInteraction(eqx.Module):
         self.base, self.weight = _time_table("base", base), _time_table("weight", weight)
 
     def __call__(self, t: Scalar, mean_field: Array) -> Array:
+        # one entry of μ for each state: no table of S x S
         return _affine(time_slice(self.base, t), time_slice(self.weight, t), mean_field[:, None])
 
 
@@ -95,10 +96,11 @@ class SuccessorInteraction(eqx.Module):
     def __init__(self, base: ArrayLike, weight: ArrayLike, next_state: ArrayLike):
         self.base, self.weight = _time_table("base", base), _time_table("weight", weight)
         table = as_table("reward.L.next_state", next_state, 2, "states, actions")
+        # -1 marks a missing action: what it reads is ignored
         self.next_state = np.maximum(table, 0).astype(np.int32)  # pyright: ignore[reportAttributeAccessIssue]
 
     def __call__(self, t: Scalar, mean_field: Array) -> Array:
-        return _affine(time_slice(self.base, t), time_slice(self.weight, t), mean_field[self.next_state])
+        return _affine(time_slice(self.base, t), time_slice(self.weight, t), mean_field[self.next_state])  # likewise
 
 
 def _affine(base: Array, weight: Array, crowd: Array) -> Array:
@@ -164,7 +166,7 @@ class Power(eqx.Module):
         self.exponent = _checks.integer_at_least("theta.exponent", exponent, 1)
 
     def __call__(self, t: Scalar, x: Array) -> Array:
-        return self.scale * x**self.exponent
+        return self.scale * x**self.exponent  # an int in Python: x may be negative, and the derivative at 0 is finite
 
 
 class Staged(eqx.Module):
@@ -192,7 +194,7 @@ class Staged(eqx.Module):
         return all(getattr(part, "takes_lanes", False) for part in (self.running, self.terminal))
 
     def __call__(self, t: Scalar, x: Array) -> Array:
-        return jnp.where(t < self.horizon, self.running(t, x), self.terminal(t, x))
+        return jnp.where(t < self.horizon, self.running(t, x), self.terminal(t, x))  # t is traced: both are computed
 
 
 def _time_table(name: str, table: ArrayLike) -> Array:
@@ -200,11 +202,11 @@ def _time_table(name: str, table: ArrayLike) -> Array:
     _checks.shape_is(f"reward.L.{name}", array, [(None,) * 2, (None,) * 3], "states, actions; or per time")
     if not _checks.is_traced(array):
         _checks.finite(f"reward.L.{name}", array)
-    return array[None] if array.ndim == 2 else array
+    return array[None] if array.ndim == 2 else array  # always with times, as `time_slice` expects
 
 
 def check_interaction(L: object, seen: tuple[int, ...], num_actions: int, num_times: int) -> None:
-    """Refuse the library's own interactions if their tables do not fit what payoffs see.
+    """Check that the tables of the library's own interactions fit what payoffs see.
 
     Args:
       L: an interaction; those of users are left to their own calls.
@@ -213,7 +215,7 @@ def check_interaction(L: object, seen: tuple[int, ...], num_actions: int, num_ti
       num_times: H + 1.
     """
     S, A, T = seen[0], num_actions, num_times
-    rows = [(1, S, A), (T, S, A), (1, S, 1), (T, S, 1)]
+    rows = [(1, S, A), (T, S, A), (1, S, 1), (T, S, 1)]  # one column where all actions earn the same
     if isinstance(L, DenseInteraction):
         if L.num_seen_axes != len(seen):
             kind = "states" if len(seen) == 1 else "states and actions"

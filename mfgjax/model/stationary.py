@@ -98,7 +98,7 @@ class StationaryGame(AbstractGame):
     action_labels: tuple[str, ...] = eqx.field(static=True)
     is_stationary: ClassVar[bool] = True
     discounts: ClassVar[str] = "(0, 1)"
-    seeks_pure: ClassVar[bool] = True
+    seeks_pure: ClassVar[bool] = True  # as a rule there is one; `Auto` mixes only where none is found
 
     def __init__(
         self,
@@ -132,8 +132,10 @@ class StationaryGame(AbstractGame):
             law = np.full(S, 1 / S)
         else:
             _checks.shape_is("initial", law, [(S,)], "states")
+        # a uniform law made here is double, and must not decide the precision
         fields = (kernel, reward) if initial is None else (kernel, reward, law)
         is_known = any(eqx.is_inexact_array(leaf) for leaf in jax.tree.leaves(fields))
+        # functions alone have no precision: then JAX's default
         dtype = common_precision(fields) if is_known else jnp.zeros(()).dtype
         mask = _available(mask, S, A)
         self.kernel, self.reward, self.initial, self.discount, self.available = in_one_precision(
@@ -143,19 +145,19 @@ class StationaryGame(AbstractGame):
         self.action_labels = names_of("action_labels", action_labels, A)
         _check_shapes(self)
         self.reward = without_missing(self.reward, self.available)
-        validate(self)
+        validate(self)  # last, as it calls the functions of users
 
     @property
     def horizon(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride]
         """Inside the library a stationary game has one time, so that horizon + 1 = 1."""
         return 0
 
-    def given_kernel(self, t: Scalar | int, mean_field: Array) -> Any:
-        """Return what a kernel that was given as a callable returns."""
+    def call_kernel(self, t: Scalar | int, mean_field: Array) -> Any:
+        """Call the user's kernel function, which takes no time, and return its result."""
         return self.kernel(mean_field)  # pyright: ignore[reportCallIssue]
 
-    def given_reward(self, t: Scalar | int, mean_field: Array) -> Array:
-        """Return what the callable that pays returns; the library's own rewards take a time, which is 0."""
+    def call_reward(self, t: Scalar | int, mean_field: Array) -> Array:
+        """Call the reward function and return its result; the library's own rewards take a time, which is 0."""
         if isinstance(self.reward, TableReward | PairwiseReward):
             return self.reward(jnp.int32(0), mean_field)
         return self.reward(mean_field)
@@ -171,6 +173,7 @@ class StationaryGame(AbstractGame):
     def best_response(self, mean_field: Array, response: AbstractResponse, start: Array | None = None) -> BestResponse:
         problem = self.decision(mean_field)
         start = self.first_values() if start is None else start
+        # one more backup: policy and q belong to the values that are returned
         backup, q = improve(problem, response, response_values(problem, response, start))
         return BestResponse(backup.policy[None], backup.log_policy[None], backup.values[None], q[None])
 
@@ -182,7 +185,7 @@ class StationaryGame(AbstractGame):
         start = self.first_values() if start is None else start
         if self.lanes and response.plays_best:
             policy, values = certain_policy(self.decision(mean_field), response, start)
-            return policy[None], values
+            return policy[None], values  # not the values of the policy: near enough to start the next search
         best = self.best_response(mean_field, response, start)
         return best.policy, best.values[0]
 
@@ -196,11 +199,11 @@ class StationaryGame(AbstractGame):
         """
         law, pi = self.agent_start(mean_field), policy[0]
         moved = self.kernel_at(jnp.int32(0), mean_field[0]).push(law[:, None] * pi)
-        moved = moved + (1 - law.sum(axis=0)) / self.num_states
+        moved = moved + (1 - law.sum(axis=0)) / self.num_states  # 0 on laws, but not in derivatives
         return moved[None], self.observe(moved, moved[:, None] * pi)[None]
 
     def generated(self, policy: Array) -> tuple[Array, Array]:
-        """Return the law at which a population that starts from `initial` comes to rest, and what payoffs see of it."""
+        """Return the stationary law that a population reaches from `initial`, and what payoffs see of it."""
         return self.rest(policy)
 
     def rest(self, policy: Array, mean_field: Array | None = None) -> tuple[Array, Array]:
@@ -217,6 +220,7 @@ class StationaryGame(AbstractGame):
             return self.kernel_at(jnp.int32(0), seen).push(mass)
 
         start = self.initial if mean_field is None else self.agent_start(mean_field)
+        # moves that do not see who moves are a chain, which squaring settles however slowly it mixes
         is_linear = mean_field is not None or isinstance(self.kernel, AbstractKernel)
         law = (chain_law if is_linear and not self.lanes and len(start) <= _MOST_SQUARED else settled_law)(move, start)
         return law[None], self.observe(law, law[:, None] * pi)[None]
@@ -250,7 +254,7 @@ class StationaryGame(AbstractGame):
         return jnp.zeros_like(self.initial)
 
     def discounted(self, by_time: Array) -> Array:
-        return by_time[0] / (1 - self.discount)
+        return by_time[0] / (1 - self.discount)  # `occupancy` sums to 1: the weights γ^k come to 1/(1 − γ)
 
     def laws_to_try(self) -> dict[str, np.ndarray]:
         first, uniform, last = simple_laws(self.num_states)
@@ -266,7 +270,9 @@ class StationaryGame(AbstractGame):
         """Return corners, then random laws from even ones to some near a corner, with random actions if these count."""
         S = self.num_states
         of_laws, of_policies = jax.random.split(key)
+        # the extreme populations are always among the starts
         corners = jnp.eye(S, dtype=self.dtype)[: min(S, count // 2)]
+        # Dirichlet weights from 1, where all laws are equally likely, to e^-3, where most are near a corner
         sharp = jnp.exp(jnp.linspace(0, -3, count - len(corners), dtype=self.dtype))[:, None]
         laws = jax.random.dirichlet(of_laws, sharp * jnp.ones((1, S), self.dtype))
         laws = jnp.concatenate([corners, laws])
@@ -282,12 +288,12 @@ def _sizes(kernel: Any, reward: Any, law: Any, mask: Any, observes: str) -> tupl
         return mask.shape[-2], mask.shape[-1]
     if isinstance(reward, TableReward):
         return reward.table.shape[1], reward.table.shape[2]
-    if law is not None and observes == "states":
-        made = _checks.returned("kernel", kernel, {"z": law}, "at the initial law", kernel_axes)
-        if isinstance(made, Axes):
-            return law.shape[0], made.actions
-        if len(getattr(made, "shape", ())) == 3:
-            return law.shape[0], made.shape[1]
+    if law is not None and observes == "states":  # joint laws `[S, A]` cannot be made before A is known
+        returned = _checks.returned("kernel", kernel, {"z": law}, "at the initial law", kernel_axes)
+        if isinstance(returned, Axes):
+            return law.shape[0], returned.actions
+        if len(getattr(returned, "shape", ())) == 3:
+            return law.shape[0], returned.shape[1]
     if law is not None and observes == "states" and not isinstance(reward, PairwiseReward):
         shape = getattr(_checks.returned("reward", reward, {"z": law}, "at the initial law"), "shape", ())
         if len(shape) == 2 and shape[1] > 1:

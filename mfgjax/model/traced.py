@@ -1,4 +1,4 @@
-"""Games whose rewards and kernels, where they are functions of users, are traced as they are now."""
+"""Tracing of the functions of users in a game: its rewards and kernels as they are at the time of a call."""
 
 import dataclasses
 import functools
@@ -11,7 +11,7 @@ import numpy as np
 from jax.core import Tracer
 
 from .. import _checks
-from .._traced import AbstractStandIn, Program, TracedFunction, given_function, key_of_call, keyed, trace
+from .._traced import AbstractStandIn, Program, TracedFunction, key_of_call, keyed, trace, users_function
 from .._typing import Array, Scalar
 from ..kernels import AbstractKernel
 from .base import AbstractGame
@@ -72,7 +72,7 @@ class KeyedKernel(AbstractKernel, AbstractStandIn):
 
 
 def trace_game(game: Game, dtype: Any = None, *, in_lanes: bool = False) -> Game:
-    """Return the game with the functions of users in it as programs of what they compute now.
+    """Replace the functions of users in a game by programs of what they compute now.
 
     What they read (a global, an attribute, a table) is an array of the game that is returned. Every public function
     that compiles code for a game begins with this; the library's own rewards and kernels, which read nothing but
@@ -85,19 +85,20 @@ def trace_game(game: Game, dtype: Any = None, *, in_lanes: bool = False) -> Game
         is compiled anew if what it reads has changed. Only for games that are not used after the call.
     """
     kernel, reward = game.kernel, cast(Any, game.reward)
-    if is_own(kernel) and is_own(reward):
+    if is_own(kernel) and is_own(reward):  # nothing to trace, so that a warm solve costs no more
         return game
     seen = jax.ShapeDtypeStruct(
         game.seen_shape,
         game.dtype if dtype is None else dtype,
     )
-    time = jax.ShapeDtypeStruct((), jnp.int32)
+    time = jax.ShapeDtypeStruct((), jnp.int32)  # the type of t in every scan over time
     arguments = {"z": seen} if game.is_stationary else {"t": time, "mean_field": seen}
     if isinstance(kernel, AbstractKernel) and not is_own(kernel):
+        # its arrays are leaves of the game already: only its code needs a key
         kernel = KeyedKernel(kernel, _key_of_kernel(kernel, game))
     elif not is_own(kernel):
         kernel = _traced("kernel", kernel, arguments, dtype, in_lanes)
-    if type(reward) is PairwiseReward:
+    if type(reward) is PairwiseReward:  # not a class derived from it, which may be called otherwise
         if not (is_own(reward.L) and is_own(reward.theta)):
             reward = _pairwise(reward, {"t": time, "mean_field": seen}, dtype, in_lanes)
     elif not is_own(reward):
@@ -105,21 +106,21 @@ def trace_game(game: Game, dtype: Any = None, *, in_lanes: bool = False) -> Game
     return eqx.tree_at(lambda g: (g.kernel, g.reward), game, (kernel, reward))
 
 
-def as_given(game: Game, users_game: Game) -> Game:
-    """Return a game with the functions of the user that its programs were made from, and its own arrays."""
-    kernel, reward = given_function(game.kernel, users_game.kernel), game.reward
+def with_users_functions(game: Game, users_game: Game) -> Game:
+    """Put the user's own functions back in the place of their programs; the game keeps its arrays."""
+    kernel, reward = users_function(game.kernel, users_game.kernel), game.reward
     if type(reward) is PairwiseReward:
-        L, theta = (given_function(getattr(reward, name), getattr(users_game.reward, name)) for name in ("L", "theta"))
+        L, theta = (users_function(getattr(reward, name), getattr(users_game.reward, name)) for name in ("L", "theta"))
         reward = PairwiseReward(L, theta)
     else:
-        reward = given_function(reward, users_game.reward)
+        reward = users_function(reward, users_game.reward)
     return eqx.tree_at(lambda g: (g.kernel, g.reward), game, (kernel, reward))
 
 
 def _key_of_kernel(kernel: AbstractKernel, game: AbstractGame) -> Program:
     def methods(kernel: AbstractKernel, t: Array, values: Array, mass: Array) -> Any:
         now = kernel.at(t)
-        return now.expect(values), now.push(mass), kernel.probabilities
+        return now.expect(values), now.push(mass), kernel.probabilities  # all that the library asks of a kernel
 
     S, A = game.num_states, game.num_actions
     values, mass = jax.ShapeDtypeStruct((S,), game.dtype), jax.ShapeDtypeStruct((S, A), game.dtype)
@@ -135,7 +136,7 @@ def is_own(part: Any) -> bool:
     return fields is not None and all(is_own(getattr(part, name)) for name in fields)
 
 
-@functools.lru_cache(512)
+@functools.lru_cache(512)  # asked at every public call
 def _fields_of_own(kind: type) -> tuple[str, ...] | None:
     """Return the fields of a class of the library in which functions may be; None for a class of others."""
     if issubclass(kind, AbstractStandIn | jax.Array | Tracer | np.ndarray | type(None)):
@@ -150,7 +151,7 @@ def _pairwise(reward: PairwiseReward, arguments: dict[str, Any], dtype: Any, in_
     if not is_own(L):
         L = _traced("reward.L", L, arguments, dtype, in_lanes)
     if not is_own(theta):
-        x = eqx.filter_eval_shape(L, *arguments.values())
+        x = eqx.filter_eval_shape(L, *arguments.values())  # Θ is traced for the shape that L returns
         function = _traced("reward.theta", theta, {"t": arguments["t"], "x": x}, dtype, in_lanes)
         theta = TracedTheta(function, x.shape[1]) if isinstance(function, TracedFunction) else function
     return PairwiseReward(L, theta)
@@ -160,6 +161,6 @@ def _traced(name: str, function: Any, arguments: dict[str, Any], dtype: Any, in_
     with _checks.explained(name, ", ".join(arguments), "now"):
         if in_lanes and getattr(function, "takes_lanes", False):
             lane_function = keyed(function, *arguments.values(), takes_lanes=True)
-            if lane_function is not None:
+            if lane_function is not None:  # None: it reads traced numbers, and is mapped over the lanes as others are
                 return lane_function
         return trace(function, *arguments.values(), dtype=dtype)

@@ -1,4 +1,4 @@
-"""What a policy is worth to one agent, and what it would gain by leaving it."""
+"""The value of a policy to one agent, and its exploitability."""
 
 from typing import Any
 
@@ -13,14 +13,14 @@ from .maps import AnyGame, as_now, timed
 
 
 def criterion_of(game: AnyGame, response: AbstractResponse | None, name: str) -> tuple[AbstractResponse, Any]:
-    """Return the response that maximises what a response maximises, and what its KL terms need (None: there are none).
+    """Return the response that a policy is judged against, and β and log ρ of its KL terms (None: there are none).
 
     Raises:
       ValueError: for a response that maximises nothing, naming the function that was asked.
     """
     if response is None:
         return Greedy(), None
-    if getattr(response, "maximises", False):
+    if getattr(response, "maximises", False):  # what the class says of itself: a user's response may maximise, too
         return response, response.penalty(game.available, game.dtype)
     kind = type(response).__name__
     raise ValueError(
@@ -60,6 +60,7 @@ def policy_value(
     _, penalty = criterion_of(game, response, "policy_value")
     game = as_now(game)
     (pi, seen), _ = timed(game, (policy, 2), (mean_field, game.num_seen_axes))
+    # `safe_log`: derivatives are 0, not NaN, where the policy is 0
     values, _ = game.evaluated(seen, _simplex.safe_log(pi), penalty)
     return (game.agent_start(seen) * values[0]).sum(axis=0)
 
@@ -106,13 +107,14 @@ def exploitability(
     if mean_field is None:
         (pi,), _ = timed(game, (policy, 2))
         mu, seen = game.generated(pi)
-        found = gain(game, mu, _simplex.safe_log(pi), game.best_response(seen, criterion), penalty)
-        return jnp.where(game.is_moving(seen, pi), jnp.nan, found)
+        gained = gain(game, mu, _simplex.safe_log(pi), game.best_response(seen, criterion), penalty)
+        # no stationary mean field, so nothing to judge the policy in
+        return jnp.where(game.is_moving(seen, pi), jnp.nan, gained)
     if not game.is_stationary:
         raise ValueError("`mean_field` is for stationary games: with a finite horizon the policy generates it.")
     mean_field = mean_field_of(game, mean_field, "exploitability(game, policy, response, mean_field=...)")
     (pi, seen), _ = timed(game, (policy, 2), (mean_field, game.num_seen_axes))
-    mu, seen = game.judged_in(seen, pi)
+    mu, seen = game.judged_in(seen, pi)  # an agent that leaves is one of many: the population stays where it is
     return gain(game, mu, _simplex.safe_log(pi), game.best_response(seen, criterion), penalty)
 
 
@@ -129,6 +131,7 @@ def gain(
     """
     policy = jnp.exp(log_policy)
     if penalty is None:
+        # q may be anything where an action does not exist
         lost = jnp.where(policy > 0, policy * (best.values[:, :, None] - best.q), 0)
     else:
         beta, _ = penalty

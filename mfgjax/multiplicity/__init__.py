@@ -1,4 +1,4 @@
-"""Several equilibria: paths, the extreme ones, those that a population is led to, and searches from many starts."""
+"""Several equilibria: paths along a parameter, extreme equilibria, hysteresis, and searches from many starts."""
 
 from .bracket import Bracket as Bracket
 from .bracket import bracket as bracket

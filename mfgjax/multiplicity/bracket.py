@@ -59,7 +59,7 @@ class Ascent:
 
     @property
     def ordered(self) -> bool:
-        """Whether every step went with the order, but for rounding."""
+        """Whether every step kept the order, up to rounding."""
         return self.disorder <= _rounding(self.laws)
 
     def steps_to(self, distance: float) -> int:
@@ -115,7 +115,7 @@ class Bracket:
 
     @property
     def ordered(self) -> bool:
-        """Whether every step went with the order, and the ends are in order."""
+        """Whether every step kept the order, and the least equilibrium lies below the greatest."""
         ends = _went_back(np.asarray(self.least.mean_field), np.asarray(self.greatest.mean_field))
         return self.rising.ordered and self.falling.ordered and ends <= self._error
 
@@ -125,7 +125,7 @@ class Bracket:
 
     @property
     def certificate(self) -> str:
-        """What is known, in a sentence."""
+        """What is proved about the equilibria, in a sentence."""
         if not (self.rising.ordered and self.falling.ordered):
             worst = max((self.rising, self.falling), key=lambda way: way.disorder)
             return (
@@ -220,12 +220,13 @@ def bracket(
         raise ValueError("`game` observes the joint law of states and actions; `bracket` orders laws of states.")
     max_steps = _checks.integer_at_least("max_steps", max_steps, 1)
     eps = float(jnp.finfo(game.dtype).eps)
-    wanted = _checks.tolerance(atol)
-    tolerance = (1e-12 if eps < 1e-12 else 1e-6) if wanted is None else wanted
+    users_atol = _checks.tolerance(atol)
+    tolerance = (1e-12 if eps < 1e-12 else 1e-6) if users_atol is None else users_atol
     if tolerance < 8 * eps:
         raise ValueError(f"`atol` is {tolerance:.1e}, which {game.dtype} cannot reach: use at least {8 * eps:.1e}.")
     response, throw = fit_response(game, response), _checks.boolean("throw", throw)
-    given, game, ends = game, trace_game(game), []
+    users_game, game, ends = game, trace_game(game), []
+    # ties to the smallest action keep each law from below under every equilibrium, and so on from above
     for state, tie in ((0, "smallest"), (game.num_states - 1, "largest")):
         ends.append(_climb(game, response.with_tie(tie), state, np.asarray(tolerance, game.dtype), max_steps))
     for equilibrium, _ in ends:
@@ -235,13 +236,14 @@ def bracket(
     distance = float(np.abs(np.asarray(least.mean_field) - np.asarray(greatest.mean_field)).sum() / 2)
     # a prior may lean to high actions in low states, whatever the game
     proved = response.rises and response.prior_table is None and np.asarray(game.available).all()
-    checked = check_complementarity(given) if proved else None
-    found = Bracket(least, greatest, rising, falling, distance, False, checked)
+    checked = check_complementarity(users_game) if proved else None
+    found_bracket = Bracket(least, greatest, rising, falling, distance, False, checked)
     is_one_policy = response.plays_best and np.array_equal(least.policy, greatest.policy)
-    if checked is None or not (checked.holds and is_one_policy and found.coincide):
-        return found
+    if checked is None or not (checked.holds and is_one_policy and found_bracket.coincide):
+        return found_bracket
     reach = 2 * (distance + rising.error + falling.error) * min(rising.amplification, falling.amplification)
-    return dataclasses.replace(found, unique=reach < 1)
+    # two fixed points satisfy |x − y| ≤ reach |x − y|, see `Bracket.unique`
+    return dataclasses.replace(found_bracket, unique=reach < 1)
 
 
 def _climb(
@@ -258,6 +260,7 @@ def _climb(
     back = np.array([_went_back(low, high) for low, high in zip(*order, strict=True)])
     step = int(back.argmax()) if back.size else 0
     disorder = float(back.max()) if back.size else 0.0
+    # z − z* = (I − D)⁻¹ (z − Φ(z)), to first order
     error = max(float(equilibrium.residual), _rounding(laws)) * amplification
     numbers = (disorder, step, gap, gap_error, bool(tied), contraction, amplification, error)
     return equilibrium, Ascent(laws, *numbers, np.asarray(barrier))
@@ -294,9 +297,10 @@ def _climb_jit(
         image = game.moved_on(z, policy)[1]
         residual = jnp.abs(image - z).sum() / 2
         path, residuals = path.at[count].set(z[0]), residuals.at[count].set(residual)
+        # the law that meets the tolerance is kept, as the residual is its own
         return jnp.where(residual > tolerance, image, z), values, path, residuals, residual, count + 1, gaps
 
-    path = jnp.zeros((max_steps, game.num_states), game.dtype)
+    path = jnp.zeros((max_steps, game.num_states), game.dtype)  # a loop of XLA cannot grow an array
     never = jnp.asarray(jnp.inf, game.dtype)
     gaps = (never, jnp.zeros((), game.dtype), jnp.array(False))
     residuals = jnp.full(max_steps, jnp.nan, game.dtype)
@@ -311,7 +315,7 @@ def _climb_jit(
     one_step = jax.jacfwd(lambda law: problem.image(law[None])[0])(z[0])
     all_steps = jnp.linalg.inv(jnp.eye(game.num_states, dtype=game.dtype) - one_step)
     barrier = _barrier(game, response, z[0], start[0], all_steps)
-    gaps = (never, *gaps[1:]) if response.is_smooth else gaps
+    gaps = (never, *gaps[1:]) if response.is_smooth else gaps  # soft policies choose nothing that could flip
     return path, residuals, count, equilibrium, *gaps, zero_sum_norm(one_step), zero_sum_norm(all_steps), barrier
 
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -22,6 +23,7 @@ from ..solve import solve
 from ..solvers import Newton
 from ..solvers.base import Problem, refuse_jumps
 from ..solvers.path import TRACK, PathReport, PathState, path_start, path_step
+from ..solvers.shooting import along_path
 from .branch_points import Knot, Lost, Tracer
 
 _RANGE = 4.0  # length of the parameter's interval in units of the path; a flow moves by at most 1.4
@@ -30,7 +32,7 @@ _RETRIES = 4  # a step over something unexplained is tried again at a quarter, t
 
 @dataclasses.dataclass(frozen=True)
 class Branch:
-    """A path of equilibria.
+    """A path of equilibria along a parameter, with its folds.
 
     Attributes:
       parameter: its values at the points of the path, in order along it; they turn back at folds.
@@ -140,13 +142,13 @@ def branch(
     eps = float(jnp.finfo(game.dtype).eps)
     tolerance = 1e-10 if eps < 1e-12 else 1e-5
 
-    def image(x: Array, position: Any) -> tuple[Array, Scalar]:
-        return Problem(*moved(value_at(position)), jnp.asarray(tolerance, game.dtype)).image_and_floor(x)
+    def problem_at(position: Any) -> Problem:
+        return Problem(*moved(value_at(position)), jnp.asarray(tolerance, game.dtype))
 
     @jax.jit
     def step(state: PathState, target: float, tolerance: float, largest: float) -> tuple[PathState, PathReport]:
         return path_step(
-            image,
+            partial(along_path, problem_at),
             Problem(game, response, jnp.asarray(tolerance)).project,
             state,
             target=jnp.asarray(target, game.dtype),
@@ -156,19 +158,22 @@ def branch(
             largest_step=largest,
             smallest_step=1e-7 if eps < 1e-12 else 1e-4,
             retreat=0.0,
+            reach=1.0,
+            least_cosine=0.0,
         )
 
     @jax.jit
     def derivative(x: Array, position: float) -> Array:
-        return jax.jacfwd(lambda x: image(x, position)[0])(x).reshape(x.size, x.size)
+        return jax.jacfwd(lambda x: problem_at(position).image(x))(x).reshape(x.size, x.size)
 
     begin = solve(*moved(first), guess=guess)
     at = game.timed(begin.mean_field)
+    # eigenvalues need the whole matrix
     tracer = Tracer(step, derivative if at.size <= DENSE_LIMIT else None, tolerance)
     state = path_start(at, jnp.zeros((), game.dtype), _RANGE / resolution)
-    least = _RANGE / resolution / 4**_RETRIES
+    shortest_step = _RANGE / resolution / 4**_RETRIES
     knots: list[Knot] = []
-    new: Any = None
+    next_knot: Any = None
     bifurcations, points = [], 0
     complete, message = False, f"The path was cut after {max_points} points."
     while points < max_points:
@@ -183,24 +188,25 @@ def branch(
             continue
         try:
             if complete:
-                new = tracer.tangent(knots[-1], np.asarray(before.x), _RANGE)
+                next_knot = tracer.tangent(knots[-1], np.asarray(before.x), _RANGE)
             else:
-                new = tracer.knot(before.x, before.parameter, state.tangent_parameter)
-            folds = tracer.folds(knots[-1], new) if knots else []
-            explained = not knots or tracer.explains(knots[-1], new, len(folds))
-            if not explained and float(before.step) <= least:
-                bifurcations += tracer.bifurcation(knots[-1], new)
+                next_knot = tracer.knot(before.x, before.parameter, state.tangent_parameter)
+            folds = tracer.folds(knots[-1], next_knot) if knots else []
+            explained = not knots or tracer.explains(knots[-1], next_knot, len(folds))
+            # at the shortest step, what no fold explains is looked at as a bifurcation
+            if not explained and float(before.step) <= shortest_step:
+                bifurcations += tracer.bifurcation(knots[-1], next_knot)
                 explained = True
         except Lost:
-            folds, explained = [], False
-            if float(before.step) <= least:
+            folds, explained = [], False  # a shorter step may stay on the path
+            if float(before.step) <= shortest_step:
                 complete = False
                 message = f"The path was lost near {value_at(before.base_parameter):.6g}: it may have left its branch."
                 break
         if not explained:
             complete, state = False, _shorter(before)
             continue
-        knots, points = [*knots, *folds, new], points + 1
+        knots, points = [*knots, *folds, next_knot], points + 1
         if complete:
             message = "The path reached `stop`."
             break
@@ -209,7 +215,7 @@ def branch(
             break
     values = np.asarray([float(value_at(knot.position)) for knot in knots])
     if complete:
-        values[-1] = last
+        values[-1] = last  # the number itself, not exp of its logarithm
     flows = np.stack([knot.flow for knot in knots])
     turns = [value for value, knot in zip(values, knots, strict=True) if knot.is_fold]
     crossed = np.asarray([float(value_at(p)) for p in bifurcations])
@@ -221,10 +227,11 @@ def branch(
         sides = [tracer.side(knot, position) for knot in knots]
         found = [knots[0].flow] if sides[0] == 0 else []
         for (one, other), (here, there) in zip(pairwise(knots), pairwise(sides), strict=True):
-            if here * there < 0:
+            if here * there < 0:  # folds are knots, so between two the parameter passes a value once
                 found.append(tracer.crossing(one, other, position).flow)
             elif there == 0:
                 found.append(other.flow)
+        # Newton, as iteration would leave those that repel it
         return [solve(*moved(value), Newton(), guess=game.untimed(flow)) for flow in found]
 
     return Branch(

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
-from ..solvers.path import TRACK, PathState
+from ..solvers.path import TRACK, PathState, arclength
 
 _MOST_CORRECTIONS = 20
 _BISECTIONS = 30
@@ -66,6 +66,7 @@ class Tracer:
     def _above(self, flow: np.ndarray, position: float) -> int | None:
         if self._derivative is None:
             return None
+        # equilibria meet where one is 1, which is real: pairs of complex ones do not count
         eigenvalues = np.linalg.eigvals(np.asarray(self._derivative(flow, position), dtype=float))
         return int(((np.abs(eigenvalues.imag) <= 1e-6) & (eigenvalues.real > 1)).sum())
 
@@ -77,7 +78,7 @@ class Tracer:
         """
         dtype = first.flow.dtype
         across, ahead = second.flow - first.flow, second.position - first.position
-        length = float(np.sqrt((across**2).sum() / len(across) + ahead**2))
+        length = float(arclength(across, ahead))
         one = jnp.ones((), dtype)
         begin = PathState(
             jnp.asarray(first.flow + share * across),
@@ -105,7 +106,7 @@ class Tracer:
         raise Lost
 
     def tangent(self, first: Knot, flow: np.ndarray, position: float) -> Knot:
-        """Return an equilibrium that was found from a point of the path as the next point of it."""
+        """Return the knot of an equilibrium that was found, checked to be the next point of the path."""
         aim = Knot(position, flow, 0.0, None)
         found = self.between(first, aim, 1.0)
         if abs(found.position - position) > 1e-3 or np.abs(found.flow - flow).max() > 1e-3:
@@ -152,12 +153,13 @@ class Tracer:
     @staticmethod
     def _mean_slope(first: Knot, second: Knot) -> float:
         across, ahead = second.flow - first.flow, second.position - first.position
-        return ahead / float(np.sqrt((across**2).sum() / len(across) + ahead**2))
+        return ahead / float(arclength(across, ahead))
 
     def explains(self, first: Knot, second: Knot, num_folds: int) -> bool:
         """Tell whether the folds between two points are all that changed the count of eigenvalues above 1."""
         if first.above is None or second.above is None:
             return True
+        # a fold takes one eigenvalue across 1, up or down, so several may cancel
         changed = abs(second.above - first.above)
         return changed <= num_folds and changed % 2 == num_folds % 2
 
@@ -194,6 +196,7 @@ def _root(function: Callable[[float], float], low: float = 0.0, high: float = 1.
 
 def _lowest(begin: float, end: float, mean: float) -> float | None:
     """Return where the parabola with these values at 0 and 1 and this mean has its minimum, if it comes near 0."""
+    # begin + (end − begin) x + bend x (1 − x) has the mean (begin + end)/2 + bend/6
     bend = 6 * (mean - (begin + end) / 2)
     if bend >= 0:
         return None

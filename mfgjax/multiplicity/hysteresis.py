@@ -1,4 +1,4 @@
-"""A population that is led there and back along a parameter, and the equilibria between which it jumps."""
+"""Hysteresis: the equilibria of a population while a parameter goes up and back, and where it jumps between them."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -43,7 +43,7 @@ class Hysteresis:
 
     @property
     def distance(self) -> np.ndarray:
-        """Between both ways in total variation, `[n]`; of flows the most over time. NaN where one found nothing."""
+        """Total variation distance of the two ways, `[n]`; of flows the largest over time. NaN if one found nothing."""
         return self._moved(self.there, self.back)
 
     @property
@@ -65,16 +65,17 @@ class Hysteresis:
         The errors are estimated from the residuals. Where they are right, there are at least two equilibria.
         """
         least = _checks.number_in("distance", distance, 0, 1, "(0, 1)")
+        # fmax, as an error may be NaN: then `distance` alone decides
         return self.values[self.distance > np.fmax(least, self.error.sum(axis=0))]
 
     def jumps(self, distance: float = 0.1) -> dict[str, list[tuple[float, float]]]:
         """Return between which neighbouring values the population moves by more than `distance`, on either way."""
         least = _checks.number_in("distance", distance, 0, 1, "(0, 1)")
-        found = {}
+        jumps_by_way = {}
         for way, laws in (("there", self.there), ("back", self.back)):
-            at = np.flatnonzero(self._moved(laws[1:], laws[:-1]) > least)
-            found[way] = [(float(self.values[i]), float(self.values[i + 1])) for i in at]
-        return found
+            jump_indices = np.flatnonzero(self._moved(laws[1:], laws[:-1]) > least)
+            jumps_by_way[way] = [(float(self.values[i]), float(self.values[i + 1])) for i in jump_indices]
+        return jumps_by_way
 
     def _moved(self, laws: np.ndarray, others: np.ndarray) -> np.ndarray:
         apart = np.abs(laws - others).sum(axis=(-2, -1) if self.joint else -1) / 2
@@ -124,6 +125,7 @@ def hysteresis(
       True
     """
     game, response = game_and_response(game, response)
+    # the population's own move stays with an equilibrium as long as it attracts; other solvers may leave it
     method = (Picard() if game.seeks_pure else Auto()) if solver is None else solver
     numbers = np.asarray(_checks.as_numbers("values", values))
     _checks.shape_is("values", numbers, [(None,)], "values of the parameter")
@@ -140,16 +142,18 @@ def hysteresis(
             game, response, method = lanes.lane(i)
             solved = solve(game, response, method, guess=start, max_steps=max_steps, throw=False)
             if bool(solved.converged):
-                start = solved.mean_field
-                known = solved.criterion == "residual"
-                off = float(possible_errors(game, response, game.timed(start)[None])[0]) if known else np.nan
-                laws[i] = np.asarray(start), off
+                start = solved.mean_field  # a solve that fails leaves the last good one
+                # exploitability says how much agents gain, not how far the mean field is off
+                has_estimate = solved.criterion == "residual"
+                error = float(possible_errors(game, response, game.timed(start)[None])[0]) if has_estimate else np.nan
+                laws[i] = np.asarray(start), error
         return laws, start
 
     there, end = lead(range(len(numbers)), guess)
+    # the way back begins in the equilibrium where the way there ended
     back, _ = lead(range(len(numbers) - 1, -1, -1), end)
-    nowhere = np.full(game.mean_field_shape, np.nan, game.dtype), np.nan
-    ways = [[laws.get(i, nowhere) for i in range(len(numbers))] for laws in (there, back)]
-    forth, again = (np.stack([law for law, _ in way]) for way in ways)
-    errors = np.array([[off for _, off in way] for way in ways])
-    return Hysteresis(parameter, numbers, forth, again, game.observes == "state_actions", errors)
+    not_found = np.full(game.mean_field_shape, np.nan, game.dtype), np.nan
+    ways = [[laws.get(i, not_found) for i in range(len(numbers))] for laws in (there, back)]
+    laws_there, laws_back = (np.stack([law for law, _ in way]) for way in ways)
+    errors = np.array([[error for _, error in way] for way in ways])
+    return Hysteresis(parameter, numbers, laws_there, laws_back, game.observes == "state_actions", errors)

@@ -1,4 +1,4 @@
-"""Equilibria from many starts, where no order tells how many there are."""
+"""Search for equilibria from many random starts."""
 
 import dataclasses
 
@@ -86,27 +86,32 @@ def multi_start(
     game, response = game_and_response(game, response)
     count = _checks.integer_at_least("num_starts", num_starts, 1)
     seed = _checks.integer_at_least("seed", seed, 0)
-    least = None if distance is None else _checks.number_in("distance", distance, 0, 1, "(0, 1)")
+    users_distance = None if distance is None else _checks.number_in("distance", distance, 0, 1, "(0, 1)")
     game, response = trace_game(game), fit_response(game, response)
     starts = game.random_mean_fields(jax.random.key(seed), count)
-    same = jnp.broadcast_to(game.discount, (count,))
-    found = solve_batch(game, response, solver, axes={"discount": same}, guess=starts, max_steps=max_steps)
+    # an axis of equal values: all lanes are one game, and only their guesses differ
+    discounts = jnp.broadcast_to(game.discount, (count,))
+    found = solve_batch(game, response, solver, axes={"discount": discounts}, guess=starts, max_steps=max_steps)
     flows = np.moveaxis(np.asarray(found.mean_field), -1, 0)
     flows = flows.reshape(count, game.horizon + 1, *game.seen_shape)
-    good = np.flatnonzero(np.asarray(found.converged))
-    if least is None and found.criterion == "residual":
-        radii = np.asarray(possible_errors(game, response, jnp.asarray(flows[good])))
+    converged_lanes = np.flatnonzero(np.asarray(found.converged))
+    if users_distance is None and found.criterion == "residual":
+        radii = np.asarray(possible_errors(game, response, jnp.asarray(flows[converged_lanes])))
     else:
-        radii = np.full(len(good), (_DISTANCE if least is None else least) / 2)
+        # half for each of two, so that together they are the distance
+        radii = np.full(len(converged_lanes), (_DISTANCE if users_distance is None else users_distance) / 2)
     groups: list[list[int]] = []
-    off = dict(zip(good.tolist(), radii.tolist(), strict=True))
-    for k in off:
-        joined = [g for g in groups if any(game.distance(flows[k], flows[j]) <= off[k] + off[j] for j in g)]
-        groups = [g for g in groups if g not in joined] + [[*(j for g in joined for j in g), k]]
+    radius_of = dict(zip(converged_lanes.tolist(), radii.tolist(), strict=True))
+    for k in radius_of:
+        # one point may join groups that were apart until then
+        groups_joined = [
+            g for g in groups if any(game.distance(flows[k], flows[j]) <= radius_of[k] + radius_of[j] for j in g)
+        ]
+        groups = [g for g in groups if g not in groups_joined] + [[*(j for g in groups_joined for j in g), k]]
     groups.sort(key=len, reverse=True)
     # of each the lane that was solved best
     residual = np.asarray(found.residual)
     chosen = [min(group, key=lambda k: residual[k]) for group in groups]
     lanes = dataclasses.replace(found, action_axis=-1)  # as it is in one lane
     picked = tuple(jax.tree.map(lambda leaf, k=k: leaf[..., k], lanes) for k in chosen)
-    return MultiStart(picked, tuple(map(len, groups)), count, count - len(good))
+    return MultiStart(picked, tuple(map(len, groups)), count, count - len(converged_lanes))

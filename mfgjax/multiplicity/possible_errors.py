@@ -1,4 +1,4 @@
-"""How far a mean field may be from the equilibrium that it was found for, by its residual."""
+"""Estimates, from the residual, of how far a mean field is from the equilibrium near it."""
 
 import equinox as eqx
 import jax
@@ -24,7 +24,8 @@ def possible_errors(game: AbstractGame, response: AbstractResponse, mean_fields:
     one, hence the factor. It is an estimate, no bound. For trembling hands each choice is held.
     """
 
-    def one(mean_field: Array) -> Array:
+    def error_of(mean_field: Array) -> Array:
+        # traced once: each product with DΓ is then a linear program alone
         image, jvp = jax.linearize(mean_field_map(game, response), mean_field)
         noise = Problem(game, response, np.zeros(())).floor(mean_field) + 8 * jnp.finfo(game.dtype).eps
         axes = tuple(range(1, mean_field.ndim))
@@ -34,10 +35,10 @@ def possible_errors(game: AbstractGame, response: AbstractResponse, mean_fields:
         spread = noise * spread / jnp.maximum(jnp.abs(spread).sum(axis=axes, keepdims=True), noise)
         direct = linear_solver(*stop_gradients((game, response, mean_field)))
 
-        def moved(by: Array) -> Array:
-            change, solved = direct(lambda v: v - jvp(v), by, False)
+        def moved(gap: Array) -> Array:
+            change, solved = direct(lambda v: v - jvp(v), gap, False)
             return jnp.where(solved, flow_distance(mean_field + change, mean_field), MOST)
 
         return jnp.minimum(4 * (moved(image - mean_field) + moved(spread)), MOST)
 
-    return jax.lax.map(one, mean_fields)
+    return jax.lax.map(error_of, mean_fields)

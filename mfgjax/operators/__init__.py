@@ -1,4 +1,4 @@
-"""On arrays: the scans over time, and the fixed points of discounted problems without an end."""
+"""Functions on arrays: scans over time, and fixed points of discounted problems without an end."""
 
 from .backward import backward as backward
 from .backward import policies as policies

@@ -32,16 +32,16 @@ def backward(
     horizon = mean_field.shape[0] - 1
 
     def step(carry, xs):
-        (next_values, off), (t, seen) = carry, xs
+        (next_values, error), (t, seen) = carry, xs
         # nothing follows H: its values are zero, so any kernel will do there
         move = jnp.minimum(t, horizon - 1)
         kernel = kernel_at(move, mean_field[move])
         q = reward_at(t, seen) + discount * kernel.expect(next_values)
-        off = response.rounding_of_step(q, available_at(t), discount * off)
-        backup = response.backup(t, q, available_at(t), 2 * off)
-        return (backup.values, off), (backup, q)
+        error = response.rounding_of_step(q, available_at(t), discount * error)
+        backup = response.backup(t, q, available_at(t), 2 * error)  # two values are compared, each off by `error`
+        return (backup.values, error), (backup, q)
 
-    times = jnp.arange(horizon + 1, dtype=jnp.int32)
+    times = jnp.arange(horizon + 1, dtype=jnp.int32)  # int32 also under x64: one type of t for the functions of users
     _, outputs = jax.lax.scan(step, (terminal, jnp.zeros_like(terminal[0])), (times, mean_field), reverse=True)
     return outputs
 
@@ -63,14 +63,16 @@ def policies(
     horizon = mean_field.shape[0] - 1
 
     def step(carry, xs):
-        (carried, off), (t, seen) = carry, xs
+        # `carried` is what `response.act` needs of V: its unit and a constant that all states share are free
+        (carried, error), (t, seen) = carry, xs
         move = jnp.minimum(t, horizon - 1)
         kernel = kernel_at(move, mean_field[move])
+        # by action, so that XLA on a CPU vectorises over the states
         ahead = jnp.concatenate(each(lambda x: discount * x, by_action(kernel.expect(carried))), axis=1)
         reward = reward_at(t, seen)
-        off = response.rounding_of_step(reward + ahead, available_at(t), discount * off)
-        carried, policy = response.act(t, reward, ahead, available_at(t), 2 * off)
-        return (carried, off), policy
+        error = response.rounding_of_step(reward + ahead, available_at(t), discount * error)
+        carried, policy = response.act(t, reward, ahead, available_at(t), 2 * error)
+        return (carried, error), policy
 
     times = jnp.arange(horizon + 1, dtype=jnp.int32)
     return jax.lax.scan(step, (terminal, jnp.zeros_like(terminal[0])), (times, mean_field), reverse=True)[1]

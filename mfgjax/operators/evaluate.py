@@ -35,11 +35,12 @@ def evaluate(
         kernel = kernel_at(move, mean_field[move])
         q = reward_at(t, seen) + discount * kernel.expect(next_values)
         pi = jnp.exp(log_pi)
+        # q need not be finite where nobody acts: 0 times inf is NaN
         values = (pi * (jnp.where(pi > 0, q, 0) - cost)).sum(axis=1)
         return values, (values, q)
 
     if penalty is None:
-        cost = jnp.zeros_like(log_policy)
+        cost = jnp.zeros_like(log_policy)  # zeros instead of None: one scan serves both cases
     else:
         beta, log_reference = penalty
         cost = log_ratio(log_policy, jnp.broadcast_to(log_reference, log_policy.shape)) / beta

@@ -26,7 +26,7 @@ def forward(
     def step(mu, xs):
         t, pi = xs
         mass = mu[:, None] * pi
-        seen = observe(mu, mass)
+        seen = observe(mu, mass)  # of this very flow, so that no flow has to be known before
         kernel = kernel_at(jnp.minimum(t, horizon - 1), seen)  # the move at H is not used
         return kernel.push(mass), (mu, seen)
 

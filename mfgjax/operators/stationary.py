@@ -21,9 +21,9 @@ from ..responses import AbstractResponse
 from ..responses.base import Backup
 from ..responses.ties import ROUNDING, spacings, tie_band
 
-_MOST_POLICIES = 100
-_MOST_SWEEPS = 100_000
-_LEAST_SQUARES, _MOST_SQUARES = 8, 64
+_MOST_POLICIES = 100  # a safeguard: a few Newton steps suffice
+_MOST_SWEEPS = 100_000  # as documented: a population that moves after so many steps is not called stationary
+_LEAST_SQUARINGS, _MOST_SQUARINGS = 8, 64  # k squarings make 2^k steps of the chain
 
 
 class Decision(eqx.Module):
@@ -73,17 +73,18 @@ def policy_iteration(decision: Decision, response: AbstractResponse, start: Arra
         def backed(q: Array) -> Array:
             return response.backup(jnp.int32(0), q, decision.available).values
 
-        found, pull = jax.vjp(backed, decision.q(values))
-        return found - values, pull(jnp.ones_like(found))[0]
+        new_values, pull = jax.vjp(backed, decision.q(values))  # T(V) and the weights dT/dq from one pass
+        return new_values - values, pull(jnp.ones_like(new_values))[0]
 
     def unsettled(carry: tuple) -> Bool[Array, ""]:
-        values, off, _, count = carry
+        values, change, _, count = carry
+        # rewards count, too: at values near 0 no relative test is ever met
         size = jnp.abs(values).max() + jnp.abs(decision.reward).max()
-        return (jnp.abs(off).max() > ROUNDING * jnp.finfo(values.dtype).eps * size) & (count < _MOST_POLICIES)
+        return (jnp.abs(change).max() > ROUNDING * jnp.finfo(values.dtype).eps * size) & (count < _MOST_POLICIES)
 
     def evaluate(carry: tuple) -> tuple:
-        values, off, weights, count = carry
-        values = values + _solve(decision, weights, off)
+        values, change, weights, count = carry
+        values = values + _solve(decision, weights, change)
         return values, *residual(values), count + 1
 
     return jax.lax.while_loop(unsettled, evaluate, (start, *residual(start), jnp.int32(0)))[0]
@@ -100,12 +101,12 @@ def value_iteration(
     their middle. For responses that jump, whose ties are decided by these values, `_more_sweeps` follow.
     """
     eps = jnp.finfo(start.dtype).eps
-    more = _more_sweeps(decision, start) if tolerance is None and not response.is_smooth else 0
+    extra_sweeps = _more_sweeps(decision, start) if tolerance is None and not response.is_smooth else 0
 
     def swept(values: Array) -> Any:
-        found = improve(decision, response, values)[0].values
-        change = found - values
-        return found, change.min(axis=0), change.max(axis=0)
+        new_values = improve(decision, response, values)[0].values
+        change = new_values - values
+        return new_values, change.min(axis=0), change.max(axis=0)
 
     def moves(values: Array, low: Array, high: Array) -> Array:
         if tolerance is not None:
@@ -113,21 +114,23 @@ def value_iteration(
         # NaN compares as settled: what is not finite is found by whoever asked
         return high - low > spacings(values) * eps * jnp.abs(values).max(axis=0)
 
-    def is_open(values: Array, low: Array, high: Array, settled: Array) -> Array:
-        return moves(values, low, high) | ((settled < more) & (high > low))
+    def is_open(values: Array, low: Array, high: Array, num_settled: Array) -> Array:
+        # equal bounds: T adds one constant to all values, so their differences are final
+        return moves(values, low, high) | ((num_settled < extra_sweeps) & (high > low))
 
     def unsettled(carry: tuple) -> Bool[Array, ""]:
         return is_open(*carry[:-1]).any() & (carry[-1] < _MOST_SWEEPS)
 
     def sweep(carry: tuple) -> tuple:
-        *before, settled, count = carry
-        goes_on = is_open(*before, settled)  # pyright: ignore[reportCallIssue]
-        kept = [jnp.where(goes_on, new, old) for new, old in zip(swept(before[0]), before, strict=True)]
-        return *kept, settled + ~moves(*before), count + 1
+        *before, num_settled, count = carry
+        goes_on = is_open(*before, num_settled)  # pyright: ignore[reportCallIssue]
+        # lanes that have settled keep their numbers, as if they were alone
+        updated = [jnp.where(goes_on, new, old) for new, old in zip(swept(before[0]), before, strict=True)]
+        return *updated, num_settled + ~moves(*before), count + 1
 
     first = swept(start)
-    never = jnp.zeros(first[1].shape, jnp.int32)
-    values, low, high, *_ = jax.lax.while_loop(unsettled, sweep, (*first, never, jnp.int32(0)))
+    no_sweeps = jnp.zeros(first[1].shape, jnp.int32)
+    values, low, high, *_ = jax.lax.while_loop(unsettled, sweep, (*first, no_sweeps, jnp.int32(0)))
     return values + decision.discount / (1 - decision.discount) * (low + high) / 2
 
 
@@ -148,41 +151,41 @@ def certain_policy(decision: Decision, response: AbstractResponse, start: Array)
     values are. Where two actions are equally good, it goes on to the rounding level, and by `_more_sweeps`.
     """
     eps = jnp.finfo(start.dtype).eps
-    more = _more_sweeps(decision, start)
+    extra_sweeps = _more_sweeps(decision, start)
 
     def swept(values: Array) -> Any:
         backup, q = improve(decision, response, values)
         change = backup.values - values
-        sure = action_gap(q, decision.available) - 2 * tie_band(q, decision.available)
-        return backup.values, backup.policy, change.min(axis=0), change.max(axis=0), sure
+        certain_gap = action_gap(q, decision.available) - 2 * tie_band(q, decision.available)
+        return backup.values, backup.policy, change.min(axis=0), change.max(axis=0), certain_gap
 
     def moves(values: Array, low: Array, high: Array) -> Array:
         return high - low > spacings(values) * eps * jnp.abs(values).max(axis=0)
 
-    def is_open(values: Array, policy: Array, low: Array, high: Array, sure: Array, settled: Array) -> Array:
-        off = decision.discount / (1 - decision.discount) * (high - low)
-        return (sure <= off) & (moves(values, low, high) | ((settled < more) & (high > low)))
+    def is_open(values: Array, policy: Array, low: Array, high: Array, certain_gap: Array, num_settled: Array) -> Array:
+        value_error = decision.discount / (1 - decision.discount) * (high - low)
+        return (certain_gap <= value_error) & (moves(values, low, high) | ((num_settled < extra_sweeps) & (high > low)))
 
     def unsettled(carry: tuple) -> Bool[Array, ""]:
         return is_open(*carry[:-1]).any() & (carry[-1] < _MOST_SWEEPS)
 
     def sweep(carry: tuple) -> tuple:
-        *before, settled, count = carry
-        goes_on = is_open(*before, settled)  # pyright: ignore[reportCallIssue]
-        kept = [jnp.where(goes_on, new, old) for new, old in zip(swept(before[0]), before, strict=True)]
-        return *kept, settled + ~moves(before[0], *before[2:4]), count + 1
+        *before, num_settled, count = carry
+        goes_on = is_open(*before, num_settled)  # pyright: ignore[reportCallIssue]
+        updated = [jnp.where(goes_on, new, old) for new, old in zip(swept(before[0]), before, strict=True)]
+        return *updated, num_settled + ~moves(before[0], *before[2:4]), count + 1
 
     first = swept(start)
-    never = jnp.zeros(first[2].shape, jnp.int32)
-    values, policy, *_ = jax.lax.while_loop(unsettled, sweep, (*first, never, jnp.int32(0)))
-    return policy, values
+    no_sweeps = jnp.zeros(first[2].shape, jnp.int32)
+    values, policy, *_ = jax.lax.while_loop(unsettled, sweep, (*first, no_sweeps, jnp.int32(0)))
+    return policy, values  # values may be far off: they only start the next search
 
 
 def action_gap(q: Array, available: Array, band: Array | None = None) -> Array:
-    """Return by how much the best available action beats the next, in the state where that is least.
+    """Return the smallest gap, over the states, between the best available action and the next.
 
-    Infinite where no state has a choice, 0 where two actions are equally good. Where a `band` is given, by how much
-    the best action beats the best of those that are worse by more than that.
+    Infinite where no state has a choice, 0 where two actions are equally good. Where a `band` is given, actions within
+    it of the best count as best, and the next is the best of the others.
     """
     masked = jnp.where(align(available, q), q, -jnp.inf)
     best = masked.max(axis=1, keepdims=True)
@@ -202,7 +205,7 @@ def has_ties(q: Array, available: Array, band: Array) -> Array:
 
 @eqx.filter_custom_jvp
 def _fixed_values(problem: tuple[Decision, AbstractResponse], values: Array) -> Array:
-    """Return the given fixed point of T as a differentiable function: dV = (I − γ P_w)⁻¹ ∂_θ T dθ."""
+    """Give the fixed point `values` of T its derivative in the problem: dV = (I − γ P_w)⁻¹ ∂_θ T dθ."""
     return values
 
 
@@ -222,7 +225,7 @@ def _fixed_values_jvp(primals: Any, tangents: Any) -> tuple[Array, Array]:
     _, jvp = jax.linearize(lambda values: backed(problem, values), point)
     shape = point.shape
 
-    def matvec(v: Array) -> Array:
+    def matvec(v: Array) -> Array:  # products only: for many states no matrix is formed
         return v - jvp(v.reshape(shape)).reshape(-1)
 
     return point, _differentiable(matvec, moved.reshape(-1)).reshape(shape)
@@ -241,7 +244,7 @@ def _differentiable(matvec: Any, right: Array) -> Array:
 def policy_values(decision: Decision, policy: Array, cost: Array) -> tuple[Array, Array]:
     """Return `(values, q)` of a policy: V = Σ_a π (q − cost), q = r + γ P V."""
     pay = jnp.where(policy > 0, policy * (decision.reward - cost), 0).sum(axis=1)
-    if pay.ndim == 1:
+    if pay.ndim == 1:  # with lanes: iteration, which needs no matrix for each
         values = _differentiable(lambda v: v - decision.discount * decision.mean(policy, v), pay)
     else:
 
@@ -259,7 +262,7 @@ def occupancy(decision: Decision, policy: Array, start: Array) -> Array:
         return decision.discount * decision.kernel.push(law[:, None] * policy)
 
     right = (1 - decision.discount) * start
-    if start.ndim == 1:
+    if start.ndim == 1:  # likewise
         return _differentiable(lambda law: law - ahead(law), right)
     return _iterated(lambda law: right + ahead(law), start)
 
@@ -272,18 +275,18 @@ def _iterated(function: Any, start: Array) -> Array:
         _, change, count = carry
         return (change > ROUNDING * eps).any() & (count < _MOST_SWEEPS)
 
-    def again(carry: tuple) -> tuple:
+    def iterate(carry: tuple) -> tuple:
         x, _, count = carry
         after = function(x)
-        size = jnp.abs(after).max(axis=0)
+        size = jnp.abs(after).max(axis=0)  # of each lane: games may differ in scale
         return after, jnp.abs(after - x).max(axis=0) / jnp.where(size > 0, size, 1), count + 1
 
-    never = jnp.full(start.shape[1:], jnp.inf, start.dtype)
-    return jax.lax.while_loop(moves, again, (start, never, jnp.int32(0)))[0]
+    no_change_yet = jnp.full(start.shape[1:], jnp.inf, start.dtype)
+    return jax.lax.while_loop(moves, iterate, (start, no_change_yet, jnp.int32(0)))[0]
 
 
 def settled_law(move: Any, start: Array) -> Array:
-    """Return the law at which a population comes to rest under z ← (z + move(z))/2, from `start` `[S, *lanes]`.
+    """Return the stationary law that z ← (z + move(z))/2 reaches from `start`, `[S, *lanes]`.
 
     Half of all stay where they are in each step, which changes no stationary law and ends every cycle of a chain.
     """
@@ -296,24 +299,25 @@ def settled_law(move: Any, start: Array) -> Array:
 
 
 def chain_law(move: Any, start: Array) -> Array:
-    """Return what `settled_law` does where `move` is linear in the law, as of a chain that sees one population: M^∞ z.
+    """Return the law of `settled_law` for a `move` that is linear in the law, by squaring its matrix: M^∞ z.
 
     M = (1 + P)/2 is squared until nothing moves, and rows are kept at a sum of 1. However slowly a chain mixes, that
-    is soon: iterating it, single steps fall below rounding long before the law is at rest.
+    takes few squarings. In plain iteration single steps fall below rounding long before the law is stationary.
     """
     identity, eps = jnp.eye(len(start), dtype=start.dtype), jnp.finfo(start.dtype).eps
 
     def moves(carry: tuple) -> Array:
         _, change, count = carry
         # a slow chain moves by less than rounding at first
-        return ((change > ROUNDING * eps) | (count < _LEAST_SQUARES)) & (count < _MOST_SQUARES)
+        return ((change > ROUNDING * eps) | (count < _LEAST_SQUARINGS)) & (count < _MOST_SQUARINGS)
 
     def square(carry: tuple) -> tuple:
         half, _, count = carry
+        # full precision, as in `DenseKernel`: accelerators would round the factors
         after = jnp.matmul(half, half, precision=jax.lax.Precision.HIGHEST)
         after = after / after.sum(axis=1, keepdims=True)
         return after, jnp.abs(after - half).max(), count + 1
 
-    rows = (identity + jax.vmap(move)(identity)) / 2
+    rows = (identity + jax.vmap(move)(identity)) / 2  # row s: half of those at s stay, half move
     rows = jax.lax.while_loop(moves, square, (rows, jnp.asarray(jnp.inf, start.dtype), jnp.int32(0)))[0]
     return jnp.matmul(start, rows, precision=jax.lax.Precision.HIGHEST)

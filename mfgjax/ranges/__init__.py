@@ -1,1 +1,1 @@
-"""What a program proves of its function: ranges of values and slopes, whether it is affine, what it reads."""
+"""Proofs from the programs of functions: ranges of values and slopes, whether they are affine, what they depend on."""

@@ -17,7 +17,7 @@ from .._typing import Array
 from .equations import CALLS, bind, called, evaluate
 
 _MOST_STEPS = 64
-"""Steps of a `scan` that are followed one by one."""
+"""Longest `scan` that is followed, step by step."""
 
 
 class NotAffine(Exception):
@@ -39,7 +39,7 @@ class Affine(NamedTuple):
 
 
 class _Walk:
-    """A program followed at all point masses, with what must hold there for it to be affine."""
+    """What is known while a program is followed: its precision, and whether it is affine so far."""
 
     def __init__(self, num_points: int, eps: float):
         self.num_points, self.eps = num_points, eps
@@ -112,20 +112,20 @@ def _apply(walk: _Walk, equation: Any, inputs: list[Any]) -> list[Any]:
 
 
 def _images(equation: Any, inputs: list[Any]) -> tuple[list[Array], list[Array]]:
-    """Return what the primitive makes of values, and of sizes, at all point masses."""
+    """Return the outputs of a primitive at all point masses, and bounds on the sizes of their summands."""
     places = [i for i, x in enumerate(inputs) if isinstance(x, Affine)]
     is_difference = equation.primitive.name == "sub"
 
     def with_varied(others: list[Any], varied: Sequence[Array]) -> list[Any]:
-        full = list(others)
-        for i, part in zip(places, varied, strict=True):
-            full[i] = part
-        return full
+        operands = list(others)
+        for i, varied_operand in zip(places, varied, strict=True):
+            operands[i] = varied_operand
+        return operands
 
     def sizes_at(*varied: Array) -> list[Array]:
-        full = with_varied([_size(x) for x in inputs], varied)
-        full = [full[0], -full[1]] if is_difference else full
-        return [jnp.abs(x) for x in bind(equation, full)]
+        operands = with_varied([_size(x) for x in inputs], varied)
+        operands = [operands[0], -operands[1]] if is_difference else operands  # sizes add up in a difference, too
+        return [jnp.abs(x) for x in bind(equation, operands)]
 
     values = jax.vmap(lambda *varied: bind(equation, with_varied(inputs, varied)))(*(inputs[i].values for i in places))
     return values, jax.vmap(sizes_at)(*(inputs[i].size for i in places))
@@ -170,27 +170,28 @@ def _terms(equation: Any, inputs: list[Any]) -> int:
     if name == "dot_general":
         return 1 + int(np.prod([shape[axis] for axis in params["dimension_numbers"][0][0]]))
     if name.startswith("scatter"):
-        return int(np.prod(equation.invars[2].aval.shape))
+        return int(np.prod(equation.invars[2].aval.shape))  # all may fall on one entry
     return 1
 
 
 def _product(walk: _Walk, equation: Any, inputs: list[Any]) -> list[Affine]:
-    """Products: affine if one factor is the same at all point masses, and so at all laws."""
+    """Return a product, which is affine if one factor is the same at all point masses, and so at all laws."""
     x, y = inputs
     if equation.primitive.name == "dot_general" and not _is_plain(equation.params["precision"]):
-        raise NotAffine("`dot_general` rounds its factors")
-    if isinstance(x, Affine) and isinstance(y, Affine):
+        raise NotAffine("`dot_general` rounds its factors")  # precision may name an algorithm such as BF16_BF16_F32
+    if isinstance(x, Affine) and isinstance(y, Affine):  # `mul` pairs entries, `dot_general` mixes them
         if equation.primitive.name == "mul":
             walk.require(_is_constant(x) | _is_constant(y))
         else:
             walk.require(_is_constant(x).all() | _is_constant(y).all())
     values, sizes = _images(equation, inputs)
+    # relative errors of factors add up, to first order
     return [Affine(values[0], sizes[0], sum(_steps(inputs)) + _terms(equation, inputs))]
 
 
 def _is_plain(precision: Any) -> bool:
-    pair = precision if isinstance(precision, tuple) else (precision,)
-    return all(one is None or isinstance(one, jax.lax.Precision) for one in pair)
+    precisions = precision if isinstance(precision, tuple) else (precision,)
+    return all(each is None or isinstance(each, jax.lax.Precision) for each in precisions)
 
 
 def _is_constant(x: Affine) -> Array:
@@ -215,11 +216,11 @@ def _two(walk: _Walk, x: Any, y: Any) -> tuple[Affine, Affine]:
     first, second = _lifted(walk, x), _lifted(walk, y)
     shape = jnp.broadcast_shapes(first.values.shape[1:], second.values.shape[1:])
 
-    def spread(part: Array) -> Array:
-        new = (1,) * (len(shape) - part.ndim + 1)
-        return jnp.broadcast_to(part.reshape(part.shape[0], *new, *part.shape[1:]), (part.shape[0], *shape))
+    def spread(array: Array) -> Array:
+        new_axes = (1,) * (len(shape) - array.ndim + 1)
+        return jnp.broadcast_to(array.reshape(array.shape[0], *new_axes, *array.shape[1:]), (array.shape[0], *shape))
 
-    return tuple(Affine(spread(part.values), spread(part.size), part.steps) for part in (first, second))  # pyright: ignore
+    return tuple(Affine(spread(array.values), spread(array.size), array.steps) for array in (first, second))  # pyright: ignore
 
 
 def _extreme(walk: _Walk, choose: Callable, first: Any, second: Any) -> Affine:
@@ -249,12 +250,13 @@ def _abs(walk: _Walk, equation: Any, inputs: list[Any]) -> Affine:
 
 
 def _comparison(walk: _Walk, equation: Any, inputs: list[Any]) -> list[Any]:
-    """A comparison that comes out the same at all laws, by more than rounding: no longer a function of the law."""
+    """Return a comparison that comes out the same at all laws, by more than rounding: a constant."""
     x, y = _two(walk, *inputs)
     if equation.invars[0] is equation.invars[1]:  # asks whether it is a number
         walk.require(jnp.isfinite(x.values))
         return bind(equation, [x.values[0], y.values[0]])
     difference = x.values - y.values
+    # an infinite difference is no result of rounding
     margin = jnp.where(jnp.isinf(difference), 0, (x.steps + y.steps + 2) * walk.eps * (x.size + y.size))
     walk.require((difference > margin).all(axis=0) | (difference < -margin).all(axis=0))
     return bind(equation, [x.values[0], y.values[0]])
@@ -288,20 +290,20 @@ def _cond(walk: _Walk, equation: Any, inputs: list[Any]) -> list[Any]:
     if isinstance(index, Affine):
         raise NotAffine("a choice depends on the law")
     branches = equation.params["branches"]
-    if not isinstance(index, Tracer):
+    if not isinstance(index, Tracer):  # the choice is known now: the other branches do not matter
         branch = branches[int(np.clip(index, 0, len(branches) - 1))]
         return _follow(walk, branch.jaxpr, branch.consts, arguments)
-    found = [_follow(walk, branch.jaxpr, branch.consts, arguments) for branch in branches]
+    outputs_by_branch = [_follow(walk, branch.jaxpr, branch.consts, arguments) for branch in branches]
     chosen = jnp.clip(jnp.asarray(index, jnp.int32), 0, len(branches) - 1)
 
     def choose(options: tuple[Any, ...]) -> Any:
         if not any(isinstance(option, Affine) for option in options):
             return jnp.stack([jnp.asarray(option) for option in options])[chosen]
         lifted = [_lifted(walk, option) for option in options]
-        values, size = (jnp.stack([part[i] for part in lifted])[chosen] for i in (0, 1))  # pyright: ignore
-        return Affine(values, size, max(part.steps for part in lifted))
+        values, size = (jnp.stack([option[i] for option in lifted])[chosen] for i in (0, 1))  # pyright: ignore
+        return Affine(values, size, max(option.steps for option in lifted))
 
-    return [choose(options) for options in zip(*found, strict=True)]
+    return [choose(options) for options in zip(*outputs_by_branch, strict=True)]
 
 
 def _scan(walk: _Walk, equation: Any, inputs: list[Any]) -> list[Any]:
@@ -310,26 +312,26 @@ def _scan(walk: _Walk, equation: Any, inputs: list[Any]) -> list[Any]:
     if not 0 < length <= _MOST_STEPS:
         raise NotAffine(f"a loop has {length} steps, but only {_MOST_STEPS} are followed")
     consts, carry, slices = inputs[:num_consts], inputs[num_consts:][:num_carry], inputs[num_consts + num_carry :]
-    order = range(length)[::-1] if params["reverse"] else range(length)
+    steps = range(length)[::-1] if params["reverse"] else range(length)
     outputs: list[Any] = [None] * length
 
     def at(x: Any, i: int) -> Any:
-        return Affine(x.values[:, i], x.size[:, i], x.steps) if isinstance(x, Affine) else x[i]
+        return Affine(x.values[:, i], x.size[:, i], x.steps) if isinstance(x, Affine) else x[i]  # points lead
 
-    for i in order:
-        found = _follow(
+    for i in steps:
+        step_outputs = _follow(
             walk, params["jaxpr"].jaxpr, params["jaxpr"].consts, [*consts, *carry, *(at(x, i) for x in slices)]
         )
-        carry, outputs[i] = found[:num_carry], found[num_carry:]
+        carry, outputs[i] = step_outputs[:num_carry], step_outputs[num_carry:]
 
-    def stacked(turns: tuple[Any, ...]) -> Any:
-        if not any(isinstance(part, Affine) for part in turns):
-            return jnp.stack(turns)
-        lifted = [_lifted(walk, part) for part in turns]
-        values, size = (jnp.stack([part[i] for part in lifted], axis=1) for i in (0, 1))  # pyright: ignore
-        return Affine(values, size, max(part.steps for part in lifted))
+    def stacked(outputs_by_step: tuple[Any, ...]) -> Any:
+        if not any(isinstance(output, Affine) for output in outputs_by_step):
+            return jnp.stack(outputs_by_step)
+        lifted = [_lifted(walk, output) for output in outputs_by_step]
+        values, size = (jnp.stack([output[i] for output in lifted], axis=1) for i in (0, 1))  # pyright: ignore
+        return Affine(values, size, max(output.steps for output in lifted))
 
-    return [*carry, *(stacked(turns) for turns in zip(*outputs, strict=True))]
+    return [*carry, *(stacked(outputs_by_step) for outputs_by_step in zip(*outputs, strict=True))]
 
 
 _RULES: dict[str, Callable] = (
@@ -378,4 +380,4 @@ _RULES: dict[str, Callable] = (
         "select_n": _select,
     }
 )
-"""What is not here is refused."""
+"""The rules of primitives; one without a rule ends the proof."""

@@ -1,4 +1,4 @@
-"""What can be read off the program of a function."""
+"""Which outputs of a program depend on its inputs."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Whether each entry of what a function returns is computed from the same entry of its input alone.
+"""Whether each entry of a function's output depends on the same entry of its input alone.
 
 The program of the function is followed with the axes along which its arrays run beside the input. Arrays that do not
 depend on the input may do anything; those that do may be combined entry by entry, moved as a whole, or reduced along
@@ -67,7 +67,7 @@ def _apply(equation: Any, inputs: list[Axes | None]) -> list[Axes | None]:
         axes = _common(inputs)
         if set(along) & set(axes):
             raise _Mixes
-        if equation.outvars[0].aval.ndim < equation.invars[0].aval.ndim:
+        if equation.outvars[0].aval.ndim < equation.invars[0].aval.ndim:  # reductions drop axes; sorts do not
             axes = tuple(k if k is None else k - sum(gone < k for gone in along) for k in axes)
     else:
         raise _Mixes
@@ -122,6 +122,7 @@ def _stack(equation: Any, inputs: list[Axes | None]) -> Axes:
 def _reshape(equation: Any, inputs: list[Axes | None]) -> Axes:
     old, new = equation.invars[0].aval.shape, equation.outvars[0].aval.shape
 
+    # in row-major order an axis is kept if its size and the number of entries before it are
     def where(k: int) -> int:
         for place, size in enumerate(new):
             if size == old[k] and math.prod(new[:place]) == math.prod(old[:k]):
@@ -144,7 +145,7 @@ def _squeeze(equation: Any, inputs: list[Axes | None]) -> Axes:
 
 
 def _cut(equation: Any, inputs: list[Axes | None]) -> Axes:
-    """A slice, or a pad, that leaves the axes of the input as they are."""
+    """Return the axes of a slice or a pad that leaves the axes of the input as they are."""
     axes = _only_first(inputs)
     old, new = equation.invars[0].aval.shape, equation.outvars[0].aval.shape
     for k in axes:
@@ -159,7 +160,7 @@ def _shifts(equation: Any, k: int) -> bool:
 
 
 def _gather(equation: Any, inputs: list[Axes | None]) -> Axes:
-    """Entries of a table that does not depend on the input, at indices that do."""
+    """Return the axes of entries that are looked up, at indices of the input, in a table that does not depend on it."""
     table, indices = inputs
     numbers = equation.params["dimension_numbers"]
     if table is not None or indices is None or numbers.operand_batching_dims:
@@ -191,17 +192,18 @@ def _joined(first: Axes | None, second: Axes | None) -> Axes | None:
 
 
 def _cond(equation: Any, inputs: list[Axes | None]) -> list[Axes | None]:
-    which, *operands_of_branch = inputs
-    if which is not None:
+    branch_index, *operands_of_branch = inputs
+    if branch_index is not None:
         raise _Mixes
-    outs, *others = [_follow(branch.jaxpr, operands_of_branch) for branch in equation.params["branches"]]
-    for other in others:
-        outs = list(map(_joined, outs, other))
-    return outs
+    joined, *outputs_of_others = [_follow(branch.jaxpr, operands_of_branch) for branch in equation.params["branches"]]
+    for outputs in outputs_of_others:
+        joined = list(map(_joined, joined, outputs))
+    return joined
 
 
 def _settled(step: Callable[[list[Axes | None]], list[Axes | None]], carry: list[Axes | None]) -> list[Axes | None]:
     """Return the axes of what a loop carries, once another turn changes none."""
+    # this ends: `_joined` turns None into axes, and never axes into others
     while (later := list(map(_joined, carry, step(carry)))) != carry:
         carry = later
     return carry
@@ -217,7 +219,7 @@ def _while(equation: Any, inputs: list[Axes | None]) -> list[Axes | None]:
     )
     carry = _settled(lambda carry: _follow(params["body_jaxpr"].jaxpr, [*consts, *carry]), carry)
     if _follow(params["cond_jaxpr"].jaxpr, [*cond_consts, *carry]) != [None]:
-        raise _Mixes
+        raise _Mixes  # the input decides when the loop ends, for all entries together
     return carry
 
 
@@ -231,11 +233,11 @@ def _scan(equation: Any, inputs: list[Axes | None]) -> list[Axes | None]:
             raise _Mixes  # the loop runs through the entries of the input
         rows.append(None if axes is None else _moved(axes, lambda k: k - 1))
 
-    def turn(carry: list[Axes | None]) -> list[Axes | None]:
+    def body(carry: list[Axes | None]) -> list[Axes | None]:
         return _follow(params["jaxpr"].jaxpr, [*consts, *carry, *rows])
 
-    carry = _settled(lambda carry: turn(carry)[:num_carry], carry)
-    stacked = [None if axes is None else _moved(axes, lambda k: k + 1) for axes in turn(carry)[num_carry:]]
+    carry = _settled(lambda carry: body(carry)[:num_carry], carry)
+    stacked = [None if axes is None else _moved(axes, lambda k: k + 1) for axes in body(carry)[num_carry:]]
     return carry + stacked
 
 

@@ -39,10 +39,10 @@ def _neg(equation: Any, inputs: list[Any]) -> Range:
 def _mul(equation: Any, inputs: list[Any]) -> Range:
     x, y = matched(inputs)
     slope = total(product(wide(x.value), y.slope), product(wide(y.value), x.slope))
-    is_multiple = not all(isinstance(value, Range) for value in inputs)
+    is_multiple = not all(isinstance(value, Range) for value in inputs)  # of a constant; x · y bends if both move
     # 0 times what may be infinite is no number
-    void = (_is_zero(x.value) & _is_open(y.value)) | (_is_zero(y.value) & _is_open(x.value))
-    value = Interval(*(jnp.where(void, jnp.nan, end) for end in product(x.value, y.value)))
+    is_undefined = (_is_zero(x.value) & _is_open(y.value)) | (_is_zero(y.value) & _is_open(x.value))
+    value = Interval(*(jnp.where(is_undefined, jnp.nan, end) for end in product(x.value, y.value)))
     return Range(value, slope, is_multiple and x.affine and y.affine)
 
 
@@ -75,12 +75,12 @@ def _increasing(f: Callable, derivative: Callable[[Interval], Interval]) -> Call
     return rule
 
 
-def _bump(slope: Callable, most: float) -> Callable[[Interval], Interval]:
-    """Return the range of a derivative that rises to `most` at 0 and falls beyond."""
+def _bump(slope: Callable, peak: float) -> Callable[[Interval], Interval]:
+    """Return the range of a derivative that rises to `peak` at 0 and falls beyond."""
 
     def derivative(x: Interval) -> Interval:
         ends = hull(slope(x.low), slope(x.high))
-        return Interval(ends.low, jnp.where((x.low <= 0) & (x.high >= 0), most, ends.high))
+        return Interval(ends.low, jnp.where((x.low <= 0) & (x.high >= 0), peak, ends.high))
 
     return derivative
 
@@ -89,7 +89,7 @@ def _reciprocal_slope(shift: float) -> Callable[[Interval], Interval]:
     def derivative(x: Interval) -> Interval:
         inside = x.low + shift > 0
         steepest = jnp.where(inside, 1 / jnp.where(inside, x.low + shift, 1), jnp.inf)
-        return Interval(jnp.where(x.high + shift > 0, 1 / (x.high + shift), jnp.nan), steepest)
+        return Interval(jnp.where(x.high + shift > 0, 1 / (x.high + shift), jnp.nan), steepest)  # NaN: no claim
 
     return derivative
 
@@ -113,16 +113,17 @@ def _erf_slope(x: Array) -> Array:
 
 
 def _wave(equation: Any, inputs: list[Any]) -> Range:
-    """Sine and cosine: between -1 and 1, and so is the derivative."""
+    """Bound sine and cosine, and their derivatives, by -1 and 1: loose on a short interval, but right on all."""
     (x,) = inputs
-    one = jnp.ones_like(x.value.low)
-    return bent(x, Interval(-one, one), Interval(-one, one))
+    bound = jnp.ones_like(x.value.low)
+    return bent(x, Interval(-bound, bound), Interval(-bound, bound))
 
 
 def _abs(equation: Any, inputs: list[Any]) -> Range:
     (x,) = inputs
     ends = hull(jnp.abs(x.value.low), jnp.abs(x.value.high))
     low = jnp.where((x.value.low <= 0) & (x.value.high >= 0), 0, ends.low)
+    # where one end is 0, the slope is that of the side on which the interval lies
     falls, rises = (x.value.low < 0) | (x.value.high <= 0), (x.value.high > 0) | (x.value.low >= 0)
     slope = Interval(*(jnp.asarray(end, x.value.low.dtype) for end in (1 - 2 * falls, 2 * rises - 1)))
     return bent(x, Interval(low, ends.high), slope)
@@ -140,18 +141,18 @@ def _square(equation: Any, inputs: list[Any]) -> Range:
 
 
 def _pow(equation: Any, inputs: list[Any]) -> Range:
-    """x^c for x ≥ 0 and a known exponent; unbounded where x may be negative."""
+    """Bound x^c for x ≥ 0 and a known exponent; unbounded where x may be negative."""
     x, exponent = inputs
     if not isinstance(x, Range) or isinstance(exponent, Range):
         raise NotDerivable("there is no rule for a power whose exponent depends on the mean field")
-    good = x.value.low >= 0
+    in_domain = x.value.low >= 0
     low, high = (jnp.maximum(end, 0) for end in x.value)
     value, slope = (
         hull(low**exponent, high**exponent),
         hull(exponent * low ** (exponent - 1), exponent * high ** (exponent - 1)),
     )
-    ends = [jnp.where(good, end, sign * jnp.inf) for end, sign in ((value.low, -1), (value.high, 1))]
-    slopes = [jnp.where(good, end, sign * jnp.inf) for end, sign in ((slope.low, -1), (slope.high, 1))]
+    ends = [jnp.where(in_domain, end, sign * jnp.inf) for end, sign in ((value.low, -1), (value.high, 1))]
+    slopes = [jnp.where(in_domain, end, sign * jnp.inf) for end, sign in ((slope.low, -1), (slope.high, 1))]
     return bent(x, Interval(*ends), Interval(*slopes))
 
 
@@ -184,9 +185,9 @@ def _select(equation: Any, inputs: list[Any]) -> Range:
 
 
 def _converted(equation: Any, inputs: list[Any]) -> Range:
-    kind = equation.params["new_dtype"]
-    if jnp.promote_types(kind, inputs[0].value.low.dtype) != kind:
-        raise NotDerivable(f"it rounds the mean field, to {kind}")
+    new_dtype = equation.params["new_dtype"]
+    if jnp.promote_types(new_dtype, inputs[0].value.low.dtype) != new_dtype:
+        raise NotDerivable(f"it rounds the mean field, to {new_dtype}")
     return moved()(equation, inputs)
 
 

@@ -1,4 +1,4 @@
-"""How a program (a jaxpr) is evaluated, equation by equation, on numbers or on what stands in for them."""
+"""Evaluation of programs (jaxprs), equation by equation, on arrays or on objects that stand for them."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -14,7 +14,7 @@ def called(equation: Any) -> tuple[Any, Sequence[Any]]:
 
 
 def bind(equation: Any, inputs: Sequence[Any]) -> list[Any]:
-    """Return what the primitive of an equation makes of arrays."""
+    """Apply the primitive of an equation to arrays, and return the list of its outputs."""
     result = equation.primitive.bind(*inputs, **equation.params)
     return list(result) if equation.primitive.multiple_results else [result]
 
@@ -22,11 +22,11 @@ def bind(equation: Any, inputs: Sequence[Any]) -> list[Any]:
 def evaluate(
     program: Any, consts: Sequence[Any], arguments: Sequence[Any], apply: Callable[[Any, list[Any]], list[Any]]
 ) -> list[Any]:
-    """Return what a jaxpr makes of its arguments, where `apply` says what an equation makes of its inputs."""
+    """Evaluate a jaxpr, where `apply(equation, inputs)` returns the outputs of one equation."""
     known = dict(zip((*program.constvars, *program.invars), (*consts, *arguments), strict=True))
 
     def read(atom: Any) -> Any:
-        return atom.val if hasattr(atom, "val") else known[atom]
+        return atom.val if hasattr(atom, "val") else known[atom]  # only literals have a `val`
 
     for equation in program.eqns:
         outputs = apply(equation, [read(atom) for atom in equation.invars])

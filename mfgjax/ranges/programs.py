@@ -1,4 +1,4 @@
-"""Programs of functions, evaluated on ranges: what they can return, and how fast that can change.
+"""Bounds on the values and derivatives of functions, by evaluating their programs on ranges.
 
 A function is traced to a jaxpr, and each of its primitives has a rule. A primitive without one, or a choice that
 depends on the input (`jnp.where(x > 0, ...)`, which may jump), raises `NotDerivable`.
@@ -40,7 +40,7 @@ def range_of(function: Callable[[Array], Array], box: Interval, *, entrywise: bo
     if len(jaxpr.jaxpr.outvars) != 1:
         raise NotDerivable("it returns several arrays")
     if entrywise:
-        seed = jnp.ones((1, *shape), box.low.dtype)
+        seed = jnp.ones((1, *shape), box.low.dtype)  # one coordinate: every entry moves with itself
     else:
         size = int(np.prod(shape))
         seed = jnp.eye(size, dtype=box.low.dtype).reshape(size, *shape)
@@ -59,8 +59,8 @@ def _less_rounding(x: Range, rounding: Sequence[Array]) -> Range:
     """
     if not rounding:
         return x
-    parts = [*x.value, *x.slope]
-    scale = jnp.stack([jnp.where(jnp.isfinite(part), jnp.abs(part), 0).max(initial=0) for part in parts]).max()
+    ends = [*x.value, *x.slope]
+    scale = jnp.stack([jnp.where(jnp.isfinite(end), jnp.abs(end), 0).max(initial=0) for end in ends]).max()
     lost = jnp.stack(rounding).max() > MOST_LOST * scale
     slope = Interval(jnp.where(lost, -jnp.inf, x.slope.low), jnp.where(lost, jnp.inf, x.slope.high))
     return x._replace(slope=slope)
@@ -71,6 +71,7 @@ _SUMS = ("add", "add_any", "sub", "reduce_sum", "cumsum", "dot_general")
 
 def _rounding_of(x: Range) -> Array:
     """Return the spacing of numbers at the size of a summand that moves with the mean field."""
+    # a large constant is not counted here, but its sum with a moving number is: as a summand of the next sum
     size = jnp.maximum(jnp.abs(x.value.low), jnp.abs(x.value.high))
     moves = ((x.slope.low != 0) | (x.slope.high != 0)).any(axis=0)
     return jnp.finfo(size.dtype).eps * jnp.where(moves & jnp.isfinite(size), size, 0).max(initial=0)
@@ -97,13 +98,15 @@ def _apply(equation: Any, inputs: list[Any], rules: dict[str, Callable], roundin
     name = equation.primitive.name
     if name in CALLS:
         return _evaluate(*called(equation), inputs, rules, rounding)
-    if not any(isinstance(x, Range) for x in inputs):
+    if not any(isinstance(x, Range) for x in inputs):  # no part of the input: computed as it is
         return bind(equation, inputs)
     if name == "mul" and equation.invars[0] is equation.invars[1]:
+        # as a product its two factors would be taken for independent: x² could be negative
         return [rules["square"](equation, inputs[:1])]
     if name not in rules:
         raise NotDerivable(f"there is no rule for `{name}`")
     if name == "select_n" and isinstance(inputs[0], Range):
         raise NotDerivable("it chooses between values by the mean field, which may be a jump")
     result = rules[name](equation, inputs)
+    # after every rule, as the next may hide what is no number: ∞ times a slope of 0 is 0
     return [sure(x) for x in (result if isinstance(result, list) else [result])]

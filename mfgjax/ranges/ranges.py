@@ -1,4 +1,4 @@
-"""What a number can be, and how fast it can change with the mean field: ranges, and arithmetic on them.
+"""Ranges of numbers that depend on the mean field, with ranges of their derivatives, and arithmetic on them.
 
 Every number carries the interval of its values and, for each coordinate of the mean field, the interval of its
 derivative.
@@ -13,7 +13,7 @@ from .._typing import Array
 from .intervals import Interval, hull, outward, point, product, sound
 
 MOST_LOST = 2.0**-16
-"""Rounding, as a share of the largest value, up to which something is said of a function."""
+"""Largest share of the values of a function that rounding may be; beyond it nothing is claimed."""
 
 
 class NotDerivable(Exception):
@@ -41,14 +41,14 @@ def constant(value: Any, num_coordinates: int) -> Range:
 
 
 def lift(value: Any, like: Sequence[Any]) -> Range:
-    """Return a number that does not depend on the input as one that might."""
+    """Return a value as a `Range`, with slope 0 if it does not depend on the input; `like` holds one that does."""
     if isinstance(value, Range):
         return value
     return constant(value, next(x for x in like if isinstance(x, Range)).slope.low.shape[0])
 
 
 def scaled(x: Interval, factor: Array | float) -> Interval:
-    """Return {cx}."""
+    """Return the interval of c x."""
     return hull(factor * x.low, factor * x.high)
 
 
@@ -62,10 +62,11 @@ def matched(inputs: list[Any]) -> tuple[Range, Range]:
 def _in_shape(x: Range, shape: tuple[int, ...]) -> Range:
     if x.value.low.shape == shape:
         return x
-    new = (1,) * (len(shape) - x.value.low.ndim)
+    new_axes = (1,) * (len(shape) - x.value.low.ndim)
 
+    # coordinates stay first: the axes that broadcasting adds come behind them
     def spread(slope: Array) -> Array:
-        return jnp.broadcast_to(slope.reshape(slope.shape[0], *new, *slope.shape[1:]), (slope.shape[0], *shape))
+        return jnp.broadcast_to(slope.reshape(slope.shape[0], *new_axes, *slope.shape[1:]), (slope.shape[0], *shape))
 
     value = Interval(*(jnp.broadcast_to(end, shape) for end in x.value))
     return Range(value, Interval(*map(spread, x.slope)), x.affine)
@@ -77,7 +78,7 @@ def wide(value: Interval) -> Interval:
 
 
 def bent(x: Range, value: Interval, derivative: Interval) -> Range:
-    """Return f(x) from the ranges of f and f'."""
+    """Return the range of f(x) from the intervals of f and f' on that of x."""
     low, high = outward(derivative)
     # a derivative of 0 may be a tiny one that was rounded: times an unbounded slope it must not be lost
     tiny = jnp.where((low == 0) & (high == 0), float(jnp.finfo(low.dtype).tiny), 0).astype(low.dtype)
@@ -85,7 +86,7 @@ def bent(x: Range, value: Interval, derivative: Interval) -> Range:
 
 
 def sure(x: Range) -> Range:
-    """Return a range that claims nothing where a rule met what is no number: there a slope means nothing either."""
+    """Make value and slope unbounded where a rule met what is no number."""
     value, known = sound(x.value)
     slope, _ = sound(x.slope)
     slope = Interval(jnp.where(known, slope.low, -jnp.inf), jnp.where(known, slope.high, jnp.inf))

@@ -25,9 +25,12 @@ def _dot_general(equation: Any, inputs: list[Any]) -> Range:
     if isinstance(x, Range) and isinstance(y, Range):
         # x y with x = m ± r: |xy − m m'| ≤ |m| r' + r |m'| + r r'
         value = _around(dot, x.value, y.value)
-        each = jax.vmap(lambda a, b: tuple(_around(dot, Interval(*a), Interval(*b))), in_axes=(None, 0))
-        other = jax.vmap(lambda a, b: tuple(_around(dot, Interval(*a), Interval(*b))), in_axes=(0, None))
-        slope = total(Interval(*each(tuple(x.value), tuple(y.slope))), Interval(*other(tuple(x.slope), tuple(y.value))))
+        with_slopes_of_y = jax.vmap(lambda a, b: tuple(_around(dot, Interval(*a), Interval(*b))), in_axes=(None, 0))
+        with_slopes_of_x = jax.vmap(lambda a, b: tuple(_around(dot, Interval(*a), Interval(*b))), in_axes=(0, None))
+        slope = total(
+            Interval(*with_slopes_of_y(tuple(x.value), tuple(y.slope))),
+            Interval(*with_slopes_of_x(tuple(x.slope), tuple(y.value))),
+        )
         return Range(value, slope, False)
     if isinstance(x, Range):
         return _linear(lambda a: dot(a, jnp.maximum(y, 0)), lambda a: dot(a, jnp.minimum(y, 0)), x)
@@ -35,6 +38,7 @@ def _dot_general(equation: Any, inputs: list[Any]) -> Range:
 
 
 def _around(dot: Callable, x: Interval, y: Interval) -> Interval:
+    # centres and radii, as the corners of intervals have no product of matrices
     (m, r), (n, s) = (((v.low + v.high) / 2, (v.high - v.low) / 2) for v in (x, y))
     centre, radius = dot(m, n), dot(jnp.abs(m), s) + dot(r, jnp.abs(n)) + dot(r, s)
     return Interval(centre - radius, centre + radius)
@@ -54,8 +58,9 @@ def _reduce_extreme(reduce: Callable, of_nothing: float) -> Callable:
     def rule(equation: Any, inputs: list[Any]) -> Range:
         (x,) = inputs
         axes = tuple(equation.params["axes"])
-        behind = tuple(axis + 1 for axis in axes)
+        behind = tuple(axis + 1 for axis in axes)  # coordinates lead
         value = Interval(*(reduce(end, axis=axes, initial=of_nothing) for end in x.value))
+        # any entry may be the largest, so the slope is that of any
         slope = x.slope.low.min(axis=behind, initial=jnp.inf), x.slope.high.max(axis=behind, initial=-jnp.inf)
         return Range(value, Interval(*slope), False)
 
@@ -73,23 +78,24 @@ def moved(*data: int) -> Callable:
         places = data or tuple(range(len(inputs)))
         if any(isinstance(x, Range) for i, x in enumerate(inputs) if i not in places):
             raise NotDerivable(f"places in `{equation.primitive.name}` depend on the mean field")
-        parts = [lift(inputs[i], inputs) for i in places]
+        entries = [lift(inputs[i], inputs) for i in places]
 
         def image(*values: Array) -> Array:
-            full = list(inputs)
+            operands = list(inputs)
             for i, value in zip(places, values, strict=True):
-                full[i] = value
-            return bind(equation, full)[0]
+                operands[i] = value
+            return bind(equation, operands)[0]
 
-        ends = [image(*(part.value[end] for part in parts)) for end in (0, 1)]
-        slopes = [jax.vmap(image)(*(part.slope[end] for part in parts)) for end in (0, 1)]
-        return Range(Interval(*ends), Interval(*slopes), all(part.affine for part in parts))
+        # coefficients ≥ 0 lead lower ends to lower ends
+        ends = [image(*(entry.value[end] for entry in entries)) for end in (0, 1)]
+        slopes = [jax.vmap(image)(*(entry.slope[end] for entry in entries)) for end in (0, 1)]
+        return Range(Interval(*ends), Interval(*slopes), all(entry.affine for entry in entries))
 
     return rule
 
 
 def _gather(equation: Any, inputs: list[Any]) -> Range:
-    """What is filled in beyond the ends does not change with the mean field."""
+    """Bound entries that are looked up; what is filled in beyond the ends does not change with the mean field."""
     result = moved(0)(equation, inputs)
     still = equation.replace(params={**equation.params, "fill_value": 0})
     return result._replace(slope=moved(0)(still, inputs).slope)

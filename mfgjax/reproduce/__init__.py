@@ -1,4 +1,4 @@
-"""The examples of both papers, from solving to pictures."""
+"""The examples of both papers: their equilibria, learners, tables and figures."""
 
 from .equilibria import NUM_RUNS as NUM_RUNS
 from .equilibria import Outcome as Outcome

@@ -1,4 +1,4 @@
-"""Equilibria of the example, and the figures 1 and 2."""
+"""Equilibria of the resource-allocation game, and figures 1 and 2 of Guan et al."""
 
 import csv
 import json
@@ -24,11 +24,11 @@ from ..responses import AbstractResponse, EntropyRegularized, Greedy
 from ..solve import solve
 from ..solvers import AbstractSolver, Auto, Picard
 
-NUM_RUNS = 7
+NUM_RUNS = 7  # of `runs`: the progress line asks before a game is built
 
 
 class Run(NamedTuple):
-    """One line of the table.
+    """A response and a solver to run, one line of the table.
 
     Attributes:
       key: names its file.
@@ -44,7 +44,7 @@ class Run(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What came of a run.
+    """The result of one run.
 
     Attributes:
       run: what was asked for.
@@ -63,23 +63,23 @@ class Outcome(NamedTuple):
     value: float | None
 
     def row(self, game: FiniteHorizonGame) -> dict[str, Any]:
-        """Return the line as what JSON can hold."""
-        found, beta = self.equilibrium, getattr(self.run.response, "beta", None)
-        regularised = None if found is None or beta is None else float(found.exploitability)
+        """Return the line of the table with values that JSON can hold."""
+        equilibrium, beta = self.equilibrium, getattr(self.run.response, "beta", None)  # `Greedy` has no β
+        regularised = None if equilibrium is None or beta is None else float(equilibrium.exploitability)
         return {
             "run": self.run.key,
             "label": self.run.label,
             "beta": None if beta is None else float(beta),
             "solver": None if self.run.solver is None else type(self.run.solver).__name__,
-            "result": None if found is None else found.result.name,
-            "period": None if found is None else int(found.result.period),
-            "message": None if found is None else found.result.message,
-            "criterion": None if found is None else found.criterion,
-            "residual": None if found is None else float(found.residual),
+            "result": None if equilibrium is None else equilibrium.result.name,
+            "period": None if equilibrium is None else int(equilibrium.result.period),
+            "message": None if equilibrium is None else equilibrium.result.message,
+            "criterion": None if equilibrium is None else equilibrium.criterion,
+            "residual": None if equilibrium is None else float(equilibrium.residual),
             "exploitability_regularised": regularised,
             "exploitability": self.exploitability,
             "value": self.value,
-            "num_steps": None if found is None else int(found.num_steps),
+            "num_steps": None if equilibrium is None else int(equilibrium.num_steps),
             "terminal_law": _named(game, self.flow[-1]),
             "cycle": [_named(game, law) for law in self.cycle],
         }
@@ -87,7 +87,7 @@ class Outcome(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Reproduction:
-    """The example with all its runs; `reproduction[key]` is the outcome of one."""
+    """The resource-allocation game with the outcomes of all runs; `reproduction[key]` is one of them."""
 
     preset: str
     game: FiniteHorizonGame
@@ -102,11 +102,12 @@ class Reproduction:
 
 
 def _named(game: FiniteHorizonGame, law: Array) -> dict[str, float]:
+    # `json` knows no numbers of NumPy or JAX
     return {label: float(mass) for label, mass in zip(game.state_labels, law, strict=True)}
 
 
 def runs(reference: Float[Array, "S A"]) -> list[Run]:
-    """Return what section V does, and what it takes to do it.
+    """Return the runs of section V, each with its response and solver.
 
     Args:
       reference: the coordinator's policy ρ.
@@ -118,6 +119,7 @@ def runs(reference: Float[Array, "S A"]) -> list[Run]:
     return [
         Run("reference", "reference policy alone", None, None),
         Run("greedy_plain", "β = ∞, plain iteration", Greedy(), Picard()),
+        # averaging all iterates alike is fictitious play
         Run("greedy", "β = ∞, fictitious play", Greedy(), Picard(averaging="uniform")),
         Run("beta_3_plain", "β = 3, plain iteration", soft(3.0), Picard()),
         Run("beta_3", "β = 3", soft(3.0), Auto()),
@@ -127,7 +129,7 @@ def runs(reference: Float[Array, "S A"]) -> list[Run]:
 
 
 def resource_allocation(preset: str = "paper", *, report: Callable[[str], None] = lambda label: None) -> Reproduction:
-    """Solve the resource-allocation game in every way section V speaks of.
+    """Solve the resource-allocation game in every way that section V describes.
 
     Without regularisation the plain iteration sends everybody to node 3, then to node 4, and so on; so it
     does, less sharply, at β = 3, where the equilibrium of Fig. 2 exists all the same and other methods find
@@ -148,17 +150,20 @@ def resource_allocation(preset: str = "paper", *, report: Callable[[str], None] 
     return Reproduction(preset, game, tuple(outcomes))
 
 
-_gain = eqx.filter_jit(exploitability)
+_gain = eqx.filter_jit(exploitability)  # compiled once for all runs
 
 
 def _outcome(game: FiniteHorizonGame, run: Run, reference: Array) -> Outcome:
     if run.response is None:
         policy = jnp.broadcast_to(reference, (game.horizon + 1, *reference.shape))
         return Outcome(run, None, propagate(game, policy), [], float(_gain(game, policy)), None)
-    found = solve(game, run.response, run.solver, throw=False)
-    value = float((game.initial * found.values[0]).sum()) if bool(found.converged) else None
-    gained = float(_gain(game, found.policy))
-    return Outcome(run, found, found.state_law, terminal_cycle(game, run.response, found), gained, value)
+    equilibrium = solve(game, run.response, run.solver, throw=False)  # plain iteration is there to show how it fails
+    # values of an iterate that is no equilibrium mean nothing
+    value = float((game.initial * equilibrium.values[0]).sum()) if bool(equilibrium.converged) else None
+    gained = float(_gain(game, equilibrium.policy))
+    return Outcome(
+        run, equilibrium, equilibrium.state_law, terminal_cycle(game, run.response, equilibrium), gained, value
+    )
 
 
 def terminal_cycle(
@@ -177,10 +182,10 @@ def terminal_cycle(
         return []
     gamma, mean_field, laws = jax.jit(mean_field_map(game, response)), equilibrium.mean_field, []
     period = int(equilibrium.result.period)
-    for _ in range(int(equilibrium.num_steps) + period):
+    for _ in range(int(equilibrium.num_steps) + period):  # the first run needed no more to reach the cycle
         mean_field = gamma(mean_field)
         laws.append(mean_field[-1])
-    return laws[-period:]
+    return laws[-period:]  # the last round: earlier steps may still approach the cycle
 
 
 def figure_graph(reproduction: Reproduction) -> Figure:
@@ -189,12 +194,13 @@ def figure_graph(reproduction: Reproduction) -> Figure:
     Args:
       reproduction: from `resource_allocation`.
     """
-    game, found = reproduction.game, reproduction["beta_3"].equilibrium
-    assert found is not None
+    game, equilibrium = reproduction.game, reproduction["beta_3"].equilibrium
+    assert equilibrium is not None  # for the type checker: this run solves
+    # not by pyplot, which would keep it in memory and may open a window
     figure = Figure(figsize=(10, 5.2), layout="constrained")
     first, last = figure.subplots(1, 2)
-    law = found.state_law
-    plot.plot_graph(game, law[0], policy=found.policy[0], title="t = 0, and the first moves at β = 3", ax=first)
+    law = equilibrium.state_law
+    plot.plot_graph(game, law[0], policy=equilibrium.policy[0], title="t = 0, and the first moves at β = 3", ax=first)
     plot.plot_graph(game, law[-1], title=f"t = {game.horizon}, at β = 3", ax=last)
     return figure
 
@@ -208,6 +214,7 @@ def figure_flow(reproduction: Reproduction) -> Figure:
     figure = Figure(figsize=(10, 4.2), layout="constrained")
     left, right = figure.subplots(1, 2, sharey=True)
     for ax, key, title in ((left, "beta_3", "(a) β = 3"), (right, "beta_0.1", "(b) β = 0.1")):
+        # both panels have the same nodes: one legend serves
         plot.plot_flow(reproduction.game, reproduction[key].flow, title=title, legend=ax is right, ax=ax)
     right.set_ylabel("")
     return figure
@@ -221,7 +228,7 @@ def figure_residuals(reproduction: Reproduction) -> Figure:
     """
     figure = Figure(figsize=(6.4, 4.2), layout="constrained")
     plain, default = reproduction["beta_3_plain"].equilibrium, reproduction["beta_3"].equilibrium
-    assert plain is not None and default is not None
+    assert plain is not None and default is not None  # likewise
     shown = {"plain iteration": plain, "Auto": default}
     plot.plot_residuals(shown, title="β = 3", ax=figure.add_subplot())
     return figure
@@ -261,8 +268,10 @@ def write(reproduction: Reproduction, folder: Path) -> list[str]:
         ],
     }
     (folder / "config.json").write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    # NaN is no JSON: better an error than a file that few can read
     text = json.dumps(rows, indent=2, ensure_ascii=False, allow_nan=False)
     (folder / "table.json").write_text(text + "\n", encoding="utf-8")
+    # `csv` writes line ends itself; labels hold β whatever the locale
     with (folder / "table.csv").open("w", newline="", encoding="utf-8") as file:
         flat = [_flat(row) for row in rows]
         writer = csv.DictWriter(file, fieldnames=list(flat[0]))

@@ -1,4 +1,4 @@
-"""Learners against the equilibria that they look for: what both stationary examples share."""
+"""Runs of learners beside the equilibria that they look for; both stationary examples use them."""
 
 import csv
 import json
@@ -21,10 +21,10 @@ from ..multiplicity.bracket import Bracket
 from ..responses import Trembling
 
 NUM_AGENTS = 1_000
-NUM_STEPS = 150
+NUM_STEPS = 150  # as in figures 2 and 3 of the paper
 NUM_SEEDS = 20
 SEED = 0
-P = ParamSpec("P")
+P = ParamSpec("P")  # decorated functions keep their types
 T = TypeVar("T")
 
 
@@ -33,7 +33,7 @@ def in_double(function: Callable[P, T]) -> Callable[P, T]:
 
     @wraps(function)
     def run(*args: P.args, **kwargs: P.kwargs) -> T:
-        with jax.enable_x64(True):
+        with jax.enable_x64(True):  # for this call alone: the session keeps its precision
             return function(*args, **kwargs)
 
     return run
@@ -59,6 +59,7 @@ class Learned(NamedTuple):
     def row(self) -> dict[str, Any]:
         """Return its line of the table: the population at the end, means and deviations over the seeds."""
         least, greatest = (self.run.distance(end)[:, -1] for end in (self.bracket.least, self.bracket.greatest))
+        # where there are two equilibria, errors are those to the one that was approached
         nearest = self.bracket.least if least.mean() <= greatest.mean() else self.bracket.greatest
         states, error = self.run.mean_state[:, -1], self.run.policy_error(nearest)
         return {
@@ -81,15 +82,15 @@ def moments(name: str, values: np.ndarray) -> dict[str, float]:
 def draw_ends(ax: Axes, ends: Bracket) -> None:
     """Mark the mean states of the extreme equilibria, one line if they are one."""
     marked = [(ends.least, ":", "least"), (ends.greatest, "-.", "greatest")]
-    for end, line, which in marked[:1] if ends.coincide else marked:
-        label = "equilibrium" if ends.coincide else f"{which} equilibrium"
+    for end, line, end_name in marked[:1] if ends.coincide else marked:
+        label = "equilibrium" if ends.coincide else f"{end_name} equilibrium"
         ax.axhline(float(end.mean_state), color="black", linestyle=line, linewidth=1, label=label)
     ax.legend()
 
 
 @in_double
 def ends_row(setting: dict[str, float], ends: Bracket) -> dict[str, Any]:
-    """Return what is known of the equilibria of a game, as what JSON can hold."""
+    """Return the extreme equilibria of a game as a line of a table that JSON can hold."""
     return {
         **setting,
         "least_mean_state": float(ends.least.mean_state),
@@ -102,7 +103,7 @@ def ends_row(setting: dict[str, float], ends: Bracket) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Effort:
-    """How much is run; T₀ of TMFQ-learning and n of GMBL are the library's defaults.
+    """Numbers of seeds, steps and agents; T₀ of TMFQ-learning and n of GMBL are the library's defaults.
 
     Attributes:
       num_seeds: runs of each learner.
@@ -140,12 +141,12 @@ def learn(
 ) -> list[Learned]:
     """Run learners in one game, from the uniform population and action values of 0."""
     words = ", ".join(f"{name} = {value:g}" for name, value in setting.items())
-    found = []
+    all_learned = []
     for name, learner in methods.items():
         report(f"{name}, {words}")
         run = learners.run(game, response, learner, effort.num_steps, seed=SEED, num_seeds=effort.num_seeds)
-        found.append(Learned(setting, name, learner, run, bracket))
-    return found
+        all_learned.append(Learned(setting, name, learner, run, bracket))
+    return all_learned
 
 
 def write_table(
@@ -153,17 +154,17 @@ def write_table(
     command: str,
     effort: Effort,
     response: Trembling,
-    found: Sequence[Learned],
+    runs: Sequence[Learned],
     equilibria: list[dict[str, Any]],
 ) -> None:
     """Write the table (CSV, JSON), the curves of all runs (npz) and the settings (JSON)."""
-    rows = [one.row() for one in found]
+    rows = [learned.row() for learned in runs]
     _write_json(folder / "table.json", {"equilibria": equilibria, "rows": rows})
-    with (folder / "table.csv").open("w", newline="", encoding="utf-8") as file:
+    with (folder / "table.csv").open("w", newline="", encoding="utf-8") as file:  # `csv` writes line ends itself
         writer = csv.DictWriter(file, fieldnames=list(rows[0]))
         writer.writeheader()
         writer.writerows(rows)
-    settings = [{**one.setting, "name": one.name, "learner": describe(one.learner)} for one in found]
+    settings = [{**learned.setting, "name": learned.name, "learner": describe(learned.learner)} for learned in runs]
     _write_json(
         folder / "config.json",
         {
@@ -176,10 +177,12 @@ def write_table(
             "runs": settings,
         },
     )
-    laws: dict[str, Any] = {f"run_{i}": one.run.laws for i, one in enumerate(found)}
+    # numbered as in config.json: names of learners occur in several games
+    laws: dict[str, Any] = {f"run_{i}": learned.run.laws for i, learned in enumerate(runs)}
     np.savez_compressed(folder / "laws.npz", **laws)
 
 
 def _write_json(path: Path, content: dict[str, Any]) -> None:
+    # NaN is no JSON: better an error than a file that few can read
     text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
     path.write_text(text + "\n", encoding="utf-8")

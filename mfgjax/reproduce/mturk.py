@@ -1,4 +1,4 @@
-"""The market for small tasks: its two equilibria, the jump between them, and where learners end."""
+"""The market for small tasks: its two equilibria, the jumps between them, and runs of learners."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,14 +15,14 @@ from ..responses import Trembling
 from .learners import Effort, Learned, draw_ends, ends_row, in_double, learn, write_table
 
 EPSILON = 0.1
-COST = 0.164
+COST = 0.164  # where the market has two equilibria
 COSTS = np.linspace(0.1, 0.25, 61)
-MARKET_TASKS = 2 + 5
+MARKET_TASKS = 2 + 5  # the two steps that `mturk` reports itself, and five learners
 
 
 @dataclass(frozen=True, eq=False)
 class Market:
-    """The example with all its runs.
+    """The market with its equilibria, its path along the price of effort, and all runs of learners.
 
     Attributes:
       effort: how much was run.
@@ -40,22 +40,22 @@ class Market:
 
     def rows(self) -> list[dict[str, Any]]:
         """Return the table, one dict for each learner."""
-        return [one.row() for one in self.compared]
+        return [learned.row() for learned in self.compared]
 
     @in_double
     def equilibria(self) -> list[dict[str, Any]]:
-        """Return both equilibria, and where the population jumps, as one dict that JSON can hold."""
+        """Return one dict, which JSON can hold, with both equilibria and the prices at which the population jumps."""
         apart = self.path.apart()
-        more = {
+        path_facts = {
             "several_equilibria_between": [float(apart.min()), float(apart.max())],
             "jumps": {way: [list(pair) for pair in pairs] for way, pairs in self.path.jumps().items()},
         }
-        return [{**ends_row({"effort_cost": self.cost}, self.ends), **more}]
+        return [{**ends_row({"effort_cost": self.cost}, self.ends), **path_facts}]
 
 
 @in_double
 def mturk(effort: Effort | None = None, *, report: Callable[[str], None] = lambda label: None) -> Market:
-    """Find both equilibria of the market, lead it along the price of effort and back, and let learners loose on it.
+    """Find both equilibria of the market, follow it as the price of effort rises and falls, and run learners on it.
 
     All that work well lift each other's pay; so there is an equilibrium of much effort and one of little, and the price
     at which a good market breaks down is higher than that at which a bad one recovers.
@@ -77,40 +77,40 @@ def mturk(effort: Effort | None = None, *, report: Callable[[str], None] = lambd
 
 
 @in_double
-def market_figures(found: Market) -> dict[str, Figure]:
+def market_figures(market: Market) -> dict[str, Figure]:
     """Draw the equilibria, the jumps, and the learners, by name.
 
     Args:
-      found: from `mturk`.
+      market: from `mturk`.
     """
     drawn = {
         name: Figure(figsize=(6.4, 4.4), layout="constrained") for name in ("equilibria", "hysteresis", "learners")
     }
     first, second, third = (figure.add_subplot() for figure in drawn.values())
-    plot.plot_bracket(found.ends, ax=first)
+    plot.plot_bracket(market.ends, ax=first)
     first.set_xlabel("reputation s")
     first.set_ylabel("share of the population with reputation ≥ s")
-    plot.plot_hysteresis(found.path, label="price of full effort d (units of reward)", ax=second)
+    plot.plot_hysteresis(market.path, label="price of full effort d (units of reward)", ax=second)
     second.set_ylabel("mean reputation of the equilibrium")
-    plot.plot_learning({one.name: one.run for one in found.compared}, quantity="mean_state", ax=third)
-    draw_ends(third, found.ends)
+    plot.plot_learning({learned.name: learned.run for learned in market.compared}, quantity="mean_state", ax=third)
+    draw_ends(third, market.ends)
     third.set_ylabel("mean reputation of the population")
-    third.set_title(f"d = {found.cost:g}, from the uniform population, Q₀ = 0, smallest action at ties")
+    third.set_title(f"d = {market.cost:g}, from the uniform population, Q₀ = 0, smallest action at ties")
     return drawn
 
 
 @in_double
-def write_market(found: Market, folder: Path) -> list[str]:
+def write_market(market: Market, folder: Path) -> list[str]:
     """Write figures (PNG), the table (CSV, JSON), the curves (npz) and the settings (JSON).
 
     Args:
-      found: from `mturk`.
+      market: from `mturk`.
       folder: an existing one, without other files.
 
     Returns:
       The names of the files.
     """
-    for name, figure in market_figures(found).items():
+    for name, figure in market_figures(market).items():
         figure.savefig(folder / f"{name}.png", dpi=150)
-    write_table(folder, "reproduce mturk", found.effort, Trembling(EPSILON), found.compared, found.equilibria())
+    write_table(folder, "reproduce mturk", market.effort, Trembling(EPSILON), market.compared, market.equilibria())
     return sorted(path.name for path in folder.iterdir())

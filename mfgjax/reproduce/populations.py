@@ -1,4 +1,4 @@
-"""What one agent among N gains by leaving the equilibria of the example, and figure 3."""
+"""Gains of one agent among N that leaves an equilibrium of the example, and figure 3 of Guan et al."""
 
 import csv
 import json
@@ -20,6 +20,7 @@ from ..solve import solve
 
 BETAS = (1.0, 3.0)
 IN_THE_PAPER = (2, 5, 10, 20, 50, 75, 100)
+# powers of 2, too: evenly spaced on a log axis, for the fit between `FIT`
 NUMBERS = tuple(sorted({*IN_THE_PAPER, *(2**k for k in range(6, 15))}))
 FIT = (64, 16_384)
 SAMPLED = (2, 5, 10, 20, 50, 100)
@@ -30,7 +31,7 @@ _KL, _REWARDS = "with KL terms", "in rewards alone"
 
 
 class Gains(NamedTuple):
-    """One equilibrium among N agents.
+    """The gains from leaving one equilibrium, for each number of agents.
 
     Attributes:
       beta: its inverse temperature.
@@ -47,9 +48,10 @@ class Gains(NamedTuple):
     def rows(self) -> list[dict[str, Any]]:
         """Return the table, one dict for each number of agents."""
         kl, alone, drawn = self.regularised, self.rewards, self.sampled
+        # there are draws for some of the numbers only
         place = {int(n): i for i, n in enumerate(np.asarray(drawn.num_agents))}
         rows = []
-        for i, n in enumerate(np.asarray(kl.num_agents).tolist()):
+        for i, n in enumerate(np.asarray(kl.num_agents).tolist()):  # whole numbers of Python, which JSON can hold
             j = place.get(n)
             rows.append(
                 {
@@ -72,16 +74,18 @@ class Gains(NamedTuple):
         return rows
 
     def slopes(self, fit: tuple[float, float] = FIT) -> dict[str, float]:
-        """Return the exponents of N, and what the gain in rewards alone tends to."""
+        """Fit exponents of N to gains, bounds and gaps of values, and return them with the limit of the gain."""
+        # the gain among infinitely many agents
         numbers, limit = self.regularised.num_agents, float(self.rewards.exploitability)
         measures = {
             "gain_regularised": self.regularised.gain,
             "bound_regularised": self.regularised.bound,
             "value_gap": self.regularised.value_gap,
+            # without KL terms the gain does not tend to 0, so that only the difference has a slope
             "gain_less_its_limit": abs(np.asarray(self.rewards.gain) - limit),
         }
-        found = {name: fitted_slope(numbers, measure, *fit) for name, measure in measures.items()}
-        return {"beta": self.beta, **found, "gain_limit": limit}
+        exponents = {name: fitted_slope(numbers, measure, *fit) for name, measure in measures.items()}
+        return {"beta": self.beta, **exponents, "gain_limit": limit}
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,13 +131,15 @@ def populations(
     """
     game = games.resource_allocation(preset)
     reference = games.resource_allocation_reference(game)
-    found = []
+    all_gains = []
+    # draws of different β are independent
     for beta, key in zip(BETAS, jax.random.split(jax.random.key(SEED), len(BETAS)), strict=True):
         report(f"β = {beta:g}, among N")
         response = EntropyRegularized(beta, reference)
-        policy = solve(game, response).policy
+        policy = solve(game, response).policy  # which raises if it does not converge
+        # estimates that do not share the exact method
         by_chance = dict(key=key, num_samples=num_samples, method="Monte Carlo")
-        found.append(
+        all_gains.append(
             Gains(
                 beta,
                 deviation_gain(game, policy, np.array(numbers), response),
@@ -141,7 +147,7 @@ def populations(
                 deviation_gain(game, policy, np.array(sampled), response, **by_chance),
             )
         )
-    return Populations(preset, game, tuple(found))
+    return Populations(preset, game, tuple(all_gains))
 
 
 def figure_gain(populations: Populations) -> Figure:

@@ -1,4 +1,4 @@
-"""What a response must be able to do."""
+"""The abstract response, and what responses share."""
 
 from abc import abstractmethod
 from typing import Any, ClassVar, NamedTuple
@@ -57,9 +57,10 @@ class AbstractResponse(eqx.Module):
 
     def __init_subclass__(cls, **options: Any):
         super().__init_subclass__(**options)
+        # theorems are claimed by these: a derived class, whose methods may differ, must claim them anew
         for claim in ("maximises", "is_softmax", "rises", "plays_best"):
             setattr(cls, claim, cls.__dict__.get(claim, False))
-        cls.has_path = cls.at_beta is not AbstractResponse.at_beta
+        cls.has_path = cls.at_beta is not AbstractResponse.at_beta  # read off, so that word and method cannot disagree
 
     @abstractmethod
     def backup(
@@ -80,7 +81,7 @@ class AbstractResponse(eqx.Module):
         available: Bool[Array, "S A"],
         band: Array | float = 0.0,
     ) -> tuple[Float[Array, "S *batch"], Float[Array, "S A *batch"]]:
-        """Return what the policy at t−1 needs to know of time t, and the policy at t: `backup` for iterating.
+        """Return what the step at t−1 needs of time t, and the policy at t: a cheaper `backup` for solvers.
 
         What is carried back may be the values in any unit, and up to a constant that all states share.
 
@@ -111,11 +112,11 @@ class AbstractResponse(eqx.Module):
         return self
 
     def at_beta(self, beta: Array) -> "AbstractTempered | None":
-        """Return the smooth response at an inverse temperature on whose path, as β rises, this one lies; None: none."""
+        """Return the smooth response at inverse temperature `beta` on the path to this response; None: no path."""
         return None
 
     def beta_reached(self, enough: Array) -> Array:
-        """Return the β at which that path has come to this response, if one more is no different from `enough` on."""
+        """Return the β at which the path of `at_beta` reaches this response; no difference is seen beyond `enough`."""
         return enough
 
     @property
@@ -131,6 +132,7 @@ class AbstractResponse(eqx.Module):
         self, q: Float[Array, "S A *batch"], available: Bool[Array, "S A"], later: Float[Array, "*batch"]
     ) -> Array:
         """Return how far q of one time may be off if the next values are off by `later`; 0 for a smooth response."""
+        # a smooth policy changes little where values do: it needs no band
         return jnp.zeros_like(later) if self.is_smooth else ties.rounding_of_step(q, available, later)
 
     def rounding(self, q: Float[Array, "T S A *batch"], available: Bool[Array, "#T S A"]) -> Array:
@@ -138,7 +140,7 @@ class AbstractResponse(eqx.Module):
         return jnp.zeros(q.shape[3:], q.dtype)
 
     def check(self, num_times: int, available: Bool[Array, "#T S A"]) -> None:
-        """Refuse numbers that do not fit a game: its times, states and actions, those that are available."""
+        """Check that the response fits a game's times, states and available actions."""
         prior, name = self.prior_table, self.prior_name
         if prior is None:
             return
@@ -148,24 +150,25 @@ class AbstractResponse(eqx.Module):
             prior = jax.lax.stop_gradient(prior)  # known again under an eager `grad`
         if _checks.is_traced((prior, available)):
             return
-        logs, mask = np.broadcast_arrays(np.asarray(prior), np.asarray(available))
+        logs, mask = np.broadcast_arrays(np.asarray(prior), np.asarray(available))  # either may hold for all times
         if (mask == (logs > -np.inf)).all():
             return
-        missing, extra = np.argwhere(mask & (logs == -np.inf)), np.argwhere(~mask & (logs > -np.inf))
-        if len(missing):
+        wrongly_zero, wrongly_positive = np.argwhere(mask & (logs == -np.inf)), np.argwhere(~mask & (logs > -np.inf))
+        if len(wrongly_zero):
             raise ValueError(
-                f"`{name}` is 0 at (time, state, action) = {_triple(missing[0])}, an available action; there it must "
-                "be positive. To forbid the action, mark it in the game's `available`."
+                f"`{name}` is 0 at (time, state, action) = {_triple(wrongly_zero[0])}, an available action; there it "
+                "must be positive. To forbid the action, mark it in the game's `available`."
             )
-        if len(extra):
+        if len(wrongly_positive):
+            place = wrongly_positive[0]
             raise ValueError(
-                f"`{name}` is {np.exp(logs[tuple(extra[0])]):.3g} at (time, state, action) = {_triple(extra[0])}, an "
+                f"`{name}` is {np.exp(logs[tuple(place)]):.3g} at (time, state, action) = {_triple(place)}, an "
                 "action that is not available; there it must be 0."
             )
 
 
 class AbstractByBackup(AbstractResponse):
-    """A response that carries its values themselves from time to time: where iterating has nothing to save."""
+    """A response whose `act` is its `backup`: iterating cannot do with less than the values."""
 
     def act(
         self,
@@ -200,12 +203,14 @@ class AbstractTempered(AbstractResponse):
         exists = align(available, q)
         high = jnp.where(exists, q, -jnp.inf).max(axis=(1, 2))
         low = jnp.where(exists, q, jnp.inf).min(axis=(1, 2))
+        # a tolerance takes no part in derivatives
         return jax.lax.stop_gradient(8 * jnp.finfo(q.dtype).eps * self.beta * (high - low).max(axis=0))
 
     def check(self, num_times: int, available: Bool[Array, "#T S A"]) -> None:
         if self.beta.ndim:
             shape = self.beta.shape
             raise ValueError(f"`beta` must be one number; got an array of shape {shape}: use `jax.vmap` over it.")
+        # checked again in the game's precision, where β may have become 0 or inf
         if not _checks.is_traced(self.beta) and not 0 < float(self.beta) < np.inf:
             raise ValueError(f"`beta` is {self.beta} in {self.beta.dtype}, but it must lie in (0, inf).")
         super().check(num_times, available)
@@ -216,11 +221,12 @@ def _triple(index: np.ndarray) -> str:
 
 
 def response_in_precision(response: AbstractResponse, dtype: Any) -> Any:
-    """Return a response in a precision; a prior that was rounded in a lower one sums to 1 in it again."""
+    """Convert a response to a precision; a prior that a lower one rounded is normalised again."""
     if all(getattr(leaf, "dtype", dtype) == dtype for leaf in jax.tree.leaves(response)):
         return response
     table = response.prior_table
     response = jax.tree.map(lambda leaf: leaf.astype(dtype) if eqx.is_inexact_array(leaf) else leaf, response)
+    # a wider precision shows the rounding of the narrower one
     if table is None or jnp.finfo(table.dtype).bits >= jnp.finfo(dtype).bits:
         return response
     return eqx.tree_at(lambda r: r.prior_table, response, log_normalize(jnp.asarray(response.prior_table), axis=2))
@@ -248,22 +254,24 @@ def canonical_policy(policy: object, log_policy: object, name: str) -> Array | N
     if policy is not None and log_policy is not None:
         raise ValueError(f"`{name}` and `log_{name}` are both given; give one of them.")
     if policy is not None:
-        given, table = name, _checks.as_numbers(name, policy, axes=_PAIRS)
+        argument, table = name, _checks.as_numbers(name, policy, axes=_PAIRS)
     else:
-        given, table = f"log_{name}", _checks.as_numbers(f"log_{name}", log_policy, axes=_PAIRS)
-    _checks.shape_is(given, table, [(None,) * 2, (None,) * 3], "states, actions; or times, states, actions")
+        argument, table = f"log_{name}", _checks.as_numbers(f"log_{name}", log_policy, axes=_PAIRS)
+    _checks.shape_is(argument, table, [(None,) * 2, (None,) * 3], "states, actions; or times, states, actions")
     if not _checks.is_traced(table):
         values = np.asarray(table)
         if policy is not None:
-            _checks.distribution(given, values, leading=values.ndim - 1)
+            _checks.distribution(argument, values, leading=values.ndim - 1)
         else:
-            _checks.all_true(given, values, values < np.inf, "a log probability is a number or -inf")
-            _checks.all_true(given, values.max(-1), values.max(-1) > -np.inf, "a row needs a finite entry")
+            _checks.all_true(argument, values, values < np.inf, "a log probability is a number or -inf")
+            _checks.all_true(argument, values.max(-1), values.max(-1) > -np.inf, "a row needs a finite entry")
         # in NumPy: nothing is compiled
+        # logs of half precision would be too coarse
         values = values.astype(jnp.promote_types(values.dtype, jnp.float32))
-        with np.errstate(divide="ignore"):
+        with np.errstate(divide="ignore"):  # log 0 = -inf is meant
             logs: Any = np.log(values) if policy is not None else values
         logs = logs - np.logaddexp.reduce(logs, axis=-1, keepdims=True)
     else:
+        # traced: in JAX, so that gradients see the normalisation
         logs = log_normalize(safe_log(table) if policy is not None else table, axis=-1)
     return logs[None] if logs.ndim == 2 else logs

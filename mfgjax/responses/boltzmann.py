@@ -49,7 +49,9 @@ class Boltzmann(AbstractTempered, AbstractByBackup):
     def backup(
         self, t: Scalar, q: Float[Array, "S A *batch"], available: Bool[Array, "S A"], band: Array | float = 0.0
     ) -> Backup:
+        # not those of the policy: that is what sets it apart from `EntropyRegularized`
         values = greedy_values(q, available)
+        # differences first: β Q itself would be rounded at ε β |Q|; 0 where q may be anything
         advantage = self.beta * jnp.where(align(available, q), q - values[:, None], 0)
         log_prior = log_uniform(available, q.dtype) if self.log_weights is None else time_slice(self.log_weights, t)
         log_policy = log_normalize(align(log_prior, q) + advantage, axis=1)

@@ -28,7 +28,7 @@ class Greedy(AbstractByBackup):
     Source: Guan et al. (2021), arXiv:2110.07469, eq. (12), which leaves the choice at ties open.
     """
 
-    tie: str = eqx.field(static=True, default="smallest")
+    tie: str = eqx.field(static=True, default="smallest")  # static: it selects code
     is_smooth: ClassVar[bool] = False
     maximises: ClassVar[bool] = True
     rises: ClassVar[bool] = True
@@ -53,6 +53,7 @@ class Greedy(AbstractByBackup):
     ) -> Backup:
         chosen = first_best(q, available, self.tie, band)
         log_policy = jnp.where(chosen, jnp.zeros((), q.dtype), -jnp.inf)
+        # the value of the best action also where a band lets another one be chosen
         return Backup(greedy_values(q, available), log_policy, chosen.astype(q.dtype))
 
 
@@ -63,6 +64,7 @@ def first_best(q: Array, available: Array, tie: str, band: Array | float = 0.0) 
     """
     masked, num_actions = jnp.where(align(available, q), q, -jnp.inf), q.shape[1]
     is_best = masked >= masked.max(axis=1, keepdims=True) - band
+    # the argmax of booleans is the first that is true
     choice = jnp.argmax(is_best if tie == "smallest" else is_best[:, ::-1], axis=1)
     if tie == "largest":
         choice = num_actions - 1 - choice

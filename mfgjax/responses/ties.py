@@ -1,4 +1,4 @@
-"""Which action values are equal but for rounding. Bands are proportional to the values, so they are free of units."""
+"""Bands within which action values count as equal. They are proportional to the values, so they are free of units."""
 
 import jax
 import jax.numpy as jnp
@@ -19,7 +19,7 @@ def spacings(values: Array) -> float:
 
 
 def tie_band(q: Array, available: Array) -> Array:
-    """Return by how much rounding may part two equal action values of a problem without an end, `[*batch]`.
+    """Return the difference up to which action values of a stationary problem count as equal, `[*batch]`.
 
     Values are found to `spacings` spacings of numbers at the size of q, which is at most max |r|/(1 − γ), and two are
     compared. In a chain that mixes slowly errors may add up to 1/(1 − γ) times that. A tie that is then decided by
@@ -33,8 +33,8 @@ def rounding_of_step(q: Array, available: Array, later: Array) -> Array:
 
     Errors of many sums are nearly independent, so that squares are added.
     """
-    own = _OF_ONE_STEP * _of_sums(q) * jnp.finfo(q.dtype).eps * _size(q, available)
-    return jnp.hypot(own, jax.lax.stop_gradient(later))
+    error_of_step = _OF_ONE_STEP * _of_sums(q) * jnp.finfo(q.dtype).eps * _size(q, available)
+    return jnp.hypot(error_of_step, jax.lax.stop_gradient(later))
 
 
 def _of_sums(values: Array) -> float:
@@ -43,4 +43,5 @@ def _of_sums(values: Array) -> float:
 
 
 def _size(q: Array, available: Array) -> Array:
+    # a band decides between actions, it takes no part in derivatives
     return jax.lax.stop_gradient(jnp.where(align(available, q), jnp.abs(q), 0).max(axis=(0, 1)))

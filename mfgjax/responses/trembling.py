@@ -1,4 +1,4 @@
-"""Best responses of agents whose hand trembles, and the greedy policy to which trembling is added afterwards."""
+"""Best responses with a trembling hand, and greedy policies to which randomness is added afterwards."""
 
 from abc import abstractmethod
 from typing import ClassVar
@@ -80,6 +80,7 @@ class Trembling(AbstractTrembling):
 
     def values_of_best(self, best: Array, q: Array, available: Array) -> Array:
         main, share = shares_of(q, available, self.epsilon)
+        # Σ π Q, where the sum over all actions counts the best one with `share`, too
         return (main - share) * best + share * jnp.where(align(available, q), q, 0).sum(axis=1)
 
 
@@ -122,15 +123,16 @@ def trembling_policy(q: Array, available: Array, epsilon: Array, tie: str, band:
 def shares_of(q: Array, available: Array, epsilon: Array) -> tuple[Array, Array]:
     """Return the probabilities of the chosen action and of each other one, `[S, *batch]`."""
     others = align(available.sum(axis=1).astype(q.dtype), q[:, 0]) - 1
+    # `where` differentiates both branches, so neither may divide by 0
     share = jnp.where(others > 0, epsilon / jnp.maximum(others, 1), 0)
     main = jnp.where(others > 0, 1 - epsilon, jnp.ones((), q.dtype))
     return main.astype(q.dtype), share.astype(q.dtype)
 
 
 def check_epsilon(epsilon: np.ndarray, available: np.ndarray) -> None:
-    """Refuse an ε (or many) at which the chosen action would not be the likeliest."""
+    """Check that the chosen action is the likeliest at ε, which may be an array."""
     counts = available.sum(axis=-1)
-    counts = counts[counts > 1]
+    counts = counts[counts > 1]  # a state with one action does not tremble
     least = int(counts.min()) if counts.size else 2
     bound = (least - 1) / least
     # the bound as the precision has it, such as 2/3 in single precision, is allowed

@@ -1,5 +1,6 @@
 """Continuation in the inverse temperature."""
 
+from functools import partial
 from typing import Any, ClassVar
 
 import equinox as eqx
@@ -12,6 +13,7 @@ from ..model.values import gain
 from ..responses import AbstractResponse
 from .base import AbstractMethod, Candidate, Problem, Progress, by_residual
 from .path import START, PathState, path_start, path_step
+from .shooting import along_path
 
 
 class Continuation(AbstractMethod):
@@ -84,14 +86,13 @@ class Continuation(AbstractMethod):
         dtype = problem.game.dtype
         eps = float(jnp.finfo(dtype).eps)
 
-        def evaluate(x: Array, log_beta: Scalar) -> tuple[Array, Scalar]:
-            response = self._response(problem, log_beta)
-            return Problem(problem.game, response, problem.tolerance).image_and_floor(x)
+        def problem_at(log_beta: Scalar) -> Problem:
+            return Problem(problem.game, self._response(problem, log_beta), problem.tolerance)
 
         is_residual = by_residual(problem.game, problem.response, self)
         on_the_way = jnp.asarray(eps**0.4, dtype)  # 5e-7 in double, 2e-3 in single precision
         following, report = path_step(
-            evaluate,
+            partial(along_path, problem_at),
             problem.project,
             path,
             target=self._target(problem),
@@ -101,6 +102,8 @@ class Continuation(AbstractMethod):
             largest_step=self.largest_step,
             smallest_step=1e-6 if eps < 1e-12 else 1e-4,
             retreat=1.5,
+            reach=0.3,
+            least_cosine=0.7,
         )
         # the first look tells β·span(Q): start where it is 1
         heat = jnp.log(jnp.maximum(report.floor / (8 * eps), 1e-30)).astype(dtype)

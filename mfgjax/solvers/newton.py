@@ -7,26 +7,36 @@ import jax
 import jax.numpy as jnp
 
 from .. import _checks
-from .._linear import solve_linear
 from .._typing import Array
-from ..model import AnyGame, flow_distance
+from ..model import AnyGame
 from ..responses import AbstractResponse
 from .base import AbstractMethod, Candidate, Problem, Progress, needs_smooth
+from .shooting import newton_system
+
+_FIRST_TIME, _LEAST_TIME = 10.0, 0.3
 
 
 class Newton(AbstractMethod):
-    """Solve (I − DΓ(μ)) d = Γ(μ) − μ and step along d, halving the step until the residual falls.
+    """Solve the linearised equation of an equilibrium, again and again: quadratic near one, whatever DΓ is.
 
-    Quadratic near an equilibrium whatever the spectral radius of DΓ; from far away, at large β, use
-    `Continuation`. The derivative is never stored: products come from the JVP of Γ, and the system is solved
-    by LU up to a few hundred unknowns and by GMRES beyond. For smooth responses; in stationary games for all: with a
-    jumping one a step goes to the stationary law of the policy it finds.
+    In games with a horizon that observe states the equation is that each single step of the flow follows the response
+    to it. Its matrix is eliminated block by block in time, with H S³ operations, and errors do not travel through the
+    horizon, so that it often converges from afar (multiple shooting). Elsewhere it is (I − DΓ(μ)) d = Γ(μ) − μ, by LU
+    up to a few hundred unknowns and by GMRES, which needs products only, beyond. Steps are shortened until the
+    equation is better met. In stationary games with a smooth response, steps follow the population in time, the
+    longer the nearer it is to rest.
+
+    For smooth responses; in stationary games for all: with a jumping one a step goes to the stationary law of the
+    policy it finds.
 
     Args:
       atol: tolerance on the residual; None for the default of the precision, 0 to run `max_steps`.
 
     Raises:
       ValueError: if an argument is out of range, naming it.
+
+    Source: Osborne (1969), J. Math. Anal. Appl. 27, for multiple shooting; Kelley and Keyes (1998), SIAM J. Numer.
+    Anal. 35, for following time.
     """
 
     atol: float | None = eqx.field(static=True)
@@ -43,33 +53,54 @@ class Newton(AbstractMethod):
         return False
 
     def init(self, problem: Problem, guess: Array) -> Any:
-        return (
-            guess,
-            guess,
-            jnp.zeros_like(guess),
-            jnp.ones((), guess.dtype),
-            jnp.asarray(jnp.inf, guess.dtype),
-        )
+        one, never = jnp.ones(problem.lanes, guess.dtype), jnp.full(problem.lanes, jnp.inf, guess.dtype)
+        if _follows_time(problem):
+            return guess, _FIRST_TIME * one, never
+        return guess, guess, jnp.zeros_like(guess), one, never
 
     def step(self, problem: Problem, state: Any) -> tuple[Any, Progress]:
-        trial, base, direction, length, base_residual = state
-        image, jvp = jax.linearize(problem.image, trial)
-        residual = flow_distance(trial, image)
-        # any decrease counts near the rounding level, a sufficient one elsewhere
-        better = residual < (1 - 1e-4 * length) * base_residual
+        return (_step_in_time if _follows_time(problem) else _step_with_search)(problem, state)
 
-        def new_direction(_):
-            def matvec(v: Array) -> Array:
-                return v - jvp(v.reshape(trial.shape)).reshape(-1)
 
-            return solve_linear(matvec, (image - trial).reshape(-1)).reshape(trial.shape)
+def _follows_time(problem: Problem) -> bool:
+    """Tell whether steps follow the population in time: where it has a stationary law, which moves smoothly."""
+    return problem.game.is_stationary and problem.response.is_smooth
 
-        direction = jax.lax.cond(better, new_direction, lambda _: direction, None)
-        base = jnp.where(better, trial, base)
-        length = jnp.where(better, jnp.minimum(2 * length, 1), length / 4)
-        following = problem.project(base + length * direction)
-        finite = jnp.isfinite(following).all()
-        failed = (length < 1e-6) | ~finite
-        progress = Progress(Candidate(trial, None), residual, failed)
-        following = jnp.where(finite, following, base)
-        return (following, base, direction, length, jnp.where(better, residual, base_residual)), progress
+
+def _step_in_time(problem: Problem, state: Any) -> tuple[Any, Progress]:
+    """Take one implicit step of dz/ds = Γ(z) − z, of a length that grows as the residual falls.
+
+    Short steps follow the population on its way to rest, long ones are Newton's (pseudo-transient continuation).
+    """
+    x, length, before = state
+    system = newton_system(problem, x)
+    residual = problem.game.distance(x, system.image)
+    ratio = jnp.where(jnp.isfinite(before), before / residual, 1)
+    growth = jnp.where(ratio < 1, jnp.maximum(ratio, 0.3), jnp.maximum(2 * jnp.isfinite(before), ratio))
+    length = jnp.maximum(length * growth, _LEAST_TIME)
+    following = problem.project(x + system.solve(system.off, 1 / length))
+    finite = jnp.isfinite(following).all()
+    return (jnp.where(finite, following, x), length, residual), Progress(Candidate(x, None), residual, ~finite)
+
+
+def _step_with_search(problem: Problem, state: Any) -> tuple[Any, Progress]:
+    """Step along Newton's direction, or go back along it where the equation is not better met than before."""
+    trial, base, direction, length, base_off = state
+    system = newton_system(problem, trial)
+    residual = problem.game.distance(trial, system.image)
+    flow_axes = tuple(range(1 + problem.game.num_seen_axes))
+    off = jnp.abs(system.off).sum(axis=flow_axes)
+    # any decrease counts near the rounding level, a sufficient one elsewhere
+    better = off < (1 - 1e-4 * length) * base_off
+    if problem.lanes:
+        direction = jnp.where(better, system.solve(system.off), direction)
+    else:
+        direction = jax.lax.cond(better, lambda: system.solve(system.off), lambda: direction)
+    base = jnp.where(better, trial, base)
+    length = jnp.where(better, jnp.minimum(2 * length, 1), length / 4)
+    following = problem.project(base + length * direction)
+    finite = jnp.isfinite(following).all(axis=flow_axes)
+    failed = (length < 1e-6) | ~finite
+    progress = Progress(Candidate(trial, None), residual, failed)
+    following = jnp.where(finite, following, base)
+    return (following, base, direction, length, jnp.where(better, off, base_off)), progress

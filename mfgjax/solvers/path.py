@@ -6,10 +6,11 @@ by Newton's method on the bordered system
 
     x − Γ(x; λ) = 0,    ⟨τ, (x, λ) − (x₀, λ₀)⟩ = h
 
-whose matrix is regular also at folds. The same matrix gives the next tangent. Near the wanted λ the second
-equation becomes λ = λ_target. With `through_folds=False` it always fixes λ: natural continuation.
+which is solved by its blocks: with the corrections at a fixed λ and dx/dλ, from one factorisation. They also give the
+next tangent. Exactly at a fold dx/dλ is infinite, and next to it both are long, but not their combination. Near the
+wanted λ the second equation becomes λ = λ_target. With `through_folds=False` it always fixes λ: natural continuation.
 
-Every call of `path_step` evaluates Γ once and solves one linear system, so that a path is one flat loop.
+Every call of `path_step` linearises once, so that a path is one flat loop.
 
 Source: Keller (1977), "Numerical solution of bifurcation and nonlinear eigenvalue problems"; for logit
 equilibria of finite games: Turocy (2005), Games and Economic Behavior 51.
@@ -18,17 +19,15 @@ equilibria of finite games: Turocy (2005), Games and Economic Behavior 51.
 from collections.abc import Callable
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .._linear import solve_linear
 from .._typing import Array, Bool, Int, Scalar
-from ..model import flow_distance
 
 START, TRACK, FINISH = 0, 1, 2
 _MOST_CORRECTIONS = 8
 _MOST_POLISHES = 14
+_WEIGHT = 4  # of the flow beside λ, so that moving all the crowd of all times counts
 
 
 class PathState(NamedTuple):
@@ -63,8 +62,13 @@ def path_start(x: Array, parameter: Scalar, first_step: float) -> PathState:
     )
 
 
+def arclength(across: Array, ahead: Scalar | float) -> Scalar:
+    """Return the length of a step by `across` in x and `ahead` in λ."""
+    return jnp.sqrt(_WEIGHT / across.shape[0] * (across**2).sum() + ahead**2)
+
+
 def path_step(
-    evaluate: Callable[[Array, Scalar], tuple[Array, Scalar]],
+    linearise: Callable[[Array, Scalar], tuple[Scalar, Scalar, Array, Array]],
     project: Callable[[Array], Array],
     state: PathState,
     *,
@@ -75,11 +79,14 @@ def path_step(
     largest_step: float | Scalar,
     smallest_step: float,
     retreat: float,
+    reach: float,
+    least_cosine: float,
 ) -> tuple[PathState, PathReport]:
     """Correct the current point once, or accept it and predict the next.
 
     Args:
-      evaluate: `(x, λ) -> (Γ(x; λ), rounding level)`.
+      linearise: `(x, λ) -> (residual, rounding level, correction, dx/dλ)`: Newton's correction at fixed λ, and how its
+        end moves with λ.
       project: onto the flows of distributions.
       state: where the path is.
       target: the wanted λ; the path starts below it.
@@ -89,55 +96,45 @@ def path_step(
       largest_step: of the arclength, in units of λ.
       smallest_step: below which the path is given up.
       retreat: by how much λ is lowered when the first point cannot be corrected; 0 gives up.
+      reach: how far the corrected point may lie from the predicted one, in steps.
+      least_cosine: of the angle between the tangents at two points that follow each other.
     """
     x, lam, mode = state.x, state.parameter, state.mode
-    shape, weight = x.shape, 1 / x.shape[0]
+    weight = _WEIGHT / x.shape[0]
     cap = jnp.sqrt(jnp.finfo(x.dtype).eps)
 
-    image, jvp, floor = jax.linearize(evaluate, x, lam, has_aux=True)
-    residual = flow_distance(x, image)
+    residual, floor, correction, along = linearise(x, lam)
+    # exactly at a fold dx/dλ is infinite: the path goes on in x alone
+    along = jnp.where(jnp.isfinite(along).all(), along, state.tangent_x / jnp.finfo(x.dtype).eps)
     wanted = jnp.where(mode == FINISH, tolerance, path_tolerance)
     settled = residual <= jnp.maximum(wanted, jnp.minimum(floor, cap))
-    off = jnp.sqrt(
-        weight * ((x - state.base_x - state.step * state.tangent_x) ** 2).sum()
-        + (lam - state.base_parameter - state.step * state.tangent_parameter) ** 2
+    off = arclength(
+        x - state.base_x - state.step * state.tangent_x,
+        lam - state.base_parameter - state.step * state.tangent_parameter,
     )
-    # a correction longer than the step may have landed on another branch
-    strayed = (mode == TRACK) & (off > jnp.maximum(state.step, 1e-3)) & through_folds
+    # how far the path has turned since the last point, by the cosine of the angle between the tangents
+    tracking = (mode == TRACK) & through_folds
+    slope = weight * (state.tangent_x * along).sum() + state.tangent_parameter
+    speed = arclength(along, 1.0)
+    turned = settled & (jnp.abs(slope) < least_cosine * speed) & (state.step > 1e-3)
+    # a correction longer than the step, or a sharp turn, may have landed on another branch
+    strayed = tracking & ((off > jnp.maximum(reach * state.step, 1e-3)) | turned)
     accepted = settled & (mode != FINISH) & ~strayed
     finished = settled & (mode == FINISH)
     most = jnp.where(mode == FINISH, _MOST_POLISHES, _MOST_CORRECTIONS)
     lost = ~accepted & ~finished & ((state.corrections >= most) | ~jnp.isfinite(residual) | strayed)
 
-    # the bordered system, for a Newton correction or, at an accepted point, for the next tangent
-    if through_folds:
-        tracking = mode == TRACK
-        border_x = jnp.where(tracking, weight * state.tangent_x, 0).reshape(-1)
-        border_lam = jnp.where(tracking, state.tangent_parameter, 1)
-        ahead = jnp.where(tracking, state.step, 0)
-        gap = border_x @ (x - state.base_x).reshape(-1) + border_lam * (lam - state.base_parameter) - ahead
-        gap = jnp.where(tracking, gap, 0)  # the other modes correct at the λ they are at
-    else:
-        border_x, border_lam, gap = (
-            jnp.zeros_like(x.reshape(-1)),
-            jnp.ones((), x.dtype),
-            jnp.zeros((), x.dtype),
-        )
-
-    def matvec(v: Array) -> Array:
-        dx, dlam = v[:-1].reshape(shape), v[-1]
-        top = dx - jvp(dx, dlam)
-        return jnp.concatenate([top.reshape(-1), (border_x @ v[:-1] + border_lam * dlam)[None]])
-
-    right = jnp.concatenate([(image - x).reshape(-1), -gap[None]])
-    along = jnp.zeros_like(right).at[-1].set(1)
-    solution = solve_linear(matvec, jnp.where(accepted, along, right))
-    dx, dlam = solution[:-1].reshape(shape), solution[-1]
+    # the bordered system, by its blocks: for a Newton correction or, at an accepted point, for the next tangent
+    passed_by = weight * (state.tangent_x * (x + correction - state.base_x)).sum()
+    gap = passed_by + state.tangent_parameter * (lam - state.base_parameter) - state.step
+    # the other modes correct at the λ they are at
+    dlam = jnp.where(tracking, -gap / slope, 0)
+    dx = correction + dlam * along
 
     # accepted: new base, tangent and step length
-    norm = jnp.sqrt(weight * (dx**2).sum() + dlam**2)
-    tangent_x = jnp.where(accepted, dx / norm, state.tangent_x)
-    tangent_lam = jnp.where(accepted, dlam / norm, state.tangent_parameter)
+    norm = speed * jnp.where(tracking & (slope < 0), -1, 1)
+    tangent_x = jnp.where(accepted, along / norm, state.tangent_x)
+    tangent_lam = jnp.where(accepted, 1 / norm, state.tangent_parameter)
     old_x, old_lam = state.base_x, state.base_parameter
     base_x, base_lam = jnp.where(accepted, x, old_x), jnp.where(accepted, lam, old_lam)
     growth = jnp.where(state.corrections <= 3, 2.0, jnp.where(state.corrections <= 5, 1.0, 0.5)).astype(x.dtype)
