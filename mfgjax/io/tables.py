@@ -98,7 +98,7 @@ def _put_kernel(tables: _Tables, kernel: Any) -> str:
         return "moves"
     if isinstance(kernel, SuccessorKernel):
         leads = kernel.predecessors.leading_places(kernel.successors.size).reshape(kernel.successors.shape)
-        # padding of the lists points at some state, too: −1 says that there is no move
+        # unused places of a kernel hold some state, too; in a file, as in the constructor, they are −1
         tables.put("successors", (*_PAIR, "successor"), np.where(leads, kernel.successors, -1))
         tables.put("probabilities", ("move?", *_PAIR, "successor"), kernel.probabilities)
         return "successors"
