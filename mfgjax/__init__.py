@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def _public_names() -> dict[str, Any]:
-    """Return the public names, less those that wait for their own first use, and the files of starred folders."""
+    """Return the public names, without `io`, `plot` and `sweep`, and without the modules behind starred imports."""
     found = vars(importlib.import_module("._public", __name__)).items()
     return {
         name: value
@@ -33,7 +33,7 @@ def __getattr__(name: str) -> Any:
         return importlib.import_module(f".{name}", __name__)
     if name == "sweep":
         return importlib.import_module(".sweeps", __name__).sweep
-    if name == "__all__":
+    if name == "__all__":  # as `from mfgjax import *` does
         return __dir__()
     if not name.startswith("_"):
         for public, value in _public_names().items():

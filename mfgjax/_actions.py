@@ -9,7 +9,7 @@ MOST_UNROLLED = 16
 
 
 def by_action(table: Array) -> list[Array]:
-    """Take `[S, A, ...]` apart into A arrays `[S, 1]`; what has many actions, or lanes, stays whole: one `[S, A, ...]`.
+    """Split `[S, A]` into A arrays `[S, 1]`; a table with many actions, or with lanes, stays whole, as a list of one.
 
     Use `each`, i.e. `jax.tree.map`, on the parts, reduce them along their second axis and then over the list, and join
     them along it. XLA on a CPU vectorises loops over a long last axis, and neither fuses nor vectorises sums over a
@@ -17,7 +17,7 @@ def by_action(table: Array) -> list[Array]:
     """
     if table.ndim == 2 and table.shape[1] <= MOST_UNROLLED:
         return [table[:, a : a + 1] for a in range(table.shape[1])]
-    return [table]
+    return [table]  # the last axis is long already
 
 
 each = jax.tree.map

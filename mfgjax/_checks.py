@@ -23,13 +23,13 @@ from ._typing import Array
 
 
 class Refusal(ValueError):
-    """A sentence that a user is to read as it is, also when it is said inside a function of the user's."""
+    """An error whose sentence reaches the user unchanged, even when it is raised inside a user's function."""
 
 
 def as_numbers(name: str, value: object, kind: str = "real numbers", axes: Sequence[Axis] = ()) -> Any:
-    """Return `value` as a floating array, or say where it does not hold numbers.
+    """Return `value` as a floating array; refuse it, naming the place, where it does not hold numbers.
 
-    What is known stays a NumPy array: nothing is compiled, and it stays known inside `jit`. Tables with labels are
+    Concrete values stay NumPy arrays: nothing is compiled, and `jit` does not trace them. Tables with labels are
     aligned with those of `axes`, the last ones of the field.
     """
     value = plain(name, value, axes)
@@ -44,8 +44,9 @@ def as_numbers(name: str, value: object, kind: str = "real numbers", axes: Seque
         _refuse_kind(name, value, array, kind)
     if isinstance(array, Tracer):
         return array.astype(jax.numpy.result_type(array.dtype, np.float32))
-    if array.dtype.kind in "iu" or array.dtype.itemsize > 8:
+    if array.dtype.kind in "iu" or array.dtype.itemsize > 8:  # JAX has no long double
         array = array.astype(float)
+    # a weakly typed array would take the precision of whatever it meets
     if isinstance(value, jax.Array) and array.dtype == value.dtype and not value.weak_type:
         return value
     with np.errstate(over="ignore"):  # what float32 cannot hold is found as inf later
@@ -53,7 +54,7 @@ def as_numbers(name: str, value: object, kind: str = "real numbers", axes: Seque
 
 
 def on_device(leaf: Any, dtype: Any) -> Any:
-    """Return an array, or a Python float, as a JAX array, a floating one in the given precision; else as it is."""
+    """Return a leaf of a tree as a JAX array, floating numbers in the given precision; leave other leaves alone."""
     if isinstance(leaf, float | np.floating):
         leaf = np.asarray(leaf, dtype)
     if eqx.is_inexact_array(leaf) and leaf.dtype != dtype:
@@ -79,6 +80,7 @@ def _stack(name: str, value: object, kind: str) -> Array:
 def _refuse_kind(name: str, value: object, array: Any, kind: str) -> NoReturn:
     if isinstance(array, Tracer):
         raise ValueError(f"`{name}` {_must(kind)}; got a traced array of kind {array.dtype}.")
+    # NumPy makes texts of all entries if one is a text, so the originals are looked at
     if array.dtype.kind in "OUS" and array.shape:
         entries = np.asarray(value, dtype=object)
         for index in np.ndindex(entries.shape):
@@ -104,7 +106,7 @@ def shape_is(name: str, array: Any, allowed: Sequence[tuple], meaning: str) -> N
 
 
 def all_true(name: str, array: object, good: np.ndarray | np.bool_, must: str, when: str = "") -> None:
-    """Refuse `array` at the first place where `good` is false; `when` follows the place in the sentence."""
+    """Refuse `array` at the first place where `good` is false; `when` follows the place in the message."""
     if good.all():
         return
     first = np.unravel_index(np.argmin(good), good.shape)
@@ -124,7 +126,7 @@ def distribution(
     when: str = "",
     slack: float = 0.0,
 ) -> None:
-    """Refuse rows (last axis, or the last two if `leading` leaves two) that are no distributions.
+    """Refuse rows (last axis, or the last two if `leading` leaves two) that are not probability distributions.
 
     Args:
       name: of the field.
@@ -139,6 +141,7 @@ def distribution(
     rows = where.reshape(where.shape + (1,) * (values.ndim - leading))
     all_true(name, values, np.isfinite(values), "it must be a finite number", when)
     all_true(name, values, (values >= 0) | ~rows, "a probability must not be negative", when)
+    # the rounding of the table is judged, not that of its sum
     sums = values.sum(axis=tuple(range(leading, values.ndim)), dtype=np.float64)
     bad = np.argwhere((np.abs(sums - 1) > max(precision(values.dtype), slack)) & where)
     if len(bad):
@@ -147,25 +150,30 @@ def distribution(
 
 
 def precision(kind: Any) -> float:
-    """Return by how much a sum of probabilities may differ from 1: float32 tables of thousands are off by some 1e-6."""
+    """Return by how much a sum of probabilities of a dtype may differ from 1.
+
+    Sums over thousands of float32 entries are off by some 1e-6.
+    """
     size = np.dtype(kind).itemsize if jax.config.jax_enable_x64 else min(np.dtype(kind).itemsize, 4)  # pyright: ignore
     return {1: 0.2, 2: 1e-2, 4: 1e-5}.get(size, 1e-8)
 
 
 def random_key(name: str, key: object, why: str = "") -> Array:
-    """Return a key of JAX, or say that it is none, and what it is needed for."""
+    """Return `key` if it is a key of JAX; else refuse it and say why one is needed."""
     shape, kind = getattr(key, "shape", None), getattr(key, "dtype", np.dtype(object))
     typed = shape == () and jax.numpy.issubdtype(kind, jax.dtypes.prng_key)
+    # keys of the older kind are the words themselves: two of threefry, four of rbg
     if not typed and not (shape in ((2,), (4,)) and kind == np.uint32):
         raise ValueError(f"`{name}` must be a key such as `jax.random.key(0)`{why}; got {shorten(key)}.")
     return key  # pyright: ignore[reportReturnType]
 
 
 def integer_at_least(name: str, value: object, least: int) -> int:
-    """Return `value` as an int, or say that it is no whole number of at least `least`."""
+    """Return `value` as an int; refuse what is not a whole number of at least `least`."""
     if isinstance(value, Tracer):
         raise ValueError(f"`{name}` is traced, but it must be known: it is no array that varies inside `jit`.")
     try:
+        # `index` takes whole numbers of NumPy and JAX, but no float
         number = None if isinstance(value, bool) else operator.index(value)  # pyright: ignore[reportArgumentType]
     except TypeError:
         number = None
@@ -187,7 +195,7 @@ def scalar_in(name: str, value: object, low: float, high: float, interval: str) 
 
 
 def inside(values: Any, low: float, high: float, interval: str) -> Any:
-    """Tell which values lie in an interval, of which the brackets count, such as "(0, 1]"."""
+    """Tell which values lie in an interval that is written as text, such as "(0, 1]"."""
     above = values > low if interval[0] == "(" else values >= low
     below = values < high if interval[-1] == ")" else values <= high
     return above & below
@@ -202,21 +210,23 @@ def number_in(name: str, value: object, low: float, high: float, interval: str) 
 
 
 def file_path(name: str, value: object) -> Path:
-    """Return the path of a file or folder, or say what was given in its place."""
+    """Return `value` as the path of a file or folder; refuse anything else."""
+    # a path may be bytes to Python, but not to `Path`
     if not isinstance(value, str | os.PathLike) or not isinstance(os.fspath(value), str):
         raise ValueError(f"`{name}` must be the path of a file; got {shorten(value)}.")
     return Path(value)
 
 
 def one_of(name: str, value: object, allowed: Sequence[object]) -> None:
-    """Refuse what is none of the words (or None) in `allowed`."""
+    """Refuse a value that is not one of the words (or None) in `allowed`."""
+    # arrays have no single truth value when they are compared
     if not any(value is choice or (isinstance(value, str) and value == choice) for choice in allowed):
         hint = suggestion(value, (one for one in allowed if one is not None)) if isinstance(value, str) else ""
         raise ValueError(f"`{name}` must be one of {', '.join(map(repr, allowed))}; got {shorten(value)}{hint}.")
 
 
 def boolean(name: str, value: object) -> bool:
-    """Return `value` as a bool, or say that it is none."""
+    """Return `value` as a bool; refuse anything else."""
     if not isinstance(value, bool | np.bool_):
         raise ValueError(f"`{name}` must be True or False; got {shorten(value)}.")
     return bool(value)
@@ -230,7 +240,7 @@ def tolerance(atol: object) -> float | None:
 def returned(
     name: str, function: Callable, arguments: Mapping[str, Any], at: str, view: Callable[[Any], Any] | None = None
 ) -> Any:
-    """Return what a user's callable returns, with arrays as shapes, or say why it returns nothing.
+    """Trace a user's callable and return its result with shapes in place of arrays, or say why it fails.
 
     Args:
       name: of the field.
@@ -260,10 +270,10 @@ def returned(
 
 @contextlib.contextmanager
 def explained(name: str, arguments: str, at: str) -> Iterator[None]:
-    """Say in one sentence why a user's callable cannot be traced; `at` is where, as it stands in the sentence."""
+    """Turn an error of a user's callable into one sentence; `at` says where, such as "at t = 0"."""
     try:
         yield
-    except Refusal:
+    except Refusal:  # a sentence around this one would hide it
         raise
     except jax.errors.ConcretizationTypeError as error:
         remedy = f"{arguments} and its arrays are traced: use `jax.numpy.where` in place of `if`"
@@ -272,12 +282,12 @@ def explained(name: str, arguments: str, at: str) -> Iterator[None]:
         remedy = f"{arguments} are traced: use `jax.numpy`"
         raise ValueError(f"`{name}` calls NumPy, or indexes its arrays, with an argument, but {remedy}.") from error
     except Exception as error:
-        said = shorten_text(str(error), 120).rstrip(".")
-        raise ValueError(f"`{name}` fails {at} with {type(error).__name__}: {said}.") from error
+        message = shorten_text(str(error), 120).rstrip(".")
+        raise ValueError(f"`{name}` fails {at} with {type(error).__name__}: {message}.") from error
 
 
 def shape_returned(name: str, result: Any, allowed: Sequence[tuple], meaning: str) -> None:
-    """Refuse what a callable returned unless it is one array of real numbers of an allowed shape."""
+    """Refuse the result of a callable unless it is one array of real numbers of an allowed shape."""
     kind = getattr(result, "dtype", None)
     if kind is None or not hasattr(result, "shape"):
         raise ValueError(f"`{name}` must return an array ({meaning}); got {shorten(result)}.")

@@ -10,13 +10,14 @@ import numpy as np
 
 
 def kind_of(tree: Any) -> tuple:
-    """Return what trees of one kind have in common: everything but the values of floating arrays."""
+    """Return a hashable key of a tree: everything in it but the values of floating arrays."""
     leaves, structure = jax.tree.flatten(tree)
     kinds = []
     for leaf in leaves:
         if eqx.is_inexact_array(leaf):
             kinds.append((leaf.shape, str(leaf.dtype)))
         else:
+            # whole numbers and masks shape programs, so their values count; as bytes, because arrays have no hash
             kinds.append(as_numpy(leaf).tobytes() if eqx.is_array(leaf) else leaf)
     return structure, tuple(kinds)
 
@@ -28,7 +29,7 @@ def as_numpy(array: Any) -> np.ndarray:
 
 
 def differing(trees: Sequence[Any]) -> dict[int, np.ndarray]:
-    """Return, for the leaves in which trees of one kind differ, by number, their values with a last axis of trees."""
+    """Return the leaves in which trees of one kind differ: leaf number to values, with a last axis of trees."""
     found = {}
     for index, values in enumerate(zip(*map(jax.tree.leaves, trees), strict=True)):
         if eqx.is_inexact_array(values[0]):

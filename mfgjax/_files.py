@@ -10,12 +10,13 @@ from pathlib import Path
 
 @contextmanager
 def written_whole(path: Path, *, free_name: bool = True) -> Iterator[Path]:
-    """Yield another name in the same folder; what is written there takes the name `path`, or goes on failure.
+    """Yield a temporary name to write to; it is renamed to `path` at the end, and removed on failure.
 
     Args:
       path: of a file, which is replaced if it exists, or a folder.
-      free_name: the other name is nobody else's; else what a killed process has left under it is written over.
+      free_name: use a temporary name that nobody else has; else overwrite what a killed process has left under it.
     """
+    # in the same folder, hence on the same file system, where `os.replace` is atomic
     partial = path.with_name(f".{path.name}{'.' + secrets.token_hex(4) if free_name else ''}.part")
     try:
         yield partial

@@ -1,4 +1,4 @@
-"""What differentiation takes for a constant."""
+"""Trees whose arrays are constants to differentiation."""
 
 from typing import Any
 

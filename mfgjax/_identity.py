@@ -17,44 +17,46 @@ from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
 from ._families import as_numpy
 
 
-def identity(parts: Mapping[str, Any]) -> dict[str, str]:
-    """Return a checksum for each part of what makes a computation this one."""
-    return {name: checksum(part) for name, part in parts.items()}
+def identity(ingredients: Mapping[str, Any]) -> dict[str, str]:
+    """Return a checksum for each named ingredient of a computation."""
+    return {name: checksum(value) for name, value in ingredients.items()}
 
 
-def changed(own: Mapping[str, str], found: Mapping[str, str]) -> list[str]:
-    """Return the names of the parts in which a computation differs from the one that was found."""
-    return [name for name, value in own.items() if found.get(name) != value]
+def changed(expected: Mapping[str, str], found: Mapping[str, str]) -> list[str]:
+    """Return the names of the ingredients whose checksums differ from those that were found on disk."""
+    return [name for name, digest in expected.items() if found.get(name) != digest]
 
 
-def checksum(part: Any) -> str:
-    """Return what tells apart values, arrays, and mappings and lists of them."""
-    return hashlib.sha256(_bytes(part)).hexdigest()
+def checksum(value: Any) -> str:
+    """Return the SHA-256 of a value, an array, or a mapping or list of them."""
+    return hashlib.sha256(_bytes(value)).hexdigest()
 
 
-def _bytes(part: Any) -> bytes:
-    if isinstance(part, bytes):
-        return part
-    if isinstance(part, str):
-        return part.encode()
-    if isinstance(part, Mapping):
-        return b"".join(_bytes(str(key)) + b"=" + _bytes(value) + b";" for key, value in part.items())
-    if isinstance(part, list | tuple):
-        return b"[" + b",".join(_bytes(value) for value in part) + b"]"
-    array = as_numpy(part) if hasattr(part, "dtype") else np.asarray(part)
+def _bytes(value: Any) -> bytes:
+    if isinstance(value, bytes):
+        return value
+    if isinstance(value, str):
+        return value.encode()
+    if isinstance(value, Mapping):
+        return b"".join(_bytes(str(key)) + b"=" + _bytes(entry) + b";" for key, entry in value.items())
+    if isinstance(value, list | tuple):
+        # without separators ["ab", "c"] and ["a", "bc"] would be one
+        return b"[" + b",".join(_bytes(entry) for entry in value) + b"]"
+    array = as_numpy(value) if hasattr(value, "dtype") else np.asarray(value)
     if array.dtype == object:
-        return repr(array.tolist()).encode()
+        return repr(array.tolist()).encode()  # the bytes of objects are addresses
+    # arrays of other kinds and shapes may have the same bytes
     return f"{array.dtype}{array.shape}".encode() + np.ascontiguousarray(array).tobytes()
 
 
 def arrays_of(tree: Any) -> list[Any]:
     """Return the structure of a tree and its arrays."""
-    arrays, rest = eqx.partition(tree, eqx.is_array_like)
-    return [_without_addresses(str(jax.tree.structure(rest))), *jax.tree.leaves(arrays)]
+    arrays, without_arrays = eqx.partition(tree, eqx.is_array_like)
+    return [_without_addresses(str(jax.tree.structure(without_arrays))), *jax.tree.leaves(arrays)]
 
 
 def program_of(function: Callable, *arguments: Any) -> list[Any]:
-    """Return what a function computes, with the constants it holds: callables have no name to know them by."""
+    """Return the program of a function as text, with its constants: a callable has no name to know it by."""
     dynamic, static = eqx.partition(arguments, eqx.is_array)
     traced = jax.make_jaxpr(lambda dynamic: function(*eqx.combine(dynamic, static)))(dynamic)
     return [_without_addresses(str(traced.jaxpr)), *_constants(traced)]
@@ -70,9 +72,9 @@ def _constants(program: Any) -> Iterator[Any]:
             yield from (np.asarray(v.val) for v in equation.invars if isinstance(v, Literal) and np.ndim(v.val))
             yield from _constants(list(equation.params.values()))
     elif isinstance(program, list | tuple):
-        for part in program:
-            yield from _constants(part)
+        for parameter in program:
+            yield from _constants(parameter)
 
 
 def _without_addresses(text: str) -> str:
-    return re.sub(r"0x[0-9a-f]+", "", text)
+    return re.sub(r"0x[0-9a-f]+", "", text)  # functions are printed with theirs, which change with the process

@@ -1,4 +1,4 @@
-"""Which of many states are worth a row of a table, or a line of a picture."""
+"""The states with the largest mass, for tables and pictures that cannot show all."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ if TYPE_CHECKING:
 
 
 def largest_states(masses: Float[Array, " S"] | np.ndarray, most: int | None) -> Int[np.ndarray, " rows"]:
-    """Return the places of the largest numbers, in their own order; of equal ones the first count.
+    """Return the indices of the states with the largest mass, in increasing order; of equal masses the first count.
 
     Args:
       masses: one number a state; NaN counts as less than any.
       most: how many at most; None: all.
     """
+    # `argsort` puts NaN last
     return np.sort(np.argsort(-np.asarray(masses), kind="stable")[:most])

@@ -38,6 +38,7 @@ def solve_linear(matvec: Callable[[Array], Array], b: Array) -> Array:
 def solve_iteratively(matvec: Callable[[Array], Array], b: Array, restarts: int) -> Array:
     """Solve `matvec(x) = b` by GMRES, which ends as soon as the residual is small."""
     tolerance = float(jnp.finfo(b.dtype).eps) ** 0.75
+    # "incremental" looks at the residual after each product, "batched" only at each restart
     return gmres(matvec, b, tol=tolerance, atol=0.0, restart=_RESTART, maxiter=restarts, solve_method="incremental")[0]
 
 
@@ -65,9 +66,9 @@ def _solve_many(axis_size: int, is_batched: list[bool], matrix: Array, b: Array)
 
 
 def solve_in_lanes(matrix: Array, right: Array) -> Array:
-    """Solve `matrix x = right`, `[S, S, *lanes]` and `[S, N, *lanes]`: small matrices of all lanes at once, by hand.
+    """Solve `matrix x = right`, `[S, S, *lanes]` and `[S, N, *lanes]`.
 
-    LAPACK takes them one by one.
+    Small matrices are eliminated here, in all lanes at once: LAPACK takes them one by one.
     """
     if matrix.ndim == 2:
         return solve_dense(matrix, right)
@@ -80,14 +81,14 @@ def solve_in_lanes(matrix: Array, right: Array) -> Array:
         # the row with the largest pivot changes places with row k
         best = jnp.abs(rows[k:, k]).argmax(axis=0) + k
         is_best = (jnp.arange(size)[:, None] == best)[:, None]
-        pivot, own = jnp.where(is_best, rows, 0).sum(axis=0), rows[k]
-        rows = jnp.where(is_best, own, rows)
+        pivot, row_k = jnp.where(is_best, rows, 0).sum(axis=0), rows[k]
+        rows = jnp.where(is_best, row_k, rows)
         pivot = pivot / pivot[k]
         rows = (rows - rows[:, k, None] * pivot).at[k].set(pivot)
     return rows[:, size:]
 
 
-def solve_normal_equations(gram: Array, known: Array) -> Array:
+def solve_normal_equations(gram: Array, right: Array) -> Array:
     """Solve normal equations `[n, n, *lanes]` and `[n, *lanes]`, with a ridge at the rounding level.
 
     They are eliminated without pivoting, which a positive definite matrix allows; so all lanes go through the
@@ -95,9 +96,9 @@ def solve_normal_equations(gram: Array, known: Array) -> Array:
     """
     size, eps = len(gram), jnp.finfo(gram.dtype).eps
     scale = jnp.trace(gram)
-    ridge = jnp.where(scale > 0, scale, 1) * 10 * eps
+    ridge = jnp.where(scale > 0, scale, 1) * 10 * eps  # a matrix of zeros needs one, too
     gram = gram + jnp.eye(size, dtype=gram.dtype).reshape(size, size, *(1,) * (gram.ndim - 2)) * ridge
-    rows = jnp.concatenate([gram, known[:, None]], axis=1)
+    rows = jnp.concatenate([gram, right[:, None]], axis=1)
     for k in range(size):
         pivot = rows[k] / rows[k, k]
         rows = (rows - rows[:, k, None] * pivot).at[k].set(pivot)
@@ -106,4 +107,5 @@ def solve_normal_equations(gram: Array, known: Array) -> Array:
 
 def zero_sum_norm(matrix: Array) -> Array:
     """Return the l1 norm on vectors of sum zero, which are mixtures of e_i − e_j."""
+    # a norm is convex, so that its maximum is at one of them; their own norm is 2
     return jnp.abs(matrix[:, :, None] - matrix[:, None, :]).sum(axis=0).max() / 2

@@ -1,4 +1,4 @@
-"""What the library has to offer, by the lines of its files, as the tab key asks before JAX is there; unknown names."""
+"""The names that the library offers, read from its files without importing JAX, and suggestions for unknown names."""
 
 import ast
 import difflib
@@ -12,7 +12,7 @@ _SHORT = {"EntropyRegularized": "entropy"}
 
 @functools.cache
 def offered(folder: str) -> dict[str, str]:
-    """Return what a folder offers of its noun, such as all solvers, read from its files without importing them.
+    """Return the public names of a folder, such as all solvers, read from its files without importing them.
 
     These are the lines `from .file import Name as Name` of its `__init__`, in their order, that name a class derived
     from an abstract one, or a function that returns a game and can be called without arguments.
@@ -30,6 +30,7 @@ def offered(folder: str) -> dict[str, str]:
         if derived := re.search(rf"^class (?!Abstract){name}\((Abstract\w+)", source, re.MULTILINE):
             found[name] = derived[1]
         elif built := re.search(rf"^def {name}\((.*?)\) -> (\w+):$", source, re.MULTILINE | re.DOTALL):
+            # parsed, as no pattern finds the commas between arguments: defaults may hold some
             arguments = ast.parse(f"def f({built[1]}): 0").body[0].args  # pyright: ignore[reportAttributeAccessIssue]
             all_optional = len(arguments.defaults) == len(arguments.args) and None not in arguments.kw_defaults
             if all_optional and built[2].endswith("Game"):
@@ -43,7 +44,7 @@ def _source(path: Path) -> str:
 
 
 def by_word(folder: str, base: str = "") -> dict[str, str]:
-    """Return what a folder offers by the word that the command line has for it, such as "mirror-descent".
+    """Return the public names of a folder by their words on the command line, such as "mirror-descent".
 
     Args:
       folder: as for `offered`.
@@ -54,6 +55,7 @@ def by_word(folder: str, base: str = "") -> dict[str, str]:
 
 def word(name: str) -> str:
     """Return the word that the command line has for a class or function."""
+    # capitals in a row are one word: `OnlineTMFQ` is "online-tmfq"
     words = re.findall(r"[A-Z]+(?![a-z])\d*|[A-Z]?[a-z\d]+", name)
     return _SHORT.get(name) or "-".join(words).lower()
 
@@ -64,7 +66,7 @@ def is_ready_made(game: str) -> bool:
 
 
 def did_you_mean(word: str, known: Iterable[object], otherwise: str | None = None) -> str:
-    """Return the end of a sentence on an unknown name: the known name that is most like it.
+    """Return the end of an error on an unknown name, which suggests the nearest known name.
 
     Args:
       word: that is not known.
@@ -78,10 +80,11 @@ def did_you_mean(word: str, known: Iterable[object], otherwise: str | None = Non
 
 
 def suggestion(word: str, known: Iterable[object]) -> str:
-    """Return the known name that is most like an unknown one, in brackets, for a sentence that goes on; or nothing."""
+    """Return "(did you mean ...?)" with the nearest known name, for the middle of an error; "" if no name is near."""
     close = _nearest(word, list(map(str, known)))
     return f" (did you mean {close[0]!r}?)" if close else ""
 
 
 def _nearest(word: str, names: list[str]) -> list[str]:
+    # to difflib a capital is just another letter
     return difflib.get_close_matches(word, names, n=1) or difflib.get_close_matches(word.lower(), names, n=1)

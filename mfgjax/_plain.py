@@ -28,7 +28,7 @@ class Axis(NamedTuple):
 
 
 def plain(name: str, value: Any, axes: Sequence[Axis] = (), index: tuple[int, ...] = (), booleans: bool = False) -> Any:
-    """Return what NumPy reads as it is meant.
+    """Return a value in a form that NumPy reads as it is meant.
 
     Tables of pandas and xarray are aligned by their labels; those numbered by default are taken by position.
 
@@ -42,7 +42,7 @@ def plain(name: str, value: Any, axes: Sequence[Axis] = (), index: tuple[int, ..
     Raises:
       ValueError: for labels that disagree, masked entries, sparse matrices, and numbers that are none in a list.
     """
-    if isinstance(value, np.ma.MaskedArray):
+    if isinstance(value, np.ma.MaskedArray):  # first, as it is an ndarray, too, and `asarray` drops its mask
         return _unmasked(name, value, index, booleans)
     if isinstance(value, np.ndarray):
         return _exact(name, value, index, booleans)
@@ -52,6 +52,7 @@ def plain(name: str, value: Any, axes: Sequence[Axis] = (), index: tuple[int, ..
         return value
     if isinstance(value, Decimal) or (isinstance(value, Real) and not isinstance(value, int | float | np.generic)):
         return _number(name, value, index)
+    # known by name, so that none of these packages is imported
     package = type(value).__module__.partition(".")[0]
     if package == "pandas" and hasattr(value, "index") and hasattr(value, "to_numpy"):
         found: Any = value
@@ -79,10 +80,11 @@ def _unmasked(name: str, value: Any, index: tuple[int, ...], booleans: bool) -> 
 
 def _listed(name: str, value: Sequence, axes: Sequence[Axis], index: tuple[int, ...], booleans: bool) -> list:
     kinds = {type(entry) for entry in value}
-    if kinds <= {float, int}:
+    if kinds <= {float, int}:  # types, not `isinstance`: a bool is an int
         return list(value)
     if any("toarray" in dir(kind) and kind.__module__.startswith("scipy") for kind in kinds):
         _refuse_sparse(name, value)
+    # NumPy would make numbers of booleans among numbers
     if not booleans and kinds & {bool, np.bool_} and not kinds <= {bool, np.bool_, list, tuple}:
         i = next(i for i, entry in enumerate(value) if isinstance(entry, bool | np.bool_))
         raise ValueError(f"{place(name, (*index, i))} is {value[i]}, but it must be a real number.")
@@ -90,7 +92,7 @@ def _listed(name: str, value: Sequence, axes: Sequence[Axis], index: tuple[int, 
 
 
 def _exact(name: str, array: np.ndarray, index: tuple[int, ...], booleans: bool) -> np.ndarray:
-    """Return an array of objects as floating numbers if they are real numbers, such as fractions."""
+    """Convert an array of objects that are real numbers, such as fractions, to floating numbers."""
     if array.dtype != object:
         return array
     if array.size and all(isinstance(entry, bool | np.bool_) for entry in array.ravel()):
@@ -122,15 +124,15 @@ def _pandas_labels(name: str, value: Any) -> list[list[str] | None]:
 
 
 def _labels_of(index: Any) -> list[str] | None:
-    """Return the labels of an axis, or None where it is only numbered, as pandas does by default."""
+    """Return the labels of an axis; None where it has only the default numbers of pandas."""
     if type(index).__name__ == "RangeIndex" and (index.start, index.step) == (0, 1):
         return None
-    whole = (int(label) if isinstance(label, float) and label.is_integer() else label for label in index)
-    return [str(label) for label in whole]
+    named = (int(label) if isinstance(label, float) and label.is_integer() else label for label in index)
+    return [str(label) for label in named]
 
 
 def _transposed(name: str, value: Any, axes: Sequence[Axis]) -> Any:
-    """Return a table of xarray with its dimensions in order, if they are named as the axes are."""
+    """Put the dimensions of a table of xarray in order, if they have the names of the axes."""
     known = ["time", *(axis.word for axis in axes)] if axes else ["time", "state", "action", "next_state"]
     order = [word for word in known if word in value.dims]
     if len(order) == value.ndim:
@@ -143,13 +145,13 @@ def _transposed(name: str, value: Any, axes: Sequence[Axis]) -> Any:
 
 
 def _aligned(name: str, array: np.ndarray, labels: list[list[str] | None], axes: Sequence[Axis]) -> np.ndarray:
-    """Return an array whose entries stand in the order of the axes' labels."""
-    missing = array.ndim - len(axes)
-    if missing < 0:
+    """Reorder an array so that its entries stand in the order of the labels of `axes`."""
+    num_leading = array.ndim - len(axes)
+    if num_leading < 0:  # its shape is refused later
         return array
-    before = Axis("time", numbered=True) if axes else Axis("axis")
-    whole = [*(before for _ in range(missing)), *axes]
-    for d, (found, axis) in enumerate(zip(labels, whole, strict=True)):
+    leading_axis = Axis("time", numbered=True) if axes else Axis("axis")
+    all_axes = [*(leading_axis for _ in range(num_leading)), *axes]
+    for d, (found, axis) in enumerate(zip(labels, all_axes, strict=True)):
         if found is None:
             continue
         numbers = list(map(str, range(len(found))))
@@ -196,5 +198,5 @@ def _refuse_sparse(name: str, value: Any) -> NoReturn:
         call = f"`numpy.stack([k.toarray() for k in {name}], axis=1)` makes of one for each action an array [S, A, S]"
         raise ValueError(f"`{name}` is a list of {len(value)} sparse matrices: {call}; `SuccessorKernel` keeps few.")
     call = ".toarray().reshape(S, A, S)` makes an array of one row for each state and action"
-    own = f"`{name}{call}" if name == "kernel" else f"`{name}.toarray()` makes an array"
-    raise ValueError(f"`{name}` is a sparse matrix of shape {value.shape}: {own}.")
+    remedy = f"`{name}{call}" if name == "kernel" else f"`{name}.toarray()` makes an array"
+    raise ValueError(f"`{name}` is a sparse matrix of shape {value.shape}: {remedy}.")

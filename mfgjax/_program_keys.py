@@ -44,21 +44,27 @@ def key_of(x: Any, rules: tuple = ()) -> Any:
     if isinstance(x, jex.Jaxpr):
         numbers: dict[Any, int] = {}
 
-        def at(atom: Any) -> Any:
+        def numbered(atom: Any) -> Any:
             if isinstance(atom, jex.Literal):
                 return atom.aval, key_of(np.asarray(atom.val))
             return numbers.setdefault(atom, len(numbers)), atom.aval
 
-        inputs = tuple(map(at, (*x.constvars, *x.invars)))
+        inputs = tuple(map(numbered, (*x.constvars, *x.invars)))
         equations = tuple(
-            (e.primitive, tuple(map(at, e.invars)), tuple(map(at, e.outvars)), _key_of_params(e, rules), Same(e.ctx))
+            (
+                e.primitive,
+                tuple(map(numbered, e.invars)),
+                tuple(map(numbered, e.outvars)),
+                _key_of_params(e, rules),
+                Same(e.ctx),
+            )
             for e in x.eqns
         )
-        return inputs, equations, tuple(map(at, x.outvars))
+        return inputs, equations, tuple(map(numbered, x.outvars))
     if isinstance(x, tuple | list):
-        return type(x), tuple(key_of(part, rules) for part in x)
+        return type(x), tuple(key_of(entry, rules) for entry in x)
     if isinstance(x, dict):
-        return dict, tuple((name, key_of(part, rules)) for name, part in sorted(x.items()))
+        return dict, tuple((name, key_of(entry, rules)) for name, entry in sorted(x.items()))
     if isinstance(x, np.ndarray | np.generic):
         return x.dtype.str, x.shape, x.tobytes()
     if isinstance(x, Tracer):
@@ -70,6 +76,7 @@ def key_of(x: Any, rules: tuple = ()) -> Any:
     if isinstance(x, jax.Array) and not jnp.issubdtype(x.dtype, jax.dtypes.extended):
         return key_of(np.asarray(x))
     try:
+        # 1, 1.0 and True are equal and hash alike; 0.0 equals −0.0, and NaN does not equal itself
         return type(x), hash(x), repr(x) if isinstance(x, float) else x
     except TypeError:
         return Same(x)
@@ -82,30 +89,34 @@ def _key_of_params(equation: Any, rules: tuple) -> Any:
         return tuple((name, key_of(value, rules)) for name, value in sorted(params.items()) if name != "name")
     # a rule is a new object at each trace: it is known by the derivative that it makes
     source = str(rule.debug_info.func_src_info)
-    own = equation.primitive, source, key_of(params["call_jaxpr"], rules)
-    if source.split(" at ")[-1].startswith(JAX_FOLDER) or own in rules:
-        return own
-    return own, key_of(_derivative(equation), (*rules, own))
+    own_key = equation.primitive, source, key_of(params["call_jaxpr"], rules)
+    # rules of JAX itself are known by their place; a derivative may use its own rule again, without end
+    if source.split(" at ")[-1].startswith(JAX_FOLDER) or own_key in rules:
+        return own_key
+    return own_key, key_of(_derivative(equation), (*rules, own_key))
 
 
 def _derivative(equation: Any) -> Any:
     """Return the program of the derivative of an equation that has a rule of its own."""
     inputs, outputs = ([jex.Var(atom.aval) for atom in side] for side in (equation.invars, equation.outvars))
-    alone, info = equation.replace(invars=inputs, outvars=outputs), equation.params["call_jaxpr"].debug_info
-    closed = jex.ClosedJaxpr(jex.Jaxpr([], inputs, outputs, [alone], equation.effects, info), ())
-    moving = [jnp.issubdtype(kind_of(v.aval, None).dtype, jnp.inexact) for v in inputs]
+    equation_alone, info = equation.replace(invars=inputs, outvars=outputs), equation.params["call_jaxpr"].debug_info
+    closed = jex.ClosedJaxpr(jex.Jaxpr([], inputs, outputs, [equation_alone], equation.effects, info), ())
+    # whole numbers have no tangents
+    is_inexact = [jnp.issubdtype(kind_of(v.aval, None).dtype, jnp.inexact) for v in inputs]
 
     def derivative(primals: list[Any], directions: list[Any]) -> Any:
-        def function(*own: Any) -> Any:
-            moved = iter(own)
-            return jex.jaxpr_as_fun(closed)(*(next(moved) if m else x for m, x in zip(moving, primals, strict=True)))
+        def function(*moved_inputs: Any) -> Any:
+            remaining = iter(moved_inputs)
+            return jex.jaxpr_as_fun(closed)(
+                *(next(remaining) if m else x for m, x in zip(is_inexact, primals, strict=True))
+            )
 
-        varied = [x for m, x in zip(moving, primals, strict=True) if m]
+        varied = [x for m, x in zip(is_inexact, primals, strict=True) if m]
         if equation.primitive is primitives.custom_jvp_call_p:
             return jax.jvp(function, varied, directions)
         return jax.vjp(function, *varied)[1](directions)
 
     like = [kind_of(v.aval, None) for v in inputs]
     if equation.primitive is primitives.custom_jvp_call_p:
-        return jax.make_jaxpr(derivative)(like, [x for m, x in zip(moving, like, strict=True) if m])
+        return jax.make_jaxpr(derivative)(like, [x for m, x in zip(is_inexact, like, strict=True) if m])
     return jax.make_jaxpr(derivative)(like, [kind_of(v.aval, None) for v in outputs])

@@ -1,4 +1,4 @@
-"""A progress line on stderr that leaves no trace, and is not there at all without a terminal."""
+"""Progress on stderr: it disappears when the work is done, and is not shown without a terminal."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,7 +17,7 @@ from rich.progress import (
 
 @contextmanager
 def progress_line(total: int | None = None) -> Iterator[Callable[[str], None]]:
-    """Show what is being done; yields a function to call with the name of the task that begins.
+    """Show which task is running; yields a function to call with the name of each task as it begins.
 
     Tasks are announced from the host, between compiled calls: nothing is called back from inside them.
 
@@ -25,25 +25,26 @@ def progress_line(total: int | None = None) -> Iterator[Callable[[str], None]]:
       total: number of tasks; None: no bar, only a spinner.
     """
     console = Console(stderr=True)
+    # names may hold brackets, which are markup to rich
     columns = [SpinnerColumn(), TextColumn("{task.description}", markup=False)]
     if total is not None:
         columns += [BarColumn(bar_width=24), MofNCompleteColumn()]
     columns += [TimeElapsedColumn()]
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task("starting", total=total)
-        begun = 0
+        num_begun = 0
 
         def begin(description: str) -> None:
-            nonlocal begun
-            progress.update(task, description=description, completed=begun)
-            begun += 1
+            nonlocal num_begun
+            progress.update(task, description=description, completed=num_begun)
+            num_begun += 1
 
         yield begin
 
 
 @contextmanager
 def progress_bar(description: str, total: int, done: int = 0, *, shown: bool = True) -> Iterator[Callable[[int], None]]:
-    """Show how much of a long computation is done and how long the rest will take; yields a function to advance.
+    """Show the progress of a long computation and the time left; yields a function to advance it.
 
     Args:
       description: of the computation.

@@ -1,4 +1,4 @@
-"""How a computation ended: a code with a sentence."""
+"""Why a solver stopped: a code with a sentence."""
 
 import enum
 from typing import Any
@@ -13,6 +13,7 @@ from ._typing import Array, ArrayLike, Float, Int
 class RESULTS(enum.IntEnum):
     """The ways a solve can end. `Result.message` says in a sentence what to do about each."""
 
+    # files and sweeps hold codes by number, so that these stay
     converged = 0
     max_steps = 1
     cycle = 2
@@ -69,7 +70,7 @@ _MESSAGES = {
 
 
 class Result(eqx.Module):
-    """How a solve ended.
+    """Why a solver stopped.
 
     Attributes:
       code: an entry of `RESULTS` as an array, so that it can be computed inside `jit` and `vmap`.
@@ -94,10 +95,12 @@ class Result(eqx.Module):
 
     @property
     def message(self) -> str:
-        """What happened and what to do about it, for a single, concrete result."""
+        """What happened and what to do about it, in a sentence, for a single, concrete result."""
         spread = float(self.spread)
-        apart = f", in which mean fields are up to {spread:.2g} apart (total variation)," if spread > 0 else ""
-        return _MESSAGES[RESULTS(int(self.code))].format(period=int(self.period), apart=apart)
+        distance_clause = (
+            f", in which mean fields are up to {spread:.2g} apart (total variation)," if spread > 0 else ""
+        )
+        return _MESSAGES[RESULTS(int(self.code))].format(period=int(self.period), apart=distance_clause)
 
     def __eq__(self, other: object) -> Any:
         if isinstance(other, Result):
@@ -105,7 +108,7 @@ class Result(eqx.Module):
         return self.code == other
 
     def __hash__(self) -> int:
-        return id(self)
+        return id(self)  # Python takes the hash of a class that defines `__eq__`
 
     def __repr__(self) -> str:
         if isinstance(self.code, Tracer) or self.code.ndim:

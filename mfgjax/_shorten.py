@@ -1,4 +1,4 @@
-"""How values and places look in a sentence."""
+"""Short texts for values and places, for error messages."""
 
 from collections.abc import Sequence
 
@@ -9,11 +9,12 @@ from jax.core import Tracer
 
 def is_traced(tree: object) -> bool:
     """Tell whether any leaf is a tracer, whose values cannot be looked at."""
+    # of many leaves there are few types
     return any(issubclass(kind, Tracer) for kind in set(map(type, jax.tree.leaves(tree))))
 
 
 def shorten(value: object) -> str:
-    """Return what `value` looks like in at most 60 characters of one line."""
+    """Return the `repr` of a value on one line of at most 60 characters."""
     if is_traced(value):
         return f"traced values in a {type(value).__name__}" if isinstance(value, list | tuple) else "a traced array"
     return shorten_text(repr(value))

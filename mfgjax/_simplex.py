@@ -10,6 +10,7 @@ from ._typing import Array
 def safe_log(probabilities: Array) -> Array:
     """Return log p, −inf where p is 0, with a zero derivative there."""
     positive = probabilities > 0
+    # the inner `where` keeps log away from 0, whose derivative times 0 would be NaN
     return jnp.where(positive, jnp.log(jnp.where(positive, probabilities, 1)), -jnp.inf)
 
 
@@ -23,6 +24,7 @@ def log_normalize(logits: Array, axis: int) -> Array:
 def log_ratio(log_p: Array, log_q: Array) -> Array:
     """Return log(p/q) where p > 0 and 0 elsewhere (the weight p·log(p/q) is 0 there)."""
     positive = log_p > -jnp.inf
+    # −inf − (−inf) would be NaN
     return jnp.where(positive, jnp.where(positive, log_p, 0) - jnp.where(positive, log_q, 0), 0)
 
 

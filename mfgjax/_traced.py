@@ -43,7 +43,7 @@ class Program:
 
     def __init__(self, key: Any, jaxpr: Any = None, structure: Any = None):
         self.key, self.jaxpr, self.structure = key, jaxpr, structure
-        self._hash = hash(key)
+        self._hash = hash(key)  # keys are long, and `jit` asks for it at every call
 
     def __hash__(self) -> int:
         return self._hash
@@ -55,6 +55,7 @@ class Program:
         return "Program()"  # no text tells programs apart
 
 
+# weak, so that programs that nobody uses any more are forgotten
 _programs: weakref.WeakValueDictionary[Program, Program] = weakref.WeakValueDictionary()
 
 
@@ -64,12 +65,13 @@ def _shared(program: Program) -> Program:
 
 
 class AbstractStandIn(eqx.Module):
-    """What stands in for a function of a user's, and shows the fields of that function as its own."""
+    """A module in place of a user's function, which shows the fields of that function as its own."""
 
     shown: ClassVar[str]
     """The field that holds the function."""
 
     def __getattr__(self, name: str) -> Any:
+        # a field that is not set yet would be looked for in itself, without end
         if name.startswith("__") or name in type(self).__dataclass_fields__:
             raise AttributeError(name)
         return getattr(getattr(self, self.shown), name)
@@ -143,16 +145,19 @@ class ObservedFunction:
 
 
 def trace(function: Callable, *arguments: Any, dtype: Any = None) -> TracedFunction:
-    """Return a function of arrays of given shapes as a program.
+    """Trace a function at arrays of given shapes into a program.
 
     Args:
       function: if it is a tree, such as an `equinox.Module`, its arrays are inputs of the program.
       arguments: arrays, or their shapes and kinds.
       dtype: the precision of the arrays in the program; None: their own.
     """
-    arrays, rest = eqx.partition(function, _is_array)
+    arrays, without_arrays = eqx.partition(function, _is_array)
     shapes = jax.tree.map(lambda leaf: kind_of(leaf, dtype), arrays)
-    closed, structure = _traced(lambda own, *arguments_now: eqx.combine(own, rest)(*arguments_now), shapes, *arguments)
+    closed, structure = _traced(
+        lambda own, *arguments_now: eqx.combine(own, without_arrays)(*arguments_now), shapes, *arguments
+    )
+    # of the mean field, which has the game's precision; a schedule has a whole number alone
     kind = jnp.dtype(arguments[-1].dtype)
     floating = kind if jnp.issubdtype(kind, jnp.floating) else None
     lift, equations, count = _Lift(floating), [], len(jax.tree.leaves(shapes))
@@ -160,6 +165,7 @@ def trace(function: Callable, *arguments: Any, dtype: Any = None) -> TracedFunct
     lifted = [variable for variable, _ in (*lift.constants, *lift.numbers)]
     jaxpr = _rebuilt(closed.jaxpr, [*inputs[:count], *lifted, *inputs[count:]], outputs, equations)
     program = _shared(Program((key_of(jaxpr), len(lift.constants), structure), jaxpr, structure))
+    # without numbers the empty array needs a kind, too
     numbers = _copied(np.array([value for _, value in lift.numbers], floating or np.float32))
     return TracedFunction(jax.tree.map(_copied, arrays), tuple(_copied(x) for _, x in lift.constants), numbers, program)
 
@@ -173,21 +179,23 @@ def keyed(function: Callable, *arguments: Any, takes_lanes: bool = False) -> Key
 
 
 def unshared(function: Callable) -> KeyedFunction:
-    """Return a function that is compiled anew, whatever it is: what it reads is not known."""
+    """Return a function that is always compiled anew, because what it reads is not known."""
     return KeyedFunction(function, Program(Same(object())), False)
 
 
 def key_of_call(function: Callable, *arguments: Any) -> Program:
-    """Return the key of what a function does with trees of arrays, or of their shapes, with all that it reads."""
+    """Return the key of a function's program at trees of arrays or shapes, with everything the function reads."""
     return _shared(Program(key_of(_traced_call(function, *arguments))))
 
 
 def _traced_call(function: Callable, *arguments: Any) -> tuple[Any, Any]:
     """Return the jaxpr of a call, and the structure of its result; all arrays of function and arguments are inputs."""
-    arrays, rest = eqx.partition((function, arguments), lambda leaf: _is_array(leaf) or isinstance(leaf, _Shape))
+    arrays, without_arrays = eqx.partition(
+        (function, arguments), lambda leaf: _is_array(leaf) or isinstance(leaf, _Shape)
+    )
 
     def call(arrays: Any) -> Any:
-        function, called_with = eqx.combine(arrays, rest)
+        function, called_with = eqx.combine(arrays, without_arrays)
         return function(*called_with)
 
     return _traced(call, jax.tree.map(lambda leaf: kind_of(leaf, None), arrays))
@@ -202,7 +210,7 @@ def as_it_is_now(function: _Public) -> _Public:
     @functools.wraps(function)
     def call(*arguments: Any, **named: Any) -> Any:
         received = (*arguments, *named.values())
-        if not any(isinstance(part, eqx.Module) and _is_foreign(part) for part in received):
+        if not any(isinstance(argument, eqx.Module) and _is_foreign(argument) for argument in received):
             return function(*arguments, **named)
         with _context(next(_contexts)):
             return function(*arguments, **named)
@@ -210,13 +218,13 @@ def as_it_is_now(function: _Public) -> _Public:
     return cast(_Public, call)
 
 
-def _is_foreign(part: Any) -> bool:
+def _is_foreign(argument: Any) -> bool:
     # functions of users are traced, or have a key
-    return not callable(part) and not type(part).__module__.startswith("mfgjax.")
+    return not callable(argument) and not type(argument).__module__.startswith("mfgjax.")
 
 
 def users_function(standing_in: Any, users: Any) -> Any:
-    """Return the user's function that one stands in for, with the arrays of the latter."""
+    """Return the user's function behind a stand-in, with the arrays of the stand-in."""
     if isinstance(standing_in, TracedFunction):
         return eqx.combine(standing_in.own, eqx.partition(users, _is_array)[1])
     return (
@@ -227,7 +235,7 @@ def users_function(standing_in: Any, users: Any) -> Any:
 
 
 def named_path(tree: Any, keys: Sequence[Any]) -> list[Any] | None:
-    """Return the keys of a leaf as a user knows them; None for what only a traced function has."""
+    """Return the path of a leaf as a user knows it; None for a leaf that only a traced function has."""
     names = []
     for key in keys:
         if not isinstance(tree, AbstractStandIn):
@@ -249,14 +257,16 @@ def _is_array(leaf: Any) -> bool:
 
 
 def _typed(x: Any, kind: Any) -> Any:
+    # random keys cannot be cast
     return x if jnp.issubdtype(kind.dtype, jax.dtypes.extended) else jnp.asarray(x, kind.dtype)
 
 
 def _copied(x: Any) -> Any:
-    """Return an array of JAX that is not a view of the user's memory, and whose kind is not weak."""
+    """Return an array of JAX that shares no memory with the user's array, and whose type is not weak."""
     if isinstance(x, jax.Array):
         return jax.lax.convert_element_type(x, x.dtype) if getattr(x, "weak_type", False) else x
     with jax.ensure_compile_time_eval():  # known inside `jit`, too
+        # on a CPU JAX may share the memory of a NumPy array, which its owner may change
         return jnp.array(x, copy=True)
 
 
@@ -278,14 +288,14 @@ def _has_foreign_parts(jaxpr: Any) -> bool:
     """Tell whether a program holds inner programs that are not JAX's own, and so perhaps of an earlier time."""
     for equation in jaxpr.eqns:
         for inner in jex.jaxprs_in_params(equation.params):
-            source = str(inner.debug_info.func_src_info).split(" at ")[-1]
+            source = str(inner.debug_info.func_src_info).split(" at ")[-1]  # "name at file:line"
             if not source.startswith(JAX_FOLDER) or _has_foreign_parts(inner):
                 return True
     return False
 
 
 class _Lift:
-    """Rewrites a program so that its constants and floating literals are inputs, and plain inner jits are gone.
+    """Rewrite a program: its constants and floating literals become inputs, and plain inner jits are inlined.
 
     Literals in the bodies of loops and branches stay: they are part of the key, so that another value compiles anew.
     """
@@ -319,6 +329,7 @@ class _Lift:
                 inner = equation.params["jaxpr"]
                 outputs = self.block(inner, dict(zip(inner.jaxpr.invars, inputs, strict=True)), equations)
             else:
+                # new variables, as an inner program may be inlined twice
                 outputs = [v if isinstance(v, jex.DropVar) else jex.Var(v.aval) for v in equation.outvars]
                 equations.append(equation.replace(invars=inputs, outvars=outputs))
             known.update(zip(equation.outvars, outputs, strict=True))

@@ -9,6 +9,6 @@ Tree = TypeVar("Tree")
 
 
 def with_leaves(tree: Tree, values: Mapping[int, Any]) -> Tree:
-    """Return a tree with other leaves in some places, which are numbers in the order of `jax.tree.leaves`."""
+    """Replace some leaves of a tree, by their numbers in the order of `jax.tree.leaves`."""
     leaves, structure = jax.tree.flatten(tree)
     return jax.tree.unflatten(structure, [values.get(i, leaf) for i, leaf in enumerate(leaves)])

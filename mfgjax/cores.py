@@ -7,7 +7,7 @@ import jax
 from . import _checks
 
 is_chosen = False
-"""Whether somebody has said how many devices a CPU is."""
+"""Whether `use_cpu_cores` was called, so that a sweep need not advise it."""
 
 
 def use_cpu_cores(count: int | None = None) -> int:
@@ -39,4 +39,5 @@ def use_cpu_cores(count: int | None = None) -> int:
 
 def num_cores() -> int:
     """Return how many cores this process may use."""
+    # `cpu_count` also counts cores that this process may not use
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

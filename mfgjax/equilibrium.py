@@ -28,7 +28,7 @@ class Equilibrium(eqx.Module):
       tolerance: what `residual` was compared with; above the `atol` asked for only where rounding is.
       num_steps: steps taken, over all methods tried.
       residual_history: the criterion at every step, NaN where a step measured none or none was taken.
-      result: code and sentence of how the solve ended.
+      result: why the solver stopped, as a code and a sentence.
       criterion: "residual" or "exploitability": what `residual` is.
       observes: what `mean_field` is, as in the game.
       action_axis: where the actions are in joint laws, counted from the end.
@@ -68,12 +68,14 @@ class Equilibrium(eqx.Module):
     @property
     def mean_state(self) -> Float[Array, "*T"]:
         """Σ_s s μ_t(s), the mean number of the state at every time: of health, reputation, whatever states count."""
+        # the sum over actions leaves the states where these were; lanes may trail
         law = jnp.moveaxis(self.state_law, self.action_axis, -1)
         return law @ jnp.arange(law.shape[-1], dtype=law.dtype)
 
     @property
     def history(self) -> Array:
         """The criterion at the steps that measured one; all of `residual_history` while traced."""
+        # shapes in `jit` cannot depend on values
         if isinstance(self.residual_history, Tracer) or self.residual_history.ndim > 1:
             return self.residual_history
         values = np.asarray(self.residual_history)

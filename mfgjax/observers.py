@@ -37,6 +37,7 @@ def _equilibrium_of(game: AbstractGame, criterion: str) -> Equilibrium:
     whole, one = shaped(dtype=jnp.int32), shaped()
     result = jax.eval_shape(Result, whole, whole)
     seen = shaped(*game.mean_field_shape)
+    # a history of length 0: neither sweeps nor designs keep one
     return Equilibrium(
         seen, pairs, pairs, states, pairs, one, one, one, whole, shaped(0), result, criterion, game.observes
     )

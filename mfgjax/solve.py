@@ -25,7 +25,7 @@ def solve(
     max_steps: int | None = None,
     throw: bool = True,
 ) -> Equilibrium:
-    """Find an equilibrium: a mean field that the response to it generates; in a stationary game: leaves unchanged.
+    """Find an equilibrium: a fixed point of the mean-field map, with the best response to it.
 
     Works alike eagerly, inside `jit` and under `vmap`. Its derivatives with respect to every array in game
     and response are those of the equation (implicit), forward and reverse, of any order; they hold also
@@ -64,8 +64,9 @@ def solve(
 
 
 def refuse_unless_converged(found: Equilibrium) -> None:
-    """Raise `ConvergenceError` if a solve did not end well."""
+    """Raise `ConvergenceError` if a solve did not converge."""
     if int(found.result.code) != RESULTS.converged:
+        # under `grad` these are traced although the code, a whole number, is known
         residual, tolerance = (float(jax.lax.stop_gradient(x)) for x in (found.residual, found.tolerance))
         raise ConvergenceError(
             f"{found.result.message} Best {found.criterion}: {residual:.2e} after {int(found.num_steps)} steps "

@@ -23,7 +23,7 @@ Gains = dict[str, "DeviationGain"]
 
 
 def gains_of(game: mfg.FiniteHorizonGame, policy: Any, criterion: Any, numbers: Sequence[int], key: jax.Array) -> Gains:
-    """Return what one agent gains by leaving a policy; nothing where it moves the others, too, by its doing so.
+    """Return what one agent gains by leaving a policy; nothing where leaving it also moves the other agents.
 
     Args:
       game: the game.
@@ -32,15 +32,16 @@ def gains_of(game: mfg.FiniteHorizonGame, policy: Any, criterion: Any, numbers: 
       numbers: of agents.
       key: for estimates.
     """
-    if not isinstance(game.kernel, mfg.AbstractKernel):
+    if not isinstance(game.kernel, mfg.AbstractKernel):  # a function of the population
         return {}
+    # the criterion of the response first: that of the main numbers
     criteria = {"": None} if criterion is None else {"_regularised": criterion, "": None}
     sizes = np.array(numbers)
     return {suffix: mfg.finite.deviation_gain(game, policy, sizes, one, key=key) for suffix, one in criteria.items()}
 
 
 def told_gains(gains: Gains, i: int, names: Sequence[str]) -> dict[str, float | None]:
-    """Return numbers of the gains among the i-th number of agents by name, None for what is not known."""
+    """Return the gains among the i-th number of agents by name, None where a number is not known."""
     return {
         name + suffix: finite(getattr(gains[suffix], name)[i]) if suffix in gains else None
         for suffix in ("_regularised", "")
@@ -51,6 +52,7 @@ def told_gains(gains: Gains, i: int, names: Sequence[str]) -> dict[str, float | 
 def told_laws(labels: Sequence[str], laws: np.ndarray) -> dict[str, dict[str, float | None]]:
     """Return means and standard deviations of the shares of states in many runs, `[S, runs]`."""
     runs = laws.shape[1]
+    # one run has no standard deviation
     deviation = laws.std(axis=1, ddof=1) if runs > 1 else np.full(len(laws), np.nan)
     return {
         label: {"mean": finite(mean), "standard_deviation": finite(spread)}
@@ -61,7 +63,7 @@ def told_laws(labels: Sequence[str], laws: np.ndarray) -> dict[str, dict[str, fl
 def populations_of(
     problem: mfg.design.DesignProblem, found: mfg.design.Tuned, sizes: list[int], runs: int, seed: int
 ) -> Iterator[dict[str, Any]]:
-    """Return what becomes of the tuned policy among N agents: what one gains by leaving it, and the terms there.
+    """Evaluate the tuned policy among N agents: what one gains by leaving it, and the terms of the objective.
 
     Args:
       problem: that was tuned.
@@ -78,6 +80,7 @@ def populations_of(
     method = gains[""].method if gains else None
     distance = np.asarray(mfg.finite.law(game, policy, np.array(sizes)).distance[-1]) if gains else None
     for i, n in enumerate(sizes):
+        # a key of its own for each size, whatever the others are
         flows = mfg.finite.simulate(game, policy, n, runs, key=jax.random.fold_in(other, i)).flows
         yield {
             "num_agents": n,
@@ -104,12 +107,13 @@ def _terms(problem: mfg.design.DesignProblem, found: mfg.design.Tuned, flows: ja
 
 
 def _of_flows(objectives: tuple, game: Any, response: Any, flows: jax.Array) -> jax.Array:
-    """Return terms that are numbers of the flow, `[runs, terms]`, at flows `[T, S, runs]`."""
+    """Evaluate objectives of the flow alone at flows `[T, S, runs]`; returns `[runs, terms]`."""
     import jax
     import jax.numpy as jnp
 
-    def one(flow: jax.Array) -> jax.Array:
+    def terms_at(flow: jax.Array) -> jax.Array:
+        # these terms read nothing else of an equilibrium
         seen: Any = SimpleNamespace(state_law=flow)
         return jnp.stack([objective(game, response, seen) for objective in objectives])
 
-    return jax.vmap(one, in_axes=-1)(flows)
+    return jax.vmap(terms_at, in_axes=-1)(flows)

@@ -66,6 +66,7 @@ def _print_version(wanted: bool) -> None:
 def _begin(
     context: typer.Context,
     version: Annotated[
+        # eager: before other arguments are checked
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:

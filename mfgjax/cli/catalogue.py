@@ -29,6 +29,7 @@ def load(game: str, settings: Sequence[str] = ()) -> GameFile:
     if is_ready_made(game):
         found = ready_made.settings_of(game, settings)
         return build(game, {key: setting.value() for key, setting in found.items()})
+    # what looks like a path is answered by the reader of files, else by names that are near
     if not (game.endswith((".toml", ".nc")) or Path(game).exists() or "/" in game):
         names = by_word("games")
         which = did_you_mean(game, names, f"; the games are {', '.join(names)}.")
@@ -70,7 +71,7 @@ class Family(NamedTuple):
 
 
 def load_family(game: str, settings: Sequence[str]) -> Family:
-    """Load a game, of which settings may give parameters a range; files have no parameters."""
+    """Load the games that settings with ranges ask for; a file is one game without parameters."""
     if not is_ready_made(game):
         return Family(load(game, settings), {}, {})
     values = ranges.values_of_settings(game, settings)

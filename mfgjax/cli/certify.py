@@ -72,13 +72,13 @@ class Certify(SavingCommand, GameAndResponse):
             return self._certify_family(family, self._parameter(family))
         if loaded.game.times:
             return self._certify_game(loaded)
-        for option, given in (("explain", self.explain), ("critical", self.critical is not None)):
-            if given:
-                with_horizon(loaded, f"--{option}")
+        for option, is_given in (("explain", self.explain), ("critical", self.critical is not None)):
+            if is_given:
+                with_horizon(loaded, f"--{option}")  # refuses the option, as the game has no horizon
         return self._bracket(loaded)
 
     def _parameter(self, family: catalogue.Family) -> str:
-        """Return the one parameter of which several numbers are given, refused if that is no family to certify."""
+        """Return the name of the parameter that is varied; refuse families that cannot be certified."""
         parameter, *others = family.varied
         if not family.first.game.times:
             raise ValueError(f"`certify` takes one stationary game at a time: give one value for `--set {parameter}`.")
@@ -127,6 +127,7 @@ class Certify(SavingCommand, GameAndResponse):
             content = self.about(family.first, **_content_of_family(parameter, values, members))
             if files:
                 reports = [report for _, report in members]
+                # else `plot_thresholds` refuses to draw
                 if any(map(_has_thresholds, reports)):
                     options: dict[str, Any] = dict(parameter=parameter, beta=self.beta)
                     title = f"{family.first.name} ({self.response})"
@@ -214,13 +215,13 @@ def _factors(report: mfg.Report) -> Iterator[Table]:
     lines: list[tuple[str, list[float], str]] = []
     for name, bound in (("as printed", report.paper_printed), ("as meant", report.paper_meant)):
         if bound is not None:
-            parts = (bound.log10_propagation, bound.log10_action_values, bound.log10_policy, bound.log10_factor)
-            lines.append((f"Theorem 1, {name}", [float(x) for x in parts], shown_log10(bound.log10_threshold)))
+            factors = (bound.log10_propagation, bound.log10_action_values, bound.log10_policy, bound.log10_factor)
+            lines.append((f"Theorem 1, {name}", [float(x) for x in factors], shown_log10(bound.log10_threshold)))
     if report.chain is not None:
         chain = report.chain
         policy = chain.softmax * float(chain.action_values) * float(report.beta)
-        parts = (float(chain.propagation), float(chain.action_values), policy, float(chain.propagation) * policy)
-        logs = [math.log10(x) if x > 0 else -math.inf for x in parts]
+        factors = (float(chain.propagation), float(chain.action_values), policy, float(chain.propagation) * policy)
+        logs = [math.log10(x) if x > 0 else -math.inf for x in factors]
         lines.append(("naive_chain", logs, shown(report["naive_chain"].threshold)))
     if not lines:
         return
@@ -263,6 +264,7 @@ def _summary_of_family(request: Mapping[str, Any], parameter: str, members: list
         f"is one equilibrium, and for {contracts:,} that iteration converges."
     )
     pairs = [(float(row["thresholds"]["critical_beta"]), float(row["certified_beta"])) for row in members]
+    # where one of them is infinite there is nothing to compare
     ratios = [critical / certified for critical, certified in pairs if certified < math.inf and critical < math.inf]
     if ratios:
         least, most = (f"{ratio:.3g}" for ratio in (min(ratios), max(ratios)))
@@ -304,6 +306,7 @@ def _of_end(game: mfg.StationaryGame, end: mfg.Equilibrium, way: Ascent) -> dict
         "result": end.result.name,
         "residual": finite(end.residual),
         "num_steps": int(end.num_steps),
+        # names have no mean
         "mean_state": finite(end.mean_state) if game.has_numbered_states else None,
         "exploitability": finite(end.exploitability),
         "law": dict(zip(game.state_labels, np.asarray(end.state_law).tolist(), strict=True)),
@@ -320,7 +323,7 @@ def _failure_of(found: mfg.Bracket) -> str | None:
 
 
 def _page_of_bracket(title: str, found: mfg.Bracket, content: Mapping[str, Any]) -> Iterator[Table | str]:
-    """Yield tables of the conditions and of both ends, and what their columns are."""
+    """Yield tables of the conditions and of both extreme equilibria, and explain their columns."""
     checked = found.complementarity
     if checked is not None:
         yield _table_of_conditions(title, checked)

@@ -49,7 +49,7 @@ class Command(ABC):
 
     @property
     def request(self) -> dict[str, Any]:
-        """What is asked for, as on the command line, to be kept with what was found."""
+        """The options as on the command line, to be saved with the results."""
         left_out = (*OUTPUT, *self.not_kept)
         kept: Any = self
         return {field.name: getattr(self, field.name) for field in fields(kept) if field.name not in left_out}
@@ -61,22 +61,24 @@ class Command(ABC):
         from .. import _checks
         from .._result import ConvergenceError
 
+        # before anything is loaded, built or solved
         for name, least in self.at_least.items():
             if (value := getattr(self, name)) is not None:
                 _checks.integer_at_least(f"--{name.replace('_', '-')}", value, least)
+        # in a context, as a program may run several commands in one process
         with jax.enable_x64(not self.float32):
             try:
                 report = self.find()
             except ConvergenceError as error:  # where nothing at all can be made of what was found
                 report = Report({}, (), str(error))
-            if self.as_json and report.content:
+            if self.as_json and report.content:  # where nothing was found there is no object to print
                 print_json(report.content)
             else:
                 show(report.page)
         if report.failure is None:
             return 0
         if isinstance(report.failure, Interrupted):
-            raise report.failure
+            raise report.failure  # `main` prints it and gives its status
         print(f"mfgjax: {report.failure}", file=sys.stderr)
         return 1
 
@@ -95,7 +97,7 @@ class SavingCommand(Command):
     out: Path | None = None  # each command says what it saves there
 
     def about(self, loaded: "GameFile", **found: Any) -> dict[str, Any]:
-        """Return what was found of a game, for JSON, with what was asked for; `files` are those that are saved."""
+        """Return the results for a game, for JSON, with the options; `files` names the files that are saved."""
         return {
             "game": loaded.name,
             "dtype": str(loaded.game.dtype),
@@ -107,6 +109,6 @@ class SavingCommand(Command):
     def report(
         self, content: Mapping[str, Any], page: Iterable[Table | str], failure: str | Interrupted | None = None
     ) -> Report:
-        """Return what was found, with a line at the end of the page for each file that is saved or is not."""
+        """Return a report whose page ends with a line for each file that was saved, or could not be."""
         endings = (f"{word:16}{one}" for key, word in _ENDINGS.items() for one in content.get(key, ()))
         return Report(content, chain(page, endings), failure)

@@ -44,7 +44,7 @@ _CHUNKS = 15  # signs of progress, and times that a run is saved, of each learne
 
 @dataclass(frozen=True)
 class Lesson:
-    """Who learns what: learners by name, from a population, in a game of which the extreme equilibria are known."""
+    """The learners by name, the game and the population they start from, and its extreme equilibria."""
 
     name: str
     game: mfg.StationaryGame
@@ -151,38 +151,42 @@ class Learn(SavingCommand):
             if name not in known:
                 which = did_you_mean(name, known, f"; it must be some of {', '.join(known)}.")
                 raise ValueError(f"`--learners` has {name!r}{which}")
-        given: dict[str, dict[str, Any]] = {name: {} for name in different("--learners", names)}
-        for option, (argument, only) in _ARGUMENTS.items():
+        arguments_of: dict[str, dict[str, Any]] = {name: {} for name in different("--learners", names)}
+        for option, (argument, only_for) in _ARGUMENTS.items():
             value = getattr(self, option.replace("-", "_"))
-            if value is None or value is False:
+            if value is None or value is False:  # not given
                 continue
-            users = [name for name in known if only in ("", name) and argument in signature(_kind(name)).parameters]
-            if not given.keys() & set(users):
-                who = " and ".join(users)
+            takers = [
+                name for name in known if only_for in ("", name) and argument in signature(_kind(name)).parameters
+            ]
+            if not arguments_of.keys() & set(takers):
+                who = " and ".join(takers)
                 raise ValueError(f"`--{option}` is without effect: it is for {who}, which `--learners` leaves out.")
-            for name in given.keys() & set(users):
-                given[name][argument] = value
-        return {name: _kind(name)(**arguments) for name, arguments in given.items()}
+            for name in arguments_of.keys() & set(takers):
+                arguments_of[name][argument] = value
+        return {name: _kind(name)(**arguments) for name, arguments in arguments_of.items()}
 
     def _runs(self, lesson: Lesson, out: Path | None) -> dict[str, Any]:
-        """Return the runs by name; those that are in the folder go on where they were."""
+        """Run the learners, and return their runs by name; runs in the folder are resumed."""
+        # every saved run is read first: one that is refused must not cost the steps of others
         paths = {name: None if out is None else out / f"{name}.npz" for name in lesson.methods}
-        begun = {name: None if path is None else self._saved(lesson, name, path) for name, path in paths.items()}
+        saved_runs = {name: None if path is None else self._saved(lesson, name, path) for name, path in paths.items()}
         found = {}
-        done = sum(0 if run is None else run.num_steps for run in begun.values())
+        done = sum(0 if run is None else run.num_steps for run in saved_runs.values())
         with progress_bar(f"learning {lesson.name}", self.steps * len(paths), done) as advance:
             for name, path in paths.items():
                 try:
-                    found[name] = self._run(lesson, name, begun[name], path, advance)
+                    found[name] = self._run(lesson, name, saved_runs[name], path, advance)
                 except KeyboardInterrupt:
+                    # then there is nothing to resume
                     if out is None or not any((out / f"{one}.npz").exists() for one in paths):
                         raise
-                    there = f"interrupted; runs are in {out}, and the same command goes on from there."
-                    raise Interrupted(there) from None
+                    message = f"interrupted; runs are in {out}, and the same command goes on from there."
+                    raise Interrupted(message) from None
         return found
 
     def _run(self, lesson: Lesson, name: str, run: Any, path: Path | None, advance: Callable[[int], None]) -> Any:
-        """Return a run with all steps, which goes on from what there is of it."""
+        """Return a run with all its steps, resumed from `run` if that is given."""
         chunk = -(-self.steps // _CHUNKS)
         while run is None or run.num_steps < self.steps:
             count = min(chunk, self.steps - (0 if run is None else run.num_steps))
@@ -193,7 +197,7 @@ class Learn(SavingCommand):
                 count,
                 seed=self.seed,
                 num_seeds=self.seeds,
-                initial=lesson.initial if run is None else None,
+                initial=lesson.initial if run is None else None,  # a saved run holds its own populations
                 resume=run,
             )
             if path is not None:
@@ -202,7 +206,7 @@ class Learn(SavingCommand):
         return run
 
     def _identity(self, lesson: Lesson, name: str) -> dict[str, str]:
-        """Return what a saved run must agree in to be gone on with."""
+        """Return the checksums in which a saved run must agree to be resumed."""
         from .._identity import arrays_of, identity  # slow to import
 
         return identity(
@@ -219,7 +223,7 @@ class Learn(SavingCommand):
         )
 
     def _saved(self, lesson: Lesson, name: str, path: Path) -> Any:
-        """Return the run that an earlier command has left, refused if it is another's."""
+        """Read the run that an earlier command has left; refuse it if it is of another request."""
         from .._identity import changed
 
         if not path.exists():
@@ -238,19 +242,19 @@ class Learn(SavingCommand):
         return run
 
     def _content(self, lesson: Lesson, found: dict[str, Any]) -> dict[str, Any]:
-        """Return where learners have ended, for JSON."""
+        """Return how near to the equilibria the learners have ended, for JSON."""
         from ..reproduce.learners import moments
 
         ends, rows = lesson.ends, []
         for name, run in found.items():
-            apart = {"least": run.distance(ends.least)[:, -1], "greatest": run.distance(ends.greatest)[:, -1]}
-            nearest = min(apart, key=lambda end: apart[end].mean())
+            distances = {"least": run.distance(ends.least)[:, -1], "greatest": run.distance(ends.greatest)[:, -1]}
+            nearest = min(distances, key=lambda end: distances[end].mean())
             rows.append(
                 {
                     "learner": name,
                     "num_steps": run.num_steps,
                     "nearest": nearest,
-                    **moments("distance", apart[nearest]),
+                    **moments("distance", distances[nearest]),
                     **moments("mean_state", run.mean_state[:, -1]),
                     **moments("policy_error", run.policy_error(getattr(ends, nearest))),
                 }
@@ -279,8 +283,8 @@ class Learn(SavingCommand):
         left, right = figure.subplots(1, 2)
         mfg.plot.plot_learning(runs, quantity="mean_state", ax=left)
         draw_ends(left, ends)
-        both = (ends.least, ends.greatest)
-        nearest = [min(both, key=lambda end, run=run: run.distance(end)[:, -1].mean()) for run in runs.values()]
+        extremes = (ends.least, ends.greatest)
+        nearest = [min(extremes, key=lambda end, run=run: run.distance(end)[:, -1].mean()) for run in runs.values()]
         mfg.plot.plot_learning(runs, nearest, ax=right)
         if not ends.coincide:
             right.set_ylabel("distance to the nearer equilibrium (total variation)")
@@ -299,7 +303,9 @@ def _kind(learner: str) -> Any:
 def _shown(learner: str) -> str:
     """Return a learner as pictures and tables name it, such as "online TMFQ"."""
     capitals = re.findall("[A-Z]{2,}", by_word("learners")[learner])
-    return " ".join(part.upper() if part.upper() in capitals else part for part in learner.split("-"))
+    return " ".join(
+        name_part.upper() if name_part.upper() in capitals else name_part for name_part in learner.split("-")
+    )
 
 
 def _start(which: str, game: mfg.StationaryGame, ends: mfg.Bracket) -> np.ndarray:
@@ -308,6 +314,7 @@ def _start(which: str, game: mfg.StationaryGame, ends: mfg.Bracket) -> np.ndarra
         return np.asarray(game.initial)
     if which in ("lowest", "highest"):
         return np.eye(game.num_states)[0 if which == "lowest" else -1]
+    # a mean field sums to 1 up to rounding only
     law = np.asarray(getattr(ends, which).mean_field)
     return law / law.sum()
 

@@ -32,12 +32,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
             os._exit(status)  # the compiler's threads still run; an ordinary end would crash on them
         return status
     except BrokenPipeError:  # whoever read stdout has gone: `mfgjax list | head`
+        # else Python would fail once more when it flushes stdout at its end
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
 
 
 def _run(arguments: list[str] | None) -> int:
     try:
+        # not standalone: typer would print errors itself, and exit
         status = app(args=arguments, prog_name="mfgjax", standalone_mode=False)
         if sys.stdout is not None:
             sys.stdout.flush()  # here, where a reader that has gone is dealt with
@@ -63,6 +65,7 @@ def _run(arguments: list[str] | None) -> int:
     except OverflowError as error:
         problem = f"a number is too large for this ({error})."
     except RuntimeError as error:
+        # so XLA says that memory is used up; any other is a fault of the library
         if "RESOURCE_EXHAUSTED" not in str(error):
             raise
         problem = "there is not enough memory for this."

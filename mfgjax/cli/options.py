@@ -79,11 +79,13 @@ def function_of(command: Any) -> Callable[..., int]:
         return command(**options).run()
 
     helps = _documented(GameAndResponse.__doc__ or "")  # some commands have a few of its options alone
+    # own help replaces what a parent says of the same option
     for parent in reversed(command.__mro__):
         helps |= _documented(parent.__doc__ or "")
-    hints = get_type_hints(command, include_extras=True)
+    annotations = get_type_hints(command, include_extras=True)
     ordered = sorted(fields(command), key=lambda field: field.name in _LAST and 1 + _LAST.index(field.name))
-    parameters = [_parameter(field, hints[field.name], helps[field.name]) for field in ordered]
+    parameters = [_parameter(field, annotations[field.name], helps[field.name]) for field in ordered]
+    # typer reads signature and docstring of a function, so it gets one made of the dataclass
     run.__signature__ = inspect.Signature(parameters)  # pyright: ignore[reportFunctionMemberAccess]
     run.__doc__ = inspect.cleandoc(command.__doc__).partition("\n\nArgs:\n")[0]
     return run
@@ -97,15 +99,17 @@ def _documented(docstring: str) -> dict[str, str]:
 
 
 def _parameter(field: Field, hint: Any, help: str) -> inspect.Parameter:
-    """Return a field as the parameter of a function, annotated for typer."""
+    """Turn a field of a command into a parameter of a function, annotated for typer."""
     hint, extra = get_args(hint)[:2] if get_origin(hint) is Annotated else (hint, None)
     kind = next(one for one in get_args(hint) if one is not types.NoneType) if type(None) in get_args(hint) else hint
     names = ["--" + field.name.replace("_", "-")] if kind is bool else []
     known = get_args(kind) if get_origin(kind) is Literal else extra if isinstance(extra, tuple) else ()
     metavar = extra if isinstance(extra, str) else None
+    # a copy, as several commands share these annotations
     info = copy.copy(extra) if isinstance(extra, ParameterInfo) else typer.Option(*names, metavar=metavar)
     info.help = help
     if known:
+        # typer could check a `Literal` itself, but its error would not suggest the nearest word
         hint = str | None
         info.parser, info.autocompletion = _one_of(known), _begun(known)
         info.metavar = info.metavar or "|".join(known)

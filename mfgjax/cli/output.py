@@ -16,7 +16,7 @@ from typing import Any
 
 
 class Interrupted(Exception):
-    """Ctrl-C where there is more to say than that; typer would take a `KeyboardInterrupt` for itself."""
+    """Ctrl-C with a message; typer would handle a `KeyboardInterrupt` itself, without one."""
 
 
 class Files:
@@ -40,7 +40,7 @@ class Files:
         return self._folder
 
     def add(self, name: str) -> None:
-        """Count a file that is written in another way among those that are saved."""
+        """List a file among the saved ones that is written in another way."""
         assert self._out is not None
         self.saved.append(str(self._out / name))
 
@@ -62,7 +62,7 @@ class Files:
 
 @contextmanager
 def staged(out: Path | None) -> Iterator[Files]:
-    """Yield files that move to `out` together at the end; on failure nothing is left.
+    """Yield a temporary folder for files, which move to `out` together at the end; on failure nothing is left.
 
     They are written inside `out`, hence on the same file system, in a folder that is made before anything is
     computed: what cannot be written is refused then. Files of the same names are replaced, others left alone.
@@ -82,6 +82,7 @@ def staged(out: Path | None) -> Iterator[Files]:
             yield Files(folder, out)
             files = sorted(folder.iterdir())
             for file in files:
+                # looked at before the first file moves, so that all of them move or none
                 if (out / file.name).is_dir():
                     raise ValueError(f"`--out` is {str(out)!r}, but {file.name} in it is a folder, not a file.")
             for file in files:
@@ -92,7 +93,7 @@ def staged(out: Path | None) -> Iterator[Files]:
 
 @contextmanager
 def writable(out: Path) -> Iterator[None]:
-    """Make a folder that things can be written into; on failure it is removed again unless something is in it.
+    """Make a folder and check that it can be written to; on failure remove it again unless something is in it.
 
     Args:
       out: what `--out` says; it may be there already.
@@ -102,9 +103,9 @@ def writable(out: Path) -> Iterator[None]:
     """
     made = _make_folder(out)
     try:
-        _new_folder(out).rmdir()
+        _new_folder(out).rmdir()  # a trial: permissions alone do not tell whether one can write there
         yield
-    except BaseException:
+    except BaseException:  # Ctrl-C is no `Exception`
         for path in made:
             try:
                 path.rmdir()
@@ -137,26 +138,27 @@ def _refusal(out: Path, error: Exception) -> ValueError:
     return ValueError(f"`--out` is {str(out)!r}, but nothing can be written there: {reason}.")
 
 
-def check_room(what: str, needed: int, out: Path | None, instead: str) -> None:
+def check_room(things: str, needed: int, out: Path | None, instead: str) -> None:
     """Refuse what the memory, or the disk that a folder is on, cannot hold; `instead` says what to give fewer of."""
     if out is not None:
-        kind, room, there = "disk", shutil.disk_usage(out).free, f"are free in {str(out)!r}"
-    elif hasattr(os, "sysconf"):
-        kind, room, there = "memory", os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"), "are there"
+        kind, room, where_free = "disk", shutil.disk_usage(out).free, f"are free in {str(out)!r}"
+    elif hasattr(os, "sysconf"):  # Windows has none
+        kind, room, where_free = "memory", os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"), "are there"
     else:
         return
     if needed > room:
-        text = f"{what} take {needed / 1e9:.3g} GB of {kind}, but {room / 1e9:.3g} GB {there}"
+        text = f"{things} take {needed / 1e9:.3g} GB of {kind}, but {room / 1e9:.3g} GB {where_free}"
         raise ValueError(f"{text}: give fewer{instead}.")
 
 
 def json_of(content: Mapping[str, Any]) -> str:
-    """Return one object as text."""
+    """Return a mapping as the text of a JSON object."""
+    # NaN is no JSON: a number that may be one passes through `finite`
     return json.dumps(content, ensure_ascii=False, indent=2, allow_nan=False)
 
 
 def print_json(content: Mapping[str, Any]) -> None:
-    """Print one object; what stdout cannot encode is escaped, which JSON reads as the same."""
+    """Print a JSON object; letters that stdout cannot encode are escaped, as JSON allows."""
     text = json_of(content)
     try:
         text.encode(getattr(sys.stdout, "encoding", None) or "utf-8")
@@ -174,7 +176,7 @@ def _spelt(error: UnicodeError) -> tuple[str, int]:
     for mark in error.object[error.start : error.end]:
         name = unicodedata.name(mark, "").split()
         letter = name[-1].capitalize() if "CAPITAL" in name else name[-1].lower() if name else "?"
-        plain = unicodedata.normalize("NFKD", mark).encode("ascii", "ignore").decode()
+        plain = unicodedata.normalize("NFKD", mark).encode("ascii", "ignore").decode()  # letters without accents
         spelt.append(marks.get(mark) or (letter if "GREEK" in name else plain or "?"))
     return "".join(spelt), error.end
 
@@ -183,13 +185,13 @@ codecs.register_error("mfgjax-spelt", _spelt)
 
 
 def spell_out() -> None:
-    """Let stdout and stderr spell what they cannot encode, so that no command fails for the sake of a letter."""
+    """Let stdout and stderr spell out what they cannot encode, so that no command fails because of a letter."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="mfgjax-spelt")
 
 
 def finite(number: Any) -> float | None:
-    """Return a number for JSON, which knows none that are not finite."""
+    """Return a number for JSON: None unless it is finite."""
     value = float(number)
     return value if math.isfinite(value) else None

@@ -111,6 +111,7 @@ class Plot(Command):
         self._check(kind)
         with staged(self.out.parent) as files:
             if moves:
+                # pillow comes with matplotlib; other writers need programs of the system
                 drawings[kind]().save(files / self.out.name, writer="pillow")
             else:
                 files.picture(self.out.name, drawings[kind]())
@@ -124,7 +125,7 @@ class Plot(Command):
             return self._of_game(catalogue.load(self.file))
         if not path.exists():
             raise ValueError(f"`FILE` is {self.file!r}, but there is no such file; {_FOREIGN}.")
-        if path.is_dir():
+        if path.is_dir():  # as zarr's stores are
             return self._of_sweep(_read_sweep(path))
         if path.suffix == ".npz":
             self._refuse("a learner's run", "game", "at")
@@ -134,10 +135,10 @@ class Plot(Command):
             return self._of_equilibrium(mfg.io.load_equilibrium(path))
         raise ValueError(f"`FILE` is {self.file!r}, but {_FOREIGN}.")
 
-    def _refuse(self, what: str, *options: str) -> None:
+    def _refuse(self, kind_of_file: str, *options: str) -> None:
         for option in options:
             if getattr(self, option):
-                raise ValueError(f"`--{option}` is of no use for {what} such as {self.file}.")
+                raise ValueError(f"`--{option}` is of no use for {kind_of_file} such as {self.file}.")
 
     def _check(self, kind: str) -> None:
         if self.time is not None and kind not in _OF_TIME:
@@ -159,7 +160,7 @@ class Plot(Command):
         if not isinstance(game.kernel, mfg.MovesKernel):
             return law
         graph = {"graph": lambda: mfg.plot.plot_graph(game, game.initial, positions=loaded.positions, title=title)}
-        return graph | law if game.num_states <= MOST_NODES else law | graph
+        return graph | law if game.num_states <= MOST_NODES else law | graph  # the first is the default
 
     def _of_run(self, path: Path) -> Drawings:
         """Return what can be drawn of a learner's run."""
@@ -187,6 +188,7 @@ class Plot(Command):
             found["phase"] = lambda: mfg.plot.plot_phase(dataset, title=self.title)
         for kind, name in _MAPS.items():
             if name in dataset:
+                # bound now: a closure would see the last name of the loop
                 found[kind] = lambda name=name: mfg.plot.plot_sweep_map(dataset, name, title=self.title)
         return found
 
@@ -235,18 +237,18 @@ class Plot(Command):
     def _point(self, dataset: xr.Dataset) -> xr.Dataset:
         """Return the equilibrium that `--at` chooses."""
         names = list(_axes(dataset))
-        for given in self.at:
-            name, equals, value = (part.strip() for part in given.partition("="))
+        for choice in self.at:
+            name, equals, value = (part.strip() for part in choice.partition("="))
             if not equals or name not in names:
                 which = did_you_mean(name, names, f"; the axes of this sweep are {', '.join(names)}.")
-                raise ValueError(f"`--at {given}` must be AXIS=VALUE{which}")
+                raise ValueError(f"`--at {choice}` must be AXIS=VALUE{which}")
             coord = dataset[name]
             if not coord.ndim:
-                raise ValueError(f"`--at {given}`: {name} is chosen already.")
-            dataset = dataset.isel({coord.dims[0]: _nearest(given, value, coord.values)})
-        left = [name for name in _axes(dataset) if dataset.sizes[dataset[name].dims[0]] > 1]
-        if left:
-            raise ValueError(f"`--at` must also choose {' and '.join(left)}: several equilibria are left.")
+                raise ValueError(f"`--at {choice}`: {name} is chosen already.")
+            dataset = dataset.isel({coord.dims[0]: _nearest(choice, value, coord.values)})
+        open_axes = [name for name in _axes(dataset) if dataset.sizes[dataset[name].dims[0]] > 1]
+        if open_axes:
+            raise ValueError(f"`--at` must also choose {' and '.join(open_axes)}: several equilibria are left.")
         dataset = dataset.squeeze(dataset["result_code"].dims)
         if int(dataset["result_code"]) < 0:
             raise ValueError(f"the point {', '.join(self.at)} of {self.file} has not been computed yet.")
@@ -270,24 +272,25 @@ def _axes(dataset: xr.Dataset) -> dict[str, int]:
     """Return the coordinates of the swept axes, with how many values each has."""
     lanes = dataset["result_code"].dims
     return {
+        # as texts, since values of several kinds do not compare
         str(name): len(np.unique(c.values.astype(str)))
         for name, c in dataset.coords.items()
         if len(c.dims) == 1 and c.dims[0] in lanes and name != "point"
     }
 
 
-def _nearest(given: str, value: str, values: np.ndarray) -> int:
+def _nearest(choice: str, value: str, values: np.ndarray) -> int:
     if values.dtype.kind not in "iuf":
         same = np.flatnonzero(values.astype(str) == value)
         if not len(same):
             kinds = list(dict.fromkeys(values.astype(str)))
             which = did_you_mean(value, kinds, f"; there are {', '.join(kinds[:8])}.")
-            raise ValueError(f"`--at {given}`: there is no such value{which}")
+            raise ValueError(f"`--at {choice}`: there is no such value{which}")
         return int(same[0])
     try:
         wanted = float(value)
     except ValueError:
-        raise ValueError(f"`--at {given}`: {value!r} is not a number.") from None
+        raise ValueError(f"`--at {choice}`: {value!r} is not a number.") from None
     return int(np.abs(values - wanted).argmin())
 
 

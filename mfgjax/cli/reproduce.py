@@ -78,7 +78,7 @@ class Reproduce(Command):
 
     def _made(self, num_tasks: int, make: Callable[..., Any], write: Callable[..., list[str]]) -> tuple[Any, list[str]]:
         """Compute, draw and save; return what was found, and the names of the files."""
-        with staged(self.out) as files, progress_line(num_tasks + 1) as begin:
+        with staged(self.out) as files, progress_line(num_tasks + 1) as begin:  # drawing is a task, too
             found = make(report=begin)
             begin("drawing and saving")
             return found, write(found, files.folder)
@@ -106,8 +106,8 @@ class Reproduce(Command):
     def _learners(self) -> Report:
         from .. import reproduce
 
-        given = {f"num_{name}": value for name in _OF_LEARNERS if (value := getattr(self, name)) is not None}
-        effort = reproduce.Effort(**given)
+        effort_options = {f"num_{name}": value for name in _OF_LEARNERS if (value := getattr(self, name)) is not None}
+        effort = reproduce.Effort(**effort_options)
         market = self.example == "mturk"
         make, write, tasks = (
             (reproduce.mturk, reproduce.write_market, reproduce.MARKET_TASKS)
@@ -116,7 +116,7 @@ class Reproduce(Command):
         )
         found, names = self._made(tasks, partial(make, effort), write)
         rows, equilibria = found.rows(), found.equilibria()
-        setting = next(iter(rows[0]))
+        setting = next(iter(rows[0]))  # rows begin with the parameter of the game: `c_f` or `effort_cost`
         page = [*_ends(self.example, equilibria, setting), *_learned(self.example, effort, rows)]
         page += _jumps(equilibria, setting)
         page += [
@@ -133,6 +133,7 @@ def _equilibria(preset: str, rows: list[dict[str, Any]]) -> Iterator[Table | str
     title = f"Resource allocation, section V ({preset}): shares of the population at time 5, by node"
     headings = ("result", ">steps", ">residual", ">expl. KL", ">expl.", "solver")
     lines = table(title, ("", *(f">{node}" for node in nodes), *headings))
+    # labels stay whole, however narrow the terminal is
     lines.columns[0].no_wrap = True
     for row in rows:
         ending = (

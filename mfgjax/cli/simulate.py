@@ -51,7 +51,7 @@ class Policy:
 
 @dataclass(frozen=True)
 class Exact:
-    """What is known of a policy without simulation; no gains and no law where the kernel depends on the population."""
+    """Exact numbers of a policy; no gains and no law where the kernel depends on the population."""
 
     mean_field: np.ndarray
     value: float
@@ -102,11 +102,12 @@ class Simulate(SavingCommand, GameAndResponse):
         """Solve, and put the policy among N agents."""
         import jax
 
-        begun, numbers = time.perf_counter(), numbers_of_agents(self.agents)
-        loaded, response, given = self._read(len(numbers))
+        start_time, numbers = time.perf_counter(), numbers_of_agents(self.agents)
+        loaded, response, users_policy = self._read(len(numbers))
         with staged(self.out) as files, progress_line(len(numbers) + 2) as begin:
-            begin(f"solving {loaded.name}" if given is None else "reading the policy")
-            policy = _policy(loaded, response, given)
+            begin(f"solving {loaded.name}" if users_policy is None else "reading the policy")
+            policy = _policy(loaded, response, users_policy)
+            # of gains, of populations and of the animation: none depends on whether the others are drawn
             keys = jax.random.split(jax.random.key(self.seed), 3)
             begin("gains among N agents")
             exact, rows, law = _exact(policy, numbers, keys[0]), [], {}
@@ -117,7 +118,7 @@ class Simulate(SavingCommand, GameAndResponse):
                 )
                 rows.append(_of_population(i, n, exact, runs))
                 law = _of_law(loaded.game, n, exact, runs)
-            content = self._content(policy, exact, rows, law) | {"seconds": round(time.perf_counter() - begun, 3)}
+            content = self._content(policy, exact, rows, law) | {"seconds": round(time.perf_counter() - start_time, 3)}
             if files:
                 self._save(files, content, policy, numbers, exact.gains, keys[2])
         found = policy.found
@@ -134,6 +135,7 @@ class Simulate(SavingCommand, GameAndResponse):
         loaded = with_horizon(catalogue.load(self.game, self.settings), "simulate")
         game = loaded.game
         places = (game.horizon + 1) * game.num_states
+        # refused before anything is solved
         check_room(f"{self.runs:,} runs", 24 * places * self.runs, None, " `--runs`")
         check_room("the gains", 64 * places * game.num_actions * num_populations, None, " `--agents`")
         if self.policy is None:
@@ -144,8 +146,8 @@ class Simulate(SavingCommand, GameAndResponse):
         if self.beta is None and self.reference is not None:
             raise ValueError(f"`--reference {self.reference}` with `--policy` needs `--beta`, for the KL terms.")
         response = None if self.beta is None else response_of(self, loaded)
-        given = read_policy("policy", self.policy, self.game, loaded, "the path of a JSON file")
-        return loaded, response, single_policy(loaded.game, given)
+        users_policy = read_policy("policy", self.policy, self.game, loaded, "the path of a JSON file")
+        return loaded, response, single_policy(loaded.game, users_policy)
 
     def _content(self, policy: Policy, exact: Exact, rows: list[dict[str, Any]], law: dict[str, Any]) -> dict[str, Any]:
         found, exploitability = policy.found, exact.exploitability
@@ -188,12 +190,13 @@ class Simulate(SavingCommand, GameAndResponse):
         if why := _why_not_moving(game, min(numbers)):
             content["not_drawn"].append(f"agents.gif: {why}")
         else:
-            n = min(numbers)
+            n = min(numbers)  # few agents can be told apart
             simulation = mfg.finite.simulate(game, policy.policy, n, 1, key=key, labelled=True)
             animation = mfg.plot.animate_agents(
                 game,
                 simulation,
                 positions=policy.loaded.positions,
+                # long games have about as many frames as short ones
                 frames_per_step=max(1, min(8, _MOST_MOVES // game.horizon)),
                 title=f"{title}, {n:,} agents" if n > 1 else f"{title}, 1 agent",
             )
@@ -201,24 +204,25 @@ class Simulate(SavingCommand, GameAndResponse):
         files.numbers("simulation.json", content)
 
 
-def _policy(loaded: GameFile, response: mfg.AbstractResponse | None, given: jax.Array | None) -> Policy:
+def _policy(loaded: GameFile, response: mfg.AbstractResponse | None, users_policy: jax.Array | None) -> Policy:
     from ..finite.arguments import single_policy
 
     criterion = response if isinstance(response, mfg.EntropyRegularized) else None
-    if given is not None:
-        return Policy(loaded, given, criterion, None)
+    if users_policy is not None:
+        return Policy(loaded, users_policy, criterion, None)
     assert response is not None
     found = mfg.solve(loaded.game, response, throw=False)
     return Policy(loaded, single_policy(loaded.game, found.policy), criterion, found)
 
 
 def _exact(policy: Policy, numbers: list[int], key: jax.Array) -> Exact:
-    """Return what is known without simulation."""
+    """Compute the exact numbers of a policy."""
     game, criterion, played = policy.loaded.game, policy.criterion, policy.policy
     if gains := gains_of(game, played, criterion, numbers, key):
         law, main = mfg.finite.law(game, played, np.array(numbers)), next(iter(gains.values()))
         gained = {suffix: float(gain.exploitability) for suffix, gain in gains.items()}
         return Exact(np.asarray(law.mean_field), float(main.mean_field_value), gained, gains, law)
+    # of the class: a bound method is another function for each game, and would compile anew
     mean_field, seen = compiled(type(game).generated)(game, played)
     value = float(compiled(mfg.policy_value)(game, played, seen, criterion))
     criteria = {"": None} if criterion is None else {"_regularised": criterion, "": None}
@@ -228,7 +232,7 @@ def _exact(policy: Policy, numbers: list[int], key: jax.Array) -> Exact:
 
 
 def _of_population(i: int, num_agents: int, exact: Exact, runs: mfg.finite.Simulation) -> dict[str, Any]:
-    """Return what was found among the i-th number of agents, for JSON."""
+    """Return the results for the i-th number of agents, for JSON."""
     main, law, counts = exact.main, exact.law, np.asarray(runs.counts)
     several = counts.shape[-1] > 1
     row: dict[str, Any] = {
@@ -251,15 +255,16 @@ def _of_population(i: int, num_agents: int, exact: Exact, runs: mfg.finite.Simul
 def _of_law(game: mfg.FiniteHorizonGame, num_agents: int, exact: Exact, runs: mfg.finite.Simulation) -> dict[str, Any]:
     """Return the law at the end of a population."""
     mean_field = exact.mean_field[-1]
+    # a share of N independent agents: they are that where the kernel does not depend on the population
     spread = np.sqrt(mean_field * (1 - mean_field) / num_agents)
-    told = told_laws(game.state_labels, np.asarray(runs.counts[-1]) / num_agents)
+    shares = told_laws(game.state_labels, np.asarray(runs.counts[-1]) / num_agents)
     return {
         label: {
             "mean_field": float(mean_field[s]),
             **law,
             "exact_standard_deviation": None if exact.law is None else float(spread[s]),
         }
-        for s, (label, law) in enumerate(told.items())
+        for s, (label, law) in enumerate(shares.items())
     }
 
 
@@ -305,6 +310,7 @@ def _over_numbers(content: Mapping[str, Any]) -> Iterator[Table | str]:
         row = populations[i]
         when = _when(row)
         cells = [f"{row['num_agents']:,}", number(row["simulated_value"], ".6f", row["simulated_value_error"])]
+        # exact methods have an error of 0, which is not printed
         cells.append(number(row["value"], ".6f", row["value_error"] or None))
         for _, suffix in kinds:
             cells.append(number(row["gain" + suffix], error=row["gain_error" + suffix] or None))

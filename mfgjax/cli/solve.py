@@ -61,7 +61,9 @@ class Solve(SavingCommand, Method, GameAndResponse):
         response = response_of(self, loaded)
         with staged(self.out) as files, progress_line() as begin:
             begin(f"solving {loaded.name}")
+            # not `throw`: what was found is printed and saved all the same, with exit status 1
             found = mfg.solve(loaded.game, response, method, max_steps=self.max_steps, throw=False)
+            # in rewards alone; `found.exploitability` is in the criterion of the response
             gain = float(compiled(mfg.exploitability)(loaded.game, found.policy))
             if files:
                 self._save(files, loaded, response, method, found)
@@ -133,13 +135,13 @@ class Solve(SavingCommand, Method, GameAndResponse):
 
 
 def _value(game: Any, found: mfg.Equilibrium) -> float:
-    """Return what an agent earns: one at the start, in a stationary game one somewhere in the population."""
+    """Return the mean value of an agent at the start, or in a stationary game of an agent in the population."""
     law = game.agent_start(game.timed(found.mean_field))
     return float((law * game.timed(found.values)[0]).sum())
 
 
 def _of_flow(game: mfg.FiniteHorizonGame, found: mfg.Equilibrium) -> dict[str, Any]:
-    """Return what there is to tell of an equilibrium over time, for JSON."""
+    """Return the law at the end, the values and the mean value of an equilibrium over time, for JSON."""
     names = game.state_labels
     return {
         "terminal_law": {name: finite(mass) for name, mass in zip(names, found.state_law[-1], strict=True)},
@@ -149,7 +151,7 @@ def _of_flow(game: mfg.FiniteHorizonGame, found: mfg.Equilibrium) -> dict[str, A
 
 
 def _of_law(game: mfg.StationaryGame, found: mfg.Equilibrium) -> dict[str, Any]:
-    """Return what there is to tell of a stationary equilibrium; states that are no numbers have no mean."""
+    """Return the law, actions and values of a stationary equilibrium, for JSON; only numbered states have a mean."""
     names = game.state_labels
     likeliest = [game.action_labels[a] for a in np.argmax(np.asarray(found.policy), axis=1)]
     return {

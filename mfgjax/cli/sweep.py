@@ -102,6 +102,7 @@ class Sweep(SavingCommand, Method):
 
     def find(self) -> Report:
         """Sweep, into a folder or in memory."""
+        # first: JAX fixes the number of its devices when it starts
         _use_cores(self.cores)
         plan = make_plan(self)
         if self.out is None:
@@ -115,32 +116,32 @@ class Sweep(SavingCommand, Method):
         """Sweep into a folder, and return the content when all is there."""
         store = out / _FILES[0]
         with writable(out):
-            begun = not store.exists()
-            if begun:
+            is_new = not store.exists()
+            if is_new:
                 check_room(f"{plan.num_lanes:,} lanes", plan.num_bytes, out, ", or fewer `--outputs`")
             try:
-                found = self._compute(plan, store)
-                content = self.about(plan.loaded, **_content(plan, *found))
+                sweep_result = self._compute(plan, store)
+                content = self.about(plan.loaded, **_content(plan, *sweep_result))
                 title = f"{plan.loaded.name}: {content['num_converged']:,} of {content['num_lanes']:,} converged"
                 with staged(out) as files:
                     files.add(_FILES[0])
-                    files.picture(_FILES[1], mfg.plot.plot_sweep(found[0], along=plan.along, title=title))
+                    files.picture(_FILES[1], mfg.plot.plot_sweep(sweep_result[0], along=plan.along, title=title))
                     files.numbers(_FILES[2], content)
             except BaseException as error:
                 done = _lanes_there(store)
-                if begun and not done:  # nothing to go on with, and perhaps what is asked for cannot be
+                if is_new and not done:  # nothing to go on with, and perhaps what is asked for cannot be
                     shutil.rmtree(store, ignore_errors=True)
                 if done and isinstance(error, KeyboardInterrupt):
                     # zarr's write that was broken off would say so when it is collected
                     warnings.filterwarnings("ignore", "coroutine .* was never awaited", RuntimeWarning)
-                    there = f"{done:,} of {plan.num_lanes:,} lanes are in {store}"
-                    raise Interrupted(f"interrupted; {there}, and the same command goes on from there.") from None
+                    progress = f"{done:,} of {plan.num_lanes:,} lanes are in {store}"
+                    raise Interrupted(f"interrupted; {progress}, and the same command goes on from there.") from None
                 raise
         return content
 
     def _compute(self, plan: SweepPlan, store: Path | None) -> tuple[xr.Dataset, float, int]:
         """Return the sweep, how long it took and how many lanes were computed in that time."""
-        there, begin = 0 if store is None else _lanes_there(store), time.perf_counter()
+        lanes_before, start_time = 0 if store is None else _lanes_there(store), time.perf_counter()
         with _without_advice():
             dataset = mfg.sweep(
                 plan.builder,
@@ -154,7 +155,7 @@ class Sweep(SavingCommand, Method):
                 chunk=plan.chunk if self.chunk is None else self.chunk,
                 **plan.axes,
             )
-        return dataset, time.perf_counter() - begin, plan.num_lanes - there
+        return dataset, time.perf_counter() - start_time, plan.num_lanes - lanes_before
 
 
 def _lanes_there(store: Path) -> int:
@@ -185,7 +186,7 @@ def _use_cores(count: int | None) -> None:
 
 @contextmanager
 def _without_advice() -> Iterator[None]:
-    """Silence the warning that a sweep runs on one core: that is what was asked for."""
+    """Silence the warning that a sweep runs on one core: the command chooses the cores itself."""
     logger = logging.getLogger("mfgjax")
     level = logger.level
     logger.setLevel(logging.ERROR)
@@ -222,12 +223,13 @@ def _content(plan: SweepPlan, dataset: xr.Dataset, seconds: float, computed: int
 
 
 def _groups(plan: SweepPlan, dataset: xr.Dataset) -> tuple[list[dict[str, Any]], dict[str, Any] | None, int]:
-    """Return the groups, where lanes fail first, and how many groups there are."""
+    """Return the groups that are shown, the first failure, and the number of all groups."""
     along, others = plan.along, [name for name in plan.axes if name != plan.along]
     numbers = dataset[["result_code", "residual", "num_steps"]].load().transpose(*others, along)
     labels = numbers[along].values
+    # numbers are told in order, words as they were given
     order = np.argsort(labels, kind="stable") if labels.dtype.kind in "iuf" else np.arange(len(labels))
-    labels, ends = labels[order], [0, -1][: len(order)]
+    labels, first_and_last = labels[order], [0, -1][: len(order)]
     lengths = [numbers.sizes[name] for name in others]
     codes, residuals, steps = (numbers[name].values.reshape(-1, len(order))[:, order] for name in numbers)
 
@@ -239,8 +241,8 @@ def _groups(plan: SweepPlan, dataset: xr.Dataset) -> tuple[list[dict[str, Any]],
 
     groups = []
     for row in chosen(len(codes), _MOST_GROUPS):
-        last = dataset[list(plan.shown)].isel({**at(row), along: order[ends]})
-        lanes = zip(labels[ends], codes[row][ends], range(2), strict=False)
+        last = dataset[list(plan.shown)].isel({**at(row), along: order[first_and_last]})
+        lanes = zip(labels[first_and_last], codes[row][first_and_last], range(2), strict=False)
         group = {
             "at": named(row),
             "num_lanes": len(labels),
@@ -260,6 +262,7 @@ def _groups(plan: SweepPlan, dataset: xr.Dataset) -> tuple[list[dict[str, Any]],
         return groups, None, len(codes)
     row = int(failed.any(axis=1).argmax())
     begin = failed[row].argmax()
+    # up to the lane before the next that converged
     end = begin + np.append(~failed[row][begin:], True).argmax() - 1
     return groups, {along: [_plain(labels[begin]), _plain(labels[end])]} | named(row), len(codes)
 
@@ -274,7 +277,7 @@ def _results(codes: np.ndarray) -> dict[str, int]:
 
 
 def _of_lane(point: xr.Dataset, shown: Mapping[str, str]) -> dict[str, Any]:
-    """Return what is told of one lane, under the names it is told by."""
+    """Return the shown outputs of one lane, by their names in JSON."""
     of_states = {name: point[output] for output, name in shown.items()}
     return {name: _law(one) if "state" in one.dims else finite(one) for name, one in of_states.items()}
 
@@ -336,6 +339,7 @@ def _heaviest(end: Mapping[str, Any]) -> str:
     if end["result"] != "converged":
         return end["result"]
     law = end["law"] if "law" in end else end["terminal_law"]
+    # rounded, so that shares that are equal but for rounding keep the order of the states
     masses = sorted(law.items(), key=lambda item: -round(item[1], 6))[:_TOP_STATES]
     mean = f"{end['mean_state']:.4f};  " if end.get("mean_state") is not None else ""
     return mean + ", ".join(f"{state}: {mass:.3f}" for state, mass in masses if mass >= 5e-4)

@@ -1,4 +1,4 @@
-"""What the command `sweep` is to compute: the games, how agents act in them, and what differs between lanes."""
+"""From the options of the command `sweep` to the arguments of the function: games, response, axes, outputs."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class SweepPlan:
 
     @property
     def shown(self) -> dict[str, str]:
-        """The outputs that are told of lanes, with the names under which they are."""
+        """The outputs that are shown of lanes, with their names in JSON."""
         return shown_of(self.loaded.game)
 
     @property
@@ -56,17 +56,17 @@ class SweepPlan:
 
     @property
     def bytes_of_lane(self) -> int:
-        """What is kept of one lane."""
+        """The bytes that one lane takes."""
         from ..sweeps.outputs import parse_outputs
 
         game = self.loaded.game
         sizes = {"time": game.horizon + 1, "state": game.num_states, "action": game.num_actions}
         kept = [math.prod(sizes[d] for d in output.dims or ()) for output in parse_outputs(self.outputs, game)]
-        return game.dtype.itemsize * (5 + sum(kept))
+        return game.dtype.itemsize * (5 + sum(kept))  # 5 variables are in every sweep, such as result codes
 
     @property
     def num_bytes(self) -> int:
-        """What is kept of all lanes."""
+        """The bytes that all lanes take."""
         return self.num_lanes * self.bytes_of_lane
 
     @property
@@ -79,7 +79,7 @@ class SweepPlan:
 
 
 def make_plan(request: Sweep) -> SweepPlan:
-    """Return what is to be computed, refused if options do not go together."""
+    """Turn the options of the command into arguments of `sweep`; refuse options that do not go together."""
     damping = [] if request.damping is None else ranges.numbers(f"--damping {request.damping}", request.damping)
     # averaging does not go with damping below 1
     solver = solver_of(request, min(damping, default=None))
@@ -133,10 +133,12 @@ def _games(request: Sweep) -> tuple[GameFile, Callable[..., AbstractGame], dict[
         def read() -> AbstractGame:
             return loaded.game
 
+        # the sweep records the name of its builder as that of the game
         read.__name__ = loaded.name
         return loaded, read, {}
     original = builder(loaded.name)
 
+    # `sweep` reads the names of parameters off the signature
     @functools.wraps(original)
     def built(**chosen: Any) -> AbstractGame:
         game = original(**family.fixed, **chosen)

@@ -42,9 +42,10 @@ def by_state(
 
 def show(page: Iterable[Table | str]) -> None:
     """Print tables and lines; no table is cut: a narrow terminal wraps its lines instead."""
-    screen = Console(highlight=False, width=max(Console().width, 124))
-    for part in page:
-        screen.print(part, markup=False, soft_wrap=isinstance(part, str))
+    screen = Console(highlight=False, width=max(Console().width, 124))  # rich would colour all numbers
+    for entry in page:
+        # names may hold brackets, which are markup to rich
+        screen.print(entry, markup=False, soft_wrap=isinstance(entry, str))
 
 
 def number(value: float | None, form: str = ".2e", error: float | None = None) -> str:
@@ -55,16 +56,16 @@ def number(value: float | None, form: str = ".2e", error: float | None = None) -
 
 
 def status(word: str) -> Text:
-    """Return whether something holds, in its colour."""
+    """Return the word "holds", "fails" or "unknown" in its colour."""
     return Text(word, style=_STYLES.get(word, "dim"))
 
 
-def chosen(count: int, most: int = MOST_ROWS) -> list[int]:
+def chosen(count: int, max_rows: int = MOST_ROWS) -> list[int]:
     """Return which of many rows are shown: evenly spaced ones, the first and the last among them."""
-    shown = min(count, most)
+    shown = min(count, max_rows)
     return [round(i * (count - 1) / max(shown - 1, 1)) for i in range(shown)]
 
 
-def left_out(count: int, what: str) -> list[str]:
-    """Return the line on what is not shown, if anything is not."""
-    return [f"{count:,} {what} not shown."] if count else []
+def left_out(count: int, plural: str) -> list[str]:
+    """Return a line that says how many things are not shown; no line if that is none."""
+    return [f"{count:,} {plural} not shown."] if count else []

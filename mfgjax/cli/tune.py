@@ -78,6 +78,7 @@ class Tune(SavingCommand):
         """Tune, judge the design, and save it."""
         problem, sizes = self._read()
         saved = self._saved(problem)
+        # search.json is written as the search goes, the other files at its end
         with _going_on(saved), nullcontext() if self.out is None else writable(self.out):
             content = self._tuned(saved, sizes)
         failure: Any = None
@@ -96,11 +97,12 @@ class Tune(SavingCommand):
         problem = mfg.design.load_problem(self.file)
         if self.max_steps is None:
             return problem, sizes
+        # in what is saved, too: it says what was done, not what the file asks for
         search = replace(problem.search, max_steps=self.max_steps)
-        return replace(problem, search=search, resolved=problem.resolved | {"search": search.told}), sizes
+        return replace(problem, search=search, resolved=problem.resolved | {"search": search.for_json}), sizes
 
     def _saved(self, problem: DesignProblem) -> SavedSearch:
-        """Return where the search is written, with the best design there if it is to go on from that."""
+        """Return the file of the search, with the best design of an earlier run if `--resume` is given."""
         from ..design.resume import SavedSearch, read_saved
 
         saved = SavedSearch(None if self.out is None else self.out / "search.json", problem)
@@ -110,19 +112,21 @@ class Tune(SavingCommand):
             raise ValueError(str(error).replace("`resume`", "`--resume`").replace("`out`", "`--out`")) from error
 
     def _tuned(self, saved: SavedSearch, sizes: list[int]) -> dict[str, Any]:
-        """Tune, put the result among agents, and save it; return what was found."""
+        """Tune, evaluate the result among N agents, save it, and return it for JSON."""
         from ..design.resume import tune_from
         from ..design.space import repeated, single
 
         problem = saved.problem
         with progress_line() as begin:
             begin("solving the start")
+            # through coordinates, so that it is the very design that the search starts from
             before = _judged(problem, *single(problem.plan, repeated(problem.plan, 1)))
-        begun = time.perf_counter()
-        found = tune_from(saved, before.equilibria[0])
-        seconds = time.perf_counter() - begun
+        start_time = time.perf_counter()
+        found = tune_from(saved, before.equilibria[0])  # whose first equilibrium is known
+        seconds = time.perf_counter() - start_time
         with progress_line() as begin, staged(self.out) as files:
             begin("judging the design")
+            # from the field that was found, as other equilibria may exist beside it
             after = _judged(problem, found.game, found.response, found.equilibrium.mean_field)
             populations = []
             if sizes:
@@ -147,12 +151,12 @@ class Tune(SavingCommand):
 
 @contextmanager
 def _going_on(saved: SavedSearch) -> Iterator[None]:
-    """Say at Ctrl-C, where the search itself does not hear it, what is there to go on from."""
+    """At Ctrl-C outside the search itself, say from which file `--resume` can continue."""
     try:
         yield
     except KeyboardInterrupt:
-        if there := _where_it_stopped(saved):
-            raise Interrupted(there) from None
+        if message := _where_it_stopped(saved):
+            raise Interrupted(message) from None
         raise
 
 
@@ -173,6 +177,7 @@ def _judged(problem: DesignProblem, game: Any, response: Any, guess: Any = None)
     found, rows = [], []
     for beta in problem.betas:
         if len(problem.betas) > 1:
+            # an array of the same kind, so that one program serves all β
             response = eqx.tree_at(lambda r: r.beta, response, jax.numpy.asarray(beta, game.dtype))
         found.append(mfg.solve(game, response, guess=guess, throw=False))
         rows.append(np.asarray(compiled(objective_values)(objectives, game, response, found[-1])))
@@ -201,7 +206,7 @@ def _of_judged(problem: DesignProblem, judged: Judged) -> dict[str, Any]:
 
 
 def _of_found(problem: DesignProblem, found: Tuned) -> dict[str, Any]:
-    """Return the design, as what JSON can hold."""
+    """Return the start and the design, for JSON."""
     from ..design.problem import table_of_policy
 
     def array(name: str, value: Any) -> Any:
@@ -233,7 +238,7 @@ def _of_search(saved: SavedSearch, found: Tuned) -> dict[str, Any]:
 
 
 def _save(files: Files, content: dict[str, Any], problem: DesignProblem, before: Judged, found: Tuned) -> None:
-    """Write what was found; a game that the file format has no place for is left out, and that is said."""
+    """Write the results; a game that the file format cannot hold is left out, with the reason."""
     from ..games import GameFile
 
     left_out, reference = content["not_written"], content["parameters"].get("reference")
@@ -245,6 +250,7 @@ def _save(files: Files, content: dict[str, Any], problem: DesignProblem, before:
     try:
         if len(table) > 1:
             raise ValueError("the reference changes over time, for which a game file has no place.")
+        # a game file wants rows that sum to 1 to within 1e-8, which single precision does not reach
         loaded, rho = problem.loaded, table[0] / table[0].sum(axis=-1, keepdims=True)
         note = f"{loaded.description} Tuned for {problem.name!r}.".strip()
         tuned = GameFile(loaded.name, found.game, rho, loaded.positions, note)
@@ -254,12 +260,12 @@ def _save(files: Files, content: dict[str, Any], problem: DesignProblem, before:
         left_out.append(f"tuned.toml: {str(error).rstrip('.')}")
     picture = mfg.plot.plot_tuned(found, before.equilibria[0], target=_target(problem), title=problem.name)
     files.picture("tuned.png", picture)
-    files.add("search.json")
+    files.add("search.json")  # `tune_from` has written it
     files.numbers("tuned.json", content)
 
 
 def _target(problem: DesignProblem) -> np.ndarray | None:
-    """Return the target at the end, NaN where a state has none; None if there is not exactly one target."""
+    """Return the target law at the end, NaN for states without a target; None unless there is exactly one target."""
     ends = [o for o in (t.objective for t in problem.terms) if isinstance(o, mfg.design.TargetLaw)]
     if len(ends) != 1 or ends[0].time not in (-1, problem.game.horizon):
         return None
@@ -286,8 +292,8 @@ def _of_objective(content: Mapping[str, Any]) -> Table:
     for one, other in scenarios[:_MOST_SCENARIOS]:
         if several:
             rows.add_row(f"β = {one['beta']:g}", "", _short(one["objective"]), _short(other["objective"]))
-        for (label, value), told in zip(one["terms"].items(), content["problem"]["objective"], strict=True):
-            weight = f"{told.get('weight', 1.0):g}"
+        for (label, value), entry in zip(one["terms"].items(), content["problem"]["objective"], strict=True):
+            weight = f"{entry.get('weight', 1.0):g}"
             rows.add_row(("  " if several else "") + label, weight, _short(value), _short(other["terms"][label]))
     over = content["problem"]["scenarios"]
     name = "objective" if over is None else f"objective, {over['over']} over scenarios"
@@ -306,6 +312,7 @@ def _of_law(before: Mapping[str, Any], after: Mapping[str, Any], several: bool) 
         return [labels[s], f"{first[s]:.6f}", f"{second[s]:.6f}", f"{second[s] - first[s]:+.6f}"]
 
     headings = (">before", ">tuned", ">change")
+    # the states that are heavy before or after
     return by_state(f"shares at the end{where}", headings, np.maximum(first, second), cells, "at the end ")
 
 

@@ -1,4 +1,4 @@
-"""The search for a better design: what to try next, and what to make of it."""
+"""One step of the search for a better design: which design to try next, and whether to accept it."""
 
 import functools
 from collections.abc import Callable
@@ -33,7 +33,7 @@ _PATIENCE = 5
 
 
 class Descent(NamedTuple):
-    """One search: the design it stands at, the one it wants to see, and the best so far.
+    """The state of one search: the design accepted last, the one on trial, and the best so far.
 
     Attributes:
       point: coordinates of the design that was accepted last.
@@ -91,19 +91,19 @@ def lbfgs() -> optax.GradientTransformationExtraArgs:
 
 
 def begin(method: Method, point: Any) -> Descent:
-    """Return a search that wants to see its start."""
+    """Return a search whose design on trial is its start."""
     zeros = jax.tree.map(jnp.zeros_like, point)
     dtype = jax.tree.leaves(point)[0].dtype
-    far, one = jnp.asarray(jnp.inf, dtype), jnp.ones((), dtype)
+    far, unit = jnp.asarray(jnp.inf, dtype), jnp.ones((), dtype)  # so that the first design is accepted
     state = method.optimizer.init(point)
-    reach = _LONGEST * one if method.searches else far
-    return Descent(point, far, zeros, zeros, one, reach, state, point, far, jnp.int32(0), jnp.int32(RUNNING))
+    reach = _LONGEST * unit if method.searches else far
+    return Descent(point, far, zeros, zeros, unit, reach, state, point, far, jnp.int32(0), jnp.int32(RUNNING))
 
 
 def tell(
     method: Method, search: Descent, value: Scalar, gradient: Any, found: Bool[Array, ""], value_fn: Callable
 ) -> tuple[Descent, Bool[Array, ""]]:
-    """Return the search after the design on trial was judged, and whether that was accepted.
+    """Update a search with the objective of the design on trial, and tell whether that was accepted.
 
     A design without an equilibrium, or with a gradient that is not finite, is not accepted: the step is made
     shorter. The default method also shortens a step that does not lower the objective enough (Armijo's rule).
@@ -121,6 +121,7 @@ def tell(
     usable = found & finite
     slope = _dot(search.gradient, search.direction)
     eps = jnp.finfo(value.dtype).eps
+    # Armijo's rule, with room for the rounding of the objective
     lowers = value <= search.value + _ARMIJO * search.length * slope + 4 * eps * jnp.abs(value)
     accept = running & usable & (lowers | ~jnp.isfinite(search.value) if method.searches else True)
 
@@ -129,6 +130,7 @@ def tell(
     direction, state = _direction(method, search, trial, value, clean, value_fn)
     better = accept & (value < search.best_value)
     gains = search.best_value - value > 1e-9 * jnp.abs(search.best_value)
+    # the first design has nothing to be compared with
     progress = accept & (gains | ~jnp.isfinite(search.best_value))
     flat = jnp.where(progress, 0, search.flat + 1).astype(jnp.int32)
 
@@ -147,9 +149,9 @@ def tell(
         status = jnp.where(accept & (flat >= _PATIENCE), SETTLED, status)
     status = jnp.where(~accept & (length < _SHORTEST), jnp.where(usable, SETTLED, STUCK), status)
     status = jnp.where(~accept & ~jnp.isfinite(search.value), STUCK, status).astype(jnp.int32)  # the start itself
-    taken = Descent(trial, value, clean, direction, length, reach, state, trial, value, flat, status)
-    held = search._replace(length=length, reach=reach, flat=flat, status=status)
-    after = _where(accept, taken, held)
+    moved_on = Descent(trial, value, clean, direction, length, reach, state, trial, value, flat, status)
+    rejected = search._replace(length=length, reach=reach, flat=flat, status=status)
+    after = _where(accept, moved_on, rejected)
     after = after._replace(
         best=_where(better, trial, search.best), best_value=jnp.where(better, value, search.best_value)
     )
@@ -166,10 +168,10 @@ def _direction(
     if not method.searches:
         return direction, state
     # where the curvature along the last step was negative the direction may lead up: begin anew
-    fresh, begun = ask(method.optimizer.init(trial))
+    fresh, fresh_state = ask(method.optimizer.init(trial))
     slope = _dot(gradient, direction)
     leads_down = slope < 0
-    return _where(leads_down, direction, fresh), _where(leads_down, state, begun)
+    return _where(leads_down, direction, fresh), _where(leads_down, state, fresh_state)
 
 
 def _size(tree: Any) -> Scalar:

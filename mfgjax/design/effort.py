@@ -69,8 +69,8 @@ def least_effort_policy(game: FiniteHorizonGame, flow: ArrayLike, prior: ArrayLi
         )
     _checks.distribution("flow", mu, leading=1)
     start = np.asarray(mu)[0]
-    same = np.abs(start - np.asarray(game.initial)) <= 1e-6
-    _checks.all_true("flow", start, same, "at time 0 it must be the game's `initial`", " at time 0")
+    starts_alike = np.abs(start - np.asarray(game.initial)) <= 1e-6
+    _checks.all_true("flow", start, starts_alike, "at time 0 it must be the game's `initial`", " at time 0")
     response = fit_response(game, Boltzmann(1.0, prior))  # whose policy is called a prior
     logs = response.log_prior(game.available, game.dtype)
     mu = jnp.asarray(mu, game.dtype)
@@ -84,8 +84,10 @@ def _found(game: FiniteHorizonGame, mu: Array, log_prior: Array) -> LeastEffort:
         t, here, there, logs = xs
         kernel = game.kernel_at(t, here)
         log_policy = _tilted(kernel, logs, _prices(kernel, here, there, logs))
+        # nobody is there, so any policy realises the flow: the prior costs nothing
         log_policy = jnp.where((here > 0)[:, None], log_policy, logs)
         policy = jnp.exp(log_policy)
+        # where the policy is 0 so is its share of the divergence, not 0 · (−∞)
         spent = jnp.where(policy > 0, policy * (log_policy - jnp.where(policy > 0, logs, 0)), 0).sum(axis=1)
         off = jnp.abs(kernel.push(here[:, None] * policy) - there).sum() / 2
         return log_policy, (here * spent).sum(), off
@@ -101,7 +103,7 @@ def _tilted(kernel: AbstractKernel, log_prior: Array, prices: Array) -> Array:
 
 
 def _prices(kernel: AbstractKernel, here: Array, there: Array, log_prior: Array) -> Array:
-    """Return prices f of the next states at which as many move to each as are wanted there."""
+    """Find prices f of the next states under which the policy moves the wanted mass to each of them."""
 
     def loss(f: Array) -> Array:
         return (here * jax.nn.logsumexp(log_prior + kernel.expect(f), axis=1)).sum() - (there * f).sum()
@@ -109,7 +111,7 @@ def _prices(kernel: AbstractKernel, here: Array, there: Array, log_prior: Array)
     def slope(f: Array) -> Array:
         return kernel.push(here[:, None] * jnp.exp(_tilted(kernel, log_prior, f))) - there
 
-    def going(carry: tuple[Array, Array]) -> Array:
+    def not_optimal(carry: tuple[Array, Array]) -> Array:
         f, k = carry
         return (jnp.abs(slope(f)).sum() > 8 * jnp.finfo(f.dtype).eps) & (k < _STEPS)
 
@@ -122,13 +124,14 @@ def _prices(kernel: AbstractKernel, here: Array, there: Array, log_prior: Array)
         before, descent = loss(f), (gradient * direction).sum()
 
         def shorter(share: Array) -> Array:
+            # 1e-15: where the loss no longer changes but for rounding, steps count as enough
             enough = loss(f + share * direction) <= before + 1e-4 * share * descent + 1e-15
             return ~enough & (share > 1e-10)
 
         share = jax.lax.while_loop(shorter, lambda share: share / 2, jnp.ones((), f.dtype))
         return f + share * direction, k + 1
 
-    return jax.lax.while_loop(going, step, (jnp.zeros_like(there), jnp.int32(0)))[0]
+    return jax.lax.while_loop(not_optimal, step, (jnp.zeros_like(there), jnp.int32(0)))[0]
 
 
 def _check_possible(game: FiniteHorizonGame, mu: Array) -> None:
@@ -141,16 +144,19 @@ def _check_possible(game: FiniteHorizonGame, mu: Array) -> None:
         here, there = flow[t], flow[t + 1]
         mask = np.asarray(game.available_at(jnp.int32(t))).reshape(-1) & np.repeat(here > 0, A)
         moves = np.asarray(game.kernel_at(jnp.int32(t), mu[t]).expect(eye), dtype=float).reshape(S * A, S)[mask]
-        own = np.repeat(np.arange(S), A)[mask]
-        most = np.array([(here * _largest(moves[:, n], own, S)).sum() for n in range(S)])
-        for n in np.flatnonzero(there > most + 1e-9):
+        state_of = np.repeat(np.arange(S), A)[mask]
+        reachable = np.array([(here * _largest(moves[:, n], state_of, S)).sum() for n in range(S)])
+        # the simple reason first: it names a state without a linear program
+        for n in np.flatnonzero(there > reachable + 1e-9):
             raise ValueError(
-                f"`flow[{t + 1}, {n}]` is {there[n]:.6g}, but of those at time {t} at most {most[n]:.6g} can move to "
-                f"state {game.state_labels[n]!r}."
+                f"`flow[{t + 1}, {n}]` is {there[n]:.6g}, but of those at time {t} at most {reachable[n]:.6g} can move "
+                f"to state {game.state_labels[n]!r}."
             )
         # shares of the mass of a state, at least δ each, δ as large as possible, and what is missing at each place
-        leave = sparse.csr_matrix((np.ones(len(own)), (own, np.arange(len(own)))), shape=(S, len(own)))
-        arrive = sparse.csr_matrix((moves * here[own][:, None]).T)
+        leave = sparse.csr_matrix(
+            (np.ones(len(state_of)), (state_of, np.arange(len(state_of)))), shape=(S, len(state_of))
+        )
+        arrive = sparse.csr_matrix((moves * here[state_of][:, None]).T)
         nothing, lack = sparse.csr_matrix((S, 2 * S + 1)), sparse.eye(S)
         equal = sparse.vstack(
             [
@@ -158,13 +164,16 @@ def _check_possible(game: FiniteHorizonGame, mu: Array) -> None:
                 sparse.hstack([arrive, lack, -lack, sparse.csr_matrix((S, 1))]),
             ]
         )
-        least = sparse.hstack([-sparse.eye(len(own)), sparse.csr_matrix((len(own), 2 * S)), np.ones((len(own), 1))])
-        cost = np.concatenate([np.zeros(len(own)), np.full(2 * S, 1e3), [-1.0]])
+        least = sparse.hstack(
+            [-sparse.eye(len(state_of)), sparse.csr_matrix((len(state_of), 2 * S)), np.ones((len(state_of), 1))]
+        )
+        # missing mass costs so much that no δ is bought with it
+        cost = np.concatenate([np.zeros(len(state_of)), np.full(2 * S, 1e3), [-1.0]])
         found: Any = optimize.linprog(
-            cost, A_ub=least, b_ub=np.zeros(len(own)), A_eq=equal, b_eq=np.concatenate([(here > 0) * 1.0, there]),
+            cost, A_ub=least, b_ub=np.zeros(len(state_of)), A_eq=equal, b_eq=np.concatenate([(here > 0) * 1.0, there]),
             bounds=[(0, None)] * (len(cost) - 1) + [(0, 1)],
         )  # fmt: skip
-        missing, room = found.x[len(own) : len(own) + S], found.x[-1]
+        missing, room = found.x[len(state_of) : len(state_of) + S], found.x[-1]
         if missing.max() > 1e-9:
             n = int(missing.argmax())
             raise ValueError(
@@ -172,16 +181,16 @@ def _check_possible(game: FiniteHorizonGame, mu: Array) -> None:
                 f"rest of the flow: {missing[n]:.3g} are missing in state {game.state_labels[n]!r}."
             )
         if room <= 1e-12:
-            at = int(np.flatnonzero(found.x[: len(own)] <= 1e-9)[0])
-            s, a = own[at], np.tile(np.arange(A), S)[mask][at]
+            at = int(np.flatnonzero(found.x[: len(state_of)] <= 1e-9)[0])
+            s, a = state_of[at], np.tile(np.arange(A), S)[mask][at]
             raise ValueError(
                 f"`flow[{t + 1}]` leaves nobody for action {game.action_labels[a]!r} in state {game.state_labels[s]!r} "
                 f"at time {t}, or for some other: no policy that is positive on all available actions realises it."
             )
 
 
-def _largest(column: np.ndarray, own: np.ndarray, num_states: int) -> np.ndarray:
+def _largest(column: np.ndarray, state_of: np.ndarray, num_states: int) -> np.ndarray:
     """Return for each state the largest probability among its actions."""
     best = np.zeros(num_states)
-    np.maximum.at(best, own, column)
+    np.maximum.at(best, state_of, column)
     return best

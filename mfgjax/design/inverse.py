@@ -85,7 +85,7 @@ def inverse_reference(
         return _inverse(game, least_effort_policy(game, table, prior).log_policy, jnp.asarray(beta, game.dtype))
     if prior is not None:
         raise ValueError("`prior` is for a flow, but `target` is a policy.")
-    if not _checks.is_traced((table, game.available)):
+    if not _checks.is_traced((table, game.available)):  # values that are traced cannot be looked at
         _check_policy(game, np.broadcast_to(np.asarray(table), (T, S, A)))
     logs = jnp.where(game.available, safe_log(jnp.asarray(table, game.dtype)), -jnp.inf)
     logs = log_normalize(jnp.broadcast_to(logs, (T, S, A)), axis=2)
@@ -106,6 +106,7 @@ def _inverse(game: FiniteHorizonGame, log_policy: Array, beta: Array) -> Inverse
 
     def step(later: Array, xs: tuple[Array, Array, Array]) -> tuple[Array, Array]:
         t, now, logs = xs
+        # there is no move at time H; the expectation of 0 is 0 under any kernel
         move = jnp.minimum(t, game.horizon - 1)
         q = game.reward_at(t, now) + game.discount * game.kernel_at(move, seen[move]).expect(later)
         possible = logs > -jnp.inf

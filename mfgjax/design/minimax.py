@@ -21,7 +21,7 @@ _Pairs = tuple[tuple[np.ndarray, np.ndarray], ...]
 
 
 class Minimax(NamedTuple):
-    """One search: the design it stands at, with the values and gradients of all scenarios, and where it goes.
+    """The state of one search: the last accepted design, the values and gradients of its scenarios, and the direction.
 
     Attributes:
       point: coordinates of the design that was accepted last.
@@ -61,7 +61,7 @@ class Minimax(NamedTuple):
 
 
 def start(point: np.ndarray) -> Minimax:
-    """Return a search that wants to see its start."""
+    """Return a search whose design on trial is its start."""
     nothing = np.zeros(0)
     return Minimax(point, nothing, nothing, nothing, 0 * point, 0 * point, 1.0, 0.0, (), (np.inf,), np.inf, 0, RUNNING)
 
@@ -69,7 +69,7 @@ def start(point: np.ndarray) -> Minimax:
 def judge(
     search: Minimax, values: np.ndarray, slopes: np.ndarray, found: bool, gtol: float, goal: float, eps: float
 ) -> tuple[Minimax, bool]:
-    """Return the search after the design on trial was judged, and whether that was accepted.
+    """Update a search with the objectives of the design on trial, and tell whether that was accepted.
 
         minimise over d:  max_k (f_k + ⟨g_k, d⟩) + ⟨d, B d⟩/2
 
@@ -97,6 +97,7 @@ def judge(
     point, pairs = search.trial, search.pairs
     if search.values.size:
         step, change = point - search.point, search.weights @ (slopes - search.slopes)
+        # pairs of negative curvature would make B indefinite
         if step @ change > 1e-8 * np.linalg.norm(step) * np.linalg.norm(change):
             pairs = (*pairs, (step, change))[-_MEMORY:]
     progress = worst < search.lowest - 1e-9 * abs(search.lowest)
@@ -111,12 +112,13 @@ def judge(
 
 
 def _shortened(search: Minimax, values: np.ndarray | None) -> Minimax:
-    """Return the search with another trial on the way to one that was not accepted, whose values may bend the way."""
+    """Return the search after a rejected trial: the next trial is on a bent or a shorter path."""
     if not search.values.size:
         return search._replace(status=STUCK)
     if values is not None and not search.bend.any():
         ahead = search.length * search.direction
         _, corrected = _program(search.pairs, search.slopes, values - search.slopes @ ahead)
+        # the second-order correction: linear models at the new values show how the ridge bends
         bend = (corrected - ahead) / search.length**2
         if np.abs(corrected - ahead).max() <= np.abs(ahead).max():
             return search._replace(bend=bend)
@@ -159,6 +161,7 @@ def _times_inverse(pairs: _Pairs, vector: np.ndarray, largest: float) -> np.ndar
         alpha = step @ q / (step @ change)
         alphas.append(alpha)
         q = q - alpha * change
+    # the size of the newest curvature, the usual first guess of L-BFGS; at the start a step of about 1
     q = q * (pairs[-1][0] @ pairs[-1][1] / (pairs[-1][1] @ pairs[-1][1]) if pairs else 1 / largest)
     for (step, change), alpha in zip(pairs, reversed(alphas), strict=True):
         q = q + (alpha - change @ q / (step @ change)) * step
@@ -171,11 +174,13 @@ def _least_on_simplex(matrix: np.ndarray, values: np.ndarray) -> np.ndarray:
     weights[values.argmax()] = 1.0
     for _ in range(200 * len(values)):
         pull = values - matrix @ weights
+        # the multiplier that should grow most, and among those above 0 the one that should fall most
         i, j = int(pull.argmax()), int(np.where(weights > 0, pull, np.inf).argmin())
         gap = pull[i] - pull[j]
         if gap <= 1e-15 * np.abs(values).max():
             break
         curvature = matrix[i, i] + matrix[j, j] - matrix[i, j] - matrix[j, i]
+        # exact along the edge, but for the bound 0 of a weight
         moved = weights[j] if curvature * weights[j] <= gap else gap / curvature
         weights[i], weights[j] = weights[i] + moved, weights[j] - moved
     return weights
@@ -196,7 +201,9 @@ def balanced(values: np.ndarray, slopes: np.ndarray, gtol: float) -> np.ndarray:
 
     Source: Clarke (1983), Optimization and Nonsmooth Analysis, propositions 2.3.2 and 2.3.12.
     """
-    return np.array([smallest_gradient(own, slopes[:, k]) <= gtol for k, own in enumerate(values)])
+    return np.array(
+        [smallest_gradient(values_of_search, slopes[:, k]) <= gtol for k, values_of_search in enumerate(values)]
+    )
 
 
 def smallest_gradient(values: np.ndarray, slopes: np.ndarray) -> float:

@@ -1,4 +1,4 @@
-"""What a coordinator may want: numbers of an equilibrium, to be made small."""
+"""Objectives of a coordinator: numbers of an equilibrium that are to be small."""
 
 import inspect
 from abc import abstractmethod
@@ -61,21 +61,22 @@ class _OfEquilibrium(AbstractObjective):
         return self.function(equilibrium)
 
 
-def as_objective(name: str, given: Any) -> Callable:
-    """Return a function `(game, response, equilibrium)` of one that takes these, or the equilibrium alone."""
-    if isinstance(given, AbstractObjective):
-        return given
-    if not callable(given):
+def as_objective(name: str, objective: Any) -> Callable:
+    """Return an objective as a function `(game, response, equilibrium)`; it may take the equilibrium alone."""
+    if isinstance(objective, AbstractObjective):
+        return objective
+    if not callable(objective):
         raise ValueError(
-            f"`{name}` must be an objective or a function of the equilibrium; got {_checks.shorten(given)}."
+            f"`{name}` must be an objective or a function of the equilibrium; got {_checks.shorten(objective)}."
         )
-    signature = inspect.signature(given)
+    signature = inspect.signature(objective)
+    # the shorter form first, as a function of `*args` takes both
     for count in (1, 3):
         try:
             signature.bind(*range(count))
         except TypeError:
             continue
-        return _OfEquilibrium(given) if count == 1 else given
+        return _OfEquilibrium(objective) if count == 1 else objective
     raise ValueError(
         f"`{name}` must take the equilibrium, or (game, response, equilibrium), but its arguments are {signature}."
     )
@@ -176,8 +177,10 @@ class Cost(AbstractObjective):
 
     def __call__(self, game: FiniteHorizonGame, response: Any, equilibrium: Equilibrium) -> Scalar:
         times = jnp.arange(game.horizon + 1, dtype=jnp.int32)
+        # one time after the other, so that one table [S, A] is worked on at a time
         rewards = jax.lax.map(lambda t: game.reward_at(t, equilibrium.mean_field[t]), times)
         policy = equilibrium.policy
+        # rewards of actions that do not exist may be −inf
         paid = (policy * jnp.where(policy > 0, rewards, 0)).sum(axis=-1)
         return -((game.discount**times)[:, None] * equilibrium.state_law * paid).sum()
 
@@ -204,6 +207,7 @@ class Entropy(AbstractObjective):
 
     def __call__(self, game: FiniteHorizonGame, response: Any, equilibrium: Equilibrium) -> Scalar:
         law = _law_at(game, equilibrium, self.time)
+        # the inner `where` keeps the derivative at 0 finite
         return -jnp.where(law > 0, law * jnp.log(jnp.where(law > 0, law, 1)), 0).sum()
 
 
@@ -231,8 +235,8 @@ class ReferenceChange(AbstractObjective):
         logs = log_normalize(response.log_prior(game.available, game.dtype), axis=2)
         S, A, T = game.num_states, game.num_actions, game.horizon + 1
         _checks.shape_is("reference", self.log_reference, [(1, S, A), (T, S, A)], "times (or 1), states, actions")
-        logs, given = jnp.broadcast_arrays(logs, self.log_reference)
-        return (jnp.exp(logs) * log_ratio(logs, given)).sum(axis=-1).mean()
+        logs, log_given = jnp.broadcast_arrays(logs, self.log_reference)
+        return (jnp.exp(logs) * log_ratio(logs, log_given)).sum(axis=-1).mean()
 
 
 def _time(time: object) -> int:

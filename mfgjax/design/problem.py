@@ -1,4 +1,4 @@
-"""What is to be tuned, from a TOML file; `docs/problem-file.md` describes the format."""
+"""Design problems in TOML files; `docs/problem-file.md` describes the format."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ FORMAT = "mfgjax-tune/1"
 _MOST_SCENARIOS = 10_000
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False)  # arrays have no single truth value when they are compared
 class DesignProblem:
-    """A problem as a file describes it.
+    """A design problem, as a file describes it.
 
     Attributes:
       name: of the problem; the stem of the file's name where the file gives none.
@@ -71,7 +71,7 @@ class DesignProblem:
         Raises:
           ValueError: if what is in `out` is of another problem, naming what differs.
         """
-        from .resume import SavedSearch, read_saved, tune_from
+        from .resume import SavedSearch, read_saved, tune_from  # it imports this file
 
         saved = SavedSearch(None if out is None else Path(out), self)
         return tune_from(read_saved(saved) if resume else saved)
@@ -93,7 +93,7 @@ class DesignProblem:
 
 
 def load_problem(path: str | os.PathLike[str]) -> DesignProblem:
-    """Read what is to be tuned from a TOML file, whose format `docs/problem-file.md` describes.
+    """Read a design problem from a TOML file, whose format `docs/problem-file.md` describes.
 
     Args:
       path: of the file; a game that it names by a path lies relative to it.
@@ -116,7 +116,7 @@ def _problem(document: dict[str, Any], path: Path) -> DesignProblem:
     betas, over, smoothing = _temperatures(document)
     start = _reference(document, loaded)
     response = EntropyRegularized(betas[0], start)
-    parameters, told = parameters_of(document["parameters"], game, start, len(betas) > 1)
+    parameters, for_json = parameters_of(document["parameters"], game, start, len(betas) > 1)
     terms = terms_of(document["objective"], game, start)
     search = search_of(document.get("search", {}))
     resolved = {
@@ -127,10 +127,10 @@ def _problem(document: dict[str, Any], path: Path) -> DesignProblem:
         | {"dtype": str(game.dtype), "sha256": checksum(arrays_of(game))},
         "beta": list(betas),
         "reference": table_of_policy(game, start),
-        "parameters": told,
-        "objective": [term.told for term in terms],
+        "parameters": for_json,
+        "objective": [term.for_json for term in terms],
         "scenarios": {"beta": list(betas), "over": over, "smoothing": smoothing} if len(betas) > 1 else None,
-        "search": search.told,
+        "search": search.for_json,
     }
     problem = DesignProblem(name, loaded, response, parameters, terms, betas, over, smoothing, search, resolved)
     problem.plan  # noqa: B018 - says what is wrong with the variables
@@ -138,24 +138,27 @@ def _problem(document: dict[str, Any], path: Path) -> DesignProblem:
 
 
 def _game(document: Mapping[str, Any], path: Path) -> GameFile:
-    given = _toml.text("game", document["game"])
+    named_game = _toml.text("game", document["game"])
     settings = _toml.table("settings", document.get("settings", {}), "a table of parameters of a ready-made game")
-    if is_ready_made(given):
+    if is_ready_made(named_game):
         words = []
         for key, value in settings.items():
             if isinstance(value, dict | list):
                 raise _toml.wrong(f"settings.{key}", value, "it must be a number, a word, true or false")
+            # as `--set` takes them, so that both are read by one parser
             words.append(f"{key}={str(value).lower() if isinstance(value, bool) else value}")
-        found = ready_made.settings_of(given, words, "settings:")
-        loaded = ready_made.build(given, {key: setting.value() for key, setting in found.items()})
+        found = ready_made.settings_of(named_game, words, "settings:")
+        loaded = ready_made.build(named_game, {key: setting.value() for key, setting in found.items()})
     else:
-        file = path.parent / given
-        if not given.endswith((".toml", ".nc")) and not file.exists():
+        file = path.parent / named_game
+        if not named_game.endswith((".toml", ".nc")) and not file.exists():
             names = by_word("games")
-            which = did_you_mean(given, names, f", and the ready-made games are {', '.join(names)}")
-            raise _toml.wrong("game", given, f"there is no such file{which}")
+            which = did_you_mean(named_game, names, f", and the ready-made games are {', '.join(names)}")
+            raise _toml.wrong("game", named_game, f"there is no such file{which}")
         if settings and file.exists():
-            raise _toml.wrong("settings", settings, f"it is for ready-made games; {given!r} is a file: change it there")
+            raise _toml.wrong(
+                "settings", settings, f"it is for ready-made games; {named_game!r} is a file: change it there"
+            )
         loaded = _read(os.fspath(file))
     _checks.policy_can_be_solved(loaded.name, loaded.game)
     return with_horizon(loaded, "tune")
@@ -170,13 +173,13 @@ def _read(path: str) -> GameFile:
 
 
 def _temperatures(document: Mapping[str, Any]) -> tuple[tuple[float, ...], str, float | None]:
-    """Return β of every scenario, of one if there are no others, and what counts over them."""
+    """Return β of every scenario, whether their mean or the worst counts, and the smoothing of the worst."""
     if "scenarios" not in document:
         if "beta" not in document:
             raise ValueError("`beta` is missing, but every problem file needs it, or `scenarios.beta`.")
         return (_toml.number_above("beta", document["beta"], 0),), "mean", None
-    given = document["scenarios"]
-    table = _toml.fields("scenarios", given, "a table with `beta`", _SCENARIOS, KEYS)
+    scenarios = document["scenarios"]
+    table = _toml.fields("scenarios", scenarios, "a table with `beta`", _SCENARIOS, KEYS)
     if "beta" not in table:
         raise ValueError("`scenarios.beta` is missing: a list of the β for which the design must be good.")
     if "beta" in document:
@@ -184,15 +187,15 @@ def _temperatures(document: Mapping[str, Any]) -> tuple[tuple[float, ...], str, 
     over, smoothing = table.get("over", "mean"), table.get("smoothing")
     if over == "mean" and smoothing is not None:
         must = '`scenarios.over` is "mean", which needs no smoothing'
-        raise _toml.wrong("scenarios.smoothing", given["smoothing"], must)
+        raise _toml.wrong("scenarios.smoothing", scenarios["smoothing"], must)
     return table["beta"], over, smoothing
 
 
 def _betas(place: str, value: Any) -> tuple[float, ...]:
-    given = _toml.entries(place, value, "a list of numbers")
-    betas = tuple(_toml.number_above(f"{place}[{i}]", beta, 0) for i, beta in enumerate(given))
+    listed = _toml.entries(place, value, "a list of numbers")
+    betas = tuple(_toml.number_above(f"{place}[{i}]", beta, 0) for i, beta in enumerate(listed))
     if len(set(betas)) != len(betas) or not 2 <= len(betas) <= _MOST_SCENARIOS:
-        raise _toml.wrong(place, given, "it must be at least two different numbers")
+        raise _toml.wrong(place, listed, "it must be at least two different numbers")
     return betas
 
 
@@ -204,17 +207,17 @@ _SCENARIOS = {
 
 
 def _reference(document: Mapping[str, Any], loaded: GameFile) -> np.ndarray:
-    """Return the policy that agents are drawn to before anything is tuned."""
-    game, given = loaded.game, document.get("reference")
-    if isinstance(given, dict):
+    """Return the reference policy before anything is tuned."""
+    game, wanted = loaded.game, document.get("reference")
+    if isinstance(wanted, dict):
         if not isinstance(game.kernel, MovesKernel):
-            raise _toml.wrong("reference", given, f"{loaded.name} is no game on a graph; it can be 'uniform'")
-        return np.asarray(reference_of_table(given, game, KEYS))
-    if given not in (None, "file", "uniform"):
-        raise _toml.wrong("reference", given, "it must be 'file', 'uniform' or a table of nodes")
-    if given == "file" and loaded.reference is None:
-        raise _toml.wrong("reference", given, f"{loaded.name} has no reference of its own")
-    if given != "uniform" and loaded.reference is not None:
+            raise _toml.wrong("reference", wanted, f"{loaded.name} is no game on a graph; it can be 'uniform'")
+        return np.asarray(reference_of_table(wanted, game, KEYS))
+    if wanted not in (None, "file", "uniform"):
+        raise _toml.wrong("reference", wanted, "it must be 'file', 'uniform' or a table of nodes")
+    if wanted == "file" and loaded.reference is None:
+        raise _toml.wrong("reference", wanted, f"{loaded.name} has no reference of its own")
+    if wanted != "uniform" and loaded.reference is not None:
         return np.asarray(loaded.reference)
     available = np.asarray(game.available)
     available = available[0] if len(available) == 1 else available

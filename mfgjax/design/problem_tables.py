@@ -60,16 +60,17 @@ class SearchSettings:
     @property
     def method(self) -> optax.GradientTransformation | None:
         """The optimizer; None is L-BFGS."""
+        # `search_of` refuses it for L-BFGS alone
         return None if self.learning_rate is None else _OPTIMIZERS[self.optimizer](self.learning_rate)
 
     @property
-    def told(self) -> dict[str, Any]:
-        """What is chosen, for JSON."""
+    def for_json(self) -> dict[str, Any]:
+        """The settings, as JSON can hold them."""
         return asdict(self)
 
 
 def search_of(value: Any) -> SearchSettings:
-    """Return how a design is sought.
+    """Read the table [search].
 
     Args:
       value: what stands at `search` in the file.
@@ -96,18 +97,18 @@ class Term:
       weight: its factor.
       objective: what is weighted.
       of_law: whether it is a number of the flow of the states alone, so that N agents have it too.
-      told: what the file says, for JSON.
+      for_json: what the file says.
     """
 
     label: str
     weight: float
     objective: AbstractObjective
     of_law: bool
-    told: dict[str, Any]
+    for_json: dict[str, Any]
 
 
 def terms_of(value: Any, game: FiniteHorizonGame, reference: np.ndarray) -> tuple[Term, ...]:
-    """Return the terms of an objective.
+    """Read the tables [[objective]], one term each.
 
     Args:
       value: what stands at `objective` in the file.
@@ -126,40 +127,41 @@ def terms_of(value: Any, game: FiniteHorizonGame, reference: np.ndarray) -> tupl
         "outside": _toml.boolean,
     }
     terms: list[Term] = []
-    for i, given in enumerate(_toml.entries("objective", value, "one or more tables [[objective]]")):
+    for i, entry in enumerate(_toml.entries("objective", value, "one or more tables [[objective]]")):
         place = f"objective[{i}]"
         table = "a table, written as [[objective]]"
-        if "kind" not in _toml.table(place, given, table):
+        if "kind" not in _toml.table(place, entry, table):
             raise ValueError(f"`{place}.kind` is missing; it is one of {_toml.listed(KINDS)}.")
-        kind = given["kind"]
+        kind = entry["kind"]
         if not isinstance(kind, str) or kind not in KINDS:
             close = _toml.suggestion(kind, KINDS) if isinstance(kind, str) else f"; there are {_toml.listed(KINDS)}"
             raise _toml.wrong(f"{place}.kind", kind, f"there is no such objective{close}")
-        own = _toml.fields(place, given, table, {key: readers[key] for key in ("kind", "weight", *KINDS[kind])})
-        if own.get("weight") == 0:
-            raise _toml.wrong(f"{place}.weight", given["weight"], "it must not be 0: leave the table out for that")
-        label, objective, of_law = _objective(place, own, game, reference)
-        same = sum(term.label.split(" #")[0] == label for term in terms)
+        # each kind has keys of its own, and those of others are refused
+        options = _toml.fields(place, entry, table, {key: readers[key] for key in ("kind", "weight", *KINDS[kind])})
+        if options.get("weight") == 0:
+            raise _toml.wrong(f"{place}.weight", entry["weight"], "it must not be 0: leave the table out for that")
+        label, objective, of_law = _objective(place, options, game, reference)
+        same = sum(term.label.split(" #")[0] == label for term in terms)  # labels are keys in what is printed and saved
         label = f"{label} #{same + 1}" if same else label
-        terms.append(Term(label, own.get("weight", 1.0), objective, of_law, dict(given)))
+        terms.append(Term(label, options.get("weight", 1.0), objective, of_law, dict(entry)))
     return tuple(terms)
 
 
 def _objective(
-    place: str, own: Mapping[str, Any], game: FiniteHorizonGame, reference: np.ndarray
+    place: str, options: Mapping[str, Any], game: FiniteHorizonGame, reference: np.ndarray
 ) -> tuple[str, AbstractObjective, bool]:
-    """Return what tells the term from others, the objective, and whether it is one of the flow alone."""
-    kind, time = own["kind"], own.get("time", game.horizon)
+    """Return a label for the term, its objective, and whether the flow of states alone determines it."""
+    kind, time = options["kind"], options.get("time", game.horizon)
     if kind == "target-law":
-        if "law" not in own:
+        if "law" not in options:
             raise ValueError(f"`{place}.law` is missing, but a target is needed: a table of states with their shares.")
-        return f"target law at t = {time}", TargetLaw(own["law"], time), True
+        return f"target law at t = {time}", TargetLaw(options["law"], time), True
     if kind == "entropy":
         return f"entropy at t = {time}", Entropy(time), True
     if kind == "occupancy":
-        if "states" not in own:
+        if "states" not in options:
             raise ValueError(f"`{place}.states` is missing, but states are needed: a list of their names.")
-        states, outside = own["states"], own.get("outside", False)
+        states, outside = options["states"], options.get("outside", False)
         shown = ", ".join(states if len(states) <= 3 else [*states[:2], "..."])
         return f"time {'outside' if outside else 'in'} {shown}", Occupancy(states, outside=outside), True
     if kind == "cost":
@@ -190,26 +192,26 @@ def _names(place: str, value: Any, game: FiniteHorizonGame) -> list[str]:
 def parameters_of(
     value: Any, game: FiniteHorizonGame, start: np.ndarray, several: bool
 ) -> tuple[dict[str, Variable], dict[str, Any]]:
-    """Return the variables, and what they are for JSON; `start` is the reference, `several` scenarios set β."""
+    """Read [parameters]: the variables, and what the file says of them; `several` scenarios set β themselves."""
     table = _toml.table("parameters", value, "a table of what may change, as in [parameters.reference]")
     if not table:
         raise _toml.wrong("parameters", value, "something must change: write [parameters.reference]")
-    variables, told = {}, {}
-    for name, given in _flat(table).items():
+    variables, for_json = {}, {}
+    for name, entry in _flat(table).items():
         place = f"parameters.{name}"
-        _toml.table(place, given, "a table, which may be empty")
+        _toml.table(place, entry, "a table, which may be empty")
         if name == "reference":
-            variables[name] = _law(place, given, game, start if start.ndim == 3 else start[None])
+            variables[name] = _law(place, entry, game, start if start.ndim == 3 else start[None])
         elif name == "initial":
-            variables[name] = Variable(**_toml.fields(place, given, "a table", {"lower": _toml.number}, KEYS))
+            variables[name] = Variable(**_toml.fields(place, entry, "a table", {"lower": _toml.number}, KEYS))
         elif name == "beta":
             if several:
-                raise _toml.wrong(place, given, "`scenarios.beta` gives it: it cannot change")
-            variables[name] = _numbers(place, given, game, None)
+                raise _toml.wrong(place, entry, "`scenarios.beta` gives it: it cannot change")
+            variables[name] = _numbers(place, entry, game, None)
         else:
-            variables[name] = _numbers(place, given, game, name)
-        told[name] = dict(given)
-    return variables, told
+            variables[name] = _numbers(place, entry, game, name)
+        for_json[name] = dict(entry)
+    return variables, for_json
 
 
 def _flat(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -217,6 +219,7 @@ def _flat(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key, value in table.items():
         name = f"{prefix}{key}"
+        # a table that is empty, or has a key of variables, is a variable
         nested = isinstance(value, dict) and value and not _VARIABLE_KEYS & set(value)
         if nested and all(isinstance(entry, dict) for entry in value.values()):
             found |= _flat(value, f"{name}.")
@@ -225,22 +228,23 @@ def _flat(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return found
 
 
-def _law(place: str, given: Mapping[str, Any], game: FiniteHorizonGame, start: np.ndarray) -> Variable:
+def _law(place: str, entry: Mapping[str, Any], game: FiniteHorizonGame, start: np.ndarray) -> Variable:
     """Return the reference as a variable: shared over time, or one for each time."""
     readers = {"shared": _toml.boolean, "lower": _toml.number, "states": partial(_chosen, game=game)}
-    own = _toml.fields(place, given, "a table", readers, KEYS)
-    shared, lower, where = own.get("shared", True), own.get("lower"), own.get("states")
+    options = _toml.fields(place, entry, "a table", readers, KEYS)
+    shared, lower, where = options.get("shared", True), options.get("lower"), options.get("states")
     if shared and len(start) > 1:
         raise _toml.wrong(f"{place}.shared", True, "what can be done in this game changes over time")
     rows = np.ones(game.num_states, bool) if where is None else where
     if lower is not None:
         mask = np.broadcast_to(np.asarray(game.available), start.shape)
-        largest = 1 / int(mask.sum(axis=-1).max())
+        largest = 1 / int(mask.sum(axis=-1).max())  # n entries of at least `lower` each need n · lower < 1
         if not 0 <= lower < largest:
-            most = f"{1 / largest:.0f} moves at one node leave at most {largest:.4g} for each"
+            moves_at_node = f"{1 / largest:.0f} moves at one node leave at most {largest:.4g} for each"
             raise _toml.wrong(
-                f"{place}.lower", given["lower"], f"it must be at least 0 and below {largest:.4g}: {most}"
+                f"{place}.lower", entry["lower"], f"it must be at least 0 and below {largest:.4g}: {moves_at_node}"
             )
+        # a row with one action has nothing to move, whatever the bound
         low = mask & (start <= lower) & (mask.sum(axis=-1, keepdims=True) > 1) & rows[:, None]
         if low.any():
             t, s, a = np.argwhere(low)[0]
@@ -253,34 +257,35 @@ def _law(place: str, given: Mapping[str, Any], game: FiniteHorizonGame, start: n
     return Variable(start, lower=lower, where=None if where is None else where[None])
 
 
-def _numbers(place: str, given: Mapping[str, Any], game: FiniteHorizonGame, name: str | None) -> Variable:
+def _numbers(place: str, entry: Mapping[str, Any], game: FiniteHorizonGame, name: str | None) -> Variable:
     """Return numbers as a variable; for an array of the game with an axis of states, some of them may be chosen."""
     readers = {**_BOUNDS, "states": partial(_chosen, game=game), "times": partial(_times, game=game)}
-    own = _toml.fields(place, given, "a table", _BOUNDS if name in (None, "discount") else readers, KEYS)
-    start, lower, upper = (own.get(key) for key in _BOUNDS)
+    # single numbers have neither states nor times
+    options = _toml.fields(place, entry, "a table", _BOUNDS if name in (None, "discount") else readers, KEYS)
+    start, lower, upper = (options.get(key) for key in _BOUNDS)
     if lower is not None and upper is not None and not lower < upper:
-        raise _toml.wrong(f"{place}.lower", given["lower"], f"it must be below `{place}.upper` = {upper:g}")
+        raise _toml.wrong(f"{place}.lower", entry["lower"], f"it must be below `{place}.upper` = {upper:g}")
     if start is not None and not ((-np.inf if lower is None else lower) < start < (np.inf if upper is None else upper)):
-        raise _toml.wrong(f"{place}.start", given["start"], "it must lie strictly between the bounds")
+        raise _toml.wrong(f"{place}.start", entry["start"], "it must lie strictly between the bounds")
     where = None
-    if name is not None and own.keys() & {"states", "times"}:
+    if name is not None and options.keys() & {"states", "times"}:
         array = _leaf(place, game, name)
-        where = _where(place, given, own, game, array.shape)
+        where = _where(place, entry, options, game, array.shape)
         if start is not None:  # elsewhere the array stays as it is
             start = np.where(where, start, array)
     return Variable(start, lower=lower, upper=upper, where=where)
 
 
 def _where(
-    place: str, given: Mapping[str, Any], own: Mapping[str, Any], game: FiniteHorizonGame, shape: tuple[int, ...]
+    place: str, entry: Mapping[str, Any], options: Mapping[str, Any], game: FiniteHorizonGame, shape: tuple[int, ...]
 ) -> np.ndarray:
     """Return which entries of an array over times and states may change."""
     if len(shape) < 3 or shape[1] != game.num_states or shape[0] not in (1, game.horizon + 1):
-        key = "states" if "states" in own else "times"
-        raise _toml.wrong(f"{place}.{key}", given[key], f"this array, of shape {shape}, has no times and states")
-    if "times" in own and shape[0] == 1:
-        raise _toml.wrong(f"{place}.times", given["times"], "this array is the same at all times")
-    states, times = own.get("states", np.array([True])), own.get("times", np.array([True]))
+        key = "states" if "states" in options else "times"
+        raise _toml.wrong(f"{place}.{key}", entry[key], f"this array, of shape {shape}, has no times and states")
+    if "times" in options and shape[0] == 1:
+        raise _toml.wrong(f"{place}.times", entry["times"], "this array is the same at all times")
+    states, times = options.get("states", np.array([True])), options.get("times", np.array([True]))
     inner = [1] * (len(shape) - 2)
     return np.broadcast_to(times.reshape(-1, 1, *inner) & states.reshape(1, -1, *inner), shape)
 
@@ -297,8 +302,8 @@ def _chosen(place: str, value: Any, game: FiniteHorizonGame) -> np.ndarray:
 
 def _leaf(place: str, game: FiniteHorizonGame, name: str) -> np.ndarray:
     array: Any = game
-    for part in name.removeprefix("game.").split("."):
-        array = getattr(array, part, None)
+    for field in name.removeprefix("game.").split("."):
+        array = getattr(array, field, None)
     if not hasattr(array, "shape"):
         raise ValueError(f"`{place}`: there is no array {name!r} in the game.")
     return np.asarray(array)

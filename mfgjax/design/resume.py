@@ -1,4 +1,4 @@
-"""The best design so far in a file, from which a search goes on that was killed."""
+"""The best design so far in a file, from which a killed search resumes."""
 
 import json
 import time
@@ -31,7 +31,7 @@ _FREE = ("search", "name", "description")  # may change from run to run
 
 @dataclass(eq=False)
 class SavedSearch:
-    """What a search writes as it goes.
+    """The file that a search writes as it goes, and what an earlier run has left in it.
 
     Attributes:
       path: of the file; None: nothing is written.
@@ -47,15 +47,16 @@ class SavedSearch:
     _history: list[float] = field(default_factory=list)
     _when: float = field(default_factory=time.monotonic)
 
-    def keep(self, told: Mapping[str, Any]) -> None:
-        """Write the best design so far, if the last time is long ago; a `callback` of `design.tune`."""
-        values = told["values"][np.isfinite(told["values"])]
+    def keep(self, progress: Mapping[str, Any]) -> None:
+        """Write the best design so far, at most every ten seconds; a `callback` of `design.tune`."""
+        values = progress["values"][np.isfinite(progress["values"])]
         self._history.append(float(values.min()) if len(values) else np.nan)
+        # monotonic, as the time of day may be set while the search runs
         if self.path is None or time.monotonic() - self._when < SECONDS:
             return
-        best = told["best"]
+        best = progress["best"]
         if np.isfinite(best).any():
-            self.write(told["design"](), float(np.min(best[np.isfinite(best)])))
+            self.write(progress["design"](), float(np.min(best[np.isfinite(best)])))
 
     def write(self, parameters: Mapping[str, Any], value: float) -> None:
         """Write a design; the file is there as a whole or not at all."""
@@ -66,6 +67,7 @@ class SavedSearch:
             "identity": _identity(self.problem),
             "problem": self.problem.resolved,
             "objective": value if np.isfinite(value) else None,
+            # JSON has no NaN
             "history": [x if np.isfinite(x) else None for x in [*self.earlier, *self._history]],
             "parameters": {name: np.asarray(array).tolist() for name, array in parameters.items()},
         }
@@ -80,7 +82,7 @@ def _identity(problem: DesignProblem) -> dict[str, str]:
 
 
 def read_saved(saved: SavedSearch) -> SavedSearch:
-    """Return what an earlier run has left; if it has left nothing, what was given.
+    """Read what an earlier run has left in the file; return `saved` unchanged if there is nothing.
 
     Raises:
       ValueError: if what is there is of another problem, naming what differs.
@@ -110,11 +112,12 @@ def _variables(saved: SavedSearch) -> dict[str, Variable]:
     if not saved.parameters:
         return problem.parameters
     variables, dtype = {}, problem.game.dtype
+    # coordinates of a bound are infinite, so the start is drawn inside, by more than rounding
     share = max(_INSIDE, 1e3 * float(jnp.finfo(dtype).eps))
     for name, variable in problem.parameters.items():
         origin = problem.plan.variables[name].start
-        there = saved.parameters[name].reshape(origin.shape)
-        start = (1 - share) * there + share * origin
+        saved_design = saved.parameters[name].reshape(origin.shape)
+        start = (1 - share) * saved_design + share * origin
         variables[name] = Variable(start, lower=variable.lower, upper=variable.upper, where=variable.where)
     return variables
 

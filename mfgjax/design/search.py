@@ -41,7 +41,7 @@ from .space import DesignSpace, Points, equilibria, first_fields, judge, objecti
 
 
 class Record(NamedTuple):
-    """How searches went.
+    """The results of searches that ran side by side.
 
     Attributes:
       points: coordinates of the best designs.
@@ -67,7 +67,7 @@ class Record(NamedTuple):
 
 
 class _Going(NamedTuple):
-    """Searches on their way.
+    """The state of searches that run side by side.
 
     Attributes:
       state: of each; its objective is the smoothed one.
@@ -84,7 +84,7 @@ class _Going(NamedTuple):
     lowest: Array
 
     def after(self, state: Descent, accepted: Any, values: Any, fields: Array, points: Points) -> "_Going":
-        """Return the searches after a step: they go on from designs that were accepted, and keep the best of these."""
+        """Return the state after a step, from the designs that were accepted, with the best of them."""
         better = accepted & (values < self.lowest)
         count = fields.shape[-1] // len(self.lowest)
         return _Going(
@@ -104,7 +104,7 @@ class _Report(NamedTuple):
 
 
 class Search(NamedTuple):
-    """What is searched for.
+    """A search for designs: the space, the objectives and the method.
 
     Attributes:
       space: what may change.
@@ -141,6 +141,7 @@ class Search(NamedTuple):
         reports, ends_as = [], MAX_STEPS
         steps = islice(search._steps(now), max_steps)
         if search.over == "worst" and search.method.searches:
+            # the smoothed search gets at most three fifths of the steps, the ridges the rest
             steps = islice(search._worst_steps(now, max(3 * max_steps // 5, 1)), max_steps)
         with progress_bar("tuning", max_steps, shown=progress) as advance:
             try:
@@ -161,7 +162,7 @@ class Search(NamedTuple):
         return Record(now.points, np.asarray(now.lowest), status, now.best, value, size, ~found)
 
     def _judged_balance(self, now: _Going, status: np.ndarray) -> np.ndarray:
-        """Return why searches for the least worst ended: converged only where the condition of first order is met."""
+        """Return why minimax searches ended; they have converged only where the first-order condition holds."""
         outcome = equilibria(self.space, now.points, now.best)
         values, slopes = _each_scenario(self, now.points, outcome)
         met = balanced(np.asarray(values), np.asarray(slopes), float(self.method.gtol))
@@ -169,29 +170,31 @@ class Search(NamedTuple):
         return np.where(ended & met, BALANCED, np.where(status == CONVERGED, SETTLED, status))
 
     def _steps(self, now: _Going) -> Iterator[tuple[_Going, _Report]]:
-        """Yield where the searches are after every step, and what happened in it."""
+        """Yield the state of the searches after every step, and a report on the step."""
         is_first = True
         while (np.asarray(now.state.status) == RUNNING).any():
             outcome = equilibria(self.space, _trials(now.state), now.fields)
             now, report = _advance(self, now, outcome)
             report = jax.tree.map(np.asarray, report)
+            # with no start to go back to, shorter steps lead nowhere
             if is_first and not report.accepted.any():
                 raise _no_start(report, outcome)
             is_first = False
             yield now, report
 
     def _worst_steps(self, now: _Going, most_smoothed: int) -> Iterator[tuple[_Going, _Report]]:
-        """Yield the same for the least worst: smoothed at first, which crosses valleys, then along its ridges."""
+        """Yield the same for a minimax search: smoothed at first, which crosses valleys, then along ridges."""
         reached = now
         for reached, report in islice(self._steps(now), most_smoothed):
             yield reached, report
         yield from self._ridge_steps(reached)
 
     def _ridge_steps(self, now: _Going) -> Iterator[tuple[_Going, _Report]]:
-        """Yield the steps of searches for the least worst by the gradients of every scenario, from the best designs."""
+        """Yield the steps of minimax searches that use the gradient of every scenario, from the best designs."""
         names, dtype = sorted(now.points), jax.tree.leaves(now.points)[0].dtype
         ends = np.cumsum([len(now.points[name]) for name in names])[:-1]
         columns = np.concatenate([np.asarray(now.points[name], dtype=float) for name in names])
+        # in double precision, as the quadratic programs take differences of gradients
         searches, gtol, goal = [start(column) for column in columns.T], float(self.method.gtol), float(self.method.goal)
         status = np.asarray(now.state.status)
         done = (status == GOAL) | ~np.isfinite(np.asarray(now.lowest))
@@ -217,7 +220,7 @@ class Search(NamedTuple):
             yield now, report
 
     def _told(self, step: int, report: _Report, now: _Going) -> dict[str, Any]:
-        def design() -> Any:  # asked for now and then: it is no part of every step
+        def best_design() -> Any:  # asked for now and then: it is no part of every step
             best = int(jnp.argmin(now.lowest))
             one = jax.tree.map(lambda leaf: leaf[..., best : best + 1], now.points)
             return self.space.restore({k: np.asarray(x)[..., 0] for k, x in all_arrays(self.space, one).items()})
@@ -226,7 +229,7 @@ class Search(NamedTuple):
             "step": step,
             "values": np.where(report.accepted, report.value, np.nan),
             "best": np.asarray(now.lowest),
-            "design": design,
+            "design": best_design,
             "failed": ~report.found,
         }
 
@@ -242,6 +245,7 @@ class Search(NamedTuple):
         if self.smoothing is not None:
             return self._replace(smoothing=_checks.number_in("smoothing", self.smoothing, 0, np.inf, "(0, inf)"))
         values, _ = self.at(points, fields)
+        # `tiny`, as the objective may be 0 everywhere
         return self._replace(smoothing=0.01 * float(np.nanmax(np.abs(values))) + np.finfo(values.dtype).tiny)
 
     def _start(self, points: Points, guess: Any) -> Array:
@@ -254,13 +258,13 @@ class Search(NamedTuple):
 
 
 def observed(space: DesignSpace, objectives: Sequence[Callable]) -> tuple[Callable, ...]:
-    """Return objectives of which those that hold functions of the user are what they are now."""
+    """Return the objectives, with users' functions compiled anew if what they read has changed."""
     game, response, _ = space.triple
     return tuple(one if is_own(one) else observer(one, game, response, "residual") for one in objectives)
 
 
 def make_method(space: DesignSpace, optimizer: Any, gtol: Any, goal: Any) -> Method:
-    """Return how designs are sought, or say what is wrong with it."""
+    """Build the search method from the options of `tune`; refuse options that are out of range."""
     dtype = space.triple[0].dtype
     gtol = float(jnp.finfo(dtype).eps) ** 0.45 if gtol is None else gtol
     gtol = _checks.number_in("gtol", gtol, 0, np.inf, "[0, inf)")
@@ -298,7 +302,7 @@ def _judged(search: Search, points: Points, outcome: Outcome) -> Array:
 
 @eqx.filter_jit
 def _advance(search: Search, now: _Going, outcome: Outcome) -> tuple[_Going, _Report]:
-    """Judge the designs on trial."""
+    """Evaluate the designs on trial and update every search."""
     space, state, new = search.space, now.state, outcome.candidate.mean_field
 
     def total(points: Points) -> tuple[Scalar, tuple[Array, Array]]:
@@ -306,6 +310,7 @@ def _advance(search: Search, now: _Going, outcome: Outcome) -> tuple[_Going, _Re
         over = plain = values.mean(axis=2)
         if search.over == "worst":
             plain, tau = values.max(axis=2), jnp.asarray(search.smoothing)
+            # minus log(scenarios): at a tie it equals the values
             over = tau * (jax.nn.logsumexp(values / tau, axis=2) - np.log(space.num_scenarios))
         each, plain = ((search.weights * x).sum(axis=0) for x in (over, plain))
         return each.sum(), (each, plain)
@@ -337,10 +342,12 @@ def _each_scenario(search: Search, points: Points, outcome: Outcome) -> tuple[Ar
 
     def slopes(scenario: Array) -> Array:
         gradient = jax.grad(lambda points: (values(points) @ scenario).sum())(points)
+        # leaves of a dict are sorted by name, as the columns of `_ridge_steps` are
         return jnp.concatenate([leaf.T for leaf in jax.tree.leaves(gradient)], axis=1)
 
-    at = values(points)
-    return at, jax.lax.map(slopes, jnp.eye(space.num_scenarios, dtype=at.dtype))
+    values_at = values(points)
+    # one after the other, so that one adjoint problem is in memory at a time
+    return values_at, jax.lax.map(slopes, jnp.eye(space.num_scenarios, dtype=values_at.dtype))
 
 
 def _alone(search: Search, field: Array, point: Any) -> Scalar:
@@ -351,6 +358,7 @@ def _alone(search: Search, field: Array, point: Any) -> Scalar:
             "`optimizer` searches along a line, which several scenarios or objectives do not allow: use None."
         )
     game, response = space.single(point)
+    # only the end of the solve is differentiated, by the implicit function theorem
     fixed_game, fixed_response = stop_gradients((game, response))
     solver, steps = space.stages[0]
     problem = Problem(fixed_game, fixed_response, space.tolerance)

@@ -62,11 +62,12 @@ class Sensitivity(eqx.Module):
     @property
     def at_tie(self) -> bool:
         """Whether the smallest action gap is no more than rounding explains, so that there may be no derivative."""
+        # `not >`, so that an error that is NaN counts as a tie
         return self.action_gap is not None and not float(self.action_gap) > float(jnp.asarray(self.gap_error))
 
     @property
     def gap_text(self) -> str:
-        """What is to be said of the action gap, in a sentence; "" for smooth responses."""
+        """The action gap in a sentence; "" for smooth responses."""
         if self.action_gap is None:
             return ""
         gap, error = float(self.action_gap), float(jnp.asarray(self.gap_error))
@@ -89,8 +90,8 @@ class Sensitivity(eqx.Module):
         for place, table in self.derivatives.items():
             values, own = np.asarray(table), np.asarray(self.entries[place])
             order = np.argsort(-np.abs(values), axis=None, kind="stable")[:count]
-            for place_in_table in order:
-                index = np.unravel_index(place_in_table, values.shape) if values.ndim else ()
+            for flat_index in order:
+                index = np.unravel_index(flat_index, values.shape) if values.ndim else ()
                 if values[index] != 0:
                     found.append((self._named(place, index, values.shape), float(values[index]), float(own[index])))
         return sorted(found, key=lambda row: -abs(row[1]))[:count]
@@ -99,18 +100,18 @@ class Sensitivity(eqx.Module):
         if not index:
             return place
         states, actions = self.labels
-        parts = [str(int(i)) for i in index]
+        words = [str(int(i)) for i in index]
         # tables are [#T, S, A], laws [S]
         if len(shape) == 1 and shape[0] == len(states):
-            parts = [f"state {states[index[0]]}"]
+            words = [f"state {states[index[0]]}"]
         elif len(shape) == 3 and shape[1] == len(states):
-            parts = [f"t = {parts[0]}"] if shape[0] > 1 else []
-            parts.append(f"state {states[index[1]]}")
+            words = [f"t = {words[0]}"] if shape[0] > 1 else []
+            words.append(f"state {states[index[1]]}")
             if shape[2] > 1:
-                parts.append(actions[index[2]] if shape[2] == len(actions) else str(int(index[2])))
+                words.append(actions[index[2]] if shape[2] == len(actions) else str(int(index[2])))
         elif shape == (len(states), len(actions)) and len(states) != len(actions):
-            parts = [f"state {states[index[0]]}", actions[index[1]]]
-        return f"{place}[{', '.join(parts)}]"
+            words = [f"state {states[index[0]]}", actions[index[1]]]
+        return f"{place}[{', '.join(words)}]"
 
     def __str__(self) -> str:
         if isinstance(self.value, Tracer) or jnp.ndim(self.value):
@@ -208,10 +209,10 @@ def sensitivity(
     # with choices held nothing can fail to converge any more: one program instead of many small ones
     number, slopes = (differentiate if pure is None else eqx.filter_jit(differentiate))((game, response))
     arrays = eqx.filter((game, response), eqx.is_inexact_array)
-    along = jax.tree.leaves(eqx.filter(_normalized(game, response), eqx.is_inexact_array))
+    normalized_leaves = jax.tree.leaves(eqx.filter(_normalized(game, response), eqx.is_inexact_array))
     derivatives, entries, laws = {}, {}, []
     paths = jax.tree_util.tree_leaves_with_path(arrays)
-    for (keys, leaf), slope, normalized in zip(paths, jax.tree.leaves(slopes), along, strict=True):
+    for (keys, leaf), slope, normalized in zip(paths, jax.tree.leaves(slopes), normalized_leaves, strict=True):
         place = jax.tree_util.keystr(keys[1:]).lstrip(".")
         laws += [place] if normalized is not leaf else []
         # an action that is not available has no weight to change
@@ -221,6 +222,7 @@ def sensitivity(
 
 def _normalized(game: Any, response: Any) -> tuple[Any, Any]:
     """Return game and response with laws that sum to 1, so that derivatives are along laws."""
+    # the derivative of p/Σp at a sum of 1 is that along laws
     game = eqx.tree_at(lambda g: g.initial, game, game.initial / game.initial.sum())
     # also kernels inside a callable
     kernel = jax.tree.map(_along_laws, game.kernel, is_leaf=lambda node: isinstance(node, AbstractKernel))
@@ -238,8 +240,8 @@ def _along_laws(node: Any) -> Any:
         return node
     if isinstance(node, MixtureKernel):
         total = sum(node.weights[1:], node.weights[0])
-        parts, weights = tuple(_along_laws(part) for part in node.parts), tuple(w / total for w in node.weights)
-        return eqx.tree_at(lambda k: (k.parts, k.weights), node, (parts, weights))
+        mixed, weights = tuple(_along_laws(kernel) for kernel in node.parts), tuple(w / total for w in node.weights)
+        return eqx.tree_at(lambda k: (k.parts, k.weights), node, (mixed, weights))
     for field in ("probabilities", "law"):
         rows: Any = node.__dict__.get(field)
         if eqx.is_inexact_array(rows):
@@ -268,12 +270,12 @@ def with_choices_held(game: StationaryGame, response: AbstractTrembling, found: 
     # `argmax` passes no derivative on, so that of Γ is the one with choices held
     seen = fixed_point((game, response), found.mean_field[None], found.converged)[0]
     best = respond(game, seen, response)
-    parts = (seen, best.policy, best.log_policy, best.values, best.q)
+    fields = (seen, best.policy, best.log_policy, best.values, best.q)
     if not response.maximises:
         # not least at its equilibria, so that it moves, too
         gain = exploitability(game, best.policy, mean_field=seen)
-        return eqx.tree_at(lambda e: (*_parts(e), e.exploitability), found, (*parts, gain))
-    return eqx.tree_at(_parts, found, parts)
+        return eqx.tree_at(lambda e: (*_parts(e), e.exploitability), found, (*fields, gain))
+    return eqx.tree_at(_parts, found, fields)
 
 
 @eqx.filter_jit
@@ -291,6 +293,7 @@ def smallest_gap(game: StationaryGame, response: AbstractTrembling, found: Equil
         return jnp.where(available, respond(game, z[0], response).q, 0)
 
     image, jvp = jax.linearize(gamma, z)
+    # the first-order distance to the exact population: what is left of the residual
     left, _ = linear_solver(*stop_gradients((game, response, z)))(lambda v: v - jvp(v), image - z, False)
     q, shift = jax.jvp(action_values, (z,), (left,))
     rounding = _ROUNDING * jnp.finfo(q.dtype).eps * jnp.abs(q).max() / (1 - game.discount)

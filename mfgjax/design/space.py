@@ -1,4 +1,4 @@
-"""What a design may change: the space that a user gives, the problems at its points, and their equilibria."""
+"""The space of designs that a user gives, the problems at its points, and their equilibria."""
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
@@ -30,7 +30,7 @@ Points = Any
 
 
 class DesignSpace(NamedTuple):
-    """What a design may change, and what it is judged by.
+    """The arrays that a design may change, and how its equilibria are found.
 
     Attributes:
       triple: game, response and solver at the start.
@@ -52,7 +52,7 @@ class DesignSpace(NamedTuple):
     num_scenarios: int
     stages: Stages
     tolerance: np.ndarray
-    restore: Callable[[dict[str, Any]], Any] = dict
+    restore: Callable[[dict[str, Any]], Any] = dict  # names to arrays are what most users give
 
     @property
     def origin(self) -> dict[str, np.ndarray]:
@@ -81,18 +81,19 @@ class DesignSpace(NamedTuple):
             return Lanes((game, response, self.triple[2]))
         values = dict(zip(self.leaves, jax.vmap(self.place, in_axes=-1, out_axes=-1)(points), strict=True))
         values = {index: jnp.repeat(value, self.num_scenarios, axis=-1) for index, value in values.items()}
+        # the scenarios of a design lie side by side: designs repeat, scenarios alternate
         values |= {index: jnp.tile(value, num_designs) for index, value in self.scenarios.items()}
         carried = tuple(index in values for index in range(len(jax.tree.leaves(self.triple))))
         return Lanes(with_leaves(self.triple, values), carried, num_designs * self.num_scenarios)
 
 
 def lane_last(lanes: Lanes, tree: Any) -> Any:
-    """Return what belongs to one game alone with a last axis of one lane, as if it were one of many."""
+    """Add a last axis of one lane to a tree of one game alone, as if it were one of many."""
     return jax.tree.map(lambda leaf: leaf[..., None], tree) if lanes.is_alone else tree
 
 
 def without_lane(lanes: Lanes, tree: Any) -> Any:
-    """Return what has a last axis of lanes as the engine wants it: of one game alone without."""
+    """Return a tree without its last axis of lanes if there is one game alone, as the engine takes it."""
     return jax.tree.map(lambda leaf: leaf[..., 0], tree) if lanes.is_alone else tree
 
 
@@ -109,7 +110,7 @@ def single(space: DesignSpace, points: Points) -> tuple[FiniteHorizonGame, Abstr
 
 @eqx.filter_jit
 def first_fields(space: DesignSpace, points: Points) -> Array:
-    """Return the mean fields from which equilibria are sought where nothing is known of them, with lanes last."""
+    """Return the mean fields from which the first equilibria are sought, with lanes last."""
     lanes = space.lanes(points)
 
     def flows(part: Lanes) -> Array:
@@ -119,10 +120,11 @@ def first_fields(space: DesignSpace, points: Points) -> Array:
 
 
 def equilibria(space: DesignSpace, points: Points, guess: Array) -> Outcome:
-    """Find the equilibria of designs, with lanes last; those that are not found say so in their code."""
+    """Find the equilibria of designs, with lanes last; the code of each tells whether it was found."""
     lanes = _lanes(space, points)
     start = without_lane(lanes, guess)
     outcome = run(Prepared(lanes, start, space.stages, space.tolerance, block_width(space.triple[0])))
+    # nobody reads the history of a design
     return lane_last(lanes, outcome._replace(history=outcome.history[:0]))
 
 
@@ -143,6 +145,7 @@ def judge(space: DesignSpace, objectives: Sequence[Callable], points: Points, ou
 
 def objective_values(objectives: Sequence[Callable], game: Any, response: Any, found: Equilibrium) -> Array:
     """Return the objectives of one game at its equilibrium, `[objectives]`, refused if one is no real number."""
+    # one lane of many has no last axis of lanes
     found = dataclasses.replace(found, action_axis=-1)
     values = [objective(game, response, found) for objective in objectives]
     for value in values:
@@ -157,7 +160,8 @@ def _lanes(space: DesignSpace, points: Points) -> Lanes:
 
 
 def design_space(game: Any, parameters: Any, response: Any, solver: Any, scenarios: Any) -> DesignSpace:
-    """Return the space of what a user gives to `tune`, or say what is wrong with it."""
+    """Build the design space from the arguments of `tune`; refuse arguments that do not fit together."""
+    # games are modules without `__call__`, so only builders are callable
     if callable(game):
         if scenarios is not None:
             raise ValueError("`scenarios` need a game, not a function that builds one.")
@@ -186,11 +190,11 @@ def _solved_by(game: FiniteHorizonGame, response: Any, solver: Any) -> tuple[Any
 
 def _of_names(triple: Triple, parameters: Any, scenarios: Any, stages: Stages, tolerance: np.ndarray) -> DesignSpace:
     """Return the space of variables given by the names of arrays of game and response."""
-    given = as_variables(parameters)
+    named_variables = as_variables(parameters)
     swept = _scenario_names(scenarios)
-    triple = with_policy_leaf(triple, {**given, **swept})
+    triple = with_policy_leaf(triple, {**named_variables, **swept})
     variables, leaves, shapes = {}, [], []
-    for name, variable in given.items():
+    for name, variable in named_variables.items():
         index, path, kind = find(triple, name)
         if index in leaves:
             raise ValueError(f"`parameters[{name!r}]` is {path}, which is there twice.")
@@ -237,6 +241,7 @@ def _coordinates(triple: Triple, name: str, path: str, kind: str, index: int, va
     if is_policy:
         mask = np.broadcast_to(np.asarray(game.available), (max(len(start), len(game.available)), *shape[1:]))
         table = np.broadcast_to(start, mask.shape)
+        # a logit of −∞ cannot move: the support of a law stays what it is
         must = "it must be positive exactly on the available actions"
         _checks.all_true(f"parameters[{name!r}]", table, (table > 0) == mask, must)
         _checks.distribution(f"parameters[{name!r}]", start, leading=2)
@@ -259,17 +264,18 @@ def _coordinates(triple: Triple, name: str, path: str, kind: str, index: int, va
 
 def _shape(name: str, game: AnyGame, start: np.ndarray, shape: tuple[int, ...], path: str) -> tuple[int, ...]:
     """Return the shape of a start with a time axis, refused if it does not broadcast to that of its array."""
-    given = start.shape
-    if len(given) == len(shape) - 1 and shape[0] == 1 and given == shape[1:]:
-        return (1, *given)
-    if path in _POLICIES and len(given) == 2:
-        given = (1, *given)
+    start_shape = start.shape
+    if len(start_shape) == len(shape) - 1 and shape[0] == 1 and start_shape == shape[1:]:
+        return (1, *start_shape)
+    if path in _POLICIES and len(start_shape) == 2:
+        start_shape = (1, *start_shape)
+    # there is no move at the last time
     times = game.horizon if path.startswith("game.kernel") else game.horizon + 1
-    wanted = shape if not shape or shape[0] != 1 or given[:1] != (times,) else (times, *shape[1:])
-    fits = len(given) == len(wanted) and all(g in (1, w) for g, w in zip(given, wanted, strict=True))
-    if not fits and not (given == () and path not in _POLICIES):
+    wanted = shape if not shape or shape[0] != 1 or start_shape[:1] != (times,) else (times, *shape[1:])
+    fits = len(start_shape) == len(wanted) and all(g in (1, w) for g, w in zip(start_shape, wanted, strict=True))
+    if not fits and not (start_shape == () and path not in _POLICIES):
         raise ValueError(f"`parameters[{name!r}]` has shape {start.shape}, which does not broadcast to {wanted}.")
-    return given
+    return start_shape
 
 
 def _scenario_names(scenarios: Any) -> Mapping[str, Any]:
@@ -283,7 +289,7 @@ def _scenario_names(scenarios: Any) -> Mapping[str, Any]:
     return scenarios
 
 
-def _scenarios(triple: Triple, named: Mapping, games: Any, taken: Sequence[int]) -> tuple[dict[int, Array], int]:
+def _scenarios(triple: Triple, named: Mapping, games: Any, tuned_leaves: Sequence[int]) -> tuple[dict[int, Array], int]:
     """Return the leaves that differ between scenarios, and the number of these."""
     found: dict[int, Array] = {}
     if named:
@@ -297,6 +303,7 @@ def _scenarios(triple: Triple, named: Mapping, games: Any, taken: Sequence[int])
     elif games:
         count = len(games)
         for k, game in enumerate(games):
+            # scenarios are lanes of one program, so that they may differ in numbers alone
             if type(game) is not type(triple[0]) or kind_of(game) != kind_of(triple[0]):
                 raise ValueError(f"`scenarios[{k}]` is no game of the structure, the shapes and the masks of `game`.")
         # the first is not among the scenarios, but what they share may be other than there
@@ -304,7 +311,7 @@ def _scenarios(triple: Triple, named: Mapping, games: Any, taken: Sequence[int])
     else:
         return {}, 1
     for index in found:
-        if index in taken:
+        if index in tuned_leaves:
             raise ValueError("`scenarios` and `parameters` both set the same array.")
     return found, count
 
@@ -334,6 +341,7 @@ def _of_builder(build: Callable, parameters: Any, response: Any, solver: Any) ->
     first = pair(starts)
     method, stages, tolerance = _solved_by(*first, solver)
     triple: Triple = (first[0], fit_response(*first), method)
+    # leaves that the arrays do not reach are shared by all designs, and are not carried by lanes
     moving = depends(jax.make_jaxpr(lambda arrays: jax.tree.leaves(pair(arrays)))(starts).jaxpr)
     pairs = enumerate(zip(moving, jax.tree.leaves(triple[:2]), strict=True))
     indices = tuple(i for i, (moves, leaf) in pairs if moves and eqx.is_inexact_array(leaf))

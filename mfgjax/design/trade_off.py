@@ -108,11 +108,12 @@ def trade_off(
     _checks.shape_is("weights", shares, [(None,)], "weights")
     _checks.all_true("weights", shares, (shares >= 0) & (shares <= 1), "it must lie in [0, 1]")
     space = design_space(game, parameters, response, solver, scenarios)
-    method = make_method(space, optimizer, gtol, None)
+    method = make_method(space, optimizer, gtol, None)  # no goal: each weight has another objective
     objectives = observed(space, [as_objective("first", first), as_objective("second", second)])
     search = Search(space, method, objectives, np.stack([1 - shares, shares]), "mean", None)
     points = repeated(space, len(shares))
     record = search.run(points, guess, max_steps, None, _checks.boolean("progress", progress))
+    # the search keeps weighted sums, so both aims are computed at its designs
     values = search.at(record.points, record.fields)[0].mean(axis=2)
     values = np.where(np.isfinite(record.values), values, np.nan)
     return TradeOff(
@@ -127,7 +128,8 @@ def trade_off(
 
 
 def _efficient(values: np.ndarray) -> np.ndarray:
-    """Return which columns no other is below in one row and not above in any."""
-    own, other = values[:, :, None], values[:, None, :]
-    beaten = (own >= other).all(axis=0) & (own > other).any(axis=0)
+    """Tell which designs, the columns, no other design beats."""
+    design, other = values[:, :, None], values[:, None, :]
+    beaten = (design >= other).all(axis=0) & (design > other).any(axis=0)
+    # NaN beats nothing and is beaten by nothing, so it is taken out
     return ~np.any(beaten, axis=1) & np.isfinite(values).all(axis=0)

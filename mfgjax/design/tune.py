@@ -171,12 +171,13 @@ def tune(
     points = _starts(space, restarts, spread, key)
     record = search.run(points, guess, max_steps, callback, _checks.boolean("progress", progress))
     values = record.values
-    best = int(np.argmin(values))
-    one = jax.tree.map(lambda leaf: leaf[..., best : best + 1], record.points)
-    scenario_values, mean_field = search.at(one, record.fields_of(best, space.num_scenarios))
-    tuned_game, tuned_response = single(space, one)
+    best = int(np.argmin(values))  # a restart that found nothing has an infinite objective
+    best_point = jax.tree.map(lambda leaf: leaf[..., best : best + 1], record.points)
+    scenario_values, mean_field = search.at(best_point, record.fields_of(best, space.num_scenarios))
+    tuned_game, tuned_response = single(space, best_point)
+    # from the field that the search found: where there are several equilibria another would not have this value
     equilibrium = solve(tuned_game, tuned_response, solver, guess=mean_field[..., 0])
-    restored = {name: np.asarray(value)[..., 0] for name, value in all_arrays(space, one).items()}
+    restored = {name: np.asarray(value)[..., 0] for name, value in all_arrays(space, best_point).items()}
     if not callable(game):
         tuned_game = with_users_functions(tuned_game, game)
     else:  # with functions that are the user's own
@@ -206,7 +207,8 @@ def _starts(space: DesignSpace, restarts: int, spread: float, key: Array | None)
     if restarts == 1:
         return points
     key = _checks.random_key("key", key, ", for the starts of the restarts")
-    for own, name in zip(jax.random.split(key, len(points)), points, strict=True):
-        noise = spread * jax.random.normal(own, points[name].shape, points[name].dtype)
-        points[name] = points[name] + noise.at[:, 0].set(0)
+    # a key for each variable, so that they do not move alike
+    for variable_key, name in zip(jax.random.split(key, len(points)), points, strict=True):
+        noise = spread * jax.random.normal(variable_key, points[name].shape, points[name].dtype)
+        points[name] = points[name] + noise.at[:, 0].set(0)  # the first restart is the start itself
     return points

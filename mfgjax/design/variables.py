@@ -101,6 +101,7 @@ class Coordinates:
             with np.errstate(divide="ignore"):
                 y = np.log(np.where(self.support, shares, 1))
             return y.reshape(-1)[self.index]
+        # all three forms are computed everywhere, and one is chosen below
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             between = np.log((start - low) / (high - start))
             above, below = np.log(start - low), np.log(high - start)
@@ -116,7 +117,7 @@ class Coordinates:
         return free.reshape(self.start.shape)
 
     def array(self, coordinates: Array) -> Array:
-        """Return the array that stands at coordinates."""
+        """Return the array at some coordinates."""
         if self.kind == LAW:
             return jnp.exp(self.log_array(coordinates))
         dtype, free = coordinates.dtype, self.free
@@ -125,6 +126,7 @@ class Coordinates:
         has_low, has_high = np.isfinite(self.lower), np.isfinite(self.upper)
         low = jnp.asarray(np.where(has_low, self.lower, 0), dtype)
         high = jnp.asarray(np.where(has_high, self.upper, 0), dtype)
+        # 0 where this form is not used: an overflow there would make its derivative NaN
         grown = jnp.exp(jnp.where(has_low != has_high, y, 0))
         one_sided = jnp.where(has_low, low + grown, high - grown)
         inside = jnp.where(has_low & has_high, low + (high - low) * jax.nn.sigmoid(y), one_sided)
@@ -134,11 +136,13 @@ class Coordinates:
         """Return the logs of rows of probabilities, −inf off their support: shares too small for a number count."""
         dtype, free = coordinates.dtype, self.free.any(axis=-1, keepdims=True)
         logits = jnp.full(self.start.size, -jnp.inf, dtype).at[self.index].set(coordinates)
+        # rows that do not move get finite logits: normalising a row of −∞ gives NaN, also in derivatives
         logits = jnp.where(free, logits.reshape(self.start.shape), 0)
         logs = log_normalize(logits, axis=-1)
         low = float(self.lower)
         if low > 0:
             size = self.support.sum(axis=-1, keepdims=True)
+            # a mixture with the even distribution keeps every entry above `low`
             logs = jnp.log(low + (1 - size * low) * jnp.exp(logs))
         with np.errstate(divide="ignore"):
             start = jnp.asarray(np.log(self.start), dtype)
@@ -167,7 +171,7 @@ def coordinates_of(name: str, kind: str, variable: Variable, start: np.ndarray) 
     _checks.all_true(f"{place}.lower", lower, lower >= low, f"it must be at least {low:g}")
     _checks.all_true(f"{place}.upper", upper, upper <= high, f"it must be at most {high:g}")
     _checks.all_true(f"{place}.lower", lower, lower < upper, "it must be below `upper`")
-    inside = (start > lower) & (start < upper) | ~where
+    inside = (start > lower) & (start < upper) | ~where  # entries that stay may lie on a bound
     _checks.all_true(f"{place}.start", start, inside, "it must lie strictly between the bounds")
     if not where.any():
         raise ValueError(f"`{place}.where` is False everywhere: nothing of it may change.")
@@ -182,6 +186,7 @@ def _law(place: str, name: str, variable: Variable, start: np.ndarray, where: np
     if variable.where is not None:
         rows = _bound(f"{place}.where", where, None, start.shape[:-1])
     if variable.lower is not None:
+        # n entries of at least `lower` each need n · lower < 1
         largest = 1 / int(support.sum(axis=-1).max())
         lower = _checks.number_in(f"{place}.lower", variable.lower, 0, largest, f"[0, {largest:g})")
         inside = (start > lower) | ~support | ~rows[..., None] | (support.sum(axis=-1, keepdims=True) == 1)
@@ -194,12 +199,12 @@ def _law(place: str, name: str, variable: Variable, start: np.ndarray, where: np
 
 
 def _bound(name: str, value: Any, default: Any, shape: tuple[int, ...]) -> np.ndarray:
-    given = np.asarray(default if value is None else value)
+    array = np.asarray(default if value is None else value)
     try:
-        return np.broadcast_to(given, shape)
+        return np.broadcast_to(array, shape)
     except ValueError as error:
         raise ValueError(
-            f"`{name}` of shape {given.shape} does not broadcast to that of the start, {shape}."
+            f"`{name}` of shape {array.shape} does not broadcast to that of the start, {shape}."
         ) from error
 
 
@@ -208,4 +213,7 @@ def as_variables(parameters: Any) -> dict[str, Variable]:
     if not isinstance(parameters, Mapping) or not parameters:
         got = _checks.shorten(parameters)
         raise ValueError(f"`parameters` must map names such as 'reference' to starts or `Variable`s; got {got}.")
-    return {name: given if isinstance(given, Variable) else Variable(given) for name, given in parameters.items()}
+    return {
+        name: start_or_variable if isinstance(start_or_variable, Variable) else Variable(start_or_variable)
+        for name, start_or_variable in parameters.items()
+    }

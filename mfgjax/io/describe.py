@@ -1,4 +1,4 @@
-"""What something is, in words and numbers that JSON can hold."""
+"""Responses and solvers as data that JSON can hold."""
 
 import dataclasses
 import math
@@ -10,12 +10,12 @@ import numpy as np
 
 
 def describe(thing: object) -> Any:
-    """Return a response, a solver or a number as what JSON can hold; arrays are named by their shape.
+    """Describe a response, a solver or a number as data that JSON can hold; arrays are named by their shape.
 
     Args:
       thing: a dataclass (every module is one), a number, an array, or None.
     """
-    if dataclasses.is_dataclass(thing) and not isinstance(thing, type):
+    if dataclasses.is_dataclass(thing) and not isinstance(thing, type):  # a class is a dataclass, too
         fields = {f.name: describe(getattr(thing, f.name)) for f in dataclasses.fields(thing)}
         return {"kind": type(thing).__name__, **fields}
     if isinstance(thing, Mapping):

@@ -82,6 +82,7 @@ def to_dataset(
     prior = None if response is None else response.prior_table
     if prior is not None:
         table = np.exp(np.asarray(prior))
+        # a prior that is the same at all times has no axis of them
         data["reference"] = (_PAIRS[1:], table[0]) if len(table) == 1 else (_PAIRS, table)
     if isinstance(game.kernel, MovesKernel):
         data["leads_to"] = (_PAIRS[1:], leads_to(game))
@@ -100,6 +101,7 @@ def to_dataset(
     for key, value in ({} if attrs is None else attrs).items():
         if key in recorded:
             raise ValueError(f"`attrs` has the key {key!r}, which this format writes itself.")
+        # attributes of netCDF are texts and numbers
         recorded[key] = value if isinstance(value, str) else json.dumps(describe(value))
     coords = {
         **game.coordinates_of_time(),
@@ -111,14 +113,18 @@ def to_dataset(
 
 
 def _dims(observes: Any, over_time: bool) -> dict[str, tuple[str, ...]]:
-    """Return the dimensions of what there is of an equilibrium; a stationary game has no times."""
+    """Return the dimensions of each saved variable; those of a stationary game have no times."""
     dims = {"mean_field": _STATES if observes == "states" else _PAIRS, **_DIMS}
-    return dims if over_time else {name: tuple(dim for dim in own if dim != "time") for name, own in dims.items()}
+    return (
+        dims
+        if over_time
+        else {name: tuple(dim for dim in dims_of_variable if dim != "time") for name, dims_of_variable in dims.items()}
+    )
 
 
 def leads_to(game: AbstractGame) -> np.ndarray:
     """Return for every state and action the name of the state it leads to, "" where there is none."""
-    table = np.full((game.num_states, game.num_actions), "", dtype=object)
+    table = np.full((game.num_states, game.num_actions), "", dtype=object)  # NumPy would cut names to the length of ""
     available = np.asarray(game.available.any(axis=0))
     for s, names in enumerate(moves(game)):
         table[s, available[s]] = names
@@ -173,6 +179,7 @@ def load_equilibrium(path: str | os.PathLike) -> xr.Dataset:
     path = file_path("path", path)
     dataset = netcdf.read(path)
     netcdf.check_format(path, dataset, FORMAT, "equilibrium")
+    # without a game only the file itself tells which dimensions there must be
     for name, dims in _dims(dataset.attrs.get("observes"), "time" in dataset.coords).items():
         netcdf.values_of(path, dataset, name, dims)
     return dataset

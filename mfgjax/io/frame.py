@@ -49,8 +49,10 @@ def to_frame(dataset: xr.Dataset, *, per: str = "action") -> "pd.DataFrame":
     chosen = dataset[names]
     labels = ("time", "state", "action")
     order = [dim for dim in chosen.dims if dim not in labels] + [dim for dim in labels if dim in chosen.dims]
+    # else in the order of `Dataset.sizes`, which depends on the variables
     table = chosen.to_dataframe(dim_order=order).reset_index().filter([*order, *names])
     if "q" in table and "policy" in table:
+        # what is NaN because other games of the sweep have more states has a policy that is NaN, too
         missing = np.isnan(table["q"].to_numpy()) & (table["policy"].to_numpy() == 0)
         table = table.drop(index=np.flatnonzero(missing).tolist()).reset_index(drop=True)
     return table

@@ -96,11 +96,11 @@ def load_game(path: str | os.PathLike[str]) -> GameFile:
 
 
 def _is_text(path: Path) -> bool:
-    """Tell a file to be read as TOML: by its ending, else by what is in it."""
+    """Tell whether a file is read as TOML, by its ending or else by its content."""
     if path.suffix in (".toml", ".nc"):
         return path.suffix == ".toml"
     try:
         with path.open("rb") as file:
-            return b"\0" not in file.read(4096)
+            return b"\0" not in file.read(4096)  # netCDF files are binary, and hold zeros in their first bytes
     except (OSError, ValueError):  # what is wrong with it is said where it is read
         return True

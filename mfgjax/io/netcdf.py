@@ -22,6 +22,7 @@ def write(path: Path, dataset: xr.Dataset) -> None:
     if not path.parent.is_dir():
         raise FileNotFoundError(f"`path` is {path}, but there is no folder {path.parent}.")
     with written_whole(path) as partial:
+        # the default engine depends on what is installed
         dataset.to_netcdf(partial, engine="netcdf4", format="NETCDF4")
         with partial.open("rb+") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
@@ -45,20 +46,21 @@ def read(path: Path) -> xr.Dataset:
 
 
 def _seal_holds(path: Path) -> bool:
-    """Tell whether a file is as it was written; one without a seal (another tool copied it) may be."""
+    """Tell whether a file fits the checksum at its end; a file without one, copied by another tool, passes."""
     content = path.read_bytes()
     length = len(_SEAL) + 64
     body, seal = content[:-length], content[-length:]
+    # tools that rewrite the file drop what stands behind its end
     return not seal.startswith(_SEAL) or seal[len(_SEAL) :] == hashlib.sha256(body).hexdigest().encode()
 
 
-def check_format(path: Path, dataset: xr.Dataset, reads: str, what: str) -> None:
-    """Refuse a dataset that does not say it has the format `reads`, which is that of a `what`."""
+def check_format(path: Path, dataset: xr.Dataset, reads: str, noun: str) -> None:
+    """Refuse a dataset that does not say it has the format `reads`, which is that of a `noun`."""
     found = dataset.attrs.get("format")
     if found is None:
-        raise ValueError(f"{path} is no {what} of mfgjax: it has no attribute `format`.")
-    kind, own = str(found).partition("/")[0], reads.partition("/")[0]
-    if kind != own and kind in _READERS:
+        raise ValueError(f"{path} is no {noun} of mfgjax: it has no attribute `format`.")
+    kind, wanted_kind = str(found).partition("/")[0], reads.partition("/")[0]
+    if kind != wanted_kind and kind in _READERS:
         raise ValueError(f"{path} is {_READERS[kind]}.")
     if found != reads:
         raise ValueError(f"{path} has the format {str(found)!r}, but this version of mfgjax reads {reads!r}.")

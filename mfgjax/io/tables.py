@@ -42,14 +42,15 @@ class _Tables:
         self.data: dict[str, tuple[tuple[str, ...], np.ndarray]] = {}
 
     def put(self, name: str, dims: tuple[str, ...], table: Any) -> None:
-        array, kept = np.asarray(table), []
+        array, kept_dims = np.asarray(table), []
         for axis, dim in reversed(list(enumerate(dims))):
             bare = dim.rstrip("?")
+            # from the last axis to the first, as squeezing one moves those behind it
             if dim != bare and array.shape[axis] == 1 and self.sizes[bare] != 1:
                 array = array.squeeze(axis)
             else:
-                kept.append(bare)
-        self.data[name] = (tuple(reversed(kept)), array)
+                kept_dims.append(bare)
+        self.data[name] = (tuple(reversed(kept_dims)), array)
 
 
 def to_tables(file: GameFile) -> xr.Dataset:
@@ -97,6 +98,7 @@ def _put_kernel(tables: _Tables, kernel: Any) -> str:
         return "moves"
     if isinstance(kernel, SuccessorKernel):
         leads = kernel.predecessors.leading_places(kernel.successors.size).reshape(kernel.successors.shape)
+        # unused places of a kernel hold some state, too; in a file, as in the constructor, they are −1
         tables.put("successors", (*_PAIR, "successor"), np.where(leads, kernel.successors, -1))
         tables.put("probabilities", ("move?", *_PAIR, "successor"), kernel.probabilities)
         return "successors"
@@ -141,6 +143,7 @@ def _theta(theta: Any) -> Any:
     if theta is None:
         return None
     if isinstance(theta, Power):
+        # JSON keeps every digit of a float, so that also single precision comes back to the last bit
         return {"kind": "power", "scale": float(theta.scale), "exponent": theta.exponent}
     if isinstance(theta, SquashedLinear):
         return {"kind": "tanh", "steepness": float(theta.steepness)}
@@ -179,6 +182,7 @@ def from_tables(dataset: xr.Dataset) -> GameFile:
     kernel, reward = _kernel(dataset), _reward(dataset, initial.dtype)
     game: AbstractGame
     if kind == "stationary":
+        # stationary games take tables without times
         options["available"] = options["available"][0]
         reward = reward[0] if isinstance(reward, np.ndarray) else reward
         game = StationaryGame(kernel, reward, initial=initial, **options)
@@ -225,15 +229,15 @@ def _reward(dataset: xr.Dataset, dtype: np.dtype) -> Any:
     return PairwiseReward(L, theta)
 
 
-def _theta_of(given: Mapping[str, Any] | None, dtype: np.dtype) -> Any:
-    if given is None:
+def _theta_of(content: Mapping[str, Any] | None, dtype: np.dtype) -> Any:
+    if content is None:
         return None
-    if given["kind"] == "staged":
-        return Staged(_theta_of(given["running"], dtype), _theta_of(given["terminal"], dtype), given["horizon"])
-    made, field = _SCALARS[given["kind"]]
+    if content["kind"] == "staged":
+        return Staged(_theta_of(content["running"], dtype), _theta_of(content["terminal"], dtype), content["horizon"])
+    made, field = _SCALARS[content["kind"]]
     # in the precision of the game, which a Python number would widen
-    number = np.asarray(given[field], dtype)
-    return Power(number, given["exponent"]) if made is Power else made(jax.numpy.asarray(number))
+    number = np.asarray(content[field], dtype)
+    return Power(number, content["exponent"]) if made is Power else made(jax.numpy.asarray(number))
 
 
 def _attribute(dataset: xr.Dataset, name: str) -> Any:
@@ -254,8 +258,8 @@ def _table(dataset: xr.Dataset, name: str, dims: tuple[str, ...]) -> np.ndarray:
     if name not in dataset:
         raise ValueError(f"the variable `{name}` is missing.")
     found = dataset[name]
-    kept = tuple(bare for dim in dims if (bare := dim.rstrip("?")) == dim or bare in found.dims)
-    if found.dims != kept:
-        raise ValueError(f"`{name}` has dims {found.dims}, but they must be {kept}.")
-    absent = tuple(axis for axis, dim in enumerate(dims) if dim.rstrip("?") not in kept)
+    expected = tuple(bare for dim in dims if (bare := dim.rstrip("?")) == dim or bare in found.dims)
+    if found.dims != expected:
+        raise ValueError(f"`{name}` has dims {found.dims}, but they must be {expected}.")
+    absent = tuple(axis for axis, dim in enumerate(dims) if dim.rstrip("?") not in expected)
     return np.expand_dims(found.values, absent)

@@ -67,6 +67,7 @@ def animate_agents(
     slots = _slots(paths, len(places))
     crowd = int(slots.max()) + 1
     distance = 0.84 * radius * np.sqrt((slots + 0.5) / crowd) if crowd > 1 else np.zeros(slots.shape)
+    # turns by the golden angle fill a disc evenly, however many agents there are
     offsets = distance[..., None] * np.stack([np.cos(_GOLDEN * slots), np.sin(_GOLDEN * slots)], axis=-1)
     dots = _dots(ax, simulation, min(0.5, 1.25 / crowd**0.5) * radius)
     numbers = []
@@ -79,9 +80,9 @@ def animate_agents(
         after = min(t + 1, num_times - 1)
         here, there = paths[t], paths[after]
         moved = eased(k, frames_per_step)
-        at = on_the_way(places, here, there, moved, pairs) + (1 - moved) * offsets[t] + moved * offsets[after]
-        dots.set_offsets(at)
-        for number, place in zip(numbers, at, strict=False):
+        points = on_the_way(places, here, there, moved, pairs) + (1 - moved) * offsets[t] + moved * offsets[after]
+        dots.set_offsets(points)
+        for number, place in zip(numbers, points, strict=False):
             number.set_position(place)
         counts = np.bincount(here, minlength=len(places))
         for text, label, count in zip(texts, game.state_labels, counts, strict=True):
@@ -105,19 +106,19 @@ def _paths(simulation: Simulation, run: int) -> np.ndarray:
 
 
 def _slots(paths: np.ndarray, num_nodes: int) -> np.ndarray:
-    """Return a place within its node for every agent, `[T, N]`: those who stay keep theirs, others take a free one."""
+    """Return the slot of every agent within its node, `[T, N]`: those who stay keep theirs, others take a free one."""
     slots = np.zeros_like(paths)
     for t, nodes in enumerate(paths):
         stays = nodes == paths[t - 1] if t else np.zeros(len(nodes), bool)
         slots[t, stays] = slots[t - 1, stays]
         for node in range(num_nodes):
-            come, taken = np.flatnonzero((nodes == node) & ~stays), slots[t, (nodes == node) & stays]
-            slots[t, come] = np.setdiff1d(np.arange(len(come) + len(taken)), taken)[: len(come)]
+            arriving, occupied = np.flatnonzero((nodes == node) & ~stays), slots[t, (nodes == node) & stays]
+            slots[t, arriving] = np.setdiff1d(np.arange(len(arriving) + len(occupied)), occupied)[: len(arriving)]
     return slots
 
 
 def _dots(ax: Axes, simulation: Simulation, width: float) -> EllipseCollection:
-    """Draw the agents, in units of the axes, somewhere."""
+    """Draw the agents as discs, sized in units of the axes; their places are set later."""
     num_agents, deviates = simulation.states.shape[1], simulation.deviator_states is not None  # pyright: ignore
     colours, edges = ["#0072b2"] * num_agents, ["none"] * num_agents
     if deviates:
@@ -125,8 +126,9 @@ def _dots(ax: Axes, simulation: Simulation, width: float) -> EllipseCollection:
     size, zero = np.full(num_agents, width), np.zeros(num_agents)
     if deviates:
         size[0] *= 1.2
-    at: dict[str, Any] = dict(units="xy", offsets=np.zeros((num_agents, 2)), offset_transform=ax.transData)
-    dots = EllipseCollection(size, size, zero, facecolors=colours, edgecolors=edges, zorder=4, **at)
+    placement: dict[str, Any] = dict(units="xy", offsets=np.zeros((num_agents, 2)), offset_transform=ax.transData)
+    # sizes in units of the axes, unlike those of `scatter`
+    dots = EllipseCollection(size, size, zero, facecolors=colours, edgecolors=edges, zorder=4, **placement)
     ax.add_collection(dots, autolim=False)
     return dots
 

@@ -40,16 +40,18 @@ def moments(num_times: int, frames_per_step: int) -> list[tuple[int, int]]:
     """Return (t, k), k of `frames_per_step` parts of the way from time t to t + 1; half as many pictures stand at t."""
     standing = max(1, frames_per_step // 2)
     frames = [(t, k) for t in range(num_times) for k in (*[0] * standing, *range(1, frames_per_step))]
+    # there is no way from the last time on; the end stands as long as any other time
     return frames[: len(frames) - (frames_per_step - 1)] + [(num_times - 1, 0)] * standing
 
 
 def tell_time(ax: Axes, title: str | None, now: Any, then: Any = None) -> None:
-    """Write a time, or that it is on the way to the next, behind a title; it stands, as digits are of one width."""
+    """Write the time behind a title, or from which time to which the way leads."""
     heading = (f"{title}, " if title else "") + f"t = {now}" + ("" if then is None else f" → {then}")
+    # on the left it stands still, as digits are of one width
     ax.set_title(heading, loc="left", fontsize=11, parse_math=False)
 
 
 def eased(k: int, frames_per_step: int) -> float:
-    """Return which share of the way is behind after k parts: slow at both ends."""
+    """Return the share of the way after k of all parts; the motion is slow at both ends."""
     part = k / frames_per_step
     return part**2 * (3 - 2 * part)

@@ -51,12 +51,14 @@ def plot_branch(
     if log:
         ax.set_xscale("log")
     steps = np.diff(x)
+    # the parameter turns back where its steps change sign
     turns = np.flatnonzero(steps[:-1] * steps[1:] < 0) + 1
-    parts = np.split(np.arange(len(x)), turns)
-    for i, part in enumerate(parts):
-        piece = np.append(part, parts[i + 1][0]) if i + 1 < len(parts) else part
+    segments = np.split(np.arange(len(x)), turns)
+    for i, segment in enumerate(segments):
+        # joined to the next one, so that there is no gap at a fold
+        points = np.append(segment, segments[i + 1][0]) if i + 1 < len(segments) else segment
         style: dict[str, Any] = dict(color="#0072b2" if i % 2 == 0 else "#d55e00", linestyle=LINES[i % 2])
-        ax.plot(x[piece], y[piece], linewidth=1.8, **style)
+        ax.plot(x[points], y[points], linewidth=1.8, **style)
     ax.plot(x[:1], y[:1], "o", color="black", markersize=5, label="start of the path")
     if len(turns):
         folds = "folds: " + ", ".join(f"{fold:.4g}" for fold in path.folds)

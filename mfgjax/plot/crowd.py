@@ -73,6 +73,7 @@ def draw_graph(
     places = places_of(pictured.states, positions)
     unit = unit_of(places)
     least, most = 0.2 * unit, 0.3 * unit
+    # areas, not radii, grow with mass
     radius = np.sqrt(least**2 + (most**2 - least**2) * np.clip(mass, 0, 1))
     outward = np.array([free_side(s, places, pairs) for s in range(len(places))])
     loop = 1.6 * least  # of the handles of a loop, which itself reaches 3/4 as far
@@ -157,6 +158,7 @@ def _nodes(
     box = ax.get_window_extent()
     x_low, x_high = ax.get_xlim()
     y_low, y_high = ax.get_ylim()
+    # the aspect is equal, so the tighter direction sets the scale
     scale = min(box.width / (x_high - x_low), box.height / (y_high - y_low))
     scale *= 72 / ax.get_figure(root=True).dpi  # pyright: ignore
     least *= scale  # in points
@@ -164,7 +166,9 @@ def _nodes(
     for label, (x, y), m, r, away in zip(labels, places, mass, radius, beyond, strict=True):
         shade = _MASS_COLOURS(0.08 + 0.85 * float(np.clip(m, 0, 1)))
         ax.add_patch(Circle((x, y), r, facecolor=shade, edgecolor="0.1", linewidth=1.2, zorder=2))
-        ink = "white" if np.dot(shade[:3], (0.299, 0.587, 0.114)) < 0.55 else "black"
+        ink = (
+            "white" if np.dot(shade[:3], (0.299, 0.587, 0.114)) < 0.55 else "black"
+        )  # how bright a shade is to the eye
         text: dict[str, Any] = dict(va="center", zorder=3, parse_math=False)
         # a letter is some 0.65 of its size wide, and 1.7 radii of a circle hold a line
         size, width = min(11.0, (0.6 if inside else 0.95) * least), 1.7 * r * scale / 0.65

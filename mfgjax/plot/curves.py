@@ -40,7 +40,7 @@ class Curve(NamedTuple):
     dataset: xr.Dataset
 
     def get(self, name: str) -> np.ndarray:
-        """Return a number of every lane."""
+        """Return the values of a variable, one for every lane."""
         return self.dataset[name].isel(self.where).values
 
     def title(self, separator: str) -> str:
@@ -57,7 +57,7 @@ class Horizontal(NamedTuple):
     log: bool
 
     def edges(self, x: np.ndarray) -> np.ndarray:
-        """Return the borders between sorted neighbours, half way as the eye sees it."""
+        """Return the borders between sorted neighbours, half way on the scale of the axis."""
         u = np.log(x) if self.log else x
         half = np.diff(u) / 2 if len(u) > 1 else np.array([0.5])
         borders = np.concatenate([u[:1] - half[0], u[:-1] + np.diff(u) / 2, u[-1:] + half[-1]])
@@ -100,7 +100,7 @@ def horizontal_of(dataset: xr.Dataset, name: str | None) -> Horizontal:
 
 
 def parts_of(dataset: xr.Dataset, axis: Horizontal) -> list[Part]:
-    """Return the other axes; as the last of them, groups of zipped points that agree in what is no real number."""
+    """Return the values of the other axes; the last axis is that of groups of zipped points."""
     parts: list[Part] = []
     for dim in map(str, dataset["result_code"].dims):
         if dim != axis.dim:
@@ -108,6 +108,7 @@ def parts_of(dataset: xr.Dataset, axis: Horizontal) -> list[Part]:
             places = range(dataset.sizes[dim])
             parts.append([({name: text_of(v[i]) for name, v in columns.items()}, {dim: i}) for i in places])
     others = {name: dataset[name].values for name in _names_over(dataset, axis.dim) if name != axis.name}
+    # a coordinate with few values names groups; one with as many values as points does not
     shared = [v for v in others.values() if v.dtype.kind != "f" and 2 * len(set(v.tolist())) <= len(v)]
     groups: dict[tuple[Any, ...], list[int]] = {}
     for i in range(len(axis.x)):
@@ -142,24 +143,26 @@ def terminal_law_of(dataset: xr.Dataset) -> xr.DataArray:
         return flow.sum("action", min_count=1) if "action" in inner else flow
     last = flow.isel(time=-1)
     if bool(last.isnull().all(inner).any()):  # games with a shorter horizon, or lanes that failed
-        last = flow.isel(time=flow.notnull().any(inner).sum("time").clip(1) - 1)
+        last = flow.isel(time=flow.notnull().any(inner).sum("time").clip(1) - 1)  # the last time that each lane has
     return last.sum("action", min_count=1) if "action" in inner else last
 
 
 def heaviest_states(law: xr.DataArray, curves: list[Curve]) -> np.ndarray:
     """Return the states with most mass anywhere among the lanes that converged, in their order."""
-    most = np.zeros(law.sizes["state"])
+    largest_mass = np.zeros(law.sizes["state"])
     for curve in curves:
         table = law.isel(curve.where).transpose(..., "state").values
         converged = curve.get("result_code") == RESULTS.converged
-        most = np.fmax(most, np.fmax.reduce(table[converged], axis=0, initial=0.0))
-    several = len(most) > MOST_LINES + 1  # one other would be no sum
-    return largest_states(most, MOST_LINES if several else None)
+        # `fmax` passes over NaN
+        largest_mass = np.fmax(largest_mass, np.fmax.reduce(table[converged], axis=0, initial=0.0))
+    several = len(largest_mass) > MOST_LINES + 1  # one other would be no sum
+    return largest_states(largest_mass, MOST_LINES if several else None)
 
 
 def last_time(dataset: xr.Dataset) -> str:
     if "time" not in dataset.coords and "terminal_law" not in dataset:
         return "in the stationary law"
+    # where horizons are swept, games end at different times
     fixed = "time" in dataset.coords and "horizon" not in dataset.coords
     return f"at t = {np.ravel(dataset['time'].values)[-1]}" if fixed else "at the last time"
 
@@ -185,5 +188,5 @@ def label_of(dataset: xr.Dataset, name: str) -> str:
     if dataset.attrs.get("criterion") == "exploitability" and name in RESIDUALS:
         return f"{name} (units of reward)"
     attrs = dataset[name].attrs
-    own = str(attrs.get("long_name", name)) + (f" ({attrs['units']})" if "units" in attrs else "")
-    return _LABELS.get(name, own)
+    label = str(attrs.get("long_name", name)) + (f" ({attrs['units']})" if "units" in attrs else "")
+    return _LABELS.get(name, label)

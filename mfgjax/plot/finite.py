@@ -32,6 +32,7 @@ def fitted_slope(num_agents: Any, measures: Any, low: float = _FROM, high: float
     """
     x, y = (np.ravel(np.asarray(v, dtype=float)) for v in (num_agents, measures))
     used = (x >= low) & (x <= high) & (y > 0)
+    # one number of agents twice has no slope
     if len(np.unique(x[used])) < 2:
         return float("nan")
     return float(np.polyfit(np.log(x[used]), np.log(y[used]), 1)[0])
@@ -65,17 +66,17 @@ def plot_gain(
     Raises:
       ValueError: if there are no two numbers of agents, or no gain is above 0.
     """
-    named = {"": gains} if isinstance(gains, DeviationGain) else dict(gains)
-    extra = {} if sampled is None else dict(sampled)
-    if not named or len(named) > len(_GAINS):
-        raise ValueError(f"`gains` must have 1 to {len(_GAINS)} entries; got {len(named)}.")
-    for name in extra:
-        if name not in named:
-            raise ValueError(f"`sampled` has {name!r}, but `gains` has {', '.join(map(repr, named))}.")
-    (first, main), numbers = next(iter(named.items())), np.unique(_numbers(next(iter(named.values()))))
+    gains_by_name = {"": gains} if isinstance(gains, DeviationGain) else dict(gains)
+    sampled_by_name = {} if sampled is None else dict(sampled)
+    if not gains_by_name or len(gains_by_name) > len(_GAINS):
+        raise ValueError(f"`gains` must have 1 to {len(_GAINS)} entries; got {len(gains_by_name)}.")
+    for name in sampled_by_name:
+        if name not in gains_by_name:
+            raise ValueError(f"`sampled` has {name!r}, but `gains` has {', '.join(map(repr, gains_by_name))}.")
+    (first, main), numbers = next(iter(gains_by_name.items())), np.unique(_numbers(next(iter(gains_by_name.values()))))
     if len(numbers) < 2:
         raise ValueError("`gains` must be of two numbers of agents at least.")
-    if not any((np.asarray(gain.gain) > 0).any() for gain in named.values()):
+    if not any((np.asarray(gain.gain) > 0).any() for gain in gains_by_name.values()):
         raise ValueError("no gain is above 0, so there is nothing to draw on log axes.")
     low, high = fit if fit is not None else (_FROM if (numbers >= _FROM).sum() > 1 else float(numbers[0]), np.inf)
     within = numbers[(numbers >= low) & (numbers <= high)]
@@ -85,8 +86,8 @@ def plot_gain(
     ax.set_yscale("log")
     handles: list[Any] = []
     shown: list[np.ndarray] = []
-    for (name, gain), style in zip(named.items(), _GAINS, strict=False):
-        points = extra.get(name)
+    for (name, gain), style in zip(gains_by_name.items(), _GAINS, strict=False):
+        points = sampled_by_name.get(name)
         label = f"gain {name}".strip() + _ending(gain, low, high)
         handles.append(_draw(ax, gain, gain.gain, gain.gain_error, style, label, shown))
         if points is not None:
@@ -95,24 +96,25 @@ def plot_gain(
     if (np.asarray(main.value_gap) > 0).any():
         label = "value gap" + slope
         handles.append(_draw(ax, main, main.value_gap, main.value_error, _GAP, label, shown))
-        if first in extra:
-            points = extra[first]
+        if first in sampled_by_name:
+            points = sampled_by_name[first]
             _draw(ax, points, points.value_gap, points.value_error, _GAP, None, shown)
         x, y = _sorted(main, main.value_gap)
         begin = int(np.flatnonzero(y > 0)[0])
-        half = y[begin] * np.sqrt(x[begin] / x)
+        half_slope = y[begin] * np.sqrt(x[begin] / x)
         label = "slope −1/2: Theorem 2 of Guan et al."
-        handles += ax.plot(x, half, label=label, **_HALF)
+        handles += ax.plot(x, half_slope, label=label, **_HALF)
     x, y = _sorted(main, main.bound)
     slope = "" if _levels_off(main) else _slope(fitted_slope(x, y, low, high))
     handles += ax.plot(x, np.where(y > 0, y, np.nan), label=f"bound on the gain {first}".strip() + slope, **_BOUND)
-    if extra or any(gain.method == "Monte Carlo" for gain in named.values()):
+    if sampled_by_name or any(gain.method == "Monte Carlo" for gain in gains_by_name.values()):
         label = "Monte Carlo, ± 1 standard error"
         handles.append(ax.errorbar([], [], yerr=[], fmt="none", ecolor="0.1", capsize=4.5, label=label))
     frame(ax, "number of agents N", "units of reward", title or "", fontsize=11)
     _set_limits(ax, numbers, np.concatenate(shown), y)
     heading = f"slopes: fitted for N = {within[0]:,} to {within[-1]:,}" if len(within) > 1 else None
     ax.legend(handles=handles, title=heading, fontsize=8, title_fontsize=8, handlelength=3.2, **BESIDE)
+    # names are the user's, in which "$" is no formula
     for text in ax.get_legend().get_texts():  # pyright: ignore[reportOptionalMemberAccess]
         text.set_parse_math(False)
     return ax
@@ -154,7 +156,7 @@ def _draw(
         shown.append(y[y > 0])
         return ax.plot(x, np.where(y > 0, y, np.nan), label=label, **drawn)[0]
     _, spread = _sorted(gain, error)
-    clear = y > 2 * spread
+    clear = y > 2 * spread  # else the bar of two errors would reach 0, which log axes lack
     shown += [y[clear], (y + 2 * spread)[~clear]]
     bars: dict[str, Any] = dict(color=style["color"], capsize=4.5, elinewidth=1.3, zorder=4)
     bars |= dict(marker=style["marker"], markersize=5.5, markerfacecolor="white", markeredgewidth=1.2)

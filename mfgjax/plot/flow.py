@@ -59,8 +59,8 @@ def plot_flow(
     _checks.one_of("kind", kind, KINDS)
     pictured = pictured_of(game, equilibrium_or_flow)
     if pictured.times is None:
-        told = "a stationary game, or one time: see `plot_stationary` and `plot_law`"
-        raise ValueError(f"`plot_flow` draws a law for every time; got {told}.")
+        stationary_or_single = "a stationary game, or one time: see `plot_stationary` and `plot_law`"
+        raise ValueError(f"`plot_flow` draws a law for every time; got {stationary_or_single}.")
     flow, times = pictured.laws(), pictured.times
     if kind == "auto":
         kind = "heat" if flow.shape[1] > _MOST_STACKED else "area" if len(times) > _MOST_BARS else "bars"
@@ -121,10 +121,12 @@ def _stack(ax: Axes, pictured: Pictured, flow: np.ndarray, kind: str, *, legend:
     ax.set_ylabel("share of the population")
     if legend:  # its top is the top of the stack
         place: dict[str, Any] = dict(title="state", loc="center left", bbox_to_anchor=(1.0, 0.5))
+        # in the order of the stack, from its top
         add_legend(ax, handles[::-1], names[::-1], handlelength=2.4, handleheight=1.4, **place)
 
 
 def _numbers(ax: Axes, times: Any, base: np.ndarray, layer: np.ndarray) -> None:
+    # hatching would run through the numbers
     box = dict(boxstyle="round,pad=0.15", facecolor="white", edgecolor="none", alpha=0.85)
     for t, low, mass in zip(times, base, layer, strict=True):
         if mass >= 0.06:

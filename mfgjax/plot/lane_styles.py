@@ -63,12 +63,14 @@ def curve_style(k: int, x: np.ndarray | None = None, y: np.ndarray | None = None
         return style
     if (np.diff(x) == 0).any():
         return style | dict(linestyle="none")
-    seen = np.isfinite(y)
+    is_marked = np.isfinite(y)
     if len(x) > 2 * most:
-        alone = ~np.append(False, seen[:-1]) & ~np.append(seen[1:], False)
+        # a point without neighbours has no line, only its mark
+        alone = ~np.append(False, is_marked[:-1]) & ~np.append(is_marked[1:], False)
+        # curves have their marks at different places, so that none hides another
         turns = ((np.arange(most) + (k % 5 + 0.5) / 5) * len(x) / most).astype(int)
-        seen &= alone | np.isin(np.arange(len(x)), turns)
-    return style | dict(markevery=np.flatnonzero(seen).tolist())
+        is_marked &= alone | np.isin(np.arange(len(x)), turns)
+    return style | dict(markevery=np.flatnonzero(is_marked).tolist())
 
 
 def hatching(code: int | np.integer) -> dict[str, Any]:
@@ -84,9 +86,11 @@ def hatch_failures(ax: Axes, edges: np.ndarray, codes: np.ndarray, *, row: int |
         boxes = np.array([[(a, low), (b, low), (b, high), (a, high)] for a, b in borders])
         style = hatching(kind)
         if row is None:
+            # from bottom to top whatever the vertical scale is
             style.update(transform=ax.get_xaxis_transform())
         else:
             style.update(facecolor="none", edgecolor="0.1", linewidth=0.0, zorder=2)
+        # not `autolim`: marks of failures should not change the limits
         ax.add_collection(PolyCollection(list(boxes), **style), autolim=False)
 
 

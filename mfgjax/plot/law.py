@@ -53,7 +53,7 @@ def draw_law(ax: Axes, law: np.ndarray) -> Any:
     edge: dict[str, Any] = dict(edgecolor="0.15", linewidth=0.6) if len(law) <= _MOST_OUTLINED else {}
     bars = ax.bar(np.arange(len(law)), law, width=0.85 if edge else 1.0, color="#56b4e9", **edge)
     ax.grid(True, axis="y", alpha=0.3)
-    ax.set_axisbelow(True)
+    ax.set_axisbelow(True)  # else the grid is drawn over the bars
     return bars
 
 

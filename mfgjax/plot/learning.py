@@ -53,11 +53,11 @@ def plot_learning(
         steps = np.arange(values.shape[1])
         draw_band(ax, steps, values, name, i)
     if quantity == "mean_state":
-        own = len(set(map(id, targets))) > 1  # an equilibrium for each run
-        for i, target in enumerate(targets if own else targets[:1]):
+        is_per_run = len(set(map(id, targets))) > 1  # an equilibrium for each run
+        for i, target in enumerate(targets if is_per_run else targets[:1]):
             if target is not None:
-                level, label = float(np.arange(len(target)) @ target), None if own else "equilibrium"
-                ax.axhline(level, color=colour(i) if own else "black", linestyle=":", linewidth=1, label=label)
+                level, label = float(np.arange(len(target)) @ target), None if is_per_run else "equilibrium"
+                ax.axhline(level, color=colour(i) if is_per_run else "black", linestyle=":", linewidth=1, label=label)
     name = "distance to the equilibrium (total variation)" if quantity == "distance" else "mean state"
     frame(ax, "step of the population", name, title)
     if quantity == "distance":
@@ -108,7 +108,7 @@ def plot_learned_laws(
 
 
 def checked(runs: Mapping[str, Run]) -> None:
-    """Refuse what is no mapping from names to runs, or is empty."""
+    """Refuse `runs` unless it maps at least one name to a run."""
     if not isinstance(runs, Mapping) or not runs or not all(isinstance(run, Run) for run in runs.values()):
         raise ValueError(
             f"`runs` must map at least one name to what `learners.run` returns; got {_checks.shorten(runs)}."
@@ -116,9 +116,10 @@ def checked(runs: Mapping[str, Run]) -> None:
 
 
 def targets_of(equilibrium: Any, count: int) -> list[np.ndarray | None]:
-    """Return one law for each run, or None."""
+    """Return the law that each run is compared with; None for each if there is none."""
     if equilibrium is None:
         return [None] * count
+    # a list of numbers is one law
     if isinstance(equilibrium, list | tuple) and not np.isscalar(equilibrium[0]):
         if len(equilibrium) != count:
             raise ValueError(f"`equilibrium` holds {len(equilibrium)} laws for {count} runs.")
@@ -140,6 +141,7 @@ def draw_band(ax: Axes, x: np.ndarray, values: np.ndarray, name: str, i: int, *,
     mean, deviation = values.mean(axis=0), values.std(axis=0)
     style: dict[str, Any] = dict(marker=_MARKERS[i % len(_MARKERS)], markersize=3.5) if marked else {}
     line = LINES[i % len(LINES)]
+    # in labels "$" begins a formula
     ax.plot(x, mean, color=colour(i), linestyle=line, linewidth=1.6, label=name.replace("$", r"\$"), zorder=3, **style)
     if len(values) > 1:
         ax.fill_between(x, mean - deviation, mean + deviation, color=colour(i), alpha=0.22, linewidth=0, zorder=2)

@@ -76,7 +76,7 @@ Draw = Callable[[int, int, float], list[Any]]  # of a time, the next, and the sh
 def _on_graph(
     pictured: Pictured, positions: Mapping[str, tuple[float, float]] | None, ax: Axes | None
 ) -> tuple[Axes, Draw]:
-    """Return axes, and what draws the crowd on its graph there, anew for every picture."""
+    """Return axes, and a function that draws the crowd on its graph for one moment."""
     flow, policy, edges = pictured.laws(), pictured.policy, [edge for edge in pictured.moves() if edge[0] != edge[2]]
     places = places_of(pictured.states, positions)
     here, there = (np.array([edge[i] for edge in edges], dtype=int) for i in (0, 2))
@@ -87,6 +87,7 @@ def _on_graph(
     def weight_at(t: int) -> np.ndarray | None:
         return None if policy is None or t == len(flow) - 1 else flow[t][:, None] * policy[t]
 
+    # what the user has drawn on these axes stays
     others = set() if ax is None else {*ax.patches, *ax.texts}
     is_new = ax is None
     ax = draw_graph(ax, pictured, flow[0], weight_at(0), positions, "t = 0")
@@ -103,7 +104,7 @@ def _on_graph(
         if weight is not None and moved > 0 and len(edges):
             at = on_the_way(places, here, there, moved, pairs)
             for place, mass in zip(at, weight[here, actions], strict=True):
-                if mass >= 5e-4:
+                if mass >= 5e-4:  # below that arrows are dotted, too
                     disc: dict[str, Any] = dict(facecolor="#e69f00", edgecolor="0.1", linewidth=0.8, zorder=4)
                     ax.add_patch(Circle(place, float(np.sqrt(by_share * mass)), **disc))
         drawn.extend(artist for artist in (*ax.patches, *ax.texts) if artist not in others)
@@ -113,11 +114,12 @@ def _on_graph(
 
 
 def _as_bars(pictured: Pictured, ax: Axes | None) -> tuple[Axes, Draw]:
-    """Return axes, and what moves the bars there."""
+    """Return axes with bars, and a function that moves them to one moment."""
     flow = pictured.laws()
     is_new, ax = ax is None, new_axes(ax, (6.4, 3.6))
     bars = draw_law(ax, flow[0])
     name_states(ax, pictured.states)
+    # one scale for all times
     ax.set_ylim(0, 1.05 * float(flow.max()))
     ax.set_title("t = 0", loc="left", fontsize=11)
     if is_new:

@@ -38,6 +38,7 @@ def plot_bracket(found: Bracket, *, title: str | None = None, ax: Axes | None = 
     states = np.arange(found.rising.laws.shape[1])
     ways = ((found.rising, found.least, _RISING, "-", "^"), (found.falling, found.greatest, _FALLING, "--", "v"))
     for way, end, colour, line, marker in ways:
+        # early steps are large, late ones small
         shown = np.unique(np.geomspace(1, len(way.laws), min(_MOST_STEPS, len(way.laws))).round().astype(int)) - 1
         for place, k in enumerate(shown):
             alpha = 0.2 + 0.5 * place / len(shown)
@@ -75,18 +76,29 @@ def plot_hysteresis(
     if not isinstance(found, Hysteresis):
         raise ValueError(f"`found` must be what `hysteresis` returns; got {_checks.shorten(found)}.")
     ax = new_axes(ax, (6.4, 4.2))
-    x, (there, back) = found.values, found.mean_state
+    x, (mean_there, mean_back) = found.values, found.mean_state
     rising = x[-1] > x[0]
-    apart = np.isfinite(found.distance) & (found.distance > 1e-6)
-    if apart.any():
+    is_apart = np.isfinite(found.distance) & (found.distance > 1e-6)
+    if is_apart.any():
         ax.fill_between(
-            x, there, back, where=apart, color="0.88", linewidth=0, label="two equilibria at least", zorder=1
+            x,
+            mean_there,
+            mean_back,
+            where=is_apart,
+            color="0.88",
+            linewidth=0,
+            label="two equilibria at least",
+            zorder=1,
         )
     marker = (">", "<") if rising else ("<", ">")
     upward, downward = ("rising", "falling") if rising else ("falling", "rising")
     style: dict[str, Any] = dict(markersize=4, linewidth=1.4)
-    ax.plot(x, there, linestyle="-", marker=marker[0], color=_FALLING, label=f"parameter {upward}", zorder=3, **style)
-    ax.plot(x, back, linestyle="--", marker=marker[1], color=_RISING, label=f"parameter {downward}", zorder=2, **style)
+    ax.plot(
+        x, mean_there, linestyle="-", marker=marker[0], color=_FALLING, label=f"parameter {upward}", zorder=3, **style
+    )
+    ax.plot(
+        x, mean_back, linestyle="--", marker=marker[1], color=_RISING, label=f"parameter {downward}", zorder=2, **style
+    )
     frame(ax, found.name if label is None else label, "mean state of the equilibrium", title)
     ax.legend()
     return ax

@@ -60,20 +60,24 @@ def plot_phase(
     axis, law = horizontal_of(dataset, along), terminal_law_of(dataset)
     parts = parts_of(dataset, axis)
     counts, rows, columns = panels_of(parts)
-    chosen = [[part[i] for i in spread_evenly(len(part), n)] for part, n in zip(parts, counts, strict=True)]
+    chosen = [
+        [axis_part[i] for i in spread_evenly(len(axis_part), n)] for axis_part, n in zip(parts, counts, strict=True)
+    ]
     curves = curves_of(chosen, dataset, axis)
     states = heaviest_states(law, curves)
     others = np.setdiff1d(np.arange(law.sizes["state"]), states)
     figure = new_figure(phase_size(rows, columns)) if figure is None else figure
     panels: np.ndarray = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
-    rest = []
+    panels_with_others = []
     for i, (curve, ax) in enumerate(zip(curves, panels.flat, strict=False)):
         table = law.isel(curve.where).transpose(axis.dim, "state").values
         table = np.where(curve.get("result_code")[:, None] == RESULTS.converged, table, np.nan)
         for k, y in enumerate(table[:, states].T):
             ax.plot(curve.x, y, **curve_style(k, curve.x, y, 12 if columns < 3 else 7))
-        left = table[:, others]  # NaN at states that only other games of the sweep have
-        rest.append((ax, curve, np.where(np.isnan(left).all(axis=1), np.nan, np.nansum(left, axis=1))))
+        others_law = table[:, others]  # NaN at states that only other games of the sweep have
+        panels_with_others.append(
+            (ax, curve, np.where(np.isnan(others_law).all(axis=1), np.nan, np.nansum(others_law, axis=1)))
+        )
         hatch_failures(ax, axis.edges(curve.x), curve.get("result_code"))
         frame_axis(axis, ax, label_of(dataset, axis.name) if i + columns >= len(curves) else "")
         ax.tick_params(labelbottom=i + columns >= len(curves))  # where there is no panel below
@@ -83,15 +87,15 @@ def plot_phase(
             ax.set_ylabel(f"share of the population\n{last_time(dataset)}")
     for ax in panels.flat[len(curves) :]:
         ax.remove()
-    top = _greatest([line.get_ydata() for ax, *_ in rest for line in ax.lines]) or 1.0
+    top = _greatest([line.get_ydata() for ax, *_ in panels_with_others for line in ax.lines]) or 1.0
     names = [short(str(name)) for name in law["state"].values[states]]
     handles: list[Any] = [Line2D([], [], **curve_style(k)) for k in range(len(states))]
     if len(others):
-        together = [y for *_, y in rest]
-        crowd = _greatest(together)
+        sums_of_others = [y for *_, y in panels_with_others]
+        crowd = _greatest(sums_of_others)
         if drawn := crowd < 3 * top:  # else the lines that matter would lie on the ground
             top = max(top, crowd)
-            for ax, curve, y in rest:
+            for ax, curve, y in panels_with_others:
                 ax.plot(curve.x, y, **curve_style(-1, curve.x, y))
         names.append(f"{len(others):,} others" + ("" if drawn else f",\nnot drawn: at most\n{crowd:.2f} in all"))
         handles.append(Line2D([], [], **curve_style(-1)) if drawn else Line2D([], [], linestyle="none"))
@@ -101,9 +105,9 @@ def plot_phase(
         handles.append(patch)
     add_legend(figure, handles, names, title="state", loc="outside right upper", handlelength=3.5)
     thinned = "; ".join(
-        f"{' and '.join(map(symbol, part[0][0]))}: {len(shown)} of {len(part)} values"
-        for part, shown in zip(parts, chosen, strict=True)
-        if len(shown) < len(part)
+        f"{' and '.join(map(symbol, axis_part[0][0]))}: {len(shown)} of {len(axis_part)} values"
+        for axis_part, shown in zip(parts, chosen, strict=True)
+        if len(shown) < len(axis_part)
     )
     if title is not None or thinned:
         figure.suptitle("\n".join(filter(None, [title, thinned])), fontsize=11, parse_math=False)
@@ -130,6 +134,7 @@ def panels_of(parts: Sequence[Part]) -> tuple[list[int], int, int]:
         return counts, rows, -(-counts[last] // rows)
     counts[last] = min(counts[last], _MOST_ACROSS)
     while math.prod(counts[i] for i in above) > _MOST_ACROSS:
+        # one less of the axis with the most values, until all rows fit
         counts[max(above, key=lambda i: counts[i])] -= 1
     return counts, math.prod(counts[i] for i in above), counts[last]
 

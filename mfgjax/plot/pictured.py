@@ -1,4 +1,4 @@
-"""What is pictured, with its names, whichever form it has: an equilibrium, arrays, a saved file, a point of a sweep."""
+"""What a picture shows, with its names: an equilibrium, arrays, a saved file or a point of a sweep."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -43,9 +43,9 @@ class Pictured(NamedTuple):
             raise ValueError(f"`time` is {time}, but there are times {self.times[0]} to {self.times[-1]}.")
         return int(places[0])
 
-    def title(self, row: int, given: str | None) -> str | None:
-        """Return the title given, or the time of a row, of what is over time."""
-        return f"t = {self.times[row]}" if given is None and self.times is not None else given
+    def title(self, row: int, users_title: str | None) -> str | None:
+        """Return the user's title; else the time of a row, if there are times."""
+        return f"t = {self.times[row]}" if users_title is None and self.times is not None else users_title
 
     def laws(self) -> np.ndarray:
         """Return the laws, refused where there are none."""
@@ -63,7 +63,7 @@ class Pictured(NamedTuple):
         return self.policy
 
     def open_to(self, row: int) -> np.ndarray:
-        """Return which actions there are in a row, `[S, A]`."""
+        """Return which actions are available in a row, `[S, A]`."""
         return self.available[row % len(self.available)]
 
     def moves(self) -> list[tuple[int, int, int]]:
@@ -76,8 +76,8 @@ class Pictured(NamedTuple):
         return _edges(self.leads_to)
 
 
-def pictured_of(game: Game | xr.Dataset, what: Any = None, *, is_policy: bool = False) -> Pictured:
-    """Return what is to be drawn.
+def pictured_of(game: Game | xr.Dataset, drawn: Any = None, *, is_policy: bool = False) -> Pictured:
+    """Collect what a picture needs: laws, policies, names and masks.
 
     Args:
       game: for names and masks, or a dataset of one equilibrium, which has them itself.
@@ -85,36 +85,36 @@ def pictured_of(game: Game | xr.Dataset, what: Any = None, *, is_policy: bool = 
       is_policy: an array is a policy `[S, A]` or `[T, S, A]`.
     """
     if isinstance(game, xr.Dataset):
-        if what is not None:
+        if drawn is not None:
             raise ValueError("a dataset in place of the game is all there is to draw; got something more.")
         return _of_dataset(game)
     if not isinstance(game, Game):
         raise ValueError(f"`game` must be a game, or a dataset of one equilibrium; got {_checks.shorten(game)}.")
     names, mask = (game.state_labels, game.action_labels), np.asarray(game.available)
-    if isinstance(what, xr.Dataset):
-        found = _of_dataset(what)
+    if isinstance(drawn, xr.Dataset):
+        found = _of_dataset(drawn)
         if (found.states, found.actions) != names and (found.states, found.actions) != (names[0], ()):
             raise ValueError("the dataset has other states or actions than `game`.")
         return found._replace(actions=names[1], available=mask, leads_to=leads_to(game))
-    if what is None:
+    if drawn is None:
         raise ValueError("there is nothing to draw: give an equilibrium, a law or a dataset.")
     bare = Pictured(*names, game.coordinates_of_time().get("time"), None, None, mask, leads_to(game))
     inner = (game.num_states, game.num_actions)
-    if isinstance(what, Equilibrium):
-        law, policy = np.asarray(what.state_law), np.asarray(what.policy)
+    if isinstance(drawn, Equilibrium):
+        law, policy = np.asarray(drawn.state_law), np.asarray(drawn.policy)
         meaning = f"{'times, ' if game.times else ''}states, actions of `game`"
         _checks.shape_is("equilibrium.policy", policy, [(*game.times, *inner)], meaning)
         return bare._replace(law=law.reshape(-1, inner[0]), policy=policy.reshape(-1, *inner))
-    kind, own = ("policy", inner) if is_policy else ("law", inner[:1])
-    axes = axes_of(game.state_labels, game.action_labels)[: len(own)]
-    array = np.asarray(_checks.as_numbers(kind, what, axes=axes))
-    if array.shape[-len(own) :] != own or array.ndim not in (len(own), len(own) + len(game.times)):
+    kind, shape = ("policy", inner) if is_policy else ("law", inner[:1])
+    axes = axes_of(game.state_labels, game.action_labels)[: len(shape)]
+    array = np.asarray(_checks.as_numbers(kind, drawn, axes=axes))
+    if array.shape[-len(shape) :] != shape or array.ndim not in (len(shape), len(shape) + len(game.times)):
         raise ValueError(
             f"the {kind} has shape {array.shape}, but `game` has {inner[0]} states and {inner[1]} actions."
         )
     _checks.distribution(kind, array, leading=array.ndim - 1, slack=1e-3)  # a picture shows no more
-    rows = array.reshape(-1, *own)
-    over = None if array.ndim == len(own) else np.arange(len(rows))  # a simulated flow may be shorter
+    rows = array.reshape(-1, *shape)
+    over = None if array.ndim == len(shape) else np.arange(len(rows))  # a simulated flow may be shorter
     ends = over is not None and len(rows) > game.horizon
     bare = bare._replace(times=over, ends=ends)
     return bare._replace(policy=rows) if is_policy else bare._replace(law=rows)
@@ -145,6 +145,7 @@ def _edges(table: np.ndarray) -> list[tuple[int, int, int]]:
 
 
 def _of_dataset(dataset: xr.Dataset) -> Pictured:
+    # a law at the end alone is drawn where nothing else is there
     laws = ("state_law", "mean_field", *(["terminal_law"] if "policy" not in dataset else []))
     name = next((n for n in laws if n in dataset), None)
     if "state" not in dataset.coords or (name is None and "policy" not in dataset):

@@ -30,8 +30,9 @@ def places_of(labels: Sequence[str], positions: Mapping[str, tuple[float, float]
 
 def unit_of(places: np.ndarray) -> float:
     """Return the least distance of two nodes, or somewhat less than the picture where they are few."""
-    apart = np.linalg.norm(places[:, None] - places[None], axis=-1)
-    others = apart[~np.eye(len(places), dtype=bool)]
+    distances = np.linalg.norm(places[:, None] - places[None], axis=-1)
+    others = distances[~np.eye(len(places), dtype=bool)]
+    # `or 1.0`: all nodes in one place have no distance
     return float(min(others.min(), 0.62 * others.max())) or 1.0 if others.size else 1.0
 
 
@@ -52,6 +53,7 @@ def free_side(node: int, places: np.ndarray, pairs: set[tuple[int, int]]) -> np.
         return np.array([0.0, 1.0])
     angles = np.sort([np.arctan2(way[1], way[0]) for way in ways])
     gaps = np.diff(angles, append=angles[0] + 2 * np.pi)
+    # rounded, so that of gaps that are equal but for rounding the first is taken
     k = int(np.argmax(np.round(gaps, 6)))
     middle = angles[k] + gaps[k] / 2
     return np.array([np.cos(middle), np.sin(middle)])
@@ -76,7 +78,7 @@ def edge_path(start: np.ndarray, end: np.ndarray, r_start: float, r_end: float, 
         [
             start + away * r_start / np.linalg.norm(away),
             control,
-            end + back * (1.06 * r_end) / np.linalg.norm(back),
+            end + back * (1.06 * r_end) / np.linalg.norm(back),  # the tip of the arrow stays clear of the outline
         ],
         [Path.MOVETO, Path.CURVE3, Path.CURVE3],
     )

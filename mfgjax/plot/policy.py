@@ -90,6 +90,7 @@ def draw_policy(ax: Axes, table: np.ndarray, exists: np.ndarray, *, numbers: boo
         frame: dict[str, Any] = dict(facecolor="none", edgecolor="0.7", hatch="///", linewidth=0.0)
         ax.axhspan(-0.5, rows - 0.5, zorder=0, **frame)
     shades: dict[str, Any] = dict(cmap="cividis", vmin=0, vmax=1, interpolation="nearest", zorder=1)
+    # masked cells are transparent: the hatching behind shows through
     image = ax.imshow(np.ma.masked_array(table, ~exists).T, aspect="auto", origin="lower", **shades)
     if numbers and columns <= _MOST_PRINTED[0] and rows <= _MOST_PRINTED[1]:
         for i, j in np.argwhere(exists):
@@ -109,7 +110,7 @@ def _of_all(pictured: Pictured, row: int) -> Map:
 
 
 def _of_one(pictured: Pictured, s: int, policy: np.ndarray, exists: np.ndarray) -> Map:
-    used = np.flatnonzero(exists.any(axis=0))
+    used = np.flatnonzero(exists.any(axis=0))  # actions that the state never has get no row
     if pictured.leads_to is None:
         return policy[:, used], exists[:, used], tuple(pictured.actions[a] for a in used), "action"
     ends = np.tile(pictured.leads_to[s], (len(policy), 1))
@@ -124,6 +125,7 @@ def _by_target(
     """Return probabilities of next states, and which there are, for every row."""
     table, seen = np.zeros((len(policy), num_states)), np.zeros((len(policy), num_states), bool)
     rows, actions = np.nonzero(exists & (ends >= 0))
+    # two actions may lead to one state; plain indexing would count one of them
     np.add.at(table, (rows, ends[rows, actions]), policy[rows, actions])
     seen[rows, ends[rows, actions]] = True
     return table, seen

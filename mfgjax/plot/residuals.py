@@ -1,4 +1,4 @@
-"""A picture of the way of solves to their equilibria."""
+"""A picture of the residuals of solves, step by step."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -37,35 +37,35 @@ def plot_residuals(
     """
     # a dataset is a mapping too
     named = {"": equilibria} if isinstance(equilibria, Equilibrium | xr.Dataset) else dict(equilibria)
-    told = {name: _history(name, one) for name, one in named.items()}
+    histories = {name: _history(name, one) for name, one in named.items()}
     ax = new_axes(ax, (6.4, 4.2))
-    for i, (name, (history, _, result, tolerance)) in enumerate(told.items()):
+    for i, (name, (history, _, result, tolerance)) in enumerate(histories.items()):
         (line,) = ax.plot(
             np.arange(1, len(history) + 1),
-            np.where(history > 0, history, np.nan),
+            np.where(history > 0, history, np.nan),  # log axes have no 0
             linestyle=LINES[i % len(LINES)],
             marker="os^Dv"[i % 5],
             markersize=3.5,
         )
         line.set_label(f"{name.replace('$', chr(92) + '$')} ({result})" if name else result)
-        if len(told) == 1 and tolerance > 0:
+        if len(histories) == 1 and tolerance > 0:
             style: dict[str, Any] = dict(color="0.3", linestyle=(0, (1, 1)), linewidth=1.2, zorder=1)
             ax.axhline(tolerance, label="tolerance", **style)
     ax.set_yscale("log")
-    units = " or ".join(_UNITS[kind] for kind in sorted({kind for _, kind, *_ in told.values()}))
+    units = " or ".join(_UNITS[kind] for kind in sorted({kind for _, kind, *_ in histories.values()}))
     frame(ax, "step (of those that measured it)", units, title)
-    if told:
+    if histories:
         ax.legend()
     return ax
 
 
 def _history(name: str, one: Any) -> tuple[np.ndarray, str, str, float]:
-    """Return the criterion step by step, which it is, how the solve ended and what the tolerance was."""
+    """Return the criterion step by step, its kind, why the solver stopped and the tolerance."""
     if isinstance(one, xr.Dataset) and "residual_history" in one and "step" in one["residual_history"].dims:
         attrs = one.attrs
         return one["residual_history"].values, str(attrs["criterion"]), str(attrs["result"]), float(one["tolerance"])
     if isinstance(one, Equilibrium) and not one.residual.ndim:
         return np.asarray(one.history), one.criterion, one.result.name, float(one.tolerance)
-    what = "a dataset without `residual_history`" if isinstance(one, xr.Dataset) else _checks.shorten(one)
+    received = "a dataset without `residual_history`" if isinstance(one, xr.Dataset) else _checks.shorten(one)
     of = f"`equilibria[{name!r}]`" if name else "`equilibria`"
-    raise ValueError(f"{of} must be what `solve` returned, for one game, or `io.load_equilibrium`; got {what}.")
+    raise ValueError(f"{of} must be what `solve` returned, for one game, or `io.load_equilibrium`; got {received}.")

@@ -39,7 +39,7 @@ def plot_sensitivity(
         if slope < 0:
             bar.set_hatch("///")
     ax.set_yticks(places, [f"{name} = {own:.3g}" for name, _, own in rows])
-    ax.invert_yaxis()
+    ax.invert_yaxis()  # the largest on top
     ax.axvline(0, color="0.2", linewidth=0.8)
     heading = "\n".join([title or f"what moves the {quantity} most (now {float(found.value):.4g})", *_gap(found)])
     frame(ax, f"derivative of the {quantity}", "", heading, grid="x")

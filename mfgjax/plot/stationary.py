@@ -52,7 +52,7 @@ def plot_stationary(
     figure = new_figure((8.0, 3.0 + height)) if figure is None else figure
     upper, lower = np.ravel(np.array(figure.subplots(2, 1, sharex=True, height_ratios=[2.3, height])))
     draw_law(upper, law)
-    if pictured.states == tuple(map(str, range(len(law)))):
+    if pictured.states == tuple(map(str, range(len(law)))):  # names have no mean
         _mark(upper, float(np.arange(len(law)) @ law), len(law))
     upper.set_ylabel("share of\nthe population")
     image = draw_policy(lower, policy, exists, numbers=False)
@@ -67,6 +67,7 @@ def plot_stationary(
 
 
 def _mark(ax: Axes, mean: float, num_states: int) -> None:
+    # the text stands where the picture leaves room
     right = mean < 0.7 * (num_states - 1)
     ax.axvline(mean, color=_MEAN, linestyle="--", linewidth=1.4)
     ax.annotate(

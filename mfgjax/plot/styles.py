@@ -42,6 +42,7 @@ def add_legend(owner: Any, handles: Sequence[Any], names: Sequence[str], **optio
       names: as they are printed.
       options: of `legend`.
     """
+    # matplotlib leaves out entries whose label begins with "_", and reads "$" as a formula
     for entry, name in zip(owner.legend(handles, [" "] * len(names), **options).get_texts(), names, strict=True):
         entry.set_parse_math(False)
         entry.set_text(name)
@@ -62,7 +63,7 @@ def name_ticks(axis: Any, names: Sequence[str], most: int) -> None:
     """
     turned: dict[str, Any] = {}
     if axis.axis_name == "x" and max(map(len, names)) > 3:
-        turned = dict(rotation=40, ha="right", rotation_mode="anchor")
+        turned = dict(rotation=40, ha="right", rotation_mode="anchor")  # so that texts end at their ticks
     ticks = spread_evenly(len(names), most)
     axis.set_ticks(ticks, [short(names[i]) for i in ticks], parse_math=False, **turned)
 

@@ -59,8 +59,8 @@ def plot_sweep_map(
     curves = curves_of(parts_of(dataset, axis), dataset, axis)
     values, label = [curve.get(name).astype(float) for curve in curves], label_of(dataset, name)
     if name in RESIDUALS:
-        together = np.concatenate(values)
-        least = max(together[together > 0].min(initial=1e-3), _ROUNDED) if (together > 0).any() else _ROUNDED
+        all_values = np.concatenate(values)
+        least = max(all_values[all_values > 0].min(initial=1e-3), _ROUNDED) if (all_values > 0).any() else _ROUNDED
         if any((v < least).any() for v in values):
             label += f",\nless is drawn as {least:.0e}"
             values = [np.where(v < least, least, v) for v in values]
@@ -90,7 +90,7 @@ def _draw_lines(
     ax: Axes, name: str, label: str, axis: Horizontal, curves: list[Curve], values: list[np.ndarray]
 ) -> None:
     """Draw the values of lanes that have no axis but the horizontal one, a line per group of zipped points."""
-    shown, everything = spread_evenly(len(curves), MOST_LINES), np.concatenate(values)
+    shown, all_values = spread_evenly(len(curves), MOST_LINES), np.concatenate(values)
     for k, i in enumerate(shown):
         curve, style = curves[i], curve_style(k, curves[i].x, values[i])
         if name == "result_code":
@@ -108,11 +108,11 @@ def _draw_lines(
     ax.set_ylabel(label, parse_math=False)
     ax.grid(True, which="major", alpha=0.3)
     if name == "result_code":
-        kinds = [int(code) for code in np.unique(everything)]
+        kinds = [int(code) for code in np.unique(all_values)]
         ax.set_yticks(kinds, [result_name(kind) for kind in kinds])
         ax.margins(y=0.2)
     else:
-        is_whole, is_log = curves[0].get(name).dtype.kind in "iu", is_log_scale(name, everything)
+        is_whole, is_log = curves[0].get(name).dtype.kind in "iu", is_log_scale(name, all_values)
         ax.set_yscale("log" if is_log else "linear")
         if is_whole:
             ax.yaxis.set_major_locator(ticks_at("log" if is_log else "whole"))
@@ -122,6 +122,7 @@ def _draw_lines(
         ax.margins(y=0.12)
         for curve in curves:
             dots: dict[str, Any] = dict(color="0.3", linestyle=(0, (1, 1)), linewidth=1.2, zorder=1)
+            # a line of one point is invisible
             ax.plot(curve.x, curve.get("tolerance"), marker="_" if len(curve.x) == 1 else "", markersize=12, **dots)
         at = (curves[0].x[0], curves[0].get("tolerance")[0])
         ax.annotate("tolerance", at, xytext=(3, 3), textcoords="offset points", fontsize=8)
@@ -137,6 +138,7 @@ def _draw_map(ax: Axes, name: str, label: str, axis: Horizontal, curves: list[Cu
     kinds, norm, shades = np.unique(codes), Normalize(0, 1), colormaps["cividis"]
     options: dict[str, Any] = {}
     if name == "result_code":
+        # codes are numbered anew, one shade for each that occurs
         cells, norm = np.searchsorted(kinds, codes), BoundaryNorm(np.arange(len(kinds) + 1) - 0.5, len(kinds))
         shades = ListedColormap([_RESULT_COLOURS[kind] for kind in kinds])
     elif cells.count():
@@ -146,6 +148,7 @@ def _draw_map(ax: Axes, name: str, label: str, axis: Horizontal, curves: list[Cu
             options = dict(ticks=ticks_at("log" if is_log else "whole"), format="{x:g}")
     rows = np.arange(len(cells) + 1) - 0.5
     figure: Any = ax.figure
+    # as an image in files of vectors, which thousands of cells would make slow
     mesh = ax.pcolormesh(edges, rows, cells, cmap=shades, norm=norm, rasterized=True)
     bar = figure.colorbar(mesh, ax=ax, **options)
     if options:

@@ -28,9 +28,9 @@ def plot_sweep(dataset: xr.Dataset, *, along: str | None = None, title: str | No
       ValueError: as `plot_phase`.
     """
     axis = horizontal_of(dataset, along)
-    codes, parts = dataset["result_code"].values, parts_of(dataset, axis)
-    width, above = phase_size(*panels_of(parts)[1:])
-    below = 2.8 if codes.ndim == 1 else map_height(math.prod(map(len, parts)))
+    codes, other_axes = dataset["result_code"].values, parts_of(dataset, axis)
+    width, above = phase_size(*panels_of(other_axes)[1:])
+    below = 2.8 if codes.ndim == 1 else map_height(math.prod(map(len, other_axes)))
     figure = new_figure((max(width, 9.5), above + below + 0.3))
     upper, lower = np.ravel(np.array(figure.subfigures(2, 1, height_ratios=[above, below])))
     plot_phase(dataset, along=axis.name, figure=upper)

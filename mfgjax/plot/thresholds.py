@@ -77,6 +77,7 @@ def plot_thresholds(
     low, high = _limits([*found.values(), np.array([np.nan if beta is None else beta])])
     paper = _exponents_in(exponents, low / _NEAR)
     if paper is not None and exponents is not None:
+        # only now: its exponents may be too small for a float
         found = {_PAPER: 10.0 ** exponents[order], **found}
         low = min(low, 10.0**paper / 1.6)
 
@@ -150,11 +151,13 @@ def plot_certificates(report: Report, *, title: str | None = None, ax: Axes | No
         range(len(ends)),
         [f"{'below ' * (name == 'critical_beta')}{_spoken(name)}: {report[name].word}" for name in ends],
     )
-    ax.set_ylim(len(ends) - 0.4, -0.6)
+    ax.set_ylim(len(ends) - 0.4, -0.6)  # the first row on top
     if np.isfinite(beta):
         ax.axvline(beta, zorder=1, **_ASKED | dict(linewidth=2.2))
-        asked: dict[str, Any] = dict(ha="center", va="bottom", fontsize=9)
-        ax.annotate(f"asked for: β = {beta:g}", (beta, 1), (0, 3), ax.get_xaxis_transform(), "offset points", **asked)
+        label_style: dict[str, Any] = dict(ha="center", va="bottom", fontsize=9)
+        ax.annotate(
+            f"asked for: β = {beta:g}", (beta, 1), (0, 3), ax.get_xaxis_transform(), "offset points", **label_style
+        )
     frame(ax, _BETA, "", title or "", grid="x", fontsize=11, pad=20)
     _log_ticks(ax.xaxis, low, high)
     return ax
@@ -168,8 +171,8 @@ def _values(values: Sequence[float] | np.ndarray) -> np.ndarray:
 
 
 def _thresholds(reports: Sequence[Report] | Report, name: str, count: int) -> np.ndarray:
-    together = isinstance(reports, Report)
-    found = np.atleast_1d(reports[name].threshold if together else np.array([r[name].threshold for r in reports]))
+    is_batch = isinstance(reports, Report)
+    found = np.atleast_1d(reports[name].threshold if is_batch else np.array([r[name].threshold for r in reports]))
     if found.shape != (count,):
         raise ValueError(f"there are {count} values, but `reports` has thresholds of shape {found.shape}.")
     return found.astype(float)
@@ -207,6 +210,7 @@ def _coinciding(found: dict[str, np.ndarray]) -> list[tuple[str, ...]]:
     """Return the names of lines; bounds on the contraction that agree everywhere share one."""
     groups: list[tuple[str, ...]] = []
     for name, y in found.items():
+        # NaN in the same places counts as agreement
         same = [g for g in groups if {name, g[0]} <= set(_CHAINS) and np.allclose(found[g[0]], y, 1e-6, 0, True)]
         if same:
             groups[groups.index(same[0])] = (*same[0], name)
@@ -220,8 +224,8 @@ def _draw(ax: Axes, x: np.ndarray, y: np.ndarray, names: tuple[str, ...], high: 
     every = max(1, -(-len(x) // _MOST_MARKERS))
     style = dict(_STYLES[names[-1]], label=" = ".join(map(_spoken, names)))
     (line,) = ax.plot(x, np.where(y < high, y, np.nan), markevery=every, **style)
-    seen = y < high
-    alone = seen & ~np.append(False, seen[:-1]) & ~np.append(seen[1:], False)
+    is_inside = y < high
+    alone = is_inside & ~np.append(False, is_inside[:-1]) & ~np.append(is_inside[1:], False)
     if alone.any() and "marker" not in style:  # a line of one point is invisible
         ax.plot(x[alone], y[alone], "_", color=style["color"], markersize=14, markeredgewidth=style["linewidth"])
     above = np.flatnonzero(y >= high)[::every]
@@ -252,7 +256,7 @@ def _shade(ax: Axes, x: np.ndarray, found: dict[str, np.ndarray], contraction: n
 
 
 def _carefully(x: np.ndarray, y: np.ndarray, top: float, *, above: bool = False) -> tuple[np.ndarray, np.ndarray]:
-    """Return the border of a shade below, or above, a line: it claims nothing between a point and one on the edge."""
+    """Return the border of a shade, which claims nothing between a point and a neighbour on the edge of the picture."""
     points = [(x[0], y[0])]
     for (left, before), (right, after) in itertools.pairwise(zip(x, y, strict=True)):
         if (before == top) != (after == top):
@@ -271,6 +275,7 @@ def _set_ticks(ax: Axes, x: np.ndarray, low: float, high: float) -> None:
     """Set scales, ticks and the horizontal limits; values that grow by a factor have a log axis."""
     distinct = np.unique(x)
     if len(distinct) > 2 and distinct[0] > 0:
+        # a log axis where ratios are more even than steps
         steps, ratios = np.diff(distinct), np.diff(np.log(distinct))
         if ratios.max() / ratios.min() < 0.99 * steps.max() / steps.min():
             ax.set_xscale("log")

@@ -37,9 +37,10 @@ def plot_search(found: Tuned, *, title: str | None = None, ax: Axes | None = Non
         raise ValueError(f"`found` must be what `design.tune` returns; got {_checks.shorten(found)}.")
     ax = new_axes(ax, (6.4, 4.2))
     steps, best = np.arange(1, len(found.history) + 1), found.best
+    # `fmin` passes over NaN, the designs that were not accepted
     lowest = np.fmin.accumulate(found.history, axis=0)
     others = [r for r in range(lowest.shape[1]) if r != best]
-    for r in others[:100]:
+    for r in others[:100]:  # more lines are a grey area
         (line,) = ax.plot(steps, lowest[:, r], color="0.75", linewidth=0.6, zorder=1)
         if r == others[0]:
             line.set_label("other restarts, best so far")
@@ -47,6 +48,7 @@ def plot_search(found: Tuned, *, title: str | None = None, ax: Axes | None = Non
     ax.plot(steps, lowest[:, best], color="#0072b2", linewidth=1.8, label="best so far", zorder=2)
     failed = np.flatnonzero(found.failed[:, best])
     if len(failed):
+        # crosses stand on the lower edge, whatever the objectives are, and would be cut in half there
         low: dict[str, Any] = dict(transform=ax.get_xaxis_transform(), clip_on=False)
         ax.plot(steps[failed], np.zeros(len(failed)), "x", color="black", label="no equilibrium: step shortened", **low)
     if np.nanmin(found.history) > 0:
@@ -79,7 +81,9 @@ def plot_laws(
       The axes. Of many states those with most of the crowd are drawn.
     """
     ax = new_axes(ax, (6.4, 4.2))
-    first, second = (np.asarray(one.state_law[time], dtype=float) for one in (before, found.equilibrium))
+    first, second = (
+        np.asarray(equilibrium.state_law[time], dtype=float) for equilibrium in (before, found.equilibrium)
+    )
     shown = largest_states(np.maximum(first, second), _MOST_BARS)
     places, width = np.arange(len(shown)), 0.38
     ax.bar(places - width / 2, first[shown], width, color="#e8e8e8", edgecolor="0.2", hatch="///", label="before")
@@ -88,8 +92,8 @@ def plot_laws(
         wanted = np.asarray(target, dtype=float)[shown]
         ax.plot(places, wanted, "_", color="#d55e00", markersize=26, markeredgewidth=2.5, label="target", zorder=3)
     names = [short(found.game.state_labels[s]) for s in shown]
-    turned: dict[str, Any] = dict(rotation=40, ha="right") if max(map(len, names)) > 4 or len(names) > 12 else {}
-    ax.set_xticks(places, names, parse_math=False, **turned)
+    tick_style: dict[str, Any] = dict(rotation=40, ha="right") if max(map(len, names)) > 4 or len(names) > 12 else {}
+    ax.set_xticks(places, names, parse_math=False, **tick_style)
     heading = f"the crowd at time {found.game.horizon if time == -1 else time}" if title is None else title
     frame(ax, "state", "share of the population", heading, grid="y")
     ax.legend()

@@ -26,29 +26,31 @@ def lane_mesh() -> Mesh:
         _log.warning(
             "This sweep runs on one core of %d: call `mfgjax.use_cpu_cores()` before anything else.", num_cores()
         )
+    # Auto: the compiler places what is inside; arrays carry no placement in their types
     return Mesh(np.array(devices), ("lanes",), axis_types=(AxisType.Auto,))
 
 
 def spread(mesh: Mesh, array: Any) -> Array:
-    """Return a host array with lanes last as an array whose lanes lie on the devices in turn."""
+    """Spread the lanes, the last axis of a host array, over the devices."""
     host = np.asarray(array)
-    sharding = NamedSharding(mesh, P(*(None,) * (host.ndim - 1), "lanes"))
+    sharding = NamedSharding(mesh, P(*(None,) * (host.ndim - 1), "lanes"))  # lanes are the last axis of every array
+    # a callback, as a process can fill the devices of its own only
     return jax.make_array_from_callback(host.shape, sharding, lambda index: host[index])
 
 
 def gathered(tree: Any) -> Any:
-    """Return arrays that are spread over devices as NumPy arrays, whole in every process."""
+    """Gather arrays that are spread over devices into NumPy arrays, whole in every process."""
     if jax.process_count() == 1:
         return jax.device_get(tree)
     return multihost_utils.process_allgather(tree, tiled=True)
 
 
 def of_first_process(tree: Any) -> Any:
-    """Return what the first process has of NumPy arrays, in all of them."""
+    """Broadcast the NumPy arrays of the first process to all processes."""
     return tree if jax.process_count() == 1 else multihost_utils.broadcast_one_to_all(tree)
 
 
 def meet(name: str) -> None:
-    """Wait until all processes are here."""
+    """Wait until all processes have called this with the same name."""
     if jax.process_count() > 1:
         multihost_utils.sync_global_devices(name)

@@ -54,7 +54,7 @@ def build_games(game: AbstractGame | Callable, points: Points) -> Games:
     lengths = [len(axis.values) for axis in axes]
     if points.zipped and axes:
         rows: dict[str, int] = {}
-        of_point = np.array(
+        of_point = np.array(  # side by side, a combination may come again: it is built once
             [rows.setdefault(repr([axis.values[i] for axis in axes]), len(rows)) for i in range(lengths[0])]
         )
         firsts = [int(np.argmax(of_point == k)) for k in range(len(rows))]
@@ -63,12 +63,16 @@ def build_games(game: AbstractGame | Callable, points: Points) -> Games:
         of_point = np.arange(1)
         chosen = list(np.ndindex(*lengths))
     built = [_build(game, axes, indices) for indices in chosen]
-    if len({type(one) for one in built}) > 1:
+    if len({type(game_built) for game_built in built}) > 1:
         raise ValueError("`game` returns games with a finite horizon and stationary ones: sweep them apart.")
     keys: dict[Any, int] = {}
-    family_of = np.array([keys.setdefault(kind_of(one), len(keys)) for one in built])
+    # games of one kind share a compiled program; any other shape, label or program needs its own
+    family_of = np.array([keys.setdefault(kind_of(game_built), len(keys)) for game_built in built])
     place_of = np.array([int((family_of[:k] == family_of[k]).sum()) for k in range(len(built))])
-    families = [_family([one for one, f in zip(built, family_of, strict=True) if f == k]) for k in range(len(keys))]
+    families = [
+        _family([game_built for game_built, f in zip(built, family_of, strict=True) if f == k])
+        for k in range(len(keys))
+    ]
 
     def combination(places: list[np.ndarray]) -> np.ndarray:
         if not axes:

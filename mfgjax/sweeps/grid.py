@@ -29,7 +29,7 @@ class SweptAxis(NamedTuple):
 
 
 def parse_axes(axes: Mapping[str, Any], builder: Callable | None) -> list[SweptAxis]:
-    """Return the axes in the order given, each refused with a sentence if it is no list of values."""
+    """Read the axes that are swept, in the order given; refuse an axis that is no list of values."""
     known = {} if builder is None else dict(inspect.signature(builder).parameters)
     if not axes:
         raise ValueError("`sweep` needs something to sweep, such as `beta=[0.5, 1.0, 2.0]`.")
@@ -60,9 +60,10 @@ def _values(name: str, values: Any) -> tuple[Sequence[Any], np.ndarray]:
     first = values[0] if len(values) else 0.0
     if isinstance(first, str):
         return values, np.array([str(value) for value in values], dtype=object)
+    # before numbers, as a bool is one
     if isinstance(first, bool | np.bool_):
         return values, np.array([bool(value) for value in values])
-    if first is None or np.ndim(first):
+    if first is None or np.ndim(first):  # arrays have no label but their number
         return values, np.arange(len(values))
     _checks.as_numbers(name, values)
     numbers = np.asarray(plain(name, values), float)  # the user's own, whatever the precision of the game
@@ -122,13 +123,14 @@ class Points(NamedTuple):
           multiple: what the extent along the last dimension is a multiple of, unless it is all of it.
         """
         extent, room = [1] * len(self.shape), max(size, 1)
-        for d in reversed(range(len(self.shape))):
+        for d in reversed(range(len(self.shape))):  # the last dimension first: its points are neighbours in memory
             if d in single:
                 continue
             extent[d] = min(self.shape[d], room)
             if d == len(self.shape) - 1 and extent[d] < self.shape[d]:
                 extent[d] = min(max(extent[d] // multiple, 1) * multiple, self.shape[d])
             room = max(room // extent[d], 1)
+            # a box that is cut along one dimension is one point thick along those before it
             if extent[d] < self.shape[d]:
                 break
         counts = [math.ceil(n / e) for n, e in zip(self.shape, extent, strict=True)]

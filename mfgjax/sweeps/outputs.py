@@ -96,7 +96,7 @@ class Output:
 
 
 def parse_outputs(outputs: Any, game: AbstractGame, axes: Sequence[str] = ()) -> tuple[Output, ...]:
-    """Return what is asked for, refused if there is no such output.
+    """Read what `sweep` is to keep; refuse outputs that do not exist.
 
     Args:
       outputs: names; or a mapping from names to functions `(game, response, equilibrium) -> array`, to pairs
@@ -106,6 +106,7 @@ def parse_outputs(outputs: Any, game: AbstractGame, axes: Sequence[str] = ()) ->
     """
     if isinstance(outputs, str) or not isinstance(outputs, Iterable):
         raise ValueError(f"`outputs` must be a list of names, or a mapping; got {_checks.shorten(outputs)}.")
+    # a list of names means the same as a mapping of them to None
     pairs = outputs.items() if isinstance(outputs, Mapping) else ((name, None) for name in outputs)
     found = []
     for name, output in pairs:
@@ -142,7 +143,7 @@ def _dims(name: str, dims: Any, axes: Sequence[str]) -> tuple[str, ...]:
 
 
 def compute_outputs(outputs: Iterable[Output], lanes: Lanes, equilibrium: Equilibrium) -> dict[str, Array]:
-    """Return the outputs asked for and what is always there, with lanes last."""
+    """Compute the outputs asked for, and those that every sweep has, with lanes last."""
     game = lanes.game
     result: dict[str, Array] = {
         "result_code": equilibrium.result.code,
@@ -153,7 +154,7 @@ def compute_outputs(outputs: Iterable[Output], lanes: Lanes, equilibrium: Equili
     }
     outputs = tuple(outputs)
     certified = [output.name for output in outputs if output.function is None and output.name in CERTIFIED]
-    if certified:
+    if certified:  # one report holds them all
         result |= _certificates(certified, lanes, equilibrium)
     for output in outputs:
         if output.name in certified:
@@ -163,6 +164,7 @@ def compute_outputs(outputs: Iterable[Output], lanes: Lanes, equilibrium: Equili
         elif output.name == "terminal_law":
             result[output.name] = equilibrium.state_law[-1]
         elif output.name == "q":
+            # what a backup gives for actions that do not exist means nothing
             result[output.name] = jnp.where(game.untimed(game.available)[..., None], equilibrium.q, jnp.nan)
         else:
             result[output.name] = getattr(equilibrium, output.name)
@@ -171,6 +173,7 @@ def compute_outputs(outputs: Iterable[Output], lanes: Lanes, equilibrium: Equili
 
 def _certificates(names: Sequence[str], lanes: Lanes, equilibrium: Equilibrium) -> dict[str, Array]:
     def one(game: Any, response: Any, _: Any, mean_field: Array) -> dict[str, Array]:
+        # the critical β takes a search, so only if it is asked for
         report = certify(game, response, mean_field, critical="critical_beta" in names)
         return {name: CERTIFIED[name](report) for name in names}
 
@@ -179,11 +182,13 @@ def _certificates(names: Sequence[str], lanes: Lanes, equilibrium: Equilibrium) 
 
 def _of_user(name: str, function: Callable, lanes: Lanes, equilibrium: Equilibrium) -> Array:
     def one(game: Any, response: Any, _: Any, found: Equilibrium) -> Array:
+        # the function sees one lane, without the last axis
         single = dataclasses.replace(found, action_axis=-1)
         value = function(game, response, single)
         if not hasattr(value, "dtype"):
             raise ValueError(f"`outputs[{name!r}]` must return an array; got {_checks.shorten(value)}.")
         return value
 
+    # `per_lane` maps over arrays, and an equilibrium is a tree of them
     leaves, structure = jax.tree.flatten(equilibrium)
     return lanes.per_lane(lambda g, r, s, *found: one(g, r, s, jax.tree.unflatten(structure, found)), *leaves)

@@ -49,33 +49,43 @@ def solve_lanes(
     """
     found = _run(lanes, guess, stages[0], tolerance, outputs, mesh, width)
     for stage in stages[1:]:
-        still = np.flatnonzero(found["result_code"] != RESULTS.converged)
-        if not len(still):
+        unsolved = np.flatnonzero(found["result_code"] != RESULTS.converged)
+        if not len(unsolved):
             break
         # arrays fetched from a device may be read-only
         found = {name: array if array.flags.writeable else array.copy() for name, array in found.items()}
         # one block for every device at a time: one shape, compiled once
         size = mesh.size * (width if stage[0].takes_lanes else min(narrow_width(lanes.problem[0], width), _FEW))
-        for begin in range(0, len(still), size):
-            own = still[begin : begin + size]
-            part = own[np.minimum(np.arange(size), len(own) - 1)]
-            start = None if guess is None else guess[..., part]
-            later = _run(lanes.take(part), start, stage, tolerance, outputs, mesh, width)
-            _join(found, {name: array[: len(own)] for name, array in later.items()}, own, stage[0], lanes.problem)
+        for begin in range(0, len(unsolved), size):
+            open_lanes = unsolved[begin : begin + size]
+            padded = open_lanes[np.minimum(np.arange(size), len(open_lanes) - 1)]
+            start_fields = None if guess is None else guess[..., padded]
+            later = _run(lanes.take(padded), start_fields, stage, tolerance, outputs, mesh, width)
+            _join(
+                found,
+                {name: array[: len(open_lanes)] for name, array in later.items()},
+                open_lanes,
+                stage[0],
+                lanes.problem,
+            )
     return found
 
 
 def _join(
-    found: dict[str, np.ndarray], later: dict[str, np.ndarray], own: np.ndarray, method: AbstractMethod, problem: Any
+    found: dict[str, np.ndarray],
+    later: dict[str, np.ndarray],
+    lane_numbers: np.ndarray,
+    method: AbstractMethod,
+    problem: Any,
 ) -> None:
-    """Put what a later method found in its place: the better candidate counts, as in `solve`."""
-    first = _verdict({name: found[name][own] for name in later}, method.splits)
+    """Merge the results of a later method into `found`: the better candidate counts, as in `solve`."""
+    first = _verdict({name: found[name][lane_numbers] for name in later}, method.splits)
     second = _verdict(later, method.splits)
     joined, better = join(first, second, jumps(*problem[:2])), np.asarray(~keeps_first(first, second))
     for name, array in later.items():
-        found[name][own[better]] = array[better]
+        found[name][lane_numbers[better]] = array[better]
     for name, value in zip(("result_code", "result_period", "num_steps"), joined[2:5], strict=True):
-        found[name][own] = np.asarray(value)
+        found[name][lane_numbers] = np.asarray(value)
 
 
 def _verdict(found: dict[str, np.ndarray], splits: bool) -> Outcome:
@@ -96,18 +106,21 @@ def _run(
     width: int,
 ) -> dict[str, np.ndarray]:
     count = lanes.num_lanes
-    index = np.concatenate([np.arange(count), np.full(-count % mesh.size, count - 1)])
-    if len(index) > count:
-        lanes, guess = lanes.take(index), None if guess is None else guess[..., index]
+    padded = np.concatenate([np.arange(count), np.full(-count % mesh.size, count - 1)])
+    if len(padded) > count:
+        lanes, guess = lanes.take(padded), None if guess is None else guess[..., padded]
     lanes = lanes.having([spread(mesh, leaf) for leaf in lanes.mapped], lanes.num_lanes)
-    start = None if guess is None else spread(mesh, guess)
-    found = _compiled()(lanes, start, stage, tolerance, outputs, mesh, width)
+    start_fields = None if guess is None else spread(mesh, guess)
+    found = _compiled()(lanes, start_fields, stage, tolerance, outputs, mesh, width)
     return {name: array[:count] for name, array in gathered(found).items()}
 
 
 @functools.cache
 def _compiled() -> Any:
-    """Return the program, compiled for the longest vectors; XLA prefers half of them, for a sixth more time."""
+    """Return the compiled program of a sweep.
+
+    It is compiled for the longest vectors. XLA prefers half of them, which takes a sixth more time.
+    """
     options: dict[str, Any] = {"xla_cpu_prefer_vector_width": 512}
     try:
         jax.jit(lambda x: x, compiler_options=options)(0.0)
@@ -126,20 +139,21 @@ def _program(
     mesh: Mesh,
     width: int,
 ) -> dict[str, Array]:
+    # else nothing reads the policy's own gain, which takes a backup
     judged = any(output.name == "exploitability" or output.function is not None for output in outputs)
-    own = lanes.num_lanes // mesh.size
+    lanes_per_device = lanes.num_lanes // mesh.size
     if not stage[0].takes_lanes:
         width = narrow_width(lanes.problem[0], width)
 
-    def block(part: Lanes, *start: Array) -> dict[str, Array]:
-        outcome = run_stage(part, start[0] if start else None, stage, tolerance, part.num_lanes)
-        return compute_outputs(outputs, part, finish_lanes(part, outcome, tolerance, judged))
+    def block(block_lanes: Lanes, *start: Array) -> dict[str, Array]:
+        outcome = run_stage(block_lanes, start[0] if start else None, stage, tolerance, block_lanes.num_lanes)
+        return compute_outputs(outputs, block_lanes, finish_lanes(block_lanes, outcome, tolerance, judged))
 
     def on_device(mapped: list[Array], *start: Array) -> dict[str, Array]:
-        return lanes.having(mapped, own).in_blocks(width, block, *start, lanes_first=True)
+        return lanes.having(mapped, lanes_per_device).in_blocks(width, block, *start, lanes_first=True)
 
     start = () if guess is None else (guess,)
-    last: Any = jax.tree.map(lambda leaf: P(*(None,) * (leaf.ndim - 1), "lanes"), (lanes.mapped, *start))
+    specs: Any = jax.tree.map(lambda leaf: P(*(None,) * (leaf.ndim - 1), "lanes"), (lanes.mapped, *start))
     # every device stops by itself: no collective, nothing to check
-    spread_out = jax.shard_map(on_device, mesh=mesh, in_specs=last, out_specs=P("lanes"), check_vma=False)
+    spread_out = jax.shard_map(on_device, mesh=mesh, in_specs=specs, out_specs=P("lanes"), check_vma=False)
     return spread_out(lanes.mapped, *start)

@@ -1,4 +1,4 @@
-"""What made a sweep: to be read, and to be compared before it is gone on with."""
+"""What made a sweep: for its readers, and to be compared before it is resumed."""
 
 import json
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ from .work import Plan, Work
 
 
 def parts_of(work: Work, attrs: Mapping[str, str], chunk: Tile) -> dict[str, Any]:
-    """Return what makes this sweep this sweep, under names that a sentence can use."""
+    """Return everything that determines a sweep, under names that an error message can use."""
     facts: dict[str, Any] = {
         "mfgjax's version": __version__,
         "JAX's version": jax.__version__,
@@ -59,12 +59,12 @@ def parts_of(work: Work, attrs: Mapping[str, str], chunk: Tile) -> dict[str, Any
 
 
 def _outputs_alone(outputs: tuple[Output, ...], lanes: Lanes, plan: Plan) -> Any:
-    own = tuple(output for output in outputs if output.function is not None)
-    if not own:
+    users_outputs = tuple(output for output in outputs if output.function is not None)
+    if not users_outputs:
         return ()
     solver, _ = plan.stages[0]
-    outcome = run_stage(lanes, None, (solver, 1), plan.tolerance, 1)
-    return compute_outputs(own, lanes, finish_lanes(lanes, outcome, plan.tolerance))
+    outcome = run_stage(lanes, None, (solver, 1), plan.tolerance, 1)  # traced only: one step has the shapes of all
+    return compute_outputs(users_outputs, lanes, finish_lanes(lanes, outcome, plan.tolerance))
 
 
 def provenance(game: Any, plan: Plan, points: Points) -> dict[str, str]:
@@ -89,6 +89,6 @@ def provenance(game: Any, plan: Plan, points: Points) -> dict[str, str]:
 
 
 def criterion_of(plan: Plan) -> str:
-    """Return what residuals of the points of a plan are."""
+    """Return which criterion the residuals of a plan measure."""
     game, response, _ = plan.lanes.problem
     return "residual" if by_residual(game, response, plan.stages[0][0]) else "exploitability"

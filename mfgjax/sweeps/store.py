@@ -1,4 +1,4 @@
-"""A sweep on disk: written tile by tile, and gone on with after any interruption."""
+"""A sweep on disk: written tile by tile, and resumed after an interruption."""
 
 import json
 import re
@@ -26,22 +26,26 @@ class Store:
     def __init__(self, path: Path):
         self.path = path
 
-    def begin(self, coords: xr.Dataset, variables: Mapping[str, Any], chunk: Tile, parts: Mapping[str, Any]) -> None:
-        """Make the folder, or check that the one there is of this very sweep.
+    def begin(
+        self, coords: xr.Dataset, variables: Mapping[str, Any], chunk: Tile, ingredients: Mapping[str, Any]
+    ) -> None:
+        """Make the folder, or check that an existing one belongs to the same sweep.
 
         Args:
           coords: coordinates and attributes.
           variables: name to `(dims, shape, dtype)`, lanes first.
           chunk: the first tile, as large as any.
-          parts: of the identity, by the names they have in a refusal.
+          ingredients: of the identity, by the names they have in a refusal.
         """
-        own = identity(parts)
+        own_identity = identity(ingredients)
         if self.path.exists():
-            self._check(own)
+            self._check(own_identity)
             return
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        coords = coords.assign_attrs(format=FORMAT, identity=json.dumps(own))
+        coords = coords.assign_attrs(format=FORMAT, identity=json.dumps(own_identity))
+        # one name, so that what a killed process left is overwritten and does not pile up
         with written_whole(self.path, free_name=False) as partial:
+            # consolidated metadata would hide arrays that are made later
             coords.to_zarr(partial, mode="w", consolidated=False, zarr_format=2)
             group = _zarr().open_group(partial, mode="r+")
             for name, (dims, shape, dtype) in variables.items():
@@ -51,12 +55,13 @@ class Store:
                     shape=shape,
                     chunks=(*chunk.shape, *inner),
                     dtype=dtype,
+                    # chunks that were never written read as this
                     fill_value=np.nan if np.issubdtype(dtype, np.floating) else _OPEN if name == _LAST else 0,
-                    compressors=None,
+                    compressors=None,  # then a file of another size than its chunk is damaged, see `_check_files`
                     attributes={"_ARRAY_DIMENSIONS": list(dims), **ATTRIBUTES.get(name, {})},
                 )
 
-    def _check(self, own: Mapping[str, str]) -> None:
+    def _check(self, own_identity: Mapping[str, str]) -> None:
         found = None
         if self.path.is_dir():
             try:
@@ -67,14 +72,14 @@ class Store:
         if found is None:
             raise ValueError(f"`out` is {self.path}, which is there and is no sweep that this version can go on with.")
         self._check_files()
-        if names := changed(own, found):
+        if names := changed(own_identity, found):
             raise ValueError(
                 f"`out` is {self.path}, which holds another sweep: {_listed(names)} changed. Give another folder, or "
                 "delete that one."
             )
 
     def is_done(self, tiles: list[Tile]) -> np.ndarray:
-        """Tell of each tile whether it is there."""
+        """Tell for each tile whether it has been written."""
         codes = np.asarray(_zarr().open_group(self.path, mode="r")[_LAST][...])
         return np.array([bool((codes[tile.region] != _OPEN).all()) for tile in tiles])
 
@@ -87,15 +92,16 @@ class Store:
             array[(*tile.region, *inner)] = arrays[name]
 
     def dataset(self) -> xr.Dataset:
-        """Return what is there, read only when it is used."""
+        """Return the sweep as a dataset, whose arrays are read when they are used."""
         try:
+            # codes and counts stay whole numbers
             found = xr.open_zarr(self.path, consolidated=False, chunks=None, mask_and_scale=False)
             labels = {
                 name: (c.dims, c.values.astype(object)) for name, c in found.coords.items() if c.dtype.kind in "TU"
             }
         except Exception as error:  # the libraries below raise all kinds
-            said = shorten_text(str(error), 120)
-            raise ValueError(f"`out` is {self.path}, whose coordinates cannot be read: {said}.") from error
+            message = shorten_text(str(error), 120)
+            raise ValueError(f"`out` is {self.path}, whose coordinates cannot be read: {message}.") from error
         for variable in found.variables.values():  # as the data are in memory: what was written with is no part
             variable.attrs.pop("_FillValue", None)
         return found.assign_coords(labels).drop_encoding()

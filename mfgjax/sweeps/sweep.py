@@ -100,9 +100,9 @@ def sweep(
     games = build_games(game, points)
     plans = [make_plan(family, response, solver, max_steps, points, guess) for family in games.families]
     block = None if block is None else _checks.integer_at_least("block", block, 1)
-    wanted = parse_outputs(outputs, plans[0].lanes.problem[0], tuple(axes))
-    wanted = tuple(_observed(output, plans[0]) for output in wanted)
-    work = Work(points, games, plans, wanted, lane_mesh(), block, warm_start is not None)
+    parsed_outputs = parse_outputs(outputs, plans[0].lanes.problem[0], tuple(axes))
+    parsed_outputs = tuple(_observed(output, plans[0]) for output in parsed_outputs)
+    work = Work(points, games, plans, parsed_outputs, lane_mesh(), block, warm_start is not None)
     tiles = work.tiles(None if chunk is None else _checks.integer_at_least("chunk", chunk, 1))
     attrs = provenance(game, plans[0], points)
     order = tuple(axes) if not zipped else ("point",)
@@ -110,11 +110,12 @@ def sweep(
         dataset = _in_memory(work, tiles, attrs, _checks.boolean("progress", progress))
     else:
         dataset = _on_disk(work, tiles, attrs, _checks.file_path("out", out), _checks.boolean("progress", progress))
+    # a warm start has moved its axis last
     return dataset.transpose(*order, ...)
 
 
 def _observed(output: Output, plan: Plan) -> Output:
-    """Return an output whose function, if it is of the user, is what it is now."""
+    """Return an output, with a user's function compiled anew if what it reads has changed."""
     if output.function is None:
         return output
     game, response, _ = plan.lanes.single([leaf[..., 0] for leaf in plan.lanes.mapped])
@@ -164,9 +165,10 @@ def _on_disk(work: Work, tiles: list[Tile], attrs: dict[str, str], path: Path, p
             problem = str(error)
     _agree(problem)
     done = of_first_process(done)
-    ready = sum(tile.size for tile, there in zip(tiles, done, strict=True) if there)
+    ready = sum(tile.size for tile, is_there in zip(tiles, done, strict=True) if is_there)
     with progress_bar("sweep", int(np.prod(points.shape)), ready, shown=progress and first) as advance:
-        for tile in (tile for tile, there in zip(tiles, done, strict=True) if not there):
+        # every process computes every tile, on its own devices; the first one writes
+        for tile in (tile for tile, is_there in zip(tiles, done, strict=True) if not is_there):
             found = work.compute(tile, tiles[0].size)
             if first:
                 store.write(tile, found)
@@ -176,9 +178,10 @@ def _on_disk(work: Work, tiles: list[Tile], attrs: dict[str, str], path: Path, p
 
 
 def _agree(problem: str) -> None:
+    # processes can exchange arrays of one shape only, so the sentence travels as bytes
     text = np.zeros(1024, np.uint8)
     encoded = np.frombuffer(problem.encode()[:1024], np.uint8)
     text[: len(encoded)] = encoded
-    said = bytes(of_first_process(text)).rstrip(b"\0").decode(errors="ignore")
-    if said:
-        raise ValueError(said)
+    first_problem = bytes(of_first_process(text)).rstrip(b"\0").decode(errors="ignore")
+    if first_problem:
+        raise ValueError(first_problem)

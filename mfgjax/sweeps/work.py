@@ -48,8 +48,8 @@ class Plan(NamedTuple):
 
     def at(self, places: list[np.ndarray], games: np.ndarray) -> Lanes:
         """Return the problems of some points, given their indices along the axes and among the games."""
-        taken = [table[..., games if axis < 0 else places[axis]] for table, axis in self.tables]
-        return self.lanes.having(taken, len(games))
+        values = [table[..., games if axis < 0 else places[axis]] for table, axis in self.tables]
+        return self.lanes.having(values, len(games))
 
 
 def make_plan(family: Family, response: Any, solver: Any, max_steps: Any, points: Points, guess: Any) -> Plan:
@@ -65,17 +65,18 @@ def make_plan(family: Family, response: Any, solver: Any, max_steps: Any, points
     for place, axis in enumerate(points.axes):
         if axis.builds:
             continue
-        one = parameter(triple, axis.name, _stacked(triple, axis.name, axis.values))
-        if one.leaf in found:
-            raise ValueError(f"`{axis.name}` is {one.path}, which {paths.get(one.leaf, 'the builder')} sets too.")
-        paths[one.leaf] = f"`{axis.name}`"
-        found[one.leaf] = np.asarray(one.values), place
+        swept = parameter(triple, axis.name, _stacked(triple, axis.name, axis.values))
+        if swept.leaf in found:
+            raise ValueError(f"`{axis.name}` is {swept.path}, which {paths.get(swept.leaf, 'the builder')} sets too.")
+        paths[swept.leaf] = f"`{axis.name}`"
+        found[swept.leaf] = np.asarray(swept.values), place
     leaves, structure = jax.tree.flatten(triple)
     tables = [found[index] for index in sorted(found)]
     for index, (table, _) in found.items():
         leaves[index] = table[..., :1]
     carried = tuple(index in found for index in range(len(leaves)))
     lanes = Lanes(jax.tree.unflatten(structure, leaves), carried, 1)
+    # the first and the last values: thousands of games are not checked one by one
     for corner in (0, -1):
         validate(lanes.single([table[..., corner] for table, _ in tables])[0])
     flow = None if guess is None else np.asarray(game.untimed(cast(Any, one_guess(game, guess))))
@@ -112,8 +113,8 @@ def _stacked(triple: Any, name: str, values: Any) -> Any:
             value = available / available.sum(axis=-1, keepdims=True)
             value = np.log(value) if name.split(".")[-1].startswith("log_") else value
         arrays.append(np.asarray(_checks.as_numbers(f"{name}[{i}]", value)))
-    most = max(array.ndim for array in arrays)
-    arrays = [array if array.ndim == most else array[None] for array in arrays]
+    most_axes = max(array.ndim for array in arrays)  # policies [S, A] and [H+1, S, A] may stand in one list
+    arrays = [array if array.ndim == most_axes else array[None] for array in arrays]
     shapes = {array.shape for array in arrays}
     try:
         shape = np.broadcast_shapes(*shapes)
@@ -124,7 +125,7 @@ def _stacked(triple: Any, name: str, values: Any) -> Any:
 
 @dataclasses.dataclass(frozen=True)
 class Work:
-    """All that a tile needs to be computed."""
+    """Everything that is needed to compute a tile."""
 
     points: Points
     games: Games
@@ -136,7 +137,7 @@ class Work:
 
     @functools.cached_property
     def shapes(self) -> dict[str, tuple[tuple[str, ...], tuple[int, ...], np.dtype]]:
-        """For every output its dimensions, the shape that holds it for all games, and its kind."""
+        """For every output: its dimensions, a shape with room for the largest game, and its dtype."""
         sizes = {dim: len(labels) for dim, labels in self.inner_coords.items()}
         kind, whole = np.dtype(self.plans[0].lanes.problem[0].dtype), np.dtype(np.int32)
         found: dict[str, Any] = {name: ((), (), whole if name in WHOLE else kind) for name in ALWAYS}
@@ -154,18 +155,21 @@ class Work:
         name, shapes, kinds = f"`outputs[{output.name!r}]`", [], []
         for plan in self.plans:
 
-            def one(lanes: Lanes, plan: Plan = plan) -> Any:
+            def one(lanes: Lanes, plan: Plan = plan) -> Any:  # bound now: a closure would see the last plan of the loop
                 outcome = run_stage(lanes, None, (plan.stages[0][0], 1), plan.tolerance, 1)
                 return compute_outputs((output,), lanes, finish_lanes(lanes, outcome, plan.tolerance))
 
+            # shapes alone: nothing is solved
             leaf = eqx.filter_eval_shape(one, plan.lanes)[output.name]
             shapes.append(leaf.shape[:-1])
             kinds.append(leaf.dtype)
             game = plan.lanes.problem[0]
-            own = {"state": game.num_states, "action": game.num_actions}
-            own |= {dim: len(values) for dim, values in game.coordinates_of_time().items()}
+            sizes_of_game = {"state": game.num_states, "action": game.num_actions}
+            sizes_of_game |= {dim: len(values) for dim, values in game.coordinates_of_time().items()}
             dims = tuple(f"{output.name}_{i}" for i in range(leaf.ndim - 1)) if output.dims is None else output.dims
-            if len(dims) != leaf.ndim - 1 or any(own.get(d, n) != n for d, n in zip(dims, shapes[-1], strict=True)):
+            if len(dims) != leaf.ndim - 1 or any(
+                sizes_of_game.get(d, n) != n for d, n in zip(dims, shapes[-1], strict=True)
+            ):
                 raise ValueError(f"{name} has shape {shapes[-1]}, which does not fit the dimensions {dims} of a game.")
         if len({len(shape) for shape in shapes}) > 1:
             raise ValueError(f"{name} has shape {shapes[0]} for some games, {shapes[-1]} for others.")
@@ -197,6 +201,7 @@ class Work:
         if len(self.plans) > 1:  # the games of a tile are of one family
             axes = self.points.axes
             single = (0,) if self.points.zipped else [i for i, axis in enumerate(axes) if axis.builds]
+        # warm: the sixteen points that start from one another stay in one tile
         return list(self.points.tiles(chunk, single, _NEIGHBOURS if self.warm else 1))
 
     def compute(self, tile: Tile, size: int) -> dict[str, np.ndarray]:
@@ -209,6 +214,7 @@ class Work:
             found = self._from_neighbours(plan, tile, places, games)
         else:
             fill = np.minimum(np.arange(max(size, len(games))), len(games) - 1)
+            # copies of the last point: another size would compile another program
             found = self._solve(plan, [place[fill] for place in places], games[fill])
             found = {name: array[: len(games)] for name, array in found.items()}
         return {name: self._placed(plan, name, array, tile) for name, array in found.items()}
@@ -219,7 +225,7 @@ class Work:
         places: list[np.ndarray],
         games: np.ndarray,
         guess: np.ndarray | None = None,
-        more: tuple[Output, ...] = (),
+        extra_outputs: tuple[Output, ...] = (),
     ) -> dict[str, np.ndarray]:
         lanes = plan.at(places, games)
         if guess is None and plan.guess is not None:
@@ -227,26 +233,27 @@ class Work:
         game = lanes.problem[0]
         guess = None if guess is None else game.timed(guess)
         width = block_width(game) if self.block is None else self.block
-        return solve_lanes(lanes, guess, plan.stages, plan.tolerance, (*self.outputs, *more), self.mesh, width)
+        return solve_lanes(lanes, guess, plan.stages, plan.tolerance, (*self.outputs, *extra_outputs), self.mesh, width)
 
     def _from_neighbours(self, plan: Plan, tile: Tile, places: list[np.ndarray], games: np.ndarray) -> Any:
         """Solve one point of 16 along the last dimension, and the others from what it found."""
         along = np.indices(tile.shape)[-1].ravel()
         leads = np.flatnonzero(along % _NEIGHBOURS == 0)
-        rest = np.flatnonzero(along % _NEIGHBOURS != 0)
+        followers = np.flatnonzero(along % _NEIGHBOURS != 0)
         # the flow found is needed whether it was asked for or not
-        seen = "mean_field"
-        more = () if seen in [output.name for output in self.outputs] else (Output(seen, None),)
-        first = self._solve(plan, [place[leads] for place in places], games[leads], None, more)
-        if not len(rest):
-            return {name: array for name, array in first.items() if not more or name != seen}
-        leader = np.searchsorted(leads, rest, side="right") - 1
-        guess = np.moveaxis(first[seen][leader], 0, -1)
-        then = self._solve(plan, [place[rest] for place in places], games[rest], guess)
+        field_name = "mean_field"
+        extra_outputs = () if field_name in [output.name for output in self.outputs] else (Output(field_name, None),)
+        led = self._solve(plan, [place[leads] for place in places], games[leads], None, extra_outputs)
+        if not len(followers):
+            return {name: array for name, array in led.items() if not extra_outputs or name != field_name}
+        # the last lead before it is in its own row, as every row begins with one
+        leader = np.searchsorted(leads, followers, side="right") - 1
+        guess = np.moveaxis(led[field_name][leader], 0, -1)
+        followed = self._solve(plan, [place[followers] for place in places], games[followers], guess)
         merged = {}
-        for name, array in then.items():
+        for name, array in followed.items():
             whole = np.empty((tile.size, *array.shape[1:]), array.dtype)
-            whole[leads], whole[rest] = first[name], array
+            whole[leads], whole[followers] = led[name], array
             merged[name] = whole
         return merged
 
