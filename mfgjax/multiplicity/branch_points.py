@@ -78,7 +78,7 @@ class Tracer:
         """
         dtype = first.flow.dtype
         across, ahead = second.flow - first.flow, second.position - first.position
-        length = float(arclength(across, ahead))
+        length = float(arclength(jnp.asarray(across), ahead))
         one = jnp.ones((), dtype)
         begin = PathState(
             jnp.asarray(first.flow + share * across),
@@ -153,7 +153,7 @@ class Tracer:
     @staticmethod
     def _mean_slope(first: Knot, second: Knot) -> float:
         across, ahead = second.flow - first.flow, second.position - first.position
-        return ahead / float(arclength(across, ahead))
+        return ahead / float(arclength(jnp.asarray(across), ahead))
 
     def explains(self, first: Knot, second: Knot, num_folds: int) -> bool:
         """Tell whether the folds between two points are all that changed the count of eigenvalues above 1."""

@@ -26,10 +26,18 @@ from .base import Problem
 _MOST_STORED = 2**25
 """Entries up to which the H + 1 matrices of a kind are stored."""
 
+_MOST_STATES = 32
+"""States up to which elimination takes no longer than GMRES on μ = Γ(μ), as a rule."""
+
 
 def can_eliminate(game: AnyGame) -> bool:
     """Tell whether the game has the form that `eliminate` needs, and its matrices fit in memory."""
     return game.times != () and game.observes == "states" and (game.horizon + 1) * game.num_states**2 <= _MOST_STORED
+
+
+def shoots(game: AnyGame) -> bool:
+    """Tell whether Newton's method solves for all single steps at once, in place of μ = Γ(μ)."""
+    return can_eliminate(game) and game.num_states <= _MOST_STATES
 
 
 class Elimination(NamedTuple):
@@ -157,7 +165,7 @@ class NewtonSystem(NamedTuple):
     Attributes:
       image: Γ(x).
       floor: the rounding level of its computation.
-      off: what vanishes at an equilibrium: r of the single steps where they can be eliminated, else Γ(x) − x.
+      off: what vanishes at an equilibrium: r of the single steps, or Γ(x) − x; see `shoots`.
       solve: from such numbers to the change of x that makes up for them, to first order; only partly if a `shift` ≥ 0
         is given, that is added to the diagonal of I − DΓ.
     """
@@ -171,7 +179,7 @@ class NewtonSystem(NamedTuple):
 def newton_system(problem: Problem, x: Array) -> NewtonSystem:
     """Linearise the equation of an equilibrium at a mean field, for one problem with a smooth response."""
     game, response = problem.game, problem.response
-    if not can_eliminate(game):
+    if not shoots(game):
         (image, floor), jvp = jax.linearize(problem.image_and_floor, x)
 
         def solve(off: Array, shift: Array | float = 0.0) -> Array:
@@ -190,7 +198,7 @@ def off_by(problem: Problem, x: Array) -> Array:
     """Return what vanishes at an equilibrium, as in `newton_system`."""
     game = problem.game
     policy = game.policy_from(x, problem.response, None)[0]
-    return steps_off(game, x, policy) if can_eliminate(game) else game.moved_on(x, policy)[1] - x
+    return steps_off(game, x, policy) if shoots(game) else game.moved_on(x, policy)[1] - x
 
 
 def along_path(
