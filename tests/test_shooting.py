@@ -1,6 +1,8 @@
 """Newton's equation of single steps: the same zeros as μ − Γ(μ), its elimination equals the dense system at any flow,
 and Newton's method finds from afar what iterating does not."""
 
+from typing import Any
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -46,7 +48,8 @@ def test_the_steps_of_a_generated_flow_are_off_only_where_the_policy_is_no_respo
     flow = mfg.propagate(game, found.policy[::-1])
     policy = mfg.respond(game, flow, response).policy
     _, _, off = both_ways(game, response, flow, jnp.zeros((T, S)))
-    table = np.asarray(game.kernel.probabilities)[0]
+    kernel: Any = game.kernel
+    table = np.asarray(kernel.probabilities)[0]
     for t in range(T - 1):  # by the definition, with loops
         moved = sum(flow[t, s] * policy[t, s, a] * table[s, a] for s in range(S) for a in range(A))
         assert_close(off[t + 1], moved - flow[t + 1], atol=1e-14)
