@@ -10,7 +10,7 @@ import numpy as np
 
 
 def describe(thing: object) -> Any:
-    """Describe a response, a solver or a number as data that JSON can hold; arrays are named by their shape.
+    """Return a response, a solver or a number as data that JSON can hold; arrays are named by their shape.
 
     Args:
       thing: a dataclass (every module is one), a number, an array, or None.

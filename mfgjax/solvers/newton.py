@@ -19,12 +19,12 @@ _FIRST_TIME, _LEAST_TIME = 10.0, 0.3
 class Newton(AbstractMethod):
     """Solve the linearised equation of an equilibrium, again and again: quadratic near one, whatever DΓ is.
 
-    In games with a horizon whose payoffs see the law of at most 32 states, the equation is that each single step of the
-    flow follows the response to it. Its matrix is eliminated block by block in time, with H S³ operations, and errors
-    do not travel through the horizon, so that it often converges from afar (multiple shooting). Elsewhere the equation
-    is (I − DΓ(μ)) d = Γ(μ) − μ, by LU up to a few hundred unknowns and by GMRES, which needs products only, beyond.
-    Steps are shortened until the equation is better met. In stationary games with a smooth response, steps follow the
-    population in time, the longer the nearer it is to rest.
+    In double precision, where payoffs see the law of at most 32 states of a game with a horizon, the equation is that
+    each single step of the flow follows the response to it. Its matrix is eliminated block by block in time, with H S³
+    operations, and errors do not travel through the horizon, so that it often converges from afar (multiple shooting).
+    Elsewhere the equation is (I − DΓ(μ)) d = Γ(μ) − μ, by LU up to a few hundred unknowns and by GMRES, which needs
+    products only, beyond. Steps are shortened until the equation is better met. In stationary games with a smooth
+    response, steps follow the population in time, the longer the nearer it is to rest.
 
     For smooth responses; in stationary games for all: with a jumping one a step goes to the stationary law of the
     policy it finds.

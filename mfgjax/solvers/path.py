@@ -116,9 +116,10 @@ def path_step(
     tracking = (mode == TRACK) & through_folds
     slope = weight * (state.tangent_x * along).sum() + state.tangent_parameter
     speed = arclength(along, 1.0)
-    turned = settled & (jnp.abs(slope) < least_cosine * speed) & (state.step > 1e-3)
+    slack = jnp.maximum(1e-3, 4 * path_tolerance)  # points are known no better than that
+    turned = settled & (jnp.abs(slope) < least_cosine * speed) & (state.step > slack)
     # a correction longer than the step, or a sharp turn, may have landed on another branch
-    strayed = tracking & ((off > jnp.maximum(reach * state.step, 1e-3)) | turned)
+    strayed = tracking & ((off > jnp.maximum(reach * state.step, slack)) | turned)
     accepted = settled & (mode != FINISH) & ~strayed
     finished = settled & (mode == FINISH)
     most = jnp.where(mode == FINISH, _MOST_POLISHES, _MOST_CORRECTIONS)

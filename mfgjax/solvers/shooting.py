@@ -36,8 +36,11 @@ def can_eliminate(game: AnyGame) -> bool:
 
 
 def shoots(game: AnyGame) -> bool:
-    """Tell whether Newton's method solves for all single steps at once, in place of μ = Γ(μ)."""
-    return can_eliminate(game) and game.num_states <= _MOST_STATES
+    """Tell whether Newton's method solves for all single steps at once, in place of μ = Γ(μ).
+
+    Not in single precision: at large β the blocks lose their digits before the whole matrix does.
+    """
+    return can_eliminate(game) and game.num_states <= _MOST_STATES and bool(jnp.finfo(game.dtype).eps < 1e-12)
 
 
 class Elimination(NamedTuple):
@@ -197,7 +200,7 @@ def newton_system(problem: Problem, x: Array) -> NewtonSystem:
 def off_by(problem: Problem, x: Array) -> Array:
     """Return what vanishes at an equilibrium, as in `newton_system`."""
     game = problem.game
-    policy = game.policy_from(x, problem.response, None)[0]
+    policy = game.best_response(x, problem.response).policy
     return steps_off(game, x, policy) if shoots(game) else game.moved_on(x, policy)[1] - x
 
 
