@@ -11,7 +11,7 @@ from .._typing import Array
 from ..model import AnyGame
 from ..responses import AbstractResponse
 from .base import AbstractMethod, Candidate, Problem, Progress, needs_smooth
-from .shooting import newton_system
+from .shooting import look, newton_solver
 
 _FIRST_TIME, _LEAST_TIME = 10.0, 0.3
 
@@ -73,25 +73,24 @@ def _step_in_time(problem: Problem, state: Any) -> tuple[Any, Progress]:
     Short steps follow the population on its way to rest, long ones are Newton's (pseudo-transient continuation).
     """
     x, length, before = state
-    system = newton_system(problem, x)
-    residual = problem.game.distance(x, system.image)
+    off, seen = look(problem, x)
+    residual = problem.game.distance(x, seen.image)
     ratio = jnp.where(jnp.isfinite(before), before / residual, 1)
     growth = jnp.where(ratio < 1, jnp.maximum(ratio, 0.3), jnp.maximum(2 * jnp.isfinite(before), ratio))
     length = jnp.maximum(length * growth, _LEAST_TIME)
-    following = problem.project(x + system.solve(system.off, 1 / length))
+    following = problem.project(x + newton_solver(problem, x, seen.best)(off, 1 / length))
     finite = jnp.isfinite(following).all()
     return (jnp.where(finite, following, x), length, residual), Progress(Candidate(x, None), residual, ~finite)
 
 
 def _step_with_search(problem: Problem, state: Any) -> tuple[Any, Progress]:
     """Step along Newton's direction, or go back along it where the equation is not better met than before."""
-    trial, base, direction, length, base_off = state
-    system = newton_system(problem, trial)
-    residual = problem.game.distance(trial, system.image)
-    off = jnp.abs(system.off).sum()
+    trial, base, direction, length, base_size = state
+    off, seen = look(problem, trial)
+    residual, size = problem.game.distance(trial, seen.image), jnp.abs(off).sum()
     # any decrease counts near the rounding level, a sufficient one elsewhere
-    better = off < (1 - 1e-4 * length) * base_off
-    direction = jax.lax.cond(better, lambda: system.solve(system.off), lambda: direction)
+    better = size < (1 - 1e-4 * length) * base_size
+    direction = jax.lax.cond(better, lambda: newton_solver(problem, trial, seen.best)(off), lambda: direction)
     base = jnp.where(better, trial, base)
     length = jnp.where(better, jnp.minimum(2 * length, 1), length / 4)
     following = problem.project(base + length * direction)
@@ -99,4 +98,4 @@ def _step_with_search(problem: Problem, state: Any) -> tuple[Any, Progress]:
     failed = (length < 1e-6) | ~finite
     progress = Progress(Candidate(trial, None), residual, failed)
     following = jnp.where(finite, following, base)
-    return (following, base, direction, length, jnp.where(better, off, base_off)), progress
+    return (following, base, direction, length, jnp.where(better, size, base_size)), progress

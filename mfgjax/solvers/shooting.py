@@ -162,46 +162,50 @@ def applied(matrix: Array, vector: Array) -> Array:
     return product(matrix, vector[:, None])[:, 0]
 
 
-class NewtonSystem(NamedTuple):
-    """Newton's equation at a mean field x.
+class Look(NamedTuple):
+    """What a look at a mean field x tells beside how far it is off.
 
     Attributes:
       image: Γ(x).
       floor: the rounding level of its computation.
-      off: what vanishes at an equilibrium: r of the single steps, or Γ(x) − x; see `shoots`.
-      solve: from such numbers to the change of x that makes up for them, to first order; only partly if a `shift` ≥ 0
-        is given, that is added to the diagonal of I − DΓ.
+      best: the response to x.
     """
 
     image: Array
     floor: Array
-    off: Array
-    solve: Callable[..., Array]
+    best: BestResponse
 
 
-def newton_system(problem: Problem, x: Array) -> NewtonSystem:
-    """Linearise the equation of an equilibrium at a mean field, for one problem with a smooth response."""
+def look(problem: Problem, x: Array) -> tuple[Array, Look]:
+    """Return what vanishes at an equilibrium, and what else is seen there.
+
+    What vanishes is r of the single steps or, where these are not solved for (see `shoots`), Γ(x) − x.
+    """
     game, response = problem.game, problem.response
-    if not shoots(game):
-        (image, floor), jvp = jax.linearize(problem.image_and_floor, x)
-
-        def solve(off: Array, shift: Array | float = 0.0) -> Array:
-            def matvec(v: Array) -> Array:
-                return (1 + shift) * v - jvp(v.reshape(x.shape))[0].reshape(-1)
-
-            return solve_linear(matvec, off.reshape(-1)).reshape(x.shape)
-
-        return NewtonSystem(image, floor, image - x, solve)
     best = game.best_response(x, response)
-    image, off = game.moved_on(x, best.policy)[1], steps_off(game, x, best.policy)
-    return NewtonSystem(image, response.rounding(best.q, game.available), off, eliminate(game, response, x, best).solve)
+    image = game.moved_on(x, best.policy)[1]
+    off = steps_off(game, x, best.policy) if shoots(game) else image - x
+    return off, Look(image, response.rounding(best.q, game.available), best)
 
 
-def off_by(problem: Problem, x: Array) -> Array:
-    """Return what vanishes at an equilibrium, as in `newton_system`."""
-    game = problem.game
-    policy = game.best_response(x, problem.response).policy
-    return steps_off(game, x, policy) if shoots(game) else game.moved_on(x, policy)[1] - x
+def newton_solver(problem: Problem, x: Array, best: BestResponse) -> Callable[..., Array]:
+    """Linearise the equation of an equilibrium at a mean field, for one problem.
+
+    Returns:
+      From numbers such as `look` returns to the change of x that makes up for them, to first order; only partly if a
+      `shift` ≥ 0 is given, which is added to the diagonal of I − DΓ.
+    """
+    if shoots(problem.game):
+        return eliminate(problem.game, problem.response, x, best).solve
+    _, jvp = jax.linearize(problem.image, x)
+
+    def solve(off: Array, shift: Array | float = 0.0) -> Array:
+        def matvec(v: Array) -> Array:
+            return (1 + shift) * v - jvp(v.reshape(x.shape)).reshape(-1)
+
+        return solve_linear(matvec, off.reshape(-1)).reshape(x.shape)
+
+    return solve
 
 
 def along_path(
@@ -211,9 +215,8 @@ def along_path(
 
     These are Newton's correction at a fixed parameter, and dx/dλ: how the end of that correction moves with it.
     """
-    problem = problem_at(parameter)
-    system = newton_system(problem, x)
     one = jnp.ones_like(parameter)
-    _, moved = jax.jvp(lambda parameter: off_by(problem_at(parameter), x), (parameter,), (one,))
-    residual = problem.game.distance(x, system.image)
-    return residual, system.floor, system.solve(system.off), system.solve(moved)
+    off, moved, seen = jax.jvp(lambda parameter: look(problem_at(parameter), x), (parameter,), (one,), has_aux=True)
+    problem = problem_at(parameter)
+    solve = newton_solver(problem, x, seen.best)
+    return problem.game.distance(x, seen.image), seen.floor, solve(off), solve(moved)
