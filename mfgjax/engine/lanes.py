@@ -8,12 +8,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .._linear import DENSE_LIMIT
+from .._linear import DENSE_LIMIT, SMALL
 from .._trees import with_leaves
 from .._typing import Array
 from ..model import AbstractGame, AnyGame, LaneGame
 from ..responses import AbstractResponse
-from ..solvers import AbstractSolver
+from ..solvers import AbstractMethod, AbstractSolver
+from ..solvers.shooting import shoots
 
 _CACHE = 2**14
 """Bytes of one policy of one time, over the lanes of a block, that leave all else in a core's cache."""
@@ -83,6 +84,9 @@ class Lanes:
         """Map `function(game, response, solver, *arrays)`, written for one lane, over all."""
         if self.is_alone:
             return function(*self.problem, *arrays)
+        if self.num_lanes == 1:  # not mapped: a mapped condition computes both of its branches
+            found = function(*self.lane(0), *jax.tree.map(lambda leaf: leaf[..., 0], arrays))
+            return jax.tree.map(lambda leaf: jnp.asarray(leaf)[..., None], found)
         first = jax.tree.map(lambda leaf: jnp.moveaxis(leaf, -1, 0), (self.mapped, arrays))
 
         def one(mapped: Sequence[Array], arrays: Any) -> Any:
@@ -140,6 +144,15 @@ def block_width(game: AbstractGame) -> int:
     else:
         most, least, budget = 2**17, 32, _LARGE // (size * (game.horizon + 1) * 8)
     return int(np.clip(2 ** int(np.log2(max(budget, 1))), least, most))
+
+
+def method_width(method: AbstractMethod, game: AbstractGame, width: int) -> int:
+    """Return how many lanes of a block a method takes at once."""
+    if method.in_lanes(game):
+        return width
+    if shoots(game) and game.num_states > SMALL and jax.default_backend() == "cpu":
+        return 1  # LAPACK takes matrices one by one anyway, and alone a lane stops by itself
+    return narrow_width(game, width)
 
 
 def narrow_width(game: AbstractGame, width: int) -> int:

@@ -67,7 +67,7 @@ def prepare(
       axes: what differs between lanes, as in `solve_batch`; None: there is one problem alone.
       block: lanes that are computed together; None: as many as fit.
     """
-    solver, stages, tolerance = methods(game, response, solver, max_steps)
+    solver, stages, tolerance = methods(game, response, solver, max_steps, guess is not None)
     if axes is None:
         lanes = Lanes((trace_game(game), fit_response(game, response), solver))
         return Prepared(lanes, one_guess(game, guess), stages, tolerance, 1)
@@ -81,7 +81,9 @@ def prepare(
     return Prepared(lanes, _guesses(lanes, guess), stages, tolerance, width)
 
 
-def methods(game: Any, response: Any, solver: Any, max_steps: Any = None) -> tuple[AbstractSolver, Stages, np.ndarray]:
+def methods(
+    game: Any, response: Any, solver: Any, max_steps: Any = None, has_guess: bool = False
+) -> tuple[AbstractSolver, Stages, np.ndarray]:
     """Return the solver, its methods in turn and the tolerance, or refuse what is of the wrong kind."""
     solver = _DEFAULT if solver is None else solver
     game, response = game_and_response(game, response)
@@ -96,7 +98,7 @@ def methods(game: Any, response: Any, solver: Any, max_steps: Any = None) -> tup
     steps = solver.default_max_steps if max_steps is None else _checks.integer_at_least("max_steps", max_steps, 1)
     if steps >= 2**31:  # steps are counted in int32
         raise ValueError(f"`max_steps` must be below 2^31; got {steps}.")
-    found = type(solver).stages(solver, game, response, steps)  # 20 µs faster than Equinox's bound method
+    found = type(solver).stages(solver, game, response, steps, has_guess)  # 20 µs faster than Equinox's bound method
     stages = [(_in_precision(method, game.dtype), most) for method, most in found]
     return solver, stages, _tolerance(game, response, solver.atol, stages[0][0])
 

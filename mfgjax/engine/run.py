@@ -18,7 +18,7 @@ from ..responses import AbstractResponse
 from ..solvers import AbstractMethod
 from ..solvers.base import Problem
 from .finish import finish_lanes
-from .lanes import Lanes, narrow_width
+from .lanes import Lanes, method_width, narrow_width
 from .loop import Outcome, iterate
 from .prepare import Prepared
 
@@ -60,11 +60,11 @@ def run_stage(
         return iterate(Problem(lanes.game, lanes.problem[1], tolerance), method, guess, steps)
     if not any(lanes.carried[len(jax.tree.leaves(lanes.problem[:2])) :]):
         lanes = lanes.with_solver(method)
-    if not method.takes_lanes:
-        width = narrow_width(lanes.problem[0], width)
+    together = method.in_lanes(lanes.problem[0])
+    width = method_width(method, lanes.problem[0], width)
 
     def block(part: Lanes, *start: Array) -> Outcome:
-        if method.takes_lanes:
+        if together:
             own: Any = part.problem[2]
             problem = Problem(part.game, part.problem[1], tolerance)
             return iterate(problem, own, start[0] if start else None, steps, keep_history=False)
@@ -101,7 +101,7 @@ def _run_where_open(
 
         return jax.lax.cond(outcome.code == RESULTS.converged, lambda before: _padded(before, stage[1]), more, outcome)
     num_lanes = lanes.num_lanes
-    width = min(width if stage[0].takes_lanes else narrow_width(lanes.problem[0], width), num_lanes)
+    width = min(method_width(stage[0], lanes.problem[0], width), num_lanes)
     is_open = outcome.code != RESULTS.converged
     order = jnp.argsort(~is_open)  # stable: neighbours stay neighbours
     order = jnp.concatenate([order, jnp.full((width,), order[-1])])

@@ -1,10 +1,11 @@
 """Anderson acceleration."""
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from .. import _checks
 from .._linear import solve_normal_equations
@@ -12,6 +13,27 @@ from .._typing import Array, ArrayLike, Float
 from ..model import AnyGame
 from ..responses import AbstractResponse
 from .base import AbstractMethod, Candidate, Problem, Progress, needs_smooth
+
+
+_WINDOW = 10
+"""Steps over which a rate of convergence is measured."""
+
+
+class _Pace(NamedTuple):
+    """The number of steps taken, the lowest residual, and that of the last multiple of `_WINDOW` steps."""
+
+    steps: Array
+    lowest: Array
+    lowest_before: Array
+
+    def next(self, residual: Array, tolerance: Array | np.ndarray, within: int) -> tuple["_Pace", Array]:
+        """Count a step; tell whether the tolerance will be missed, if the residual goes on to fall as it did."""
+        steps, lowest = self.steps + 1, jnp.minimum(self.lowest, residual)
+        windows_left = (within - steps) / _WINDOW
+        at_end = lowest * (lowest / self.lowest_before) ** windows_left
+        is_full = steps % _WINDOW == 0
+        slow = is_full & jnp.isfinite(self.lowest_before) & (at_end > tolerance) & (tolerance > 0)
+        return _Pace(steps, lowest, jnp.where(is_full | (steps == 1), lowest, self.lowest_before)), slow
 
 
 class Anderson(AbstractMethod):
@@ -26,6 +48,8 @@ class Anderson(AbstractMethod):
     Args:
       memory: number of differences kept, ≥ 1.
       mixing: η in (0, 1].
+      within: number of steps; the run ends as soon as the rate of the last ten steps says that the residual will not
+        meet the tolerance within so many. None: it goes on.
       atol: tolerance on the residual; None for the default of the precision, 0 to run `max_steps`.
 
     Raises:
@@ -36,11 +60,20 @@ class Anderson(AbstractMethod):
 
     memory: int = eqx.field(static=True)
     mixing: Float[Array, "*batch"]
+    within: int | None = eqx.field(static=True)
     atol: float | None = eqx.field(static=True)
     default_max_steps: ClassVar[int] = 1_000
     takes_lanes: ClassVar[bool] = True
 
-    def __init__(self, memory: int = 5, mixing: ArrayLike = 1.0, *, atol: float | None = None):
+    def __init__(
+        self,
+        memory: int = 5,
+        mixing: ArrayLike = 1.0,
+        *,
+        within: int | None = None,
+        atol: float | None = None,
+    ):
+        self.within = None if within is None else _checks.integer_at_least("within", within, 1)
         self.memory = _checks.integer_at_least("memory", memory, 1)
         self.mixing = _checks.scalar_in("mixing", mixing, 0, 1, "(0, 1]")
         self.atol = _checks.tolerance(atol)
@@ -62,10 +95,11 @@ class Anderson(AbstractMethod):
         count = jnp.zeros(problem.lanes, jnp.int32)
         never = jnp.full(problem.lanes, jnp.inf, guess.dtype)
         nothing = jnp.zeros_like(guess)
-        return count, guess, nothing, nothing, past, past, gram, never, problem.game.first_values()
+        pace = None if self.within is None else _Pace(jnp.int32(0), never, never)
+        return count, guess, nothing, nothing, past, past, gram, never, problem.game.first_values(), pace
 
     def step(self, problem: Problem, state: Any) -> tuple[Any, Progress]:
-        count, x, last_x, last_f, past_x, past_f, gram, last_residual, values = state
+        count, x, last_x, last_f, past_x, past_f, gram, last_residual, values, pace = state
         image, values = problem.image_from(x, values)
         f = image - x
         residual = problem.game.distance(x, image)
@@ -89,9 +123,12 @@ class Anderson(AbstractMethod):
         following = x + eta * f
         for weight, dx, df in zip(weights, past_x, past_f, strict=True):
             following = following - weight * (dx + eta * df)
-        progress = Progress(Candidate(x, None), residual, jnp.array(False))
+        slow = jnp.array(False)
+        if pace is not None:
+            pace, slow = pace.next(residual, problem.tolerance, self.within)
+        progress = Progress(Candidate(x, None), residual, slow)
         following = problem.project(following)
-        return (count + 1, following, x, f, past_x, past_f, gram, residual, values), progress
+        return (count + 1, following, x, f, past_x, past_f, gram, residual, values, pace), progress
 
 
 def _products(columns: Array, vector: Array, axes: tuple[int, ...]) -> Array:

@@ -14,6 +14,7 @@ from .continuation import Continuation
 from .mirror_descent import MirrorDescent
 from .newton import Newton
 from .picard import Picard
+from .shooting import shoots
 from .splitting import Splitting, can_split
 
 
@@ -41,11 +42,17 @@ class Auto(AbstractSolver):
     def __init__(self, *, atol: float | None = None):
         self.atol = _checks.tolerance(atol)
 
-    def stages(self, game: AnyGame, response: AbstractResponse, max_steps: int) -> list[tuple[AbstractMethod, int]]:
+    def stages(
+        self, game: AnyGame, response: AbstractResponse, max_steps: int, has_guess: bool = False
+    ) -> list[tuple[AbstractMethod, int]]:
         if response.is_smooth:
             methods, shares = _SMOOTH, (200, max_steps)
             if response.has_path:
                 methods, shares = _TEMPERED, (60, 600, max_steps)
+                if shoots(game):
+                    methods, shares = _SHOT, (100, 100, 600, max_steps)
+            if has_guess and shoots(game):
+                methods, shares = ("newton", *methods), (8, *shares)
         elif response.has_path:
             methods, shares = _LIMITS, (1_000, max_steps // 2, max_steps // 2)
         elif not game.seeks_pure:
@@ -63,6 +70,7 @@ class Auto(AbstractSolver):
 
 
 _TEMPERED = ("anderson", "damped", "continuation")
+_SHOT = ("anderson in time", "newton", "damped", "continuation")
 _SMOOTH = ("anderson", "newton")
 _LIMITS = ("continuation", "fictitious play", "proximal mirror descent")
 _MIXING = ("fictitious play",)
@@ -73,6 +81,7 @@ _JUMPING = ("iteration", "newton", "damped", "splitting")
 def _method(name: str) -> AbstractMethod:
     methods = {
         "anderson": Anderson,
+        "anderson in time": partial(Anderson, within=100),
         "continuation": Continuation,
         "damped": partial(Picard, 0.1),
         "iteration": Picard,

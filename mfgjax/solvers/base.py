@@ -95,8 +95,16 @@ class AbstractSolver(eqx.Module):
     default_max_steps: ClassVar[int]
 
     @abstractmethod
-    def stages(self, game: AnyGame, response: AbstractResponse, max_steps: int) -> list[tuple["AbstractMethod", int]]:
+    def stages(
+        self, game: AnyGame, response: AbstractResponse, max_steps: int, has_guess: bool = False
+    ) -> list[tuple["AbstractMethod", int]]:
         """Return the methods in turn, each with its share of the steps.
+
+        Args:
+          game: the physics.
+          response: how agents act.
+          max_steps: most steps of all methods together.
+          has_guess: whether there is a mean field to start from that may be near an equilibrium.
 
         Raises:
           ValueError: if the solver does not apply to the response, or to this kind of game.
@@ -108,7 +116,7 @@ class AbstractMethod(AbstractSolver):
 
     splits: ClassVar[bool] = False  # candidates have a `mixture`
     has_lag: ClassVar[bool] = False  # the next iterate depends on the one before, too
-    takes_lanes: ClassVar[bool] = False  # `init` and `step` compute all lanes of a `LaneGame` at once
+    takes_lanes: ClassVar[bool] = False  # see `in_lanes`
 
     @property
     def patience(self) -> int | None:
@@ -129,7 +137,13 @@ class AbstractMethod(AbstractSolver):
     def check(self, game: AnyGame, response: AbstractResponse) -> None:
         """Raise `ValueError` with a sentence if the method does not apply to a response, or a kind of game."""
 
-    def stages(self, game: AnyGame, response: AbstractResponse, max_steps: int) -> list[tuple["AbstractMethod", int]]:
+    def in_lanes(self, game: AnyGame) -> bool:
+        """Tell whether `init` and `step` compute all lanes of a `LaneGame` at once; else they are mapped over lanes."""
+        return self.takes_lanes
+
+    def stages(
+        self, game: AnyGame, response: AbstractResponse, max_steps: int, has_guess: bool = False
+    ) -> list[tuple["AbstractMethod", int]]:
         self.check(game, response)
         return [(self, max_steps)]
 

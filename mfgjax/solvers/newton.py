@@ -7,11 +7,12 @@ import jax
 import jax.numpy as jnp
 
 from .. import _checks
+from .._linear import SMALL
 from .._typing import Array
 from ..model import AnyGame
 from ..responses import AbstractResponse
 from .base import AbstractMethod, Candidate, Problem, Progress, needs_smooth
-from .shooting import look, newton_solver
+from .shooting import look, newton_solver, shoots
 
 _FIRST_TIME, _LEAST_TIME = 10.0, 0.3
 
@@ -52,8 +53,11 @@ class Newton(AbstractMethod):
     def mixes(self) -> bool:
         return False
 
+    def in_lanes(self, game: AnyGame) -> bool:
+        return shoots(game) and game.num_states <= SMALL
+
     def init(self, problem: Problem, guess: Array) -> Any:
-        one, never = jnp.ones((), guess.dtype), jnp.asarray(jnp.inf, guess.dtype)
+        one, never = jnp.ones(problem.lanes, guess.dtype), jnp.full(problem.lanes, jnp.inf, guess.dtype)
         if _follows_time(problem):
             return guess, _FIRST_TIME * one, never
         return guess, guess, jnp.zeros_like(guess), one, never
@@ -87,14 +91,19 @@ def _step_with_search(problem: Problem, state: Any) -> tuple[Any, Progress]:
     """Step along Newton's direction, or go back along it where the equation is not better met than before."""
     trial, base, direction, length, base_size = state
     off, seen = look(problem, trial)
-    residual, size = problem.game.distance(trial, seen.image), jnp.abs(off).sum()
+    axes = tuple(range(1 + problem.game.num_seen_axes))
+    residual, size = problem.game.distance(trial, seen.image), jnp.abs(off).sum(axis=axes)
     # any decrease counts near the rounding level, a sufficient one elsewhere
     better = size < (1 - 1e-4 * length) * base_size
-    direction = jax.lax.cond(better, lambda: newton_solver(problem, trial, seen.best)(off), lambda: direction)
+
+    def renewed() -> Array:
+        return jnp.where(better, newton_solver(problem, trial, seen.best)(off), direction)
+
+    direction = jax.lax.cond(better.any(), renewed, lambda: direction)
     base = jnp.where(better, trial, base)
     length = jnp.where(better, jnp.minimum(2 * length, 1), length / 4)
     following = problem.project(base + length * direction)
-    finite = jnp.isfinite(following).all()
+    finite = jnp.isfinite(following).all(axis=axes)
     failed = (length < 1e-6) | ~finite
     progress = Progress(Candidate(trial, None), residual, failed)
     following = jnp.where(finite, following, base)

@@ -12,7 +12,7 @@ from jax.sharding import PartitionSpec as P
 from .._result import RESULTS
 from .._typing import Array
 from ..engine import finish_lanes, join, run_stage
-from ..engine.lanes import Lanes, narrow_width
+from ..engine.lanes import Lanes, method_width
 from ..engine.loop import Outcome
 from ..engine.prepare import Stages
 from ..engine.run import jumps, keeps_first
@@ -55,7 +55,8 @@ def solve_lanes(
         # arrays fetched from a device may be read-only
         found = {name: array if array.flags.writeable else array.copy() for name, array in found.items()}
         # one block for every device at a time: one shape, compiled once
-        size = mesh.size * (width if stage[0].takes_lanes else min(narrow_width(lanes.problem[0], width), _FEW))
+        block = method_width(stage[0], lanes.problem[0], width)
+        size = mesh.size * (block if stage[0].in_lanes(lanes.problem[0]) else min(block, _FEW))
         for begin in range(0, len(unsolved), size):
             open_lanes = unsolved[begin : begin + size]
             padded = open_lanes[np.minimum(np.arange(size), len(open_lanes) - 1)]
@@ -142,8 +143,7 @@ def _program(
     # else nothing reads the policy's own gain, which takes a backup
     judged = any(output.name == "exploitability" or output.function is not None for output in outputs)
     lanes_per_device = lanes.num_lanes // mesh.size
-    if not stage[0].takes_lanes:
-        width = narrow_width(lanes.problem[0], width)
+    width = method_width(stage[0], lanes.problem[0], width)
 
     def block(block_lanes: Lanes, *start: Array) -> dict[str, Array]:
         outcome = run_stage(block_lanes, start[0] if start else None, stage, tolerance, block_lanes.num_lanes)

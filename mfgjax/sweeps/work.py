@@ -11,6 +11,7 @@ from jax.sharding import Mesh
 
 from .. import _checks
 from .._names import suggestion
+from .._simplex import onto_simplex
 from ..engine import finish_lanes, fit_response, run_stage
 from ..engine.lanes import Lanes, block_width
 from ..engine.parameters import parameter, with_policy_leaf
@@ -25,7 +26,7 @@ from .program import solve_lanes
 _TILE_BYTES = 2**27
 _MOST_LANES = 2**16
 _NEIGHBOURS = 16
-"""Points along the last dimension of which one is solved first when neighbours start from one another."""
+"""Points in a row of which each starts from those before it, where neighbours do."""
 
 
 class Plan(NamedTuple):
@@ -37,6 +38,7 @@ class Plan(NamedTuple):
         (−1: of the games that the builder made).
       guess: shared by all points.
       stages: methods in turn.
+      next_stages: methods in turn for a point that starts from what its neighbours found.
       tolerance: on the criterion.
     """
 
@@ -44,6 +46,7 @@ class Plan(NamedTuple):
     tables: list[tuple[np.ndarray, int]]
     guess: np.ndarray | None
     stages: Stages
+    next_stages: Stages
     tolerance: np.ndarray
 
     def at(self, places: list[np.ndarray], games: np.ndarray) -> Lanes:
@@ -56,7 +59,8 @@ def make_plan(family: Family, response: Any, solver: Any, max_steps: Any, points
     game = family.games[0]
     if isinstance(response, type):
         response = _instance(response, points)
-    solver, stages, tolerance = methods(game, response, solver, max_steps)
+    solver, stages, tolerance = methods(game, response, solver, max_steps, guess is not None)
+    _, next_stages, _ = methods(game, response, solver, max_steps, has_guess=True)
     response = fit_response(game, response)
     names = {axis.name: None for axis in points.axes if not axis.builds}
     triple = with_policy_leaf((game, response, solver), names)
@@ -80,7 +84,7 @@ def make_plan(family: Family, response: Any, solver: Any, max_steps: Any, points
     for corner in (0, -1):
         validate(lanes.single([table[..., corner] for table, _ in tables])[0])
     flow = None if guess is None else np.asarray(game.untimed(cast(Any, one_guess(game, guess))))
-    return Plan(lanes, tables, flow, stages, tolerance)
+    return Plan(lanes, tables, flow, stages, next_stages, tolerance)
 
 
 def _instance(kind: type, points: Points) -> AbstractResponse:
@@ -227,35 +231,43 @@ class Work:
         guess: np.ndarray | None = None,
         extra_outputs: tuple[Output, ...] = (),
     ) -> dict[str, np.ndarray]:
-        lanes = plan.at(places, games)
+        lanes, stages = plan.at(places, games), plan.stages if guess is None else plan.next_stages
         if guess is None and plan.guess is not None:
             guess = np.broadcast_to(plan.guess[..., None], (*plan.guess.shape, len(games)))
         game = lanes.problem[0]
         guess = None if guess is None else game.timed(guess)
         width = block_width(game) if self.block is None else self.block
-        return solve_lanes(lanes, guess, plan.stages, plan.tolerance, (*self.outputs, *extra_outputs), self.mesh, width)
+        return solve_lanes(lanes, guess, stages, plan.tolerance, (*self.outputs, *extra_outputs), self.mesh, width)
 
     def _from_neighbours(self, plan: Plan, tile: Tile, places: list[np.ndarray], games: np.ndarray) -> Any:
-        """Solve one point of 16 along the last dimension, and the others from what it found."""
-        along = np.indices(tile.shape)[-1].ravel()
-        leads = np.flatnonzero(along % _NEIGHBOURS == 0)
-        followers = np.flatnonzero(along % _NEIGHBOURS != 0)
-        # the flow found is needed whether it was asked for or not
-        field_name = "mean_field"
-        extra_outputs = () if field_name in [output.name for output in self.outputs] else (Output(field_name, None),)
-        led = self._solve(plan, [place[leads] for place in places], games[leads], None, extra_outputs)
-        if not len(followers):
-            return {name: array for name, array in led.items() if not extra_outputs or name != field_name}
-        # the last lead before it is in its own row, as every row begins with one
-        leader = np.searchsorted(leads, followers, side="right") - 1
-        guess = np.moveaxis(led[field_name][leader], 0, -1)
-        followed = self._solve(plan, [place[followers] for place in places], games[followers], guess)
-        merged = {}
-        for name, array in followed.items():
-            whole = np.empty((tile.size, *array.shape[1:]), array.dtype)
-            whole[leads], whole[followers] = led[name], array
-            merged[name] = whole
+        """Solve each point from the ones before it along the last dimension, one of 16 by itself."""
+        along = np.indices(tile.shape)[-1].ravel() % _NEIGHBOURS
+        # mean fields are needed whether they were asked for or not
+        is_extra = all(output.name != "mean_field" for output in self.outputs)
+        extra_outputs = (Output("mean_field", None),) if is_extra else ()
+        merged: dict[str, np.ndarray] = {}
+        num_rows = int((along == 0).sum())
+        for place in range(int(along.max()) + 1):
+            chosen = np.flatnonzero(along == place)
+            # copies of the last point: fewer of them would compile another program
+            filled = chosen[np.minimum(np.arange(num_rows), len(chosen) - 1)]
+            guess = None if place == 0 else self._extrapolated(plan, merged["mean_field"], filled, place)
+            found = self._solve(plan, [index[filled] for index in places], games[filled], guess, extra_outputs)
+            for name, array in found.items():
+                whole = merged.setdefault(name, np.empty((tile.size, *array.shape[1:]), array.dtype))
+                whole[chosen] = array[: len(chosen)]
+        if is_extra:
+            del merged["mean_field"]
         return merged
+
+    def _extrapolated(self, plan: Plan, mean_fields: np.ndarray, points: np.ndarray, place: int) -> np.ndarray:
+        """Return where points start, lanes last: on the line through the two before, or at the one before."""
+        game, response, _ = plan.lanes.problem
+        start = mean_fields[points - 1]
+        if place == 1 or not response.is_smooth:  # others jump: a line through two points says nothing
+            return np.moveaxis(start, 0, -1)
+        line = game.timed(np.moveaxis(2 * start - mean_fields[points - 2], 0, -1))
+        return np.asarray(game.untimed(onto_simplex(line, game.num_seen_axes)))
 
     def _placed(self, plan: Plan, name: str, array: np.ndarray, tile: Tile) -> np.ndarray:
         """Return lanes in the shape of the tile, with NaN where other games have more times, states or actions."""
