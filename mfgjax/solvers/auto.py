@@ -12,9 +12,8 @@ from .anderson import Anderson
 from .base import AbstractMethod, AbstractSolver
 from .continuation import Continuation
 from .mirror_descent import MirrorDescent
-from .newton import Newton
+from .newton import Newton, is_cheap
 from .picard import Picard
-from .shooting import shoots
 from .splitting import Splitting, can_split
 
 
@@ -49,9 +48,9 @@ class Auto(AbstractSolver):
             methods, shares = _SMOOTH, (200, max_steps)
             if response.has_path:
                 methods, shares = _TEMPERED, (60, 600, max_steps)
-                if shoots(game):
-                    methods, shares = _SHOT, (100, 100, 600, max_steps)
-            if has_guess and shoots(game):
+                if is_cheap(game):
+                    methods, shares = _CHEAP, (100, 100, 600, max_steps)
+            if has_guess and is_cheap(game):
                 methods, shares = ("newton", *methods), (8, *shares)
         elif response.has_path:
             methods, shares = _LIMITS, (1_000, max_steps // 2, max_steps // 2)
@@ -70,7 +69,7 @@ class Auto(AbstractSolver):
 
 
 _TEMPERED = ("anderson", "damped", "continuation")
-_SHOT = ("anderson in time", "newton", "damped", "continuation")
+_CHEAP = ("anderson in time", "newton", "damped", "continuation")
 _SMOOTH = ("anderson", "newton")
 _LIMITS = ("continuation", "fictitious play", "proximal mirror descent")
 _MIXING = ("fictitious play",)

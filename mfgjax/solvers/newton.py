@@ -1,5 +1,6 @@
 """Newton's method."""
 
+import math
 from typing import Any, ClassVar
 
 import equinox as eqx
@@ -15,6 +16,9 @@ from .base import AbstractMethod, Candidate, Problem, Progress, needs_smooth
 from .shooting import look, newton_solver, shoots
 
 _FIRST_TIME, _LEAST_TIME = 10.0, 0.3
+
+_MOST_UNKNOWNS = 128
+"""Numbers in the law of a stationary game up to which Newton's steps are cheap."""
 
 
 class Newton(AbstractMethod):
@@ -64,6 +68,11 @@ class Newton(AbstractMethod):
 
     def step(self, problem: Problem, state: Any) -> tuple[Any, Progress]:
         return (_step_in_time if _follows_time(problem) else _step_with_search)(problem, state)
+
+
+def is_cheap(game: AnyGame) -> bool:
+    """Tell whether a step of Newton's method takes no longer than some tens of steps of plain iteration, as a rule."""
+    return shoots(game) or (game.is_stationary and math.prod(game.seen_shape) <= _MOST_UNKNOWNS)
 
 
 def _follows_time(problem: Problem) -> bool:
