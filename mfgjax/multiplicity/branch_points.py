@@ -90,6 +90,7 @@ class Tracer:
             share * length * one,
             jnp.int32(TRACK),
             jnp.int32(0),
+            one,
         )
         for tolerance in (self._tolerance / 100, self._tolerance):
             state = begin

@@ -195,6 +195,14 @@ class AbstractTempered(AbstractResponse):
     def at_beta(self, beta: Array) -> "AbstractTempered":
         return self.with_beta(beta)
 
+    def bent(self, bend: Float[Array, "T S A"], available: Bool[Array, "#T S A"]) -> Self:
+        """Return the same response with a prior policy whose logs are moved by `bend`; itself without a prior field."""
+        name = self.prior_field
+        if name is None:
+            return self
+        table = log_normalize(self.log_prior(available, bend.dtype) + bend, axis=2)
+        return eqx.tree_at(lambda r: getattr(r, name), self, table, is_leaf=lambda leaf: leaf is None)
+
     def beta_reached(self, enough: Array) -> Array:
         return self.beta.astype(enough.dtype)
 

@@ -14,7 +14,6 @@ from ..model import AnyGame
 from ..responses import AbstractResponse
 from .base import AbstractMethod, Candidate, Problem, Progress, needs_smooth
 
-
 _WINDOW = 10
 """Steps over which a rate of convergence is measured."""
 

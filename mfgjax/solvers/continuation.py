@@ -1,19 +1,54 @@
 """Continuation in the inverse temperature."""
 
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 
 from .. import _checks
-from .._typing import Array, ArrayLike, Scalar
+from .._typing import Array, ArrayLike, Bool, Int, Scalar
 from ..model import AnyGame
 from ..model.values import gain
 from ..responses import AbstractResponse
 from .base import AbstractMethod, Candidate, Problem, Progress, by_residual
-from .path import START, PathState, path_start, path_step
-from .shooting import along_path
+from .path import START, PathReport, PathState, path_start, path_step
+from .shooting import along_path, shoots
+
+_PATIENCE = 1_200
+"""Steps after which a path is left for another one, twice as many after every second path."""
+
+_BEND = 3.0
+"""Standard deviation of what is added to log references, at first, where another path is sought."""
+
+
+class _Attempt(NamedTuple):
+    """A path under way.
+
+    Attributes:
+      path: where it is.
+      guess: where every path begins.
+      bend: what is added to the log reference for each unit of log β that is missing.
+      cools_first: whether it has yet to find out where to begin.
+      lowest: log β at its first equilibrium.
+      number: of the path, the first is 0 and not bent.
+      num_steps: taken along it.
+    """
+
+    path: PathState
+    guess: Array
+    bend: Array
+    cools_first: Bool[Array, ""]
+    lowest: Scalar
+    number: Int[Array, ""]
+    num_steps: Int[Array, ""]
+
+    def along(self, path: PathState, report: PathReport) -> "_Attempt":
+        """Return what is known after one more step."""
+        is_first = report.accepted & (self.path.mode == START)
+        lowest = jnp.where(is_first, self.path.parameter, self.lowest)
+        return self._replace(path=path, cools_first=jnp.array(False), lowest=lowest, num_steps=self.num_steps + 1)
 
 
 class Continuation(AbstractMethod):
@@ -24,6 +59,9 @@ class Continuation(AbstractMethod):
     arclength, so that it may turn at folds (`through_folds=True`), or in log β alone, which is quicker but
     ends at a fold. For `Greedy` responses the path of regularised equilibria with uniform reference is
     followed until their policy is not exploitable to the tolerance.
+
+    Some paths have hundreds of folds. One that is lost, comes back, or is longer than 1,200 steps is left for another,
+    with a random reference at its start that fades into the one asked for: the same equation at its end.
 
     Args:
       through_folds: follow the arclength.
@@ -77,49 +115,78 @@ class Continuation(AbstractMethod):
         return problem.response.at_beta(jnp.exp(log_beta))
 
     def init(self, problem: Problem, guess: Array) -> Any:
+        table = jnp.zeros_like(problem.prior_policy())
+        begin = self._begin(problem, guess)
+        return _Attempt(begin, guess, table, jnp.array(self.start is None), begin.parameter, jnp.int32(0), jnp.int32(0))
+
+    def _begin(self, problem: Problem, guess: Array) -> PathState:
         target = self._target(problem)
         start = target if self.start is None else jnp.minimum(jnp.log(self.start.astype(guess.dtype)), target)
-        return path_start(guess, start, 0.25), jnp.array(self.start is None)
+        return path_start(guess, start, 0.25)
 
-    def step(self, problem: Problem, state: tuple[PathState, Array]) -> tuple[Any, Progress]:
-        path, cool_first = state
+    def step(self, problem: Problem, state: "_Attempt") -> tuple[Any, Progress]:
+        path, target = state.path, self._target(problem)
         dtype = problem.game.dtype
         eps = float(jnp.finfo(dtype).eps)
 
         def problem_at(log_beta: Scalar) -> Problem:
-            return Problem(problem.game, self._response(problem, log_beta), problem.tolerance)
+            response = self._response(problem, log_beta)
+            # the bend is gone at the target
+            response = response.bent((target - log_beta) * state.bend, problem.game.available)
+            return Problem(problem.game, response, problem.tolerance)
 
         is_residual = by_residual(problem.game, problem.response, self)
         on_the_way = jnp.asarray(eps**0.4, dtype)  # 5e-7 in double, 2e-3 in single precision
         following, report = path_step(
-            partial(along_path, problem_at),
+            partial(along_path, problem_at, oriented=True),
             problem.project,
             path,
-            target=self._target(problem),
+            target=target,
             tolerance=problem.tolerance if is_residual else on_the_way,
             path_tolerance=on_the_way,
             through_folds=self.through_folds,
             largest_step=self.largest_step,
             smallest_step=1e-6 if eps < 1e-12 else 1e-4,
             retreat=1.5,
-            reach=0.3,
+            reach=0.6 if shoots(problem.game) else 0.3,  # what a determinant watches over may turn more sharply
             least_cosine=0.7,
         )
         # the first look tells β·span(Q): start where it is 1
         heat = jnp.log(jnp.maximum(report.floor / (8 * eps), 1e-30)).astype(dtype)
-        cool = cool_first & (path.mode == START) & (heat > 0)
+        cool = state.cools_first & (path.mode == START) & (heat > 0)
         cooler = path._replace(parameter=path.parameter - heat, base_parameter=path.parameter - heat)
         following = type(path)(*(jnp.where(cool, a, b) for a, b in zip(cooler, following, strict=True)))
         failed = report.failed & ~cool
         if is_residual:
-            here = (path.mode != START) & (path.parameter == self._target(problem))
+            here = (path.mode != START) & (path.parameter == target)
             residual = jnp.where(here, report.residual, jnp.inf)
             progress = Progress(Candidate(path.x, None), residual, failed)
         else:
             game = problem.game
-            log_policy = game.best_response(path.x, self._response(problem, path.parameter)).log_policy
+            log_policy = game.best_response(path.x, problem_at(path.parameter).response).log_policy
             mu, seen = game.generated(jnp.exp(log_policy))
             found = gain(game, mu, log_policy, game.best_response(seen, problem.response), None)
             residual = jnp.where(report.accepted | report.finished, found, jnp.inf)
             progress = Progress(Candidate(seen, log_policy), residual, failed | report.finished)
-        return (following, jnp.array(False)), progress
+            # of a limit the path is one
+            return state.along(following, report), progress
+        return self._next(problem, state, following, report, progress)
+
+    def _next(
+        self, problem: Problem, state: "_Attempt", path: PathState, report: PathReport, progress: Progress
+    ) -> tuple["_Attempt", Progress]:
+        """Go on along the path, or begin another one where this is lost, came back, or is long."""
+        onward = state.along(path, report)
+        came_back = report.accepted & (path.base_parameter < onward.lowest - 1)
+        is_long = state.num_steps >= _PATIENCE * 2 ** (state.number // 2)
+        again = self.through_folds & ~report.finished & (progress.failed | came_back | is_long)
+
+        def another() -> _Attempt:
+            begin, number = self._begin(problem, state.guess), state.number + 1
+            bend = jax.random.normal(jax.random.key(number), state.bend.shape, state.bend.dtype)
+            bend = _BEND / (1 + jnp.abs(begin.parameter - onward.lowest)) * bend
+            return state._replace(
+                path=begin, bend=bend, cools_first=jnp.array(self.start is None), number=number, num_steps=jnp.int32(0)
+            )
+
+        return jax.lax.cond(again, another, lambda: onward), progress._replace(failed=progress.failed & ~again)

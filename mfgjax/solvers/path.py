@@ -10,6 +10,10 @@ which is solved by its blocks: with the corrections at a fixed λ and dx/dλ, fr
 next tangent. Exactly at a fold dx/dλ is infinite, and next to it both are long, but not their combination. Near the
 wanted λ the second equation becomes λ = λ_target. With `through_folds=False` it always fixes λ: natural continuation.
 
+Which way the path goes on is told by the angle with the last tangent or, where it can be had, by the sign of
+det(I − DΓ), which changes exactly where λ turns: so a corner, or a step that landed elsewhere, does not send the path
+back. Where both disagree and the angle is small the path crossed a bifurcation, and goes straight on.
+
 Every call of `path_step` linearises once, so that a path is one flat loop.
 
 Source: Keller (1977), "Numerical solution of bifurcation and nonlinear eigenvalue problems"; for logit
@@ -19,6 +23,7 @@ equilibria of finite games: Turocy (2005), Games and Economic Behavior 51.
 from collections.abc import Callable
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -27,6 +32,8 @@ from .._typing import Array, Bool, Int, Scalar
 START, TRACK, FINISH = 0, 1, 2
 _MOST_CORRECTIONS = 8
 _MOST_POLISHES = 14
+_STRAIGHT = 0.99
+"""Cosine of the angle between two tangents above which a path goes straight on, whatever the determinant says."""
 _WEIGHT = 4  # of the flow beside λ, so that moving all the crowd of all times counts
 
 
@@ -42,6 +49,25 @@ class PathState(NamedTuple):
     step: Scalar
     mode: Int[Array, ""]
     corrections: Int[Array, ""]
+    orientation: Scalar  # the sign of det(I − DΓ) where λ rises
+
+
+class Linearised(NamedTuple):
+    """What the equation of an equilibrium tells at a point near a path.
+
+    Attributes:
+      residual: of the point.
+      floor: its rounding level.
+      correction: Newton's, at fixed λ.
+      along: dx/dλ: how the end of that correction moves with λ.
+      determinant_sign: computes the sign of det(I − DΓ); None where that is too dear.
+    """
+
+    residual: Scalar
+    floor: Scalar
+    correction: Array
+    along: Array
+    determinant_sign: Callable[[], Scalar] | None = None
 
 
 class PathReport(NamedTuple):
@@ -58,7 +84,7 @@ def path_start(x: Array, parameter: Scalar, first_step: float) -> PathState:
     """Return the state before the first correction, at a fixed parameter."""
     one = jnp.ones((), x.dtype)
     return PathState(
-        x, parameter, x, parameter, jnp.zeros_like(x), one, first_step * one, jnp.int32(START), jnp.int32(0)
+        x, parameter, x, parameter, jnp.zeros_like(x), one, first_step * one, jnp.int32(START), jnp.int32(0), one
     )
 
 
@@ -68,7 +94,7 @@ def arclength(across: Array, ahead: Scalar | float) -> Scalar:
 
 
 def path_step(
-    linearise: Callable[[Array, Scalar], tuple[Scalar, Scalar, Array, Array]],
+    linearise: Callable[[Array, Scalar], "Linearised"],
     project: Callable[[Array], Array],
     state: PathState,
     *,
@@ -85,8 +111,7 @@ def path_step(
     """Correct the current point once, or accept it and predict the next.
 
     Args:
-      linearise: `(x, λ) -> (residual, rounding level, correction, dx/dλ)`: Newton's correction at fixed λ, and how its
-        end moves with λ.
+      linearise: `(x, λ) -> Linearised`.
       project: onto the flows of distributions.
       state: where the path is.
       target: the wanted λ; the path starts below it.
@@ -103,7 +128,7 @@ def path_step(
     weight = _WEIGHT / x.shape[0]
     cap = jnp.sqrt(jnp.finfo(x.dtype).eps)
 
-    residual, floor, correction, along = linearise(x, lam)
+    residual, floor, correction, along, determinant_sign = linearise(x, lam)
     # exactly at a fold dx/dλ is infinite: the path goes on in x alone
     along = jnp.where(jnp.isfinite(along).all(), along, state.tangent_x / jnp.finfo(x.dtype).eps)
     wanted = jnp.where(mode == FINISH, tolerance, path_tolerance)
@@ -117,7 +142,14 @@ def path_step(
     slope = weight * (state.tangent_x * along).sum() + state.tangent_parameter
     speed = arclength(along, 1.0)
     slack = jnp.maximum(1e-3, 4 * path_tolerance)  # points are known no better than that
-    turned = settled & (jnp.abs(slope) < least_cosine * speed) & (state.step > slack)
+    rises, orientation, cosine = slope > 0, state.orientation, least_cosine
+    if determinant_sign is not None:
+        sign = jax.lax.cond(settled & (mode != FINISH), determinant_sign, lambda: orientation)
+        is_straight, agrees = jnp.abs(slope) >= _STRAIGHT * speed, (sign == orientation) == rises
+        cosine = jnp.where(agrees, 0, _STRAIGHT)
+        rises = jnp.where(tracking & ~is_straight, sign == orientation, rises)
+        orientation = jnp.where(rises, sign, -sign)
+    turned = settled & (jnp.abs(slope) < cosine * speed) & (state.step > slack)
     # a correction longer than the step, or a sharp turn, may have landed on another branch
     strayed = tracking & ((off > jnp.maximum(reach * state.step, slack)) | turned)
     accepted = settled & (mode != FINISH) & ~strayed
@@ -133,7 +165,7 @@ def path_step(
     dx = correction + dlam * along
 
     # accepted: new base, tangent and step length
-    norm = speed * jnp.where(tracking & (slope < 0), -1, 1)
+    norm = speed * jnp.where(tracking & ~rises, -1, 1)
     tangent_x = jnp.where(accepted, along / norm, state.tangent_x)
     tangent_lam = jnp.where(accepted, 1 / norm, state.tangent_parameter)
     old_x, old_lam = state.base_x, state.base_parameter
@@ -176,5 +208,6 @@ def path_step(
         step,
         next_mode.astype(jnp.int32),
         jnp.where(moves | restart, 0, state.corrections + 1).astype(jnp.int32),
+        jnp.where(accepted, orientation, state.orientation),
     )
     return following, PathReport(residual, floor, accepted, finished, failed)

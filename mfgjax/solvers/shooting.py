@@ -22,6 +22,7 @@ from ..model import AnyGame
 from ..model.base import BestResponse
 from ..responses import AbstractResponse
 from .base import Problem
+from .path import Linearised
 
 _MOST_STORED = 2**25
 """Entries up to which the H + 1 matrices of a kind are stored."""
@@ -88,6 +89,11 @@ class Elimination(NamedTuple):
             return applied(onward, change) + moved, change
 
         return jax.lax.scan(forward, r[0], (self.onward, moved))[1]
+
+    def determinant_sign(self) -> Scalar:
+        """Return the sign of det J, of one game: that of det(I − DΓ), which only the blocks N_t can change."""
+        # one by one: batches of LAPACK may wait for one another forever
+        return jax.lax.map(lambda matrix: jnp.linalg.slogdet(matrix)[0], self.inverse).prod()
 
 
 def eliminate(game: AnyGame, response: AbstractResponse, flow: Array, best: BestResponse) -> Elimination:
@@ -209,14 +215,16 @@ def newton_solver(problem: Problem, x: Array, best: BestResponse) -> Callable[..
 
 
 def along_path(
-    problem_at: Callable[[Scalar], Problem], x: Array, parameter: Scalar
-) -> tuple[Scalar, Scalar, Array, Array]:
-    """Return the residual at a point near a path of equilibria, its rounding level, and two solutions of its equation.
-
-    These are Newton's correction at a fixed parameter, and dx/dλ: how the end of that correction moves with it.
-    """
+    problem_at: Callable[[Scalar], Problem], x: Array, parameter: Scalar, oriented: bool = False
+) -> Linearised:
+    """Linearise the equation of an equilibrium at a point near a path, with det(I − DΓ) where `oriented` and cheap."""
     one = jnp.ones_like(parameter)
     off, moved, seen = jax.jvp(lambda parameter: look(problem_at(parameter), x), (parameter,), (one,), has_aux=True)
     problem = problem_at(parameter)
-    solve = newton_solver(problem, x, seen.best)
-    return problem.game.distance(x, seen.image), seen.floor, solve(off), solve(moved)
+    residual = problem.game.distance(x, seen.image)
+    if not shoots(problem.game):
+        solve = newton_solver(problem, x, seen.best)
+        return Linearised(residual, seen.floor, solve(off), solve(moved))
+    factors = eliminate(problem.game, problem.response, x, seen.best)
+    sign = factors.determinant_sign if oriented else None
+    return Linearised(residual, seen.floor, factors.solve(off), factors.solve(moved), sign)
