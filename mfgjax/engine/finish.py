@@ -61,21 +61,25 @@ def finish(
     mu, image = fixed_game.moved_on(fixed_field, fixed_policy)
     gains = _gained(game, mean_field, response, log_policy) if judged else jnp.full(game.lanes, jnp.nan, game.dtype)
     residual, target = outcome.residual, jnp.broadcast_to(tolerance, game.lanes)
+    floor = response.rounding(best.q, game.available)
     if is_residual:
         residual = game.distance(candidate.mean_field, image)
         if mixture is not None:
             residual = jnp.where(mixes, jnp.maximum(residual, relative_loss(game, policy, best)), residual)
-        target = reachable(Problem(game, response, tolerance), response.rounding(best.q, game.available))
+        target = reachable(Problem(game, response, tolerance), floor)
     elif judged:
         residual = gains
     code = jnp.where(_unsound(game, mean_field, image, mu), RESULTS.not_stochastic, outcome.code)
     # policies that jump are found among values that are no numbers, too
     is_finite = jnp.isfinite(best.values).all(axis=(0, 1))
     code = jnp.where((code == RESULTS.converged) & ~is_finite, RESULTS.non_finite, code)
-    if jumps and (is_residual or judged):
-        # ties may fall otherwise here than in the solver; a run of all steps is judged by the default tolerance
-        limit = jnp.where(target > 0, target, default_tolerance(game.dtype, is_residual))
-        code = jnp.where((code == RESULTS.converged) & (residual > limit), RESULTS.tied, code)
+    if is_residual or judged:
+        # ties fall otherwise here than in the solver, and so does rounding; a run of all steps is judged by defaults
+        default = jnp.asarray(default_tolerance(game.dtype, is_residual), game.dtype)
+        limit = reachable(Problem(game, response, default), floor) if is_residual else default
+        limit = jnp.where(target > 0, target, limit)
+        missed = RESULTS.tied if jumps else RESULTS.precision
+        code = jnp.where((code == RESULTS.converged) & (residual > limit), missed, code)
     if not is_residual:
         code = jnp.where((code == RESULTS.converged) & game.is_moving(mean_field, policy), RESULTS.not_at_rest, code)
     # adds nothing, but the derivative of what was not found is NaN here, too

@@ -1,5 +1,6 @@
 """The value of a policy to one agent, and its exploitability."""
 
+import math
 from typing import Any
 
 import jax.numpy as jnp
@@ -129,14 +130,32 @@ def gain(
 
     In a stationary game `mu` is the discounted law of an agent's states, which is z where z is stationary.
     """
-    policy = jnp.exp(log_policy)
     if penalty is None:
+        policy = jnp.exp(log_policy)
         # q may be anything where an action does not exist
         lost = jnp.where(policy > 0, policy * (best.values[:, :, None] - best.q), 0)
     else:
         beta, _ = penalty
-        # KL as Σ (π log(π/π*) − π + π*): no term is negative but by rounding
-        ratio = _simplex.log_ratio(log_policy, best.log_policy)
-        lost = jnp.maximum(policy * ratio - policy + best.policy, 0) / beta
+        lost = _divergence_terms(log_policy, best) / beta
     by_time = (mu * lost.sum(axis=2)).sum(axis=1)
     return game.discounted(by_time)
+
+
+_NEAR = 0.25
+
+
+def _divergence_terms(log_policy: Array, best: BestResponse) -> Array:
+    """Return π log(π/π*) − π + π* for each action: the terms of KL(π ‖ π*), none of which is negative.
+
+    With x = log(π/π*) they are π (x − 1 + e^(−x)), for small x by the series π x² (1/2! − x/3! + x²/4! − …): small
+    numbers, not what is left of large ones, which dividing by a small β would make into rewards.
+    """
+    policy = jnp.exp(log_policy)
+    x = _simplex.log_ratio(log_policy, best.log_policy)
+    is_near = (jnp.abs(x) < _NEAR) & (policy > 0)  # x counts as 0 where the policy is 0
+    small = jnp.where(is_near, x, 0)
+    series = jnp.zeros_like(x)
+    for k in range(12, 1, -1):  # 0.25^11 is 2e-7 and 13! 6e9: what is left out is far below rounding
+        series = 1 / math.factorial(k) - small * series
+    far = jnp.maximum(policy * jnp.where(is_near, 0, x) - policy + best.policy, 0)
+    return jnp.where(is_near, policy * small**2 * series, far)
