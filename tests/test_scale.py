@@ -63,3 +63,116 @@ def test_the_gain_of_leaving_a_policy_keeps_its_digits_however_near_it_is_to_the
     exact = float((policy * np.log(policy / best) - policy + best).sum() / beta)
     # logs are known to 1e-16 each, and the sum above to 1e-19
     assert_close(gained, exact, atol=(1e-15 * off + 1e-19) / beta)
+
+
+UNITS = (1e-9, 1e-6, 1e6, 1e9)
+SMOOTH = {"entropy": mfg.EntropyRegularized, "boltzmann": mfg.Boltzmann}
+JUMPING = {"greedy": mfg.Greedy(), "trembling": mfg.Trembling(0.1)}
+SOLVERS = {
+    "auto": mfg.Auto(),
+    "damped": mfg.Picard(0.3),
+    "averaged": mfg.Picard(averaging="uniform"),
+    "anderson": mfg.Anderson(),
+    "newton": mfg.Newton(),
+    "continuation": mfg.Continuation(),
+}
+
+
+def in_units(kind, unit):
+    """A crowd that avoids itself, its rewards in a unit: `PairwiseReward`, so that all units share a program."""
+    rng = np.random.default_rng(5)
+    S, A = 4, 3
+    kernel, base = rng.dirichlet(np.ones(S), (S, A)), rng.normal(size=(S, A))
+    interaction = mfg.OwnStateInteraction(unit * base, -2.0 * unit * np.ones((S, A)))
+    if kind == "finite":
+        return mfg.FiniteHorizonGame(kernel, mfg.PairwiseReward(interaction), rng.dirichlet(np.ones(S)), 5)
+    return mfg.StationaryGame(kernel, mfg.PairwiseReward(interaction), 0.9)
+
+
+@pytest.mark.parametrize("kind", ["finite", "stationary"])
+@pytest.mark.parametrize("solver", SOLVERS)
+@pytest.mark.parametrize("response", [*SMOOTH, *JUMPING])
+def test_the_unit_of_rewards_changes_no_equilibrium(kind, response, solver):
+    """Rewards times c, and β/c: the same policies are best."""
+
+    def solved(unit):
+        own = SMOOTH[response](5 / unit) if response in SMOOTH else JUMPING[response]
+        return mfg.solve(in_units(kind, unit), own, SOLVERS[solver], max_steps=2_000, throw=False)
+
+    try:
+        first = solved(1.0)
+    except ValueError:  # the method is not for this response
+        return
+    for unit in UNITS:
+        found = solved(unit)
+        assert found.result.code == first.result.code
+        assert_close(found.mean_field, first.mean_field, atol=1e-9)
+
+
+@pytest.mark.parametrize("unit", [1e-9, 1e-6, 1.0, 1e9])
+@pytest.mark.parametrize("solver", [None, mfg.Picard(averaging="uniform")], ids=["auto", "fictitious play"])
+def test_a_greedy_crowd_splits_by_payoffs_however_small(unit, solver):
+    """The right side of the left-right game costs 2 μ(right), the left one μ(left): two thirds go left."""
+    game = mfg.games.left_right()
+    reward = mfg.PairwiseReward(
+        mfg.OwnStateInteraction(unit * game.reward.L.base, unit * game.reward.L.weight), game.reward.theta
+    )
+    game = mfg.FiniteHorizonGame(game.kernel, reward, game.initial, game.horizon)
+    found = mfg.solve(game, mfg.Greedy(), solver)
+    assert found.converged and found.residual <= found.tolerance
+    assert_close(found.mean_field[1, 1], 2 / 3, atol=1e-3)
+
+
+@pytest.mark.parametrize("kind", ["function", "theta"])
+def test_functions_of_time_keep_the_precision_of_the_game(kind):
+    """In double precision cos(t) of an integer of 32 bits would be off by 2e-8."""
+    pay = {
+        "function": lambda t, m: jnp.cos(t) * jnp.ones((2, 1)),
+        "theta": mfg.PairwiseReward(lambda t, m: jnp.cos(t) * jnp.ones((2, 1)), lambda t, x: x + jnp.sin(t)),
+    }[kind]
+    game = mfg.FiniteHorizonGame(np.full((2, 1, 2), 0.5), pay, [0.5, 0.5], 7)
+    times = np.arange(8)
+    exact = np.cos(times) + (np.sin(times) if kind == "theta" else 0)
+    found = mfg.solve(game, mfg.EntropyRegularized(1.0))
+    assert_close(found.q[:, 0, 0], exact[::-1].cumsum()[::-1], atol=1e-14)
+    assert_close(mfg.policy_value(game, np.ones((2, 1)), found.mean_field), exact.sum(), atol=1e-14)
+    with jax.enable_x64(False):
+        game = mfg.FiniteHorizonGame(np.full((2, 1, 2), 0.5, np.float32), pay, [0.5, 0.5], 7)
+        assert_close(mfg.solve(game, mfg.EntropyRegularized(1.0)).q[:, 0, 0], exact[::-1].cumsum()[::-1], atol=1e-5)
+
+
+def affine_on_the_simplex(kind, rng, S=4, A=2, H=4):
+    """A kernel Σ_j z_j T_j of random stochastic T_j: its rows sum to Σ_j z_j; and the same game, written otherwise."""
+    T, base = rng.dirichlet(np.ones(S), (S, S, A)), rng.normal(size=(S, A))
+
+    def rows(z):
+        return jnp.einsum("j,jsat->sat", z, T)
+
+    def whole(z):  # rows that sum to 1 wherever z is
+        moved = rows(z)[..., :-1]
+        return jnp.concatenate([moved, 1 - moved.sum(axis=-1, keepdims=True)], axis=-1)
+
+    available = np.ones((S, A), bool)
+    if kind == "stationary":
+        return [mfg.StationaryGame(f, lambda z: base - 2 * z[:, None], 0.9, available=available) for f in (rows, whole)]
+    law = rng.dirichlet(np.ones(S))
+    return [
+        mfg.FiniteHorizonGame(lambda t, m, f=f: f(m), lambda t, m: base - 2 * m[:, None], law, H, available=available)
+        for f in (rows, whole)
+    ]
+
+
+@pytest.mark.parametrize("kind", ["finite", "stationary"])
+@pytest.mark.parametrize("solver", [None, mfg.Newton(), mfg.Continuation()], ids=["auto", "newton", "continuation"])
+def test_kernels_whose_rows_sum_to_1_at_laws_alone(kind, solver, rng):
+    """Equilibrium and derivative are those of the same kernel written so that its rows sum to 1 everywhere."""
+    games = affine_on_the_simplex(kind, rng)
+
+    def last(beta, game):
+        return mfg.solve(game, mfg.EntropyRegularized(beta), solver).mean_field[..., 0].sum()
+
+    (one, other), (slope, other_slope) = zip(*(jax.value_and_grad(last)(3.0, game) for game in games), strict=True)
+    assert_close(one, other, atol=1e-8)
+    assert_close(slope, other_slope, atol=1e-7)
+    h = 1e-4
+    assert_close(slope, (last(3.0 + h, games[1]) - last(3.0 - h, games[1])) / (2 * h), atol=1e-5)

@@ -210,7 +210,7 @@ def _affine(game: StationaryGame, name: str) -> tuple[Any, ...]:
 
 def _rows(game: StationaryGame, z: Array) -> Array:
     """Return P(s'|s,a,z), `[S, A, S]`."""
-    kernel = game.kernel_at(jnp.int32(0), z)
+    kernel = game.kernel_as_given(jnp.int32(0), z)
     if isinstance(kernel, DenseKernel):
         return kernel.probabilities[0]
     identity = jnp.eye(game.num_states, dtype=game.dtype)

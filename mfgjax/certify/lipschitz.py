@@ -150,7 +150,7 @@ def derive_kernel_constants(game: FiniteHorizonGame) -> Array:
     box = Interval(jnp.zeros(shape, game.dtype), jnp.ones(shape, game.dtype))
 
     def at(t: Array) -> Array:
-        found = range_of(lambda seen: game.kernel_at(t, seen).probabilities[0], box)
+        found = range_of(lambda seen: game.kernel_as_given(t, seen).probabilities[0], box)
         slope = Interval(*(jnp.moveaxis(end, 0, -1) for end in found.slope))  # [S, A, K, n], read as [T, S, A, n]
         # d_TV is half the l1 norm, in which the changes of all K entries of a row add up
         moved = from_ranges(slope, found.affine).constants().sum(axis=2) / 2

@@ -43,7 +43,7 @@ def is_decoupled(game: FiniteHorizonGame) -> bool:
     mean_field = any_mean_field(game)
 
     def program(seen: Array) -> Array:
-        return game.kernel_at(jnp.int32(0), seen).probabilities
+        return game.kernel_as_given(jnp.int32(0), seen).probabilities
 
     return ignores(program, Interval(mean_field, mean_field))
 

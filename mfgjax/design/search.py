@@ -16,7 +16,7 @@ from .._gradients import stop_gradients
 from .._result import RESULTS, ConvergenceError
 from .._typing import Array, Scalar
 from ..engine import finish
-from ..engine.loop import Outcome, iterate
+from ..engine.loop import Outcome, in_units, iterate
 from ..engine.prepare import one_guess
 from ..model import is_own
 from ..observers import observer
@@ -361,7 +361,7 @@ def _alone(search: Search, field: Array, point: Any) -> Scalar:
     # only the end of the solve is differentiated, by the implicit function theorem
     fixed_game, fixed_response = stop_gradients((game, response))
     solver, steps = space.stages[0]
-    problem = Problem(fixed_game, fixed_response, space.tolerance)
+    problem = Problem(fixed_game, fixed_response, in_units(space.tolerance, fixed_game, fixed_response))
     outcome = iterate(problem, solver, field[..., 0], steps, keep_history=False)
     equilibrium = finish(game, response, outcome, space.tolerance, judged=False)
     value = objective_values(search.objectives, game, response, equilibrium)[0]

@@ -15,7 +15,7 @@ from .._trees import with_leaves
 from .._typing import Array
 from ..engine import Prepared, finish_lanes, fit_response, run
 from ..engine.lanes import Lanes, block_width, narrow_width
-from ..engine.loop import Outcome
+from ..engine.loop import Outcome, Tolerance
 from ..engine.parameters import Triple, cast_response, find, parameter, with_policy_leaf
 from ..engine.prepare import Stages, methods
 from ..equilibrium import Equilibrium
@@ -51,7 +51,7 @@ class DesignSpace(NamedTuple):
     scenarios: dict[int, Array]
     num_scenarios: int
     stages: Stages
-    tolerance: np.ndarray
+    tolerance: Tolerance
     restore: Callable[[dict[str, Any]], Any] = dict  # names to arrays are what most users give
 
     @property
@@ -188,7 +188,7 @@ def _solved_by(game: FiniteHorizonGame, response: Any, solver: Any) -> tuple[Any
     return method, stages, tolerance
 
 
-def _of_names(triple: Triple, parameters: Any, scenarios: Any, stages: Stages, tolerance: np.ndarray) -> DesignSpace:
+def _of_names(triple: Triple, parameters: Any, scenarios: Any, stages: Stages, tolerance: Tolerance) -> DesignSpace:
     """Return the space of variables given by the names of arrays of game and response."""
     named_variables = as_variables(parameters)
     swept = _scenario_names(scenarios)

@@ -20,14 +20,14 @@ from ..solvers.shooting import can_eliminate
 from ..solvers.splitting import relative_loss
 from .implicit import fixed_point, refuse_derivative
 from .lanes import Lanes
-from .loop import Outcome, default_tolerance, reachable
+from .loop import OfStakes, Outcome, Tolerance, default_tolerance, in_units, reachable
 
 
 def finish(
     game: AnyGame,
     response: AbstractResponse,
     outcome: Outcome,
-    tolerance: Any,
+    tolerance: Tolerance,
     differentiable: Callable = fixed_point,
     judged: bool = True,
 ) -> Equilibrium:
@@ -60,13 +60,14 @@ def finish(
     fixed_game, fixed_field, fixed_policy = stop_gradients((game, mean_field, policy))
     mu, image = fixed_game.moved_on(fixed_field, fixed_policy)
     gains = _gained(game, mean_field, response, log_policy) if judged else jnp.full(game.lanes, jnp.nan, game.dtype)
-    residual, target = outcome.residual, jnp.broadcast_to(tolerance, game.lanes)
+    unit = stop_gradients((game, response))
+    residual, target = outcome.residual, jnp.broadcast_to(in_units(tolerance, *unit), game.lanes)
     floor = response.rounding(best.q, game.available)
     if is_residual:
         residual = game.distance(candidate.mean_field, image)
         if mixture is not None:
             residual = jnp.where(mixes, jnp.maximum(residual, relative_loss(game, policy, best)), residual)
-        target = reachable(Problem(game, response, tolerance), floor)
+        target = reachable(Problem(game, response, target), floor)
     elif judged:
         residual = gains
     code = jnp.where(_unsound(game, mean_field, image, mu), RESULTS.not_stochastic, outcome.code)
@@ -75,9 +76,11 @@ def finish(
     code = jnp.where((code == RESULTS.converged) & ~is_finite, RESULTS.non_finite, code)
     if is_residual or judged:
         # ties fall otherwise here than in the solver, and so does rounding; a run of all steps is judged by defaults
-        default = jnp.asarray(default_tolerance(game.dtype, is_residual), game.dtype)
-        limit = reachable(Problem(game, response, default), floor) if is_residual else default
-        limit = jnp.where(target > 0, target, limit)
+        limit = target
+        if not isinstance(tolerance, OfStakes):
+            default = in_units(default_tolerance(game.dtype, is_residual), *unit)
+            default = reachable(Problem(game, response, default), floor) if is_residual else default
+            limit = jnp.where(target > 0, target, default)
         missed = RESULTS.tied if jumps else RESULTS.precision
         code = jnp.where((code == RESULTS.converged) & (residual > limit), missed, code)
     if not is_residual:
@@ -132,7 +135,7 @@ def _defective(game: AnyGame, mean_field: Array) -> Array:
     return jax.lax.map(defect, jnp.arange(max(game.horizon, 1), dtype=jnp.int32)).any()
 
 
-def finish_lanes(lanes: Lanes, outcome: Outcome, tolerance: Any, judged: bool = True) -> Equilibrium:
+def finish_lanes(lanes: Lanes, outcome: Outcome, tolerance: Tolerance, judged: bool = True) -> Equilibrium:
     """Attach the derivative of a problem, or of every lane, and everything that follows from its mean field."""
 
     def one(game: Any, response: Any, _: Any, mean_field: Array, found: Array) -> Array:

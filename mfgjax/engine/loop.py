@@ -4,10 +4,13 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from .._result import RESULTS
 from .._typing import Array, Bool, Float, Int
-from ..model import residual_tolerance
+from ..kernels.base import align
+from ..model import AnyGame, residual_tolerance
+from ..responses import AbstractResponse
 from ..solvers.base import AbstractMethod, Candidate, Problem, Progress, by_residual
 
 _RUNNING = -1
@@ -66,7 +69,7 @@ def iterate(
     eps = float(jnp.finfo(problem.game.dtype).eps)
     if guess is None:
         guess = problem.first_guess()
-    runs_all_steps = solver.atol == 0
+    runs_all_steps, is_residual = solver.atol == 0, by_residual(problem.game, problem.response, solver)
     level = reachable(problem, problem.floor(guess))
     patience = None if runs_all_steps else solver.patience
     looks_for_cycles = solver.may_cycle and not runs_all_steps
@@ -118,7 +121,8 @@ def iterate(
 
         if not runs_all_steps:
             # what is found is judged anew by another program, which rounds in other ways
-            code = jnp.where(residual <= problem.tolerance - 6 * eps, RESULTS.converged, code)
+            slack = 6 * eps if is_residual else 1e-3 * problem.tolerance
+            code = jnp.where(residual <= problem.tolerance - slack, RESULTS.converged, code)
         code = jnp.where(running, code, carry.code).astype(jnp.int32)
         num_steps = jnp.where(running, count + 1, carry.num_steps)
         history = carry.history.at[count].set(residual) if keep_history else carry.history
@@ -149,7 +153,10 @@ def iterate(
     code = jnp.where(carry.code == _RUNNING, RESULTS.max_steps, carry.code)
     gave_up = (code == RESULTS.max_steps) | (code == RESULTS.stalled)
     # a run of all steps is judged by the default tolerance
-    judged = _with_default_tolerance(problem, solver) if runs_all_steps else problem
+    default = default_tolerance(problem.game.dtype, is_residual)
+    judged = (
+        problem._replace(tolerance=in_units(default, problem.game, problem.response)) if runs_all_steps else problem
+    )
     floor = problem.floor(best.candidate.mean_field)
     code = jnp.where(gave_up & (best.residual <= floor), RESULTS.precision, code)
     code = jnp.where(gave_up & (best.residual <= reachable(judged, floor)), RESULTS.converged, code)
@@ -168,14 +175,45 @@ def _empty(problem: Problem, solver: AbstractMethod, guess: Array) -> Progress:
     )
 
 
-def default_tolerance(dtype: Any, is_residual: bool) -> float:
-    """Return the tolerance of the criterion by precision: residuals, or exploitabilities in units of reward."""
+class OfStakes(NamedTuple):
+    """A tolerance on the exploitability, as a share of what is at stake."""
+
+    share: np.ndarray
+
+
+Tolerance = Array | np.ndarray | OfStakes
+
+
+def default_tolerance(dtype: Any, is_residual: bool) -> Tolerance:
+    """Return the tolerance of the criterion by precision: on residuals, or on exploitabilities as a share of stakes."""
     if is_residual:
-        return residual_tolerance(dtype)
-    return 1e-4 if jnp.finfo(dtype).eps < 1e-12 else 1e-3
+        return np.asarray(residual_tolerance(dtype), dtype)
+    return OfStakes(np.asarray(1e-4 if jnp.finfo(dtype).eps < 1e-12 else 1e-3, dtype))
 
 
-def _with_default_tolerance(problem: Problem, solver: AbstractMethod) -> Problem:
-    is_residual = by_residual(problem.game, problem.response, solver)
-    default = default_tolerance(problem.game.dtype, is_residual)
-    return Problem(problem.game, problem.response, jnp.asarray(default, problem.game.dtype))
+def in_units(tolerance: Tolerance, game: AnyGame, response: AbstractResponse) -> Array | np.ndarray:
+    """Return a tolerance as a number, in each lane: a share of stakes in units of reward."""
+    if not isinstance(tolerance, OfStakes):
+        return tolerance
+    stakes = jax.lax.stop_gradient(at_stake(game, response))
+    # where nothing is at stake every policy will do
+    return jnp.maximum(tolerance.share * stakes, jnp.finfo(game.dtype).tiny)
+
+
+def at_stake(game: AnyGame, response: AbstractResponse) -> Array:
+    """Return the most that one action is worth more than another, lane by lane.
+
+        max_{t, s} (max_a Q_t(s,a) − min_a Q_t(s,a))
+
+    in the population that does not look at payoffs, or in that of its best responses.
+    """
+    flow = Problem(game, response, np.asarray(0.0)).first_guess()
+    spans = []
+    for _ in range(2):
+        best = game.best_response(flow, response)
+        exists = align(game.available, best.q)
+        high = jnp.where(exists, best.q, -jnp.inf).max(axis=2)
+        low = jnp.where(exists, best.q, jnp.inf).min(axis=2)
+        spans.append((high - low).max(axis=(0, 1)))
+        flow = game.moved_on(flow, best.policy)[1]
+    return jnp.maximum(*spans)

@@ -19,7 +19,7 @@ from ..responses.base import response_in_precision
 from ..solvers import AbstractMethod, AbstractSolver, Auto
 from ..solvers.base import by_residual
 from .lanes import Lanes, block_width
-from .loop import default_tolerance
+from .loop import Tolerance, default_tolerance
 from .parameters import place, swept
 
 Stages = Sequence[tuple[AbstractMethod, int]]
@@ -42,7 +42,7 @@ class Prepared(NamedTuple):
     lanes: Lanes
     guess: Array | None
     stages: Stages
-    tolerance: np.ndarray
+    tolerance: Tolerance
     width: int
 
 
@@ -83,7 +83,7 @@ def prepare(
 
 def methods(
     game: Any, response: Any, solver: Any, max_steps: Any = None, has_guess: bool = False
-) -> tuple[AbstractSolver, Stages, np.ndarray]:
+) -> tuple[AbstractSolver, Stages, Tolerance]:
     """Return the solver, its methods in turn and the tolerance, or refuse what is of the wrong kind."""
     solver = _DEFAULT if solver is None else solver
     game, response = game_and_response(game, response)
@@ -125,9 +125,10 @@ def _in_precision(method: AbstractMethod, dtype: Any) -> AbstractMethod:
     )
 
 
-def _tolerance(game: AnyGame, response: AbstractResponse, atol: float | None, method: AbstractMethod) -> np.ndarray:
+def _tolerance(game: AnyGame, response: AbstractResponse, atol: float | None, method: AbstractMethod) -> Tolerance:
     """Return the tolerance on the criterion, refused if the precision cannot reach it."""
-    atol = default_tolerance(game.dtype, by_residual(game, response, method)) if atol is None else atol
+    if atol is None:
+        return default_tolerance(game.dtype, by_residual(game, response, method))
     least = 8 * float(jnp.finfo(game.dtype).eps)
     if 0 < atol < least:
         raise ValueError(

@@ -5,7 +5,6 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax.core import Tracer
 
 from .. import _checks
@@ -19,7 +18,7 @@ from ..solvers import AbstractMethod
 from ..solvers.base import Problem
 from .finish import finish_lanes
 from .lanes import Lanes, method_width, narrow_width
-from .loop import Outcome, iterate
+from .loop import Outcome, Tolerance, in_units, iterate
 from .prepare import Prepared
 
 
@@ -52,12 +51,12 @@ def run(prepared: Prepared, first: Outcome | None = None) -> Outcome:
 
 
 def run_stage(
-    lanes: Lanes, guess: Array | None, stage: tuple[AbstractMethod, int], tolerance: Array | np.ndarray, width: int
+    lanes: Lanes, guess: Array | None, stage: tuple[AbstractMethod, int], tolerance: Tolerance, width: int
 ) -> Outcome:
     """Run one method, in many lanes in blocks."""
     method, steps = stage
     if lanes.is_alone:
-        return iterate(Problem(lanes.game, lanes.problem[1], tolerance), method, guess, steps)
+        return iterate(_problem(lanes.game, lanes.problem[1], tolerance), method, guess, steps)
     if not any(lanes.carried[len(jax.tree.leaves(lanes.problem[:2])) :]):
         lanes = lanes.with_solver(method)
     together = method.in_lanes(lanes.problem[0])
@@ -66,16 +65,20 @@ def run_stage(
     def block(part: Lanes, *start: Array) -> Outcome:
         if together:
             own: Any = part.problem[2]
-            problem = Problem(part.game, part.problem[1], tolerance)
+            problem = _problem(part.game, part.problem[1], tolerance)
             return iterate(problem, own, start[0] if start else None, steps, keep_history=False)
 
         def one(game: Any, response: Any, own: Any, *start: Array) -> Outcome:
-            problem = Problem(game, response, tolerance)
+            problem = _problem(game, response, tolerance)
             return iterate(problem, own, start[0] if start else None, steps, keep_history=False)
 
         return part.per_lane(one, *start)
 
     return lanes.in_blocks(width, block, *(() if guess is None else (guess,)))
+
+
+def _problem(game: AnyGame, response: AbstractResponse, tolerance: Tolerance) -> Problem:
+    return Problem(game, response, in_units(tolerance, game, response))
 
 
 _run_stage_jit = eqx.filter_jit(run_stage)
@@ -87,7 +90,7 @@ def _run_where_open(
     guess: Array | None,
     outcome: Outcome,
     stage: tuple[AbstractMethod, int],
-    tolerance: Array | np.ndarray,
+    tolerance: Tolerance,
     width: int,
 ) -> Outcome:
     """Run a further method where none has converged: lanes are gathered into blocks of their own."""
@@ -162,14 +165,14 @@ def join(first: Outcome, second: Outcome, hard: bool) -> Outcome:
 
 
 @eqx.filter_jit
-def _finish_jit(lanes: Lanes, outcome: Outcome, tolerance: Array | np.ndarray, width: int) -> Equilibrium:
+def _finish_jit(lanes: Lanes, outcome: Outcome, tolerance: Tolerance, width: int) -> Equilibrium:
     width = narrow_width(lanes.problem[0], width)
     return lanes.in_blocks(width, lambda part, found: finish_lanes(part, found, tolerance), outcome)
 
 
 @eqx.filter_jit
 def _first_jit(
-    lanes: Lanes, guess: Array | None, stage: tuple[AbstractMethod, int], tolerance: Array | np.ndarray, width: int
+    lanes: Lanes, guess: Array | None, stage: tuple[AbstractMethod, int], tolerance: Tolerance, width: int
 ) -> tuple[Outcome, Equilibrium]:
     """Do both in one program, for the common case that the first method converges."""
     outcome = run_stage(lanes, guess, stage, tolerance, width)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any, ClassVar, NamedTuple, TypeVar, cast
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -181,9 +182,23 @@ class AbstractGame(eqx.Module):
         return 1 if self.observes == "states" else 2
 
     def kernel_at(self, t: Scalar | int, mean_field: Array) -> AbstractKernel:
-        """Return the kernel of the move from t to t+1 in a population with that mean field at t."""
+        """Return the kernel of the move from t to t+1 in a population with that mean field at t.
+
+        A function is called at the mean field rescaled to sum 1: its rows may sum to 1 at laws alone, and then only
+        derivatives along the simplex are those of a kernel.
+        """
         if isinstance(self.kernel, AbstractKernel):
             return self.kernel.at(t)  # it got the game's precision when the game was made
+        return self.kernel_as_given(t, self.rescaled(mean_field))
+
+    def rescaled(self, mean_field: Array) -> Array:
+        """Return the mean field of one time divided by its sum, lane by lane."""
+        return mean_field / mean_field.sum(axis=tuple(range(self.num_seen_axes)))
+
+    def kernel_as_given(self, t: Scalar | int, mean_field: Array) -> AbstractKernel:
+        """Return the kernel of one time, a function called just at the mean field: for what analyses its program."""
+        if isinstance(self.kernel, AbstractKernel):
+            return self.kernel.at(t)
         kernel = self.call_kernel(t, mean_field)
         kernel = kernel if isinstance(kernel, AbstractKernel) else DenseKernel(kernel)
         return kernel_in_precision(kernel, self.dtype).at(jnp.int32(0))  # a function returns the kernel of one time
@@ -207,6 +222,11 @@ class AbstractGame(eqx.Module):
     def observe(self, mu: Array, mass: Array) -> Array:
         """Return what payoffs see of the law of states `mu` and the joint law `mass` of one time."""
         return mu if self.observes == "states" else mass
+
+
+def time_type(dtype: Any) -> jnp.dtype:
+    """Return the integers that functions of time are given: of those with as many digits, cos(t) loses none."""
+    return jax.dtypes.canonicalize_dtype(jnp.int64 if jnp.finfo(dtype).bits == 64 else jnp.int32)
 
 
 def residual_tolerance(dtype: Any) -> float:

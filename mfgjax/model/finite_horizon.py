@@ -15,7 +15,7 @@ from ..kernels import AbstractKernel, DenseKernel
 from ..kernels.base import align
 from ..operators import backward, evaluate, forward, policies
 from ..responses import AbstractResponse
-from .base import AbstractGame, BestResponse
+from .base import AbstractGame, BestResponse, time_type
 from .canonical import (
     Axes,
     axes_of,
@@ -43,7 +43,7 @@ class FiniteHorizonGame(AbstractGame):
         of P(s'|s,a), a kernel object (`DenseKernel`, `SuccessorKernel`, `MovesKernel`), or a callable
         `(t, mean_field) -> array or kernel object` when it depends on the population.
       reward: an array `[S, A]` or `[H+1, S, A]`, a `PairwiseReward`, or a callable
-        `(t, mean_field) -> [S, A]` with t a traced int32 in 0..H; A may be 1 where all actions earn the same.
+        `(t, mean_field) -> [S, A]` with t a traced whole number in 0..H; A may be 1 where all actions earn the same.
       initial: law of the states at time 0, `[S]`.
       horizon: H ≥ 1.
       available: which actions exist where, booleans `[S, A]` or `[H+1, S, A]`; None: all, except those that lead
@@ -140,11 +140,14 @@ class FiniteHorizonGame(AbstractGame):
 
     def call_kernel(self, t: Scalar | int, mean_field: Array) -> Any:
         """Call the user's kernel function at time t and return its result."""
-        return self.kernel(t, mean_field)  # pyright: ignore[reportCallIssue]
+        return self.kernel(self._clock(t), mean_field)  # pyright: ignore[reportCallIssue]
 
     def call_reward(self, t: Scalar | int, mean_field: Array) -> Array:
         """Call the reward function at time t and return its result."""
-        return self.reward(t, mean_field)
+        return self.reward(self._clock(t), mean_field)
+
+    def _clock(self, t: Scalar | int) -> Scalar:
+        return jnp.asarray(t, time_type(self.dtype))
 
     def best_response(self, mean_field: Array, response: AbstractResponse, start: Array | None = None) -> BestResponse:
         (values, log_policy, policy), q = backward(
@@ -230,7 +233,7 @@ def _num_actions(kernel: Any, reward: Any, available: Any, initial: Array, obser
     if isinstance(reward, TableReward):
         shape = reward.table.shape[1:]
     elif observes == "states":  # joint laws `[S, A]` cannot even be made before A is known
-        arguments = {"t": jnp.int32(0), "mean_field": initial}
+        arguments = {"t": jnp.zeros((), time_type(initial.dtype)), "mean_field": initial}
         returned = _checks.returned("kernel", kernel, arguments, "at t = 0", kernel_axes)
         if isinstance(returned, Axes):
             return returned.actions
@@ -278,7 +281,8 @@ def _check_kernel_shape(game: FiniteHorizonGame) -> None:
 
 
 def _arguments(game: FiniteHorizonGame) -> dict[str, Any]:
-    return {"t": jnp.int32(0), "mean_field": jax.ShapeDtypeStruct(game.seen_shape, game.dtype)}
+    time, seen = jnp.zeros((), time_type(game.dtype)), jax.ShapeDtypeStruct(game.seen_shape, game.dtype)
+    return {"t": time, "mean_field": seen}
 
 
 def _check_reward_shape(game: FiniteHorizonGame) -> None:

@@ -133,7 +133,7 @@ class LaneGame(eqx.Module):
         if isinstance(kernel, AbstractKernel) and (kernel.takes_lanes or not self._carries("kernel")):
             return kernel.at(t)
         if getattr(kernel, "takes_lanes", False):
-            kernel_of_lanes = self.game.call_kernel(t, mean_field)
+            kernel_of_lanes = self.game.call_kernel(t, self.game.rescaled(mean_field))
             # a plain table does not say whether it has lanes
             if isinstance(kernel_of_lanes, AbstractKernel) and kernel_of_lanes.takes_lanes:
                 return kernel_of_lanes.at(jnp.int32(0))

@@ -129,7 +129,7 @@ def _refuse_values(game: AbstractGame, name: str, time: Array, law: Array, at: s
 @eqx.filter_jit
 def _values_at(game: AbstractGame, name: str, time: Array, law: Array) -> Any:
     seen = seen_by_all(game, time, law)
-    return game.kernel_at(time, seen) if name == "kernel" else game.reward_at(time, seen)
+    return game.kernel_as_given(time, seen) if name == "kernel" else game.reward_at(time, seen)
 
 
 def seen_by_all(game: AbstractGame, time: Array, law: Array) -> Array:
@@ -144,7 +144,7 @@ def _soundness_and_values(game: AbstractGame, name: str, time: Array, law: Array
     if name == "reward":
         reward = game.reward_at(time, seen)
         return (jnp.isfinite(reward) | ~mask).all(), [jnp.where(mask, reward, 0)]
-    chances = game.kernel_at(time, seen).probabilities[0]
+    chances = game.kernel_as_given(time, seen).probabilities[0]
     near = jnp.abs(chances.sum(axis=2) - 1) <= _checks.precision(chances.dtype)
     # differences such as 1 − Σ are rounded below 0
     is_chance = (chances >= -8 * jnp.finfo(chances.dtype).eps).all(axis=2)

@@ -14,7 +14,7 @@ from .. import _checks
 from .._traced import AbstractStandIn, Program, TracedFunction, key_of_call, keyed, trace, users_function
 from .._typing import Array, Scalar
 from ..kernels import AbstractKernel
-from .base import AbstractGame
+from .base import AbstractGame, time_type
 from .rewards import PairwiseReward
 
 Game = TypeVar("Game", bound=AbstractGame)
@@ -87,11 +87,8 @@ def trace_game(game: Game, dtype: Any = None, *, in_lanes: bool = False) -> Game
     kernel, reward = game.kernel, cast(Any, game.reward)
     if is_own(kernel) and is_own(reward):  # nothing to trace, so that a warm solve costs no more
         return game
-    seen = jax.ShapeDtypeStruct(
-        game.seen_shape,
-        game.dtype if dtype is None else dtype,
-    )
-    time = jax.ShapeDtypeStruct((), jnp.int32)  # the type of t in every scan over time
+    precision = game.dtype if dtype is None else dtype
+    seen, time = jax.ShapeDtypeStruct(game.seen_shape, precision), jax.ShapeDtypeStruct((), time_type(precision))
     arguments = {"z": seen} if game.is_stationary else {"t": time, "mean_field": seen}
     if isinstance(kernel, AbstractKernel) and not is_own(kernel):
         # its arrays are leaves of the game already: only its code needs a key

@@ -20,9 +20,11 @@ from .splitting import Splitting, can_split
 class Auto(AbstractSolver):
     """Try several methods in turn, each from the guess, until one converges. Needs no tuning.
 
-    Smooth responses with a temperature: Anderson for a few steps, which settles mild games at once; strongly
-    damped iteration, which is cheap and settles many games that are not monotone; then continuation in β
-    along the path of equilibria, through folds, which costs more a step and settles the rest. `Greedy`: the
+    Smooth responses with a temperature: Anderson for a few steps, which settles mild games at once, and is left as
+    soon as its rate says that it will take more than a hundred; Newton's method where its steps are cheap (up to 32
+    states in double precision, up to 128 numbers in the law of a stationary game); strongly damped iteration, which
+    settles many games that are not monotone; then continuation in β along the path of equilibria, through folds,
+    which costs more a step and settles nearly all of the rest. A guess goes to Newton's method first. `Greedy`: the
     path of regularised equilibria as β → ∞, then fictitious play, then proximal mirror descent. `Trembling` and
     `EpsilonGreedy` in stationary games: plain iteration (T-BR), then Newton's method, then strong damping, then
     mixtures of best actions, up to S (A + 3) = 640; with a finite horizon fictitious play.

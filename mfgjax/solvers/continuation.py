@@ -108,7 +108,8 @@ class Continuation(AbstractMethod):
         # at this β the KL terms, at most log A each, are worth less than the tolerance
         most = jnp.log(jnp.asarray(max(game.num_actions, 2), game.dtype))
         worth = game.discounted(jnp.full(game.horizon + 1, most))
-        enough = 2 * worth / jnp.maximum(problem.tolerance, jnp.finfo(game.dtype).eps)
+        tolerance = jnp.where(problem.tolerance > 0, problem.tolerance, jnp.finfo(game.dtype).eps)
+        enough = 2 * worth / tolerance
         return jnp.log(problem.response.beta_reached(enough))
 
     def _response(self, problem: Problem, log_beta: Scalar) -> Any:

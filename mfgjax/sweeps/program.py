@@ -13,7 +13,7 @@ from .._result import RESULTS
 from .._typing import Array
 from ..engine import finish_lanes, join, run_stage
 from ..engine.lanes import Lanes, method_width
-from ..engine.loop import Outcome
+from ..engine.loop import Outcome, Tolerance
 from ..engine.prepare import Stages
 from ..engine.run import jumps, keeps_first
 from ..solvers import AbstractMethod
@@ -29,7 +29,7 @@ def solve_lanes(
     lanes: Lanes,
     guess: np.ndarray | None,
     stages: Stages,
-    tolerance: Array | np.ndarray,
+    tolerance: Tolerance,
     outputs: tuple[Output, ...],
     mesh: Mesh,
     width: int,
@@ -101,7 +101,7 @@ def _run(
     lanes: Lanes,
     guess: np.ndarray | None,
     stage: tuple[AbstractMethod, int],
-    tolerance: Array | np.ndarray,
+    tolerance: Tolerance,
     outputs: tuple[Output, ...],
     mesh: Mesh,
     width: int,
@@ -135,7 +135,7 @@ def _program(
     lanes: Lanes,
     guess: Array | None,
     stage: tuple[AbstractMethod, int],
-    tolerance: Array | np.ndarray,
+    tolerance: Tolerance,
     outputs: tuple[Output, ...],
     mesh: Mesh,
     width: int,

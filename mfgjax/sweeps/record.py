@@ -38,7 +38,7 @@ def parts_of(work: Work, attrs: Mapping[str, str], chunk: Tile) -> dict[str, Any
         game, response, solver = plan.lanes.single([np.zeros(()) for _ in plan.tables])
         games += [*arrays_of(game), *(table for table, of in plan.tables if of < 0)]
         responses += arrays_of(response)
-        solvers += [*arrays_of(solver), repr(plan.stages), plan.tolerance]
+        solvers += [*arrays_of(solver), repr(plan.stages), *jax.tree.leaves(plan.tolerance)]
         for leaf in jax.tree.leaves(solver, is_leaf=callable):  # a schedule of step sizes
             solvers += program_of(leaf, np.int32(0)) if callable(leaf) else []
         solvers.append("" if plan.guess is None else plan.guess)

@@ -14,6 +14,7 @@ from .._names import suggestion
 from .._simplex import onto_simplex
 from ..engine import finish_lanes, fit_response, run_stage
 from ..engine.lanes import Lanes, block_width
+from ..engine.loop import Tolerance
 from ..engine.parameters import parameter, with_policy_leaf
 from ..engine.prepare import Stages, methods, one_guess
 from ..model import validate
@@ -47,7 +48,7 @@ class Plan(NamedTuple):
     guess: np.ndarray | None
     stages: Stages
     next_stages: Stages
-    tolerance: np.ndarray
+    tolerance: Tolerance
 
     def at(self, places: list[np.ndarray], games: np.ndarray) -> Lanes:
         """Return the problems of some points, given their indices along the axes and among the games."""
