@@ -266,6 +266,30 @@ def test_the_gradient_of_an_equilibrium_is_that_of_differences(kind):
         assert_close(curvature, expected, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("transform", [lambda f: f, jax.jit, lambda f: lambda x: jax.vmap(f)(x[None])[0]])
+def test_the_equilibrium_does_not_move_with_the_law_that_iterations_start_from(transform):
+    """Action a leads to state a and earns a·w, so that z(1) = 1/(1 + exp(-w)) from any start."""
+
+    def share(x):
+        game = mfg.StationaryGame(np.eye(2)[None].repeat(2, 0), x[2] * jnp.array([[0.0, 1.0]] * 2), 0.9, initial=x[:2])
+        return mfg.solve(game, mfg.EntropyRegularized(1.0)).mean_field[1]
+
+    def of_start(start):
+        return share(jnp.append(start, 0.5))
+
+    def of_starts(starts):
+        game = mfg.StationaryGame(np.eye(2)[None].repeat(2, 0), np.array([[0.0, 0.5]] * 2), 0.9)
+        found = mfg.solve_batch(game, mfg.EntropyRegularized(1.0), axes={"initial": starts})
+        return found.mean_field[1].sum()
+
+    start, starts = jnp.array([0.3, 0.7]), jnp.array([[0.3, 0.6], [0.7, 0.4]])
+    for derivative in (jax.grad, jax.jacfwd, jax.hessian):
+        assert not np.asarray(transform(derivative(of_start))(start)).any()
+    assert not np.asarray(transform(jax.grad(of_starts))(starts)).any()
+    p = 1 / (1 + np.exp(-0.5))
+    assert_close(transform(jax.grad(share))(jnp.append(start, 0.5)), [0, 0, p * (1 - p)], atol=1e-9)
+
+
 def test_the_derivative_of_a_trembling_equilibrium_is_refused():
     game, _ = random_game(np.random.default_rng(5), pull=0.3, weight=0.2)
     with pytest.raises(ValueError, match=r"`Trembling` response has no derivative.*`design\.sensitivity`"):
