@@ -47,6 +47,12 @@ def _without_rules(function: Callable, seen: Array) -> tuple[Callable, str]:
     return plain, ""
 
 
+def steps_in(function: Callable, time: Any, x: Any) -> bool:
+    """Tell whether a function `(time, x)` may change in steps as x moves; True where it cannot be told."""
+    why, _ = _trouble(jax.make_jaxpr(function)(time, x).jaxpr, [False, True])
+    return bool(why)
+
+
 class _Plain(eqx.Module):
     """A function whose custom derivative rules are ignored."""
 
