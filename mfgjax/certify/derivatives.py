@@ -115,6 +115,8 @@ def _trouble_of(equation: Any, name: str) -> str:
             return why or f"`{name}` brings rules for its derivative"
     if _programs(equation):
         return ""
+    if any(jnp.issubdtype(variable.aval.dtype, jnp.complexfloating) for variable in equation.outvars):
+        return "it computes with complex numbers, whose derivatives are not looked at"
     before, after = (_spacing(variable) for variable in (equation.invars[0], equation.outvars[0]))
     if name == "convert_element_type" and before < after:
         return f"rounding to {equation.params['new_dtype']} changes in steps, which derivatives do not see"
