@@ -36,7 +36,7 @@ _MOST_SAMPLED = 2**22
 _MONOTONE = Theorem(
     "monotone",
     "Rewards are monotone: Σ_t ⟨η_t−η'_t, R_t(μ_t)−R_t(μ'_t)⟩ <= 0 for all laws; crowds repel.",
-    "bound on that sum per Σ_t |η_t−η'_t|_1², its largest m_t",
+    "bound on that sum per Σ_t |η_t−η'_t|_1², its largest m_t; where it fails without one, at least what was found",
     "then there is one regularised equilibrium at every β",
     f"{DOCS}; Lasry and Lions (2007), Japanese Journal of Mathematics 2",
     "an EntropyRegularized response and a kernel that does not depend on the mean field, for the uniqueness",
