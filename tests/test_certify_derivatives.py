@@ -87,6 +87,24 @@ def test_where_derivatives_say_nothing_the_lines_are_unknown_with_the_reason(rew
     assert report["unique"].word == "unknown"
 
 
+@pytest.mark.parametrize(
+    "reward",
+    [
+        lambda t, m: jnp.abs(jnp.exp(30j * m[0]) - 1) * jnp.ones((2, 1)),
+        lambda t, m: jnp.real((m + 1j) ** 2)[:, None],
+        lambda t, m: jnp.real(jax.lax.complex(m, m) ** 2)[:, None],
+        lambda t, m: jnp.abs(jnp.fft.fft(m))[:, None],
+        mfg.PairwiseReward(lambda t, m: m[:, None], lambda t, x: jnp.abs(jnp.exp(3j * x) - 1)),
+    ],
+)
+def test_complex_numbers_inside_a_reward_leave_its_constants_unknown(reward):
+    game = mfg.FiniteHorizonGame(np.full((2, 1, 2), 0.5), reward, [0.5, 0.5], 1)
+    report = mfg.certify(game, soft(1.0))
+    for name in ("path_span", "hypomonotone", "local_radius", "distance"):
+        assert report[name].word == "unknown", name
+    assert "complex numbers" in report["path_span"].checked and "complex numbers" in report["local_radius"].checked
+
+
 def test_the_reasons_of_reward_and_kernel_are_both_shown():
     def kernel(t, m):
         return jnp.broadcast_to(jnp.sort(m), (2, 2, 2))

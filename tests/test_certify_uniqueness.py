@@ -174,3 +174,18 @@ def test_a_derivative_that_is_stopped_proves_no_potential():
     for seen, words in ((lambda m: m, {"fails"}), (jax.lax.stop_gradient, {"unknown", "fails"})):
         game = mfg.FiniteHorizonGame(kernel, lambda t, m, seen=seen: (skew @ seen(m))[:, None], np.full(3, 1 / 3), 2)
         assert bounds_of(game, soft(0.1))["potential"].word in words
+
+
+def test_a_violation_that_was_found_is_no_bound_where_the_reward_jumps():
+    """Of two laws on both sides of a jump of 1/2, with |η−η'|_1 = 2 h, the sum is h/2, which is 1/(8 h) (2 h)²."""
+    game = mfg.FiniteHorizonGame(
+        np.full((3, 1, 3), 1 / 3), lambda t, m: (jnp.floor(5 * m) / 2)[:, None], np.full(3, 1 / 3), 1
+    )
+    line = mfg.certify(game, soft(1.0))["monotone"]
+    assert line.word == "fails" and "without one, what was found" in line.meaning
+    h = 1e-6
+    above, below = np.array([0.2 + h / 2, 0.5, 0.3 - h / 2]), np.array([0.2 - h / 2, 0.5, 0.3 + h / 2])
+    pays = [np.asarray(game.pay_at(1, jnp.asarray(law)))[:, 0] for law in (above, below)]
+    reached = (above - below) @ (pays[0] - pays[1]) / np.abs(above - below).sum() ** 2
+    assert_close(reached, 1 / (8 * h), rtol=1e-6)
+    assert 0 < float(line.value) < reached

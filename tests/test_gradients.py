@@ -347,6 +347,31 @@ def test_where_a_solve_failed_the_gradient_is_nan_and_other_lanes_are_spared():
         assert_close(masked[i], (plus - minus) / 2e-4, atol=1e-6)
 
 
+class Unused(eqx.Module):
+    """An interaction beside a number that plays no part in it."""
+
+    L: eqx.Module
+    number: jax.Array
+
+    def __call__(self, t, mu):
+        return self.L(t, mu)
+
+
+@pytest.mark.parametrize("lanes", [(), (2,)])
+def test_a_parameter_of_the_method_alone_has_derivative_zero(lanes):
+    """The equilibrium does not depend on the damping, nor on a number that the reward does not use."""
+    game, rho = example()
+
+    def share(x):
+        changed = eqx.tree_at(lambda g: g.reward.L, game, Unused(game.reward.L, x[0]))
+        response, solver = mfg.EntropyRegularized(0.5, rho), mfg.Picard(damping=x[1])
+        if not lanes:
+            return mfg.solve(changed, response, solver).mean_field[-1, 2]
+        return mfg.solve_batch(changed, response, solver, axes={"beta": np.full(lanes, 0.5)}).mean_field[-1, 2].sum()
+
+    assert np.asarray(jax.grad(share)(jnp.array([3.0, 0.9]))).tolist() == [0, 0]
+
+
 def value_of_share(params, guess):
     """Share at node 3 by loops."""
     plain, rho = resource_allocation_by_hand()

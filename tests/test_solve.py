@@ -210,7 +210,7 @@ def test_every_solver_for_greedy_players_finds_the_mixed_equilibrium(name):
     game, _ = example()
     eq = mfg.solve(game, mfg.Greedy(), GREEDY_SOLVERS[name], max_steps=1000)
     assert eq.converged
-    assert eq.residual <= 1e-4
+    assert eq.residual <= eq.tolerance < 2e-4  # 1e-4 of what is at stake
     assert_close(eq.mean_field[-1], (0, 0, 0.75, 0.25, 0), atol=3e-4)
     assert_close(eq.policy.sum(axis=-1), 1, atol=1e-12)
 

@@ -266,6 +266,30 @@ def test_the_gradient_of_an_equilibrium_is_that_of_differences(kind):
         assert_close(curvature, expected, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("transform", [lambda f: f, jax.jit, lambda f: lambda x: jax.vmap(f)(x[None])[0]])
+def test_the_equilibrium_does_not_move_with_the_law_that_iterations_start_from(transform):
+    """Action a leads to state a and earns a·w, so that z(1) = 1/(1 + exp(-w)) from any start."""
+
+    def share(x):
+        game = mfg.StationaryGame(np.eye(2)[None].repeat(2, 0), x[2] * jnp.array([[0.0, 1.0]] * 2), 0.9, initial=x[:2])
+        return mfg.solve(game, mfg.EntropyRegularized(1.0)).mean_field[1]
+
+    def of_start(start):
+        return share(jnp.append(start, 0.5))
+
+    def of_starts(starts):
+        game = mfg.StationaryGame(np.eye(2)[None].repeat(2, 0), np.array([[0.0, 0.5]] * 2), 0.9)
+        found = mfg.solve_batch(game, mfg.EntropyRegularized(1.0), axes={"initial": starts})
+        return found.mean_field[1].sum()
+
+    start, starts = jnp.array([0.3, 0.7]), jnp.array([[0.3, 0.6], [0.7, 0.4]])
+    for derivative in (jax.grad, jax.jacfwd, jax.hessian):
+        assert not np.asarray(transform(derivative(of_start))(start)).any()
+    assert not np.asarray(transform(jax.grad(of_starts))(starts)).any()
+    p = 1 / (1 + np.exp(-0.5))
+    assert_close(transform(jax.grad(share))(jnp.append(start, 0.5)), [0, 0, p * (1 - p)], atol=1e-9)
+
+
 def test_the_derivative_of_a_trembling_equilibrium_is_refused():
     game, _ = random_game(np.random.default_rng(5), pull=0.3, weight=0.2)
     with pytest.raises(ValueError, match=r"`Trembling` response has no derivative.*`design\.sensitivity`"):
@@ -376,3 +400,31 @@ def test_values_that_are_no_numbers_are_never_an_equilibrium(response):
         return mfg.solve(eqx.tree_at(lambda g: g.discount, known, discount), response).result.code
 
     assert jax.jit(code)(jnp.nan) != mfg.RESULTS.converged
+
+
+def test_rounding_takes_no_exploitability_below_0_and_no_derivative_from_it():
+    """Of trembling hands gains and losses of single actions add up to 0, in 30 equilibria in which they are rounded."""
+    response, games = (
+        mfg.Trembling(0.2),
+        [random_game(np.random.default_rng(seed), 0.9, 0.0, 0.0)[0] for seed in range(30)],
+    )
+    for game in games:
+        found = mfg.solve(game, response)
+        gain = mfg.exploitability(game, found.policy, response, mean_field=found.mean_field)
+        assert 0 <= gain < 1e-12 and 0 <= found.exploitability < 1e-12
+
+
+def test_the_derivative_of_exploitability_at_an_equilibrium_is_that_of_its_formula():
+    """Moved by h from one action to another at s it grows by d(s) (Q(s,to) − Q(s,from)) h/(1−γ), with either sign."""
+    P, r, discount = np.full((2, 2, 2), 0.5), np.array([[0.0, 1.0], [2.0, 0.0]]), 0.5
+    game, response = mfg.StationaryGame(P, r, discount), mfg.Trembling(0.2)
+    law, policy = jnp.array([0.5, 0.5]), jnp.array([[0.2, 0.8], [0.8, 0.2]])  # the best of the hands
+
+    @jax.jit
+    def gain(x, policy=policy):
+        return mfg.exploitability(game, policy.at[0].add(x * jnp.array([1.0, -1.0])), response, mean_field=law)
+
+    assert_close(jax.grad(gain)(0.0), 0.5 * (1.0 - 0.0) / (1 - discount), atol=1e-12)
+    assert np.isnan(gain(jnp.nan))
+    greedy = jnp.array([[0.0, 1.0], [1.0, 0.0]])  # outside of what such hands can do: better than the best of them
+    assert_close(gain(0.0, greedy), -0.5 * (0.2 + 0.4) / (1 - discount), atol=1e-12)

@@ -47,6 +47,12 @@ def _without_rules(function: Callable, seen: Array) -> tuple[Callable, str]:
     return plain, ""
 
 
+def steps_in(function: Callable, time: Any, x: Any) -> bool:
+    """Tell whether a function `(time, x)` may change in steps as x moves; True where it cannot be told."""
+    why, _ = _trouble(jax.make_jaxpr(function)(time, x).jaxpr, [False, True])
+    return bool(why)
+
+
 class _Plain(eqx.Module):
     """A function whose custom derivative rules are ignored."""
 
@@ -109,6 +115,8 @@ def _trouble_of(equation: Any, name: str) -> str:
             return why or f"`{name}` brings rules for its derivative"
     if _programs(equation):
         return ""
+    if any(jnp.issubdtype(variable.aval.dtype, jnp.complexfloating) for variable in equation.outvars):
+        return "it computes with complex numbers, whose derivatives are not looked at"
     before, after = (_spacing(variable) for variable in (equation.invars[0], equation.outvars[0]))
     if name == "convert_element_type" and before < after:
         return f"rounding to {equation.params['new_dtype']} changes in steps, which derivatives do not see"

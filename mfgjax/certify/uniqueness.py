@@ -36,7 +36,7 @@ _MOST_SAMPLED = 2**22
 _MONOTONE = Theorem(
     "monotone",
     "Rewards are monotone: Σ_t ⟨η_t−η'_t, R_t(μ_t)−R_t(μ'_t)⟩ <= 0 for all laws; crowds repel.",
-    "bound on that sum per Σ_t |η_t−η'_t|_1², its largest m_t",
+    "bound on that sum per Σ_t |η_t−η'_t|_1²; without one, what was found",
     "then there is one regularised equilibrium at every β",
     f"{DOCS}; Lasry and Lions (2007), Japanese Journal of Mathematics 2",
     "an EntropyRegularized response and a kernel that does not depend on the mean field, for the uniqueness",
@@ -80,7 +80,7 @@ def monotone(premises: Premises, key: Array) -> tuple[Certificate, Certificate]:
     violation = jnp.maximum(_sampled_violation(premises.game, key), curvature.reached)
     violated, largest_bound = violation > 0, curvature.bound.max()
     holds = (curvature.bound <= curvature.rounding).all() & premises.proved & ~violated
-    how = f"by {curvature.how}; violations were looked for in pairs of random flows"
+    how = f"by {curvature.how}; violations were looked for in pairs of random flows, and the largest is no bound"
     if not premises.proved:
         how = f"only sampled, so at most no violation was found ({premises.how})"
     value = jnp.where(violated, jnp.fmax(violation, largest_bound), largest_bound)  # fmax, as the bound may be NaN

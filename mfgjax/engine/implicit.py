@@ -41,6 +41,8 @@ def _fixed_point_jvp(primals: Any, tangents: Any) -> tuple[Array, Array]:
         return mean_field_map(*problem)(point)
 
     _, pushed = eqx.filter_jvp(image, (problem,), (problem_dot,))
+    if pushed is None:  # the map sees nothing of what moves, as that of a stationary game `initial`
+        return point, jnp.zeros_like(point)
     _, jvp = jax.linearize(mean_field_map(*problem), point)
 
     direct = linear_solver(*stop_gradients((*problem, point)))

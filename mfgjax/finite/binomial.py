@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -62,14 +63,14 @@ def log_pmf(count: ArrayLike, num_trials: ArrayLike, probability: ArrayLike) -> 
     return _stirling(n) - (_stirling(outcomes) + _deviance(outcomes, means)).sum(axis=0)
 
 
-def expectation(function: Callable[[Array], Array], num_trials: ArrayLike, probability: ArrayLike) -> Array:
+def expectation(function: Callable[[Array], Any], num_trials: ArrayLike, probability: ArrayLike) -> Any:
     """Return E f(B) of a binomial B, entry by entry, as a sum over 38 standard deviations on both sides.
 
     Memory does not grow with n, and time like its square root at most: the number of terms is found as it runs, so
     that a new n compiles nothing.
 
     Args:
-      function: takes whole numbers of the shape of `probability`, and returns numbers of the same shape.
+      function: takes whole numbers of the shape of `probability`, and returns numbers of the same shape, or several.
       num_trials: n, one number.
       probability: p.
     """
@@ -94,12 +95,13 @@ def expectation(function: Callable[[Array], Array], num_trials: ArrayLike, proba
         inside = k <= high
         k = jnp.minimum(k, high)
         weight = jnp.where(inside, jnp.exp(log_pmf(k, n, within)) + edge(k), 0)
-        terms = weighted(weight, jax.vmap(function)(k))
-        return sums[0] + weight.sum(axis=0), sums[1] + terms.sum(axis=0)
+        terms = jax.tree.map(lambda value: weighted(weight, value).sum(axis=0), jax.vmap(function)(k))
+        return sums[0] + weight.sum(axis=0), jax.tree.map(jnp.add, sums[1], terms)
 
     zero = jnp.zeros(p.shape, DOUBLE)
-    total, terms = jax.lax.fori_loop(0, steps, add, (zero, zero))
-    return terms / total  # what log_pmf is off by, all terms share
+    zeros = jax.tree.map(lambda _: zero, jax.eval_shape(function, zero))
+    total, terms = jax.lax.fori_loop(0, steps, add, (zero, zeros))
+    return jax.tree.map(lambda sum_of: sum_of / total, terms)  # what log_pmf is off by, all terms share
 
 
 def mean_absolute_deviation(num_trials: ArrayLike, probability: ArrayLike) -> Array:

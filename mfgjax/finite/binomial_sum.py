@@ -9,6 +9,7 @@ from .._typing import Array
 from ..model import FiniteHorizonGame, OwnStateInteraction, PairwiseReward, SuccessorInteraction
 from . import binomial
 from .interaction import one_place, treats_entries_alone
+from .rounding import Terms, beside_limit, jump, may_jump, share
 
 
 def fits(game: FiniteHorizonGame) -> bool:
@@ -18,20 +19,30 @@ def fits(game: FiniteHorizonGame) -> bool:
     return is_of_kind and treats_entries_alone(game)
 
 
-def shift(game: FiniteHorizonGame, mu: Array, seen: Array, num_agents: Array) -> Array:
-    """Return R^N − R, `[T, S, A or 1]`, for one N, as a sum over the binomial law of the others at the place."""
+def shift(game: FiniteHorizonGame, mu: Array, seen: Array, num_agents: Array) -> tuple[Array, Array | None]:
+    """Return R^N − R, `[T, S, A or 1]`, for one N, and by how much rounding may change it.
+
+    It is a sum over the binomial law of the others at the place.
+    """
     reward: Any = game.reward
     theta = reward.theta or (lambda t, x: x)
+    jumps = may_jump(game)
 
-    def at(t, law):
+    def at(t, law, seen):
         base, weight, p, itself = one_place(reward.L, t, law)
         limit = theta(t, base + weight * p)
 
         def difference(count):
             # before the sum, not after: the difference is of order 1/N
-            return theta(t, base + weight * ((itself + count) / num_agents)) - limit
+            crowd = share(itself + count, num_agents)
+            x = base + weight * crowd
+            moved = theta(t, x) - limit
+            if not jumps:
+                return moved, None
+            return moved, jump(lambda x: theta(t, x), x, Terms.of_place(base, weight, crowd))
 
-        return binomial.expectation(difference, num_agents - 1, p)
+        total, width = binomial.expectation(difference, num_agents - 1, p)
+        return (total + beside_limit(limit, game.reward_at(t, seen)) if jumps else total), width
 
     times = jnp.arange(game.horizon + 1, dtype=jnp.int32)
-    return jax.lax.map(lambda x: at(*x), (times, mu))
+    return jax.lax.map(lambda x: at(*x), (times, mu, seen))

@@ -27,11 +27,11 @@ class Comparison(eqx.Module):
       mean_field_value: J, in units of reward.
       values: J^N, `[n]`.
       differences: J^N − J, `[n]`, found before the two are rounded to the game's precision.
-      value_errors: their standard errors, 0 where they are exact.
+      value_errors: their errors, as in `DeviationGain`: 0 where they are exact.
       exploitability: gain from leaving the policy among infinitely many agents.
       gains: gain from leaving it among N, `[n]`; NaN where the kernel depends on the population, for which there is
         no decision problem of one agent.
-      gain_errors: their standard errors.
+      gain_errors: their errors, likewise.
       bounds: what the gains cannot exceed; NaN by Monte Carlo, where nothing is certain.
       method: how values and gains were computed; "simulation" where the kernel depends on the population.
       regularized: whether values and gains have KL terms.

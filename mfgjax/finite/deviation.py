@@ -14,7 +14,7 @@ from ..operators import backward, evaluate
 from ..responses import AbstractResponse, EntropyRegularized, Greedy
 from .arguments import checked_agents, checked_criterion, decoupled_game, normalized, penalty, single_policy
 from .interaction import with_known_interaction
-from .payoffs import PayoffMethod, payoff_methods
+from .payoffs import PayoffMethod, is_enumerable, payoff_methods
 from .precision import as_double, as_precision, double, game_as_double
 
 
@@ -35,8 +35,9 @@ class DeviationGain(eqx.Module):
       policy: the best deviation, `[T, S, A, *populations]`.
       rewards: R^N_t(s,a), what the deviator expects to earn, `[T, S, A, *populations]`; 0 for actions that are not
         available.
-      gain_error: standard error of `gain`; 0 for exact methods.
-      value_error: standard error of `value` and `value_gap`; 0 for exact methods.
+      gain_error: standard error of `gain`; of exact methods by how much rounding may change it, 0 as a rule: see
+        `deviation_gain`.
+      value_error: the same of `value` and `value_gap`.
       method: how R^N was computed: "closed form", "binomial sum", "lattice", "enumeration", "Monte Carlo".
     """
 
@@ -95,6 +96,11 @@ def deviation_gain(
 
     An interaction, or a reward, given as a program that is affine in the mean field counts as one with a table.
 
+    Where Θ jumps at a number that the crowd attains, as 1{x ≥ .9} does at x = 3·(3/10), rounding decides on which side
+    x is. What counts is the game's own reward, in double precision, at the shares k/N; errors then are what the other
+    side would change, and a lattice gives way to enumeration where that is possible. They are 0 where nothing is
+    rounded but k/N itself. Enumeration of a reward that is no `PairwiseReward` with a table takes it as it is.
+
     The gain is summed without cancellation, from the differences of policies (with KL terms) or advantages. Its
     `bound` is, with span f the largest difference of f between two available pairs (s,a), the first of
 
@@ -151,6 +157,7 @@ def gain_in_double(
 ) -> DeviationGain:
     """Return what `deviation_gain` does, in double precision."""
     game = decoupled_game(game, "deviation_gain")
+    own = game
     with double():
         game = with_known_interaction(game)
     table, numbers = single_policy(game, policy), checked_agents(num_agents)
@@ -158,8 +165,13 @@ def gain_in_double(
     flat = numbers.reshape(-1)
     with double():
         for payoffs in payoff_methods(game, flat, method, key, num_samples):
-            by_population, shared, has_digits = _deviate(game, table, flat, criterion, payoffs)
-            if isinstance(has_digits, Tracer) or has_digits.all():  # within jit no value can be looked at
+            as_given = payoffs.method in ("enumeration", "Monte Carlo")  # the game's own program adds up the crowd
+            by_population, shared, has_digits = _deviate(own if as_given else game, table, flat, criterion, payoffs)
+            if isinstance(has_digits, Tracer):  # within jit no value can be looked at
+                break
+            # where rounding decides, rewards of the game itself are preferred
+            jumps = method is None and payoffs.method == "lattice" and by_population["gain_error"].any()
+            if has_digits.all() and not (jumps and is_enumerable(game, flat)):
                 break
         else:
             raise ValueError(
@@ -199,13 +211,14 @@ def _deviate(
     pi = normalized(policy)
     mu, seen = game.generated(pi)
     times = jnp.arange(game.horizon + 1, dtype=jnp.int32)
-    shift, has_digits, groups = payoffs.shift(game, mu, seen, num_agents)
+    shift, has_digits, width, groups = payoffs.shift(game, mu, seen, num_agents)
+    width = jnp.zeros_like(shift) if width is None else width
     # infinitely many agents are one more population, the last
-    shift = jnp.concatenate([shift, jnp.zeros_like(shift[..., :1])], axis=-1)
+    shift, width = (jnp.concatenate([x, jnp.zeros_like(x[..., :1])], axis=-1) for x in (shift, width))
     rewards = jax.lax.map(lambda x: game.reward_at(*x), (times, seen))
     available = jnp.broadcast_to(game.available, pi.shape)
     has_digits = jnp.asarray(True) if has_digits is None else (has_digits | ~available[..., None]).all()
-    shift, rewards = (jnp.where(available[..., None], x, 0) for x in (shift, rewards[..., None] + shift))
+    shift, rewards, width = (jnp.where(available[..., None], x, 0) for x in (shift, rewards[..., None] + shift, width))
     weight = game.discount**times
     mass = (weight[:, None] * mu)[..., None] * pi
     cost = penalty(game, pi, criterion)
@@ -228,13 +241,15 @@ def _deviate(
         return ((weight[:, None] * mu)[..., None] * gain_by_action.sum(axis=2)).sum((0, 1)), best.policy
 
     gain, best = leave(rewards)  # the last entry is the exploitability among infinitely many
-    bound = gain[-1] + jnp.tensordot(weight, _span(shift, available), axes=1)
+    most = width.max(axis=(1, 2))  # of either of two pairs
+    bound = gain[-1] + jnp.tensordot(weight, _span(shift, available) + 2 * most, axes=1)
     if criterion is not None:
         error = _optimality_error(game, pi, rewards[..., -1], seen, criterion)
-        span = _span(shift + error[..., None], available)
+        span = _span(shift + error[..., None], available) + 2 * most
         bound = jnp.fmin(bound, _quadratic_bound(span, game.discount, criterion.beta))  # NaN or ∞ where π is 0
 
-    gain_error = value_error = jnp.zeros_like(gain[:-1])
+    value_error = (mass[..., None] * width).sum(pair_axes)[:-1]
+    gain_error = value_error + jnp.tensordot(weight, most, axes=1)[:-1]
     if groups is not None:
         groups = jnp.where(available[..., None], groups, 0)
         value_error = _error((mass[..., None] * groups).sum((1, 2, 3)))

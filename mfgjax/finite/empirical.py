@@ -2,15 +2,19 @@
 
 import itertools
 import math
+from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from .._typing import Array, Float, Int
-from ..model import FiniteHorizonGame
+from ..model import FiniteHorizonGame, PairwiseReward
 from .draws import Stream, multinomial
+from .interaction import KNOWN, terms_of
 from .precision import DOUBLE, weighted
+from .rounding import jump, may_jump, share
 
 MOST_COMPOSITIONS = 5000
 """Largest number of distributions of the others that are enumerated."""
@@ -44,20 +48,20 @@ def compositions(num_agents: np.ndarray, num_places: int) -> tuple[np.ndarray, n
     return counts, logs
 
 
-def _rewards(game: FiniteHorizonGame, t: Array, others: Array, num_agents: Array) -> Array:
-    """Return the rewards of an agent at each place, `[S, A]`, who is counted there beside the others.
+def _at_places(function: Callable[[Array], Array], game: FiniteHorizonGame, others: Array) -> Array:
+    """Return a function of counts for an agent at each place, `[S, A]`, who is counted there beside the others.
 
     Args:
+      function: from counts, in the shape of the mean field, to `[S, A or 1]`.
+      game: the game.
       others: how many are at each place, `[X]`, where places are states, or pairs of state and action.
     """
     others = others.reshape(game.seen_shape)
 
     def at_state(s):
         if game.observes == "states":
-            return game.reward_at(t, others.at[s].add(1) / num_agents)[s]
-        return jax.lax.map(
-            lambda a: game.reward_at(t, others.at[s, a].add(1) / num_agents)[s, a], jnp.arange(game.num_actions)
-        )
+            return function(others.at[s].add(1))[s]
+        return jax.lax.map(lambda a: function(others.at[s, a].add(1))[s, a], jnp.arange(game.num_actions))
 
     return jax.lax.map(at_state, jnp.arange(game.num_states))
 
@@ -68,8 +72,11 @@ def by_enumeration(
     num_agents: Float[Array, " n"],
     counts: Float[Array, "n C X"],
     log_coefficients: Float[Array, "n C"],
-) -> Float[Array, "T S A n"]:
-    """Return R^N − R as a sum over all distributions of the others."""
+) -> tuple[Float[Array, "T S A n"], Float[Array, "T S A n"] | None]:
+    """Return R^N − R as a sum over all distributions of the others, and by how much rounding may change it."""
+    reward: Any = game.reward
+    jumps = type(reward) is PairwiseReward and type(reward.L) in KNOWN and may_jump(game)
+    theta: Any = reward.theta if jumps else None
 
     def at(t, seen):
         p = seen.reshape(-1)
@@ -81,13 +88,24 @@ def by_enumeration(
             # powers of 0 as they are: their derivatives are not 0
             powers = jnp.where((p > 0) | (counts == 0), 1, jnp.where(p > 0, 1, p) ** jnp.maximum(counts, 1))
             weight = (jnp.exp(log_weight) * powers.prod(axis=1))[:, None, None]
-            rewards = jax.vmap(lambda others: _rewards(game, t, others, number))(counts)
-            return weighted(weight, rewards - limit).sum(axis=0)
+
+            def shift(counts):
+                return game.reward_at(t, share(counts, number)) - limit
+
+            def width(counts):
+                seen = share(counts, number)
+                found = jump(lambda x: theta(t, x), reward.L(t, seen), terms_of(reward.L, t, seen))
+                return jnp.broadcast_to(found, limit.shape)
+
+            def expected(function):
+                return weighted(weight, jax.vmap(lambda c: _at_places(function, game, c))(counts)).sum(axis=0)
+
+            return expected(shift), expected(width) if jumps else None
 
         return jax.lax.map(lambda x: one(*x), (num_agents, counts, log_coefficients))
 
     times = jnp.arange(game.horizon + 1, dtype=jnp.int32)
-    return jnp.moveaxis(jax.lax.map(lambda x: at(*x), (times, seen)), 1, -1)
+    return jax.tree.map(lambda x: jnp.moveaxis(x, 1, -1), jax.lax.map(lambda x: at(*x), (times, seen)))
 
 
 def by_sampling(
@@ -107,7 +125,10 @@ def by_sampling(
             counts = multinomial(stream.fold(t), total, seen.reshape(-1, 1, 1)).astype(DOUBLE)
 
             def one(number, counts):
-                rewards = jax.vmap(lambda c: _rewards(game, t, c, number), -1)(counts)
+                def reward(counts):
+                    return game.reward_at(t, share(counts, number))
+
+                rewards = jax.vmap(lambda c: _at_places(reward, game, c), -1)(counts)
                 return (rewards - limit).mean(axis=0)
 
             return jax.vmap(one, (0, 1), -1)(num_agents.astype(DOUBLE), counts)

@@ -21,6 +21,10 @@ from ..model import (
 )
 from ..model.rewards import TableReward
 from ..ranges.entries import acts_on_entries
+from .rounding import Terms
+
+KNOWN = (DenseInteraction, OwnStateInteraction, SuccessorInteraction)
+"""Interactions whose numbers can be read."""
 
 
 def with_known_interaction(game: FiniteHorizonGame) -> FiniteHorizonGame:
@@ -29,8 +33,7 @@ def with_known_interaction(game: FiniteHorizonGame) -> FiniteHorizonGame:
     Then a reward of one's own, such as base − weight · μ(s), is computed as exactly as the library's.
     """
     reward: Any = game.reward
-    known = (DenseInteraction, OwnStateInteraction, SuccessorInteraction)
-    if type(reward) is TableReward or (type(reward) is PairwiseReward and type(reward.L) in known):
+    if type(reward) is TableReward or (type(reward) is PairwiseReward and type(reward.L) in KNOWN):
         return game
     table = interaction_table(game)
     if table is None or not (_checks.is_traced(table) or np.isfinite(table).all()):
@@ -99,3 +102,12 @@ def all_places(L: DenseInteraction, t: Scalar, seen: Array) -> AllPlaces:
         pairs = jnp.arange(S * A).reshape(S, A)
         itself = jnp.take_along_axis(jnp.broadcast_to(table, (S, A, S * A)), pairs[..., None], axis=2)[..., 0]
     return AllPlaces(table, itself, seen.reshape(-1))
+
+
+def terms_of(L: Any, t: Scalar, shares: Array) -> Terms:
+    """Describe what a known interaction adds up in a population of which these shares are at the places."""
+    if isinstance(L, DenseInteraction):
+        places = all_places(L, t, shares)
+        return Terms.of_table(places.table, places.probability)
+    place = one_place(L, t, shares)
+    return Terms.of_place(place.base, place.weight, place.probability)

@@ -13,6 +13,7 @@ from ..kernels.base import time_slice
 from ..model import DenseInteraction, FiniteHorizonGame, PairwiseReward
 from .interaction import all_places, treats_entries_alone
 from .precision import weighted
+from .rounding import Terms, beside_limit, jump, may_jump, share
 
 _MOST_ENTRIES = 1 << 24
 _MOST_STEPS = 4096  # between the least and the largest value of a row
@@ -90,8 +91,10 @@ def _places(table: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray] | No
     return offset, step, place
 
 
-def shift(game: FiniteHorizonGame, lattice: Lattice, mu: Array, seen: Array, num_agents: Array) -> tuple[Array, Array]:
-    """Return R^N − R, `[T, S, A or 1]`, for one N, and where it has its digits.
+def shift(
+    game: FiniteHorizonGame, lattice: Lattice, mu: Array, seen: Array, num_agents: Array
+) -> tuple[Array, Array, Array | None]:
+    """Return R^N − R, `[T, S, A or 1]`, for one N, where it has its digits, and by how much rounding may change it.
 
     The sum over N−1 others is offset · (N−1) + step · K. Where that takes few products, the law of K is summed up.
     Else it is the inverse transform of the (N−1)-th power of the transform of one place's law, found modulo the size
@@ -106,24 +109,46 @@ def shift(game: FiniteHorizonGame, lattice: Lattice, mu: Array, seen: Array, num
     reward: Any = game.reward
     theta = reward.theta or (lambda t, x: x)
     others = num_agents - 1
+    jumps = may_jump(game)
 
     def at(t, seen):
         table, itself, p = all_places(reward.L, t, seen)
         offset, step, place = (time_slice(x, t) for x in (lattice.offset, lattice.step, lattice.place))
         mean, mean_place = (table * p).sum(axis=-1), (place * p).sum(axis=-1)
         limit = theta(t, mean)
+        beside = beside_limit(limit, game.reward_at(t, seen)) if jumps else 0
+
+        def theta_of(x):
+            return jax.vmap(lambda x: theta(t, x), -1, -1)(x)
+
+        def added_up(number):
+            """Return x for numbers K, `[S, A or 1, K]`."""
+            # for joint laws an agent's own place differs between actions also where the table does not
+            return (itself[..., None] + others * offset[..., None] + step[..., None] * number) / num_agents
+
+        def by_shares(number):
+            """Return x as a game with two values in each row adds it up."""
+            steps = jnp.maximum(place.max(axis=-1), 1)[..., None] * num_agents
+            above = jnp.round((itself - offset) / step)[..., None] + number
+            ends = offset[..., None], table.max(axis=-1)[..., None]
+            return ends[0] * share(steps - above, steps) + ends[1] * share(above, steps)
 
         def beyond_limit(number):
             """Return Θ(x) − Θ(M) and x − M for numbers K, `[S, A or 1, K]`."""
-            # for joint laws an agent's own place differs between actions also where the table does not
-            x = (itself[..., None] + others * offset[..., None] + step[..., None] * number) / num_agents
-            return jax.vmap(lambda x: theta(t, x), -1, -1)(x) - limit[..., None], x - mean[..., None]
+            x = (by_shares if jumps else added_up)(number)
+            return theta_of(x) - limit[..., None], x - mean[..., None]
+
+        def width(weight, number):
+            if not jumps:
+                return None
+            terms = Terms.of_table(table[..., None, :], share(jnp.ones(1), num_agents))
+            return weighted(weight, jump(theta_of, by_shares(number), terms)).sum(axis=-1)
 
         if lattice.direct:
             weight = _added_up(place, p, others, lattice.size)
-            values, _ = beyond_limit(jnp.arange(lattice.size, dtype=p.dtype))
-            total = weighted(weight, values).sum(axis=-1)
-            return total, jnp.ones(total.shape, bool)
+            number = jnp.arange(lattice.size, dtype=p.dtype)
+            total = weighted(weight, beyond_limit(number)[0]).sum(axis=-1) + beside
+            return total, jnp.ones(total.shape, bool), width(weight, number)
         variance = ((place - mean_place[..., None]) ** 2 * p).sum(axis=-1)
         std = step * jnp.sqrt(others * variance) / num_agents
         below, above = jnp.maximum(mean - std, table.min(axis=-1)), jnp.minimum(mean + std, table.max(axis=-1))
@@ -161,7 +186,8 @@ def shift(game: FiniteHorizonGame, lattice: Lattice, mu: Array, seen: Array, num
         first_order = slope[..., 0] * (itself - mean) / num_agents
         # where Θ bends so much that its slope says nothing, what counts is Θ itself
         size = jnp.minimum(_mean_size(weight, residual), _mean_size(weight, beyond_limit(number)[0]))
-        return first_order + terms.sum(axis=-1), lost <= _LOST * size + 64 * eps * jnp.abs(limit)
+        has_digits = lost <= _LOST * size + 64 * eps * jnp.abs(limit)
+        return first_order + terms.sum(axis=-1) + beside, has_digits, width(weight, number)
 
     times = jnp.arange(game.horizon + 1, dtype=jnp.int32)
     return jax.lax.map(lambda x: at(*x), (times, seen))

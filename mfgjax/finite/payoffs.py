@@ -29,11 +29,14 @@ class Shift(NamedTuple):
     Attributes:
       table: `[T, S, A, n]`; NaN where its digits are lost.
       has_digits: where they are not, the same shape; None: everywhere.
+      width: by how much it may change where rounding decides on which side of a jump of Θ the agents are, the same
+        shape; None: by nothing.
       groups: means over groups of random draws, groups leading, for Monte Carlo.
     """
 
     table: Array
     has_digits: Array | None = None
+    width: Array | None = None
     groups: Array | None = None
 
 
@@ -66,24 +69,33 @@ class PayoffMethod(eqx.Module):
             return Shift(jnp.zeros(shape, DOUBLE))
         if self.method == "enumeration":
             assert self.counts is not None
-            return Shift(by_enumeration(game, seen, numbers, *self.counts))
+            table, width = by_enumeration(game, seen, numbers, *self.counts)
+            return Shift(table, width=width)
 
-        def shaped(table):
-            return jnp.broadcast_to(jnp.moveaxis(table, 0, -1), shape)
+        def shaped(table: Any) -> Any:
+            return None if table is None else jnp.broadcast_to(jnp.moveaxis(table, 0, -1), shape)
 
         if self.method == "closed form":
             return Shift(shaped(jax.lax.map(lambda n: closed_form.shift(game, mu, seen, n), numbers)))
         if self.method == "binomial sum":
-            return Shift(shaped(jax.lax.map(lambda n: binomial_sum.shift(game, mu, seen, n), numbers)))
+            table, width = jax.lax.map(lambda n: binomial_sum.shift(game, mu, seen, n), numbers)
+            return Shift(shaped(table), width=shaped(width))
         assert self.lattice is not None
         own_lattice = self.lattice
-        table, has_digits = jax.lax.map(lambda n: lattice.shift(game, own_lattice, mu, seen, n), numbers)
-        return Shift(jnp.where(shaped(has_digits), shaped(table), jnp.nan), shaped(has_digits))
+        table, has_digits, width = jax.lax.map(lambda n: lattice.shift(game, own_lattice, mu, seen, n), numbers)
+        return Shift(jnp.where(shaped(has_digits), shaped(table), jnp.nan), shaped(has_digits), shaped(width))
 
 
 def has_exact_method(game: FiniteHorizonGame, num_agents: np.ndarray) -> bool:
     """Tell whether R^N can be computed without random draws, for known numbers of agents."""
     return any(_exact_method(game, num_agents, method) is not None for method in METHODS[:-1])
+
+
+def is_enumerable(game: FiniteHorizonGame, num_agents: Any) -> bool:
+    """Tell whether there are few enough distributions of the others, for known numbers of agents."""
+    places = game.num_states * (1 if game.observes == "states" else game.num_actions)
+    num_distributions = num_compositions(int(num_agents.max()), places)
+    return num_distributions <= MOST_COMPOSITIONS and num_distributions * num_agents.size * places <= _MOST_ENTRIES
 
 
 def payoff_methods(
@@ -131,9 +143,8 @@ def _exact_method(game: FiniteHorizonGame, num_agents: Any, method: str) -> Payo
     if method == "lattice":
         own_lattice = lattice_of(game, num_agents)
         return None if own_lattice is None else PayoffMethod(method, own_lattice)
-    places = game.num_states * (1 if game.observes == "states" else game.num_actions)
-    num_distributions = num_compositions(int(num_agents.max()), places)
-    if num_distributions > MOST_COMPOSITIONS or num_distributions * num_agents.size * places > _MOST_ENTRIES:
+    if not is_enumerable(game, num_agents):
         return None
+    places = game.num_states * (1 if game.observes == "states" else game.num_actions)
     counts, logs = compositions(num_agents, places)
     return PayoffMethod(method, counts=(jnp.asarray(counts), jnp.asarray(logs)))

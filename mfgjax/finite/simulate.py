@@ -25,6 +25,7 @@ from .draws import Stream
 from .groups import Crowd, Group, Labelled
 from .moves import Moves
 from .precision import DOUBLE, as_double, as_precision, double, game_as_double
+from .rounding import share
 from .simulation import Simulation
 
 _ENTRIES_AT_ONCE = 1 << 17  # numbers that may be in memory: as many runs at once as fit
@@ -223,7 +224,7 @@ def _simulate(
         masses = [mass for mass, _ in actions_by_group]
         mass = sum(masses[1:], masses[0])
         counts = mass.sum(axis=1, dtype=jnp.int32)
-        seen = game.observe(counts.astype(DOUBLE), mass.astype(DOUBLE)) / number
+        seen = share(game.observe(counts.astype(DOUBLE), mass.astype(DOUBLE)), number)
         flat = seen.reshape(*seen.shape[:-2], num_lanes)
         reward = games.reward_at(t, flat).reshape(*mass.shape[:2], *lanes)
         earned = [_earned(m, reward, g.cost[t]) for m, g in zip(masses, groups, strict=True)]

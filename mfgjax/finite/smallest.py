@@ -49,6 +49,7 @@ def smallest_population(
     grid up to 1e9, then between the last grid point where it exceeds ε and the next, until two neighbours are
     found: at N it is at most ε, at N − 1 it is above. Beyond N it is at most ε on the grid. Where the measure does not
     fall steadily, smaller populations may meet ε, too, and between the points of the grid larger ones may exceed it.
+    Errors of rounding where Θ jumps, which `deviation_gain` tells, are not added to it.
 
     Args:
       game: one whose kernel ignores the population, with rewards that an exact method fits.

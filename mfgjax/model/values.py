@@ -3,6 +3,7 @@
 import math
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 
 from .. import _simplex
@@ -11,6 +12,9 @@ from ..responses import AbstractResponse, Greedy
 from .arguments import mean_field_of, policy_of
 from .base import BestResponse
 from .maps import AnyGame, as_now, timed
+
+_SPACINGS = 64
+"""Spacings of numbers, at the size of the values, by which an exploitability may be off by rounding."""
 
 
 def criterion_of(game: AnyGame, response: AbstractResponse | None, name: str) -> tuple[AbstractResponse, Any]:
@@ -75,7 +79,8 @@ def exploitability(
 
     It is summed without cancellation, by the performance-difference identity: with V*, Q*, π* the best
     response to μ, E(π) = Σ_t γ^t Σ_{s} μ_t(s) (V*_t(s) − Σ_a π_t(a|s) Q*_t(s,a)), and in the regularised
-    case E(π) = Σ_t γ^t Σ_s μ_t(s) KL(π_t(·|s) ‖ π*_t(·|s))/β. No term is negative.
+    case E(π) = Σ_t γ^t Σ_s μ_t(s) KL(π_t(·|s) ‖ π*_t(·|s))/β. No sum over actions is negative but by rounding, and what
+    rounding takes below 0 is given as 0.
 
     In a stationary game the population is at `mean_field`, and the agent starts in a random place of it: with d its
     discounted law of states under π, E(π) = Σ_s z(s) (V*_z(s) − V_{π,z}(s)) = Σ_s d(s) (V*_z(s) − Σ_a π Q*_z)/(1−γ).
@@ -89,7 +94,8 @@ def exploitability(
         follows the policy comes to rest; the result is NaN if it has not after 100,000 steps.
 
     Returns:
-      A number ≥ 0 in units of reward; 0 exactly at an equilibrium.
+      A number ≥ 0 in units of reward; 0 exactly at an equilibrium. Below 0, with `Trembling`, only for a policy that is
+      not in Π^ε.
 
     Raises:
       ValueError: for a response without a criterion (`Boltzmann`).
@@ -130,18 +136,24 @@ def gain(
 
     In a stationary game `mu` is the discounted law of an agent's states, which is z where z is stationary.
     """
-    if penalty is None:
-        policy = jnp.exp(log_policy)
-        # q may be anything where an action does not exist
-        lost = jnp.where(policy > 0, policy * (best.values[:, :, None] - best.q), 0)
-    else:
+
+    def total(losses: Array) -> Array:
+        return game.discounted((mu * losses.sum(axis=2)).sum(axis=1))
+
+    if penalty is not None:
         beta, _ = penalty
-        lost = _divergence_terms(log_policy, best) / beta
-    by_time = (mu * lost.sum(axis=2)).sum(axis=1)
-    return game.discounted(by_time)
+        return total(_divergence_terms(log_policy, best) / beta)
+    policy = jnp.exp(log_policy)
+    # q may be anything where an action does not exist
+    gained = total(jnp.where(policy > 0, policy * (best.values[:, :, None] - best.q), 0))
+    scale = total(jnp.where(policy > 0, policy * (jnp.abs(best.values[:, :, None]) + jnp.abs(best.q)), 0))
+    # terms of both signs add up for trembling hands; what is far below 0 is no rounding, and NaN is not below
+    rounds = (gained < 0) & (gained >= -_SPACINGS * jnp.finfo(gained.dtype).eps * scale)
+    return gained + jnp.where(rounds, jax.lax.stop_gradient(-gained), 0)
 
 
 _NEAR = 0.25
+"""|log(π/π*)| below which a term of KL is summed as a series."""
 
 
 def _divergence_terms(log_policy: Array, best: BestResponse) -> Array:

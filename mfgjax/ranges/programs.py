@@ -100,6 +100,8 @@ def _apply(equation: Any, inputs: list[Any], rules: dict[str, Callable], roundin
         return _evaluate(*called(equation), inputs, rules, rounding)
     if not any(isinstance(x, Range) for x in inputs):  # no part of the input: computed as it is
         return bind(equation, inputs)
+    if any(jnp.issubdtype(variable.aval.dtype, jnp.complexfloating) for variable in equation.outvars):
+        raise NotDerivable("it computes with complex numbers, which have no intervals")
     if name == "mul" and equation.invars[0] is equation.invars[1]:
         # as a product its two factors would be taken for independent: x² could be negative
         return [rules["square"](equation, inputs[:1])]
