@@ -16,7 +16,7 @@ import numpy as np
 from .. import _checks
 from .._typing import Array, ArrayLike, Float, Int, Scalar
 from ..kernels.base import align, time_slice
-from ..kernels.predecessors import as_table
+from ..kernels.predecessors import AXES, as_table
 
 
 class TableReward(eqx.Module):
@@ -198,7 +198,7 @@ class Staged(eqx.Module):
 
 
 def _time_table(name: str, table: ArrayLike) -> Array:
-    array = _checks.as_numbers(f"reward.L.{name}", table)
+    array = _checks.as_numbers(f"reward.L.{name}", table, axes=AXES[:2])
     _checks.shape_is(f"reward.L.{name}", array, [(None,) * 2, (None,) * 3], "states, actions; or per time")
     if not _checks.is_traced(array):
         _checks.finite(f"reward.L.{name}", array)
