@@ -60,17 +60,17 @@ def plain(name: str, value: Any, axes: Sequence[Axis] = (), index: tuple[int, ..
     if isinstance(value, Decimal) or (isinstance(value, Real) and not isinstance(value, int | float | np.generic)):
         return _number(name, value, index)
     # known by name, so that none of these packages is imported
+    found: Any = value
     package = type(value).__module__.partition(".")[0]
     if package == "pandas" and hasattr(value, "index") and hasattr(value, "to_numpy"):
-        found: Any = value
         own = _own_axes(axes, len(index), found.ndim)
         return _exact(name, _aligned(name, found.to_numpy(), _pandas_labels(name, found), own), index, booleans)
     if package == "xarray" and hasattr(value, "dims") and hasattr(value, "transpose") and hasattr(value, "dtype"):
-        own = _own_axes(axes, len(index), value.ndim)
-        value = _transposed(name, value, own)
-        indexes = getattr(value, "indexes", {})
-        labels = [_labels_of(indexes[dim]) if dim in indexes else None for dim in value.dims]
-        return _exact(name, _aligned(name, np.asarray(value), labels, own), index, booleans)
+        own = _own_axes(axes, len(index), found.ndim)
+        found = _transposed(name, found, own)
+        indexes = getattr(found, "indexes", {})
+        labels = [_labels_of(indexes[dim]) if dim in indexes else None for dim in found.dims]
+        return _exact(name, _aligned(name, np.asarray(found), labels, own), index, booleans)
     if package == "scipy" and hasattr(value, "toarray"):
         _refuse_sparse(name, value)
     return value
@@ -177,7 +177,8 @@ def _aligned(name: str, array: np.ndarray, labels: list[list[str] | None], axes:
             continue
         numbers = list(map(str, range(len(found))))
         wanted = numbers if axis.labels is None else list(map(str, axis.labels))
-        if len(found) == 1 < len(wanted):  # all alike along that axis
+        # one column for all actions; named as one of them it would be for that one alone
+        if axis.word == "action" and len(found) == 1 < len(wanted) and found[0] not in wanted:
             continue
         if axis.labels is None and not axis.numbered and found != numbers:
             _refuse_unknown(name, axis.word, found)

@@ -1,7 +1,6 @@
 """Tables with labels, exact numbers, other precisions and other people's arrays: read as they are meant, or refused."""
 
 import re
-from collections import deque
 from decimal import Decimal
 from fractions import Fraction
 
@@ -13,32 +12,25 @@ import pandas as pd
 import pytest
 import xarray as xr
 from faults import INITIAL, MASK, NEXT, REWARD, A, H, S, assert_refused, put
+from labelled import (
+    ACTIONS,
+    FLOW,
+    GAME,
+    MIXED,
+    ROWS,
+    STATES,
+    TURNED,
+    UNIFORM,
+    frame,
+    game,
+    moves,
+    over_time,
+    series,
+    table,
+)
 from scipy import sparse
 
 import mfgjax as mfg
-
-STATES, ACTIONS = ("low", "mid", "high"), ("stay", "go")
-ROWS = np.random.default_rng(0).dirichlet(np.ones(S), size=(S, A))
-FLOW = np.tile([0.5, 0.3, 0.2], (H + 1, 1))
-UNIFORM = np.full((S, A), 0.5)
-
-
-def game(kernel=ROWS, reward=REWARD, initial=INITIAL, horizon=H, **options):
-    options = {"state_labels": STATES, "action_labels": ACTIONS, **options}
-    return mfg.FiniteHorizonGame(kernel, reward, initial, horizon, **options)
-
-
-GAME = game()
-series = pd.Series(INITIAL, index=STATES)
-frame = pd.DataFrame(REWARD, index=STATES, columns=ACTIONS)
-table = xr.DataArray(REWARD, dims=("state", "action"), coords={"state": list(STATES), "action": list(ACTIONS)})
-moves = xr.DataArray(
-    ROWS,
-    dims=("state", "action", "next_state"),
-    coords={"state": list(STATES), "action": list(ACTIONS), "next_state": list(STATES)},
-)
-over_time = xr.concat([table + t for t in range(H + 1)], dim="time").assign_coords(time=range(H + 1))
-MIXED, TURNED = ["high", "low", "mid"], ["go", "stay"]
 
 
 class Opaque:
@@ -52,9 +44,6 @@ class Open:
     def __array__(self, dtype=None, copy=None):
         return INITIAL
 
-
-rows = [frame.loc[label, TURNED] for label in STATES]
-certain = pd.DataFrame({"go": [1.0, 0.0, 1.0], "stay": [0.0, 1.0, 0.0]}, index=STATES)
 
 READ = {
     "a series in another order": (lambda: game(initial=series[MIXED]).initial, INITIAL),
@@ -70,49 +59,6 @@ READ = {
     ),
     "a frame in another order": (lambda: game(reward=frame.loc[MIXED, TURNED]).reward.table[0], REWARD),
     "frames over time": (lambda: game(reward=[frame.loc[MIXED] + t for t in range(H + 1)]).reward.table[2], REWARD + 2),
-    "labels within lists": (lambda: game(reward=rows).reward.table[0], REWARD),
-    "labels within other sequences": (lambda: game(reward=deque(rows)).reward.table[0], REWARD),
-    "labels within lists of lists": (
-        lambda: game(reward=[[row + t for row in rows] for t in range(H + 1)]).reward.table[2],
-        REWARD + 2,
-    ),
-    "labels within lists of xarray": (
-        lambda: game(reward=[table.sel(state=label, action=TURNED) for label in STATES]).reward.table[0],
-        REWARD,
-    ),
-    "labels within a list of a kernel": (
-        lambda: game(
-            [moves.sel(state=label, next_state=MIXED, action=TURNED).to_pandas() for label in STATES]
-        ).kernel.probabilities[0],
-        ROWS,
-    ),
-    "labels within a list of a kernel of xarray": (
-        lambda: game([moves.sel(state=label, next_state=MIXED).transpose() for label in STATES]).kernel.probabilities[
-            0
-        ],
-        ROWS,
-    ),
-    "labels within a list of what is available": (
-        lambda: game(available=[pd.Series(row, ACTIONS)[TURNED] for row in MASK]).available[0],
-        MASK,
-    ),
-    "labels within a list of a policy": (
-        lambda: mfg.propagate(GAME, [row for _, row in certain.iterrows()]),
-        mfg.propagate(GAME, certain[list(ACTIONS)].to_numpy()),
-    ),
-    "labels within a list of a policy among agents": (
-        lambda: mfg.finite.law(GAME, [row for _, row in certain.iterrows()], 5).mean_field,
-        mfg.propagate(GAME, certain[list(ACTIONS)].to_numpy()),
-    ),
-    "labels within a list of a mean field": (
-        lambda: mfg.respond(GAME, [pd.Series(law, STATES)[MIXED] for law in FLOW], mfg.Greedy()).q,
-        mfg.respond(GAME, FLOW, mfg.Greedy()).q,
-    ),
-    "numbered rows within a list": (lambda: game(reward=[pd.Series(row) for row in REWARD]).reward.table[0], REWARD),
-    "a kernel of xarray, transposed": (
-        lambda: mfg.DenseKernel(moves.drop_vars(moves.coords).transpose()).probabilities[0],
-        ROWS,
-    ),
     "a frame of booleans": (
         lambda: game(available=pd.DataFrame(MASK, index=STATES, columns=ACTIONS).loc[MIXED]).available[0],
         MASK,
@@ -187,46 +133,6 @@ REFUSED = {
     "a transposed frame": (lambda: game(reward=frame.T), "`reward`", "'stay'", "no such state"),
     "levels of labels": (lambda: game(reward=frame.stack()), "`reward`", "unstack"),
     "other dimensions": (lambda: game(reward=table.rename(state="day")), "`reward`", "'day'", "'state'"),
-    "times for states": (
-        lambda: game(reward=xr.DataArray(REWARD, dims=("time", "state"))),
-        "`reward` has the dimensions 'time', 'state'; they must be 'state', 'action'.",
-    ),
-    "times for states, in a policy": (
-        lambda: mfg.propagate(GAME, over_time[:3, 0] * 0 + 0.5),
-        "`policy` has the dimensions 'time', 'action'; they must be 'state', 'action'.",
-    ),
-    "times for actions, in a kernel": (
-        lambda: game(moves.drop_vars(moves.coords).rename(action="time")),
-        "`kernel` has the dimensions 'state', 'time', 'next_state'; they must be 'state', 'action', 'next_state'.",
-    ),
-    "times for actions, in a kernel object": (
-        lambda: mfg.DenseKernel(moves.drop_vars(moves.coords).rename(action="time")),
-        "`kernel` has the dimensions 'state', 'time', 'next_state'",
-    ),
-    "times for states, in moves": (
-        lambda: mfg.MovesKernel(xr.DataArray(NEXT, dims=("time", "state"))),
-        "`next_state` has the dimensions 'time', 'state'; they must be 'state', 'action'.",
-    ),
-    "times for states, in an interaction": (
-        lambda: mfg.OwnStateInteraction(xr.DataArray(REWARD, dims=("time", "action")), REWARD),
-        "`reward.L.base` has the dimensions",
-    ),
-    "states for actions, in a list": (
-        lambda: game(reward=[table[:2, 0].drop_vars("state") for _ in STATES]),
-        "`reward` has the dimensions 'state'; they must be 'action'.",
-    ),
-    "a label of others in a list": (
-        lambda: game(reward=[row.rename({"go": "run"}) for row in rows]),
-        "`reward`",
-        "'run'",
-        "no such action",
-    ),
-    "a reference with labels within a list": (
-        lambda: mfg.EntropyRegularized(1.0, [row * 0 + 0.5 for row in rows]),
-        "`reference`",
-        "'go'",
-        "to_numpy",
-    ),
     "a dataset": (lambda: game(reward=table.to_dataset(name="x")), "`reward`", "xarray.Dataset"),
     "a reference with labels": (
         lambda: mfg.EntropyRegularized(1.0, frame * 0 + 0.5),

@@ -44,6 +44,20 @@ def axes_of_kernel(states: Axis, actions: Axis) -> tuple[Axis, Axis, Axis]:
     return states, actions, states._replace(word="next_state")
 
 
+def with_times(axes: Sequence[Axis], count: int) -> tuple[Axis, ...]:
+    """Return the axes of a field that may begin with one of `count` times."""
+    return Axis("time", range(count)), *axes
+
+
+def counted(actions: Axis, kernel: Any, available: Any) -> Axis:
+    """Return the axis of actions with their numbers if they have no names, as soon as kernel or mask tell how many.
+
+    Then it is known whether the label of a single column is that of one action among others.
+    """
+    count = getattr(kernel, "num_actions", None) if available is None else available.shape[-1]
+    return actions._replace(labels=range(count)) if actions.numbered and count is not None else actions
+
+
 def _axis(word: str, labels: Any) -> Axis:
     if labels is None:
         return Axis(word, numbered=True)

@@ -22,10 +22,12 @@ from .canonical import (
     axes_of_kernel,
     booleans,
     common_precision,
+    counted,
     existing_actions,
     in_one_precision,
     kernel_axes,
     names_of,
+    with_times,
     without_missing,
 )
 from .probes import simple_laws, validate
@@ -115,13 +117,15 @@ class FiniteHorizonGame(AbstractGame):
         _checks.shape_is("initial", law, [(None,)], "states")
         discount = _checks.scalar_in("discount", discount, 0, 1, self.discounts)
         if not isinstance(kernel, AbstractKernel) and not callable(kernel):
-            kernel = DenseKernel(_checks.as_numbers("kernel", kernel, axes=axes_of_kernel(states, actions)))
+            axes = with_times(axes_of_kernel(states, actions), self.horizon)
+            kernel = DenseKernel(_checks.as_numbers("kernel", kernel, axes=axes))
+        available = booleans("available", available, with_times((states, actions), self.horizon + 1))
         if not callable(reward):
-            table = _checks.as_numbers("reward", reward, axes=(states, actions))
+            axes = with_times((states, counted(actions, kernel, available)), self.horizon + 1)
+            table = _checks.as_numbers("reward", reward, axes=axes)
             _checks.shape_is("reward", table, [(None,) * 2, (None,) * 3], "states, actions; or times, states, actions")
             reward = TableReward(table[None] if table.ndim == 2 else table)
         num_states = law.shape[0]
-        available = booleans("available", available, (states, actions))
         # else `_check_kernel_shape` says what does not fit
         if available is None and getattr(kernel, "num_states", None) == num_states:
             available = existing_actions(kernel)

@@ -31,6 +31,7 @@ from .canonical import (
     axes_of_kernel,
     booleans,
     common_precision,
+    counted,
     existing_actions,
     in_one_precision,
     kernel_axes,
@@ -118,14 +119,14 @@ class StationaryGame(AbstractGame):
         states, actions = axes_of(state_labels, action_labels)
         if not isinstance(kernel, AbstractKernel) and not callable(kernel):
             kernel = DenseKernel(_checks.as_numbers("kernel", kernel, axes=axes_of_kernel(states, actions)))
+        mask = booleans("available", available, (states, actions))
         if not callable(reward):
-            table = _checks.as_numbers("reward", reward, axes=(states, actions))
+            table = _checks.as_numbers("reward", reward, axes=(states, counted(actions, kernel, mask)))
             _checks.shape_is("reward", table, [(None,) * 2], "states, actions")
             reward = TableReward(table[None])
         law = None if initial is None else _checks.as_numbers("initial", initial, axes=(states,))
         if law is not None:
             _checks.shape_is("initial", law, [(None,)], "states")
-        mask = booleans("available", available, (states, actions))
         mask = existing_actions(kernel) if mask is None else mask
         S, A = _sizes(kernel, reward, law, mask, self.observes)
         if law is None:
