@@ -278,6 +278,19 @@ MIXED_UP = {
         lambda: mfg.sweep(_game(), betta=[1.0]),
         "There is no array 'betta' in game, response or solver; did you mean 'beta'?",
     ),
+    "a parameter of the builder misspelt": (
+        lambda: mfg.sweep(mfg.games.ring_crowd, beta=[1.0], congestionn=[1.0]),
+        "There is no array 'congestionn' in game, response or solver, and no such parameter of the builder; did you mean "
+        "'congestion'?",
+    ),
+    "a word for a parameter misspelt": (
+        lambda: mfg.sweep(mfg.games.ring_crowd, beta=[1.0], congestionn=["high"]),
+        "did you mean 'congestion'?",
+    ),
+    "no parameter of the builder": (
+        lambda: mfg.sweep(mfg.games.ring_crowd, beta=[1.0], zzz=[1.0]),
+        "no such parameter of the builder; there are num_states, horizon, congestion, beta, discount, initial,",
+    ),
     "no game to sweep": (
         lambda: mfg.sweep(None, beta=[1.0]),
         "`game` must be a game or a function that returns one; got None.",

@@ -30,7 +30,7 @@ class SweptAxis(NamedTuple):
 
 def parse_axes(axes: Mapping[str, Any], builder: Callable | None) -> list[SweptAxis]:
     """Read the axes that are swept, in the order given; refuse an axis that is no list of values."""
-    known = {} if builder is None else dict(inspect.signature(builder).parameters)
+    known = parameters_of(builder)
     if not axes:
         raise ValueError("`sweep` needs something to sweep, such as `beta=[0.5, 1.0, 2.0]`.")
     found = []
@@ -42,6 +42,11 @@ def parse_axes(axes: Mapping[str, Any], builder: Callable | None) -> list[SweptA
             raise ValueError(f"`{name}` is empty; an axis needs at least one value.")
         found.append(SweptAxis(name, values, labels, name in known))
     return found
+
+
+def parameters_of(builder: Callable | None) -> list[str]:
+    """Return the names of the parameters of a function that builds games; none if there is no such function."""
+    return [] if builder is None else list(inspect.signature(builder).parameters)
 
 
 def _values(name: str, values: Any) -> tuple[Sequence[Any], np.ndarray]:
