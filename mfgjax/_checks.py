@@ -264,13 +264,13 @@ def returned(
         result = function(*values)
         return result if view is None else view(result)
 
-    with explained(name, names, at):
+    with explained(name, names, at, f"; it is called with ({names})"):
         return eqx.filter_eval_shape(seen, function, *arguments.values())
 
 
 @contextlib.contextmanager
-def explained(name: str, arguments: str, at: str) -> Iterator[None]:
-    """Turn an error of a user's callable into one sentence; `at` says where, such as "at t = 0"."""
+def explained(name: str, arguments: str, at: str, call: str = "") -> Iterator[None]:
+    """Turn an error of a user's callable into one sentence; `at` says where, such as "at t = 0", `call` how."""
     try:
         yield
     except Refusal:  # a sentence around this one would hide it
@@ -283,7 +283,7 @@ def explained(name: str, arguments: str, at: str) -> Iterator[None]:
         raise ValueError(f"`{name}` calls NumPy, or indexes its arrays, with an argument, but {remedy}.") from error
     except Exception as error:
         message = shorten_text(str(error), 120).rstrip(".")
-        raise ValueError(f"`{name}` fails {at} with {type(error).__name__}: {message}.") from error
+        raise ValueError(f"`{name}` fails {at} with {type(error).__name__}: {message}{call}.") from error
 
 
 def shape_returned(name: str, result: Any, allowed: Sequence[tuple], meaning: str) -> None:

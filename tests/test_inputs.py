@@ -280,8 +280,8 @@ MIXED_UP = {
     ),
     "a parameter of the builder misspelt": (
         lambda: mfg.sweep(mfg.games.ring_crowd, beta=[1.0], congestionn=[1.0]),
-        "There is no array 'congestionn' in game, response or solver, and no such parameter of the builder; did you mean "
-        "'congestion'?",
+        "There is no array 'congestionn' in game, response or solver, and no such parameter of the builder; did you "
+        "mean 'congestion'?",
     ),
     "a word for a parameter misspelt": (
         lambda: mfg.sweep(mfg.games.ring_crowd, beta=[1.0], congestionn=["high"]),
@@ -290,6 +290,18 @@ MIXED_UP = {
     "no parameter of the builder": (
         lambda: mfg.sweep(mfg.games.ring_crowd, beta=[1.0], zzz=[1.0]),
         "no such parameter of the builder; there are num_states, horizon, congestion, beta, discount, initial,",
+    ),
+    "a word first on an axis of numbers": (
+        lambda: mfg.sweep(_game(), beta=["1"]),
+        "`beta[0]` must be a real number; got '1'.",
+    ),
+    "rows on an axis of numbers": (
+        lambda: mfg.sweep(_game(), beta=np.ones((2, 2))),
+        "`beta[0]` must be one number; got an array of shape (2,).",
+    ),
+    "a number out of range first on an axis": (
+        lambda: mfg.sweep(_game(), mfg.Trembling, epsilon=[2.0, 0.1]),
+        "`epsilon[0]` is 2.0",
     ),
     "no game to sweep": (
         lambda: mfg.sweep(None, beta=[1.0]),

@@ -125,6 +125,7 @@ class FiniteHorizonGame(AbstractGame):
             table = _checks.as_numbers("reward", reward, axes=axes)
             _checks.shape_is("reward", table, [(None,) * 2, (None,) * 3], "states, actions; or times, states, actions")
             reward = TableReward(table[None] if table.ndim == 2 else table)
+        _check_law_shape(law, kernel, reward, available, state_labels)
         num_states = law.shape[0]
         # else `_check_kernel_shape` says what does not fit
         if available is None and getattr(kernel, "num_states", None) == num_states:
@@ -222,6 +223,21 @@ class FiniteHorizonGame(AbstractGame):
         shape = (count, self.horizon + 1, self.num_states, self.num_actions)
         policies = random_policies(key, jnp.broadcast_to(self.available, shape), self.dtype)
         return jax.vmap(lambda policy: self.generated(policy)[1], out_axes=-1)(policies)
+
+
+def _check_law_shape(law: Any, kernel: Any, reward: Any, available: Any, labels: Any) -> None:
+    """Refuse a law whose number of states is another than the one on which all others agree."""
+    counts = {
+        "kernel": getattr(kernel, "num_states", None),
+        "reward": reward.table.shape[1] if isinstance(reward, TableReward) else None,
+        "available": None if available is None else available.shape[-2],
+        "state_labels": len(labels) if isinstance(labels, list | tuple | np.ndarray) else None,
+    }
+    known = {name: count for name, count in counts.items() if count is not None}
+    found = set(known.values())
+    if len(known) > 1 and len(found) == 1 and len(law) not in found:  # one alone may be wrong itself
+        *names, last = [f"`{name}`" for name in known]
+        raise ValueError(f"`initial` has {len(law)} states, but {', '.join(names)} and {last} have {found.pop()}.")
 
 
 def _num_actions(kernel: Any, reward: Any, available: Any, initial: Array, observes: str) -> int:

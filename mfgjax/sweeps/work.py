@@ -105,7 +105,10 @@ def _instance(kind: type, points: Points) -> AbstractResponse:
         if name in getattr(kind, "__dataclass_fields__", {}):
             swept = {axis.name: axis.values for axis in points.axes if not axis.builds}
             if name in swept:
-                return kind(swept[name][0])  # pyright: ignore[reportCallIssue]
+                try:
+                    return kind(swept[name][0])  # pyright: ignore[reportCallIssue]
+                except ValueError as error:
+                    raise ValueError(str(error).replace(f"`{name}`", f"`{name}[0]`", 1)) from error
             for other in swept:
                 if suggestion(other, [name]):
                     raise ValueError(f"There is no array {other!r} in game, response or solver; did you mean {name!r}?")
