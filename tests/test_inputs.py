@@ -269,6 +269,12 @@ def _game():
     return mfg.games.coordination()
 
 
+def test_rows_without_labels_on_an_axis_of_laws_are_its_values():
+    laws = np.array([[0.1, 0.9], [0.8, 0.2]])
+    found = mfg.sweep(_game(), beta=[1.0], initial=pd.DataFrame(laws), progress=False)
+    np.testing.assert_allclose(found.mean_field[0, :, 0], laws, rtol=1e-15)
+
+
 def _solved():
     return mfg.solve(_game(), mfg.EntropyRegularized(1.0))
 
@@ -290,6 +296,14 @@ MIXED_UP = {
     "no parameter of the builder": (
         lambda: mfg.sweep(mfg.games.ring_crowd, beta=[1.0], zzz=[1.0]),
         "no such parameter of the builder; there are num_states, horizon, congestion, beta, discount, initial,",
+    ),
+    "rows with labels on an axis of laws": (
+        lambda: mfg.sweep(_game(), beta=[1.0], initial=pd.DataFrame({"1": [0.1], "0": [0.9]})),
+        "`initial` is labelled '1', '0' (axis), but the labels of the game are not known there",
+    ),
+    "a series with labels on an axis of laws": (
+        lambda: mfg.sweep(_game(), beta=[1.0], initial=[pd.Series({"1": 0.1, "0": 0.9})]),
+        "`initial[0]` is labelled '1', '0' (axis), but the labels of the game are not known there",
     ),
     "a word first on an axis of numbers": (
         lambda: mfg.sweep(_game(), beta=["1"]),

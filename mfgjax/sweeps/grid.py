@@ -53,6 +53,8 @@ def _values(name: str, values: Any) -> tuple[Sequence[Any], np.ndarray]:
     """Return the values of an axis with their labels: numbers and words stand for themselves, arrays are numbered."""
     if type(values).__module__.partition(".")[0] in ("pandas", "xarray") and getattr(values, "ndim", 0) == 1:
         values = np.asarray(values)  # a column of values, in order, whatever its labels
+    if type(values).__module__.partition(".")[0] == "pandas" and getattr(values, "ndim", 0) == 2:
+        values = plain(name, values)  # a value in each row; labels are refused, as the game is not known here
     if isinstance(values, Mapping):
         return list(values.values()), np.array([str(key) for key in values], dtype=object)
     if isinstance(values, str) or (not isinstance(values, Sequence) and getattr(values, "ndim", 0) == 0):
