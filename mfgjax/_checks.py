@@ -54,7 +54,10 @@ def as_numbers(name: str, value: object, kind: str = "real numbers", axes: Seque
 
 
 def on_device(leaf: Any, dtype: Any) -> Any:
-    """Return a leaf of a tree as a JAX array, floating numbers in the given precision; leave other leaves alone."""
+    """Return a leaf of a tree as a JAX array, floating numbers in the given precision; leave other leaves alone.
+
+    Arrays of NumPy are copied: a user may change them later.
+    """
     if isinstance(leaf, float | np.floating):
         leaf = np.asarray(leaf, dtype)
     if eqx.is_inexact_array(leaf) and leaf.dtype != dtype:
@@ -62,7 +65,7 @@ def on_device(leaf: Any, dtype: Any) -> Any:
     if not isinstance(leaf, np.ndarray):
         return leaf
     with jax.ensure_compile_time_eval():  # known inside `jit`, too
-        return jax.device_put(leaf)
+        return jax.numpy.array(leaf)  # `device_put` would share memory that happens to be aligned
 
 
 def _must(kind: str) -> str:

@@ -67,7 +67,7 @@ class FiniteHorizonGame(AbstractGame):
 
     Functions are traced anew at each call of `solve`, `sweep` and the like. What they read from outside has the value
     that it has at that call, and gradients go through it. Parameters to be swept or named are fields of an
-    `equinox.Module` with `__call__`, as arrays or floating numbers.
+    `equinox.Module` with `__call__`, as arrays or floating numbers: these are part of the game, and copied.
 
     Raises:
       ValueError: naming the field, the first offending place and its value.

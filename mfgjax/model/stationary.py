@@ -71,10 +71,10 @@ class StationaryGame(AbstractGame):
       action_labels: names of the actions.
 
     Precision and labels are treated as in `FiniteHorizonGame`, and functions are traced anew at each call as there.
-    Parameters to be swept or named are fields of an `equinox.Module` with `__call__`, as arrays or floating numbers.
-    Callables are evaluated at the initial law, at the uniform one, and with everybody in the first or in the last
-    state; if they depend on a read outside an array, they are refused. Where rows are no probabilities at the law that
-    `solve` reaches, the result is `not_stochastic`.
+    Parameters to be swept or named are fields of an `equinox.Module` with `__call__`, as arrays or floating numbers:
+    these are part of the game, and copied. Callables are evaluated at the initial law, at the uniform one, and with
+    everybody in the first or in the last state; if they depend on a read outside an array, they are refused. Where
+    rows are no probabilities at the law that `solve` reaches, the result is `not_stochastic`.
 
     Raises:
       ValueError: naming the field, the first offending place and its value.
