@@ -16,7 +16,7 @@ from ..kernels.precision import in_precision, kernel_in_precision
 from .rewards import TableReward
 
 
-def names_of(name: str, labels: Sequence[str] | None, count: int) -> tuple[str, ...]:
+def names_of(name: str, labels: Sequence[str | int] | np.ndarray | None, count: int) -> tuple[str, ...]:
     """Return the names of states or actions, numbers if none are given."""
     if labels is None:
         return tuple(map(str, range(count)))

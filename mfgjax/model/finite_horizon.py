@@ -105,8 +105,8 @@ class FiniteHorizonGame(AbstractGame):
         available: ArrayLike | None = None,
         discount: ArrayLike = 1.0,
         observes: str = "states",
-        state_labels: Sequence[str] | None = None,
-        action_labels: Sequence[str] | None = None,
+        state_labels: Sequence[str | int] | np.ndarray | None = None,
+        action_labels: Sequence[str | int] | np.ndarray | None = None,
     ):
         self.horizon = _checks.integer_at_least("horizon", horizon, 1)
         _checks.one_of("observes", observes, ("states", "state_actions"))

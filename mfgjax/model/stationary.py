@@ -110,8 +110,8 @@ class StationaryGame(AbstractGame):
         initial: ArrayLike | None = None,
         available: ArrayLike | None = None,
         observes: str = "states",
-        state_labels: Sequence[str] | None = None,
-        action_labels: Sequence[str] | None = None,
+        state_labels: Sequence[str | int] | np.ndarray | None = None,
+        action_labels: Sequence[str | int] | np.ndarray | None = None,
     ):
         _checks.one_of("observes", observes, ("states", "state_actions"))
         self.observes = str(observes)

@@ -9,6 +9,7 @@ import numpy as np
 
 from .. import _checks
 from .._plain import plain
+from .._typing import Array
 from .outputs import COORDINATES
 
 
@@ -23,7 +24,7 @@ class SweptAxis(NamedTuple):
     """
 
     name: str
-    values: Sequence[Any]
+    values: Sequence[Any] | Array | np.ndarray
     labels: np.ndarray
     builds: bool
 
@@ -49,7 +50,7 @@ def parameters_of(builder: Callable | None) -> list[str]:
     return [] if builder is None else list(inspect.signature(builder).parameters)
 
 
-def _values(name: str, values: Any) -> tuple[Sequence[Any], np.ndarray]:
+def _values(name: str, values: Any) -> tuple[Sequence[Any] | Array | np.ndarray, np.ndarray]:
     """Return the values of an axis with their labels: numbers and words stand for themselves, arrays are numbered."""
     if type(values).__module__.partition(".")[0] in ("pandas", "xarray") and getattr(values, "ndim", 0) == 1:
         values = np.asarray(values)  # a column of values, in order, whatever its labels
