@@ -98,7 +98,7 @@ def _reduced(equation: Any) -> tuple[int, ...] | None:
 # --- what moves entries as a whole ----------------------------------------------------------------------
 
 
-def _moved(axes: Axes, where: Callable[[int | np.integer], int | np.integer | None]) -> Axes:
+def _moved(axes: Axes, where: Callable[[Any], int | np.integer | None]) -> Axes:
     return tuple(None if k is None else where(k) for k in axes)
 
 
@@ -155,7 +155,7 @@ def _cut(equation: Any, inputs: list[Axes | None]) -> Axes:
     return axes
 
 
-def _shifts(equation: Any, k: int) -> bool:
+def _shifts(equation: Any, k: int | np.integer) -> bool:
     """Tell whether a pad puts something before the entries of an axis while it cuts off others."""
     return equation.primitive.name == "pad" and equation.params["padding_config"][k] != (0, 0, 0)
 
