@@ -54,7 +54,10 @@ def as_numbers(name: str, value: object, kind: str = "real numbers", axes: Seque
 
 
 def on_device(leaf: Any, dtype: Any) -> Any:
-    """Return a leaf of a tree as a JAX array, floating numbers in the given precision; leave other leaves alone."""
+    """Return a leaf of a tree as a JAX array, floating numbers in the given precision; leave other leaves alone.
+
+    Arrays of NumPy are copied: a user may change them later.
+    """
     if isinstance(leaf, float | np.floating):
         leaf = np.asarray(leaf, dtype)
     if eqx.is_inexact_array(leaf) and leaf.dtype != dtype:
@@ -62,7 +65,7 @@ def on_device(leaf: Any, dtype: Any) -> Any:
     if not isinstance(leaf, np.ndarray):
         return leaf
     with jax.ensure_compile_time_eval():  # known inside `jit`, too
-        return jax.device_put(leaf)
+        return jax.numpy.array(leaf)  # `device_put` would share memory that happens to be aligned
 
 
 def _must(kind: str) -> str:
@@ -264,13 +267,13 @@ def returned(
         result = function(*values)
         return result if view is None else view(result)
 
-    with explained(name, names, at):
+    with explained(name, names, at, f"; it is called with ({names})"):
         return eqx.filter_eval_shape(seen, function, *arguments.values())
 
 
 @contextlib.contextmanager
-def explained(name: str, arguments: str, at: str) -> Iterator[None]:
-    """Turn an error of a user's callable into one sentence; `at` says where, such as "at t = 0"."""
+def explained(name: str, arguments: str, at: str, call: str = "") -> Iterator[None]:
+    """Turn an error of a user's callable into one sentence; `at` says where, such as "at t = 0", `call` how."""
     try:
         yield
     except Refusal:  # a sentence around this one would hide it
@@ -283,7 +286,7 @@ def explained(name: str, arguments: str, at: str) -> Iterator[None]:
         raise ValueError(f"`{name}` calls NumPy, or indexes its arrays, with an argument, but {remedy}.") from error
     except Exception as error:
         message = shorten_text(str(error), 120).rstrip(".")
-        raise ValueError(f"`{name}` fails {at} with {type(error).__name__}: {message}.") from error
+        raise ValueError(f"`{name}` fails {at} with {type(error).__name__}: {message}{call}.") from error
 
 
 def shape_returned(name: str, result: Any, allowed: Sequence[tuple], meaning: str) -> None:

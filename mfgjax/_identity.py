@@ -12,7 +12,7 @@ from typing import Any
 import equinox as eqx
 import jax
 import numpy as np
-from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
+from jax.extend.core import ClosedJaxpr, Jaxpr, Literal, jaxprs_in_params
 
 from ._families import as_numpy
 
@@ -56,10 +56,28 @@ def arrays_of(tree: Any) -> list[Any]:
 
 
 def program_of(function: Callable, *arguments: Any) -> list[Any]:
-    """Return the program of a function as text, with its constants: a callable has no name to know it by."""
+    """Return the program of a function as text, with its constants: a callable has no name to know it by.
+
+    Raises:
+      ValueError: if it calls Python, of which the program knows no more than that.
+    """
     dynamic, static = eqx.partition(arguments, eqx.is_array)
     traced = jax.make_jaxpr(lambda dynamic: function(*eqx.combine(dynamic, static)))(dynamic)
+    if call := next(_calls_of_python(traced.jaxpr), None):
+        raise ValueError(
+            f"`out` cannot be given where a function of the game, the solver or the outputs calls Python by `{call}`: "
+            "nobody could tell whether that has changed since. Write the function in `jax.numpy`, or leave `out` away."
+        )
     return [_without_addresses(str(traced.jaxpr)), *_constants(traced)]
+
+
+def _calls_of_python(jaxpr: Jaxpr) -> Iterator[str]:
+    for equation in jaxpr.eqns:
+        name = equation.primitive.name
+        if "callback" in name and not name.startswith("debug"):  # what is printed changes no number
+            yield name
+        for inner in jaxprs_in_params(equation.params):
+            yield from _calls_of_python(inner)
 
 
 def _constants(program: Any) -> Iterator[Any]:

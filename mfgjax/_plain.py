@@ -1,5 +1,6 @@
 """Plain arrays of numbers made of labelled tables, exact numbers, and lists of them; what cannot be read is refused."""
 
+from collections import deque
 from collections.abc import Sequence
 from decimal import Decimal
 from numbers import Real
@@ -17,25 +18,31 @@ class Axis(NamedTuple):
     """An axis of a field.
 
     Attributes:
-      word: "time", "state", "action" or "next_state"; axes of xarray have these names.
-      labels: in order; None: not known, so that labels can only be the numbers 0, 1, ... in order.
+      word: "time", "state", "action", "next_state" or "successor"; axes of xarray have these names.
+      labels: in order, strings or numbers; None: not known, so that labels can only be the numbers 0, 1, ... in order.
       numbered: whether labels are these numbers, in any order.
     """
 
     word: str
-    labels: Sequence[str] | None = None
+    labels: Sequence[str | int] | None = None
     numbered: bool = False
+
+
+_TIME = Axis("time", numbered=True)
+_WORDS = ("time", "state", "action", "next_state")  # in the order of the axes of a kernel
 
 
 def plain(name: str, value: Any, axes: Sequence[Axis] = (), index: tuple[int, ...] = (), booleans: bool = False) -> Any:
     """Return a value in a form that NumPy reads as it is meant.
 
-    Tables of pandas and xarray are aligned by their labels; those numbered by default are taken by position.
+    Tables of pandas and xarray, also those in lists, are aligned by their labels; those numbered by default are taken
+    by position.
 
     Args:
       name: of the field.
       value: what was given.
-      axes: the last axes of the field; what has fewer is not aligned, as its shape will be refused.
+      axes: of the field; the first may be that of the times, which it need not have. What has fewer is not aligned, as
+        its shape will be refused.
       index: where `value` stands in the field.
       booleans: whether the field holds these, not numbers.
 
@@ -46,22 +53,24 @@ def plain(name: str, value: Any, axes: Sequence[Axis] = (), index: tuple[int, ..
         return _unmasked(name, value, index, booleans)
     if isinstance(value, np.ndarray):
         return _exact(name, value, index, booleans)
-    if isinstance(value, list | tuple):
+    if isinstance(value, list | tuple | deque):
         return _listed(name, value, axes, index, booleans)
     if isinstance(value, Tracer | jax.Array):
         return value
     if isinstance(value, Decimal) or (isinstance(value, Real) and not isinstance(value, int | float | np.generic)):
         return _number(name, value, index)
     # known by name, so that none of these packages is imported
+    found: Any = value
     package = type(value).__module__.partition(".")[0]
     if package == "pandas" and hasattr(value, "index") and hasattr(value, "to_numpy"):
-        found: Any = value
-        return _exact(name, _aligned(name, found.to_numpy(), _pandas_labels(name, found), axes), index, booleans)
+        own = _own_axes(axes, len(index), found.ndim)
+        return _exact(name, _aligned(name, found.to_numpy(), _pandas_labels(name, found), own), index, booleans)
     if package == "xarray" and hasattr(value, "dims") and hasattr(value, "transpose") and hasattr(value, "dtype"):
-        value = _transposed(name, value, axes)
-        indexes = getattr(value, "indexes", {})
-        labels = [_labels_of(indexes[dim]) if dim in indexes else None for dim in value.dims]
-        return _exact(name, _aligned(name, np.asarray(value), labels, axes), index, booleans)
+        own = _own_axes(axes, len(index), found.ndim)
+        found = _transposed(name, found, own)
+        indexes = getattr(found, "indexes", {})
+        labels = [_labels_of(indexes[dim]) if dim in indexes else None for dim in found.dims]
+        return _exact(name, _aligned(name, np.asarray(found), labels, own), index, booleans)
     if package == "scipy" and hasattr(value, "toarray"):
         _refuse_sparse(name, value)
     return value
@@ -131,32 +140,45 @@ def _labels_of(index: Any) -> list[str] | None:
     return [str(label) for label in named]
 
 
-def _transposed(name: str, value: Any, axes: Sequence[Axis]) -> Any:
-    """Put the dimensions of a table of xarray in order, if they have the names of the axes."""
-    known = ["time", *(axis.word for axis in axes)] if axes else ["time", "state", "action", "next_state"]
-    order = [word for word in known if word in value.dims]
-    if len(order) == value.ndim:
-        return value.transpose(*order)
-    wrong = next((dim for dim in value.dims if dim in (*known, "state", "action", "next_state")), None)
-    if axes and wrong is not None and value.ndim >= len(axes):
-        expected = ", ".join(repr(axis.word) for axis in axes)
-        raise ValueError(f"`{name}` has the dimensions {', '.join(map(repr, value.dims))}; they must be {expected}.")
-    return value
+def _own_axes(axes: Sequence[Axis], depth: int, ndim: int) -> list[Axis] | None:
+    """Return the axes of a table with `ndim` axes at some depth of a list; None: its shape is refused later.
+
+    The lists around it are the first axes of the field, and the table has the last ones.
+    """
+    if not axes:
+        return [Axis("axis")] * ndim
+    time = axes[0] if axes[0].word == "time" else _TIME
+    of_one_time = [axis for axis in axes if axis.word != "time"]
+    if depth + ndim < len(of_one_time):
+        return None
+    return ([time] * ndim + of_one_time)[len(of_one_time) :]
 
 
-def _aligned(name: str, array: np.ndarray, labels: list[list[str] | None], axes: Sequence[Axis]) -> np.ndarray:
-    """Reorder an array so that its entries stand in the order of the labels of `axes`."""
-    num_leading = array.ndim - len(axes)
-    if num_leading < 0:  # its shape is refused later
+def _transposed(name: str, value: Any, axes: Sequence[Axis] | None) -> Any:
+    """Put the dimensions of a table of xarray in order, if they have the names of its axes."""
+    words = [axis.word for axis in axes or ()]
+    if set(words) <= {"axis"}:  # of a field whose axes are not known here
+        words = [word for word in _WORDS if word in value.dims]
+        return value.transpose(*words) if len(words) == value.ndim else value
+    if set(value.dims) == set(words):
+        return value.transpose(*words)
+    if {*words, *_WORDS}.isdisjoint(value.dims):
+        return value
+    given, expected = (", ".join(map(repr, names)) for names in (value.dims, dict.fromkeys(words)))
+    raise ValueError(f"`{name}` has the dimensions {given}; they must be {expected}.")
+
+
+def _aligned(name: str, array: np.ndarray, labels: list[list[str] | None], axes: Sequence[Axis] | None) -> np.ndarray:
+    """Reorder an array so that its entries stand in the order of the labels of its axes."""
+    if axes is None:  # its shape is refused later
         return array
-    leading_axis = Axis("time", numbered=True) if axes else Axis("axis")
-    all_axes = [*(leading_axis for _ in range(num_leading)), *axes]
-    for d, (found, axis) in enumerate(zip(labels, all_axes, strict=True)):
+    for d, (found, axis) in enumerate(zip(labels, axes, strict=True)):
         if found is None:
             continue
         numbers = list(map(str, range(len(found))))
-        wanted = numbers if axis.labels is None else list(axis.labels)
-        if len(found) == 1 < len(wanted):  # all alike along that axis
+        wanted = numbers if axis.labels is None else list(map(str, axis.labels))
+        # one column for all actions; named as one of them it would be for that one alone
+        if axis.word == "action" and len(found) == 1 < len(wanted) and found[0] not in wanted:
             continue
         if axis.labels is None and not axis.numbered and found != numbers:
             _refuse_unknown(name, axis.word, found)

@@ -2,6 +2,7 @@
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.typing import DTypeLike
 
 from ._typing import Array
@@ -66,7 +67,7 @@ def total_variation(p: Array, q: Array, axis: int | tuple[int, ...] = -1) -> Arr
     return jnp.abs(p - q).sum(axis=axis) / 2
 
 
-def onto_simplex(mass: Array, num_axes: int) -> Array:
+def onto_simplex(mass: Array | np.ndarray, num_axes: int) -> Array:
     """Clip negative entries to zero and rescale the `num_axes` axes behind the first (time) to sum to 1."""
     axes = tuple(range(1, 1 + num_axes))
     clipped = jnp.maximum(mass, 0)

@@ -249,6 +249,8 @@ def named_path(tree: Any, keys: Sequence[Any]) -> list[Any] | None:
 def _child(tree: Any, key: Any) -> Any:
     if hasattr(key, "name"):
         return getattr(tree, key.name)
+    if isinstance(key, jax.tree_util.FlattenedIndexKey):  # of a tree whose kind names no children, as a `Partial`
+        return jax.tree.leaves(tree, is_leaf=lambda part: part is not tree)[key.key]
     return tree[key.idx] if hasattr(key, "idx") else tree[key.key]
 
 

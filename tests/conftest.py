@@ -77,7 +77,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def annotations_are_checked(request: pytest.FixtureRequest) -> None:
     """Check annotations, but not where input is meant to be of other types than those that are asked for."""
     if ANNOTATIONS:
-        refused = not {"raises", "assert_refused"}.isdisjoint(request.function.__code__.co_names)
+        refused = not {"raises", "assert_refused", "refused"}.isdisjoint(request.function.__code__.co_names)
         annotations.pause(refused or "_bad_" in request.path.stem or request.path.stem == "test_unusual_input")
 
 

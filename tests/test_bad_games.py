@@ -38,6 +38,14 @@ FIELDS = {
     "initial-number": (lambda: game(initial=1.0), "`initial`", "()"),
     "initial-empty": (lambda: game(initial=[]), "`initial`", "(0,)"),
     "initial-other states": (lambda: game(initial=[0.5, 0.5]), "`kernel`", "`initial` has 2 states"),
+    "initial-unlike kernel and reward": (
+        lambda: game(initial=[0.5, 0.5]),
+        "`initial` has 2 states, but `kernel` and `reward` have 3.",
+    ),
+    "initial-unlike all others": (
+        lambda: game(initial=[0.5, 0.5], available=MASK, state_labels=["a", "b", "c"]),
+        "`initial` has 2 states, but `kernel`, `reward`, `available` and `state_labels` have 3.",
+    ),
     "initial-none": (lambda: game(initial=None), "`initial`", "None"),
     "initial-string": (lambda: game(initial="uniform"), "`initial`", "'uniform'"),
     "initial-dict": (lambda: game(initial={"a": 1.0}), "`initial`", "{'a': 1.0}"),

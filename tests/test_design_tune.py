@@ -109,7 +109,7 @@ def test_the_example_is_steered_to_half_and_half_with_little_change():
     # and it changes less than one found without the penalty
     free = tune(GAME, {"reference": None}, HALF, response=RESPONSE)
     change = [
-        float(ReferenceChange(RHO)(GAME, mfg.EntropyRegularized(3.0, one.parameters["reference"][0]), None))
+        float(ReferenceChange(RHO)(GAME, mfg.EntropyRegularized(3.0, one.parameters["reference"][0]), one.equilibrium))
         for one in (found, free)
     ]
     assert change[0] < change[1]

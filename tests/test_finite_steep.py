@@ -2,7 +2,6 @@
 
 import itertools
 import math
-import types
 from fractions import Fraction
 
 import equinox as eqx
@@ -422,7 +421,10 @@ def test_an_epsilon_between_two_roundings_of_one_number_is_no_trouble(monkeypatc
 
     def rounded(game, policy, numbers, response):
         gain = (1 + 4e-16 * (-1) ** next(calls)) / np.asarray(numbers, float)
-        return types.SimpleNamespace(gain=gain, exploitability=0.0)
+        none, policy = np.zeros(()), np.zeros((1, 1, 1, len(gain)))
+        return mfg.finite.DeviationGain(
+            np.asarray(numbers), gain, gain, gain, gain, none, none, gain, policy, policy, 0 * gain, 0 * gain, "exact"
+        )
 
     monkeypatch.setattr("mfgjax.finite.smallest.gain_in_double", rounded)
     game = mfg.games.left_right()

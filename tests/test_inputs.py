@@ -12,32 +12,25 @@ import pandas as pd
 import pytest
 import xarray as xr
 from faults import INITIAL, MASK, NEXT, REWARD, A, H, S, assert_refused, put
+from labelled import (
+    ACTIONS,
+    FLOW,
+    GAME,
+    MIXED,
+    ROWS,
+    STATES,
+    TURNED,
+    UNIFORM,
+    frame,
+    game,
+    moves,
+    over_time,
+    series,
+    table,
+)
 from scipy import sparse
 
 import mfgjax as mfg
-
-STATES, ACTIONS = ("low", "mid", "high"), ("stay", "go")
-ROWS = np.random.default_rng(0).dirichlet(np.ones(S), size=(S, A))
-FLOW = np.tile([0.5, 0.3, 0.2], (H + 1, 1))
-UNIFORM = np.full((S, A), 0.5)
-
-
-def game(kernel=ROWS, reward=REWARD, initial=INITIAL, horizon=H, **options):
-    options = {"state_labels": STATES, "action_labels": ACTIONS, **options}
-    return mfg.FiniteHorizonGame(kernel, reward, initial, horizon, **options)
-
-
-GAME = game()
-series = pd.Series(INITIAL, index=STATES)
-frame = pd.DataFrame(REWARD, index=STATES, columns=ACTIONS)
-table = xr.DataArray(REWARD, dims=("state", "action"), coords={"state": list(STATES), "action": list(ACTIONS)})
-moves = xr.DataArray(
-    ROWS,
-    dims=("state", "action", "next_state"),
-    coords={"state": list(STATES), "action": list(ACTIONS), "next_state": list(STATES)},
-)
-over_time = xr.concat([table + t for t in range(H + 1)], dim="time").assign_coords(time=range(H + 1))
-MIXED, TURNED = ["high", "low", "mid"], ["go", "stay"]
 
 
 class Opaque:
@@ -276,6 +269,12 @@ def _game():
     return mfg.games.coordination()
 
 
+def test_rows_without_labels_on_an_axis_of_laws_are_its_values():
+    laws = np.array([[0.1, 0.9], [0.8, 0.2]])
+    found = mfg.sweep(_game(), beta=[1.0], initial=pd.DataFrame(laws), progress=False)
+    np.testing.assert_allclose(found.mean_field[0, :, 0], laws, rtol=1e-15)
+
+
 def _solved():
     return mfg.solve(_game(), mfg.EntropyRegularized(1.0))
 
@@ -284,6 +283,39 @@ MIXED_UP = {
     "an axis misspelt": (
         lambda: mfg.sweep(_game(), betta=[1.0]),
         "There is no array 'betta' in game, response or solver; did you mean 'beta'?",
+    ),
+    "a parameter of the builder misspelt": (
+        lambda: mfg.sweep(mfg.games.ring_crowd, beta=[1.0], congestionn=[1.0]),
+        "There is no array 'congestionn' in game, response or solver, and no such parameter of the builder; did you "
+        "mean 'congestion'?",
+    ),
+    "a word for a parameter misspelt": (
+        lambda: mfg.sweep(mfg.games.ring_crowd, beta=[1.0], congestionn=["high"]),
+        "did you mean 'congestion'?",
+    ),
+    "no parameter of the builder": (
+        lambda: mfg.sweep(mfg.games.ring_crowd, beta=[1.0], zzz=[1.0]),
+        "no such parameter of the builder; there are num_states, horizon, congestion, beta, discount, initial,",
+    ),
+    "rows with labels on an axis of laws": (
+        lambda: mfg.sweep(_game(), beta=[1.0], initial=pd.DataFrame({"1": [0.1], "0": [0.9]})),
+        "`initial` is labelled '1', '0' (axis), but the labels of the game are not known there",
+    ),
+    "a series with labels on an axis of laws": (
+        lambda: mfg.sweep(_game(), beta=[1.0], initial=[pd.Series({"1": 0.1, "0": 0.9})]),
+        "`initial[0]` is labelled '1', '0' (axis), but the labels of the game are not known there",
+    ),
+    "a word first on an axis of numbers": (
+        lambda: mfg.sweep(_game(), beta=["1"]),
+        "`beta[0]` must be a real number; got '1'.",
+    ),
+    "rows on an axis of numbers": (
+        lambda: mfg.sweep(_game(), beta=np.ones((2, 2))),
+        "`beta[0]` must be one number; got an array of shape (2,).",
+    ),
+    "a number out of range first on an axis": (
+        lambda: mfg.sweep(_game(), mfg.Trembling, epsilon=[2.0, 0.1]),
+        "`epsilon[0]` is 2.0",
     ),
     "no game to sweep": (
         lambda: mfg.sweep(None, beta=[1.0]),

@@ -194,7 +194,7 @@ def path_space(premises: Premises, refuted: Array) -> tuple[Certificate, Certifi
     )
 
 
-def _norm(premises: Premises, first: Array, tails: Float[Array, " T"]) -> Array:
+def _norm(premises: Premises, first: Float[Array, "*#x"], tails: Float[Array, "T *#x"]) -> Array:
     """Return (α/4) sqrt(S_0² + (1−γ²) Σ_{t≥1} S_t²); the action at H moves joint laws only."""
     game = premises.game
     last = game.horizon if game.observes == "states" else game.horizon + 1

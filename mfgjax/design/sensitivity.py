@@ -300,5 +300,6 @@ def smallest_gap(game: StationaryGame, response: AbstractTrembling, found: Equil
     return action_gap(q, available), 2 * (jnp.abs(shift).max() + rounding)
 
 
-def _parts(found: Equilibrium) -> tuple[Array, ...]:
+def _parts(found: Equilibrium) -> tuple[Any, ...]:
+    """Return the arrays that move, or what stands for them within `tree_at`."""
     return found.mean_field, found.policy, found.log_policy, found.values, found.q

@@ -1,6 +1,6 @@
 """The arrays of game, response and solver by name, and values for them that differ from lane to lane."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -176,8 +176,17 @@ def paths(triple: Triple) -> dict[str, int]:
     return found
 
 
-def find(triple: Triple, name: str) -> tuple[int, str, str]:
-    """Return the leaf that a name stands for, its path, and what kind of values it takes."""
+def find(triple: Triple, name: str, of_builder: Sequence[str] = ()) -> tuple[int, str, str]:
+    """Return the leaf that a name stands for, its path, and what kind of values it takes.
+
+    Args:
+      triple: game, response and solver.
+      name: of the array.
+      of_builder: parameters of the function that built the game, which may have been meant.
+
+    Raises:
+      ValueError: if there is no such array.
+    """
     known = paths(triple)
     kind = name.removeprefix("response.")
     alias = {"reference": "log_reference", "prior": "log_weights", "log_prior": "log_weights"}.get(kind, kind)
@@ -186,11 +195,12 @@ def find(triple: Triple, name: str) -> tuple[int, str, str]:
         for path in (f"response.{alias}", f"solver.{name}", f"game.{name}", name):
             if path in known:
                 return known[path], path, kind if kind in _POLICIES else ""
-    names = sorted(path.removeprefix("game.").removeprefix("response.") for path in known)
+    names = [*of_builder, *sorted(path.removeprefix("game.").removeprefix("response.") for path in known)]
     hint = ""
     if name.startswith(("reward.", "kernel.")):
         hint = " Fields of a module count if they are arrays or floating numbers: 2.0, not 2."
-    raise ValueError(f"There is no array {name!r} in game, response or solver{did_you_mean(name, names)}{hint}")
+    where = "game, response or solver" + (", and no such parameter of the builder" if of_builder else "")
+    raise ValueError(f"There is no array {name!r} in {where}{did_you_mean(name, names)}{hint}")
 
 
 def _log_policies(game: AbstractGame, name: str, kind: str, table: Any) -> Array:

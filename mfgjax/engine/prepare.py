@@ -13,7 +13,7 @@ from .._traced import TracedFunction, trace
 from .._typing import Array
 from ..equilibrium import Equilibrium
 from ..model import AbstractGame, AnyGame, trace_game
-from ..model.canonical import axes_of
+from ..model.canonical import axes_of, with_times
 from ..responses import AbstractResponse
 from ..responses.base import response_in_precision
 from ..solvers import AbstractMethod, AbstractSolver, Auto
@@ -162,8 +162,9 @@ def one_guess(game: AbstractGame, guess: Any) -> Array | None:
         return None
     if isinstance(guess, Equilibrium):
         guess = guess.mean_field
-    axes = axes_of(game.state_labels, game.action_labels)
-    flow = _checks.as_numbers("guess", guess, axes=axes[: game.num_seen_axes])
+    axes = axes_of(game.state_labels, game.action_labels)[: game.num_seen_axes]
+    axes = with_times(axes, game.horizon + 1) if game.times else axes
+    flow = _checks.as_numbers("guess", guess, axes=axes)
     shape = game.mean_field_shape
     names = (*(["times"] if game.times else []), "states", "actions")[: len(shape)]
     _checks.shape_is("guess", flow, [shape], ", ".join(names))

@@ -11,7 +11,7 @@ from .._typing import Array, ArrayLike, Float
 from ..engine import fit_response
 from ..kernels import AbstractKernel
 from ..model import FiniteHorizonGame, of_kind, trace_game
-from ..model.canonical import axes_of
+from ..model.canonical import axes_of, with_times
 from ..responses import AbstractResponse, EntropyRegularized
 from .precision import DOUBLE, double
 
@@ -43,7 +43,8 @@ def checked_policy(game: FiniteHorizonGame, policy: ArrayLike, name: str = "poli
       ValueError: naming the entry that is negative, the row that does not sum to 1, or mass on an action that is not
         available.
     """
-    table = _checks.as_numbers(name, policy, axes=axes_of(game.state_labels, game.action_labels))
+    axes = with_times(axes_of(game.state_labels, game.action_labels), game.horizon + 1)
+    table = _checks.as_numbers(name, policy, axes=axes)
     T, S, A = game.horizon + 1, game.num_states, game.num_actions
     lanes = (None,) * max(table.ndim - 3, 0)
     _checks.shape_is(name, table, [(S, A), (1, S, A, *lanes), (T, S, A, *lanes)], "times (or 1), states, actions")

@@ -32,8 +32,8 @@ def from_discrete_dp(
     reward: Callable[..., Any] | None = None,
     initial: ArrayLike | None = None,
     observes: str = "states",
-    state_labels: Sequence[str] | None = None,
-    action_labels: Sequence[str] | None = None,
+    state_labels: Sequence[str | int] | np.ndarray | None = None,
+    action_labels: Sequence[str | int] | np.ndarray | None = None,
 ) -> StationaryGame:
     """Build the game of a population whose members each solve a `quantecon.markov.DiscreteDP`.
 

@@ -28,7 +28,7 @@ class MetMoves(eqx.Module):
 
     table: Float[Array, "#T S A S *seen"]
 
-    def __call__(self, t: Scalar, mean_field: Array) -> Array:
+    def __call__(self, t: Scalar | int, mean_field: Array) -> Array:
         # else the rounding of Σ L, of which rows are multiples, would double at every step
         law = mean_field / mean_field.sum()
         return jnp.tensordot(time_slice(self.table, t), law, axes=law.ndim, precision="highest")

@@ -17,7 +17,7 @@ class SquashedLinear(eqx.Module):
     steepness: Float[Array, "*batch"]  # a field, so that it can be swept
     takes_lanes: ClassVar[bool] = True
 
-    def __call__(self, t: Scalar, x: Array) -> Array:
+    def __call__(self, t: Scalar | int, x: Array) -> Array:
         return jnp.tanh(self.steepness * x)
 
 

@@ -16,7 +16,7 @@ class Together(eqx.Module):
     field: Scalar
     strength: Scalar
 
-    def __call__(self, t: Scalar, mean_field: Array) -> Array:
+    def __call__(self, t: Scalar | int, mean_field: Array) -> Array:
         pay = self.strength * mean_field + self.field * jnp.arange(2)
         return jnp.where(t == 1, pay, 0)[:, None]  # t is traced, so no `if`
 

@@ -7,8 +7,11 @@ import jax
 import jax.numpy as jnp
 
 from .. import _checks
+from .._plain import Axis
 from .._typing import Array, ArrayLike, Float, Self
 from .base import AbstractKernel, time_slice
+
+_AXES = (Axis("state"), Axis("action"), Axis("next_state"))
 
 
 class DenseKernel(AbstractKernel):
@@ -25,7 +28,7 @@ class DenseKernel(AbstractKernel):
     takes_lanes: ClassVar[bool] = True
 
     def __init__(self, probabilities: ArrayLike):
-        p = _checks.as_numbers("kernel", probabilities)
+        p = _checks.as_numbers("kernel", probabilities, axes=_AXES)
         _checks.shape_is("kernel", p, [(None,) * 3, (None,) * 4], "states, actions, next states; or per time")
         # actions first, the order of other codes: the sentence says how to convert it
         if p.shape[-3] != p.shape[-1] == p.shape[-2]:

@@ -45,7 +45,10 @@ class MovesKernel(AbstractKernel):
             return values[self.next_state]
         return jnp.concatenate(each(lambda places: values[places], by_action(self.next_state)), axis=1)
 
-    def push(self, mass: Float[Array, "S A *batch"]) -> Float[Array, "S *batch"]:
+    def push(
+        self, mass: Float[Array, "S A *batch"] | Int[Array, "S A *batch"]
+    ) -> Float[Array, "S *batch"] | Int[Array, "S *batch"]:
+        """Return the law of the next states; numbers of agents stay whole numbers."""
         # places are numbered as in `next_state.ravel()`
         return self.predecessors.sum(mass.reshape((-1, *mass.shape[2:])))
 

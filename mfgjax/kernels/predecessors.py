@@ -9,9 +9,10 @@ import numpy as np
 from jax.core import Tracer
 
 from .. import _checks
-from .._plain import plain
+from .._plain import Axis, plain
 from .._typing import Array, Int
 
+AXES = (Axis("state"), Axis("action"), Axis("successor"))
 _MOST_COLUMNS = 32  # each column is one gather of the compiled program
 _MOST_PADDING = 2  # times as many entries
 
@@ -88,7 +89,7 @@ def as_table(name: str, successors: object, ndim: int, meaning: str) -> np.ndarr
             f"`{name}` is traced, but tables of next states must be known. Build it outside `jit`; for "
             "probabilities that vary use `kernel.with_probabilities(p)` inside."
         )
-    successors = plain(name, successors)
+    successors = plain(name, successors, AXES[:ndim])
     # integers stay integers: single precision would round those beyond 2^24
     is_integer = isinstance(successors, np.ndarray | jax.Array) and successors.dtype.kind in "iu"
     table = np.asarray(successors if is_integer else _checks.as_numbers(name, successors, "whole numbers"))

@@ -8,7 +8,7 @@ import numpy as np
 from .. import _checks
 from .._typing import Array, ArrayLike, Float, Int, Self
 from .base import AbstractKernel, align, time_slice
-from .predecessors import Predecessors, as_table
+from .predecessors import AXES, Predecessors, as_table
 
 
 class SuccessorKernel(AbstractKernel):
@@ -29,7 +29,7 @@ class SuccessorKernel(AbstractKernel):
 
     def __init__(self, successors: ArrayLike, probabilities: ArrayLike):
         table = as_table("successors", successors, 3, "states, actions, successors")
-        p = _checks.as_numbers("probabilities", probabilities)
+        p = _checks.as_numbers("probabilities", probabilities, axes=AXES)
         _checks.shape_is("probabilities", p, [table.shape, (None, *table.shape)], "as `successors`, perhaps per time")
         if not _checks.is_traced(p):
             empty = np.broadcast_to(table < 0, p.shape)

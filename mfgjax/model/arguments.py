@@ -11,7 +11,7 @@ from ..kernels.precision import in_precision
 from ..responses import AbstractResponse
 from ..responses.base import response_in_precision
 from .base import AbstractGame
-from .canonical import axes_of
+from .canonical import axes_of, with_times
 
 Kind = TypeVar("Kind", bound=AbstractGame)
 
@@ -96,7 +96,9 @@ def policy_of(game: Any, policy: Any, call: str, name: str = "policy") -> Array:
 def _numbers(game: Any, name: str, value: Any, num_axes: int) -> Any:
     if game.lanes:
         return jnp.asarray(value)
-    return _checks.as_numbers(name, value, axes=axes_of(game.state_labels, game.action_labels)[:num_axes])
+    axes = axes_of(game.state_labels, game.action_labels)[:num_axes]
+    axes = with_times(axes, game.horizon + 1) if game.times else axes
+    return _checks.as_numbers(name, value, axes=axes)
 
 
 def _leading(name: str, array: Any, shapes: list[tuple[int, ...]], axes: str) -> None:

@@ -16,7 +16,7 @@ from ..kernels.precision import in_precision, kernel_in_precision
 from .rewards import TableReward
 
 
-def names_of(name: str, labels: Sequence[str] | None, count: int) -> tuple[str, ...]:
+def names_of(name: str, labels: Sequence[str | int] | np.ndarray | None, count: int) -> tuple[str, ...]:
     """Return the names of states or actions, numbers if none are given."""
     if labels is None:
         return tuple(map(str, range(count)))
@@ -42,6 +42,20 @@ def axes_of(state_labels: Any, action_labels: Any) -> tuple[Axis, Axis]:
 def axes_of_kernel(states: Axis, actions: Axis) -> tuple[Axis, Axis, Axis]:
     """Return the axes of a kernel as a table."""
     return states, actions, states._replace(word="next_state")
+
+
+def with_times(axes: Sequence[Axis], count: int) -> tuple[Axis, ...]:
+    """Return the axes of a field that may begin with one of `count` times."""
+    return Axis("time", range(count)), *axes
+
+
+def counted(actions: Axis, kernel: Any, available: Any) -> Axis:
+    """Return the axis of actions with their numbers if they have no names, as soon as kernel or mask tell how many.
+
+    Then it is known whether the label of a single column is that of one action among others.
+    """
+    count = getattr(kernel, "num_actions", None) if available is None else available.shape[-1]
+    return actions._replace(labels=range(count)) if actions.numbered and count is not None else actions
 
 
 def _axis(word: str, labels: Any) -> Axis:

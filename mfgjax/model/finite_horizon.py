@@ -22,10 +22,12 @@ from .canonical import (
     axes_of_kernel,
     booleans,
     common_precision,
+    counted,
     existing_actions,
     in_one_precision,
     kernel_axes,
     names_of,
+    with_times,
     without_missing,
 )
 from .probes import simple_laws, validate
@@ -65,7 +67,7 @@ class FiniteHorizonGame(AbstractGame):
 
     Functions are traced anew at each call of `solve`, `sweep` and the like. What they read from outside has the value
     that it has at that call, and gradients go through it. Parameters to be swept or named are fields of an
-    `equinox.Module` with `__call__`, as arrays or floating numbers.
+    `equinox.Module` with `__call__`, as arrays or floating numbers: these are part of the game, and copied.
 
     Raises:
       ValueError: naming the field, the first offending place and its value.
@@ -103,8 +105,8 @@ class FiniteHorizonGame(AbstractGame):
         available: ArrayLike | None = None,
         discount: ArrayLike = 1.0,
         observes: str = "states",
-        state_labels: Sequence[str] | None = None,
-        action_labels: Sequence[str] | None = None,
+        state_labels: Sequence[str | int] | np.ndarray | None = None,
+        action_labels: Sequence[str | int] | np.ndarray | None = None,
     ):
         self.horizon = _checks.integer_at_least("horizon", horizon, 1)
         _checks.one_of("observes", observes, ("states", "state_actions"))
@@ -115,13 +117,16 @@ class FiniteHorizonGame(AbstractGame):
         _checks.shape_is("initial", law, [(None,)], "states")
         discount = _checks.scalar_in("discount", discount, 0, 1, self.discounts)
         if not isinstance(kernel, AbstractKernel) and not callable(kernel):
-            kernel = DenseKernel(_checks.as_numbers("kernel", kernel, axes=axes_of_kernel(states, actions)))
+            axes = with_times(axes_of_kernel(states, actions), self.horizon)
+            kernel = DenseKernel(_checks.as_numbers("kernel", kernel, axes=axes))
+        available = booleans("available", available, with_times((states, actions), self.horizon + 1))
         if not callable(reward):
-            table = _checks.as_numbers("reward", reward, axes=(states, actions))
+            axes = with_times((states, counted(actions, kernel, available)), self.horizon + 1)
+            table = _checks.as_numbers("reward", reward, axes=axes)
             _checks.shape_is("reward", table, [(None,) * 2, (None,) * 3], "states, actions; or times, states, actions")
             reward = TableReward(table[None] if table.ndim == 2 else table)
+        _check_law_shape(law, kernel, reward, available, state_labels)
         num_states = law.shape[0]
-        available = booleans("available", available, (states, actions))
         # else `_check_kernel_shape` says what does not fit
         if available is None and getattr(kernel, "num_states", None) == num_states:
             available = existing_actions(kernel)
@@ -221,6 +226,21 @@ class FiniteHorizonGame(AbstractGame):
         shape = (count, self.horizon + 1, self.num_states, self.num_actions)
         policies = random_policies(key, jnp.broadcast_to(self.available, shape), self.dtype)
         return jax.vmap(lambda policy: self.generated(policy)[1], out_axes=-1)(policies)
+
+
+def _check_law_shape(law: Any, kernel: Any, reward: Any, available: Any, labels: Any) -> None:
+    """Refuse a law whose number of states is another than the one on which all others agree."""
+    counts = {
+        "kernel": getattr(kernel, "num_states", None),
+        "reward": reward.table.shape[1] if isinstance(reward, TableReward) else None,
+        "available": None if available is None else available.shape[-2],
+        "state_labels": len(labels) if isinstance(labels, list | tuple | np.ndarray) else None,
+    }
+    known = {name: count for name, count in counts.items() if count is not None}
+    found = set(known.values())
+    if len(known) > 1 and len(found) == 1 and len(law) not in found:  # one alone may be wrong itself
+        *names, last = [f"`{name}`" for name in known]
+        raise ValueError(f"`initial` has {len(law)} states, but {', '.join(names)} and {last} have {found.pop()}.")
 
 
 def _num_actions(kernel: Any, reward: Any, available: Any, initial: Array, observes: str) -> int:

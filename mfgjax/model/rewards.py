@@ -16,7 +16,7 @@ import numpy as np
 from .. import _checks
 from .._typing import Array, ArrayLike, Float, Int, Scalar
 from ..kernels.base import align, time_slice
-from ..kernels.predecessors import as_table
+from ..kernels.predecessors import AXES, as_table
 
 
 class TableReward(eqx.Module):
@@ -25,7 +25,7 @@ class TableReward(eqx.Module):
     table: Float[Array, "#T S A *batch"]
     takes_lanes: ClassVar[bool] = True
 
-    def __call__(self, t: Scalar, mean_field: Array) -> Array:
+    def __call__(self, t: Scalar | int, mean_field: Array) -> Array:
         return time_slice(self.table, t)
 
 
@@ -50,7 +50,7 @@ class DenseInteraction(eqx.Module):
         self.table = L[None] if L.ndim == one_time else L
         self.num_seen_axes = num_seen_axes
 
-    def __call__(self, t: Scalar, mean_field: Array) -> Array:
+    def __call__(self, t: Scalar | int, mean_field: Array) -> Array:
         precision = jax.lax.Precision.HIGHEST  # accelerators would round the factors to 10 bits by default
         table = time_slice(self.table, t)
         if table.ndim > 2 + self.num_seen_axes:  # each lane has its own
@@ -74,7 +74,7 @@ class OwnStateInteraction(eqx.Module):
     def __init__(self, base: ArrayLike, weight: ArrayLike):
         self.base, self.weight = _time_table("base", base), _time_table("weight", weight)
 
-    def __call__(self, t: Scalar, mean_field: Array) -> Array:
+    def __call__(self, t: Scalar | int, mean_field: Array) -> Array:
         # one entry of μ for each state: no table of S x S
         return _affine(time_slice(self.base, t), time_slice(self.weight, t), mean_field[:, None])
 
@@ -99,7 +99,7 @@ class SuccessorInteraction(eqx.Module):
         # -1 marks a missing action: what it reads is ignored
         self.next_state = np.maximum(table, 0).astype(np.int32)  # pyright: ignore[reportAttributeAccessIssue]
 
-    def __call__(self, t: Scalar, mean_field: Array) -> Array:
+    def __call__(self, t: Scalar | int, mean_field: Array) -> Array:
         return _affine(time_slice(self.base, t), time_slice(self.weight, t), mean_field[self.next_state])  # likewise
 
 
@@ -125,8 +125,8 @@ class PairwiseReward(eqx.Module):
     Source: Guan et al. (2021), arXiv:2110.07469, eqs. (3), (5), (10).
     """
 
-    L: Callable[[Scalar, Array], Array]
-    theta: Callable[[Scalar, Array], Array] | None = None
+    L: Callable[[Scalar | int, Array], Array]
+    theta: Callable[[Scalar | int, Array], Array] | None = None
 
     def __init__(self, L: ArrayLike | Callable, theta: Callable | None = None):
         if theta is not None and not callable(theta):
@@ -141,7 +141,7 @@ class PairwiseReward(eqx.Module):
         knows = all(part is None or getattr(part, "takes_lanes", False) for part in (self.L, self.theta))
         return knows and not isinstance(self.L, TableReward)
 
-    def __call__(self, t: Scalar, mean_field: Array) -> Array:
+    def __call__(self, t: Scalar | int, mean_field: Array) -> Array:
         x = self.L(t, mean_field)
         return x if self.theta is None else self.theta(t, x)
 
@@ -165,7 +165,7 @@ class Power(eqx.Module):
         self.scale = _checks.scalar_in("theta.scale", scale, -float("inf"), float("inf"), "(-inf, inf)")
         self.exponent = _checks.integer_at_least("theta.exponent", exponent, 1)
 
-    def __call__(self, t: Scalar, x: Array) -> Array:
+    def __call__(self, t: Scalar | int, x: Array) -> Array:
         return self.scale * x**self.exponent  # an int in Python: x may be negative, and the derivative at 0 is finite
 
 
@@ -178,8 +178,8 @@ class Staged(eqx.Module):
       horizon: H.
     """
 
-    running: Callable[[Scalar, Array], Array]
-    terminal: Callable[[Scalar, Array], Array]
+    running: Callable[[Scalar | int, Array], Array]
+    terminal: Callable[[Scalar | int, Array], Array]
     horizon: int = eqx.field(static=True)
 
     def __check_init__(self):
@@ -193,12 +193,12 @@ class Staged(eqx.Module):
         """Whether the parts, and so the whole, work with a trailing axis of lanes."""
         return all(getattr(part, "takes_lanes", False) for part in (self.running, self.terminal))
 
-    def __call__(self, t: Scalar, x: Array) -> Array:
+    def __call__(self, t: Scalar | int, x: Array) -> Array:
         return jnp.where(t < self.horizon, self.running(t, x), self.terminal(t, x))  # t is traced: both are computed
 
 
 def _time_table(name: str, table: ArrayLike) -> Array:
-    array = _checks.as_numbers(f"reward.L.{name}", table)
+    array = _checks.as_numbers(f"reward.L.{name}", table, axes=AXES[:2])
     _checks.shape_is(f"reward.L.{name}", array, [(None,) * 2, (None,) * 3], "states, actions; or per time")
     if not _checks.is_traced(array):
         _checks.finite(f"reward.L.{name}", array)

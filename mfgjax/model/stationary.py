@@ -31,6 +31,7 @@ from .canonical import (
     axes_of_kernel,
     booleans,
     common_precision,
+    counted,
     existing_actions,
     in_one_precision,
     kernel_axes,
@@ -70,10 +71,10 @@ class StationaryGame(AbstractGame):
       action_labels: names of the actions.
 
     Precision and labels are treated as in `FiniteHorizonGame`, and functions are traced anew at each call as there.
-    Parameters to be swept or named are fields of an `equinox.Module` with `__call__`, as arrays or floating numbers.
-    Callables are evaluated at the initial law, at the uniform one, and with everybody in the first or in the last
-    state; if they depend on a read outside an array, they are refused. Where rows are no probabilities at the law that
-    `solve` reaches, the result is `not_stochastic`.
+    Parameters to be swept or named are fields of an `equinox.Module` with `__call__`, as arrays or floating numbers:
+    these are part of the game, and copied. Callables are evaluated at the initial law, at the uniform one, and with
+    everybody in the first or in the last state; if they depend on a read outside an array, they are refused. Where
+    rows are no probabilities at the law that `solve` reaches, the result is `not_stochastic`.
 
     Raises:
       ValueError: naming the field, the first offending place and its value.
@@ -109,8 +110,8 @@ class StationaryGame(AbstractGame):
         initial: ArrayLike | None = None,
         available: ArrayLike | None = None,
         observes: str = "states",
-        state_labels: Sequence[str] | None = None,
-        action_labels: Sequence[str] | None = None,
+        state_labels: Sequence[str | int] | np.ndarray | None = None,
+        action_labels: Sequence[str | int] | np.ndarray | None = None,
     ):
         _checks.one_of("observes", observes, ("states", "state_actions"))
         self.observes = str(observes)
@@ -118,14 +119,14 @@ class StationaryGame(AbstractGame):
         states, actions = axes_of(state_labels, action_labels)
         if not isinstance(kernel, AbstractKernel) and not callable(kernel):
             kernel = DenseKernel(_checks.as_numbers("kernel", kernel, axes=axes_of_kernel(states, actions)))
+        mask = booleans("available", available, (states, actions))
         if not callable(reward):
-            table = _checks.as_numbers("reward", reward, axes=(states, actions))
+            table = _checks.as_numbers("reward", reward, axes=(states, counted(actions, kernel, mask)))
             _checks.shape_is("reward", table, [(None,) * 2], "states, actions")
             reward = TableReward(table[None])
         law = None if initial is None else _checks.as_numbers("initial", initial, axes=(states,))
         if law is not None:
             _checks.shape_is("initial", law, [(None,)], "states")
-        mask = booleans("available", available, (states, actions))
         mask = existing_actions(kernel) if mask is None else mask
         S, A = _sizes(kernel, reward, law, mask, self.observes)
         if law is None:

@@ -27,7 +27,7 @@ class TracedTheta(AbstractStandIn):
     num_columns: int = eqx.field(static=True)
     shown: ClassVar[str] = "function"
 
-    def __call__(self, t: Scalar, x: Array) -> Array:
+    def __call__(self, t: Scalar | int, x: Array) -> Array:
         if x.shape[1] == self.num_columns:
             return self.function(t, x)
         if x.shape[1] == 1:

@@ -131,7 +131,7 @@ def branch(
     forward = np.log if log else float
     low, unit = forward(first), (forward(last) - forward(first)) / _RANGE
 
-    def value_at(position: Any) -> Scalar:
+    def value_at(position: Any) -> Scalar | float:
         value = low + unit * position
         return jnp.exp(value) if log else value
 
@@ -146,7 +146,9 @@ def branch(
         return Problem(*moved(value_at(position)), jnp.asarray(tolerance, game.dtype))
 
     @jax.jit
-    def step(state: PathState, target: float, tolerance: float, largest: float) -> tuple[PathState, PathReport]:
+    def step(
+        state: PathState, target: Scalar | float, tolerance: Scalar | float, largest: Scalar | float
+    ) -> tuple[PathState, PathReport]:
         return path_step(
             partial(along_path, problem_at),
             Problem(game, response, jnp.asarray(tolerance)).project,
@@ -163,7 +165,7 @@ def branch(
         )
 
     @jax.jit
-    def derivative(x: Array, position: float) -> Array:
+    def derivative(x: Array, position: Scalar | float) -> Array:
         return jax.jacfwd(lambda x: problem_at(position).image(x))(x).reshape(x.size, x.size)
 
     begin = solve(*moved(first), guess=guess)

@@ -10,10 +10,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
+import numpy as np
 
 from .equations import CALLS, called
 
-Axes = tuple[int | None, ...]
+Axes = tuple[int | np.integer | None, ...]
 """For each axis of the input, the axis of an array that runs beside it; None where the input has but one entry."""
 
 
@@ -97,7 +98,7 @@ def _reduced(equation: Any) -> tuple[int, ...] | None:
 # --- what moves entries as a whole ----------------------------------------------------------------------
 
 
-def _moved(axes: Axes, where: Callable[[int], int | None]) -> Axes:
+def _moved(axes: Axes, where: Callable[[Any], int | np.integer | None]) -> Axes:
     return tuple(None if k is None else where(k) for k in axes)
 
 
@@ -154,7 +155,7 @@ def _cut(equation: Any, inputs: list[Axes | None]) -> Axes:
     return axes
 
 
-def _shifts(equation: Any, k: int) -> bool:
+def _shifts(equation: Any, k: int | np.integer) -> bool:
     """Tell whether a pad puts something before the entries of an axis while it cuts off others."""
     return equation.primitive.name == "pad" and equation.params["padding_config"][k] != (0, 0, 0)
 

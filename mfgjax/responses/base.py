@@ -233,11 +233,16 @@ def response_in_precision(response: AbstractResponse, dtype: Any) -> Any:
     if all(getattr(leaf, "dtype", dtype) == dtype for leaf in jax.tree.leaves(response)):
         return response
     table = response.prior_table
-    response = jax.tree.map(lambda leaf: leaf.astype(dtype) if eqx.is_inexact_array(leaf) else leaf, response)
-    # a wider precision shows the rounding of the narrower one
-    if table is None or jnp.finfo(table.dtype).bits >= jnp.finfo(dtype).bits:
-        return response
-    return eqx.tree_at(lambda r: r.prior_table, response, log_normalize(jnp.asarray(response.prior_table), axis=2))
+
+    def converted(leaf: Any) -> Any:
+        if not eqx.is_inexact_array(leaf):
+            return leaf
+        # a wider precision shows the rounding of the narrower one
+        if leaf is table and jnp.finfo(leaf.dtype).bits < jnp.finfo(dtype).bits:
+            return log_normalize(jnp.asarray(leaf.astype(dtype)), axis=2)
+        return leaf.astype(dtype)
+
+    return jax.tree.map(converted, response)
 
 
 def log_uniform(available: Bool[Array, "*#T S A"], dtype: jnp.dtype) -> Array:

@@ -9,6 +9,7 @@ import numpy as np
 
 from .. import _checks
 from .._plain import plain
+from .._typing import Array
 from .outputs import COORDINATES
 
 
@@ -23,14 +24,14 @@ class SweptAxis(NamedTuple):
     """
 
     name: str
-    values: Sequence[Any]
+    values: Sequence[Any] | Array | np.ndarray
     labels: np.ndarray
     builds: bool
 
 
 def parse_axes(axes: Mapping[str, Any], builder: Callable | None) -> list[SweptAxis]:
     """Read the axes that are swept, in the order given; refuse an axis that is no list of values."""
-    known = {} if builder is None else dict(inspect.signature(builder).parameters)
+    known = parameters_of(builder)
     if not axes:
         raise ValueError("`sweep` needs something to sweep, such as `beta=[0.5, 1.0, 2.0]`.")
     found = []
@@ -44,10 +45,17 @@ def parse_axes(axes: Mapping[str, Any], builder: Callable | None) -> list[SweptA
     return found
 
 
-def _values(name: str, values: Any) -> tuple[Sequence[Any], np.ndarray]:
+def parameters_of(builder: Callable | None) -> list[str]:
+    """Return the names of the parameters of a function that builds games; none if there is no such function."""
+    return [] if builder is None else list(inspect.signature(builder).parameters)
+
+
+def _values(name: str, values: Any) -> tuple[Sequence[Any] | Array | np.ndarray, np.ndarray]:
     """Return the values of an axis with their labels: numbers and words stand for themselves, arrays are numbered."""
     if type(values).__module__.partition(".")[0] in ("pandas", "xarray") and getattr(values, "ndim", 0) == 1:
         values = np.asarray(values)  # a column of values, in order, whatever its labels
+    if type(values).__module__.partition(".")[0] == "pandas" and getattr(values, "ndim", 0) == 2:
+        values = plain(name, values)  # a value in each row; labels are refused, as the game is not known here
     if isinstance(values, Mapping):
         return list(values.values()), np.array([str(key) for key in values], dtype=object)
     if isinstance(values, str) or (not isinstance(values, Sequence) and getattr(values, "ndim", 0) == 0):

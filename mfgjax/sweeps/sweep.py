@@ -21,7 +21,7 @@ from ..responses import AbstractResponse, EntropyRegularized
 from ..solvers import AbstractSolver
 from .devices import lane_mesh, meet, of_first_process
 from .games import build_games
-from .grid import Points, Tile, parse_axes
+from .grid import Points, Tile, parameters_of, parse_axes
 from .outputs import ATTRIBUTES, Output, parse_outputs
 from .record import criterion_of, parts_of, provenance
 from .store import FORMAT, Store
@@ -98,7 +98,8 @@ def sweep(
     if warm_start is not None:
         points = _with_last(points, warm_start)
     games = build_games(game, points)
-    plans = [make_plan(family, response, solver, max_steps, points, guess) for family in games.families]
+    named = parameters_of(builder)
+    plans = [make_plan(family, response, solver, max_steps, points, guess, named) for family in games.families]
     block = None if block is None else _checks.integer_at_least("block", block, 1)
     parsed_outputs = parse_outputs(outputs, plans[0].lanes.problem[0], tuple(axes))
     parsed_outputs = tuple(_observed(output, plans[0]) for output in parsed_outputs)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+from collections.abc import Sequence
 from typing import Any, NamedTuple, cast
 
 import equinox as eqx
@@ -15,7 +16,7 @@ from .._simplex import onto_simplex
 from ..engine import finish_lanes, fit_response, run_stage
 from ..engine.lanes import Lanes, block_width
 from ..engine.loop import Tolerance
-from ..engine.parameters import parameter, with_policy_leaf
+from ..engine.parameters import find, parameter, with_policy_leaf
 from ..engine.prepare import Stages, methods, one_guess
 from ..model import validate
 from ..responses import AbstractResponse
@@ -56,7 +57,16 @@ class Plan(NamedTuple):
         return self.lanes.having(values, len(games))
 
 
-def make_plan(family: Family, response: Any, solver: Any, max_steps: Any, points: Points, guess: Any) -> Plan:
+def make_plan(
+    family: Family,
+    response: Any,
+    solver: Any,
+    max_steps: Any,
+    points: Points,
+    guess: Any,
+    of_builder: Sequence[str] = (),
+) -> Plan:
+    """Prepare the points of one family of games; `of_builder` are the parameters of the function that builds them."""
     game = family.games[0]
     if isinstance(response, type):
         response = _instance(response, points)
@@ -70,6 +80,7 @@ def make_plan(family: Family, response: Any, solver: Any, max_steps: Any, points
     for place, axis in enumerate(points.axes):
         if axis.builds:
             continue
+        find(triple, axis.name, of_builder)  # first, as values for what is not there need be no numbers
         swept = parameter(triple, axis.name, _stacked(triple, axis.name, axis.values))
         if swept.leaf in found:
             raise ValueError(f"`{axis.name}` is {swept.path}, which {paths.get(swept.leaf, 'the builder')} sets too.")
@@ -95,7 +106,10 @@ def _instance(kind: type, points: Points) -> AbstractResponse:
         if name in getattr(kind, "__dataclass_fields__", {}):
             swept = {axis.name: axis.values for axis in points.axes if not axis.builds}
             if name in swept:
-                return kind(swept[name][0])  # pyright: ignore[reportCallIssue]
+                try:
+                    return kind(swept[name][0])  # pyright: ignore[reportCallIssue]
+                except ValueError as error:
+                    raise ValueError(str(error).replace(f"`{name}`", f"`{name}[0]`", 1)) from error
             for other in swept:
                 if suggestion(other, [name]):
                     raise ValueError(f"There is no array {other!r} in game, response or solver; did you mean {name!r}?")
