@@ -18,7 +18,7 @@ _MARKERS = "os^DvPX*"
 RESULT_HATCHES = ("", "///", "\\\\\\", "xxx", "...", "---", "+++", "oo", "OO", "|||", "**")
 
 
-def result_name(code: int) -> str:
+def result_name(code: int | np.integer) -> str:
     return "not computed" if code < 0 else RESULTS(int(code)).name
 
 
