@@ -114,7 +114,7 @@ def first_fields(space: DesignSpace, points: Points) -> Array:
     lanes = space.lanes(points)
 
     def flows(part: Lanes) -> Array:
-        return Problem(part.game, part.problem[1], space.tolerance).first_guess()
+        return Problem(part.game, part.problem[1]).first_guess()
 
     return lane_last(lanes, lanes.in_blocks(block_width(space.triple[0]), flows))
 
@@ -179,7 +179,7 @@ def _with_horizon(game: Any, must: str) -> FiniteHorizonGame:
     return game
 
 
-def _solved_by(game: FiniteHorizonGame, response: Any, solver: Any) -> tuple[Any, Stages, np.ndarray]:
+def _solved_by(game: FiniteHorizonGame, response: Any, solver: Any) -> tuple[Any, Stages, Tolerance]:
     method, stages, tolerance = methods(game, response, solver)
     if not response.is_smooth:
         raise ValueError(

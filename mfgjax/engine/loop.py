@@ -207,7 +207,7 @@ def at_stake(game: AnyGame, response: AbstractResponse) -> Array:
 
     in the population that does not look at payoffs, or in that of its best responses.
     """
-    flow = Problem(game, response, np.asarray(0.0)).first_guess()
+    flow = Problem(game, response).first_guess()
     spans = []
     for _ in range(2):
         best = game.best_response(flow, response)

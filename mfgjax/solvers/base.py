@@ -37,11 +37,11 @@ class Progress(NamedTuple):
 
 
 class Problem(NamedTuple):
-    """The fixed-point equation μ = Γ(μ) of a game and a response, and the tolerance it is wanted to."""
+    """The fixed-point equation μ = Γ(μ) of a game and a response, and the tolerance it is wanted to: 0 for none."""
 
     game: AnyGame
     response: AbstractResponse
-    tolerance: Array | np.ndarray
+    tolerance: Array | np.ndarray = np.zeros(())
 
     @property
     def lanes(self) -> tuple[int, ...]:
