@@ -252,6 +252,22 @@ def _untimed(part):
     return lambda z: part(0, z)
 
 
+def at_stake(loops, hand):
+    """Return the most that an action is worth more than another where all act at random, or answer those who do."""
+    mask, spans = loops.available, []
+    even = mask / mask.sum(axis=2, keepdims=True).astype(LONG)
+    if loops.horizon == 0:
+        flow = plain.seen_of(loops, loops.initial, even[0])[None]
+    else:
+        flow = plain.generated(loops, even, None)
+    for _ in range(2):
+        _, policy, q = plain.answer(loops, hand, flow)
+        top, bottom = np.where(mask, q, -np.inf).max(axis=2), np.where(mask, q, np.inf).min(axis=2)
+        spans.append((top - bottom).max())
+        flow = plain.generated(loops, policy, flow)
+    return max(spans)
+
+
 def judge(game, response, loops, hand, found):
     """Return what is wrong with a converged result, in words: name, how much, how much rounding explains."""
     eps = LONG(jnp.finfo(game.dtype).eps)
@@ -318,7 +334,8 @@ def judge(game, response, loops, hand, found):
     if found.criterion == "exploitability":
         hold("no equilibrium", gain, LONG(found.tolerance) + rounding * count)
         hold("residual", abs(LONG(found.residual) - gain), rounding * count + ROUNDING * eps * gain)
-        hold("tolerance", LONG(found.tolerance), LONG(1e-4 if eps < 1e-12 else 1e-3) * (1 + eps))
+        share = LONG(1e-4 if eps < 1e-12 else 1e-3)
+        hold("tolerance", LONG(found.tolerance), 1.01 * share * at_stake(loops, hand) + share * rounding)
         return wrong
     hold("tolerance", LONG(found.tolerance), atol * (1 + eps))
     least = (1 - LONG(hand.epsilon)) * (1 - 64 * eps)
