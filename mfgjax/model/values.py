@@ -152,7 +152,7 @@ def gain(
     return gained + jnp.where(rounds, jax.lax.stop_gradient(-gained), 0)
 
 
-_NEAR = 0.25
+_NEAR = 0.1
 """|log(π/π*)| below which a term of KL is summed as a series."""
 
 
@@ -167,7 +167,7 @@ def _divergence_terms(log_policy: Array, best: BestResponse) -> Array:
     is_near = (jnp.abs(x) < _NEAR) & (policy > 0)  # x counts as 0 where the policy is 0
     small = jnp.where(is_near, x, 0)
     series = jnp.zeros_like(x)
-    for k in range(12, 1, -1):  # 0.25^11 is 2e-7 and 13! 6e9: what is left out is far below rounding
+    for k in range(10, 1, -1):  # 0.1^9/11! is 3e-17: what is left out is below rounding
         series = 1 / math.factorial(k) - small * series
     far = jnp.maximum(policy * jnp.where(is_near, 0, x) - policy + best.policy, 0)
     return jnp.where(is_near, policy * small**2 * series, far)

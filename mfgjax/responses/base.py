@@ -26,6 +26,18 @@ class Backup(NamedTuple):
     policy: Float[Array, "S A *batch"]
 
 
+def _act_by_backup(
+    self: "AbstractResponse",
+    t: Array,
+    reward: Float[Array, "S #A *#batch"],
+    ahead: Float[Array, "S A *batch"],
+    available: Bool[Array, "S A"],
+    band: Array | float = 0.0,
+) -> tuple[Float[Array, "S *batch"], Float[Array, "S A *batch"]]:
+    values, _, policy = self.backup(t, reward + ahead, available, band)
+    return values, policy
+
+
 class AbstractResponse(eqx.Module):
     """How an agent acts on its action values: one step of the backward induction.
 
@@ -61,6 +73,8 @@ class AbstractResponse(eqx.Module):
         for claim in ("maximises", "is_softmax", "rises", "plays_best"):
             setattr(cls, claim, cls.__dict__.get(claim, False))
         cls.has_path = cls.at_beta is not AbstractResponse.at_beta  # read off, so that word and method cannot disagree
+        if "backup" in cls.__dict__ and "act" not in cls.__dict__:
+            cls.act = _act_by_backup  # what is inherited would act otherwise than the new `backup`
 
     @abstractmethod
     def backup(
@@ -170,16 +184,7 @@ class AbstractResponse(eqx.Module):
 class AbstractByBackup(AbstractResponse):
     """A response whose `act` is its `backup`: iterating cannot do with less than the values."""
 
-    def act(
-        self,
-        t: Array,
-        reward: Float[Array, "S #A *#batch"],
-        ahead: Float[Array, "S A *batch"],
-        available: Bool[Array, "S A"],
-        band: Array | float = 0.0,
-    ) -> tuple[Float[Array, "S *batch"], Float[Array, "S A *batch"]]:
-        values, _, policy = self.backup(t, reward + ahead, available, band)
-        return values, policy
+    act = _act_by_backup
 
 
 class AbstractTempered(AbstractResponse):

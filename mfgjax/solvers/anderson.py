@@ -29,9 +29,10 @@ class _Pace(NamedTuple):
         """Count a step; tell whether the tolerance will be missed, if the residual goes on to fall as it did."""
         steps, lowest = self.steps + 1, jnp.minimum(self.lowest, residual)
         windows_left = (within - steps) / _WINDOW
-        at_end = lowest * (lowest / self.lowest_before) ** windows_left
+        fall = jnp.log(self.lowest_before / lowest)
         is_full = steps % _WINDOW == 0
-        slow = is_full & jnp.isfinite(self.lowest_before) & (at_end > tolerance) & (tolerance > 0)
+        misses = jnp.log(lowest / tolerance) > windows_left * fall
+        slow = is_full & misses & jnp.isfinite(self.lowest_before) & (tolerance > 0)
         return _Pace(steps, lowest, jnp.where(is_full | (steps == 1), lowest, self.lowest_before)), slow
 
 

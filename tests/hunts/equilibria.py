@@ -38,6 +38,7 @@ S, A, K = 4, 3, 2
 HORIZON = 4
 # lists of successors shape programs, so that all games share a few
 SUCCESSORS = np.random.default_rng(5).integers(0, S, size=(S, A, K))
+TINY = LONG(np.finfo(np.float32).tiny)  # of a tolerance where nothing is at stake
 ROUNDING = 64
 
 
@@ -335,7 +336,7 @@ def judge(game, response, loops, hand, found):
         hold("no equilibrium", gain, LONG(found.tolerance) + rounding * count)
         hold("residual", abs(LONG(found.residual) - gain), rounding * count + ROUNDING * eps * gain)
         share = LONG(1e-4 if eps < 1e-12 else 1e-3)
-        hold("tolerance", LONG(found.tolerance), 1.01 * share * at_stake(loops, hand) + share * rounding)
+        hold("tolerance", LONG(found.tolerance), 1.01 * share * at_stake(loops, hand) + share * rounding + TINY)
         return wrong
     hold("tolerance", LONG(found.tolerance), atol * (1 + eps))
     least = (1 - LONG(hand.epsilon)) * (1 - 64 * eps)
