@@ -34,6 +34,7 @@ def _act_by_backup(
     available: Bool[Array, "S A"],
     band: Array | float = 0.0,
 ) -> tuple[Float[Array, "S *batch"], Float[Array, "S A *batch"]]:
+    """Return `(V_t, π_t)` by `backup`, given the rewards and γ times the expected values ahead."""
     values, _, policy = self.backup(t, reward + ahead, available, band)
     return values, policy
 
