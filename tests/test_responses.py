@@ -10,7 +10,7 @@ import pytest
 from helpers import assert_close, random_mask, random_policy
 
 import mfgjax as mfg
-from mfgjax.responses.base import AbstractByBackup, Backup
+from mfgjax.responses.base import AbstractResponse, Backup
 
 SHAPE = (5, 4)
 BETAS = 10.0 ** np.arange(-4, 7)
@@ -306,7 +306,7 @@ def test_what_a_class_says_of_itself_does_not_hold_for_classes_derived_from_it()
 def test_a_response_of_ones_own_that_jumps_is_solved_by_the_default_solver():
     """Action 1, which pays, is played with 0.9 + 0.05, and each action leads to the state of its number."""
 
-    class Usual(AbstractByBackup):
+    class Usual(AbstractResponse):
         is_smooth: ClassVar[bool] = False
 
         @property

@@ -26,19 +26,6 @@ class Backup(NamedTuple):
     policy: Float[Array, "S A *batch"]
 
 
-def _act_by_backup(
-    self: "AbstractResponse",
-    t: Array,
-    reward: Float[Array, "S #A *#batch"],
-    ahead: Float[Array, "S A *batch"],
-    available: Bool[Array, "S A"],
-    band: Array | float = 0.0,
-) -> tuple[Float[Array, "S *batch"], Float[Array, "S A *batch"]]:
-    """Return `(V_t, π_t)` by `backup`, given the rewards and γ times the expected values ahead."""
-    values, _, policy = self.backup(t, reward + ahead, available, band)
-    return values, policy
-
-
 class AbstractResponse(eqx.Module):
     """How an agent acts on its action values: one step of the backward induction.
 
@@ -75,7 +62,7 @@ class AbstractResponse(eqx.Module):
             setattr(cls, claim, cls.__dict__.get(claim, False))
         cls.has_path = cls.at_beta is not AbstractResponse.at_beta  # read off, so that word and method cannot disagree
         if "backup" in cls.__dict__ and "act" not in cls.__dict__:
-            cls.act = _act_by_backup  # what is inherited would act otherwise than the new `backup`
+            cls.act = AbstractResponse.act  # what is inherited may act otherwise than the new `backup`
 
     @abstractmethod
     def backup(
@@ -87,7 +74,6 @@ class AbstractResponse(eqx.Module):
         gives it the size of rounding in differences of q. Its values are those of the best action, whatever the band.
         """
 
-    @abstractmethod
     def act(
         self,
         t: Array,
@@ -96,9 +82,10 @@ class AbstractResponse(eqx.Module):
         available: Bool[Array, "S A"],
         band: Array | float = 0.0,
     ) -> tuple[Float[Array, "S *batch"], Float[Array, "S A *batch"]]:
-        """Return what the step at t−1 needs of time t, and the policy at t: a cheaper `backup` for solvers.
+        """Return what the step at t−1 needs of time t, and the policy at t: `backup`, or what is cheaper for solvers.
 
-        What is carried back may be the values in any unit, and up to a constant that all states share.
+        What is carried back are the values or, in a class of its own, these in any unit, and up to a constant that all
+        states share.
 
         Args:
           t: time.
@@ -107,6 +94,8 @@ class AbstractResponse(eqx.Module):
           available: which actions exist.
           band: as for `backup`.
         """
+        values, _, policy = self.backup(t, reward + ahead, available, band)
+        return values, policy
 
     @property
     @abstractmethod
@@ -180,12 +169,6 @@ class AbstractResponse(eqx.Module):
                 f"`{name}` is {np.exp(logs[tuple(place)]):.3g} at (time, state, action) = {_triple(place)}, an "
                 "action that is not available; there it must be 0."
             )
-
-
-class AbstractByBackup(AbstractResponse):
-    """A response whose `act` is its `backup`: iterating cannot do with less than the values."""
-
-    act = _act_by_backup
 
 
 class AbstractTempered(AbstractResponse):

@@ -8,10 +8,10 @@ from .. import _checks
 from .._simplex import log_normalize
 from .._typing import Array, ArrayLike, Bool, Float, Scalar
 from ..kernels.base import align, time_slice
-from .base import AbstractByBackup, AbstractTempered, Backup, canonical_policy, greedy_values, log_uniform
+from .base import AbstractTempered, Backup, canonical_policy, greedy_values, log_uniform
 
 
-class Boltzmann(AbstractTempered, AbstractByBackup):
+class Boltzmann(AbstractTempered):
     """The softmax of the *greedy* action values, which other codes call Boltzmann policies.
 
         V(s)   = max_a Q(s,a)

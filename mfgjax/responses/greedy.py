@@ -8,11 +8,11 @@ import jax.numpy as jnp
 from .. import _checks
 from .._typing import Array, Bool, Float, Scalar
 from ..kernels.base import align
-from .base import AbstractByBackup, Backup, greedy_values
+from .base import AbstractResponse, Backup, greedy_values
 from .entropy_regularized import EntropyRegularized
 
 
-class Greedy(AbstractByBackup):
+class Greedy(AbstractResponse):
     """The best response without regularisation: all weight on one best action.
 
         V(s) = max_a Q(s,a),   π(·|s) = 1 at the first (or last) maximiser

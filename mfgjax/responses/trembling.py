@@ -11,11 +11,11 @@ from .. import _checks
 from .._simplex import safe_log
 from .._typing import Array, ArrayLike, Bool, Float, Scalar, Self
 from ..kernels.base import align
-from .base import AbstractByBackup, Backup, greedy_values
+from .base import AbstractResponse, Backup, greedy_values
 from .greedy import first_best
 
 
-class AbstractTrembling(AbstractByBackup):
+class AbstractTrembling(AbstractResponse):
     """A response that plays one action with probability 1 − ε and shares ε among the others."""
 
     epsilon: eqx.AbstractVar[Array]

@@ -72,8 +72,8 @@ def sweep(
         goes on where it was; a call with anything changed is refused.
       guess: a mean field from which every point starts; None: the flow of its reference.
       max_steps: most steps of the solver at each point.
-      warm_start: name of an axis, such as "beta", along which neighbours start from one another: one of 16 is
-        solved first, the others start from what it found.
+      warm_start: name of an axis, such as "beta", along which neighbours start from one another: in rows of
+        16 each starts on the line through the two before it or, where the response jumps, from the one before.
       block: points that a device computes together; None: as many as fit in its cache.
       chunk: points between two signs of progress, and in one file; None: as many as take 128 MB.
       progress: show a bar with the time left, on a terminal or in a notebook.

@@ -8,10 +8,10 @@ from .. import _checks
 from .._simplex import log_normalize
 from .._typing import Array, ArrayLike, Bool, Float
 from ..kernels.base import align
-from .base import AbstractByBackup, AbstractTempered, Backup
+from .base import AbstractTempered, Backup
 
 
-class Luce(AbstractTempered, AbstractByBackup):
+class Luce(AbstractTempered):
     """π(a|s) ∝ exp(β Q(s,a)) over the available actions, V(s) = Σ_a π(a|s) Q(s,a).
 
     Args:
