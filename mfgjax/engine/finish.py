@@ -15,7 +15,7 @@ from ..kernels import AbstractKernel
 from ..model import AnyGame
 from ..model.values import criterion_of, gain
 from ..responses import AbstractResponse
-from ..solvers.base import Candidate, Problem
+from ..solvers.base import Candidate
 from ..solvers.shooting import can_eliminate
 from ..solvers.splitting import relative_loss
 from .implicit import fixed_point, refuse_derivative
@@ -67,7 +67,7 @@ def finish(
         residual = game.distance(candidate.mean_field, image)
         if mixture is not None:
             residual = jnp.where(mixes, jnp.maximum(residual, relative_loss(game, policy, best)), residual)
-        target = reachable(Problem(game, response, target), floor)
+        target = reachable(target, floor)
     elif judged:
         residual = gains
     code = jnp.where(_unsound(game, mean_field, image, mu), RESULTS.not_stochastic, outcome.code)
@@ -79,8 +79,7 @@ def finish(
         limit = target
         if not isinstance(tolerance, OfStakes):
             default = in_units(default_tolerance(game.dtype, is_residual), *unit)
-            default = reachable(Problem(game, response, default), floor) if is_residual else default
-            limit = jnp.where(target > 0, target, default)
+            limit = jnp.where(target > 0, target, reachable(default, floor))
         missed = RESULTS.tied if jumps else RESULTS.precision
         code = jnp.where((code == RESULTS.converged) & (residual > limit), missed, code)
     if not is_residual:

@@ -46,13 +46,13 @@ class _Carry(NamedTuple):
     spread: Float[Array, "*lanes"]
 
 
-def reachable(problem: Problem, floor: Array) -> Array:
-    """Return the residual that counts as converged: the tolerance, or the rounding level if that is higher.
+def reachable(tolerance: Array | np.ndarray, floor: Array) -> Array:
+    """Return the residual that counts as converged: the tolerance, or the rounding level `floor` if that is higher.
 
     A rounding level above √ε is no longer taken for an answer; `RESULTS.precision` says so then.
     """
-    cap = jnp.sqrt(jnp.finfo(problem.game.dtype).eps)
-    return jnp.where(problem.tolerance > 0, jnp.maximum(problem.tolerance, jnp.minimum(floor, cap)), 0)
+    cap = jnp.sqrt(jnp.finfo(floor.dtype).eps)
+    return jnp.where(tolerance > 0, jnp.maximum(tolerance, jnp.minimum(floor, cap)), 0)
 
 
 def iterate(
@@ -70,7 +70,7 @@ def iterate(
     if guess is None:
         guess = problem.first_guess()
     runs_all_steps, is_residual = solver.atol == 0, by_residual(problem.game, problem.response, solver)
-    level = reachable(problem, problem.floor(guess))
+    level = reachable(problem.tolerance, problem.floor(guess))
     patience = None if runs_all_steps else solver.patience
     looks_for_cycles = solver.may_cycle and not runs_all_steps
 
@@ -154,12 +154,10 @@ def iterate(
     gave_up = (code == RESULTS.max_steps) | (code == RESULTS.stalled)
     # a run of all steps is judged by the default tolerance
     default = default_tolerance(problem.game.dtype, is_residual)
-    judged = (
-        problem._replace(tolerance=in_units(default, problem.game, problem.response)) if runs_all_steps else problem
-    )
+    judged_by = in_units(default, problem.game, problem.response) if runs_all_steps else problem.tolerance
     floor = problem.floor(best.candidate.mean_field)
     code = jnp.where(gave_up & (best.residual <= floor), RESULTS.precision, code)
-    code = jnp.where(gave_up & (best.residual <= reachable(judged, floor)), RESULTS.converged, code)
+    code = jnp.where(gave_up & (best.residual <= reachable(judged_by, floor)), RESULTS.converged, code)
     ending = (code.astype(jnp.int32), carry.period, carry.num_steps, carry.history, carry.spread)
     return Outcome(best.candidate, best.residual, *ending)
 
