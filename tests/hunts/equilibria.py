@@ -358,9 +358,10 @@ def judge(game, response, loops, hand, found):
 
 
 def hunt(kinds, num, seed, table):
-    """Solve and judge `num` games of a mixture of kinds."""
-    for i in range(num):
-        kind, own = kinds[i % len(kinds)], seed + i // len(kinds)
+    """Solve and judge `num` games of a mixture of kinds, kind by kind, so that programs are compiled once."""
+    games = sorted((i % len(kinds), seed + i // len(kinds)) for i in range(num))
+    for i, (place, own) in enumerate(games):
+        kind = kinds[place]
         row = kind.split("/", 1)[0] + "/" + kind.rsplit("/", 1)[1]
         try:
             game, response, loops, hand = draw(kind, own)
