@@ -24,26 +24,21 @@ class RESULTS(enum.IntEnum):
     tied = 7
     no_pure_choice = 8
     not_at_rest = 9
+    ill_conditioned = 10
 
 
 _MESSAGES = {
     RESULTS.converged: "The equilibrium was found to the tolerance asked for.",
-    RESULTS.max_steps: (
-        "The iteration did not settle within `max_steps`. Give more steps, or leave the choice of method to the "
-        "default solver, `Auto()`; if the residual oscillates, lower `beta` or `damping`."
-    ),
+    RESULTS.max_steps: "The iteration did not settle within `max_steps`. {advice}",
     RESULTS.cycle: (
         "The iteration entered a cycle of period {period}: it visits the same mean fields in turn{apart} and will "
-        "not settle. Use the default solver `Auto()`, damping below 1, or averaging."
+        "not settle. {advice}"
     ),
     RESULTS.non_finite: (
         "A number that is not finite came up in the iteration. Check that rewards and kernels stay finite for "
         "every mean field, and that traced inputs are valid."
     ),
-    RESULTS.stalled: (
-        "The iteration stopped making progress before it reached the tolerance. Use the default solver `Auto()`, or "
-        "follow the path of equilibria with `branch`."
-    ),
+    RESULTS.stalled: "The iteration stopped making progress before it reached the tolerance. {advice}",
     RESULTS.precision: (
         "The residual is at the rounding level of this precision, which beta times the span of the action values "
         "raises above any useful tolerance. Enable x64 before creating the game, or lower `beta`."
@@ -66,7 +61,20 @@ _MESSAGES = {
         "mean field is not stationary. If the kernel does not depend on the mean field, give it as a table, not as a "
         "function. Or use the smooth response `EntropyRegularized`."
     ),
+    RESULTS.ill_conditioned: (
+        "The residual met the tolerance, but the equilibrium is ill conditioned: it may be as far away as "
+        "`error_estimate` says. Enable x64 before creating the game, give a smaller `atol`, or change what makes the "
+        "game so, such as a population that hardly moves or a parameter at a fold."
+    ),
 }
+
+_ONE_METHOD = (
+    "Use the default solver `Auto()`, or more steps; where the residual oscillates, damping below 1 or averaging."
+)
+_SEVERAL_METHODS = (
+    "It was the last of {num_methods} methods that were tried in turn. Give another `guess`, more steps, or a lower "
+    "`beta`, from which `branch` follows the path of equilibria."
+)
 
 
 class Result(eqx.Module):
@@ -77,16 +85,25 @@ class Result(eqx.Module):
       period: of the cycle, 0 if there is none.
       spread: the largest distance, in total variation, between the first mean field of the cycle and another one; 0 if
         there is no cycle or it is not known.
+      num_methods: how many methods were tried in turn.
     """
 
     code: Int[Array, "*batch"]
     period: Int[Array, "*batch"]
     spread: Float[Array, "*batch"]
+    num_methods: Int[Array, "*batch"]
 
-    def __init__(self, code: ArrayLike = RESULTS.converged, period: ArrayLike = 0, spread: ArrayLike = 0.0):
+    def __init__(
+        self,
+        code: ArrayLike = RESULTS.converged,
+        period: ArrayLike = 0,
+        spread: ArrayLike = 0.0,
+        num_methods: ArrayLike = 1,
+    ):
         self.code = jnp.asarray(code, dtype=jnp.int32)
         self.period = jnp.asarray(period, dtype=jnp.int32)
         self.spread = jnp.asarray(spread)
+        self.num_methods = jnp.asarray(num_methods, dtype=jnp.int32)
 
     @property
     def name(self) -> str:
@@ -100,7 +117,9 @@ class Result(eqx.Module):
         distance_clause = (
             f", in which mean fields are up to {spread:.2g} apart (total variation)," if spread > 0 else ""
         )
-        return _MESSAGES[RESULTS(int(self.code))].format(period=int(self.period), apart=distance_clause)
+        num_methods = int(self.num_methods)
+        advice = _ONE_METHOD if num_methods == 1 else _SEVERAL_METHODS.format(num_methods=num_methods)
+        return _MESSAGES[RESULTS(int(self.code))].format(period=int(self.period), apart=distance_clause, advice=advice)
 
     def __eq__(self, other: object) -> Any:
         if isinstance(other, Result):

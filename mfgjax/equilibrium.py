@@ -28,6 +28,8 @@ class Equilibrium(eqx.Module):
       tolerance: what `residual` was compared with; above the `atol` asked for only where rounding is.
       num_steps: steps taken, over all methods tried.
       residual_history: the criterion at every step, NaN where a step measured none or none was taken.
+      error_estimate: how far `mean_field` is estimated to be from an equilibrium, max_t d_TV; NaN where that is not
+        known, as where the criterion is the exploitability. An estimate is no bound: see `RESULTS.ill_conditioned`.
       result: why the solver stopped, as a code and a sentence.
       criterion: "residual" or "exploitability": what `residual` is.
       observes: what `mean_field` is, as in the game.
@@ -50,6 +52,7 @@ class Equilibrium(eqx.Module):
     tolerance: Float[Array, "*lanes"]
     num_steps: Int[Array, "*lanes"]
     residual_history: Float[Array, "*steps"]
+    error_estimate: Float[Array, "*lanes"]
     result: Result
     criterion: str = eqx.field(static=True)
     observes: str = eqx.field(static=True)

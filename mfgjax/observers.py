@@ -39,5 +39,5 @@ def _equilibrium_of(game: AbstractGame, criterion: str) -> Equilibrium:
     seen = shaped(*game.mean_field_shape)
     # a history of length 0: neither sweeps nor designs keep one
     return Equilibrium(
-        seen, pairs, pairs, states, pairs, one, one, one, whole, shaped(0), result, criterion, game.observes
+        seen, pairs, pairs, states, pairs, one, one, one, whole, shaped(0), one, result, criterion, game.observes
     )

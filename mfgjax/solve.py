@@ -1,5 +1,7 @@
 """The entry point: find an equilibrium, with its derivative."""
 
+from collections.abc import Sequence
+
 import jax
 import numpy as np
 from jax.core import Tracer
@@ -12,7 +14,7 @@ from .engine import equilibria, prepare
 from .equilibrium import Equilibrium
 from .model import AbstractGame
 from .responses import AbstractResponse
-from .solvers import AbstractSolver
+from .solvers import AbstractMethod, AbstractSolver
 
 
 @as_it_is_now
@@ -57,19 +59,22 @@ def solve(
     (2021), arXiv:2006.11683, definition 2.
     """
     throw = _checks.boolean("throw", throw)
-    found = equilibria(prepare(game, response, solver, guess=guess, max_steps=max_steps))
+    prepared = prepare(game, response, solver, guess=guess, max_steps=max_steps)
+    found = equilibria(prepared)
     if throw and not isinstance(found.result.code, Tracer) and np.ndim(found.result.code) == 0:
-        refuse_unless_converged(found)
+        refuse_unless_converged(found, [method for method, _ in prepared.stages])
     return found
 
 
-def refuse_unless_converged(found: Equilibrium) -> None:
-    """Raise `ConvergenceError` if a solve did not converge."""
+def refuse_unless_converged(found: Equilibrium, methods: Sequence[AbstractMethod]) -> None:
+    """Raise `ConvergenceError` if a solve by some methods in turn did not converge."""
     if int(found.result.code) != RESULTS.converged:
         # under `grad` these are traced although the code, a whole number, is known
         residual, tolerance = (float(jax.lax.stop_gradient(x)) for x in (found.residual, found.tolerance))
+        names = ", ".join(type(method).__name__ for method in methods)
+        tried = f" Tried in turn: {names}." if len(methods) > 1 else ""
         raise ConvergenceError(
-            f"{found.result.message} Best {found.criterion}: {residual:.2e} after {int(found.num_steps)} steps "
+            f"{found.result.message}{tried} Best {found.criterion}: {residual:.2e} after {int(found.num_steps)} steps "
             f"(tolerance {tolerance:.1e}). `throw=False` returns it.",
             found,
         )

@@ -97,6 +97,7 @@ class Solve(SavingCommand, Method, GameAndResponse):
             criterion=found.criterion,
             residual=finite(found.residual),
             tolerance=finite(found.tolerance),
+            error_estimate=finite(found.error_estimate),
             exploitability=finite(gain),
             exploitability_regularised=own if self.response == "entropy" else None,
             exploitability_trembling=own if self.response == "trembling" else None,

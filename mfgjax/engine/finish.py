@@ -73,7 +73,8 @@ def finish(
     code = jnp.where(_unsound(game, mean_field, image, mu), RESULTS.not_stochastic, outcome.code)
     # policies that jump are found among values that are no numbers, too
     is_finite = jnp.isfinite(best.values).all(axis=(0, 1))
-    code = jnp.where((code == RESULTS.converged) & ~is_finite, RESULTS.non_finite, code)
+    met = (code == RESULTS.converged) | (code == RESULTS.ill_conditioned)
+    code = jnp.where(met & ~is_finite, RESULTS.non_finite, code)
     if is_residual or judged:
         # ties fall otherwise here than in the solver, and so does rounding; a run of all steps is judged by defaults
         limit = target
@@ -92,8 +93,9 @@ def finish(
         exploitability=gains + nothing,
         tolerance=target,
         num_steps=outcome.num_steps,
+        error_estimate=jnp.asarray(outcome.error, game.dtype) + nothing,
         residual_history=jnp.where(jnp.isfinite(outcome.history), outcome.history, jnp.nan),
-        result=Result(code, outcome.period, outcome.spread),
+        result=Result(code, outcome.period, outcome.spread, outcome.num_methods),
         criterion="residual" if is_residual else "exploitability",
         observes=game.observes,
         action_axis=-1 - len(game.lanes),

@@ -30,12 +30,17 @@ class Outcome(NamedTuple):
     history: Array
     spread: Any = 0.0
     """The largest distance, over a cycle, of a mean field to the first; 0 if there is no cycle."""
+    error: Any = np.nan
+    """How far from an equilibrium the candidate is estimated to be, in total variation; NaN if that is not known."""
+    num_methods: Any = 1
+    """How many methods were tried."""
 
 
 class _Carry(NamedTuple):
     state: Any
     best: Progress
     improved: tuple[Array, Array] | None
+    stretch: Float[Array, "*lanes"]
     anchor: tuple[Array, Array, Array] | None
     before: Array | None
     code: Int[Array, "*lanes"]
@@ -85,6 +90,12 @@ def iterate(
         residual, count, running = progress.residual, carry.steps + ahead, carry.code == _RUNNING
         # also when all steps are run the best iterate is kept
         better = running & (residual < carry.best.residual)
+        stretch = carry.stretch
+        if is_residual:
+            # how far it had to go for what the residual fell by; an old answer fades
+            apart = problem.game.distance(progress.candidate.mean_field, carry.best.candidate.mean_field)
+            fresh = jnp.maximum(apart / (carry.best.residual - residual), stretch / 2)
+            stretch = jnp.where(better, fresh, stretch)
         best = jax.tree.map(lambda new, old: jnp.where(better, new, old), progress, carry.best)
 
         code = jnp.where(jnp.isnan(residual), RESULTS.non_finite, _RUNNING)
@@ -127,7 +138,9 @@ def iterate(
         num_steps = jnp.where(running, count + 1, carry.num_steps)
         history = carry.history.at[count].set(residual) if keep_history else carry.history
         before = progress.candidate.mean_field if carry.before is not None else None
-        return _Carry(state, best, improved, anchor, before, code, period, num_steps, count + 1, history, spread)
+        return _Carry(
+            state, best, improved, stretch, anchor, before, code, period, num_steps, count + 1, history, spread
+        )
 
     def running(carry: _Carry) -> Bool[Array, ""]:
         return (carry.code == _RUNNING).any() & (carry.steps < max_steps)
@@ -145,9 +158,8 @@ def iterate(
         earlier = never if before is None else jnp.concatenate([never, never])
         anchor = (earlier, zero, jnp.zeros(lanes, guess.dtype))
     code = jnp.full(lanes, _RUNNING, jnp.int32)
-    carry = _Carry(
-        state, best, improved, anchor, before, code, zeros, zeros, zero, history, jnp.zeros(lanes, guess.dtype)
-    )
+    nothing = jnp.zeros(lanes, guess.dtype)
+    carry = _Carry(state, best, improved, nothing, anchor, before, code, zeros, zeros, zero, history, nothing)
     carry = jax.lax.while_loop(running, step, carry)
     best = carry.best
     code = jnp.where(carry.code == _RUNNING, RESULTS.max_steps, carry.code)
@@ -157,9 +169,20 @@ def iterate(
     judged_by = in_units(default, problem.game, problem.response) if runs_all_steps else problem.tolerance
     floor = problem.floor(best.candidate.mean_field)
     code = jnp.where(gave_up & (best.residual <= floor), RESULTS.precision, code)
-    code = jnp.where(gave_up & (best.residual <= reachable(judged_by, floor)), RESULTS.converged, code)
-    ending = (code.astype(jnp.int32), carry.period, carry.num_steps, carry.history, carry.spread)
-    return Outcome(best.candidate, best.residual, *ending)
+    limit = reachable(judged_by, floor)
+    code = jnp.where(gave_up & (best.residual <= limit), RESULTS.converged, code)
+    # twice, as this is what the last steps show, which need not look every way
+    error = (2 * best.residual + 8 * eps) * jnp.maximum(carry.stretch, 1)
+    error = error if is_residual else jnp.full_like(error, jnp.nan)
+    one = jnp.ones(lanes, jnp.int32)
+    ending = (code.astype(jnp.int32), carry.period, carry.num_steps, carry.history, carry.spread, error, one)
+    return with_verdict(Outcome(best.candidate, best.residual, *ending), limit)
+
+
+def with_verdict(outcome: Outcome, tolerance: Array) -> Outcome:
+    """Call an equilibrium ill conditioned if its error takes more than half of the digits of the tolerance."""
+    lost = (outcome.code == RESULTS.converged) & (outcome.error > jnp.sqrt(tolerance))
+    return outcome._replace(code=jnp.where(lost, RESULTS.ill_conditioned, outcome.code).astype(jnp.int32))
 
 
 def _empty(problem: Problem, solver: AbstractMethod, guess: Array) -> Progress:

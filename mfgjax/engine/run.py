@@ -16,6 +16,7 @@ from ..model import AnyGame
 from ..responses import AbstractResponse
 from ..solvers import AbstractMethod
 from ..solvers.base import Problem
+from .error import is_polished, polished
 from .finish import finish_lanes
 from .lanes import Lanes, method_width, narrow_width
 from .loop import Outcome, Tolerance, in_units, iterate
@@ -56,25 +57,34 @@ def run_stage(
     """Run one method, in many lanes in blocks."""
     method, steps = stage
     if lanes.is_alone:
-        return iterate(_problem(lanes.game, lanes.problem[1], tolerance), method, guess, steps)
+        problem = _problem(lanes.game, lanes.problem[1], tolerance)
+        return _assured(problem, method, iterate(problem, method, guess, steps))
     if not any(lanes.carried[len(jax.tree.leaves(lanes.problem[:2])) :]):
         lanes = lanes.with_solver(method)
     together = method.in_lanes(lanes.problem[0])
     width = method_width(method, lanes.problem[0], width)
 
+    def assured(game: Any, response: Any, own: Any, outcome: Outcome) -> Outcome:
+        return _assured(_problem(game, response, tolerance), own, outcome)
+
+    def one(game: Any, response: Any, own: Any, *start: Array) -> Outcome:
+        problem = _problem(game, response, tolerance)
+        found = iterate(problem, own, start[0] if start else None, steps, keep_history=False)
+        return assured(game, response, own, found)
+
     def block(part: Lanes, *start: Array) -> Outcome:
-        if together:
-            own: Any = part.problem[2]
-            problem = _problem(part.game, part.problem[1], tolerance)
-            return iterate(problem, own, start[0] if start else None, steps, keep_history=False)
-
-        def one(game: Any, response: Any, own: Any, *start: Array) -> Outcome:
-            problem = _problem(game, response, tolerance)
-            return iterate(problem, own, start[0] if start else None, steps, keep_history=False)
-
-        return part.per_lane(one, *start)
+        if not together:
+            return part.per_lane(one, *start)
+        own: Any = part.problem[2]
+        problem = _problem(part.game, part.problem[1], tolerance)
+        outcome = iterate(problem, own, start[0] if start else None, steps, keep_history=False)
+        return part.per_lane(assured, outcome) if is_polished(problem, own) else outcome
 
     return lanes.in_blocks(width, block, *(() if guess is None else (guess,)))
+
+
+def _assured(problem: Problem, method: AbstractMethod, outcome: Outcome) -> Outcome:
+    return polished(problem, outcome) if is_polished(problem, method) else outcome
 
 
 def _problem(game: AnyGame, response: AbstractResponse, tolerance: Tolerance) -> Problem:
@@ -159,8 +169,12 @@ def join(first: Outcome, second: Outcome, hard: bool) -> Outcome:
             spread=jnp.where(cycled, first.spread, second.spread),
         )
         first = first._replace(period=second.period, spread=second.spread)
-    steps, history = first.num_steps + second.num_steps, jnp.concatenate([first.history, second.history])
-    kept, other = (run._replace(num_steps=steps, history=history) for run in (first, second))
+    total = {
+        "num_steps": first.num_steps + second.num_steps,
+        "num_methods": first.num_methods + second.num_methods,
+        "history": jnp.concatenate([first.history, second.history]),
+    }
+    kept, other = (run._replace(**total) for run in (first, second))
     return jax.tree.map(lambda a, b: jnp.where(keep, a, b), kept, other)
 
 

@@ -32,6 +32,7 @@ _DIMS = {
     "residual_history": ("step",),
     "residual": (),
     "tolerance": (),
+    "error_estimate": (),
     "exploitability": (),
     "num_steps": (),
     "result_code": (),
@@ -181,5 +182,6 @@ def load_equilibrium(path: str | os.PathLike) -> xr.Dataset:
     netcdf.check_format(path, dataset, FORMAT, "equilibrium")
     # without a game only the file itself tells which dimensions there must be
     for name, dims in _dims(dataset.attrs.get("observes"), "time" in dataset.coords).items():
-        netcdf.values_of(path, dataset, name, dims)
+        if name in dataset or name != "error_estimate":  # files of earlier versions have none
+            netcdf.values_of(path, dataset, name, dims)
     return dataset

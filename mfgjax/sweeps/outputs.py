@@ -52,7 +52,7 @@ _FINITE_ONLY = {
 }
 """Outputs that a stationary game does not have, with the reason."""
 
-ALWAYS = ("result_code", "result_period", "residual", "tolerance", "num_steps")
+ALWAYS = ("result_code", "result_period", "residual", "tolerance", "error_estimate", "num_steps")
 COORDINATES = ("time", "state", "action", "point")
 WHOLE = ("result_code", "result_period", "num_steps", "unique")
 
@@ -66,6 +66,7 @@ ATTRIBUTES: dict[str, dict[str, Any]] = {
     "result_period": {"long_name": "period of the cycle the solve ended in", "units": "steps"},
     "residual": {"long_name": "how far from an equilibrium, in the unit of the criterion"},
     "tolerance": {"long_name": "what the residual was compared with"},
+    "error_estimate": {"long_name": "estimated distance to an equilibrium, in total variation"},
     "num_steps": {"long_name": "steps taken, over all methods", "units": "steps"},
     "exploitability": {"long_name": "gain from leaving the policy", "units": "reward"},
     "mean_field": {"long_name": "mean field", "units": "share of the population"},
@@ -150,6 +151,7 @@ def compute_outputs(outputs: Iterable[Output], lanes: Lanes, equilibrium: Equili
         "result_period": equilibrium.result.period,
         "residual": equilibrium.residual,
         "tolerance": equilibrium.tolerance,
+        "error_estimate": equilibrium.error_estimate,
         "num_steps": equilibrium.num_steps,
     }
     outputs = tuple(outputs)

@@ -1,0 +1,128 @@
+"""How far from an equilibrium a result is: estimates that cover the distance, and codes where they are large."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import oracle
+import pytest
+from helpers import assert_close, random_game, random_policy
+
+import mfgjax as mfg
+
+RESPONSES = [mfg.EntropyRegularized(1.0), mfg.Trembling(0.1)]
+
+
+def seldom_left(rate, dtype, initial):
+    """Two places left at `rate` and twice that, whatever one does: 2/3 are at the first, however small the rate."""
+    chain = np.array([[1 - rate, rate], [2 * rate, 1 - 2 * rate]])
+    moves = np.stack([chain, chain], axis=1).astype(dtype)
+    return mfg.StationaryGame(moves, np.eye(2, dtype=dtype), dtype(0.9), initial=np.array(initial, dtype))
+
+
+@pytest.mark.parametrize("initial", [[1.0, 0.0], [0.5, 0.5]])
+@pytest.mark.parametrize("response", RESPONSES, ids=lambda response: type(response).__name__)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_population_that_hardly_moves_is_not_taken_for_one_at_rest(dtype, response, initial):
+    smallest = np.finfo(dtype).eps
+    for rate in (1e-3, 1e-6, 1e-9, 1e-12):
+        found = mfg.solve(seldom_left(rate, dtype, initial), response, throw=False)
+        off = np.abs(np.asarray(found.mean_field, np.float64) - [2 / 3, 1 / 3]).max()
+        assert off <= found.error_estimate  # of order 1 where rates drown in rounding
+        assert bool(found.converged) <= (found.error_estimate <= np.sqrt(found.tolerance))
+        if rate > 1e4 * smallest:
+            assert found.converged
+        if rate < smallest:
+            assert found.result.name == "ill_conditioned"
+
+
+def test_lanes_are_told_so_too():
+    game = seldom_left(1e-6, np.float32, [1.0, 0.0])
+    found = mfg.solve_batch(game, mfg.EntropyRegularized(1.0), axes={"beta": np.array([1.0, 2.0, 3.0])})
+    alone = [mfg.solve(game, mfg.EntropyRegularized(beta), throw=False) for beta in (1.0, 2.0, 3.0)]
+    assert list(found.result.code) == [one.result.code for one in alone]
+    assert (np.abs(found.mean_field[0] - 2 / 3) <= found.error_estimate).all()
+    points = mfg.sweep(game, beta=[1.0, 2.0, 3.0], progress=False)
+    assert list(points.result_code) == [one.result.code for one in alone] and (points.error_estimate > 3e-3).all()
+
+
+def test_many_stationary_laws_are_no_ill_condition():
+    """Nobody ever changes place: every law is at rest, and the first one stays."""
+    game = mfg.StationaryGame(mfg.MovesKernel([[0, 0], [1, 1], [2, 2]]), np.eye(3)[:, :2], 0.9, initial=[0.5, 0.3, 0.2])
+    for response in RESPONSES:
+        assert_close(mfg.solve(game, response).mean_field, [0.5, 0.3, 0.2], atol=1e-12)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_error_of_a_finite_horizon_is_covered_by_its_estimate(seed):
+    rng = np.random.default_rng(seed)
+    game, plain = random_game("crowd kernel", rng)
+    rho = random_policy(rng, plain.available)
+    for beta in (0.1, 1.0):
+        found = mfg.solve(game, mfg.EntropyRegularized(beta, rho))
+        flow = oracle.equilibrium(plain, oracle.soft(beta, rho))
+        off = oracle.flow_distance(found.mean_field, flow)
+        assert off <= found.error_estimate + 1e-12 and found.error_estimate <= 1e-8
+
+
+def coordinated(field, beta):
+    """Return the lowest root x of x = 1/(1 + exp(−β(2x − 1 + field))), and dx/d field."""
+    x = 0.0
+    for _ in range(200):  # Newton's method, from below where the right hand side is convex
+        image = 1 / (1 + np.exp(-beta * (2 * x - 1 + field)))
+        x = x + (image - x) / (1 - 2 * beta * image * (1 - image))
+    slope = beta * x * (1 - x)
+    return x, slope / (1 - 2 * slope)
+
+
+@pytest.mark.parametrize("field", [0.1, 0.26, 0.2664])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_near_a_fold_derivatives_are_right_or_none(field, dtype):
+    """Below a field of .26642 there are three equilibria at β = 4; the lowest meets the middle one there."""
+
+    def share(field):
+        game = mfg.games.coordination(field)
+        low = jnp.array([[0.5, 0.5], [0.95, 0.05]], dtype)
+        found = mfg.solve(game, mfg.EntropyRegularized(4.0), guess=low, throw=False)
+        return found.mean_field[1, 1], found
+
+    with jax.enable_x64(dtype == np.float64):
+        derivative, found = jax.grad(share, has_aux=True)(jnp.asarray(field, dtype))
+    x, right = coordinated(field, 4.0)
+    if found.mean_field[1, 1] < 0.5:
+        assert abs(found.mean_field[1, 1] - x) <= found.error_estimate + 1e-12
+        assert not np.isfinite(derivative) or abs(derivative / right - 1) < 0.03
+
+
+def test_derivatives_in_single_precision_are_right_or_nan():
+    """The paper's example: in the direction of log β, against double precision, which others check."""
+    betas = [10.0, 30.0, 300.0, 1000.0]
+
+    def gradients(dtype):
+        game = mfg.games.resource_allocation()
+        game = jax.tree.map(lambda x: x.astype(dtype) if jnp.issubdtype(x.dtype, jnp.floating) else x, game)
+        weights = np.random.default_rng(0).standard_normal(game.mean_field_shape)
+        reference = mfg.games.resource_allocation_reference(game)
+
+        def moved(log_beta):
+            found = mfg.solve(game, mfg.EntropyRegularized(jnp.exp(log_beta), reference), throw=False)
+            return (found.mean_field * weights).sum()
+
+        return [jax.grad(moved)(jnp.asarray(np.log(beta), dtype)) for beta in betas]
+
+    right, single = (np.array(gradients(dtype)) for dtype in (np.float64, np.float32))
+    assert np.isfinite(single[:2]).all() and np.isnan(single[2:]).all() and np.isfinite(right).all()
+    assert_close(single[:2], right[:2], rtol=5e-3)
+
+
+def test_what_was_tried_is_named_and_not_advised():
+    """Too few steps for a game that needs all methods."""
+    rng = np.random.default_rng(1)
+    crowd = 3 * rng.standard_normal((20, 5, 20))
+    game = mfg.FiniteHorizonGame(
+        rng.dirichlet(np.full(20, 0.05), size=(20, 5)), lambda t, m: crowd @ m, rng.dirichlet(np.ones(20)), 20
+    )
+    with pytest.raises(mfg.ConvergenceError, match="Tried in turn: Anderson, Newton, Picard") as caught:
+        mfg.solve(game, mfg.EntropyRegularized(1e3), max_steps=250)
+    assert "Auto" not in str(caught.value) and int(caught.value.equilibrium.result.num_methods) > 1
+    with pytest.raises(mfg.ConvergenceError, match="Auto"):
+        mfg.solve(game, mfg.EntropyRegularized(1e3), mfg.Picard(), max_steps=5)
