@@ -9,7 +9,11 @@ sys.path.insert(0, str(Path(__file__).parent / "hunts"))
 
 import claims
 import equilibria
+import numpy as np
+import plain
+import scales
 import tally
+import truth
 
 SOLVED = (
     "finite/module/soft",
@@ -35,6 +39,37 @@ def test_what_is_said_to_be_converged_is_an_equilibrium_by_loops_in_extended_pre
     table = equilibria.hunt([kind], 6, 0, tally.Tally(quiet=True))
     assert table.failures == []
     assert table.total("converged") >= 4
+
+
+@pytest.mark.parametrize("kind", scales.KINDS)
+def test_what_is_said_to_be_converged_is_an_equilibrium_at_every_scale(kind):
+    shared, table = scales.KINDS[kind], tally.Tally(quiet=True)
+    programs = len(shared.sizes) * len(shared.hands)
+    for seed in range(0, 4 * programs, programs):  # games of one program, the first of the kind
+        scales.attack(kind, seed, table)
+    assert table.failures == []
+    assert table.total("converged") >= 3
+
+
+@pytest.mark.parametrize("leaving", [1e-2, 1e-5, 1e-7])
+def test_the_oracle_finds_the_law_of_a_chain_that_is_seldom_left(leaving):
+    """Who leaves the first state with e and the second with 2e is there two thirds of the time."""
+    e = plain.LONG(leaving)
+    rows = np.array([[1 - e, e], [2 * e, 1 - 2 * e]])
+    kernel, pay = np.stack([rows, rows], axis=1), np.array([[0, 1], [1, 0]], plain.LONG)
+    game = plain.Plain(lambda t, z: kernel, lambda t, z: pay * z[:, None], rows[0], 0, np.ones((1, 2, 2), bool), 0.99)
+    hand = plain.Hand("soft", 2.0, np.full((1, 2, 2), 0.5))
+    found = truth.true_equilibrium(game, hand, np.array([[0.6, 0.4]], plain.LONG))
+    # 1 − e is rounded, which counts against e
+    rounding = 4 * np.finfo(plain.LONG).eps / e
+    assert plain.apart(found, np.array([[2, 1]]) / plain.LONG(3)) < rounding
+    # three states, by Newton's method: e, 2e, 4e
+    rows = np.array([[1 - e, e, 0], [0, 1 - 2 * e, 2 * e], [4 * e, 0, 1 - 4 * e]])
+    kernel, pay = np.stack([rows, rows], axis=1), np.array([[0, 1], [1, 0], [1, 1]], plain.LONG)
+    game = plain.Plain(lambda t, z: kernel, lambda t, z: pay * z[:, None], rows[0], 0, np.ones((1, 3, 2), bool), 0.99)
+    hand = plain.Hand("soft", 2.0, np.full((1, 3, 2), 0.5))
+    found = truth.true_equilibrium(game, hand, np.array([[0.6, 0.3, 0.1]], plain.LONG))
+    assert plain.apart(found, np.array([[4, 2, 1]]) / plain.LONG(7)) < rounding + 1e-15
 
 
 @pytest.mark.parametrize("kind", CLAIMED)

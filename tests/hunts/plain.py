@@ -66,9 +66,10 @@ def act(hand: Hand, t: int, q: np.ndarray, available: np.ndarray) -> tuple[np.nd
         policy = tilted / tilted.sum(axis=1, keepdims=True)
         if hand.name == "boltzmann":
             return top[:, 0], policy, best
-        # log Σ ρ e^x, near Σ ρ = 1 by log1p: small β loses no digits
+        # log Σ ρ e^x, near Σ ρ = 1 by log1p: small β loses no digits; near 0, where ρ is tiny at the best, not
         rho = rho / rho.sum(axis=1, keepdims=True)
-        return top[:, 0] + np.log1p((rho * np.expm1(over)).sum(axis=1)) / beta, policy, policy
+        less, total = (rho * np.expm1(over)).sum(axis=1), (rho * np.exp(over)).sum(axis=1)
+        return top[:, 0] + np.where(less > -0.5, np.log1p(np.maximum(less, -0.5)), np.log(total)) / beta, policy, policy
     others = column if hand.name == "greedy" else np.where(many > 1, LONG(hand.epsilon) / np.maximum(many - 1, 1), 0)
     policy = np.where(available, others + best * (1 - others * many), 0)
     weights = policy if hand.name == "trembling" else best

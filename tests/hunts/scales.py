@@ -184,12 +184,12 @@ def draw(name, seed):
 def by_hand(parts, base, pull):
     """Return kernel and reward as functions of NumPy arrays in extended precision."""
     long, base, pull = {key: part.astype(LONG) for key, part in parts.items()}, base.astype(LONG), LONG(pull)
-    S = len(base)
+    lists = successors_of(len(base)) if len(base) > LARGE else None
 
     def moves(t, law):
-        if S <= LARGE:
+        if lists is None:
             return chances(base, pull, law)
-        return Listed(successors_of(S), chances(base, pull, law[successors_of(S)]))
+        return Listed(lists, chances(base, pull, law[lists]))
 
     return moves, lambda t, law: pay(*long.values(), t, law)
 

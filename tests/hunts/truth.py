@@ -1,7 +1,7 @@
 """The equilibrium near a mean field, to full precision, and how rounding moves values. NumPy only, as in `plain.py`.
 
-For smooth responses: Newton's method on μ ↦ Γ(μ) − μ in extended precision. It starts from the mean field that is to be
-judged, so what comes out is the equilibrium that it stands for.
+For smooth responses, in extended precision: Newton's method on μ ↦ Γ(μ) − μ. It starts from the mean field that is to
+be judged, so what comes out is the equilibrium that it stands for.
 """
 
 import numpy as np
@@ -9,37 +9,66 @@ import plain
 import scipy.linalg
 from plain import LONG, Hand, Plain
 
-STEP = LONG(1e-9)  # of differences: rounding and curvature are 1e-10 each, which slows Newton's method by no more
+STEP = LONG(1e-9)  # of differences of functions
 MOST_VECTORS = 160
-FAR = 0.05  # total variation beyond which what Newton's method found is another equilibrium
 
 
 def true_equilibrium(game: Plain, hand: Hand, flow: np.ndarray) -> np.ndarray | None:
-    """Return the equilibrium near a flow `[T, S]`; None if Newton's method does not settle near it."""
+    """Return the equilibrium near a flow `[T, S]`; None if Newton's method does not lead straight to one.
+
+    Of a stationary game with two states it is the nearest of all, by bisection.
+    """
     rest = game.horizon == 0
 
     def image(at):
         _, policy, _ = plain.answer(game, hand, at)
         return plain.generated(game, policy, at)
 
+    def moved(at, step):
+        after = at + step(image(at) - at)
+        return after / after.sum(axis=1, keepdims=True)  # differences of functions leave the simplex a little
+
     # mass that rounding lost or added is no part of the distance that Newton's method has to go
     start = flow / flow.sum(axis=1, keepdims=True)
-    at, off = start, image(start) - start
-    for _ in range(8):
-        step = _solver_at_rest(game, hand, at) if rest else _solver_in_time(image, at)
-        taken = 0
-        while taken < 4:
-            after = at + step(off)
-            off_after = image(after) - after
-            if not np.abs(off_after).max() < np.abs(off).max() / 2:
-                break
-            at, off, taken = after, off_after, taken + 1
-        if not taken or np.abs(off).max() < 1e-18:
-            break
-    last = plain.apart(at + step(off), at)
-    distance = plain.apart(at, start)
-    settled = last <= max(LONG(1e-15), LONG(1e-3) * distance)
-    return at if settled and distance < FAR and at.min() > -1e-15 else None
+    if rest and start.size == 2:
+        return _nearest_of_two(image, start)
+    at, first, last, length = start, None, LONG(0), LONG(np.inf)
+    for _ in range(20):
+        if length > last / 10:  # a derivative serves as long as steps shrink fast
+            step = _solver_at_rest(game, hand, at) if rest else _solver_in_time(image, at)
+        after = moved(at, step)
+        last, length, at = length, plain.apart(after, at), after
+        first = length if first is None else first
+        distance = plain.apart(at, start)
+        # steps, not residuals: those of states that are seldom left fall late
+        if length <= max(LONG(1e-15), LONG(1e-3) * distance):
+            # a method that wanders may find another equilibrium than the one that the mean field stands for
+            is_direct = abs(distance - first) <= max(LONG(1e-15), first / 2)
+            for _ in range(2):
+                at = moved(at, step)
+            return at if is_direct and at.min() > -1e-15 else None
+    return None
+
+
+def _nearest_of_two(image, start):
+    """Return the law of two states nearest to a given one that stays as it is."""
+
+    def moved(share):
+        at = np.array([[share, 1 - share]], LONG)
+        return (image(at) - at)[0, 0]
+
+    grid = np.unique(np.append(np.linspace(0, 1, 101), start[0, 0]).clip(0, 1).astype(LONG))
+    signs = [moved(share) for share in grid]
+    found = [share for share, sign in zip(grid, signs, strict=True) if sign == 0]
+    for low, high, left, right in zip(grid[:-1], grid[1:], signs[:-1], signs[1:], strict=True):
+        if left * right >= 0:
+            continue
+        for _ in range(64):
+            middle = (low + high) / 2
+            low, high = (middle, high) if moved(middle) * left > 0 else (low, middle)
+        found.append((low + high) / 2)
+    nearest = min(found, key=lambda share: abs(share - start[0, 0]))
+    return np.array([[nearest, 1 - nearest]], LONG)
 
 
 def _solver_at_rest(game, hand, at):
