@@ -7,7 +7,8 @@ if it is no equilibrium to the tolerance that is stated with it, if one of its f
 that it stands for, found by Newton's method in extended precision, is further away than the error that is reported.
 Results with other codes are counted and printed as "unsolved". The columns of the table besides the names of results:
 "known", how often that equilibrium was found; "far", how often it is over a hundred tolerances away, so that an error
-must be reported; "slow", solves that take over 20 s of the processor once compiled. A game depends on its kind and its seed alone.
+must be reported; "slow", solves that take over 20 s of the processor once compiled. A game depends on its kind and its
+seed alone.
 """
 
 import sys
