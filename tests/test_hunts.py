@@ -97,3 +97,39 @@ def test_the_judge_notices_what_is_off(claim):
     }
     wrong = equilibria.judge(game, response, loops, hand, changes[claim](found))
     assert any(line.startswith(claim) for line in wrong)
+
+
+def test_the_judge_of_every_scale_notices_what_is_off():
+    import equinox as eqx
+    import jax.numpy as jnp
+    import verdict
+
+    import mfgjax as mfg
+
+    game, response, loops, hand = scales.draw("finite-units", 0)
+    found = mfg.solve(game, response)
+    eps = np.finfo(float).eps
+    assert verdict.judge(loops, hand, eps, found).wrong == []
+    fields = {
+        "q": found.q * 1.001,
+        "residual": found.residual + 1e-3,
+        "policy": found.policy**2 / (found.policy**2).sum(axis=2, keepdims=True),
+        "mean_field": jnp.roll(found.mean_field, 1, axis=1),
+    }
+    said = {"q": "q", "residual": "residual", "policy": "policy", "mean_field": "no fixed point"}
+    for name, value in fields.items():
+        changed = eqx.tree_at(lambda e, name=name: getattr(e, name), found, value)
+        wrong = verdict.judge(loops, hand, eps, changed).wrong
+        assert any(line.startswith(said[name]) for line in wrong)
+
+    class Sure:  # of an error that is smaller than it is
+        def __init__(self, estimate):
+            self.error_estimate = estimate
+
+        def __getattr__(self, name):
+            return getattr(near, name)
+
+    moved = found.mean_field + 1e-11 * jnp.array([1.0, -1.0, 0.0, 0.0])
+    near = eqx.tree_at(lambda e: e.mean_field, found, moved)
+    assert not any(line.startswith("distance") for line in verdict.judge(loops, hand, eps, Sure(1e-10)).wrong)
+    assert any(line.startswith("distance") for line in verdict.judge(loops, hand, eps, Sure(1e-13)).wrong)
