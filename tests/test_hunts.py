@@ -9,7 +9,11 @@ sys.path.insert(0, str(Path(__file__).parent / "hunts"))
 
 import claims
 import equilibria
+import numpy as np
+import plain
+import scales
 import tally
+import truth
 
 SOLVED = (
     "finite/module/soft",
@@ -37,6 +41,37 @@ def test_what_is_said_to_be_converged_is_an_equilibrium_by_loops_in_extended_pre
     assert table.total("converged") >= 4
 
 
+@pytest.mark.parametrize("kind", scales.KINDS)
+def test_what_is_said_to_be_converged_is_an_equilibrium_at_every_scale(kind):
+    shared, table = scales.KINDS[kind], tally.Tally(quiet=True)
+    programs = len(shared.sizes) * len(shared.hands)
+    for seed in range(2 * programs, 5 * programs, programs):  # of one program, the first of the kind
+        scales.attack(kind, seed, table)
+    assert table.failures == []
+    assert table.total("converged") >= 2
+
+
+@pytest.mark.parametrize("leaving", [1e-2, 1e-5, 1e-7])
+def test_the_oracle_finds_the_law_of_a_chain_that_is_seldom_left(leaving):
+    """Who leaves the first state with e and the second with 2e is there two thirds of the time."""
+    e = plain.LONG(leaving)
+    rows = np.array([[1 - e, e], [2 * e, 1 - 2 * e]])
+    kernel, pay = np.stack([rows, rows], axis=1), np.array([[0, 1], [1, 0]], plain.LONG)
+    game = plain.Plain(lambda t, z: kernel, lambda t, z: pay * z[:, None], rows[0], 0, np.ones((1, 2, 2), bool), 0.99)
+    hand = plain.Hand("soft", 2.0, np.full((1, 2, 2), 0.5))
+    found = truth.true_equilibrium(game, hand, np.array([[0.6, 0.4]], plain.LONG))
+    # 1 − e is rounded, which counts against e
+    rounding = 4 * np.finfo(plain.LONG).eps / e
+    assert plain.apart(found, np.array([[2, 1]]) / plain.LONG(3)) < rounding
+    # three states, by Newton's method: e, 2e, 4e
+    rows = np.array([[1 - e, e, 0], [0, 1 - 2 * e, 2 * e], [4 * e, 0, 1 - 4 * e]])
+    kernel, pay = np.stack([rows, rows], axis=1), np.array([[0, 1], [1, 0], [1, 1]], plain.LONG)
+    game = plain.Plain(lambda t, z: kernel, lambda t, z: pay * z[:, None], rows[0], 0, np.ones((1, 3, 2), bool), 0.99)
+    hand = plain.Hand("soft", 2.0, np.full((1, 3, 2), 0.5))
+    found = truth.true_equilibrium(game, hand, np.array([[0.6, 0.3, 0.1]], plain.LONG))
+    assert plain.apart(found, np.array([[4, 2, 1]]) / plain.LONG(7)) < rounding + 1e-15
+
+
 @pytest.mark.parametrize("kind", CLAIMED)
 def test_no_claim_is_refuted_by_trying(kind):
     table = claims.hunt([kind], 10**6, 0, tally.Tally(quiet=True), most_games=CLAIMED[kind])
@@ -62,3 +97,39 @@ def test_the_judge_notices_what_is_off(claim):
     }
     wrong = equilibria.judge(game, response, loops, hand, changes[claim](found))
     assert any(line.startswith(claim) for line in wrong)
+
+
+def test_the_judge_of_every_scale_notices_what_is_off():
+    import equinox as eqx
+    import jax.numpy as jnp
+    import verdict
+
+    import mfgjax as mfg
+
+    game, response, loops, hand = scales.draw("finite-units", 0)
+    found = mfg.solve(game, response)
+    eps = np.finfo(float).eps
+    assert verdict.judge(loops, hand, eps, found).wrong == []
+    fields = {
+        "q": found.q * 1.001,
+        "residual": found.residual + 1e-3,
+        "policy": found.policy**2 / (found.policy**2).sum(axis=2, keepdims=True),
+        "mean_field": jnp.roll(found.mean_field, 1, axis=1),
+    }
+    said = {"q": "q", "residual": "residual", "policy": "policy", "mean_field": "no fixed point"}
+    for name, value in fields.items():
+        changed = eqx.tree_at(lambda e, name=name: getattr(e, name), found, value)
+        wrong = verdict.judge(loops, hand, eps, changed).wrong
+        assert any(line.startswith(said[name]) for line in wrong)
+
+    class Sure:  # of an error that is smaller than it is
+        def __init__(self, estimate):
+            self.error_estimate = estimate
+
+        def __getattr__(self, name):
+            return getattr(near, name)
+
+    moved = found.mean_field + 1e-11 * jnp.array([1.0, -1.0, 0.0, 0.0])
+    near = eqx.tree_at(lambda e: e.mean_field, found, moved)
+    assert not any(line.startswith("distance") for line in verdict.judge(loops, hand, eps, Sure(1e-10)).wrong)
+    assert any(line.startswith("distance") for line in verdict.judge(loops, hand, eps, Sure(1e-13)).wrong)

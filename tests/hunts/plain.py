@@ -1,22 +1,35 @@
 """Equilibria judged by loops over formulas, in extended precision. NumPy only: nothing here comes from the library.
 
-A `Plain` game has functions `kernel(t, seen) -> [S, A, S]` and `reward(t, seen) -> [S, A]`; `seen` is the law of the
-states, or the joint law where `joint` holds. `horizon` 0 stands for a stationary game, whose arrays have one time.
+A `Plain` game has functions `kernel(t, seen) -> [S, A, S]` (or `Listed`) and `reward(t, seen) -> [S, A]`; `seen` is the
+law of the states, or the joint law where `joint` holds. `horizon` 0 stands for a stationary game, whose arrays have one
+time.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+import scipy.linalg
 
 LONG = np.longdouble
+
+
+@dataclass
+class Listed:
+    """Moves to a few successors, for many states."""
+
+    successors: np.ndarray  # [S, A, K]
+    probabilities: np.ndarray
+
+
+Moves = np.ndarray | Listed
 
 
 @dataclass
 class Plain:
     """A game as functions of NumPy arrays."""
 
-    kernel: Callable[[int, np.ndarray], np.ndarray]
+    kernel: Callable[[int, np.ndarray], Moves]
     reward: Callable[[int, np.ndarray], np.ndarray]
     initial: np.ndarray
     horizon: int
@@ -42,45 +55,60 @@ class Hand:
 
 def act(hand: Hand, t: int, q: np.ndarray, available: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return values `[S]`, the policy `[S, A]`, and the weights of the actions in the values, dV/dQ."""
-    S, A = q.shape
-    values, policy, weights = np.zeros(S, LONG), np.zeros((S, A), LONG), np.zeros((S, A), LONG)
-    for s in range(S):
-        actions = np.flatnonzero(available[s])
-        row = q[s, actions]
-        best = actions[np.argmax(row)]
-        weights[s, best] = 1
-        if hand.name in ("soft", "boltzmann"):
-            rho, beta = hand.prior[t, s, actions].astype(LONG), LONG(hand.beta)
-            tilted = rho * np.exp(beta * (row - row.max()))
-            policy[s, actions] = tilted / tilted.sum()
-            values[s] = row.max()
-            if hand.name == "soft":
-                # log Σ ρ e^x, near Σ ρ = 1 by log1p: small β loses no digits
-                rho = rho / rho.sum()
-                values[s] = row.max() + np.log1p((rho * np.expm1(beta * (row - row.max()))).sum()) / beta
-                weights[s] = policy[s]
-            continue
-        share = LONG(hand.epsilon) / (len(actions) - 1) if len(actions) > 1 and hand.name != "greedy" else LONG(0)
-        policy[s, actions] = share
-        policy[s, best] = 1 - share * (len(actions) - 1)
-        if hand.name == "trembling":
-            weights[s] = policy[s]
-        values[s] = (weights[s, actions] * row).sum()
-    return values, policy, weights
+    many, column = available.sum(axis=1, keepdims=True), q[:, :1] * 0
+    shown = np.where(available, q, -np.inf)
+    top = shown.max(axis=1, keepdims=True)
+    best = (np.arange(q.shape[1]) == shown.argmax(axis=1)[:, None]).astype(LONG)
+    if hand.name in ("soft", "boltzmann"):
+        rho, beta = np.where(available, hand.prior[t], 0).astype(LONG), LONG(hand.beta)
+        over = beta * np.where(available, q - top, 0)
+        tilted = rho * np.exp(over)
+        policy = tilted / tilted.sum(axis=1, keepdims=True)
+        if hand.name == "boltzmann":
+            return top[:, 0], policy, best
+        # log Σ ρ e^x, near Σ ρ = 1 by log1p: small β loses no digits; near 0, where ρ is tiny at the best, not
+        rho = rho / rho.sum(axis=1, keepdims=True)
+        less, total = (rho * np.expm1(over)).sum(axis=1), (rho * np.exp(over)).sum(axis=1)
+        return top[:, 0] + np.where(less > -0.5, np.log1p(np.maximum(less, -0.5)), np.log(total)) / beta, policy, policy
+    others = column if hand.name == "greedy" else np.where(many > 1, LONG(hand.epsilon) / np.maximum(many - 1, 1), 0)
+    policy = np.where(available, others + best * (1 - others * many), 0)
+    weights = policy if hand.name == "trembling" else best
+    return np.where(available, weights * q, 0).sum(axis=1), policy, weights
 
 
 def linear(matrix: np.ndarray, right: np.ndarray) -> np.ndarray:
     """Solve a linear system in double precision, and refine in the extended one."""
-    rough = matrix.astype(float)
-    x = np.linalg.solve(rough, right.astype(float)).astype(LONG)
+    factors = scipy.linalg.lu_factor(matrix.astype(float))
+    x = scipy.linalg.lu_solve(factors, right.astype(float)).astype(LONG)
     for _ in range(4):
-        x = x + np.linalg.solve(rough, (right - matrix @ x).astype(float))
+        x = x + scipy.linalg.lu_solve(factors, (right - matrix @ x).astype(float))
     return x
 
 
-def ahead(moves: np.ndarray, values: np.ndarray, available: np.ndarray) -> np.ndarray:
+def ahead(moves: Moves, values: np.ndarray, available: np.ndarray) -> np.ndarray:
     """Return Σ_s' P(s'|s,a) V(s') of the available actions."""
+    if isinstance(moves, Listed):
+        return np.where(available, (moves.probabilities * values[moves.successors]).sum(axis=2), 0)
     return np.where(available, (moves * values).sum(axis=-1), 0)
+
+
+def push(moves: Moves, mass: np.ndarray, available: np.ndarray) -> np.ndarray:
+    """Return Σ_{s,a} mass(s,a) P(s'|s,a) over the available actions."""
+    if isinstance(moves, Listed):
+        there = np.zeros(len(mass), LONG)
+        np.add.at(there, moves.successors, np.where(available, mass, 0)[..., None] * moves.probabilities)
+        return there
+    return (np.where(available[..., None], moves, 0) * mass[..., None]).sum(axis=(0, 1))
+
+
+def chain(moves: Moves, weights: np.ndarray, available: np.ndarray) -> np.ndarray:
+    """Return Σ_a w(s,a) P(s'|s,a) over the available actions, `[S, S]`."""
+    if isinstance(moves, Listed):
+        rows = np.zeros((len(weights), len(weights)), LONG)
+        places = np.arange(len(weights))[:, None, None], moves.successors
+        np.add.at(rows, places, np.where(available, weights, 0)[..., None] * moves.probabilities)
+        return rows
+    return (weights[..., None] * np.where(available[..., None], moves, 0)).sum(axis=1)
 
 
 def answer(game: Plain, hand: Hand, flow: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -102,19 +130,20 @@ def answer_at_rest(game: Plain, hand: Hand, flow: np.ndarray) -> tuple[np.ndarra
     """Return the same of a stationary game, by Newton's method on V = T(V)."""
     available = game.available[0]
     rewards, moves = np.where(available, game.reward(0, flow[0]), 0), game.kernel(0, flow[0])
-    moves = np.where(available[..., None], moves, 0)
     values, best = np.zeros(len(game.initial), LONG), np.inf
-    kept = values
+    kept, since = values, 0
     for _ in range(400):
         q = rewards + game.discount * ahead(moves, values, available)
         after, _, weights = act(hand, 0, q, available)
         off = np.abs(after - values).max()
+        since = 0 if off < best else since + 1
         if off < best:
             best, kept = off, values
-        if off <= 1e-19 * np.abs(after).max():
+        size = np.abs(after).max()
+        if off <= 1e-19 * size or (since == 10 and best <= 1e-17 * size):
             break
-        chain = (weights[..., None] * moves).sum(axis=1)
-        values = values + linear(np.eye(len(values), dtype=LONG) - game.discount * chain, after - values)
+        system = np.eye(len(values), dtype=LONG) - game.discount * chain(moves, weights, available)
+        values = values + linear(system, after - values)
     q = rewards + game.discount * ahead(moves, kept, available)
     found = act(hand, 0, q, available)
     return found[0][None], found[1][None], q[None]
@@ -129,15 +158,13 @@ def generated(game: Plain, policy: np.ndarray, flow: np.ndarray) -> np.ndarray:
     """Return the flow of a policy; of a stationary game one step from where it is."""
     if game.horizon == 0:
         law = flow[0].sum(axis=1) if game.joint else flow[0]
-        mass = (law[:, None] * policy[0])[..., None]
-        moved = (np.where(game.available[0][..., None], game.kernel(0, flow[0]), 0) * mass).sum(axis=(0, 1))
+        moved = push(game.kernel(0, flow[0]), law[:, None] * policy[0], game.available[0])
         return seen_of(game, moved, policy[0])[None]
     law, seen = game.initial, []
     for t in range(game.horizon + 1):
         seen.append(seen_of(game, law, policy[t]))
         if t < game.horizon:
-            mass = (law[:, None] * policy[t])[..., None]
-            law = (np.where(game.available[t][..., None], game.kernel(t, seen[t]), 0) * mass).sum(axis=(0, 1))
+            law = push(game.kernel(t, seen[t]), law[:, None] * policy[t], game.available[t])
     return np.stack(seen)
 
 
@@ -153,9 +180,8 @@ def worth(game: Plain, hand: Hand, policy: np.ndarray, flow: np.ndarray) -> np.n
             rewards = rewards - np.where(positive, np.log(np.where(positive, pi, 1) / prior), 0) / LONG(hand.beta)
         pay = np.where(pi > 0, pi * rewards, 0).sum(axis=1)
         if game.horizon == 0:
-            moves = np.where(available[..., None], game.kernel(0, flow[0]), 0)
-            chain = (pi[..., None] * moves).sum(axis=1)
-            return linear(np.eye(len(values), dtype=LONG) - game.discount * chain, pay)
+            moved = chain(game.kernel(0, flow[0]), pi, available)
+            return linear(np.eye(len(values), dtype=LONG) - game.discount * moved, pay)
         if t < game.horizon:
             following = ahead(game.kernel(t, flow[t]), values, available)
             pay = pay + game.discount * np.where(pi > 0, pi * following, 0).sum(axis=1)

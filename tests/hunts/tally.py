@@ -17,6 +17,7 @@ def options(description: str, num: int, kinds: list[str]) -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0, help="of the first game of every kind")
     parser.add_argument("--kind", action="append", help="only kinds that contain this; may be given several times")
     parser.add_argument("--list", action="store_true", help="print the kinds")
+    parser.add_argument("--failures", action="store_true", help="list at the end what no method solved, too")
     chosen = parser.parse_args()
     wanted = chosen.kind or [""]
     chosen.kinds = [kind for kind in kinds if any(part in kind for part in wanted)]
@@ -39,6 +40,7 @@ class Tally:
     def __init__(self, quiet: bool = False):
         self.counts: dict[str, Counter] = {}
         self.failures: list[str] = []
+        self.unsolved: list[str] = []
         self.quiet, self.start, self.last, self.games = quiet, time.time(), time.time(), 0
 
     def count(self, row: str, column: str, number: int = 1) -> None:
@@ -55,6 +57,12 @@ class Tally:
         self.failures.append(line)
         if not self.quiet:
             print(line, flush=True)
+
+    def note(self, kind: str, seed: int, what: str) -> None:
+        """Note what was not solved, which is no failure of the hunt, and print it at once."""
+        self.unsolved.append(f"unsolved --kind '{kind}' --seed {seed}: {what}")
+        if not self.quiet:
+            print(self.unsolved[-1], flush=True)
 
     def progress(self, done: int, of: int) -> None:
         """Print a line now and then, and free what is compiled: Linux lets a process map 65,530 pieces of memory."""
