@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from .._gradients import stop_gradients
+from .._modes import in_own_modes
 from .._typing import Array, Bool
 from ..model import AnyGame, mean_field_map
 from ..responses import AbstractResponse
@@ -31,6 +32,7 @@ def fixed_point(problem: tuple[AnyGame, AbstractResponse], mean_field: Array, fo
 
 
 @fixed_point.def_jvp
+@in_own_modes
 def _fixed_point_jvp(primals: Any, tangents: Any) -> tuple[Array, Array]:
     problem, mean_field, found = primals
     problem_dot, _, _ = tangents

@@ -8,6 +8,7 @@ import numpy as np
 
 from .._result import RESULTS
 from .._typing import Array, Bool, Float, Int
+from .._varying import alike
 from ..kernels.base import align
 from ..model import AnyGame, residual_tolerance
 from ..responses import AbstractResponse
@@ -148,7 +149,7 @@ def iterate(
     carry = _Carry(
         state, best, improved, anchor, before, code, zeros, zeros, zero, history, jnp.zeros(lanes, guess.dtype)
     )
-    carry = jax.lax.while_loop(running, step, carry)
+    carry = jax.lax.while_loop(running, step, alike(carry))
     best = carry.best
     code = jnp.where(carry.code == _RUNNING, RESULTS.max_steps, carry.code)
     gave_up = (code == RESULTS.max_steps) | (code == RESULTS.stalled)
