@@ -14,6 +14,7 @@ import jax
 import numpy as np
 from jax.core import Tracer
 
+from ._modes import in_own_modes, users_modes
 from ._names import suggestion
 from ._plain import Axis, plain
 from ._shorten import is_traced as is_traced
@@ -26,6 +27,7 @@ class Refusal(ValueError):
     """An error whose sentence reaches the user unchanged, even when it is raised inside a user's function."""
 
 
+@in_own_modes
 def as_numbers(name: str, value: object, kind: str = "real numbers", axes: Sequence[Axis] = ()) -> Any:
     """Return `value` as a floating array; refuse it, naming the place, where it does not hold numbers.
 
@@ -267,7 +269,7 @@ def returned(
         result = function(*values)
         return result if view is None else view(result)
 
-    with explained(name, names, at, f"; it is called with ({names})"):
+    with explained(name, names, at, f"; it is called with ({names})"), users_modes(function):
         return eqx.filter_eval_shape(seen, function, *arguments.values())
 
 

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from jax.scipy.sparse.linalg import gmres
 
 from ._typing import Array
+from ._varying import alike
 
 DENSE_LIMIT = 640
 """Unknowns up to which the matrix is formed and factorised; beyond, GMRES uses products only."""
@@ -30,7 +31,7 @@ def solve_linear(matvec: Callable[[Array], Array], b: Array) -> Array:
       not accurate (GMRES): callers check what they do with it.
     """
     if b.size <= DENSE_LIMIT:
-        columns = jax.vmap(matvec)(jnp.eye(b.size, dtype=b.dtype))
+        columns = jax.vmap(matvec)(alike((b, jnp.eye(b.size, dtype=b.dtype)))[1])
         return solve_dense(columns.T, b)
     return solve_iteratively(matvec, b, _MOST_RESTARTS)
 

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import DTypeLike
 
+from ._modes import in_own_modes
 from ._typing import Array
 
 
@@ -42,6 +43,7 @@ def random_policies(key: Array, mask: Array, dtype: DTypeLike) -> Array:
     return jax.nn.softmax(logs, axis=-1)
 
 
+@in_own_modes
 def total_variation(p: Array, q: Array, axis: int | tuple[int, ...] = -1) -> Array:
     """Return the total variation distance of two distributions.
 

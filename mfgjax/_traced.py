@@ -20,6 +20,7 @@ from jax.core import Tracer
 from jax.extend import core as jex
 from jax.extend.core import primitives
 
+from ._modes import in_own_modes
 from ._program_keys import JAX_FOLDER, Same, key_of, kind_of
 from ._typing import Array
 
@@ -204,9 +205,11 @@ def _traced_call(function: Callable, *arguments: Any) -> tuple[Any, Any]:
 def as_it_is_now(function: _Public) -> _Public:
     """Return a public function that compiles anew for responses, solvers and learners of the user's own classes.
 
-    What their methods read is not known, and compiled code would keep the numbers of the first call.
+    What their methods read is not known, and compiled code would keep the numbers of the first call. The function
+    runs in the library's modes.
     """
 
+    @in_own_modes
     @functools.wraps(function)
     def call(*arguments: Any, **named: Any) -> Any:
         received = (*arguments, *named.values())

@@ -17,6 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .. import _checks
+from .._modes import in_own_modes
 from .._typing import Array
 from ..kernels import DenseKernel
 from ..model import StationaryGame, of_kind, trace_game
@@ -108,6 +109,7 @@ class Complementarity(Verdicts):
         return self._table(f"Strategic complementarities, {self.form} form; rewards and moves {self.how}")
 
 
+@in_own_modes
 def check_complementarity(game: StationaryGame, form: str | None = None, *, seed: int = 0) -> Complementarity:
     """Test whether a stationary game has strategic complementarities (is an MFG-SC).
 

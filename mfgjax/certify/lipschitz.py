@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .. import _checks
+from .._modes import in_own_modes
 from .._simplex import total_variation
 from .._typing import Array, ArrayLike, Float
 from ..model import FiniteHorizonGame, of_kind, trace_game
@@ -67,6 +68,7 @@ def _constants(name: str, value: Any) -> Any:
     return numbers.reshape(-1)
 
 
+@in_own_modes
 def sample_lipschitz(game: FiniteHorizonGame, *, key: Array, num_pairs: int = 1000) -> Lipschitz:
     """Estimate the Lipschitz constants of a game from below, by random pairs of mean fields.
 

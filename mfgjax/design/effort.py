@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .. import _checks
+from .._modes import in_own_modes
 from .._simplex import log_normalize
 from .._typing import Array, ArrayLike, Float
 from ..engine import fit_response
@@ -34,6 +35,7 @@ class LeastEffort(eqx.Module):
     residual: Float[Array, ""]
 
 
+@in_own_modes
 def least_effort_policy(game: FiniteHorizonGame, flow: ArrayLike, prior: ArrayLike | None = None) -> LeastEffort:
     """Find the policy of least KL divergence from a prior that moves a population along a flow.
 

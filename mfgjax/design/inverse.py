@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .. import _checks
+from .._modes import in_own_modes
 from .._simplex import log_normalize, safe_log
 from .._typing import Array, ArrayLike, Float
 from ..model import FiniteHorizonGame, mean_field_map, of_kind, trace_game
@@ -36,6 +37,7 @@ class InverseReference(eqx.Module):
         return jnp.exp(self.log_reference)
 
 
+@in_own_modes
 def inverse_reference(
     game: FiniteHorizonGame, target: ArrayLike, beta: ArrayLike, *, prior: ArrayLike | None = None
 ) -> InverseReference:

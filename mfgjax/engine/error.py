@@ -13,6 +13,7 @@ import numpy as np
 from .._linear import solve_dense
 from .._result import RESULTS
 from .._typing import Array, Scalar
+from .._varying import alike
 from ..solvers import AbstractMethod
 from ..solvers.base import Problem, by_residual
 from ..solvers.newton import is_cheap
@@ -35,17 +36,15 @@ def is_polished(problem: Problem, method: AbstractMethod) -> bool:
 def polished(problem: Problem, outcome: Outcome) -> Outcome:
     """Estimate the error of what converged, for one stationary game, and improve it by Newton's method.
 
-    With d = (I − DΓ(z))⁻¹ (Γ(z) − z), z + d is nearer by far, and the same again from there shows how far that still is,
-    or what rounding does. To this what the rounding of z itself does is added, as (I − DΓ)⁻¹ enlarges it.
+    With d = (I − DΓ(z))⁻¹ (Γ(z) − z), z + d is nearer by far, and the same again from there shows how far that still
+    is, or what rounding does. To this what the rounding of z itself does is added, as (I − DΓ)⁻¹ enlarges it.
     """
-
-    def judge() -> Outcome:
-        policy = _policy(problem, outcome)
-        # with several there is no one equilibrium to be far from
-        several = has_several_classes(chain_of(problem, outcome.candidate.mean_field, policy))
-        return jax.lax.cond(several, lambda: outcome, lambda: _polished(problem, outcome))
-
-    return jax.lax.cond(outcome.code == RESULTS.converged, judge, lambda: outcome)
+    outcome = alike(outcome)
+    chain = chain_of(problem, outcome.candidate.mean_field, _policy(problem, outcome))
+    # with several classes there is no one equilibrium to be far from
+    judged = (outcome.code == RESULTS.converged) & ~has_several_classes(chain)
+    # no condition: inside `shard_map` JAX lets none hold loops that cast what they begin with
+    return jax.tree.map(lambda new, old: jnp.where(judged, new, old), _polished(problem, outcome), outcome)
 
 
 def _policy(problem: Problem, outcome: Outcome) -> Array:
@@ -88,8 +87,9 @@ def _polished(problem: Problem, outcome: Outcome) -> Outcome:
     def step(x: Array) -> tuple[Array, Scalar, Scalar, Scalar]:
         """Return the next point, how far it is and its start was from an equilibrium, and its residual."""
         image, jvp = jax.linearize(image_of, x)
-        columns = jax.vmap(lambda v: v - jvp(v.reshape(x.shape)).reshape(-1))(jnp.eye(x.size, dtype=x.dtype))
-        inverse = solve_dense(columns.T, jnp.eye(x.size, dtype=x.dtype))
+        eye, _ = alike((jnp.eye(x.size, dtype=x.dtype), x))
+        columns = jax.vmap(lambda v: v - jvp(v.reshape(x.shape)).reshape(-1))(eye)
+        inverse = solve_dense(columns.T, eye)
 
         def times(vectors: Array) -> Array:
             return jnp.matmul(inverse, vectors, precision=jax.lax.Precision.HIGHEST)
@@ -116,9 +116,8 @@ def _polished(problem: Problem, outcome: Outcome) -> Outcome:
         return following, error, jnp.where(count == 0, error_before, error_of_start), residual, count + 1
 
     nothing = jnp.zeros((), start.dtype)
-    found, error, error_of_start, residual, _ = jax.lax.while_loop(
-        is_far, improve, (start, nothing, nothing, nothing, jnp.int32(0))
-    )
+    carry = alike((start, nothing, nothing, nothing, jnp.int32(0)))
+    found, error, error_of_start, residual, _ = jax.lax.while_loop(is_far, improve, carry)
     # a matrix that is singular by rounding alone tells nothing
     error, error_of_start = (jnp.where(jnp.isfinite(size), size, 1) for size in (error, error_of_start))
     # a policy that jumps may leave an equilibrium, too

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .._gradients import stop_gradients
+from .._modes import in_own_modes
 from .._simplex import onto_simplex
 from .._typing import Array, Bool
 from ..model import AnyGame, mean_field_map
@@ -36,6 +37,7 @@ def fixed_point(problem: tuple[AnyGame, AbstractResponse], mean_field: Array, fo
 
 
 @fixed_point.def_jvp
+@in_own_modes
 def _fixed_point_jvp(primals: Any, tangents: Any) -> tuple[Array, Array]:
     problem, mean_field, found = primals
     problem_dot, _, _ = tangents

@@ -8,6 +8,7 @@ import numpy as np
 
 from .._result import RESULTS
 from .._typing import Array, Bool, Float, Int
+from .._varying import alike
 from ..kernels.base import align
 from ..model import AnyGame, residual_tolerance
 from ..responses import AbstractResponse
@@ -160,7 +161,7 @@ def iterate(
     code = jnp.full(lanes, _RUNNING, jnp.int32)
     nothing = jnp.zeros(lanes, guess.dtype)
     carry = _Carry(state, best, improved, nothing, anchor, before, code, zeros, zeros, zero, history, nothing)
-    carry = jax.lax.while_loop(running, step, carry)
+    carry = jax.lax.while_loop(running, step, alike(carry))
     best = carry.best
     code = jnp.where(carry.code == _RUNNING, RESULTS.max_steps, carry.code)
     gave_up = (code == RESULTS.max_steps) | (code == RESULTS.stalled)

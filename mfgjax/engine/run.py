@@ -11,6 +11,7 @@ from .. import _checks
 from .._gradients import stop_gradients
 from .._result import RESULTS
 from .._typing import Array
+from .._varying import alike
 from ..equilibrium import Equilibrium
 from ..model import AnyGame
 from ..responses import AbstractResponse
@@ -30,6 +31,8 @@ def equilibria(prepared: Prepared) -> Equilibrium:
     """
     lanes, guess, stages, tolerance, width = prepared
     if _checks.is_traced((lanes, guess)):
+        prepared = alike(prepared)
+        lanes, guess, _, tolerance, width = prepared
         # constants to differentiation, and concrete again under an eager `grad`
         fixed, guess = stop_gradients((lanes, guess))
         return _finish_jit(lanes, run(prepared._replace(lanes=fixed, guess=guess)), tolerance, width)
@@ -106,6 +109,7 @@ def _run_where_open(
     """Run a further method where none has converged: lanes are gathered into blocks of their own."""
     if stage[0].splits and outcome.candidate.mixture is None:
         outcome = outcome._replace(candidate=outcome.candidate._replace(mixture=_no_mixture(lanes.game)))
+    outcome = alike(outcome)
     if lanes.is_alone:
 
         def more(before: Outcome) -> Outcome:

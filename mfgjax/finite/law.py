@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .. import _checks
+from .._modes import in_own_modes
 from .._typing import Array, ArrayLike, Float, Int
 from ..model import FiniteHorizonGame
 from . import binomial
@@ -74,6 +75,7 @@ def _probability(mean_field: Array, num_agents: Array, count: ArrayLike, t: Arra
     return jnp.where(inside, jnp.exp(log), 0)
 
 
+@in_own_modes
 def law(
     game: FiniteHorizonGame, policy: ArrayLike, num_agents: ArrayLike, *, deviation: ArrayLike | None = None
 ) -> PopulationLaw:

@@ -5,6 +5,7 @@ import jax
 import jax.numpy as jnp
 from jax.core import Tracer
 
+from .._modes import in_own_modes
 from .._typing import Array, Float, Int
 
 
@@ -38,6 +39,7 @@ class Simulation(eqx.Module):
     deviator_rewards: Float[Array, "T *batch runs"] | None
 
     @property
+    @in_own_modes
     def flows(self) -> Float[Array, "T S *batch runs"]:
         """The empirical flows μ^N_t(s), counts/N."""
         return self.counts.astype(self.rewards.dtype) / self.num_agents.astype(self.rewards.dtype)[..., None]
@@ -83,5 +85,6 @@ class Simulation(eqx.Module):
         return text + ")"
 
 
+@in_own_modes
 def _standard_error(values: Array) -> Array:
     return values.std(axis=-1, ddof=1) / jnp.sqrt(jnp.asarray(values.shape[-1], values.dtype))

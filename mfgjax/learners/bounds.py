@@ -8,6 +8,7 @@ import jax.numpy as jnp
 
 from .. import _checks
 from .._linear import zero_sum_norm
+from .._modes import in_own_modes
 from .._typing import Array, ArrayLike
 from ..engine import fit_response
 from ..model import StationaryGame, respond, trace_game
@@ -245,6 +246,7 @@ def _unit(name: str, value: float) -> float:
     return _checks.number_in(name, value, 0, 1, "(0, 1)")
 
 
+@in_own_modes
 def model_guarantee(
     game: StationaryGame,
     response: AbstractTrembling,
@@ -292,6 +294,7 @@ def model_guarantee(
     return Guarantee(scale * math.sqrt(log / (2 * n)), gap, samples)
 
 
+@in_own_modes
 def frozen_contraction(
     game: StationaryGame, response: AbstractTrembling, mean_field: ArrayLike, regeneration: float
 ) -> tuple[float, float]:

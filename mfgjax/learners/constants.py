@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .. import _checks
+from .._modes import in_own_modes
 from .._typing import Array, ArrayLike
 from ..model import StationaryGame, respond
 from ..responses.trembling import AbstractTrembling
@@ -34,6 +35,7 @@ class Constants(NamedTuple):
     c5: float
 
 
+@in_own_modes
 def estimate_constants(
     game: StationaryGame,
     response: AbstractTrembling,
@@ -123,6 +125,7 @@ def _constants(
     return jax.lax.map(at, (laws, keys))
 
 
+@in_own_modes
 def covering_time(
     game: StationaryGame,
     response: AbstractTrembling,

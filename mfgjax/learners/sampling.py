@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from .. import _checks
+from .._modes import in_own_modes
 from .._typing import Array
 from ..model import StationaryGame
 
@@ -27,6 +28,7 @@ class GameSimulator(eqx.Module):
 
     game: StationaryGame
 
+    @in_own_modes
     def __call__(self, z: Array) -> Draw:
         """Return `draw(key, states, actions)` for integer arrays of one shape, in a population with law z."""
         S, A = self.game.num_states, self.game.num_actions
@@ -44,6 +46,7 @@ def table_draw(rows: Array) -> Draw:
     S, A = rows.shape[:2]
     table = cumulated(rows).reshape(-1)
 
+    @in_own_modes
     def draw(key: Array, states: Array, actions: Array) -> Array:
         row = (states * A + actions) * S  # in the flat table: rows of all agents, [N, S], are never formed
         u = jax.random.uniform(key, jnp.shape(states), table.dtype)
@@ -83,6 +86,7 @@ def draw_actions(key: Array, rows: Array) -> Array:
     return beyond.sum(axis=1)
 
 
+@in_own_modes
 def next_mean_field(
     draw: Draw, key: Array, z: Array, policy: Array, num_samples: int, *, stratified: bool = False
 ) -> Array:

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from .._modes import in_own_modes
 from .._simplex import total_variation
 from .._typing import Array, Bool, Float, Scalar
 from ..kernels import AbstractKernel, DenseKernel
@@ -181,6 +182,7 @@ class AbstractGame(eqx.Module):
         """Return how many axes the mean field of one time has."""
         return 1 if self.observes == "states" else 2
 
+    @in_own_modes
     def kernel_at(self, t: Scalar | int, mean_field: Array) -> AbstractKernel:
         """Return the kernel of the move from t to t+1 in a population with that mean field at t.
 
@@ -203,6 +205,7 @@ class AbstractGame(eqx.Module):
         kernel = kernel if isinstance(kernel, AbstractKernel) else DenseKernel(kernel)
         return kernel_in_precision(kernel, self.dtype).at(jnp.int32(0))  # a function returns the kernel of one time
 
+    @in_own_modes
     def reward_at(self, t: Scalar | int, mean_field: Array) -> Array:
         """Return R_t(s,a,mean_field) as `[S, A]`."""
         return jnp.broadcast_to(self.pay_at(t, mean_field), (self.num_states, self.num_actions))

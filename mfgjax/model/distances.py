@@ -5,9 +5,11 @@ from typing import Any
 import jax.numpy as jnp
 
 from .. import _checks, _simplex
+from .._modes import in_own_modes
 from .._typing import Array, ArrayLike, Scalar
 
 
+@in_own_modes
 def flow_distance(first: ArrayLike, second: ArrayLike) -> Scalar:
     """Return the distance of two mean fields, d_M = max_t d_TV(μ_t, μ'_t).
 
@@ -27,6 +29,7 @@ def flow_distance(first: ArrayLike, second: ArrayLike) -> Scalar:
     return _simplex.total_variation(first_laws, second_laws, axis=tuple(range(1, first_laws.ndim))).max()
 
 
+@in_own_modes
 def policy_distance(first: ArrayLike, second: ArrayLike) -> Scalar:
     """Return the distance of two policies, d_Π = max_t max_s d_TV(π_t(·|s), π'_t(·|s)).
 

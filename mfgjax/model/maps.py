@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from .. import _checks
+from .._modes import in_own_modes
 from .._typing import Array, ArrayLike, Float
 from ..responses import AbstractResponse
 from .arguments import mean_field_of, policy_of, response_of
@@ -26,6 +27,7 @@ def as_now(game: AnyGame) -> AnyGame:
     return game if isinstance(game, LaneGame) else trace_game(game)
 
 
+@in_own_modes
 def respond(
     game: AnyGame, mean_field: ArrayLike, response: AbstractResponse, start: Array | None = None
 ) -> BestResponse:
@@ -65,6 +67,7 @@ def respond(
     return untimed(game.best_response(seen, response, start))
 
 
+@in_own_modes
 def q_operator(
     game: StationaryGame, mean_field: Array, response: AbstractResponse
 ) -> Callable[[Float[Array, "S A"]], Float[Array, "S A"]]:
@@ -96,6 +99,7 @@ def q_operator(
     # inside the library a stationary game has one time
     problem = as_now(game).decision(jnp.asarray(mean_field)[None])  # pyright: ignore[reportAttributeAccessIssue]
 
+    @in_own_modes
     def operator(q: Array) -> Array:
         _checks.shape_is("q", q, [problem.available.shape], "states, actions")
         q = jnp.asarray(q)
@@ -105,6 +109,7 @@ def q_operator(
     return operator
 
 
+@in_own_modes
 def propagate(game: AnyGame, policy: Float[Array, "... S A"] | ArrayLike, mean_field: ArrayLike | None = None) -> Array:
     """Compute the mean field of a population that follows a policy (B_prop).
 
@@ -155,6 +160,7 @@ def timed(game: AnyGame, *arrays: tuple[Any, int]) -> tuple[list[Array], Any]:
     return timed, (lambda tree: jax.tree.map(lambda x: x[0], tree)) if all(plain) else (lambda tree: tree)
 
 
+@in_own_modes
 def mean_field_map(game: AnyGame, response: AbstractResponse):
     """Return Γ = B_prop ∘ B_opt, whose fixed points are the equilibria.
 
@@ -173,6 +179,7 @@ def mean_field_map(game: AnyGame, response: AbstractResponse):
 
     response = response_of(game, response, "mean_field_map(game, response)")
 
+    @in_own_modes
     def gamma(mean_field: Array) -> Array:
         mean_field = mean_field_of(game, mean_field, "mean_field_map(game, response)(mean_field)")
         now = as_now(game)  # at each call: what a reward reads may have changed since Γ was made

@@ -11,6 +11,7 @@ import numpy as np
 from jax.core import Tracer
 
 from .. import _checks
+from .._modes import in_own_modes
 from .._typing import Array
 from ..kernels import AbstractKernel
 from . import reads
@@ -33,6 +34,7 @@ def simple_laws(num_states: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return first, np.full(num_states, 1 / num_states), last
 
 
+@in_own_modes
 def validate(game: AbstractGame) -> None:
     """Check the values of a game's arrays, and of its callables at every time, at a few mean fields.
 

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .. import _checks
+from .._modes import in_own_modes
 from .._simplex import log_ratio, random_policies
 from .._typing import Array, ArrayLike, Bool, Float, Scalar
 from ..kernels import AbstractKernel, DenseKernel
@@ -101,6 +102,7 @@ class StationaryGame(AbstractGame):
     discounts: ClassVar[str] = "(0, 1)"
     seeks_pure: ClassVar[bool] = True  # as a rule there is one; `Auto` mixes only where none is found
 
+    @in_own_modes
     def __init__(
         self,
         kernel: ArrayLike | AbstractKernel | Callable,
@@ -207,6 +209,7 @@ class StationaryGame(AbstractGame):
         """Return the stationary law that a population reaches from `initial`, and what payoffs see of it."""
         return self.rest(policy)
 
+    @in_own_modes
     def rest(self, policy: Array, mean_field: Array | None = None) -> tuple[Array, Array]:
         """Return the stationary law that a population reaches under a policy, and what payoffs see of it.
 

@@ -11,6 +11,7 @@ import numpy as np
 from jax.core import Tracer
 
 from .. import _checks
+from .._modes import users_modes
 from .._traced import AbstractStandIn, Program, TracedFunction, key_of_call, keyed, trace, users_function
 from .._typing import Array, Scalar
 from ..kernels import AbstractKernel
@@ -155,7 +156,7 @@ def _pairwise(reward: PairwiseReward, arguments: dict[str, Any], dtype: Any, in_
 
 
 def _traced(name: str, function: Any, arguments: dict[str, Any], dtype: Any, in_lanes: bool) -> Any:
-    with _checks.explained(name, ", ".join(arguments), "now"):
+    with _checks.explained(name, ", ".join(arguments), "now"), users_modes(function):
         if in_lanes and getattr(function, "takes_lanes", False):
             lane_function = keyed(function, *arguments.values(), takes_lanes=True)
             if lane_function is not None:  # None: it reads traced numbers, and is mapped over the lanes as others are

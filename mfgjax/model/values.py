@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from .. import _simplex
+from .._modes import in_own_modes
 from .._typing import Array, ArrayLike, Scalar
 from ..responses import AbstractResponse, Greedy
 from .arguments import mean_field_of, policy_of
@@ -34,6 +35,7 @@ def criterion_of(game: AnyGame, response: AbstractResponse | None, name: str) ->
     )
 
 
+@in_own_modes
 def policy_value(
     game: AnyGame, policy: ArrayLike, mean_field: ArrayLike, response: AbstractResponse | None = None
 ) -> Scalar:
@@ -70,6 +72,7 @@ def policy_value(
     return (game.agent_start(seen) * values[0]).sum(axis=0)
 
 
+@in_own_modes
 def exploitability(
     game: AnyGame, policy: ArrayLike, response: AbstractResponse | None = None, *, mean_field: ArrayLike | None = None
 ) -> Scalar:

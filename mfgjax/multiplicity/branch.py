@@ -13,6 +13,7 @@ import numpy as np
 
 from .. import _checks
 from .._linear import DENSE_LIMIT
+from .._modes import in_own_modes
 from .._traced import as_it_is_now
 from .._typing import Array, ArrayLike, Scalar
 from ..engine import fit_response
@@ -53,6 +54,7 @@ class Branch:
     message: str
     _at: Callable[[float], list[Equilibrium]]
 
+    @in_own_modes
     def at(self, value: float) -> list[Equilibrium]:
         """Find the equilibria that the path has at one value of the parameter, each once, in order along it.
 

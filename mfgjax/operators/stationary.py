@@ -15,7 +15,9 @@ import jax.numpy as jnp
 
 from .._gradients import stop_gradients
 from .._linear import DENSE_LIMIT, solve_linear
+from .._modes import in_own_modes
 from .._typing import Array, Bool, Float
+from .._varying import alike
 from ..kernels.base import align
 from ..responses import AbstractResponse
 from ..responses.base import Backup
@@ -87,7 +89,7 @@ def policy_iteration(decision: Decision, response: AbstractResponse, start: Arra
         values = values + _solve(decision, weights, change)
         return values, *residual(values), count + 1
 
-    return jax.lax.while_loop(unsettled, evaluate, (start, *residual(start), jnp.int32(0)))[0]
+    return jax.lax.while_loop(unsettled, evaluate, alike((start, *residual(start), jnp.int32(0))))[0]
 
 
 def value_iteration(
@@ -130,7 +132,7 @@ def value_iteration(
 
     first = swept(start)
     no_sweeps = jnp.zeros(first[1].shape, jnp.int32)
-    values, low, high, *_ = jax.lax.while_loop(unsettled, sweep, (*first, no_sweeps, jnp.int32(0)))
+    values, low, high, *_ = jax.lax.while_loop(unsettled, sweep, alike((*first, no_sweeps, jnp.int32(0))))
     return values + decision.discount / (1 - decision.discount) * (low + high) / 2
 
 
@@ -177,7 +179,7 @@ def certain_policy(decision: Decision, response: AbstractResponse, start: Array)
 
     first = swept(start)
     no_sweeps = jnp.zeros(first[2].shape, jnp.int32)
-    values, policy, *_ = jax.lax.while_loop(unsettled, sweep, (*first, no_sweeps, jnp.int32(0)))
+    values, policy, *_ = jax.lax.while_loop(unsettled, sweep, alike((*first, no_sweeps, jnp.int32(0))))
     return policy, values  # values may be far off: they only start the next search
 
 
@@ -210,6 +212,7 @@ def _fixed_values(problem: tuple[Decision, AbstractResponse], values: Array) -> 
 
 
 @_fixed_values.def_jvp
+@in_own_modes
 def _fixed_values_jvp(primals: Any, tangents: Any) -> tuple[Array, Array]:
     problem, values = primals
     problem_dot, _ = tangents
@@ -282,7 +285,7 @@ def _iterated(function: Any, start: Array) -> Array:
         return after, jnp.abs(after - x).max(axis=0) / jnp.where(size > 0, size, 1), count + 1
 
     no_change_yet = jnp.full(start.shape[1:], jnp.inf, start.dtype)
-    return jax.lax.while_loop(moves, iterate, (start, no_change_yet, jnp.int32(0)))[0]
+    return jax.lax.while_loop(moves, iterate, alike((start, no_change_yet, jnp.int32(0))))[0]
 
 
 def settled_law(move: Any, start: Array) -> Array:
@@ -304,7 +307,8 @@ def chain_law(move: Any, start: Array) -> Array:
     M = (1 + P)/2 is squared until nothing moves, and rows are kept at a sum of 1. However slowly a chain mixes, that
     takes few squarings. In plain iteration single steps fall below rounding long before the law is stationary.
     """
-    identity, eps = jnp.eye(len(start), dtype=start.dtype), jnp.finfo(start.dtype).eps
+    _, identity = alike((start, jnp.eye(len(start), dtype=start.dtype)))
+    eps = jnp.finfo(start.dtype).eps
 
     def moves(carry: tuple) -> Array:
         _, change, count = carry
@@ -319,5 +323,5 @@ def chain_law(move: Any, start: Array) -> Array:
         return after, jnp.abs(after - half).max(), count + 1
 
     rows = (identity + jax.vmap(move)(identity)) / 2  # row s: half of those at s stay, half move
-    rows = jax.lax.while_loop(moves, square, (rows, jnp.asarray(jnp.inf, start.dtype), jnp.int32(0)))[0]
+    rows = jax.lax.while_loop(moves, square, alike((rows, jnp.asarray(jnp.inf, start.dtype), jnp.int32(0))))[0]
     return jnp.matmul(start, rows, precision=jax.lax.Precision.HIGHEST)

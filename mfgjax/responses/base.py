@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .. import _checks
+from .._modes import in_own_modes
 from .._plain import Axis
 from .._simplex import log_normalize, safe_log
 from .._typing import Array, Bool, Float, Self
@@ -245,6 +246,7 @@ def greedy_values(q: Array, available: Array) -> Array:
     return jnp.max(jnp.where(align(available, q), q, -jnp.inf), axis=1)
 
 
+@in_own_modes
 def canonical_policy(policy: object, log_policy: object, name: str) -> Array | None:
     """Return a prior as normalised logs `[#T, S, A]`; its gradient is that of the normalised policy.
 

@@ -9,11 +9,13 @@ import jax.numpy as jnp
 
 from .. import _checks
 from .._actions import by_action, each
+from .._modes import in_own_modes
 from .._typing import Array, ArrayLike, Bool, Float, Scalar
 from ..kernels.base import align, time_slice
 from .base import AbstractTempered, Backup, canonical_policy, greedy_values, log_uniform
 
 
+@in_own_modes
 def soft_backup(
     q: Float[Array, "S A *batch"],
     log_reference: Float[Array, "S A *#batch"],

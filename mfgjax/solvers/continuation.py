@@ -9,6 +9,7 @@ import jax.numpy as jnp
 
 from .. import _checks
 from .._typing import Array, ArrayLike, Bool, Int, Scalar
+from .._varying import alike
 from ..model import AnyGame
 from ..model.values import gain
 from ..responses import AbstractResponse
@@ -48,7 +49,9 @@ class _Attempt(NamedTuple):
         """Return what is known after one more step."""
         is_first = report.accepted & (self.path.mode == START)
         lowest = jnp.where(is_first, self.path.parameter, self.lowest)
-        return self._replace(path=path, cools_first=jnp.array(False), lowest=lowest, num_steps=self.num_steps + 1)
+        return self._replace(
+            path=path, cools_first=jnp.zeros_like(self.cools_first), lowest=lowest, num_steps=self.num_steps + 1
+        )
 
 
 class Continuation(AbstractMethod):
@@ -123,7 +126,7 @@ class Continuation(AbstractMethod):
     def _begin(self, problem: Problem, guess: Array) -> PathState:
         target = self._target(problem)
         start = target if self.start is None else jnp.minimum(jnp.log(self.start.astype(guess.dtype)), target)
-        return path_start(guess, start, 0.25)
+        return alike(path_start(guess, start, 0.25))
 
     def step(self, problem: Problem, state: "_Attempt") -> tuple[Any, Progress]:
         path, target = state.path, self._target(problem)
@@ -182,12 +185,13 @@ class Continuation(AbstractMethod):
         is_long = state.num_steps >= _PATIENCE * 2 ** (state.number // 2)
         again = self.through_folds & ~report.finished & (progress.failed | came_back | is_long)
 
+        begin = self._begin(problem, state.guess)
+        cools_first, no_steps = jnp.full_like(state.cools_first, self.start is None), jnp.zeros_like(state.num_steps)
+
         def another() -> _Attempt:
-            begin, number = self._begin(problem, state.guess), state.number + 1
+            number = state.number + 1
             bend = jax.random.normal(jax.random.key(number), state.bend.shape, state.bend.dtype)
             bend = _BEND / (1 + jnp.abs(begin.parameter - onward.lowest)) * bend
-            return state._replace(
-                path=begin, bend=bend, cools_first=jnp.array(self.start is None), number=number, num_steps=jnp.int32(0)
-            )
+            return state._replace(path=begin, bend=bend, cools_first=cools_first, number=number, num_steps=no_steps)
 
         return jax.lax.cond(again, another, lambda: onward), progress._replace(failed=progress.failed & ~again)

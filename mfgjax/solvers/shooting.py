@@ -18,6 +18,7 @@ import jax.numpy as jnp
 
 from .._linear import SMALL, solve_in_lanes, solve_linear
 from .._typing import Array, Scalar
+from .._varying import alike
 from ..model import AnyGame
 from ..model.base import BestResponse
 from ..responses import AbstractResponse
@@ -111,7 +112,7 @@ def eliminate(game: AnyGame, response: AbstractResponse, flow: Array, best: Best
     S, H, lanes = game.num_states, game.horizon, game.lanes
     later_values = jnp.concatenate([best.values[1:], jnp.zeros_like(best.values[:1])])
     eye = jnp.eye(S, dtype=game.dtype).reshape(S, S, *(1,) * len(lanes))
-    basis = jnp.broadcast_to(eye, (S, S, *lanes))
+    _, basis = alike((flow, jnp.broadcast_to(eye, (S, S, *lanes))))
 
     def one_step(t: Scalar, law: Array, later: Array) -> tuple[Array, Array]:
         """Return V_t and the law of states at t + 1."""
@@ -134,7 +135,7 @@ def eliminate(game: AnyGame, response: AbstractResponse, flow: Array, best: Best
         return C + product(U, onward), Elimination(onward, inverse, F, B, U)
 
     times = jnp.arange(H + 1, dtype=jnp.int32)
-    nothing = jnp.zeros((S, S, *lanes), game.dtype)
+    nothing = jnp.zeros_like(basis)
     return jax.lax.scan(factorise, nothing, (times, flow, later_values), reverse=True)[1]
 
 

@@ -1,0 +1,30 @@
+"""Constants inside `jax.shard_map`: in a loop they must vary over devices where the data do that they meet there."""
+
+from typing import Any, TypeVar
+
+import equinox as eqx
+import jax
+import numpy as np
+
+_Tree = TypeVar("_Tree")
+
+
+def alike(tree: _Tree) -> _Tree:
+    """Return a tree whose arrays all vary over the devices over which any of them does: what a loop begins with.
+
+    Outside of `shard_map`, and where it does not check this, the tree stays as it is.
+    """
+    arrays, others = eqx.partition(tree, _is_array)
+    axes = frozenset().union(*map(_axes, jax.tree.leaves(arrays)))
+    if not axes:
+        return tree
+    cast = jax.tree.map(lambda leaf: jax.lax.pcast(leaf, tuple(axes - _axes(leaf)), to="varying"), arrays)
+    return eqx.combine(cast, others)
+
+
+def _is_array(leaf: Any) -> bool:
+    return eqx.is_array(leaf) or isinstance(leaf, np.ndarray)
+
+
+def _axes(leaf: Any) -> frozenset:
+    return jax.typeof(leaf).mat.varying
