@@ -17,10 +17,9 @@ from ..operators import (
     Decision,
     certain_policy,
     chain_law,
-    improve,
     occupancy,
     policy_values,
-    response_values,
+    relative_values,
     settled_law,
 )
 from ..responses import AbstractResponse
@@ -172,11 +171,30 @@ class StationaryGame(AbstractGame):
         return Decision(self.kernel_at(now, seen), reward, available, self.discount)
 
     def best_response(self, mean_field: Array, response: AbstractResponse, start: Array | None = None) -> BestResponse:
+        return self.response_within(mean_field, response, start)[0]
+
+    def response_within(
+        self, mean_field: Array, response: AbstractResponse, start: Array | None = None
+    ) -> tuple[BestResponse, Array]:
+        best, _, level, error = self._answer(mean_field, response, start)
+        # a constant, on which no choice depends: added last, as it may be much larger than differences
+        return BestResponse(best.policy, best.log_policy, best.values + level, best.q + level), error
+
+    def _answer(
+        self, mean_field: Array, response: AbstractResponse, start: Array | None
+    ) -> tuple[BestResponse, Array, Array, Array]:
+        """Return the response with values less a constant, these values before, the constant, and a bound on errors."""
         problem = self.decision(mean_field)
         start = self.first_values() if start is None else start
+        values, level = relative_values(problem, response, start)
+        q = problem.relative_q(values, level)
         # one more backup: policy and q belong to the values that are returned
-        backup, q = improve(problem, response, response_values(problem, response, start))
-        return BestResponse(backup.policy[None], backup.log_policy[None], backup.values[None], q[None])
+        backup = response.backup(jnp.int32(0), q, problem.available, response.tie_band(q, problem.available))
+        best = BestResponse(*(x[None] for x in (backup.policy, backup.log_policy, backup.values, q)))
+        # MacQueen's bounds: with Δ = T(V) − V, values T(V) are off by γ/(1−γ) times what Δ differs from a constant
+        off = jax.lax.stop_gradient(backup.values - values)
+        error = self.discount / (1 - self.discount) * (off.max(axis=0) - off.min(axis=0)) / 2
+        return best, values, jax.lax.stop_gradient(self.discount * level), error
 
     def policy_from(self, mean_field: Array, response: AbstractResponse, start: Any) -> tuple[Array, Any]:
         """Return the policy of the response, and values `[S]` near its own, from which the next search may start.
@@ -187,8 +205,8 @@ class StationaryGame(AbstractGame):
         if self.lanes and response.plays_best:
             policy, values = certain_policy(self.decision(mean_field), response, start)
             return policy[None], values  # not the values of the policy: near enough to start the next search
-        best = self.best_response(mean_field, response, start)
-        return best.policy, best.values[0]
+        best, values, *_ = self._answer(mean_field, response, start)
+        return best.policy, values
 
     def moved_on(self, mean_field: Array, policy: Array) -> tuple[Array, Array]:
         """Return the law of the states after one step of the McKean-Vlasov dynamics Φ, and what payoffs see of it.
