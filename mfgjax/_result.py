@@ -24,6 +24,7 @@ class RESULTS(enum.IntEnum):
     tied = 7
     no_pure_choice = 8
     not_at_rest = 9
+    values_inexact = 11
 
 
 _MESSAGES = {
@@ -65,6 +66,11 @@ _MESSAGES = {
         "The policy met the tolerance. But after 100,000 steps the population that follows it was still moving, so the "
         "mean field is not stationary. If the kernel does not depend on the mean field, give it as a table, not as a "
         "function. Or use the smooth response `EntropyRegularized`."
+    ),
+    RESULTS.values_inexact: (
+        "The equilibrium met the tolerance, but the values of the states are not known well enough: one step of value "
+        "iteration still moves them, and divided by 1 - discount that exceeds a small share of their span. Enable x64 "
+        "before creating the game, or lower the discount."
     ),
 }
 

@@ -12,9 +12,12 @@ from .._simplex import log_normalize, safe_log
 from .._typing import Array
 from ..equilibrium import Equilibrium
 from ..kernels import AbstractKernel
+from ..kernels.base import align
 from ..model import AnyGame
+from ..model.base import BestResponse
 from ..model.values import criterion_of, gain
 from ..responses import AbstractResponse
+from ..responses.ties import ROUNDING
 from ..solvers.base import Candidate
 from ..solvers.shooting import can_eliminate
 from ..solvers.splitting import relative_loss
@@ -47,7 +50,7 @@ def finish(
         mean_field = refuse_derivative(candidate.mean_field, (game, response))
     else:
         mean_field = differentiable((game, response), candidate.mean_field, outcome.code == RESULTS.converged)
-    best = game.best_response(mean_field, response)
+    best, value_error = game.response_within(mean_field, response)
     # averaged weights are rounded
     log_policy = best.log_policy if candidate.log_policy is None else log_normalize(candidate.log_policy, axis=2)
     policy = best.policy if is_residual else jnp.exp(log_policy)
@@ -84,6 +87,9 @@ def finish(
         code = jnp.where((code == RESULTS.converged) & (residual > limit), missed, code)
     if not is_residual:
         code = jnp.where((code == RESULTS.converged) & game.is_moving(mean_field, policy), RESULTS.not_at_rest, code)
+    if game.is_stationary:
+        is_rough = value_error > _allowed_error(game, best)
+        code = jnp.where((code == RESULTS.converged) & is_rough, RESULTS.values_inexact, code)
     # adds nothing, but the derivative of what was not found is NaN here, too
     nothing = 0 * mean_field.sum(axis=tuple(range(1 + game.num_seen_axes)))
     return Equilibrium(
@@ -98,6 +104,17 @@ def finish(
         observes=game.observes,
         action_axis=-1 - len(game.lanes),
     )
+
+
+def _allowed_error(game: AnyGame, best: BestResponse) -> Array:
+    """Return by how much values may be off: a share of what is at stake, and no less than their own rounding."""
+    share = default_tolerance(game.dtype, False)
+    assert isinstance(share, OfStakes)
+    exists = align(game.available, best.q)
+    high = jnp.where(exists, best.q, -jnp.inf).max(axis=(0, 1, 2))
+    low = jnp.where(exists, best.q, jnp.inf).min(axis=(0, 1, 2))
+    rounding = ROUNDING * jnp.finfo(game.dtype).eps * jnp.abs(best.values).max(axis=(0, 1))
+    return jax.lax.stop_gradient(jnp.asarray(share.share * (high - low) + rounding))
 
 
 def _gained(game: AnyGame, mean_field: Array, response: AbstractResponse, log_policy: Array) -> Array:

@@ -40,9 +40,6 @@ from .canonical import (
 from .probes import simple_laws, validate
 from .rewards import PairwiseReward, TableReward, check_interaction
 
-_MOST_SQUARED = 128
-"""States up to which the matrix of a chain is squared; with more, and for many games at once, the law is iterated."""
-
 
 class StationaryGame(AbstractGame):
     """A mean-field game without an end: payoffs and moves depend on the population, not on the time.
@@ -188,13 +185,17 @@ class StationaryGame(AbstractGame):
         start = self.first_values() if start is None else start
         values, level = relative_values(problem, response, start)
         q = problem.relative_q(values, level)
+        shared = jax.lax.stop_gradient(self.discount * level)
+        # of the whole values: what is left of a step is rounding, but values may be off by 1/(1 − γ) times that
+        band = response.tie_band(q + shared, problem.available)
         # one more backup: policy and q belong to the values that are returned
-        backup = response.backup(jnp.int32(0), q, problem.available, response.tie_band(q, problem.available))
+        backup = response.backup(jnp.int32(0), q, problem.available, band)
         best = BestResponse(*(x[None] for x in (backup.policy, backup.log_policy, backup.values, q)))
         # MacQueen's bounds: with Δ = T(V) − V, values T(V) are off by γ/(1−γ) times what Δ differs from a constant
         off = jax.lax.stop_gradient(backup.values - values)
         error = self.discount / (1 - self.discount) * (off.max(axis=0) - off.min(axis=0)) / 2
-        return best, values, jax.lax.stop_gradient(self.discount * level), error
+        # actions within the band are not told apart
+        return best, values, shared, jnp.maximum(error, band)
 
     def policy_from(self, mean_field: Array, response: AbstractResponse, start: Any) -> tuple[Array, Any]:
         """Return the policy of the response, and values `[S]` near its own, from which the next search may start.
@@ -232,16 +233,18 @@ class StationaryGame(AbstractGame):
         then it starts from there.
         """
         pi = policy[0]
+        start = self.initial if mean_field is None else self.agent_start(mean_field)
+        # moves that do not see who moves are a chain
+        if mean_field is not None or isinstance(self.kernel, AbstractKernel):
+            kernel = self.kernel_at(jnp.int32(0), start if mean_field is None else mean_field[0])
+            law = chain_law(kernel, pi, start)
+            return law[None], self.observe(law, law[:, None] * pi)[None]
 
         def move(law: Array) -> Array:
             mass = law[:, None] * pi
-            seen = self.observe(law, mass) if mean_field is None else mean_field[0]
-            return self.kernel_at(jnp.int32(0), seen).push(mass)
+            return self.kernel_at(jnp.int32(0), self.observe(law, mass)).push(mass)
 
-        start = self.initial if mean_field is None else self.agent_start(mean_field)
-        # moves that do not see who moves are a chain, which squaring settles however slowly it mixes
-        is_linear = mean_field is not None or isinstance(self.kernel, AbstractKernel)
-        law = (chain_law if is_linear and not self.lanes and len(start) <= _MOST_SQUARED else settled_law)(move, start)
+        law = settled_law(move, start)
         return law[None], self.observe(law, law[:, None] * pi)[None]
 
     def is_moving(self, mean_field: Array, policy: Array) -> Array:

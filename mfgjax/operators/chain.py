@@ -137,14 +137,16 @@ def solve_values(chain: Chain, b: Array) -> Array:
     return _differentiable(chain, lambda v: v - chain.discount * chain.ahead(v), b, False)
 
 
-def solve_law(chain: Chain, b: Array) -> Array:
-    """Return (I − γ P_wᵀ)⁻¹ b; differentiable in all."""
-    return _differentiable(chain, lambda z: z - chain.discount * chain.behind(z), b, True)
+def solve_law(chain: Chain, b: Array, solve: Solver | None = None) -> Array:
+    """Return (I − γ P_wᵀ)⁻¹ b; differentiable in all. `solve` may be a `solver` of the chain."""
+    return _differentiable(chain, lambda z: z - chain.discount * chain.behind(z), b, True, solve)
 
 
-def _differentiable(chain: Chain, matvec: Callable[[Array], Array], b: Array, transposed: bool) -> Array:
+def _differentiable(
+    chain: Chain, matvec: Callable[[Array], Array], b: Array, transposed: bool, prepared: Solver | None = None
+) -> Array:
     """Return the solution of a linear system, with a derivative that does not look into the method."""
-    solve = solver(chain)
+    solve = solver(chain) if prepared is None else prepared
     factor = stop_gradients(chain.discount / (1 - chain.discount))
 
     def values(_: Any, b: Array) -> Array:
