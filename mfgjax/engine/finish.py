@@ -88,7 +88,7 @@ def finish(
     if not is_residual:
         code = jnp.where((code == RESULTS.converged) & game.is_moving(mean_field, policy), RESULTS.not_at_rest, code)
     if game.is_stationary:
-        is_rough = value_error > _allowed_error(game, best)
+        is_rough = _rough_values(game, response, best, value_error)
         code = jnp.where((code == RESULTS.converged) & is_rough, RESULTS.values_inexact, code)
     # adds nothing, but the derivative of what was not found is NaN here, too
     nothing = 0 * mean_field.sum(axis=tuple(range(1 + game.num_seen_axes)))
@@ -106,15 +106,22 @@ def finish(
     )
 
 
-def _allowed_error(game: AnyGame, best: BestResponse) -> Array:
-    """Return by how much values may be off: a share of what is at stake, and no less than their own rounding."""
-    share = default_tolerance(game.dtype, False)
-    assert isinstance(share, OfStakes)
+def _rough_values(game: AnyGame, response: AbstractResponse, best: BestResponse, value_error: Array) -> Array:
+    """Tell whether values may be off by more than a share of what is at stake, and more than their own rounding.
+
+    Their level is known no better than 1 − γ, which is half a spacing of numbers near 1 off. Actions within the band of
+    a response that jumps are not told apart, either.
+    """
+    default = default_tolerance(game.dtype, False)
+    assert isinstance(default, OfStakes)
+    eps, share = jnp.finfo(game.dtype).eps, default.share
     exists = align(game.available, best.q)
     high = jnp.where(exists, best.q, -jnp.inf).max(axis=(0, 1, 2))
     low = jnp.where(exists, best.q, jnp.inf).min(axis=(0, 1, 2))
-    rounding = ROUNDING * jnp.finfo(game.dtype).eps * jnp.abs(best.values).max(axis=(0, 1))
-    return jax.lax.stop_gradient(jnp.asarray(share.share * (high - low) + rounding))
+    span, band = high - low, response.tie_band(best.q[0], game.available[0])
+    rounding = ROUNDING * eps * jnp.abs(best.values).max(axis=(0, 1))
+    is_off = (value_error > share * span + rounding) | (eps / 2 > share * (1 - game.discount))
+    return is_off | ((band > share * span) & (span > band))
 
 
 def _gained(game: AnyGame, mean_field: Array, response: AbstractResponse, log_policy: Array) -> Array:

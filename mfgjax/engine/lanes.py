@@ -19,6 +19,9 @@ from ..solvers.shooting import shoots
 _CACHE = 2**14
 """Bytes of one policy of one time, over the lanes of a block, that leave all else in a core's cache."""
 
+_MATRICES = 2**26
+"""Numbers that the matrices of a block may have where each lane of it needs one of S x S."""
+
 _LARGE = 2**29
 """Bytes that a block may take where there is no such cache (accelerators)."""
 
@@ -143,7 +146,9 @@ def block_width(game: AbstractGame) -> int:
         most, least, budget = 1024, 16, _CACHE // size
     else:
         most, least, budget = 2**17, 32, _LARGE // (size * (game.horizon + 1) * 8)
-    return int(np.clip(2 ** int(np.log2(max(budget, 1))), least, most))
+    width = int(np.clip(2 ** int(np.log2(max(budget, 1))), least, most))
+    # values of stationary games may need a matrix for each lane
+    return max(1, min(width, _MATRICES // game.num_states**2)) if game.is_stationary else width
 
 
 def method_width(method: AbstractMethod, game: AbstractGame, width: int) -> int:

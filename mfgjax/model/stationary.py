@@ -194,8 +194,7 @@ class StationaryGame(AbstractGame):
         # MacQueen's bounds: with Δ = T(V) − V, values T(V) are off by γ/(1−γ) times what Δ differs from a constant
         off = jax.lax.stop_gradient(backup.values - values)
         error = self.discount / (1 - self.discount) * (off.max(axis=0) - off.min(axis=0)) / 2
-        # actions within the band are not told apart
-        return best, values, shared, jnp.maximum(error, band)
+        return best, values, shared, error
 
     def policy_from(self, mean_field: Array, response: AbstractResponse, start: Any) -> tuple[Array, Any]:
         """Return the policy of the response, and values `[S]` near its own, from which the next search may start.
