@@ -8,30 +8,19 @@ affine in z; elsewhere violations are looked for among random laws of which one 
 """
 
 import dataclasses
-from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from collections.abc import Iterator
+from typing import NamedTuple
 
-import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
 
 from .. import _checks
-from .._typing import Array
-from ..kernels import AbstractKernel, DenseKernel
+from ..kernels import DenseKernel
 from ..model import StationaryGame, of_kind, trace_game
 from ..model.canonical import check_kernel_values
-from ..ranges.affine import NotAffine, affine_in_law
-from ..ranges.ranges import MOST_LOST
+from ..ranges.affine import NotAffine
+from .blocks import OF_DATA, Block, affine_blocks, laws_to_sample, rows_and_rewards, sampled_blocks
 from .differences import Table, Worst, differences
-
-_NUM_PAIRS = 32  # random pairs of laws, where point masses prove nothing
-
-_NUMBERS = 2**23
-"""Of a table of rows at all laws that are looked at together: further states come after them."""
-
-_OF_DATA = 2
-"""How far numbers in rewards and kernels may be from those meant, in spacings of numbers of their size."""
 
 NOWHERE = "nowhere: there is nothing to compare"
 """The place of a condition on neighbours where one state, or one action, has none."""
@@ -157,33 +146,22 @@ def check_complementarity(game: StationaryGame, form: str | None = None, *, seed
     rng = np.random.default_rng(_checks.integer_at_least("seed", seed, 0))
     forms = [form] if form else ["action", "post-decision"]
     try:
-        tails, why_not = _judge(game, "kernel", _affine_blocks(game, "kernel"), forms), ""
+        tails, why_not = _judge(game, "kernel", affine_blocks(game, "kernel"), forms), ""
     except NotAffine as error:
         tails, why_not = None, str(error)
     try:
-        rewards, why_not_rewards = _judge(game, "reward", _affine_blocks(game, "reward"), forms), ""
+        rewards, why_not_rewards = _judge(game, "reward", affine_blocks(game, "reward"), forms), ""
     except NotAffine as error:
         rewards, why_not_rewards = None, str(error)
     why, num_laws = "; ".join(filter(None, (why_not, why_not_rewards))), game.num_states
     if tails is None or rewards is None:
         # if one of the two is not proved affine, both are sampled, at the same laws
-        laws = _laws(game.num_states, rng)
+        laws = laws_to_sample(game.num_states, rng)
         num_laws = len(laws)
-        tails, rewards = (_judge(game, name, _sampled_blocks(game, name, laws), forms) for name in ("kernel", "reward"))
+        tails, rewards = (_judge(game, name, sampled_blocks(game, name, laws), forms) for name in ("kernel", "reward"))
     _check_sound(game, tails, rewards)
     reports = [_report(game, form_tried, tails, rewards, why, num_laws) for form_tried in forms]
     return next((report for report in reports if report.holds), reports[0])
-
-
-class _Block(NamedTuple):
-    """Rows `[laws, states, A, S]` or rewards `[laws, states, A, 1]` of some states, numbered from `state` on.
-
-    The first state of the next block is its last one. Where nothing depends on the law, there are two of them.
-    """
-
-    state: int
-    table: Table
-    num_points: int
 
 
 class _Judged(NamedTuple):
@@ -195,7 +173,7 @@ class _Judged(NamedTuple):
     suspicious: list[int]
 
 
-def _judge(game: StationaryGame, name: str, blocks: Iterator[_Block], forms: list[str]) -> _Judged:
+def _judge(game: StationaryGame, name: str, blocks: Iterator[Block], forms: list[str]) -> _Judged:
     worst: dict[str, dict[str, Worst]] = {form: {} for form in forms}
     best, scale, suspicious = None, 0.0, set()
     for state, table, num_points in blocks:
@@ -203,7 +181,7 @@ def _judge(game: StationaryGame, name: str, blocks: Iterator[_Block], forms: lis
         if name == "kernel":
             # T_k for k ≥ 1, as T_0 is always 1; probabilities that sum to 1 are known on the scale of 1
             f = Table(*(x[..., ::-1].cumsum(axis=-1)[..., ::-1][..., 1:] for x in table))
-            f = f._replace(rounding=f.rounding + _OF_DATA * float(jnp.finfo(game.dtype).eps))
+            f = f._replace(rounding=f.rounding + OF_DATA * float(jnp.finfo(game.dtype).eps))
         else:
             f = table
         scale = max(scale, float(np.abs(f.values).max(initial=0)))
@@ -216,87 +194,6 @@ def _judge(game: StationaryGame, name: str, blocks: Iterator[_Block], forms: lis
             best = Worst(found) if best is None else best
             best.look(found.table, state)
     return _Judged(worst, best, scale if name == "reward" else 1.0, sorted(suspicious))
-
-
-def _blocks_of_states(num_states: int, numbers: int) -> Iterator[tuple[int, int]]:
-    """Yield first states and numbers of states of blocks, of which each state takes so many numbers."""
-    width = max(min(num_states, _NUMBERS // numbers), 2)  # neighbours are compared
-    start = 0
-    while True:
-        start = min(start, max(num_states - width, 0))
-        yield start, width
-        if start + width >= num_states:
-            return
-        start += width - 1
-
-
-def _affine_blocks(game: StationaryGame, name: str) -> Iterator[_Block]:
-    """Yield rows or rewards at the point masses if their program is affine in z.
-
-    They are computed in double precision, so that of a game in single precision its data alone are rounded.
-
-    Raises:
-      NotAffine: saying why, if it is not known to be; what was yielded before then proves nothing.
-    """
-    S, A = game.num_states, game.num_actions
-    is_kernel = name == "kernel"
-    # what does not depend on the law is the same at all of them: two tell as much
-    num_points = min(2, S) if is_kernel and isinstance(game.kernel, AbstractKernel) else S
-    data, scale, most_lost = _OF_DATA * float(jnp.finfo(game.dtype).eps), 1.0 if is_kernel else 0.0, 0.0
-    for start, width in _blocks_of_states(S, num_points * A * (S if is_kernel else 1)):
-        with jax.enable_x64(True):
-            traced = trace_game(game, jnp.float64)
-            wide = jax.tree.map(lambda x: x.astype(jnp.float64) if eqx.is_inexact_array(x) else x, traced)
-            try:
-                values, size, steps, holds = _affine(wide, name, num_points, jnp.int32(start), min(width, S))
-            except NotAffine as error:
-                raise NotAffine(f"the {name} is not affine: {error}") from error
-            values, size = np.asarray(values), np.asarray(size)
-        if not bool(holds):
-            raise NotAffine(f"the {name} bends or jumps")
-        # what the game's data are off, then what the computation in double precision adds
-        rounding = size * data + size * steps * float(np.finfo(np.float64).eps) / 2
-        scale = scale if is_kernel else max(scale, float(np.abs(values).max(initial=0)))
-        most_lost = np.maximum(most_lost, rounding.max(initial=0))  # NaN stays
-        if not np.isfinite(values).all():
-            raise NotAffine(f"the {name} is not finite")
-        yield _Block(start, Table(values, rounding), num_points)
-    if not most_lost <= MOST_LOST * scale:
-        raise NotAffine(f"the {name} adds numbers that are much larger than the result, which leaves nothing to judge")
-
-
-@eqx.filter_jit
-def _affine(game: StationaryGame, name: str, num_points: int, start: Array, width: int) -> tuple[Any, ...]:
-    """Return values at the point masses, bounds on the summands and the proof, for some of the states."""
-
-    def part(x: Array) -> Array:
-        return jax.lax.dynamic_slice_in_dim(x, start, width, axis=1)
-
-    if num_points < game.num_states:
-        rows = part(jnp.broadcast_to(_rows(game, game.initial), (num_points, *_shape_of(game))))
-        return rows, jnp.abs(rows), 0, True
-    found, holds = affine_in_law(_function(game, name), (game.num_states,), game.dtype)
-    values, size = (part(x) for x in (found.values, found.size))
-    return values, size, found.steps, holds
-
-
-def _shape_of(game: StationaryGame) -> tuple[int, int, int]:
-    return game.num_states, game.num_actions, game.num_states
-
-
-def _function(game: StationaryGame, name: str) -> Callable[[Array], Array]:
-    if name == "kernel":
-        return lambda z: _rows(game, z)
-    return lambda z: game.reward_at(jnp.int32(0), z)[..., None]
-
-
-def _rows(game: StationaryGame, z: Array) -> Array:
-    """Return P(s'|s,a,z), `[S, A, S]`."""
-    kernel = game.kernel_as_given(jnp.int32(0), z)
-    if isinstance(kernel, DenseKernel):
-        return kernel.probabilities[0]
-    identity = jnp.eye(game.num_states, dtype=game.dtype)
-    return jax.vmap(kernel.expect, in_axes=1, out_axes=2)(identity)
 
 
 def _suspicious(game: StationaryGame, name: str, points: Table) -> set[int]:
@@ -314,46 +211,10 @@ def _check_sound(game: StationaryGame, tails: _Judged, rewards: _Judged) -> None
     """Refuse rows that are no probabilities, and rewards that are not finite, at the point masses."""
     for j in sorted({*tails.suspicious, *rewards.suspicious}):
         law = jnp.zeros(game.num_states, game.dtype).at[j].set(1)
-        row, pay = (np.asarray(x) for x in _functions(trace_game(game), law))
+        row, pay = (np.asarray(x) for x in rows_and_rewards(trace_game(game), law))
         row = np.where(row >= -_checks.precision(row.dtype), np.maximum(row, 0), row)  # 1 − Σ may be rounded below 0
         check_kernel_values(DenseKernel(row), np.ones((1, *row.shape[:2]), bool), f" with all in state {j}")
         _checks.all_true("reward", pay, np.isfinite(pay), "it must be a finite number", f" with all in state {j}")
-
-
-def _laws(num_states: int, rng: np.random.Generator) -> np.ndarray:
-    """Return the point masses in order, then pairs of random laws of which the second dominates the first."""
-    laws = list(np.eye(num_states))
-    for _ in range(_NUM_PAIRS):
-        low = rng.dirichlet(np.full(num_states, rng.choice([0.1, 1.0])))  # near the corners, or evenly
-        up = np.triu(rng.dirichlet(np.full(num_states, 0.3), size=num_states))  # mass moves to states above
-        up[:, -1] += 1 - up.sum(axis=1)  # what was cut off goes to the top
-        laws += [low, low @ up]
-    return np.array(laws)
-
-
-def _sampled_blocks(game: StationaryGame, name: str, laws: np.ndarray) -> Iterator[_Block]:
-    """Yield rows or rewards at laws."""
-    S, A = game.num_states, game.num_actions
-    num_points, traced = S, trace_game(game)
-    if name == "kernel" and isinstance(game.kernel, AbstractKernel):  # as above
-        num_points, laws = min(2, S), laws[: min(2, S)]
-    laws_in_precision = jnp.asarray(laws, game.dtype)
-    for start, width in _blocks_of_states(S, len(laws) * A * (S if name == "kernel" else 1)):
-        values = _at_laws(traced, name, laws_in_precision, jnp.int32(start), min(width, S))
-        table = np.asarray(values, dtype=float)
-        yield _Block(start, Table(table, np.zeros_like(table)), num_points)
-
-
-@eqx.filter_jit
-def _at_laws(game: StationaryGame, name: str, laws: Array, start: Array, width: int) -> Array:
-    function = _function(game, name)
-    return jax.lax.map(lambda z: jax.lax.dynamic_slice_in_dim(function(z), start, width), laws)
-
-
-@eqx.filter_jit
-def _functions(game: StationaryGame, z: Array) -> tuple[Array, Array]:
-    """Return the rows `[S, A, S]` and the rewards `[S, A]` at one law."""
-    return _rows(game, z), game.reward_at(jnp.int32(0), z)
 
 
 def _report(
