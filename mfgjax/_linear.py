@@ -12,6 +12,9 @@ from ._typing import Array
 DENSE_LIMIT = 640
 """Unknowns up to which the matrix is formed and factorised; beyond, GMRES uses products only."""
 
+STATIONARY_LIMIT = 2048
+"""The same for the laws of stationary games: products need the values of a response, matrices all of them at once."""
+
 SMALL = 16
 """States up to which products and eliminations of matrices with lanes are written out."""
 
@@ -19,18 +22,19 @@ _RESTART = 40
 _MOST_RESTARTS = 25
 
 
-def solve_linear(matvec: Callable[[Array], Array], b: Array) -> Array:
+def solve_linear(matvec: Callable[[Array], Array], b: Array, dense_limit: int = DENSE_LIMIT) -> Array:
     """Solve `matvec(x) = b` for a flat vector, by LU or, for many unknowns, GMRES.
 
     Args:
       matvec: a linear function of flat vectors.
       b: right-hand side.
+      dense_limit: unknowns up to which LU is used.
 
     Returns:
       The solution; differentiable and transposable. Where the matrix is singular it is not finite (LU) or
       not accurate (GMRES): callers check what they do with it.
     """
-    if b.size <= DENSE_LIMIT:
+    if b.size <= dense_limit:
         columns = jax.vmap(matvec)(jnp.eye(b.size, dtype=b.dtype))
         return solve_dense(columns.T, b)
     return solve_iteratively(matvec, b, _MOST_RESTARTS)

@@ -118,9 +118,12 @@ def _rough_values(game: AnyGame, response: AbstractResponse, best: BestResponse,
     exists = align(game.available, best.q)
     high = jnp.where(exists, best.q, -jnp.inf).max(axis=(0, 1, 2))
     low = jnp.where(exists, best.q, jnp.inf).min(axis=(0, 1, 2))
-    span, band = high - low, response.tie_band(best.q[0], game.available[0])
+    span = high - low
     rounding = ROUNDING * eps * jnp.abs(best.values).max(axis=(0, 1))
     is_off = (value_error > share * span + rounding) | (eps / 2 > share * (1 - game.discount))
+    if response.is_smooth:
+        return is_off
+    band = response.tie_band(best.q[0], game.available[0])
     return is_off | ((band > share * span) & (span > band))
 
 

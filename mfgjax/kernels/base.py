@@ -9,6 +9,9 @@ import jax.numpy as jnp
 
 from .._typing import Array, Float, Self
 
+_FEW_STATES = 128
+"""States up to which a matrix is summed over all places, whether they are reached or not."""
+
 
 class AbstractKernel(eqx.Module):
     """A transition law P(s'|s,a), known through its two actions on vectors.
@@ -74,7 +77,10 @@ def align(table: Array, values: Array) -> Array:
 def added(next_states: Array, flows: Array) -> Array:
     """Return the matrix `[S, S, *batch]` of what goes from each state to each next one."""
     S, batch = next_states.shape[0], flows.shape[next_states.ndim :]
-    # scattered: a matrix has more entries than the list, so that a sum of gathers would be no faster
+    if S <= _FEW_STATES:  # one loop, which compiles sooner than a scatter
+        leads = next_states[..., None] == jnp.arange(S)
+        terms = jnp.where(leads.reshape(*leads.shape, *(1,) * len(batch)), jnp.expand_dims(flows, next_states.ndim), 0)
+        return terms.sum(axis=tuple(range(1, next_states.ndim)))
     own = align(jnp.arange(S), next_states)
     return jnp.zeros((S, S, *batch), flows.dtype).at[own, next_states].add(flows)
 

@@ -191,9 +191,9 @@ class StationaryGame(AbstractGame):
         # one more backup: policy and q belong to the values that are returned
         backup = response.backup(jnp.int32(0), q, problem.available, band)
         best = BestResponse(*(x[None] for x in (backup.policy, backup.log_policy, backup.values, q)))
-        # MacQueen's bounds: with Δ = T(V) − V, values T(V) are off by γ/(1−γ) times what Δ differs from a constant
+        # MacQueen's bounds: with Δ = T(V) − V, values T(V) are off by at most γ/(1−γ) times the largest |Δ|
         off = jax.lax.stop_gradient(backup.values - values)
-        error = self.discount / (1 - self.discount) * (off.max(axis=0) - off.min(axis=0)) / 2
+        error = self.discount / (1 - self.discount) * jnp.abs(off - off[0]).max(axis=0)
         return best, values, shared, error
 
     def policy_from(self, mean_field: Array, response: AbstractResponse, start: Any) -> tuple[Array, Any]:

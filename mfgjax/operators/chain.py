@@ -24,6 +24,9 @@ ALWAYS_ELIMINATED = 1024
 _MOST_ELIMINATED = 2**13
 """States up to which they are where iteration fails: beyond, the matrix fills half a gigabyte."""
 
+_FEW_STATES, _SPARSE = 256, 8
+"""States up to which elimination is cheap, and how many times fewer entries than a matrix a sparse kernel has."""
+
 _ROUNDS = 3
 """How often iteration starts again from what it has found, with its true residual."""
 
@@ -66,11 +69,17 @@ Solver = Callable[..., Array]
 """From `(b, transposed)` to the solution of M x = b, or of the transposed system."""
 
 
-def solver(chain: Chain) -> Solver:
-    """Return a solver of M x = b, which is prepared here, once for all right-hand sides."""
+def solver(chain: Chain, once: bool = False) -> Solver:
+    """Return a solver of M x = b, prepared here for many right-hand sides, or for one, where products may do."""
     chain = stop_gradients(chain)
-    if len(chain.weights) > ALWAYS_ELIMINATED:
-        return lambda b, transposed=False: _iterated(chain, b, transposed)
+    size = len(chain.weights)
+    entries = _entries(chain.kernel, size)
+    if size > ALWAYS_ELIMINATED:
+        # as much work as elimination
+        most = int(min(max(size**3 / (6 * entries), 20), size))
+        return lambda b, transposed=False: _iterated(chain, b, transposed, most, _ROUNDS)
+    if once and size > _FEW_STATES and _SPARSE * entries <= size**2:
+        return lambda b, transposed=False: _iterated(chain, b, transposed, size // 4, 1)
     return _eliminated(chain.matrix())
 
 
@@ -89,12 +98,10 @@ def _eliminated(matrix: Array) -> Solver:
     return alone
 
 
-def _iterated(chain: Chain, b: Array, transposed: bool) -> Array:
+def _iterated(chain: Chain, b: Array, transposed: bool, most: int, most_rounds: int) -> Array:
     """Solve by products; where that does not get to rounding and the matrix fits into memory, by elimination."""
     matvec = chain.deflated_transposed if transposed else chain.deflated
     size = len(b)
-    # as much work as elimination
-    most = int(min(max(size**3 / (6 * _entries(chain.kernel, size)), 20), size))
     spacing = _LEVEL * jnp.finfo(b.dtype).eps
 
     def level(x: Array) -> Array:
@@ -102,7 +109,7 @@ def _iterated(chain: Chain, b: Array, transposed: bool) -> Array:
 
     def is_rough(carry: tuple) -> Array:
         x, off, rounds = carry
-        return (off > level(x)).any() & (rounds < _ROUNDS)
+        return (off > level(x)).any() & (rounds < most_rounds)
 
     def again(carry: tuple) -> tuple:
         x, _, rounds = carry

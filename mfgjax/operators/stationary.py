@@ -122,16 +122,15 @@ def policy_iteration(
     def look(values: Array) -> tuple[Array, Array, Array]:
         new_values, weights = backed(values)
         change = new_values - values
-        shift = _middle(change)
-        return change - shift, weights, shift
+        return _relative(change), weights, change[0]
 
     def evaluate(carry: tuple) -> tuple:
         values, (change, weights, _), goes_on, count = carry
         chain = Chain(decision.kernel, weights, decision.discount)
-        after = values + solver(chain)(change)
+        after = values + solver(chain, once=True)(change)
         if num_sweeps:
-            after = jax.lax.fori_loop(0, num_sweeps, lambda _, values: _centred(sweep(values)), _centred(after))
-        after = jnp.where(goes_on, _centred(after), values)
+            after = jax.lax.fori_loop(0, num_sweeps, lambda _, values: _relative(sweep(values)), _relative(after))
+        after = jnp.where(goes_on, _relative(after), values)
         seen = look(after)
         before, now = (jnp.abs(x).max(axis=0) for x in (change, seen[0]))
         rounding = spacings(after) * eps * (jnp.abs(after).max(axis=0) + pay)
@@ -146,7 +145,7 @@ def policy_iteration(
         *_, goes_on, count = carry
         return goes_on.any() & (count < _MOST_POLICIES)
 
-    start = _centred(start)
+    start = _relative(start)
     first = look(start)
     off = jnp.abs(first[0]).max(axis=0)
     goes_on = is_open & (off > spacings(start) * eps * (jnp.abs(start).max(axis=0) + pay))
@@ -160,12 +159,9 @@ def _backed(decision: Decision, response: AbstractResponse, q: Array) -> tuple[A
     return values, pull(jnp.ones_like(values))[0]
 
 
-def _middle(values: Array) -> Array:
-    return (values.max(axis=0) + values.min(axis=0)) / 2
-
-
-def _centred(values: Array) -> Array:
-    return values - _middle(values)
+def _relative(values: Array) -> Array:
+    """Return values less that of the first state: the constant that is split off may be any of them."""
+    return values - values[0]
 
 
 def _more_sweeps(decision: Decision, values: Array) -> Array:
