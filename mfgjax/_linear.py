@@ -21,6 +21,9 @@ SMALL = 16
 _RESTART = 40
 _MOST_RESTARTS = 25
 
+_LEAST_PATIENCE = 64
+"""Steps of biconjugate gradients without progress after which there is none to come, as at the rounding level."""
+
 
 def solve_linear(matvec: Callable[[Array], Array], b: Array, dense_limit: int = DENSE_LIMIT) -> Array:
     """Solve `matvec(x) = b` for a flat vector, by LU or, for many unknowns, GMRES.
@@ -107,7 +110,7 @@ def bicgstab(matvec: Callable[[Array], Array], b: Array, x: Array, level: Array,
 
     Source: van der Vorst (1992), SIAM J. Sci. Stat. Comput. 13(2), 631-644.
     """
-    tiny = jnp.finfo(b.dtype).tiny
+    tiny, patience = jnp.finfo(b.dtype).tiny, max(_LEAST_PATIENCE, len(b) // 16)
 
     def dot(first: Array, second: Array) -> Array:
         return (first * second).sum(axis=0)
@@ -116,11 +119,11 @@ def bicgstab(matvec: Callable[[Array], Array], b: Array, x: Array, level: Array,
         return jnp.where(jnp.abs(below) > tiny, above / jnp.where(jnp.abs(below) > tiny, below, 1), 0)
 
     def unsettled(carry: tuple) -> Array:
-        best_off, count = carry[3], carry[-1]
-        return (best_off > level).any() & (count < most)
+        best_off, since, count = carry[3], carry[-2], carry[-1]
+        return (best_off > level).any() & (count < most) & (since < patience)
 
     def step(carry: tuple) -> tuple:
-        x, r, best, best_off, shadow, rho, p, count = carry
+        x, r, best, best_off, shadow, rho, p, since, count = carry
         v = matvec(p)
         alpha = ratio(rho, dot(shadow, v))
         s = r - alpha * v
@@ -131,11 +134,13 @@ def bicgstab(matvec: Callable[[Array], Array], b: Array, x: Array, level: Array,
         p = r + ratio(next_rho, rho) * ratio(alpha, omega) * (p - omega * v)
         off = jnp.abs(r).max(axis=0)
         better = off < best_off
-        return x, r, jnp.where(better, x, best), jnp.where(better, off, best_off), shadow, next_rho, p, count + 1
+        since = jnp.where((better & (best_off > level)).any(), 0, since + 1)
+        best, best_off = jnp.where(better, x, best), jnp.where(better, off, best_off)
+        return x, r, best, best_off, shadow, next_rho, p, since, count + 1
 
     r = b - matvec(x)
     off = jnp.abs(r).max(axis=0)
-    found = jax.lax.while_loop(unsettled, step, (x, r, x, off, r, dot(r, r), r, jnp.int32(0)))
+    found = jax.lax.while_loop(unsettled, step, (x, r, x, off, r, dot(r, r), r, jnp.int32(0), jnp.int32(0)))
     best = found[2]
     return best, jnp.abs(b - matvec(best)).max(axis=0)  # the residual that is carried drifts away from the true one
 

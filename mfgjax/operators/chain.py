@@ -30,6 +30,12 @@ _FEW_STATES, _SPARSE = 256, 8
 _ROUNDS = 3
 """How often iteration starts again from what it has found, with its true residual."""
 
+_SETTLED = 16
+"""How many times rounding a residual may be before iteration starts again."""
+
+_ROUGH = 1e3
+"""How many times rounding a residual may be before elimination is worth its time: values are refined later, anyway."""
+
 _LEVEL = 8
 """Spacings of numbers, at the size of the terms, at which a residual is rounding."""
 
@@ -109,7 +115,7 @@ def _iterated(chain: Chain, b: Array, transposed: bool, most: int, most_rounds: 
 
     def is_rough(carry: tuple) -> Array:
         x, off, rounds = carry
-        return (off > level(x)).any() & (rounds < most_rounds)
+        return (off > _SETTLED * level(x)).any() & (rounds < most_rounds)
 
     def again(carry: tuple) -> tuple:
         x, _, rounds = carry
@@ -120,17 +126,12 @@ def _iterated(chain: Chain, b: Array, transposed: bool, most: int, most_rounds: 
     if size > _MOST_ELIMINATED:
         return x
 
-    # a loop that runs at most once: a condition that is mapped would compute both of its branches
-    def eliminated(carry: tuple) -> tuple:
-        x, off, _ = carry
+    def eliminated(x: Array) -> Array:
         more = _eliminated(chain.matrix())(b - matvec(x), transposed)
-        return jnp.where(off > level(x), x + more, x), off, jnp.bool_(True)
+        return jnp.where(off > level(x), x + more, x)
 
-    def is_open(carry: tuple) -> Array:
-        x, off, is_done = carry
-        return (off > level(x)).any() & ~is_done
-
-    return jax.lax.while_loop(is_open, eliminated, (x, off, jnp.bool_(False)))[0]
+    # no loop of at most one step: XLA would take the factors, which do not change in it, out of it
+    return jax.lax.cond((off > _ROUGH * level(x)).any(), eliminated, lambda x: x, x)
 
 
 def _entries(kernel: Any, size: int) -> int:

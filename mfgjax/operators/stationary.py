@@ -98,8 +98,8 @@ def policy_iteration(
 
     w = dT/dq are the weights of the actions in the values: the policy itself where the response maximises a
     criterion, a greedy one where its values are greedy. From any start the values of the policies rise, and for the
-    hard responses a policy repeats after finitely many. With many states sweeps V ← T(V), which keep that so, follow
-    each: evaluations alone would lengthen ways by one state each.
+    hard responses a policy repeats after finitely many. With many states sweeps V ← T(V), which keep that so, come
+    before each: evaluations alone would lengthen ways by one state each.
 
     Args:
       decision: the problem, or many, which stop one by one.
@@ -126,11 +126,13 @@ def policy_iteration(
 
     def evaluate(carry: tuple) -> tuple:
         values, (change, weights, _), goes_on, count = carry
-        chain = Chain(decision.kernel, weights, decision.discount)
-        after = values + solver(chain, once=True)(change)
+        near = values
         if num_sweeps:
-            after = jax.lax.fori_loop(0, num_sweeps, lambda _, values: _relative(sweep(values)), _relative(after))
-        after = jnp.where(goes_on, _relative(after), values)
+            near = jax.lax.fori_loop(0, num_sweeps, lambda _, values: _relative(sweep(values)), values)
+            change, weights, _ = look(near)
+        chain = Chain(decision.kernel, weights, decision.discount)
+        after = _relative(near + solver(chain, once=True)(change))
+        after = jnp.where(goes_on, after, values)
         seen = look(after)
         before, now = (jnp.abs(x).max(axis=0) for x in (change, seen[0]))
         rounding = spacings(after) * eps * (jnp.abs(after).max(axis=0) + pay)
