@@ -88,7 +88,7 @@ def finish(
     if not is_residual:
         code = jnp.where((code == RESULTS.converged) & game.is_moving(mean_field, policy), RESULTS.not_at_rest, code)
     if game.is_stationary:
-        is_rough = _rough_values(game, response, best, value_error)
+        is_rough = _rough_values(game, best, value_error)
         code = jnp.where((code == RESULTS.converged) & is_rough, RESULTS.values_inexact, code)
     # adds nothing, but the derivative of what was not found is NaN here, too
     nothing = 0 * mean_field.sum(axis=tuple(range(1 + game.num_seen_axes)))
@@ -106,11 +106,10 @@ def finish(
     )
 
 
-def _rough_values(game: AnyGame, response: AbstractResponse, best: BestResponse, value_error: Array) -> Array:
+def _rough_values(game: AnyGame, best: BestResponse, value_error: Array) -> Array:
     """Tell whether values may be off by more than a share of what is at stake, and more than their own rounding.
 
-    Their level is known no better than 1 − γ, which is half a spacing of numbers near 1 off. Actions within the band of
-    a response that jumps are not told apart, either.
+    Their level is known no better than 1 − γ, which is half a spacing of numbers near 1 off.
     """
     default = default_tolerance(game.dtype, False)
     assert isinstance(default, OfStakes)
@@ -118,13 +117,8 @@ def _rough_values(game: AnyGame, response: AbstractResponse, best: BestResponse,
     exists = align(game.available, best.q)
     high = jnp.where(exists, best.q, -jnp.inf).max(axis=(0, 1, 2))
     low = jnp.where(exists, best.q, jnp.inf).min(axis=(0, 1, 2))
-    span = high - low
     rounding = ROUNDING * eps * jnp.abs(best.values).max(axis=(0, 1))
-    is_off = (value_error > share * span + rounding) | (eps / 2 > share * (1 - game.discount))
-    if response.is_smooth:
-        return is_off
-    band = response.tie_band(best.q[0], game.available[0])
-    return is_off | ((band > share * span) & (span > band))
+    return (value_error > share * (high - low) + rounding) | (eps / 2 > share * (1 - game.discount))
 
 
 def _gained(game: AnyGame, mean_field: Array, response: AbstractResponse, log_policy: Array) -> Array:
