@@ -1,6 +1,7 @@
 """The linear systems of policy evaluation, Newton's method, continuation and the implicit derivative."""
 
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -12,25 +13,32 @@ from ._varying import alike
 DENSE_LIMIT = 640
 """Unknowns up to which the matrix is formed and factorised; beyond, GMRES uses products only."""
 
+STATIONARY_LIMIT = 2048
+"""The same for the laws of stationary games: products need the values of a response, matrices all of them at once."""
+
 SMALL = 16
 """States up to which products and eliminations of matrices with lanes are written out."""
 
 _RESTART = 40
 _MOST_RESTARTS = 25
 
+_LEAST_PATIENCE = 64
+"""Steps of biconjugate gradients without progress after which there is none to come, as at the rounding level."""
 
-def solve_linear(matvec: Callable[[Array], Array], b: Array) -> Array:
+
+def solve_linear(matvec: Callable[[Array], Array], b: Array, dense_limit: int = DENSE_LIMIT) -> Array:
     """Solve `matvec(x) = b` for a flat vector, by LU or, for many unknowns, GMRES.
 
     Args:
       matvec: a linear function of flat vectors.
       b: right-hand side.
+      dense_limit: unknowns up to which LU is used.
 
     Returns:
       The solution; differentiable and transposable. Where the matrix is singular it is not finite (LU) or
       not accurate (GMRES): callers check what they do with it.
     """
-    if b.size <= DENSE_LIMIT:
+    if b.size <= dense_limit:
         columns = jax.vmap(matvec)(alike((b, jnp.eye(b.size, dtype=b.dtype)))[1])
         return solve_dense(columns.T, b)
     return solve_iteratively(matvec, b, _MOST_RESTARTS)
@@ -43,27 +51,101 @@ def solve_iteratively(matvec: Callable[[Array], Array], b: Array, restarts: int)
     return gmres(matvec, b, tol=tolerance, atol=0.0, restart=_RESTART, maxiter=restarts, solve_method="incremental")[0]
 
 
-@jax.custom_batching.custom_vmap
-def solve_dense(matrix: Array, b: Array) -> Array:
-    return jnp.linalg.solve(matrix, b)
-
-
-@solve_dense.def_vmap
-def _solve_many(axis_size: int, is_batched: list[bool], matrix: Array, b: Array) -> tuple[Array, bool]:
-    """Solve many systems: on a CPU one by one.
+def _one_by_one_on_cpu(function: Callable) -> Callable:
+    """Return a function of matrices and vectors that, where many are mapped, takes them one by one on a CPU.
 
     LAPACK's batched calls (jaxlib 0.10) wait in XLA's thread pool for work that is queued in the same pool:
-    with as many CPU devices as threads they wait forever.
+    with as many CPU devices as threads they wait forever. The first argument is the matrix; where all share it, what
+    stands last are columns of one system.
     """
-    if not is_batched[0]:
-        matrix = jnp.broadcast_to(matrix, (axis_size, *matrix.shape))
-    if not is_batched[1]:
-        b = jnp.broadcast_to(b, (axis_size, *b.shape))
+    single = jax.custom_batching.custom_vmap(function)
 
-    def one_by_one(matrix: Array, b: Array) -> Array:
-        return jax.lax.map(lambda system: solve_dense(*system), (matrix, b))
+    @single.def_vmap
+    def many(axis_size: int, is_batched: list[bool], *arguments: Array) -> tuple[Any, Any]:
+        *matrices, b = arguments
+        if len(arguments) > 1 and not any(is_batched[:-1]):
+            columns = jnp.moveaxis(b, 0, -1)
+            found = single(*matrices, columns.reshape(len(columns), -1)).reshape(columns.shape)
+            return jnp.moveaxis(found, -1, 0), True
 
-    return jax.lax.platform_dependent(matrix, b, cpu=one_by_one, default=jax.vmap(jnp.linalg.solve)), True
+        def whole(argument: Array, batched: bool) -> Array:
+            return argument if batched else jnp.broadcast_to(argument, (axis_size, *argument.shape))
+
+        found = jax.lax.platform_dependent(
+            *(whole(*pair) for pair in zip(arguments, is_batched, strict=True)),
+            cpu=lambda *arguments: jax.lax.map(lambda one: single(*one), arguments),
+            default=jax.vmap(function),
+        )
+        return found, jax.tree.map(lambda _: True, found)
+
+    return single
+
+
+solve_dense = _one_by_one_on_cpu(lambda matrix, b: jnp.linalg.solve(matrix, b))
+"""Solve `matrix x = b` by LU."""
+
+factorise = _one_by_one_on_cpu(lambda matrix: jax.scipy.linalg.lu_factor(matrix))
+"""Return the factors of a matrix and its pivots, for `solve_factorised`."""
+
+solve_factorised = _one_by_one_on_cpu(lambda lu, pivots, b: jax.scipy.linalg.lu_solve((lu, pivots), b))
+"""Solve a system of which the matrix is factorised."""
+
+solve_factorised_transposed = _one_by_one_on_cpu(lambda lu, pivots, b: jax.scipy.linalg.lu_solve((lu, pivots), b, 1))
+"""Solve the transposed system of a matrix that is factorised."""
+
+
+def bicgstab(matvec: Callable[[Array], Array], b: Array, x: Array, level: Array, most: int) -> tuple[Array, Array]:
+    """Solve `matvec(x) = b`, `[S, *lanes]`, by the stabilised method of biconjugate gradients, from x on.
+
+    It needs two products a step and seven vectors, and no restarts, which on slow chains undo what GMRES has learnt.
+
+    Args:
+      matvec: a linear function.
+      b: right-hand sides.
+      x: where to start.
+      level: the largest entry of b − matvec(x) at which a lane is done, `[*lanes]`.
+      most: most steps.
+
+    Returns:
+      The solution of each lane, or the best that was met, and the largest entry of its residual.
+
+    Source: van der Vorst (1992), SIAM J. Sci. Stat. Comput. 13(2), 631-644.
+    """
+    tiny, patience = jnp.finfo(b.dtype).tiny, max(_LEAST_PATIENCE, len(b) // 16)
+
+    def dot(first: Array, second: Array) -> Array:
+        return (first * second).sum(axis=0)
+
+    def ratio(above: Array, below: Array) -> Array:
+        return jnp.where(jnp.abs(below) > tiny, above / jnp.where(jnp.abs(below) > tiny, below, 1), 0)
+
+    def unsettled(carry: tuple) -> Array:
+        best_off, since, count = carry[3], carry[-2], carry[-1]
+        return (best_off > level).any() & (count < most) & (since < patience)
+
+    def step(carry: tuple) -> tuple:
+        x, r, best, best_off, shadow, rho, p, since, count = carry
+        v = matvec(p)
+        alpha = ratio(rho, dot(shadow, v))
+        s = r - alpha * v
+        t = matvec(s)
+        omega = ratio(dot(t, s), dot(t, t))
+        x, r = x + alpha * p + omega * s, s - omega * t
+        next_rho = dot(shadow, r)
+        p = r + ratio(next_rho, rho) * ratio(alpha, omega) * (p - omega * v)
+        off = jnp.abs(r).max(axis=0)
+        better = off < best_off
+        since = jnp.where((better & (best_off > level)).any(), 0, since + 1)
+        best, best_off = jnp.where(better, x, best), jnp.where(better, off, best_off)
+        return x, r, best, best_off, shadow, next_rho, p, since, count + 1
+
+    r = b - matvec(x)
+    off = jnp.abs(r).max(axis=0)
+    found = jax.lax.while_loop(
+        unsettled, step, alike((x, r, x, off, r, dot(r, r), r, jnp.int32(0), jnp.int32(0)))
+    )
+    best = found[2]
+    return best, jnp.abs(b - matvec(best)).max(axis=0)  # the residual that is carried drifts away from the true one
 
 
 def solve_in_lanes(matrix: Array, right: Array) -> Array:
@@ -109,4 +191,5 @@ def solve_normal_equations(gram: Array, right: Array) -> Array:
 def zero_sum_norm(matrix: Array) -> Array:
     """Return the l1 norm on vectors of sum zero, which are mixtures of e_i − e_j."""
     # a norm is convex, so that its maximum is at one of them; their own norm is 2
-    return jnp.abs(matrix[:, :, None] - matrix[:, None, :]).sum(axis=0).max() / 2
+    # one column beside all others at a time: all pairs need S^3 numbers
+    return jax.lax.map(lambda column: jnp.abs(matrix - column[:, None]).sum(axis=0).max(), matrix.T).max() / 2

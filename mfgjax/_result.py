@@ -25,6 +25,7 @@ class RESULTS(enum.IntEnum):
     no_pure_choice = 8
     not_at_rest = 9
     ill_conditioned = 10
+    values_inexact = 11
 
 
 _MESSAGES = {
@@ -65,6 +66,11 @@ _MESSAGES = {
         "The residual met the tolerance, but the equilibrium is ill conditioned: it may be as far away as "
         "`error_estimate` says. Enable x64 before creating the game, give a smaller `atol`, or change what makes the "
         "game so, such as a population that hardly moves or a parameter at a fold."
+    ),
+    RESULTS.values_inexact: (
+        "The equilibrium met the tolerance, but the values of the states are not known well enough: one step of value "
+        "iteration still moves them, and divided by 1 - discount that exceeds a small share of their span. Enable x64 "
+        "before creating the game, or lower the discount."
     ),
 }
 

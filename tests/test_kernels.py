@@ -71,6 +71,19 @@ def test_expect_and_push_equal_the_dense_table_at_every_time(kind, batch, rng):
 
 @batches
 @kernels
+def test_the_chain_of_a_policy_is_the_mean_of_the_table_over_its_actions(kind, batch, rng):
+    kernel, tables = kernel_and_tables(kind)
+    _, weights = random_inputs(rng, kernel, batch)
+    weights = weights * leading(tables[0], weights)
+    found = eqx.filter_jit(lambda kernel, weights: kernel.at(jnp.int32(0)).chain(weights))(kernel, weights)
+    expected = np.zeros((kernel.num_states,) * 2 + batch)
+    for s, a, n in np.argwhere(tables[0]):
+        expected[s, n] += weights[s, a] * tables[0][s, a, n]
+    assert_close(found, expected, **CLOSE)
+
+
+@batches
+@kernels
 def test_push_is_the_transpose_of_expect_and_conserves_the_mass_that_moves(kind, batch, rng):
     kernel, tables = kernel_and_tables(kind)
     values, mass = random_inputs(rng, kernel, batch)

@@ -11,7 +11,8 @@ from .._typing import ArrayLike
 from ..engine import fit_response
 from ..model import StationaryGame, of_kind, respond
 from ..responses import AbstractResponse
-from .complementarity import NOWHERE, Condition, Verdicts, by_post_decision, worst_of
+from .complementarity import NOWHERE, Condition, Verdicts
+from .differences import by_post_decision, worst_of
 
 
 @dataclasses.dataclass(frozen=True)

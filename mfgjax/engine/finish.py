@@ -12,9 +12,12 @@ from .._simplex import log_normalize, safe_log
 from .._typing import Array
 from ..equilibrium import Equilibrium
 from ..kernels import AbstractKernel
+from ..kernels.base import align
 from ..model import AnyGame
+from ..model.base import BestResponse
 from ..model.values import criterion_of, gain
 from ..responses import AbstractResponse
+from ..responses.ties import ROUNDING
 from ..solvers.base import Candidate
 from ..solvers.shooting import can_eliminate
 from ..solvers.splitting import relative_loss
@@ -47,7 +50,7 @@ def finish(
         mean_field = refuse_derivative(candidate.mean_field, (game, response))
     else:
         mean_field = differentiable((game, response), candidate.mean_field, outcome.code == RESULTS.converged)
-    best = game.best_response(mean_field, response)
+    best, value_error = game.response_within(mean_field, response)
     # averaged weights are rounded
     log_policy = best.log_policy if candidate.log_policy is None else log_normalize(candidate.log_policy, axis=2)
     policy = best.policy if is_residual else jnp.exp(log_policy)
@@ -85,6 +88,9 @@ def finish(
         code = jnp.where((code == RESULTS.converged) & (residual > limit), missed, code)
     if not is_residual:
         code = jnp.where((code == RESULTS.converged) & game.is_moving(mean_field, policy), RESULTS.not_at_rest, code)
+    if game.is_stationary:
+        is_rough = _rough_values(game, best, value_error)
+        code = jnp.where((code == RESULTS.converged) & is_rough, RESULTS.values_inexact, code)
     # adds nothing, but the derivative of what was not found is NaN here, too
     nothing = 0 * mean_field.sum(axis=tuple(range(1 + game.num_seen_axes)))
     return Equilibrium(
@@ -100,6 +106,21 @@ def finish(
         observes=game.observes,
         action_axis=-1 - len(game.lanes),
     )
+
+
+def _rough_values(game: AnyGame, best: BestResponse, value_error: Array) -> Array:
+    """Tell whether values may be off by more than a share of what is at stake, and more than their own rounding.
+
+    Their level is known no better than 1 − γ, which is half a spacing of numbers near 1 off.
+    """
+    default = default_tolerance(game.dtype, False)
+    assert isinstance(default, OfStakes)
+    eps, share = jnp.finfo(game.dtype).eps, default.share
+    exists = align(game.available, best.q)
+    high = jnp.where(exists, best.q, -jnp.inf).max(axis=(0, 1, 2))
+    low = jnp.where(exists, best.q, jnp.inf).min(axis=(0, 1, 2))
+    rounding = ROUNDING * eps * jnp.abs(best.values).max(axis=(0, 1))
+    return (value_error > share * (high - low) + rounding) | (eps / 2 > share * (1 - game.discount))
 
 
 def _gained(game: AnyGame, mean_field: Array, response: AbstractResponse, log_policy: Array) -> Array:

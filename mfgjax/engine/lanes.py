@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .._linear import DENSE_LIMIT, SMALL
+from .._linear import DENSE_LIMIT, SMALL, STATIONARY_LIMIT
 from .._trees import with_leaves
 from .._typing import Array
 from ..model import AbstractGame, AnyGame, LaneGame
@@ -18,6 +18,9 @@ from ..solvers.shooting import shoots
 
 _CACHE = 2**14
 """Bytes of one policy of one time, over the lanes of a block, that leave all else in a core's cache."""
+
+_MATRICES = 2**26
+"""Numbers that the matrices of a block may have where each lane of it needs one of S x S."""
 
 _LARGE = 2**29
 """Bytes that a block may take where there is no such cache (accelerators)."""
@@ -143,7 +146,9 @@ def block_width(game: AbstractGame) -> int:
         most, least, budget = 1024, 16, _CACHE // size
     else:
         most, least, budget = 2**17, 32, _LARGE // (size * (game.horizon + 1) * 8)
-    return int(np.clip(2 ** int(np.log2(max(budget, 1))), least, most))
+    width = int(np.clip(2 ** int(np.log2(max(budget, 1))), least, most))
+    # values of stationary games may need a matrix for each lane
+    return max(1, min(width, _MATRICES // game.num_states**2)) if game.is_stationary else width
 
 
 def method_width(method: AbstractMethod, game: AbstractGame, width: int) -> int:
@@ -159,6 +164,7 @@ def narrow_width(game: AbstractGame, width: int) -> int:
     """Return how many lanes to take at once where each needs a matrix of the size of its flow."""
     unknowns = (game.horizon + 1) * game.num_states * (game.num_actions if game.num_seen_axes == 2 else 1)
     work = (game.horizon + 1) * game.num_states * game.num_actions
-    size = unknowns * (3 * unknowns + 4 * work) if unknowns <= DENSE_LIMIT else 100 * work
+    limit = STATIONARY_LIMIT if game.is_stationary else DENSE_LIMIT
+    size = unknowns * (3 * unknowns + 4 * work) if unknowns <= limit else 100 * work
     budget = 2**26 if jax.default_backend() == "cpu" else _LARGE
     return int(np.clip(budget // (size * game.dtype.itemsize), 1, width))

@@ -4,9 +4,13 @@ from abc import abstractmethod
 from typing import ClassVar
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 
 from .._typing import Array, Float, Self
+
+_FEW_STATES = 128
+"""States up to which a matrix is summed over all places, whether they are reached or not."""
 
 
 class AbstractKernel(eqx.Module):
@@ -35,6 +39,17 @@ class AbstractKernel(eqx.Module):
     def push(self, mass: Float[Array, "S A *batch"]) -> Float[Array, "S *batch"]:
         """Return Σ_{s,a} m(s,a) P(s'|s,a)."""
 
+    def chain(self, weights: Float[Array, "S A *batch"]) -> Float[Array, "S S *batch"]:
+        """Return Σ_a w(s,a) P(s'|s,a): how a policy with these weights moves. Kernels with few moves say it cheaper."""
+
+        def column(values: Array) -> Array:
+            ahead = self.expect(jnp.broadcast_to(align(values, weights[:, 0]), (len(values), *weights.shape[2:])))
+            # what stands at an action that is not played may be anything
+            return jnp.where(weights != 0, weights * ahead, 0).sum(axis=1)
+
+        columns = jax.lax.map(column, jnp.eye(self.num_states, dtype=weights.dtype))
+        return jnp.moveaxis(columns, 0, 1)
+
     @property
     @abstractmethod
     def num_states(self) -> int:
@@ -57,6 +72,17 @@ def align(table: Array, values: Array) -> Array:
     """Append axes to a table without lanes so that it broadcasts against `values`, which may have them."""
     # broadcasting pairs last axes, but lanes stand last
     return table.reshape(table.shape + (1,) * max(values.ndim - table.ndim, 0))
+
+
+def added(next_states: Array, flows: Array) -> Array:
+    """Return the matrix `[S, S, *batch]` of what goes from each state to each next one."""
+    S, batch = next_states.shape[0], flows.shape[next_states.ndim :]
+    if S <= _FEW_STATES:  # one loop, which compiles sooner than a scatter
+        leads = next_states[..., None] == jnp.arange(S)
+        terms = jnp.where(leads.reshape(*leads.shape, *(1,) * len(batch)), jnp.expand_dims(flows, next_states.ndim), 0)
+        return terms.sum(axis=tuple(range(1, next_states.ndim)))
+    own = align(jnp.arange(S), next_states)
+    return jnp.zeros((S, S, *batch), flows.dtype).at[own, next_states].add(flows)
 
 
 def time_slice(table: Array, t: Array | int) -> Array:

@@ -56,6 +56,11 @@ class DenseKernel(AbstractKernel):
             return jnp.einsum("sanb,sab->nb", table, mass, precision=jax.lax.Precision.HIGHEST)
         return jnp.tensordot(table, mass, axes=((0, 1), (0, 1)), precision=jax.lax.Precision.HIGHEST)
 
+    def chain(self, weights: Float[Array, "S A *batch"]) -> Float[Array, "S S *batch"]:
+        table = self.probabilities[0]
+        axes = "sanb,sab->snb" if table.ndim == 4 else "san,sa...->sn..."
+        return jnp.einsum(axes, table, weights, precision=jax.lax.Precision.HIGHEST)
+
     @property
     def num_states(self) -> int:
         """S."""

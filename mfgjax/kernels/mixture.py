@@ -47,6 +47,10 @@ class RestartKernel(AbstractKernel):
         moved = mass.sum(axis=(0, 1))  # need not be 1: linear solvers push vectors of any mass
         return align(self.law, moved[None]) * moved
 
+    def chain(self, weights: Float[Array, "S A *batch"]) -> Float[Array, "S S *batch"]:
+        leaving = weights.sum(axis=1)[:, None]
+        return leaving * align(self.law, leaving[0])
+
     @property
     def num_states(self) -> int:
         """S."""
@@ -107,6 +111,10 @@ class MixtureKernel(AbstractKernel):
 
     def push(self, mass: Float[Array, "S A *batch"]) -> Float[Array, "S *batch"]:
         terms = [weight * part.push(mass) for part, weight in zip(self.parts, self.weights, strict=True)]
+        return sum(terms[1:], terms[0])
+
+    def chain(self, weights: Float[Array, "S A *batch"]) -> Float[Array, "S S *batch"]:
+        terms = [weight * part.chain(weights) for part, weight in zip(self.parts, self.weights, strict=True)]
         return sum(terms[1:], terms[0])
 
     @property

@@ -7,7 +7,7 @@ import numpy as np
 
 from .._actions import by_action, each
 from .._typing import Array, ArrayLike, Bool, Float, Int, Self
-from .base import AbstractKernel
+from .base import AbstractKernel, added, align
 from .predecessors import Predecessors, as_table
 
 
@@ -51,6 +51,9 @@ class MovesKernel(AbstractKernel):
         """Return the law of the next states; numbers of agents stay whole numbers."""
         # places are numbered as in `next_state.ravel()`
         return self.predecessors.sum(mass.reshape((-1, *mass.shape[2:])))
+
+    def chain(self, weights: Float[Array, "S A *batch"]) -> Float[Array, "S S *batch"]:
+        return added(self.next_state, jnp.where(align(self.leads, weights), weights, 0))
 
     @property
     def num_states(self) -> int:

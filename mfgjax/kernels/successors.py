@@ -7,7 +7,7 @@ import numpy as np
 
 from .. import _checks
 from .._typing import Array, ArrayLike, Float, Int, Self
-from .base import AbstractKernel, align, time_slice
+from .base import AbstractKernel, added, align, time_slice
 from .predecessors import AXES, Predecessors, as_table
 
 
@@ -60,6 +60,10 @@ class SuccessorKernel(AbstractKernel):
         flows = align(self.probabilities[0], leaving) * leaving
         # sums of gathers: a scatter-add is slow on a CPU
         return self.predecessors.sum(flows.reshape((-1, *mass.shape[2:])))
+
+    def chain(self, weights: Float[Array, "S A *batch"]) -> Float[Array, "S S *batch"]:
+        leaving = weights[:, :, None]
+        return added(self.successors, align(self.probabilities[0], leaving) * leaving)
 
     @property
     def num_states(self) -> int:

@@ -74,6 +74,11 @@ class AbstractGame(eqx.Module):
     def best_response(self, mean_field: Array, response: AbstractResponse, start: Array | None = None) -> BestResponse:
         """Return the best response to a mean field; `start` are values near its own, which may save work."""
 
+    def response_within(self, mean_field: Array, response: AbstractResponse) -> tuple[BestResponse, Array]:
+        """Return the best response, and a bound on the error of its values beside rounding, lane by lane."""
+        # without iteration there is rounding alone
+        return self.best_response(mean_field, response), jnp.zeros(self.lanes, self.dtype)
+
     @abstractmethod
     def policy_from(self, mean_field: Array, response: AbstractResponse, start: Any) -> tuple[Array, Any]:
         """Return the policy of the best response alone, at least cost, and the start for a mean field nearby."""

@@ -46,6 +46,8 @@ class LaneGame(eqx.Module):
         return (self.num_lanes,)
 
     best_response = _of_kind("best_response")
+    response_within = _of_kind("response_within")
+    _answer = _of_kind("_answer")
     policy_from = _of_kind("policy_from")
     generated = _of_kind("generated")
     moved_on = _of_kind("moved_on")
@@ -181,3 +183,8 @@ class _MappedKernel(eqx.Module):
 
     def push(self, mass: Array) -> Array:
         return self.games.per_lane(lambda game, seen, m: game.kernel_at(self.t, seen).push(m), self.mean_field, mass)
+
+    def chain(self, weights: Array) -> Array:
+        return self.games.per_lane(
+            lambda game, seen, w: game.kernel_at(self.t, seen).chain(w), self.mean_field, weights
+        )

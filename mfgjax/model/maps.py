@@ -40,7 +40,8 @@ def respond(
         Trembling:           V = Σ_a π Q,                           π in Π^ε on a maximiser
 
     In a stationary game Q = r(·,·,z) + γ P(·,z) V and V, at all times the same, are the fixed point of this: found by
-    policy iteration up to some hundred states, by value iteration beyond.
+    policy iteration, in which every policy is evaluated by elimination or, with more than a thousand states, by
+    iteration that is continued to rounding.
 
     Args:
       game: the game.

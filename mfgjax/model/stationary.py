@@ -18,10 +18,9 @@ from ..operators import (
     Decision,
     certain_policy,
     chain_law,
-    improve,
     occupancy,
     policy_values,
-    response_values,
+    relative_values,
     settled_law,
 )
 from ..responses import AbstractResponse
@@ -41,9 +40,6 @@ from .canonical import (
 )
 from .probes import simple_laws, validate
 from .rewards import PairwiseReward, TableReward, check_interaction
-
-_MOST_SQUARED = 128
-"""States up to which the matrix of a chain is squared; with more, and for many games at once, the law is iterated."""
 
 
 class StationaryGame(AbstractGame):
@@ -174,11 +170,33 @@ class StationaryGame(AbstractGame):
         return Decision(self.kernel_at(now, seen), reward, available, self.discount)
 
     def best_response(self, mean_field: Array, response: AbstractResponse, start: Array | None = None) -> BestResponse:
+        return self.response_within(mean_field, response, start)[0]
+
+    def response_within(
+        self, mean_field: Array, response: AbstractResponse, start: Array | None = None
+    ) -> tuple[BestResponse, Array]:
+        best, _, level, error = self._answer(mean_field, response, start)
+        # a constant, on which no choice depends: added last, as it may be much larger than differences
+        return BestResponse(best.policy, best.log_policy, best.values + level, best.q + level), error
+
+    def _answer(
+        self, mean_field: Array, response: AbstractResponse, start: Array | None
+    ) -> tuple[BestResponse, Array, Array, Array]:
+        """Return the response with values less a constant, these values before, the constant, and a bound on errors."""
         problem = self.decision(mean_field)
         start = self.first_values() if start is None else start
+        values, level = relative_values(problem, response, start)
+        q = problem.relative_q(values, level)
+        shared = jax.lax.stop_gradient(self.discount * level)
+        # of the whole values: what is left of a step is rounding, but values may be off by 1/(1 − γ) times that
+        band = response.tie_band(q + shared, problem.available)
         # one more backup: policy and q belong to the values that are returned
-        backup, q = improve(problem, response, response_values(problem, response, start))
-        return BestResponse(backup.policy[None], backup.log_policy[None], backup.values[None], q[None])
+        backup = response.backup(jnp.int32(0), q, problem.available, band)
+        best = BestResponse(*(x[None] for x in (backup.policy, backup.log_policy, backup.values, q)))
+        # MacQueen's bounds: with Δ = T(V) − V, values T(V) are off by at most γ/(1−γ) times the largest |Δ|
+        off = jax.lax.stop_gradient(backup.values - values)
+        error = self.discount / (1 - self.discount) * jnp.abs(off - off[0]).max(axis=0)
+        return best, values, shared, error
 
     def policy_from(self, mean_field: Array, response: AbstractResponse, start: Any) -> tuple[Array, Any]:
         """Return the policy of the response, and values `[S]` near its own, from which the next search may start.
@@ -189,8 +207,8 @@ class StationaryGame(AbstractGame):
         if self.lanes and response.plays_best:
             policy, values = certain_policy(self.decision(mean_field), response, start)
             return policy[None], values  # not the values of the policy: near enough to start the next search
-        best = self.best_response(mean_field, response, start)
-        return best.policy, best.values[0]
+        best, values, *_ = self._answer(mean_field, response, start)
+        return best.policy, values
 
     def moved_on(self, mean_field: Array, policy: Array) -> tuple[Array, Array]:
         """Return the law of the states after one step of the McKean-Vlasov dynamics Φ, and what payoffs see of it.
@@ -217,16 +235,18 @@ class StationaryGame(AbstractGame):
         then it starts from there.
         """
         pi = policy[0]
+        start = self.initial if mean_field is None else self.agent_start(mean_field)
+        # moves that do not see who moves are a chain
+        if mean_field is not None or isinstance(self.kernel, AbstractKernel):
+            kernel = self.kernel_at(jnp.int32(0), start if mean_field is None else mean_field[0])
+            law = chain_law(kernel, pi, start)
+            return law[None], self.observe(law, law[:, None] * pi)[None]
 
         def move(law: Array) -> Array:
             mass = law[:, None] * pi
-            seen = self.observe(law, mass) if mean_field is None else mean_field[0]
-            return self.kernel_at(jnp.int32(0), seen).push(mass)
+            return self.kernel_at(jnp.int32(0), self.observe(law, mass)).push(mass)
 
-        start = self.initial if mean_field is None else self.agent_start(mean_field)
-        # moves that do not see who moves are a chain, which squaring settles however slowly it mixes
-        is_linear = mean_field is not None or isinstance(self.kernel, AbstractKernel)
-        law = (chain_law if is_linear and not self.lanes and len(start) <= _MOST_SQUARED else settled_law)(move, start)
+        law = settled_law(move, start)
         return law[None], self.observe(law, law[:, None] * pi)[None]
 
     def is_moving(self, mean_field: Array, policy: Array) -> Array:

@@ -1,10 +1,12 @@
-"""Discounted decision problems without an end: their values, by policy and by value iteration; laws of states.
+"""Discounted decision problems without an end: their values, by policy iteration.
 
 A `Decision` is what an agent faces in one population. Values `[S]` are the fixed point of V = T(V),
 
     q(s,a) = r(s,a) + γ Σ_s' P(s'|s,a) V(s'),   T(V) = values of the response to q.
 
 T is monotone and T(V + c) = T(V) + γ c for every response of the library, so it is a γ-contraction in the sup norm.
+Near γ = 1 values are a large constant, which no choice depends on, and small differences: V = W + c. They are held
+apart, so that differences are rounded at their own size.
 """
 
 from typing import Any
@@ -14,18 +16,29 @@ import jax
 import jax.numpy as jnp
 
 from .._gradients import stop_gradients
-from .._linear import DENSE_LIMIT, solve_linear
 from .._modes import in_own_modes
 from .._typing import Array, Bool, Float
 from .._varying import alike
 from ..kernels.base import align
 from ..responses import AbstractResponse
 from ..responses.base import Backup
-from ..responses.ties import ROUNDING, spacings, tie_band
+from ..responses.ties import spacings, tie_band
+from .chain import Chain, solve_values, solver
 
-_MOST_POLICIES = 100  # a safeguard: a few Newton steps suffice
-_MOST_SWEEPS = 100_000  # as documented: a population that moves after so many steps is not called stationary
-_LEAST_SQUARINGS, _MOST_SQUARINGS = 8, 64  # k squarings make 2^k steps of the chain
+_MOST_POLICIES = 1000
+"""A safeguard: a few Newton steps suffice, and as many on long ways as between two there are sweeps."""
+
+_STATES_OF_SWEEP = 16
+"""States for each of the sweeps between two policies: what has to be carried from state to state gets on faster."""
+
+_FEW_STATES = 128
+"""States up to which there are no sweeps in between."""
+
+_MOST_SWEEPS = 1000
+"""Sweeps of value iteration after which a policy that is still open is sought by policy iteration."""
+
+_NEAR = 1e3
+"""How many times the rounding level a change may be if it does not fall any more."""
 
 
 class Decision(eqx.Module):
@@ -40,10 +53,26 @@ class Decision(eqx.Module):
         """Return r(s,a) + γ Σ_s' P(s'|s,a) v(s')."""
         return self.reward + self.discount * self.kernel.expect(values)
 
-    def mean(self, weights: Array, values: Array) -> Array:
-        """Return Σ_a w(s,a) Σ_s' P(s'|s,a) v(s'), where w is not 0."""
-        ahead = self.kernel.expect(values)
-        return jnp.where(weights != 0, weights * ahead, 0).sum(axis=1)
+    def relative_q(self, values: Array, level: Array) -> Array:
+        """Return `q(values + level)` less γ · level, but with the derivative of the whole."""
+        shared = self.discount * _ahead_of_constant(self.kernel, level, self.reward.shape)
+        return self.q(values) + (shared - jax.lax.stop_gradient(shared))
+
+
+@eqx.filter_custom_jvp
+def _ahead_of_constant(kernel: Any, level: Array, shape: tuple[int, ...]) -> Array:
+    """Return Σ_s' P(s'|s,a) c as `[S, A]`, which is c; its derivative in the kernel costs a product, it does not."""
+    return jnp.broadcast_to(level, shape)
+
+
+@_ahead_of_constant.def_jvp
+@in_own_modes
+def _ahead_of_constant_jvp(primals: Any, tangents: Any) -> tuple[Array, Array]:
+    kernel, level, shape = primals
+    constant = jnp.broadcast_to(level, (shape[0], *jnp.shape(level)))
+    _, moved = eqx.filter_jvp(lambda kernel: kernel.expect(constant), (kernel,), (tangents[0],))
+    point = _ahead_of_constant(kernel, level, shape)
+    return point, jnp.zeros_like(point) if moved is None else jnp.broadcast_to(moved, shape)
 
 
 def improve(decision: Decision, response: AbstractResponse, values: Array) -> tuple[Backup, Array]:
@@ -54,86 +83,90 @@ def improve(decision: Decision, response: AbstractResponse, values: Array) -> tu
 
 
 def response_values(decision: Decision, response: AbstractResponse, start: Array) -> Array:
-    """Return the values V = T(V) of a response; differentiable in decision and response, whatever method found V.
-
-    Up to some hundred states it is policy iteration, which is exact after a few linear systems; beyond, and where
-    many problems are solved at once, value iteration, which needs no matrix.
-    """
-    method = policy_iteration if start.ndim == 1 and len(start) <= DENSE_LIMIT else value_iteration
-    return _fixed_values((decision, response), method(*stop_gradients((decision, response, start))))
+    """Return the values V = T(V) of a response; differentiable in decision and response."""
+    values, level = relative_values(decision, response, start)
+    return values + level
 
 
-def policy_iteration(decision: Decision, response: AbstractResponse, start: Array) -> Array:
+def relative_values(decision: Decision, response: AbstractResponse, start: Array) -> tuple[Array, Array]:
+    """Return W and c of the values V = W + c of a response; W has the derivative of V, and c none."""
+    values, level = policy_iteration(*stop_gradients((decision, response, start)))
+    return _fixed_values((decision, response), values, level), level
+
+
+def policy_iteration(
+    decision: Decision, response: AbstractResponse, start: Array, is_open: Array | bool = True
+) -> tuple[Array, Array]:
     """Return V = T(V) by Newton's method, whose steps evaluate a policy: V ← V + (I − γ P_w)⁻¹ (T(V) − V).
 
     w = dT/dq are the weights of the actions in the values: the policy itself where the response maximises a
     criterion, a greedy one where its values are greedy. From any start the values of the policies rise, and for the
-    hard responses a policy repeats after finitely many.
+    hard responses a policy repeats after finitely many. With many states sweeps V ← T(V), which keep that so, come
+    before each: evaluations alone would lengthen ways by one state each.
+
+    Args:
+      decision: the problem, or many, which stop one by one.
+      response: how agents act.
+      start: values near the solution, up to a constant.
+      is_open: which lanes are to be solved; the others stay as they are.
+
+    Returns:
+      W and c, where V = W + c.
     """
+    eps, size = jnp.finfo(start.dtype).eps, len(start)
+    num_sweeps = 0 if size <= _FEW_STATES else size // _STATES_OF_SWEEP
+    # rewards count, too: at values near 0 no relative test is ever met
+    pay = jnp.abs(decision.reward).max(axis=(0, 1))
 
-    def residual(values: Array) -> Any:
-        def backed(q: Array) -> Array:
-            return response.backup(jnp.int32(0), q, decision.available).values
+    def backed(values: Array) -> tuple[Array, Any]:
+        # T(V) and the weights dT/dq from one pass
+        return _backed(decision, response, decision.q(values))
 
-        new_values, pull = jax.vjp(backed, decision.q(values))  # T(V) and the weights dT/dq from one pass
-        return new_values - values, pull(jnp.ones_like(new_values))[0]
-
-    def unsettled(carry: tuple) -> Bool[Array, ""]:
-        values, change, _, count = carry
-        # rewards count, too: at values near 0 no relative test is ever met
-        size = jnp.abs(values).max() + jnp.abs(decision.reward).max()
-        return (jnp.abs(change).max() > ROUNDING * jnp.finfo(values.dtype).eps * size) & (count < _MOST_POLICIES)
+    def look(values: Array) -> tuple[Array, Array, Array]:
+        new_values, weights = backed(values)
+        change = new_values - values
+        return _relative(change), weights, change[0]
 
     def evaluate(carry: tuple) -> tuple:
-        values, change, weights, count = carry
-        values = values + _solve(decision, weights, change)
-        return values, *residual(values), count + 1
-
-    return jax.lax.while_loop(unsettled, evaluate, alike((start, *residual(start), jnp.int32(0))))[0]
-
-
-def value_iteration(
-    decision: Decision, response: AbstractResponse, start: Array, tolerance: float | None = None
-) -> Array:
-    """Return V = T(V) by iterating T, with MacQueen's bounds: with Δ = T(V) − V,
-
-        T(V) + γ/(1−γ) min Δ ≤ V* ≤ T(V) + γ/(1−γ) max Δ.
-
-    It stops in each lane by itself where these are `tolerance` apart (None: at the rounding level of Δ), and returns
-    their middle. For responses that jump, whose ties are decided by these values, `_more_sweeps` follow.
-    """
-    eps = jnp.finfo(start.dtype).eps
-    extra_sweeps = _more_sweeps(decision, start) if tolerance is None and not response.is_smooth else 0
-
-    def swept(values: Array) -> Any:
-        new_values = improve(decision, response, values)[0].values
-        change = new_values - values
-        return new_values, change.min(axis=0), change.max(axis=0)
-
-    def moves(values: Array, low: Array, high: Array) -> Array:
-        if tolerance is not None:
-            return decision.discount * (high - low) > tolerance * (1 - decision.discount)
+        values, (change, weights, _), goes_on, count = carry
+        near = values
+        if num_sweeps:
+            near = jax.lax.fori_loop(0, num_sweeps, lambda _, values: _relative(sweep(values)), values)
+            change, weights, _ = look(near)
+        chain = Chain(decision.kernel, weights, decision.discount)
+        after = _relative(near + solver(chain, once=True)(change))
+        after = jnp.where(goes_on, after, values)
+        seen = look(after)
+        before, now = (jnp.abs(x).max(axis=0) for x in (change, seen[0]))
+        rounding = spacings(after) * eps * (jnp.abs(after).max(axis=0) + pay)
         # NaN compares as settled: what is not finite is found by whoever asked
-        return high - low > spacings(values) * eps * jnp.abs(values).max(axis=0)
+        goes_on = goes_on & (now > rounding) & ~((now <= _NEAR * rounding) & (now >= before / 2))
+        return after, seen, goes_on, count + 1
 
-    def is_open(values: Array, low: Array, high: Array, num_settled: Array) -> Array:
-        # equal bounds: T adds one constant to all values, so their differences are final
-        return moves(values, low, high) | ((num_settled < extra_sweeps) & (high > low))
+    def sweep(values: Array) -> Array:
+        return response.backup(jnp.int32(0), decision.q(values), decision.available).values
 
-    def unsettled(carry: tuple) -> Bool[Array, ""]:
-        return is_open(*carry[:-1]).any() & (carry[-1] < _MOST_SWEEPS)
+    def unsettled(carry: tuple) -> Array:
+        *_, goes_on, count = carry
+        return goes_on.any() & (count < _MOST_POLICIES)
 
-    def sweep(carry: tuple) -> tuple:
-        *before, num_settled, count = carry
-        goes_on = is_open(*before, num_settled)  # pyright: ignore[reportCallIssue]
-        # lanes that have settled keep their numbers, as if they were alone
-        updated = [jnp.where(goes_on, new, old) for new, old in zip(swept(before[0]), before, strict=True)]
-        return *updated, num_settled + ~moves(*before), count + 1
+    start = _relative(start)
+    first = look(start)
+    off = jnp.abs(first[0]).max(axis=0)
+    goes_on = is_open & (off > spacings(start) * eps * (jnp.abs(start).max(axis=0) + pay))
+    values, (_, _, shift), *_ = jax.lax.while_loop(unsettled, evaluate, alike((start, first, goes_on, jnp.int32(0))))
+    return values, shift / (1 - decision.discount)
 
-    first = swept(start)
-    no_sweeps = jnp.zeros(first[1].shape, jnp.int32)
-    values, low, high, *_ = jax.lax.while_loop(unsettled, sweep, alike((*first, no_sweeps, jnp.int32(0))))
-    return values + decision.discount / (1 - decision.discount) * (low + high) / 2
+
+def _backed(decision: Decision, response: AbstractResponse, q: Array) -> tuple[Array, Array]:
+    """Return T(V) and the weights dT/dq of the actions in it."""
+    values, pull = jax.vjp(lambda q: response.backup(jnp.int32(0), q, decision.available).values, q)
+    return values, pull(jnp.ones_like(values))[0]
+
+
+def _relative(values: Array) -> Array:
+    """Return values less that of the first state: the constant that is split off may be any of them."""
+    return values - values[0]
 
 
 def _more_sweeps(decision: Decision, values: Array) -> Array:
@@ -150,7 +183,8 @@ def certain_policy(decision: Decision, response: AbstractResponse, start: Array)
 
     By MacQueen's bounds differences of q(s,·) are off by less than γ/(1−γ) (max Δ − min Δ). As soon as the smallest
     gap between a best action and the next exceeds this, no further sweep can change the policy, however far off the
-    values are. Where two actions are equally good, it goes on to the rounding level, and by `_more_sweeps`.
+    values are. Where two actions are equally good, it goes on to the rounding level, and by `_more_sweeps`. What is
+    open after `_MOST_SWEEPS` is solved by policy iteration.
     """
     eps = jnp.finfo(start.dtype).eps
     extra_sweeps = _more_sweeps(decision, start)
@@ -179,8 +213,18 @@ def certain_policy(decision: Decision, response: AbstractResponse, start: Array)
 
     first = swept(start)
     no_sweeps = jnp.zeros(first[2].shape, jnp.int32)
-    values, policy, *_ = jax.lax.while_loop(unsettled, sweep, alike((*first, no_sweeps, jnp.int32(0))))
-    return policy, values  # values may be far off: they only start the next search
+    *found, _ = jax.lax.while_loop(unsettled, sweep, alike((*first, no_sweeps, jnp.int32(0))))
+
+    def solved(values: Array, policy: Array, still_open: Array) -> tuple[Array, Array]:
+        exact, _ = policy_iteration(decision, response, values, still_open)
+        policy = jnp.where(still_open, improve(decision, response, exact)[0].policy, policy)
+        return policy, jnp.where(still_open, exact, values)
+
+    # values may be far off: they only start the next search
+    still_open = is_open(*found)  # pyright: ignore[reportCallIssue]
+    return jax.lax.cond(
+        still_open.any(), solved, lambda values, policy, _: (policy, values), found[0], found[1], still_open
+    )
 
 
 def action_gap(q: Array, available: Array, band: Array | None = None) -> Array:
@@ -206,122 +250,31 @@ def has_ties(q: Array, available: Array, band: Array) -> Array:
 
 
 @eqx.filter_custom_jvp
-def _fixed_values(problem: tuple[Decision, AbstractResponse], values: Array) -> Array:
-    """Give the fixed point `values` of T its derivative in the problem: dV = (I − γ P_w)⁻¹ ∂_θ T dθ."""
+def _fixed_values(problem: tuple[Decision, AbstractResponse], values: Array, level: Array) -> Array:
+    """Give the fixed point `values + level` of T its derivative in the problem: dV = (I − γ P_w)⁻¹ ∂_θ T dθ."""
     return values
 
 
 @_fixed_values.def_jvp
 @in_own_modes
 def _fixed_values_jvp(primals: Any, tangents: Any) -> tuple[Array, Array]:
-    problem, values = primals
-    problem_dot, _ = tangents
+    problem, values, level = primals
     # as the output of the function itself, so that second derivatives see how it moves
-    point = _fixed_values(problem, values)
+    point = _fixed_values(problem, values, level)
 
-    def backed(problem: Any, values: Array) -> Array:
-        return improve(problem[0], problem[1], values)[0].values
+    def backed(problem: Any) -> tuple[Array, Array]:
+        decision, response = problem
+        return _backed(decision, response, decision.relative_q(point, level))
 
-    _, moved = eqx.filter_jvp(lambda problem: backed(problem, point), (problem,), (problem_dot,))
+    _, moved = eqx.filter_jvp(lambda problem: backed(problem)[0], (problem,), (tangents[0],))
     if moved is None:  # nothing that moves is seen by the values, as β by those of `Boltzmann`
         return point, jnp.zeros_like(point)
-    _, jvp = jax.linearize(lambda values: backed(problem, values), point)
-    shape = point.shape
-
-    def matvec(v: Array) -> Array:  # products only: for many states no matrix is formed
-        return v - jvp(v.reshape(shape)).reshape(-1)
-
-    return point, _differentiable(matvec, moved.reshape(-1)).reshape(shape)
-
-
-def _solve(decision: Decision, weights: Array, right: Array) -> Array:
-    """Return x = (I − γ P_w)⁻¹ b for one problem."""
-    return solve_linear(lambda v: v - decision.discount * decision.mean(weights, v), right)
-
-
-def _differentiable(matvec: Any, right: Array) -> Array:
-    """Return the solution of a linear system, with a derivative that does not look into the method."""
-    return jax.lax.custom_linear_solve(matvec, right, solve_linear, transpose_solve=solve_linear)
+    decision = problem[0]
+    return point, solve_values(Chain(decision.kernel, backed(problem)[1], decision.discount), moved)
 
 
 def policy_values(decision: Decision, policy: Array, cost: Array) -> tuple[Array, Array]:
     """Return `(values, q)` of a policy: V = Σ_a π (q − cost), q = r + γ P V."""
     pay = jnp.where(policy > 0, policy * (decision.reward - cost), 0).sum(axis=1)
-    if pay.ndim == 1:  # with lanes: iteration, which needs no matrix for each
-        values = _differentiable(lambda v: v - decision.discount * decision.mean(policy, v), pay)
-    else:
-
-        def back(values: Array) -> Array:
-            return pay + decision.discount * decision.mean(policy, values)
-
-        values = _iterated(back, jnp.zeros_like(pay))
+    values = solve_values(Chain(decision.kernel, policy, decision.discount), pay)
     return values, decision.q(values)
-
-
-def occupancy(decision: Decision, policy: Array, start: Array) -> Array:
-    """Return the discounted law of the states that a policy visits: d = (1−γ) Σ_k γ^k (law after k moves)."""
-
-    def ahead(law: Array) -> Array:
-        return decision.discount * decision.kernel.push(law[:, None] * policy)
-
-    right = (1 - decision.discount) * start
-    if start.ndim == 1:  # likewise
-        return _differentiable(lambda law: law - ahead(law), right)
-    return _iterated(lambda law: right + ahead(law), start)
-
-
-def _iterated(function: Any, start: Array) -> Array:
-    """Iterate a contraction on `[S, lanes]` until nothing moves beyond rounding."""
-    eps = jnp.finfo(start.dtype).eps
-
-    def moves(carry: tuple) -> Array:
-        _, change, count = carry
-        return (change > ROUNDING * eps).any() & (count < _MOST_SWEEPS)
-
-    def iterate(carry: tuple) -> tuple:
-        x, _, count = carry
-        after = function(x)
-        size = jnp.abs(after).max(axis=0)  # of each lane: games may differ in scale
-        return after, jnp.abs(after - x).max(axis=0) / jnp.where(size > 0, size, 1), count + 1
-
-    no_change_yet = jnp.full(start.shape[1:], jnp.inf, start.dtype)
-    return jax.lax.while_loop(moves, iterate, alike((start, no_change_yet, jnp.int32(0))))[0]
-
-
-def settled_law(move: Any, start: Array) -> Array:
-    """Return the stationary law that z ← (z + move(z))/2 reaches from `start`, `[S, *lanes]`.
-
-    Half of all stay where they are in each step, which changes no stationary law and ends every cycle of a chain.
-    """
-
-    def step(z: Array) -> Array:
-        moved = (z + move(z)) / 2
-        return moved / moved.sum(axis=0)  # else the rounding of every step would add up to a loss of mass
-
-    return _iterated(step, start)
-
-
-def chain_law(move: Any, start: Array) -> Array:
-    """Return the law of `settled_law` for a `move` that is linear in the law, by squaring its matrix: M^∞ z.
-
-    M = (1 + P)/2 is squared until nothing moves, and rows are kept at a sum of 1. However slowly a chain mixes, that
-    takes few squarings. In plain iteration single steps fall below rounding long before the law is stationary.
-    """
-    _, identity = alike((start, jnp.eye(len(start), dtype=start.dtype)))
-    eps = jnp.finfo(start.dtype).eps
-
-    def moves(carry: tuple) -> Array:
-        _, change, count = carry
-        # a slow chain moves by less than rounding at first
-        return ((change > ROUNDING * eps) | (count < _LEAST_SQUARINGS)) & (count < _MOST_SQUARINGS)
-
-    def square(carry: tuple) -> tuple:
-        half, _, count = carry
-        # full precision, as in `DenseKernel`: accelerators would round the factors
-        after = jnp.matmul(half, half, precision=jax.lax.Precision.HIGHEST)
-        after = after / after.sum(axis=1, keepdims=True)
-        return after, jnp.abs(after - half).max(), count + 1
-
-    rows = (identity + jax.vmap(move)(identity)) / 2  # row s: half of those at s stay, half move
-    rows = jax.lax.while_loop(moves, square, alike((rows, jnp.asarray(jnp.inf, start.dtype), jnp.int32(0))))[0]
-    return jnp.matmul(start, rows, precision=jax.lax.Precision.HIGHEST)

@@ -243,7 +243,26 @@ def log_uniform(available: Bool[Array, "*#T S A"], dtype: jnp.dtype) -> Array:
 
 def greedy_values(q: Array, available: Array) -> Array:
     """Return max_a Q(s,a) over the available actions."""
-    return jnp.max(jnp.where(align(available, q), q, -jnp.inf), axis=1)
+    return _largest(jnp.where(align(available, q), q, -jnp.inf))
+
+
+@jax.custom_jvp
+def _largest(q: Array) -> Array:
+    return jnp.max(q, axis=1)
+
+
+@_largest.defjvp
+def _largest_jvp(primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
+    """Give the largest entry the mean derivative of the largest ones; of one, where rounding makes none equal to it.
+
+    XLA may compute q anew, rounded otherwise, where it is compared with its maximum: that of JAX is then 0/0, or 0.
+    """
+    (q,), (q_dot,) = primals, tangents
+    best = _largest(q)
+    first = align(jnp.arange(q.shape[1])[None], q) == jnp.argmax(q, axis=1)[:, None]
+    chosen = first | (q >= best[:, None])
+    total = jnp.where(chosen, q_dot, 0).sum(axis=1)
+    return best, total / chosen.sum(axis=1)
 
 
 @in_own_modes

@@ -42,7 +42,7 @@ def soft_backup(
 def _backup(q: Array, log_reference: Array, beta: Array | float) -> Backup:
     available = log_reference > -jnp.inf
     # only differences count: β times Q itself would be rounded at ε β |Q| instead of ε β span(Q)
-    best = jax.lax.stop_gradient(greedy_values(q, available))
+    best = greedy_values(jax.lax.stop_gradient(q), available)
     q = jnp.where(available, q - best[:, None], 0)
     logits = log_reference + beta * q
     shift = jax.lax.stop_gradient(logits.max(axis=1))

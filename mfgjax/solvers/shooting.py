@@ -16,7 +16,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from .._linear import SMALL, solve_in_lanes, solve_linear
+from .._linear import DENSE_LIMIT, SMALL, STATIONARY_LIMIT, solve_in_lanes, solve_linear
 from .._typing import Array, Scalar
 from .._varying import alike
 from ..model import AnyGame
@@ -210,7 +210,8 @@ def newton_solver(problem: Problem, x: Array, best: BestResponse) -> Callable[..
         def matvec(v: Array) -> Array:
             return (1 + shift) * v - jvp(v.reshape(x.shape)).reshape(-1)
 
-        return solve_linear(matvec, off.reshape(-1)).reshape(x.shape)
+        limit = STATIONARY_LIMIT if problem.game.is_stationary else DENSE_LIMIT
+        return solve_linear(matvec, off.reshape(-1), limit).reshape(x.shape)
 
     return solve
 

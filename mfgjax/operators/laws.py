@@ -1,0 +1,109 @@
+"""Laws of states: the stationary one that a population reaches, and the discounted one of an agent."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from .._typing import Array
+from .._varying import alike
+from ..responses.ties import ROUNDING
+from .chain import Chain, solve_law, solver
+from .stationary import Decision
+
+_MOST_STEPS = 100_000  # as documented: a population that moves after so many steps is not called stationary
+_MOST_SQUARED = 128  # states up to which the matrix of a chain is squared
+_FEW_STEPS, _MOST_LONG_STEPS = 2000, 2000  # chains that need more steps than the former take long ones
+_SHARE = 0.4  # as long as rounding, which moves mass between parts of a chain that do not meet, allows
+_LEAST_SQUARINGS, _MOST_SQUARINGS = 8, 64  # k squarings make 2^k steps of the chain
+
+
+def occupancy(decision: Decision, policy: Array, start: Array) -> Array:
+    """Return the discounted law of the states that a policy visits: d = (1−γ) Σ_k γ^k (law after k moves)."""
+    return solve_law(Chain(decision.kernel, policy, decision.discount), (1 - decision.discount) * start)
+
+
+def _iterated(function: Any, start: Array, most: int = _MOST_STEPS) -> tuple[Array, Array]:
+    """Iterate a map of laws `[S, *lanes]` until nothing moves beyond rounding; return them, and which still move."""
+    eps = jnp.finfo(start.dtype).eps
+
+    def moves(carry: tuple) -> Array:
+        _, change, count = carry
+        return (change > ROUNDING * eps).any() & (count < most)
+
+    def iterate(carry: tuple) -> tuple:
+        x, _, count = carry
+        after = function(x)
+        size = jnp.abs(after).max(axis=0)  # of each lane: games may differ in scale
+        return after, jnp.abs(after - x).max(axis=0) / jnp.where(size > 0, size, 1), count + 1
+
+    no_change_yet = jnp.full(start.shape[1:], jnp.inf, start.dtype)
+    law, change, _ = jax.lax.while_loop(moves, iterate, alike((start, no_change_yet, jnp.int32(0))))
+    return law, change > ROUNDING * eps
+
+
+def settled_law(move: Any, start: Array) -> Array:
+    """Return the stationary law that z ← (z + move(z))/2 reaches from `start`, `[S, *lanes]`.
+
+    Half of all stay where they are in each step, which changes no stationary law and ends every cycle of a chain.
+    """
+    return _iterated(_half(move), start)[0]
+
+
+def _half(move: Any) -> Any:
+    def step(z: Array) -> Array:
+        moved = (z + move(z)) / 2
+        return moved / moved.sum(axis=0)  # else the rounding of every step would add up to a loss of mass
+
+    return step
+
+
+def chain_law(kernel: Any, policy: Array, start: Array) -> Array:
+    """Return the law of `settled_law` for moves that do not see who moves, however slowly their chain mixes.
+
+    A small chain is squared. Of others some steps are made first, then long ones: with δ small z ← δ (I − (1−δ) Pᵀ)⁻¹ z
+    keeps every stationary law, and shrinks what decays as λ^k by δ/(1 − (1−δ) λ).
+    """
+    chain = Chain(kernel, policy, jnp.ones((), start.dtype))
+    if start.ndim == 1 and len(start) <= _MOST_SQUARED:
+        return _squared(chain.behind, start)
+    law, is_open = _iterated(_half(chain.behind), start, _FEW_STEPS)
+    short = jnp.asarray(jnp.finfo(start.dtype).eps ** _SHARE, start.dtype)
+    discounted = Chain(kernel, policy, 1 - short)
+
+    def long_steps(law: Array) -> Array:
+        solve = solver(discounted)
+
+        def step(z: Array) -> Array:
+            moved = solve_law(discounted, short * z, solve)
+            return moved / moved.sum(axis=0)
+
+        return _iterated(step, law, _MOST_LONG_STEPS)[0]
+
+    return jax.lax.cond(is_open.any(), long_steps, lambda law: law, law)
+
+
+def _squared(move: Any, start: Array) -> Array:
+    """Return M^∞ z, by squaring the matrix of a chain.
+
+    M = (1 + P)/2 is squared until nothing moves, and rows are kept at a sum of 1. However slowly a chain mixes, that
+    takes few squarings. In plain iteration single steps fall below rounding long before the law is stationary.
+    """
+    _, identity = alike((start, jnp.eye(len(start), dtype=start.dtype)))
+    eps = jnp.finfo(start.dtype).eps
+
+    def moves(carry: tuple) -> Array:
+        _, change, count = carry
+        # a slow chain moves by less than rounding at first
+        return ((change > ROUNDING * eps) | (count < _LEAST_SQUARINGS)) & (count < _MOST_SQUARINGS)
+
+    def square(carry: tuple) -> tuple:
+        half, _, count = carry
+        # full precision, as in `DenseKernel`: accelerators would round the factors
+        after = jnp.matmul(half, half, precision=jax.lax.Precision.HIGHEST)
+        after = after / after.sum(axis=1, keepdims=True)
+        return after, jnp.abs(after - half).max(), count + 1
+
+    rows = (identity + jax.vmap(move)(identity)) / 2  # row s: half of those at s stay, half move
+    rows = jax.lax.while_loop(moves, square, alike((rows, jnp.asarray(jnp.inf, start.dtype), jnp.int32(0))))[0]
+    return jnp.matmul(start, rows, precision=jax.lax.Precision.HIGHEST)
