@@ -141,9 +141,7 @@ def bicgstab(matvec: Callable[[Array], Array], b: Array, x: Array, level: Array,
 
     r = b - matvec(x)
     off = jnp.abs(r).max(axis=0)
-    found = jax.lax.while_loop(
-        unsettled, step, alike((x, r, x, off, r, dot(r, r), r, jnp.int32(0), jnp.int32(0)))
-    )
+    found = jax.lax.while_loop(unsettled, step, alike((x, r, x, off, r, dot(r, r), r, jnp.int32(0), jnp.int32(0))))
     best = found[2]
     return best, jnp.abs(b - matvec(best)).max(axis=0)  # the residual that is carried drifts away from the true one
 

@@ -5,6 +5,8 @@ the distance, and how it fell during the iteration does not tell more: what neve
 """
 
 import math
+from collections.abc import Callable
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -74,62 +76,71 @@ def _polished(problem: Problem, outcome: Outcome) -> Outcome:
     game, start = problem.game, outcome.candidate.mean_field
     mixture = outcome.candidate.mixture
     tolerance = reachable(problem.tolerance, problem.floor(start))
-    signs = np.random.default_rng(0).choice([-1.0, 1.0], size=(start.size, _PROBES))
-    signs = jnp.asarray(signs, start.dtype)
 
-    def image_of(x: Array) -> Array:
-        image = problem.image(x)
+    def image(x: Array) -> Array:
         if mixture is None:
-            return image
+            return problem.image(x)
         # a mixture does not follow the mean field
-        return jnp.where(jnp.isfinite(mixture).all(), game.moved_on(x, mixture)[1], image)
-
-    def step(x: Array) -> tuple[Array, Scalar, Scalar, Scalar]:
-        """Return the next point, how far it is and its start was from an equilibrium, and its residual."""
-        image, jvp = jax.linearize(image_of, x)
-        eye, _ = alike((jnp.eye(x.size, dtype=x.dtype), x))
-        columns = jax.vmap(lambda v: v - jvp(v.reshape(x.shape)).reshape(-1))(eye)
-        inverse = solve_dense(columns.T, eye)
-
-        def times(vectors: Array) -> Array:
-            return jnp.matmul(inverse, vectors, precision=jax.lax.Precision.HIGHEST)
-
-        def correction(off: Array) -> Array:
-            return times(off.reshape(-1)).reshape(x.shape)
-
-        first = correction(image - x)
-        following = problem.project(x + first)
-        image = image_of(following)
-        second = correction(image - following)
-        flat = following.reshape(-1, 1)
-        noise = jnp.finfo(x.dtype).eps * flat * signs
-        noise = jnp.abs(times(noise - flat * noise.sum(axis=0))).sum(axis=0).max()
-        return following, _size(second) + noise, _size(first) + noise, game.distance(following, image)
+        return jnp.where(jnp.isfinite(mixture).all(), game.moved_on(x, mixture)[1], problem.image(x))
 
     def is_far(carry: tuple) -> Array:
-        _, error, _, _, count = carry
-        return (count < 1) | ((error > jnp.sqrt(tolerance)) & (count < _MOST_STEPS))
+        step, _, count = carry
+        return (count < 1) | ((step.error > jnp.sqrt(tolerance)) & (count < _MOST_STEPS))
 
     def improve(carry: tuple) -> tuple:
-        x, _, error_of_start, _, count = carry
-        following, error, error_before, residual = step(x)
-        return following, error, jnp.where(count == 0, error_before, error_of_start), residual, count + 1
+        before, first_error, count = carry
+        step = _newton_step(problem, image, before.mean_field)
+        return step, jnp.where(count == 0, step.error_before, first_error), count + 1
 
     nothing = jnp.zeros((), start.dtype)
-    carry = alike((start, nothing, nothing, nothing, jnp.int32(0)))
-    found, error, error_of_start, residual, _ = jax.lax.while_loop(is_far, improve, carry)
+    carry = alike((_Step(start, nothing, nothing, nothing), nothing, jnp.int32(0)))
+    last, first_error, _ = jax.lax.while_loop(is_far, improve, carry)
     # a matrix that is singular by rounding alone tells nothing
-    error, error_of_start = (jnp.where(jnp.isfinite(size), size, 1) for size in (error, error_of_start))
+    error, first_error = (jnp.where(jnp.isfinite(size), size, 1) for size in (last.error, first_error))
     # a policy that jumps may leave an equilibrium, too
-    better = (residual <= jnp.maximum(tolerance, outcome.residual)) & (error <= error_of_start)
-    x = jnp.where(better, found, start)
+    better = (last.residual <= jnp.maximum(tolerance, outcome.residual)) & (error <= first_error)
+    mean_field = jnp.where(better, last.mean_field, start)
     outcome = outcome._replace(
-        candidate=outcome.candidate._replace(mean_field=x),
-        residual=jnp.where(better, residual, outcome.residual),
+        candidate=outcome.candidate._replace(mean_field=mean_field),
+        residual=jnp.where(better, last.residual, outcome.residual),
         # beyond 1 there is no distance
-        error=jnp.minimum(2 * jnp.where(better, error, error_of_start), 1),
+        error=jnp.minimum(2 * jnp.where(better, error, first_error), 1),
     )
     return with_verdict(outcome, tolerance)
+
+
+class _Step(NamedTuple):
+    """Where a step of Newton's method leads, its residual, and how far from an equilibrium it and its start are."""
+
+    mean_field: Array
+    residual: Scalar
+    error: Scalar
+    error_before: Scalar
+
+
+def _newton_step(problem: Problem, image: Callable[[Array], Array], x: Array) -> _Step:
+    at, jvp = jax.linearize(image, x)
+    eye, _ = alike((jnp.eye(x.size, dtype=x.dtype), x))
+    columns = jax.vmap(lambda v: v - jvp(v.reshape(x.shape)).reshape(-1))(eye)
+    inverse = solve_dense(columns.T, eye)
+
+    def times(vectors: Array) -> Array:
+        return jnp.matmul(inverse, vectors, precision=jax.lax.Precision.HIGHEST)
+
+    def correction(off: Array) -> Array:
+        return times(off.reshape(-1)).reshape(x.shape)
+
+    change = correction(at - x)
+    following = problem.project(x + change)
+    after = image(following)
+    next_change = correction(after - following)
+    # what rounding of the law does, in a few random ways
+    law = following.reshape(-1, 1)
+    signs = np.random.default_rng(0).choice([-1.0, 1.0], size=(law.size, _PROBES))
+    rounding = jnp.finfo(x.dtype).eps * law * jnp.asarray(signs, x.dtype)
+    noise = jnp.abs(times(rounding - law * rounding.sum(axis=0))).sum(axis=0).max()
+    residual = problem.game.distance(following, after)
+    return _Step(following, residual, _size(next_change) + noise, _size(change) + noise)
 
 
 def _size(change: Array) -> Scalar:
