@@ -74,10 +74,16 @@ _MESSAGES = {
     ),
 }
 
-_ONE_METHOD = (
-    "Use the default solver `Auto()`, or more steps; where the residual oscillates, damping below 1 or averaging."
-)
-_SEVERAL_METHODS = (
+# what to do after one method; after several, no sentence advises what was tried
+_ADVICE = {
+    RESULTS.max_steps: (
+        "Give more steps, or leave the choice of method to the default solver, `Auto()`; if the residual oscillates, "
+        "lower `beta` or `damping`."
+    ),
+    RESULTS.cycle: "Use the default solver `Auto()`, damping below 1, or averaging.",
+    RESULTS.stalled: "Use the default solver `Auto()`, or follow the path of equilibria with `branch`.",
+}
+_ADVICE_AFTER_SEVERAL = (
     "It was the last of {num_methods} methods that were tried in turn. Give another `guess`, more steps, or a lower "
     "`beta`, from which `branch` follows the path of equilibria."
 )
@@ -123,9 +129,9 @@ class Result(eqx.Module):
         distance_clause = (
             f", in which mean fields are up to {spread:.2g} apart (total variation)," if spread > 0 else ""
         )
-        num_methods = int(self.num_methods)
-        advice = _ONE_METHOD if num_methods == 1 else _SEVERAL_METHODS.format(num_methods=num_methods)
-        return _MESSAGES[RESULTS(int(self.code))].format(period=int(self.period), apart=distance_clause, advice=advice)
+        code, num_methods = RESULTS(int(self.code)), int(self.num_methods)
+        advice = _ADVICE.get(code, "") if num_methods == 1 else _ADVICE_AFTER_SEVERAL.format(num_methods=num_methods)
+        return _MESSAGES[code].format(period=int(self.period), apart=distance_clause, advice=advice)
 
     def __eq__(self, other: object) -> Any:
         if isinstance(other, Result):

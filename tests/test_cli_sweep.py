@@ -300,7 +300,7 @@ def test_help_teaches_ranges_and_exit_statuses(monkeypatch):
     assert "START:STOP:COUNT:log" in out and "mfgjax sweep resource-allocation --beta 0.05:50:4096:log" in out
 
 
-LONG = [PAPER, "--beta", "0.05:1:4096:log", *PICARD, "--damping", "0.5", "--chunk", "16", "--out"]
+LONG = [PAPER, "--beta", "0.05:1:4096:log", *PICARD, "--damping", "0.1", "--chunk", "16", "--out"]
 
 
 def stopped(folder: Path, how: int, after: int) -> tuple[int, str, str]:

@@ -43,7 +43,8 @@ def test_two_ways_to_one_equilibrium_that_is_found_inexactly_are_not_two():
     game = mfg.games.coordination(field=0.0)
     start = np.array([[0.5, 0.5], [0.02, 0.98]])
     path = mfg.hysteresis(game, mfg.EntropyRegularized(4.0), "beta", [4.0, 2.0, 1.0], solver=mfg.Newton(), guess=start)
-    assert path.found.all() and path.apart().tolist() == [4.0]
+    # a residual below the tolerance, and a distance of up to 1e-3: ill conditioned; the way back starts at the root
+    assert path.found.tolist() == [[True, False, True], [True, True, True]] and path.apart().tolist() == [4.0]
     # x = σ(4 (2x − 1)) on the way there; from the even law on the way back
     x = 0.98
     for _ in range(200):

@@ -25,7 +25,7 @@ TOYS = {
     "games": "two_bars",
 }
 # how many tests take each of them up; a response makes two claims of four
-TESTS = {"kernels": 4, "responses": 9, "solvers": 2, "learners": 3, "games": 2}
+TESTS = {"kernels": 6, "responses": 9, "solvers": 2, "learners": 3, "games": 2}
 # what the shell and the help offer, asked for before JAX is there
 OFFERED = """
 import sys

@@ -15,7 +15,7 @@ from .styles import LINES, spread_evenly
 _COLOURS = ("#000000", "#e69f00", "#0072b2", "#009e73", "#d55e00", "#56b4e9", "#cc79a7", "#806000")
 _MARKERS = "os^DvPX*"
 # of the results 0, 1, ...; the last is for lanes that an interrupted sweep has not come to, whose code is −1
-RESULT_HATCHES = ("", "///", "\\\\\\", "xxx", "...", "---", "+++", "oo", "OO", "|||", "**")
+RESULT_HATCHES = ("", "///", "\\\\\\", "xxx", "...", "---", "+++", "oo", "OO", "|||", "**", "//..")
 
 
 def result_name(code: int | np.integer) -> str:
