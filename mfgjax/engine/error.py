@@ -5,7 +5,6 @@ the distance, and how it fell during the iteration does not tell more: what neve
 """
 
 import math
-from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -21,7 +20,7 @@ from ..solvers.base import Problem, by_residual
 from ..solvers.newton import is_cheap
 from .loop import Outcome, reachable, with_verdict
 
-_MOST_STEPS = 5
+_MOST_LOOKS = 6
 _PROBES = 4
 
 
@@ -42,18 +41,79 @@ def polished(problem: Problem, outcome: Outcome) -> Outcome:
     is, or what rounding does. To this what the rounding of z itself does is added, as (I − DΓ)⁻¹ enlarges it.
     """
     outcome = alike(outcome)
-    chain = chain_of(problem, outcome.candidate.mean_field, _policy(problem, outcome))
+
+    def is_far(carry: tuple) -> Array:
+        look, _, count = carry
+        return (count < 2) | ((look.error > jnp.sqrt(look.tolerance)) & (count < _MOST_LOOKS))
+
+    def improve(carry: tuple) -> tuple:
+        before, first, count = carry
+        look = _look(problem, outcome, before.following)
+        return look, jax.tree.map(lambda new, old: jnp.where(count == 0, new, old), look, first), count + 1
+
+    start, nothing = outcome.candidate.mean_field, jnp.zeros_like(outcome.residual)
+    unseen = _Look(start, start, nothing, nothing, nothing, jnp.zeros((), bool))
+    last, first, _ = jax.lax.while_loop(is_far, improve, alike((unseen, unseen, jnp.int32(0))))
+    # a policy that jumps may leave an equilibrium, too
+    better = (last.residual <= jnp.maximum(last.tolerance, outcome.residual)) & (last.error <= first.error)
+    best = jax.tree.map(lambda new, old: jnp.where(better, new, old), last, first)
+    improved = outcome._replace(
+        candidate=outcome.candidate._replace(mean_field=best.mean_field),
+        residual=jnp.where(better, last.residual, outcome.residual),
+        # beyond 1 there is no distance
+        error=jnp.minimum(2 * best.error, 1),
+    )
     # with several classes there is no one equilibrium to be far from
-    judged = (outcome.code == RESULTS.converged) & ~has_several_classes(chain)
+    judged = (outcome.code == RESULTS.converged) & ~first.has_several_classes
     # no condition: inside `shard_map` JAX lets none hold loops that cast what they begin with
-    return jax.tree.map(lambda new, old: jnp.where(judged, new, old), _polished(problem, outcome), outcome)
+    improved = with_verdict(improved, first.tolerance)
+    return jax.tree.map(lambda new, old: jnp.where(judged, new, old), improved, outcome)
 
 
-def _policy(problem: Problem, outcome: Outcome) -> Array:
-    """Return the policy of a candidate, a response or a mixture of responses."""
-    policy = problem.game.best_response(outcome.candidate.mean_field, problem.response).policy
-    mixture = outcome.candidate.mixture
-    return policy if mixture is None else jnp.where(jnp.isfinite(mixture), mixture, policy)
+class _Look(NamedTuple):
+    """A mean field, where Newton's method leads from there, and how far it is from an equilibrium.
+
+    `tolerance` is what its residual is compared with; `has_several_classes` is that of the chain of states.
+    """
+
+    mean_field: Array
+    following: Array
+    residual: Scalar
+    error: Scalar
+    tolerance: Scalar
+    has_several_classes: Array
+
+
+def _look(problem: Problem, outcome: Outcome, x: Array) -> _Look:
+    game, mixture = problem.game, outcome.candidate.mixture
+
+    def image(x: Array) -> tuple[Array, tuple[Array, Array]]:
+        best = game.best_response(x, problem.response)
+        # a mixture does not follow the mean field
+        policy = best.policy if mixture is None else jnp.where(jnp.isfinite(mixture), mixture, best.policy)
+        floor = problem.response.rounding(best.q, game.available)
+        return game.moved_on(x, policy)[1], (policy, floor)
+
+    at, jvp, (policy, floor) = jax.linearize(image, x, has_aux=True)
+    eye, _ = alike((jnp.eye(x.size, dtype=x.dtype), x))
+    columns = jax.vmap(lambda v: v - jvp(v.reshape(x.shape)).reshape(-1))(eye)
+    # what rounding of the law does, in a few random ways
+    law = x.reshape(-1, 1)
+    signs = np.random.default_rng(0).choice([-1.0, 1.0], size=(law.size, _PROBES))
+    rounding = jnp.finfo(x.dtype).eps * law * jnp.asarray(signs, x.dtype)
+    rounding = rounding - law * rounding.sum(axis=0)
+    changes = solve_dense(columns.T, jnp.concatenate([(at - x).reshape(-1, 1), rounding], axis=1))
+    sizes = jnp.abs(changes).sum(axis=0)
+    error = sizes[0] / 2 + sizes[1:].max()
+    return _Look(
+        x,
+        problem.project(x + changes[:, 0].reshape(x.shape)),
+        game.distance(x, at),
+        # a matrix that is singular by rounding alone tells nothing
+        jnp.where(jnp.isfinite(error), error, 1),
+        reachable(problem.tolerance, floor),
+        has_several_classes(chain_of(problem, x, policy)),
+    )
 
 
 def chain_of(problem: Problem, mean_field: Array, policy: Array) -> Array:
@@ -70,78 +130,3 @@ def has_several_classes(chain: Array) -> Array:
         reaches = jnp.matmul(reaches, reaches, preferred_element_type=jnp.float32) > 0
     is_recurrent = (~reaches | reaches.T).all(axis=1)
     return (is_recurrent[:, None] & is_recurrent & ~reaches).any()
-
-
-def _polished(problem: Problem, outcome: Outcome) -> Outcome:
-    game, start = problem.game, outcome.candidate.mean_field
-    mixture = outcome.candidate.mixture
-    tolerance = reachable(problem.tolerance, problem.floor(start))
-
-    def image(x: Array) -> Array:
-        if mixture is None:
-            return problem.image(x)
-        # a mixture does not follow the mean field
-        return jnp.where(jnp.isfinite(mixture).all(), game.moved_on(x, mixture)[1], problem.image(x))
-
-    def is_far(carry: tuple) -> Array:
-        step, _, count = carry
-        return (count < 1) | ((step.error > jnp.sqrt(tolerance)) & (count < _MOST_STEPS))
-
-    def improve(carry: tuple) -> tuple:
-        before, first_error, count = carry
-        step = _newton_step(problem, image, before.mean_field)
-        return step, jnp.where(count == 0, step.error_before, first_error), count + 1
-
-    nothing = jnp.zeros((), start.dtype)
-    carry = alike((_Step(start, nothing, nothing, nothing), nothing, jnp.int32(0)))
-    last, first_error, _ = jax.lax.while_loop(is_far, improve, carry)
-    # a matrix that is singular by rounding alone tells nothing
-    error, first_error = (jnp.where(jnp.isfinite(size), size, 1) for size in (last.error, first_error))
-    # a policy that jumps may leave an equilibrium, too
-    better = (last.residual <= jnp.maximum(tolerance, outcome.residual)) & (error <= first_error)
-    mean_field = jnp.where(better, last.mean_field, start)
-    outcome = outcome._replace(
-        candidate=outcome.candidate._replace(mean_field=mean_field),
-        residual=jnp.where(better, last.residual, outcome.residual),
-        # beyond 1 there is no distance
-        error=jnp.minimum(2 * jnp.where(better, error, first_error), 1),
-    )
-    return with_verdict(outcome, tolerance)
-
-
-class _Step(NamedTuple):
-    """Where a step of Newton's method leads, its residual, and how far from an equilibrium it and its start are."""
-
-    mean_field: Array
-    residual: Scalar
-    error: Scalar
-    error_before: Scalar
-
-
-def _newton_step(problem: Problem, image: Callable[[Array], Array], x: Array) -> _Step:
-    at, jvp = jax.linearize(image, x)
-    eye, _ = alike((jnp.eye(x.size, dtype=x.dtype), x))
-    columns = jax.vmap(lambda v: v - jvp(v.reshape(x.shape)).reshape(-1))(eye)
-    inverse = solve_dense(columns.T, eye)
-
-    def times(vectors: Array) -> Array:
-        return jnp.matmul(inverse, vectors, precision=jax.lax.Precision.HIGHEST)
-
-    def correction(off: Array) -> Array:
-        return times(off.reshape(-1)).reshape(x.shape)
-
-    change = correction(at - x)
-    following = problem.project(x + change)
-    after = image(following)
-    next_change = correction(after - following)
-    # what rounding of the law does, in a few random ways
-    law = following.reshape(-1, 1)
-    signs = np.random.default_rng(0).choice([-1.0, 1.0], size=(law.size, _PROBES))
-    rounding = jnp.finfo(x.dtype).eps * law * jnp.asarray(signs, x.dtype)
-    noise = jnp.abs(times(rounding - law * rounding.sum(axis=0))).sum(axis=0).max()
-    residual = problem.game.distance(following, after)
-    return _Step(following, residual, _size(next_change) + noise, _size(change) + noise)
-
-
-def _size(change: Array) -> Scalar:
-    return jnp.abs(change).sum() / 2
