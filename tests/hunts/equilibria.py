@@ -261,11 +261,19 @@ def at_stake(loops, hand):
         flow = plain.seen_of(loops, loops.initial, even[0])[None]
     else:
         flow = plain.generated(loops, even, None)
-    for _ in range(2):
+
+    def answered(flow):
         _, policy, q = plain.answer(loops, hand, flow)
-        top, bottom = np.where(mask, q, -np.inf).max(axis=2), np.where(mask, q, np.inf).min(axis=2)
-        spans.append((top - bottom).max())
-        flow = plain.generated(loops, policy, flow)
+        high, low = np.where(mask, q, -np.inf), np.where(mask, q, np.inf)
+        spans.append((high.max(axis=2) - low.min(axis=2)).max())
+        return policy, high
+
+    policy, values = answered(flow)
+    # where actions tie, those who take the first and those who take the last are other populations
+    best = values >= values.max(axis=2, keepdims=True) - 1e-9 * spans[0]
+    picks = best.argmax(axis=2), A - 1 - best[..., ::-1].argmax(axis=2)
+    for answer in (policy, *(np.eye(A, dtype=LONG)[pick] for pick in picks)):
+        answered(plain.generated(loops, answer, flow))
     return max(spans)
 
 
