@@ -79,9 +79,5 @@ def _entered(modes: tuple) -> Iterator[None]:
 
 
 def _now() -> tuple:
-    return (
-        _NANS.value,
-        _INFS.value,
-        _DTYPES.value,
-        _RANKS.value,
-    )  # asked at every public call: a loop takes twice as long
+    # one by one: it is asked at every public call, and a loop takes twice as long
+    return _NANS.value, _INFS.value, _DTYPES.value, _RANKS.value

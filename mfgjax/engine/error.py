@@ -112,15 +112,8 @@ def _look(problem: Problem, outcome: Outcome, x: Array) -> _Look:
         # a matrix that is singular by rounding alone tells nothing
         jnp.where(jnp.isfinite(error), error, 1),
         reachable(problem.tolerance, floor),
-        has_several_classes(chain_of(problem, x, policy)),
+        has_several_classes(game.kernel_at(jnp.int32(0), x[0]).chain(policy[0])),
     )
-
-
-def chain_of(problem: Problem, mean_field: Array, policy: Array) -> Array:
-    """Return the matrix of the chain of states under a policy, `[S, S]`, from row to column."""
-    kernel, pi = problem.game.kernel_at(jnp.int32(0), mean_field[0]), policy[0]
-    eye = jnp.eye(len(pi), dtype=pi.dtype)
-    return jax.vmap(lambda law: kernel.push(law[:, None] * pi))(eye)
 
 
 def has_several_classes(chain: Array) -> Array:
