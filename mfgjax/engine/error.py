@@ -48,11 +48,11 @@ def polished(problem: Problem, outcome: Outcome) -> Outcome:
 
     def improve(carry: tuple) -> tuple:
         before, first, count = carry
-        look = _look(problem, outcome, before.following)
+        look = _look(problem, outcome, before.following, before.values)
         return look, jax.tree.map(lambda new, old: jnp.where(count == 0, new, old), look, first), count + 1
 
     start, nothing = outcome.candidate.mean_field, jnp.zeros_like(outcome.residual)
-    unseen = _Look(start, start, nothing, nothing, nothing, jnp.zeros((), bool))
+    unseen = _Look(start, start, nothing, nothing, nothing, jnp.zeros((), bool), problem.game.first_values())
     last, first, _ = jax.lax.while_loop(is_far, improve, alike((unseen, unseen, jnp.int32(0))))
     # a policy that jumps may leave an equilibrium, too
     better = (last.residual <= jnp.maximum(last.tolerance, outcome.residual)) & (last.error <= first.error)
@@ -73,7 +73,8 @@ def polished(problem: Problem, outcome: Outcome) -> Outcome:
 class _Look(NamedTuple):
     """A mean field, where Newton's method leads from there, and how far it is from an equilibrium.
 
-    `tolerance` is what its residual is compared with; `has_several_classes` is that of the chain of states.
+    `tolerance` is what its residual is compared with; `has_several_classes` is that of the chain of states; `values`
+    are those of the response.
     """
 
     mean_field: Array
@@ -82,19 +83,20 @@ class _Look(NamedTuple):
     error: Scalar
     tolerance: Scalar
     has_several_classes: Array
+    values: Array | None
 
 
-def _look(problem: Problem, outcome: Outcome, x: Array) -> _Look:
+def _look(problem: Problem, outcome: Outcome, x: Array, values: Array | None) -> _Look:
     game, mixture = problem.game, outcome.candidate.mixture
 
-    def image(x: Array) -> tuple[Array, tuple[Array, Array]]:
-        best = game.best_response(x, problem.response)
+    def image(x: Array) -> tuple[Array, tuple[Array, ...]]:
+        best = game.best_response(x, problem.response, values)
         # a mixture does not follow the mean field
         policy = best.policy if mixture is None else jnp.where(jnp.isfinite(mixture), mixture, best.policy)
         floor = problem.response.rounding(best.q, game.available)
-        return game.moved_on(x, policy)[1], (policy, floor)
+        return game.moved_on(x, policy)[1], (policy, floor, best.values[0])
 
-    at, jvp, (policy, floor) = jax.linearize(image, x, has_aux=True)
+    at, jvp, (policy, floor, values) = jax.linearize(image, x, has_aux=True)
     eye, _ = alike((jnp.eye(x.size, dtype=x.dtype), x))
     columns = jax.vmap(lambda v: v - jvp(v.reshape(x.shape)).reshape(-1))(eye)
     # what rounding of the law does, in a few random ways
@@ -113,6 +115,7 @@ def _look(problem: Problem, outcome: Outcome, x: Array) -> _Look:
         jnp.where(jnp.isfinite(error), error, 1),
         reachable(problem.tolerance, floor),
         has_several_classes(game.kernel_at(jnp.int32(0), x[0]).chain(policy[0])),
+        values,
     )
 
 

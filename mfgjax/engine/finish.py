@@ -62,7 +62,9 @@ def finish(
     # the residual is zero at every equilibrium, hence so is its derivative
     fixed_game, fixed_field, fixed_policy = stop_gradients((game, mean_field, policy))
     mu, image = fixed_game.moved_on(fixed_field, fixed_policy)
-    gains = _gained(game, mean_field, response, log_policy) if judged else jnp.full(game.lanes, jnp.nan, game.dtype)
+    gains = (
+        _gained(game, mean_field, response, log_policy, best) if judged else jnp.full(game.lanes, jnp.nan, game.dtype)
+    )
     unit = stop_gradients((game, response))
     residual, target = outcome.residual, jnp.broadcast_to(in_units(tolerance, *unit), game.lanes)
     floor = response.rounding(best.q, game.available)
@@ -123,14 +125,19 @@ def _rough_values(game: AnyGame, best: BestResponse, value_error: Array) -> Arra
     return (value_error > share * (high - low) + rounding) | (eps / 2 > share * (1 - game.discount))
 
 
-def _gained(game: AnyGame, mean_field: Array, response: AbstractResponse, log_policy: Array) -> Array:
-    """Return what leaving a policy gains in the population that follows it."""
-    if response.maximises:
+def _gained(
+    game: AnyGame, mean_field: Array, response: AbstractResponse, log_policy: Array, best: BestResponse
+) -> Array:
+    """Return what leaving a policy gains in the population that follows it; `best` is the response to `mean_field`."""
+    judge = response if response.maximises else None
+    if judge is not None:
         # zero at every equilibrium, hence so is its derivative (not that of leaving a Boltzmann policy)
-        game, mean_field, response, log_policy = stop_gradients((game, mean_field, response, log_policy))
-    criterion, penalty = criterion_of(game, response if response.maximises else None, "solve")
+        game, mean_field, judge, log_policy, best = stop_gradients((game, mean_field, judge, log_policy, best))
+    criterion, penalty = criterion_of(game, judge, "solve")
     mu, seen = game.judged_in(mean_field, jnp.exp(log_policy))
-    return gain(game, mu, log_policy, game.best_response(seen, criterion), penalty)
+    if judge is None or seen is not mean_field:
+        best = game.best_response(seen, criterion)
+    return gain(game, mu, log_policy, best, penalty)
 
 
 def _unsound(game: Any, mean_field: Array, image: Array, mu: Array) -> Array:

@@ -155,7 +155,12 @@ def method_width(method: AbstractMethod, game: AbstractGame, width: int) -> int:
     """Return how many lanes of a block a method takes at once."""
     if method.in_lanes(game):
         return width
-    if shoots(game) and game.num_states > SMALL and jax.default_backend() == "cpu":
+    return solving_width(game, width)
+
+
+def solving_width(game: AbstractGame, width: int) -> int:
+    """Return how many lanes to take at once where each step of each solves for a change of its whole flow."""
+    if (shoots(game) or game.is_stationary) and game.num_states > SMALL and jax.default_backend() == "cpu":
         return 1  # LAPACK takes matrices one by one anyway, and alone a lane stops by itself
     return narrow_width(game, width)
 

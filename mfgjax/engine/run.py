@@ -19,7 +19,7 @@ from ..solvers import AbstractMethod
 from ..solvers.base import Problem
 from .error import is_polished, polished
 from .finish import finish_lanes
-from .lanes import Lanes, method_width, narrow_width
+from .lanes import Lanes, method_width, narrow_width, solving_width
 from .loop import Outcome, Tolerance, in_units, iterate
 from .prepare import Prepared
 
@@ -81,7 +81,10 @@ def run_stage(
         own: Any = part.problem[2]
         problem = _problem(part.game, part.problem[1], tolerance)
         outcome = iterate(problem, own, start[0] if start else None, steps, keep_history=False)
-        return part.per_lane(assured, outcome) if is_polished(problem, own) else outcome
+        if not is_polished(problem, own):
+            return outcome
+        one_by_one = solving_width(lanes.problem[0], width)
+        return part.in_blocks(one_by_one, lambda few, found: few.per_lane(assured, found), outcome)
 
     return lanes.in_blocks(width, block, *(() if guess is None else (guess,)))
 

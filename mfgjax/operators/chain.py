@@ -87,6 +87,14 @@ def solver(chain: Chain, once: bool = False) -> Solver:
         return lambda b, transposed=False: _iterated(chain, b, transposed, most, _ROUNDS)
     if once and size > _FEW_STATES and _SPARSE * entries <= size**2:
         return lambda b, transposed=False: _iterated(chain, b, transposed, size // 4, 1)
+    if once:
+        # what is settled asks for nothing, and factors nothing
+        matrix = chain.matrix()
+
+        def at_need(b: Array, transposed: bool = False) -> Array:
+            return jax.lax.cond((b != 0).any(), lambda b: _eliminated(matrix)(b, transposed), jnp.zeros_like, b)
+
+        return at_need
     return _eliminated(chain.matrix())
 
 

@@ -118,43 +118,30 @@ def policy_iteration(
     # rewards count, too: at values near 0 no relative test is ever met
     pay = jnp.abs(decision.reward).max(axis=(0, 1))
 
-    def backed(values: Array) -> tuple[Array, Any]:
-        # T(V) and the weights dT/dq from one pass
-        return _backed(decision, response, decision.q(values))
+    def sweep(_: Array, values: Array) -> Array:
+        return _relative(response.backup(jnp.int32(0), decision.q(values), decision.available).values)
 
-    def look(values: Array) -> tuple[Array, Array, Array]:
-        new_values, weights = backed(values)
-        change = new_values - values
-        return _relative(change), weights, change[0]
-
-    def evaluate(carry: tuple) -> tuple:
-        values, (change, weights, _), goes_on, count = carry
-        near = values
+    def step(carry: tuple) -> tuple:
+        values, before, _, goes_on, count = carry
         if num_sweeps:
-            near = jax.lax.fori_loop(0, num_sweeps, lambda _, values: _relative(sweep(values)), values)
-            change, weights, _ = look(near)
-        chain = Chain(decision.kernel, weights, decision.discount)
-        after = _relative(near + solver(chain, once=True)(change))
-        after = jnp.where(goes_on, after, values)
-        seen = look(after)
-        before, now = (jnp.abs(x).max(axis=0) for x in (change, seen[0]))
-        rounding = spacings(after) * eps * (jnp.abs(after).max(axis=0) + pay)
+            values = jnp.where(goes_on, jax.lax.fori_loop(0, num_sweeps, sweep, values), values)
+        # T(V) and the weights dT/dq from one pass, the only one in this program
+        new_values, weights = _backed(decision, response, decision.q(values))
+        shift = (new_values - values)[0]
+        change = _relative(new_values - values)
+        now = jnp.abs(change).max(axis=0)
+        rounding = spacings(values) * eps * (jnp.abs(values).max(axis=0) + pay)
         # NaN compares as settled: what is not finite is found by whoever asked
         goes_on = goes_on & (now > rounding) & ~((now <= _NEAR * rounding) & (now >= before / 2))
-        return after, seen, goes_on, count + 1
+        goes_on = goes_on & (count < _MOST_POLICIES)
+        chain = Chain(decision.kernel, weights, decision.discount)
+        values = _relative(values + solver(chain, once=True)(jnp.where(goes_on, change, 0)))
+        return values, now, shift, goes_on, count + 1
 
-    def sweep(values: Array) -> Array:
-        return response.backup(jnp.int32(0), decision.q(values), decision.available).values
-
-    def unsettled(carry: tuple) -> Array:
-        *_, goes_on, count = carry
-        return goes_on.any() & (count < _MOST_POLICIES)
-
-    start = _relative(start)
-    first = look(start)
-    off = jnp.abs(first[0]).max(axis=0)
-    goes_on = is_open & (off > spacings(start) * eps * (jnp.abs(start).max(axis=0) + pay))
-    values, (_, _, shift), *_ = jax.lax.while_loop(unsettled, evaluate, alike((start, first, goes_on, jnp.int32(0))))
+    never, nothing = (jnp.full(start.shape[1:], number, start.dtype) for number in (jnp.inf, 0))
+    is_open = jnp.broadcast_to(is_open, start.shape[1:])
+    carry = alike((_relative(start), never, nothing, is_open, jnp.int32(0)))
+    values, _, shift, *_ = jax.lax.while_loop(lambda carry: carry[3].any(), step, carry)
     return values, shift / (1 - decision.discount)
 
 
