@@ -11,6 +11,7 @@ from jax.extend import core as jex
 from jax.extend.core import primitives
 
 from . import _checks
+from ._jaxprs import body_and_constants
 
 JAX_FOLDER = os.path.dirname(jax.__file__)
 
@@ -39,9 +40,8 @@ def key_of(x: Any, rules: tuple = ()) -> Any:
     Variables count by their numbers, arrays by their bytes, functions by their identity. `rules` are those of the
     derivatives that are being told apart.
     """
-    if isinstance(x, jex.ClosedJaxpr):
-        return key_of(x.jaxpr, rules), key_of(tuple(x.consts), rules)
-    if isinstance(x, jex.Jaxpr):
+    if isinstance(x, jex.ClosedJaxpr | jex.Jaxpr):
+        x, constants = body_and_constants(x)
         numbers: dict[Any, int] = {}
 
         def numbered(atom: Any) -> Any:
@@ -60,7 +60,7 @@ def key_of(x: Any, rules: tuple = ()) -> Any:
             )
             for e in x.eqns
         )
-        return inputs, equations, tuple(map(numbered, x.outvars))
+        return inputs, equations, tuple(map(numbered, x.outvars)), key_of(constants, rules)
     if isinstance(x, tuple | list):
         return type(x), tuple(key_of(entry, rules) for entry in x)
     if isinstance(x, dict):

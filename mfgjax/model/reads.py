@@ -18,6 +18,7 @@ from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
 from jax.lax import GatherScatterMode
 
 from .. import _checks
+from .._jaxprs import body_and_constants, scan_sizes
 from .._typing import Array
 
 SIGNS = np.array([0, 1, -1], np.int32)
@@ -54,10 +55,8 @@ def _reads(jaxpr: Jaxpr, varying: list[bool]) -> tuple[bool, bool]:
 
 
 def _inside(params: Any) -> list[Jaxpr]:
-    if isinstance(params, ClosedJaxpr):
-        return [params.jaxpr]
-    if isinstance(params, Jaxpr):
-        return [params]
+    if isinstance(params, ClosedJaxpr | Jaxpr):
+        return [body_and_constants(params)[0]]
     if isinstance(params, dict | list | tuple):
         return [one for part in (params.values() if isinstance(params, dict) else params) for one in _inside(part)]
     return []
@@ -112,10 +111,10 @@ class _Runner(NamedTuple):
             return jax.lax.switch(inputs[0], branches, *inputs[1:])
         # inner programs are gone through, too: a read may be inside
         inner = next((params[key] for key in ("jaxpr", "call_jaxpr", "fun_jaxpr") if key in params), None)
-        if isinstance(inner, ClosedJaxpr) and len(inner.jaxpr.invars) == len(inputs):
-            return self.run(inner.jaxpr, inner.consts, inputs)
-        if isinstance(inner, Jaxpr) and len(inner.invars) == len(inputs):
-            return self.run(inner, (), inputs)
+        if isinstance(inner, ClosedJaxpr | Jaxpr):
+            body, constants = body_and_constants(inner)
+            if len(body.invars) == len(inputs):
+                return self.run(body, constants, inputs)
         bound: Any = equation.primitive.get_bind_params(params)  # older versions of JAX return functions, too
         functions, bound = bound if isinstance(bound, tuple) else ((), bound)
         with equation.ctx.manager:
@@ -125,7 +124,8 @@ class _Runner(NamedTuple):
         return list(out) if equation.primitive.multiple_results else [out]
 
     def scan(self, params: Any, inputs: list) -> list:
-        body, first, carried = params["jaxpr"], params["num_consts"], params["num_consts"] + params["num_carry"]
+        body, (first, num_carry) = params["jaxpr"], scan_sizes(params)
+        carried = first + num_carry
 
         def step(carry: list, x: list) -> tuple[list, list]:
             out = self.run(body.jaxpr, body.consts, [*inputs[:first], *carry, *x])

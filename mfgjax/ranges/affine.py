@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
+from .._jaxprs import scan_sizes
 from .._typing import Array
 from .equations import CALLS, bind, called, evaluate
 
@@ -308,7 +309,7 @@ def _cond(walk: _Walk, equation: Any, inputs: list[Any]) -> list[Any]:
 
 def _scan(walk: _Walk, equation: Any, inputs: list[Any]) -> list[Any]:
     params = equation.params
-    length, num_consts, num_carry = params["length"], params["num_consts"], params["num_carry"]
+    length, (num_consts, num_carry) = params["length"], scan_sizes(params)
     if not 0 < length <= _MOST_STEPS:
         raise NotAffine(f"a loop has {length} steps, but only {_MOST_STEPS} are followed")
     consts, carry, slices = inputs[:num_consts], inputs[num_consts:][:num_carry], inputs[num_consts + num_carry :]

@@ -12,6 +12,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from .._jaxprs import scan_sizes
 from .equations import CALLS, called
 
 Axes = tuple[int | np.integer | None, ...]
@@ -226,7 +227,7 @@ def _while(equation: Any, inputs: list[Axes | None]) -> list[Axes | None]:
 
 def _scan(equation: Any, inputs: list[Axes | None]) -> list[Axes | None]:
     params = equation.params
-    num_consts, num_carry = params["num_consts"], params["num_carry"]
+    num_consts, num_carry = scan_sizes(params)
     consts, carry = inputs[:num_consts], inputs[num_consts : num_consts + num_carry]
     rows: list[Axes | None] = []
     for axes in inputs[num_consts + num_carry :]:

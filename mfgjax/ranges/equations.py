@@ -3,14 +3,15 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from .._jaxprs import body_and_constants
+
 CALLS = ("jit", "pjit", "closed_call", "core_call", "custom_jvp_call", "custom_vjp_call", "checkpoint", "remat2")
 """Primitives that evaluate a program of their own."""
 
 
 def called(equation: Any) -> tuple[Any, Sequence[Any]]:
     """Return the program that one of `CALLS` evaluates, and its constants."""
-    inner = equation.params.get("call_jaxpr", equation.params.get("jaxpr"))
-    return (inner.jaxpr, inner.consts) if hasattr(inner, "consts") else (inner, ())
+    return body_and_constants(equation.params.get("call_jaxpr", equation.params.get("jaxpr")))
 
 
 def bind(equation: Any, inputs: Sequence[Any]) -> list[Any]:
