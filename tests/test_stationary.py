@@ -176,16 +176,50 @@ def test_a_greedy_equilibrium_mixes_where_a_crowd_avoids_itself():
         mfg.solve(game, mfg.Greedy(), mfg.Picard())
 
 
-def test_a_population_that_is_still_moving_is_not_called_stationary():
+def test_a_population_that_keeps_moving_is_not_called_stationary():
+    """Each of three places draws from the one before, the more the more are there: crowds go round for ever."""
+
+    def moves(z):
+        onward = 0.9 * jnp.roll(z, -1) ** 2 + 0.02
+        return (jnp.diag(1 - onward) + jnp.roll(jnp.diag(onward), 1, axis=1))[:, None]
+
+    game, alone = mfg.StationaryGame(moves, np.zeros((3, 1)), 0.9, initial=[0.4, 0.35, 0.25]), np.ones((3, 1))
+    assert np.isnan(mfg.propagate(game, alone)).all() and np.isnan(mfg.exploitability(game, alone))
+    found = mfg.solve(game, mfg.Greedy(), mfg.MirrorDescent(), throw=False)
+    assert found.result.name == "not_at_rest"
+
+
+def test_a_population_that_moves_slowly_is_followed_to_its_rest():
     """It leaves 0 at 1e-6 a step and never comes back: the law at rest is [0, 1], 20 million steps away."""
     moves = np.array([[[1 - 1e-6, 1e-6]], [[0, 1]]])
-    slow, known = (mfg.StationaryGame(kernel, np.zeros((2, 1)), 0.9) for kernel in (lambda z: jnp.array(moves), moves))
     alone = np.ones((2, 1))
-    assert np.isnan(mfg.propagate(slow, alone)).all() and np.isnan(mfg.exploitability(slow, alone))
-    found = mfg.solve(slow, mfg.Greedy(), mfg.MirrorDescent(), throw=False)
-    assert found.result.name == "not_at_rest"
-    assert_close(mfg.propagate(known, alone), [0, 1], atol=1e-9)
-    assert_close(mfg.solve(known, mfg.Greedy(), mfg.MirrorDescent()).mean_field, [0, 1], atol=1e-9)
+    for kernel in (lambda z: jnp.array(moves), moves):
+        game = mfg.StationaryGame(kernel, np.zeros((2, 1)), 0.9)
+        assert_close(mfg.propagate(game, alone), [0, 1], atol=1e-9)
+        assert_close(mfg.solve(game, mfg.Greedy(), mfg.MirrorDescent()).mean_field, [0, 1], atol=1e-9)
+
+
+@pytest.mark.parametrize(("first", "last"), [(0.499, 1 / 11), (0.501, 10 / 11)])
+@pytest.mark.parametrize("size", [1, 100])
+def test_a_population_that_moves_slowly_goes_to_the_rest_on_its_side(first, last, size):
+    """Two groups of which x and 1 - x draw others, 1e-7 (x³ + c) a step: whoever is more grows, up to a point.
+
+    dx/ds = 1e-7 ((1 - x) (x³ + c) - x ((1 - x)³ + c)) = 1e-7 (2x - 1) (x (1 - x) - c) leads from 1/2 to where
+    x (1 - x) = c.
+    """
+    c = last * (1 - last)
+
+    def moves(z):
+        here = z.reshape(2, size).sum(axis=1)
+        drawn = 1e-7 * (here[::-1] ** 3 + c)
+        rows = jnp.kron(jnp.array([[1.0, 0.0], [0.0, 1.0]]) * (1 - drawn), jnp.full((size, size), 1 / size))
+        rows = rows + jnp.kron(jnp.array([[0.0, 1.0], [1.0, 0.0]]) * drawn[:, None], jnp.full((size, size), 1 / size))
+        return rows[:, None]
+
+    initial = np.repeat([first, 1 - first], size) / size
+    game = mfg.StationaryGame(moves, np.zeros((2 * size, 1)), 0.9, initial=initial)
+    law = np.asarray(mfg.propagate(game, np.ones((2 * size, 1)))).reshape(2, size).sum(axis=1)
+    assert_close(law, [last, 1 - last], atol=1e-6)
 
 
 def test_a_trembling_hand_with_a_finite_horizon_is_judged_within_its_strategies():

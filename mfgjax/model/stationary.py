@@ -242,11 +242,10 @@ class StationaryGame(AbstractGame):
             law = chain_law(kernel, pi, start)
             return law[None], self.observe(law, law[:, None] * pi)[None]
 
-        def move(law: Array) -> Array:
-            mass = law[:, None] * pi
-            return self.kernel_at(jnp.int32(0), self.observe(law, mass)).push(mass)
+        def kernel_at(law: Array) -> Any:
+            return self.kernel_at(jnp.int32(0), self.observe(law, law[:, None] * pi))
 
-        law = settled_law(move, start)
+        law = settled_law(kernel_at, pi, start)
         return law[None], self.observe(law, law[:, None] * pi)[None]
 
     def is_moving(self, mean_field: Array, policy: Array) -> Array:

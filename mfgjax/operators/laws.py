@@ -1,19 +1,23 @@
 """Laws of states: the stationary one that a population reaches, and the discounted one of an agent."""
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
+from .._linear import solve_in_lanes
+from .._simplex import onto_simplex
 from .._typing import Array
 from .._varying import alike
 from ..responses.ties import ROUNDING
 from .chain import Chain, solve_law, solver
 from .stationary import Decision
 
-_MOST_STEPS = 100_000  # as documented: a population that moves after so many steps is not called stationary
 _MOST_SQUARED = 128  # states up to which the matrix of a chain is squared
-_FEW_STEPS, _MOST_LONG_STEPS = 2000, 2000  # chains that need more steps than the former take long ones
+_FEW_STEPS, _MOST_LONG_STEPS = 2000, 2000  # laws that need more steps than the former take long ones
+_FIRST_LENGTH = 10.0  # steps that the first long one stands for
+_MOST_MOVED, _MOST_APART = 0.1, 0.3  # the share that may move in a long one; of that, what shorter steps may change
 _SHARE = 0.4  # as long as rounding, which moves mass between parts of a chain that do not meet, allows
 _LEAST_SQUARINGS, _MOST_SQUARINGS = 8, 64  # k squarings make 2^k steps of the chain
 
@@ -23,7 +27,7 @@ def occupancy(decision: Decision, policy: Array, start: Array) -> Array:
     return solve_law(Chain(decision.kernel, policy, decision.discount), (1 - decision.discount) * start)
 
 
-def _iterated(function: Any, start: Array, most: int = _MOST_STEPS) -> tuple[Array, Array]:
+def _iterated(function: Any, start: Array, most: int) -> tuple[Array, Array]:
     """Iterate a map of laws `[S, *lanes]` until nothing moves beyond rounding; return them, and which still move."""
     eps = jnp.finfo(start.dtype).eps
 
@@ -42,12 +46,63 @@ def _iterated(function: Any, start: Array, most: int = _MOST_STEPS) -> tuple[Arr
     return law, change > ROUNDING * eps
 
 
-def settled_law(move: Any, start: Array) -> Array:
-    """Return the stationary law that z ← (z + move(z))/2 reaches from `start`, `[S, *lanes]`.
+def settled_law(kernel_at: Callable[[Array], Any], policy: Array, start: Array) -> Array:
+    """Return the stationary law that z ← (z + P(z)ᵀz)/2 reaches from `start`, `[S, *lanes]`.
 
-    Half of all stay where they are in each step, which changes no stationary law and ends every cycle of a chain.
+    Half of all stay where they are in each step, which changes no stationary law and ends every cycle of a chain. A
+    population that still moves after some steps takes long ones, implicit in what changes by them to first order:
+    z ← z + (I/τ + I − DF)⁻¹ (F(z) − z), F(z) = P(z)ᵀz; with many states P stays as it is in a step, which is to say
+    z ← (I + τ (I − P(z)ᵀ))⁻¹ z. The time τ grows as long as one step leads where two of half its length do: past an
+    unstable law they part.
+
+    Args:
+      kernel_at: from a law to how those move who see it.
+      policy: `[S, A, *lanes]`.
+      start: the first law.
     """
-    return _iterated(_half(move), start)[0]
+    one, eps = jnp.ones(start.shape[1:], start.dtype), jnp.finfo(start.dtype).eps
+
+    def moved(law: Array) -> Array:
+        return Chain(kernel_at(law), policy, one).behind(law)
+
+    def moves(carry: tuple) -> Array:
+        *_, change, count = carry
+        return (change > ROUNDING * eps).any() & (count < _MOST_LONG_STEPS)
+
+    def after(law: Array, length: Array) -> Array:
+        if len(law) <= _MOST_SQUARED:
+            found = _implicit(moved, law, length)
+        else:
+            stays = 1 / (1 + length)
+            found = solve_law(Chain(kernel_at(law), policy, 1 - stays), stays * law)
+        return onto_simplex(found[None], 1)[0]
+
+    def long_step(carry: tuple) -> tuple:
+        law, length, change, count = carry
+        once, twice = after(law, length), jax.lax.fori_loop(0, 2, lambda _, z: after(z, length / 2), law)
+        apart, walked = (jnp.abs(z).sum(axis=0) for z in (once - twice, twice - law))
+        follows = (apart <= _MOST_APART * walked) & (walked <= 2 * _MOST_MOVED)
+        goes_on = change > ROUNDING * eps
+        change = jnp.where(goes_on, jnp.abs(twice - law).max(axis=0), 0)
+        length = jnp.minimum(jnp.where(follows, 2, 0.25) * length, eps**-_SHARE)
+        return jnp.where(goes_on & follows, twice, law), length, change, count + 1
+
+    def long_steps(law: Array) -> Array:
+        return jax.lax.while_loop(moves, long_step, alike((law, _FIRST_LENGTH * one, one, jnp.int32(0))))[0]
+
+    law, is_open = _iterated(_half(moved), start, _FEW_STEPS)
+    return jax.lax.cond(is_open.any(), long_steps, lambda law: law, law)
+
+
+def _implicit(function: Callable[[Array], Array], z: Array, length: Array) -> Array:
+    """Return z + (I/τ + I − DF)⁻¹ (F(z) − z) for a map F of laws `[S, *lanes]`."""
+    size, lanes = len(z), z.shape[1:]
+    eye = jnp.eye(size, dtype=z.dtype).reshape(size, size, *(1,) * len(lanes))
+    _, basis = alike((z, jnp.broadcast_to(eye, (size, size, *lanes))))
+    image, jvp = jax.linearize(function, z)
+    # the mean is taken off, which changes nothing that sums to 0
+    matrix = (1 + 1 / length) * eye - jax.vmap(jvp, in_axes=1, out_axes=1)(basis) + 1 / size
+    return z + solve_in_lanes(matrix, (image - z)[:, None])[:, 0]
 
 
 def _half(move: Any) -> Any:
