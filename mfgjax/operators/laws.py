@@ -16,7 +16,7 @@ from .stationary import Decision
 
 _MOST_SQUARED = 128  # states up to which the matrix of a chain is squared
 _FEW_STEPS, _MOST_LONG_STEPS = 2000, 2000  # laws that need more steps than the former take long ones
-_FIRST_LENGTH = 10.0  # steps that the first long one stands for
+_FIRST_LENGTH = 300.0  # steps that the first long one stands for
 _MOST_MOVED, _MOST_APART = 0.1, 0.3  # the share that may move in a long one; of that, what shorter steps may change
 _SHARE = 0.4  # as long as rounding, which moves mass between parts of a chain that do not meet, allows
 _LEAST_SQUARINGS, _MOST_SQUARINGS = 8, 64  # k squarings make 2^k steps of the chain
@@ -84,7 +84,8 @@ def settled_law(kernel_at: Callable[[Array], Any], policy: Array, start: Array) 
         follows = (apart <= _MOST_APART * walked) & (walked <= 2 * _MOST_MOVED)
         goes_on = change > ROUNDING * eps
         change = jnp.where(goes_on, jnp.abs(twice - law).max(axis=0), 0)
-        length = jnp.minimum(jnp.where(follows, 2, 0.25) * length, eps**-_SHARE)
+        growth = jnp.where(follows, jnp.where(apart <= _MOST_APART / 10 * walked, 8, 2), 0.25)
+        length = jnp.minimum(growth * length, eps**-_SHARE)
         return jnp.where(goes_on & follows, twice, law), length, change, count + 1
 
     def long_steps(law: Array) -> Array:
