@@ -4,10 +4,13 @@ import argparse
 import time
 import zlib
 from collections import Counter
+from pathlib import Path
 
 import equinox as eqx
 import jax
 import numpy as np
+
+MOST_MAPS = 30_000
 
 
 def options(description: str, num: int, kinds: list[str]) -> argparse.Namespace:
@@ -32,6 +35,12 @@ def options(description: str, num: int, kinds: list[str]) -> argparse.Namespace:
 def generator(kind: str, seed: int) -> np.random.Generator:
     """Return the random numbers of one game, which depend on its kind and seed alone."""
     return np.random.default_rng([zlib.crc32(kind.encode()), seed])
+
+
+def _num_maps():
+    """Return how many pieces of memory this process maps; where that cannot be read, as many as lead to a cleaning."""
+    maps = Path("/proc/self/maps")
+    return len(maps.read_text().splitlines()) if maps.exists() else 2 * MOST_MAPS
 
 
 class Tally:
@@ -67,7 +76,7 @@ class Tally:
     def progress(self, done: int, of: int) -> None:
         """Print a line now and then, and free what is compiled: Linux lets a process map 65,530 pieces of memory."""
         self.games += 1
-        if not self.quiet and self.games % 200 == 0:
+        if not self.quiet and self.games % 20 == 0 and _num_maps() > MOST_MAPS:
             eqx.clear_caches()
             jax.clear_caches()
         if not self.quiet and time.time() - self.last > 20:
