@@ -475,3 +475,17 @@ def test_any_number_of_temperatures_and_parameters_is_one_compilation():
         solve(other, beta)
     assert COMPILED.count(program) - before == compiled == 1
     assert len(Counted.traces) == first + 12  # once for each solve, to see what it computes now
+
+
+def test_a_reward_that_is_no_number_on_the_way_is_the_verdict_of_all_methods_together():
+    """Nobody knows what is earned where some 45% are at the last place, as all methods find out, each in its way."""
+    moves = np.full((3, 2, 3), 0.1)
+    moves[:, 0, 0] = moves[:, 1, 2] = 0.8
+
+    def reward(t, m):
+        right = 1 + jnp.sqrt((m[2] - 0.45) ** 2 - 0.0025) * jnp.ones(3)
+        return jnp.stack([0 * m, right], axis=1)
+
+    game = mfg.FiniteHorizonGame(moves, reward, [0.9, 0.05, 0.05], 6)
+    found = mfg.solve(game, mfg.EntropyRegularized(3.0), throw=False)
+    assert found.result == RESULTS.non_finite and int(found.result.num_methods) > 1

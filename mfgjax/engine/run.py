@@ -162,12 +162,17 @@ def keeps_first(first: Outcome, second: Outcome) -> Array:
 def join(first: Outcome, second: Outcome, hard: bool) -> Outcome:
     """Return the better candidate of two runs, with its own verdict, and the steps of both, lane by lane.
 
+    If neither converges, a number that is not finite in one of them is the verdict: the other may have gone around it.
     Of responses that jump in stationary games (`hard`) a cycle of the first run remains the verdict if the second does
     not converge: evidence of why no pure equilibrium was found and, where the second run sought mixtures, no mixed one.
     """
-    keep = keeps_first(first, second)
+    keep, failed = keeps_first(first, second), second.code != RESULTS.converged
+    broken = failed & ((first.code == RESULTS.non_finite) | (second.code == RESULTS.non_finite))
+    first, second = (
+        run._replace(code=jnp.where(broken, RESULTS.non_finite, run.code).astype(jnp.int32)) for run in (first, second)
+    )
     if hard:
-        cycled = (first.code == RESULTS.cycle) & (second.code != RESULTS.converged)
+        cycled = (first.code == RESULTS.cycle) & failed
         verdict = RESULTS.cycle if second.candidate.mixture is None else RESULTS.no_pure_choice
         codes = (jnp.where(cycled, verdict, run.code).astype(jnp.int32) for run in (first, second))
         first, second = (run._replace(code=code) for run, code in zip((first, second), codes, strict=True))
