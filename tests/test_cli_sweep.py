@@ -1,5 +1,6 @@
 """The command `sweep`: what it prints and saves is what the library finds, and no interruption loses anything."""
 
+import contextlib
 import json
 import os
 import signal
@@ -313,9 +314,13 @@ def stopped(folder: Path, how: int, after: int) -> tuple[int, str, str]:
         while num_files(folder) < after and process.poll() is None and time.monotonic() < end:
             time.sleep(0.02)
         assert process.poll() is None, process.communicate()
-        process.send_signal(how)
-        out, err = process.communicate(timeout=60)
-        return process.returncode, out, err
+        # Python drops an interruption within a finaliser or a callback of a weak reference: it is pressed again
+        for patience in (2, 2, 60):
+            process.send_signal(how)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                out, err = process.communicate(timeout=patience)
+                return process.returncode, out, err
+        raise AssertionError("it goes on after three interruptions")
     finally:
         process.kill()
 
