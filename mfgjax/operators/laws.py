@@ -88,11 +88,10 @@ def settled_law(kernel_at: Callable[[Array], Any], policy: Array, start: Array) 
         length = jnp.minimum(growth * length, eps**-_SHARE)
         return jnp.where(goes_on & follows, twice, law), length, change, count + 1
 
-    def long_steps(law: Array) -> Array:
-        return jax.lax.while_loop(moves, long_step, alike((law, _FIRST_LENGTH * one, one, jnp.int32(0))))[0]
-
     law, is_open = _iterated(_half(moved), start, _FEW_STEPS)
-    return jax.lax.cond(is_open.any(), long_steps, lambda law: law, law)
+    # no condition around the loop, which makes no step where nothing is open
+    change = jnp.where(is_open, one, 0)
+    return jax.lax.while_loop(moves, long_step, alike((law, _FIRST_LENGTH * one, change, jnp.int32(0))))[0]
 
 
 def _implicit(function: Callable[[Array], Array], z: Array, length: Array) -> Array:
