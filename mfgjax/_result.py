@@ -58,9 +58,9 @@ _MESSAGES = {
         "population unchanged. Try another `guess`, or the smooth response `EntropyRegularized`."
     ),
     RESULTS.not_at_rest: (
-        "The policy met the tolerance. But the population that follows it does not come to rest, so that the mean "
-        "field is not stationary. If the kernel does not depend on the mean field, give it as a table, not as a "
-        "function. Or use the smooth response `EntropyRegularized`."
+        "The policy met the tolerance. But the population that follows it was still moving when it was followed no "
+        "further, so the mean field is not stationary. If the kernel does not depend on the mean field, give it as a "
+        "table, not as a function. Or use the smooth response `EntropyRegularized`."
     ),
     RESULTS.ill_conditioned: (
         "The residual met the tolerance, but the equilibrium is ill conditioned: it may be as far away as "

@@ -126,7 +126,7 @@ def propagate(game: AnyGame, policy: Float[Array, "... S A"] | ArrayLike, mean_f
     Returns:
       The flow `[H+1, S]`, or the joint laws μ_t(s)π_t(a|s), `[H+1, S, A]`, if the game observes those. In a
       stationary game Φ(mean_field, policy), `[S]`, of the McKean-Vlasov dynamics; without a mean field the law at
-      which a population that starts from `initial` comes to rest, NaN if it does not.
+      which a population that starts from `initial` comes to rest, NaN if it was not seen to.
 
     Raises:
       ValueError: if an argument is of the wrong kind or shape, or a mean field is given with a finite horizon, where

@@ -94,7 +94,7 @@ def exploitability(
       response: None or `Greedy` for the unregularised gain, `Trembling` for that within Π^ε (of a policy in it, or
         a mixture of such), `EntropyRegularized` for that in J^KL.
       mean_field: of a stationary game: z, `[S]`. None: the law at which a population that starts from `initial` and
-        follows the policy comes to rest; the result is NaN if it does not.
+        follows the policy comes to rest; the result is NaN if it was not seen to.
 
     Returns:
       A number ≥ 0 in units of reward; 0 exactly at an equilibrium. Below 0, with `Trembling`, only for a policy that is

@@ -14,7 +14,7 @@ from ..responses.ties import ROUNDING
 from .chain import Chain, solve_law, solver
 from .stationary import Decision
 
-_MOST_SQUARED = 128  # states up to which the matrix of a chain is squared
+_MOST_SQUARED = 128  # states up to which the matrix of a chain is squared, and that of a long step formed
 _FEW_STEPS, _MOST_LONG_STEPS = 2000, 2000  # laws that need more steps than the former take long ones
 _FIRST_LENGTH = 300.0  # steps that the first long one stands for
 _MOST_MOVED, _MOST_APART = 0.1, 0.3  # the share that may move in a long one; of that, what shorter steps may change
@@ -90,8 +90,8 @@ def settled_law(kernel_at: Callable[[Array], Any], policy: Array, start: Array) 
 
     law, is_open = _iterated(_half(moved), start, _FEW_STEPS)
     # no condition around the loop, which makes no step where nothing is open
-    change = jnp.where(is_open, one, 0)
-    return jax.lax.while_loop(moves, long_step, alike((law, _FIRST_LENGTH * one, change, jnp.int32(0))))[0]
+    carry = alike((law, _FIRST_LENGTH * one, is_open.astype(one.dtype), jnp.int32(0)))
+    return jax.lax.while_loop(moves, long_step, carry)[0]
 
 
 def _implicit(function: Callable[[Array], Array], z: Array, length: Array) -> Array:
