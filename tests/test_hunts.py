@@ -51,6 +51,13 @@ def test_what_is_said_to_be_converged_is_an_equilibrium_at_every_scale(kind):
     assert table.total("converged") >= 2
 
 
+@pytest.mark.parametrize(("kind", "seed"), [("stationary-small", 1020019)])
+def test_games_that_were_once_wrong_at_some_scale_are_right(kind, seed):
+    table = tally.Tally(quiet=True)
+    scales.attack(kind, seed, table)
+    assert table.failures == [] and table.total("converged") == 1
+
+
 @pytest.mark.parametrize("leaving", [1e-2, 1e-5, 1e-7])
 def test_the_oracle_finds_the_law_of_a_chain_that_is_seldom_left(leaving):
     """Who leaves the first state with e and the second with 2e is there two thirds of the time."""

@@ -99,10 +99,10 @@ def _look(problem: Problem, outcome: Outcome, x: Array, values: Array | None) ->
     at, jvp, (policy, floor, values) = jax.linearize(image, x, has_aux=True)
     eye, _ = alike((jnp.eye(x.size, dtype=x.dtype), x))
     columns = jax.vmap(lambda v: v - jvp(v.reshape(x.shape)).reshape(-1))(eye)
-    # what rounding of the law does, in a few random ways
+    # what rounding of the law and of its image does, in a few random ways
     law = x.reshape(-1, 1)
     signs = np.random.default_rng(0).choice([-1.0, 1.0], size=(law.size, _PROBES))
-    rounding = jnp.finfo(x.dtype).eps * law * jnp.asarray(signs, x.dtype)
+    rounding = (jnp.finfo(x.dtype).eps + floor) * law * jnp.asarray(signs, x.dtype)
     rounding = rounding - law * rounding.sum(axis=0)
     changes = solve_dense(columns.T, jnp.concatenate([(at - x).reshape(-1, 1), rounding], axis=1))
     sizes = jnp.abs(changes).sum(axis=0)

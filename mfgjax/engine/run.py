@@ -155,8 +155,13 @@ def jumps(game: AnyGame, response: AbstractResponse) -> bool:
 
 
 def keeps_first(first: Outcome, second: Outcome) -> Array:
-    """Tell whether the first of two runs has the better candidate, lane by lane."""
-    return (first.residual < second.residual) & (second.code != RESULTS.converged)
+    """Tell whether the first of two runs has the better candidate, lane by lane.
+
+    What meets the tolerance, though it is ill conditioned, is better than what does not.
+    """
+    first_met, second_met = (run.code == RESULTS.ill_conditioned for run in (first, second))
+    is_better = jnp.where(first_met == second_met, first.residual < second.residual, first_met)
+    return is_better & (second.code != RESULTS.converged)
 
 
 def join(first: Outcome, second: Outcome, hard: bool) -> Outcome:
