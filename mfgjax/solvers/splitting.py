@@ -21,12 +21,12 @@ _ROUND, _OF_PLAY, _PER_STEP = 60, 30, 10
 
 
 class _Play(NamedTuple):
-    """Where fictitious play is: its step, the average policy, its law and what payoffs see of it."""
+    """Where fictitious play is: its step, the average mass of states and actions, what payoffs see of it, and values."""
 
     steps: Int[Array, ""]
-    policy: Float[Array, "1 S A"]
-    law: Float[Array, "1 S"]
+    mass: Float[Array, "1 S A"]
     seen: Array
+    values: Float[Array, " S"]
 
 
 class _Point(NamedTuple):
@@ -64,9 +64,10 @@ class Splitting(AbstractMethod):
 
     def init(self, problem: Problem, guess: Array) -> Any:
         game, one = problem.game, jnp.ones((), guess.dtype)
-        policy, law = jnp.exp(problem.prior_policy()), game.agent_start(guess)[None]
-        point = _Point(law[0], jnp.zeros_like(law[0]), jnp.zeros_like(policy[0]), jnp.zeros_like(law[0]))
-        return jnp.int32(0), _Play(jnp.int32(0), policy, law, guess), point, one, one
+        law = game.agent_start(guess)
+        mass = law[None, :, None] * jnp.exp(problem.prior_policy())
+        point = _Point(law, jnp.zeros_like(law), jnp.zeros_like(mass[0]), jnp.zeros_like(law))
+        return jnp.int32(0), _Play(jnp.int32(0), mass, guess, game.first_values()), point, one, one
 
     def step(self, problem: Problem, state: Any) -> tuple[Any, Progress]:
         count, play, point, unit, damping = state
@@ -103,20 +104,23 @@ class Splitting(AbstractMethod):
 def _played(problem: Problem, play: _Play) -> tuple[_Play, _Point, Scalar]:
     """Return fictitious play one step later, and the last policy with its best response as a point to start from."""
     game, response = problem.game, problem.response
-    answer = game.best_response(play.seen, response)
+    answer = game.best_response(play.seen, response, play.values)
     available, q = game.available[0], answer.q[0]
     high, low = jnp.where(available, q, -jnp.inf), jnp.where(available, q, jnp.inf)
     unit = jnp.maximum(high.max() - low.min(), jnp.finfo(q.dtype).tiny)
     main, share = _weights(game, response)
-    shares = jnp.where(available, (play.policy[0] - share) / jnp.where(main > share, main - share, 1), 0)
-    point = _Point(play.law[0], answer.values[0] / unit, shares, high.max(axis=1) / unit)
+    law = play.mass[0].sum(axis=1)
+    exists = law[:, None] > 0
+    policy = jnp.where(exists, play.mass[0] / jnp.where(exists, law[:, None], 1), answer.policy[0])
+    shares = jnp.where(available, (policy - share) / jnp.where(main > share, main - share, 1), 0)
+    point = _Point(law, answer.values[0] / unit, shares, high.max(axis=1) / unit)
 
     weight = 1 / (play.steps + 1).astype(game.dtype)
-    best_law, _ = game.generated(answer.policy)
-    mass = (1 - weight) * play.law[:, :, None] * play.policy + weight * best_law[:, :, None] * answer.policy
-    total = mass.sum(axis=2, keepdims=True)
-    policy = jnp.where(total > 0, mass / jnp.where(total > 0, total, 1), answer.policy)
-    return _Play(play.steps + 1, policy, *game.generated(policy)), point, unit
+    # the best reply of a crowd that sees the average: where that settles, it is stationary, too
+    best_law, _ = game.rest(answer.policy, play.seen)
+    mass = (1 - weight) * play.mass + weight * best_law[:, :, None] * answer.policy
+    seen = game.observe(mass.sum(axis=2), mass)
+    return _Play(play.steps + 1, mass, seen, answer.values[0]), point, unit
 
 
 def _judged(problem: Problem, point: _Point, unit: Scalar) -> tuple[Candidate, Scalar]:
