@@ -1,5 +1,6 @@
 """The one loop over iterations."""
 
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -76,14 +77,13 @@ def iterate(
     if guess is None:
         guess = problem.first_guess()
     runs_all_steps, is_residual = solver.atol == 0, by_residual(problem.game, problem.response, solver)
-    level = reachable(problem.tolerance, problem.floor(guess))
     patience = None if runs_all_steps else solver.patience
     looks_for_cycles = solver.may_cycle and not runs_all_steps
 
     # Where all steps are run, and nobody sees each, only some are judged
     stride = _STRIDE if runs_all_steps and not keep_history else 1
 
-    def step(carry: _Carry) -> _Carry:
+    def step(level: Array, carry: _Carry) -> _Carry:
         state, ahead = carry.state, jnp.minimum(stride, max_steps - carry.steps) - 1
         if stride > 1:
             state = jax.lax.fori_loop(0, ahead, lambda _, state: solver.step(problem, state)[0], state)
@@ -161,14 +161,21 @@ def iterate(
     code = jnp.full(lanes, _RUNNING, jnp.int32)
     nothing = jnp.zeros(lanes, guess.dtype)
     carry = _Carry(state, best, improved, nothing, anchor, before, code, zeros, zeros, zero, history, nothing)
-    carry = jax.lax.while_loop(running, step, alike(carry))
+
+    def iterated(_: Array, ahead: tuple[_Carry, Array]) -> tuple[_Carry, Array]:
+        carry, _ = ahead
+        floor = problem.floor(carry.best.candidate.mean_field)
+        level = reachable(problem.tolerance, floor)
+        return jax.lax.while_loop(running, partial(step, level), carry), floor
+
+    # the second time no step is left, and the rounding level is that of what was found: compiled once for both
+    carry, floor = jax.lax.fori_loop(0, 2, iterated, alike((carry, nothing)))
     best = carry.best
     code = jnp.where(carry.code == _RUNNING, RESULTS.max_steps, carry.code)
     gave_up = (code == RESULTS.max_steps) | (code == RESULTS.stalled)
     # a run of all steps is judged by the default tolerance
     default = default_tolerance(problem.game.dtype, is_residual)
     judged_by = in_units(default, problem.game, problem.response) if runs_all_steps else problem.tolerance
-    floor = problem.floor(best.candidate.mean_field)
     code = jnp.where(gave_up & (best.residual <= floor), RESULTS.precision, code)
     limit = reachable(judged_by, floor)
     code = jnp.where(gave_up & (best.residual <= limit), RESULTS.converged, code)
