@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jax.scipy.sparse.linalg import gmres
 
 from ._typing import Array
-from ._varying import alike
+from ._varying import alike, identity
 
 DENSE_LIMIT = 640
 """Unknowns up to which the matrix is formed and factorised; beyond, GMRES uses products only."""
@@ -39,7 +39,7 @@ def solve_linear(matvec: Callable[[Array], Array], b: Array, dense_limit: int = 
       not accurate (GMRES): callers check what they do with it.
     """
     if b.size <= dense_limit:
-        columns = jax.vmap(matvec)(alike((b, jnp.eye(b.size, dtype=b.dtype)))[1])
+        columns = jax.vmap(matvec)(identity(b.size, b))
         return solve_dense(columns.T, b)
     return solve_iteratively(matvec, b, _MOST_RESTARTS)
 
@@ -178,7 +178,7 @@ def solve_normal_equations(gram: Array, right: Array) -> Array:
     size, eps = len(gram), jnp.finfo(gram.dtype).eps
     scale = jnp.trace(gram)
     ridge = jnp.where(scale > 0, scale, 1) * 10 * eps  # a matrix of zeros needs one, too
-    gram = gram + jnp.eye(size, dtype=gram.dtype).reshape(size, size, *(1,) * (gram.ndim - 2)) * ridge
+    gram = gram + identity(size, gram, gram.ndim - 2) * ridge
     rows = jnp.concatenate([gram, right[:, None]], axis=1)
     for k in range(size):
         pivot = rows[k] / rows[k, k]

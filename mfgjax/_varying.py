@@ -4,6 +4,7 @@ from typing import Any, TypeVar
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 _Tree = TypeVar("_Tree")
@@ -20,6 +21,12 @@ def alike(tree: _Tree) -> _Tree:
         return tree
     cast = jax.tree.map(lambda leaf: jax.lax.pcast(leaf, tuple(axes - _axes(leaf)), to="varying"), arrays)
     return eqx.combine(cast, others)
+
+
+def identity(size: int, like: jax.Array, num_lane_axes: int = 0) -> jax.Array:
+    """Return the unit matrix, `[size, size]` and axes of length 1 for lanes, of the precision and devices of `like`."""
+    unit = jnp.eye(size, dtype=like.dtype).reshape(size, size, *(1,) * num_lane_axes)
+    return alike((like, unit))[1]
 
 
 def _is_array(leaf: Any) -> bool:

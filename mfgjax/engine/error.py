@@ -14,7 +14,7 @@ import numpy as np
 from .._linear import solve_dense
 from .._result import RESULTS
 from .._typing import Array, Scalar
-from .._varying import alike
+from .._varying import alike, identity
 from ..solvers import AbstractMethod
 from ..solvers.base import Problem, by_residual
 from ..solvers.newton import is_cheap
@@ -97,8 +97,7 @@ def _look(problem: Problem, outcome: Outcome, x: Array, values: Array | None) ->
         return game.moved_on(x, policy)[1], (policy, floor, best.values[0])
 
     at, jvp, (policy, floor, values) = jax.linearize(image, x, has_aux=True)
-    eye, _ = alike((jnp.eye(x.size, dtype=x.dtype), x))
-    columns = jax.vmap(lambda v: v - jvp(v.reshape(x.shape)).reshape(-1))(eye)
+    columns = jax.vmap(lambda v: v - jvp(v.reshape(x.shape)).reshape(-1))(identity(x.size, x))
     # what rounding of the law and of its image does, in a few random ways
     law = x.reshape(-1, 1)
     signs = np.random.default_rng(0).choice([-1.0, 1.0], size=(law.size, _PROBES))

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .._linear import DENSE_LIMIT, SMALL, STATIONARY_LIMIT
+from .._linear import SMALL
 from .._trees import with_leaves
 from .._typing import Array
 from ..model import AbstractGame, AnyGame, LaneGame
@@ -169,7 +169,6 @@ def narrow_width(game: AbstractGame, width: int) -> int:
     """Return how many lanes to take at once where each needs a matrix of the size of its flow."""
     unknowns = (game.horizon + 1) * game.num_states * (game.num_actions if game.num_seen_axes == 2 else 1)
     work = (game.horizon + 1) * game.num_states * game.num_actions
-    limit = STATIONARY_LIMIT if game.is_stationary else DENSE_LIMIT
-    size = unknowns * (3 * unknowns + 4 * work) if unknowns <= limit else 100 * work
+    size = unknowns * (3 * unknowns + 4 * work) if unknowns <= game.matrix_limit else 100 * work
     budget = 2**26 if jax.default_backend() == "cpu" else _LARGE
     return int(np.clip(budget // (size * game.dtype.itemsize), 1, width))

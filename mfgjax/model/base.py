@@ -59,6 +59,8 @@ class AbstractGame(eqx.Module):
     """The interval of discounts that the game can have, such as "(0, 1]"."""
     seeks_pure: ClassVar[bool]
     """Whether equilibria of responses that jump are sought in pure policies first, judged by the residual."""
+    matrix_limit: ClassVar[int]
+    """Numbers of a mean field up to which the matrix of I − DΓ is formed and factorised."""
     lanes: ClassVar[tuple[int, ...]] = ()
     """The axes behind those of one game: none. `LaneGame` has one."""
 

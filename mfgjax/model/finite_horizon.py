@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .. import _checks
+from .._linear import DENSE_LIMIT
 from .._modes import in_own_modes
 from .._simplex import random_policies
 from .._typing import Array, ArrayLike, Bool, Float, Scalar
@@ -95,6 +96,7 @@ class FiniteHorizonGame(AbstractGame):
     is_stationary: ClassVar[bool] = False
     discounts: ClassVar[str] = "(0, 1]"
     seeks_pure: ClassVar[bool] = False  # with a horizon they need mixing at the jumps, as a rule
+    matrix_limit: ClassVar[int] = DENSE_LIMIT
 
     @in_own_modes
     def __init__(

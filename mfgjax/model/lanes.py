@@ -73,6 +73,10 @@ class LaneGame(eqx.Module):
         return self.game.seeks_pure
 
     @property
+    def matrix_limit(self) -> int:
+        return self.game.matrix_limit
+
+    @property
     def times(self) -> tuple[int, ...]:
         return self.game.times
 

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .. import _checks
+from .._linear import STATIONARY_LIMIT
 from .._modes import in_own_modes
 from .._simplex import log_ratio, random_policies
 from .._typing import Array, ArrayLike, Bool, Float, Scalar
@@ -97,6 +98,7 @@ class StationaryGame(AbstractGame):
     is_stationary: ClassVar[bool] = True
     discounts: ClassVar[str] = "(0, 1)"
     seeks_pure: ClassVar[bool] = True  # as a rule there is one; `Auto` mixes only where none is found
+    matrix_limit: ClassVar[int] = STATIONARY_LIMIT
 
     @in_own_modes
     def __init__(

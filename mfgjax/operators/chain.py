@@ -17,7 +17,7 @@ import jax.numpy as jnp
 from .._gradients import stop_gradients
 from .._linear import bicgstab, factorise, solve_factorised, solve_factorised_transposed, solve_in_lanes
 from .._typing import Array, Float
-from .._varying import alike
+from .._varying import alike, identity
 
 ALWAYS_ELIMINATED = 1024
 """States up to which systems are solved by elimination, whatever the kernel."""
@@ -69,7 +69,7 @@ class Chain(eqx.Module):
         """Return M, `[S, S, *lanes]`."""
         moves = self.kernel.chain(self.weights)
         size = len(moves)
-        return _diagonal(size, moves) - self.discount * (moves - 1 / size)
+        return identity(size, moves, moves.ndim - 2) - self.discount * (moves - 1 / size)
 
 
 Solver = Callable[..., Array]
@@ -175,7 +175,3 @@ def _differentiable(
 
     first, second = (law, values) if transposed else (values, law)
     return jax.lax.custom_linear_solve(matvec, b, first, transpose_solve=second)
-
-
-def _diagonal(size: int, like: Array) -> Array:
-    return jnp.eye(size, dtype=like.dtype).reshape(size, size, *(1,) * (like.ndim - 2))

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from .._linear import solve_in_lanes
 from .._simplex import onto_simplex
 from .._typing import Array
-from .._varying import alike
+from .._varying import alike, identity
 from ..responses.ties import ROUNDING
 from .chain import Chain, solve_law, solver
 from .stationary import Decision
@@ -97,8 +97,8 @@ def settled_law(kernel_at: Callable[[Array], Any], policy: Array, start: Array) 
 def _implicit(function: Callable[[Array], Array], z: Array, length: Array) -> Array:
     """Return z + (I/τ + I − DF)⁻¹ (F(z) − z) for a map F of laws `[S, *lanes]`."""
     size, lanes = len(z), z.shape[1:]
-    eye = jnp.eye(size, dtype=z.dtype).reshape(size, size, *(1,) * len(lanes))
-    _, basis = alike((z, jnp.broadcast_to(eye, (size, size, *lanes))))
+    eye = identity(size, z, len(lanes))
+    basis = jnp.broadcast_to(eye, (size, size, *lanes))
     image, jvp = jax.linearize(function, z)
     # the mean is taken off, which changes nothing that sums to 0
     matrix = (1 + 1 / length) * eye - jax.vmap(jvp, in_axes=1, out_axes=1)(basis) + 1 / size
@@ -144,7 +144,7 @@ def _squared(move: Any, start: Array) -> Array:
     M = (1 + P)/2 is squared until nothing moves, and rows are kept at a sum of 1. However slowly a chain mixes, that
     takes few squarings. In plain iteration single steps fall below rounding long before the law is stationary.
     """
-    _, identity = alike((start, jnp.eye(len(start), dtype=start.dtype)))
+    unit = identity(len(start), start)
     eps = jnp.finfo(start.dtype).eps
 
     def moves(carry: tuple) -> Array:
@@ -159,6 +159,6 @@ def _squared(move: Any, start: Array) -> Array:
         after = after / after.sum(axis=1, keepdims=True)
         return after, jnp.abs(after - half).max(), count + 1
 
-    rows = (identity + jax.vmap(move)(identity)) / 2  # row s: half of those at s stay, half move
+    rows = (unit + jax.vmap(move)(unit)) / 2  # row s: half of those at s stay, half move
     rows = jax.lax.while_loop(moves, square, alike((rows, jnp.asarray(jnp.inf, start.dtype), jnp.int32(0))))[0]
     return jnp.matmul(start, rows, precision=jax.lax.Precision.HIGHEST)

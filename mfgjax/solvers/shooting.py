@@ -16,9 +16,9 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from .._linear import DENSE_LIMIT, SMALL, STATIONARY_LIMIT, solve_in_lanes, solve_linear
+from .._linear import SMALL, solve_in_lanes, solve_linear
 from .._typing import Array, Scalar
-from .._varying import alike
+from .._varying import identity
 from ..model import AnyGame
 from ..model.base import BestResponse
 from ..responses import AbstractResponse
@@ -111,8 +111,8 @@ def eliminate(game: AnyGame, response: AbstractResponse, flow: Array, best: Best
     """
     S, H, lanes = game.num_states, game.horizon, game.lanes
     later_values = jnp.concatenate([best.values[1:], jnp.zeros_like(best.values[:1])])
-    eye = jnp.eye(S, dtype=game.dtype).reshape(S, S, *(1,) * len(lanes))
-    _, basis = alike((flow, jnp.broadcast_to(eye, (S, S, *lanes))))
+    eye = identity(S, flow, len(lanes))
+    basis = jnp.broadcast_to(eye, (S, S, *lanes))
 
     def one_step(t: Scalar, law: Array, later: Array) -> tuple[Array, Array]:
         """Return V_t and the law of states at t + 1."""
@@ -210,8 +210,7 @@ def newton_solver(problem: Problem, x: Array, best: BestResponse) -> Callable[..
         def matvec(v: Array) -> Array:
             return (1 + shift) * v - jvp(v.reshape(x.shape)).reshape(-1)
 
-        limit = STATIONARY_LIMIT if problem.game.is_stationary else DENSE_LIMIT
-        return solve_linear(matvec, off.reshape(-1), limit).reshape(x.shape)
+        return solve_linear(matvec, off.reshape(-1), problem.game.matrix_limit).reshape(x.shape)
 
     return solve
 
