@@ -166,7 +166,7 @@ def iterate(
         carry, _ = ahead
         floor = problem.floor(carry.best.candidate.mean_field)
         level = reachable(problem.tolerance, floor)
-        return jax.lax.while_loop(running, partial(step, level), carry), floor
+        return alike((jax.lax.while_loop(running, partial(step, level), carry), floor))
 
     # the second time no step is left, and the rounding level is that of what was found: compiled once for both
     carry, floor = jax.lax.fori_loop(0, 2, iterated, alike((carry, nothing)))

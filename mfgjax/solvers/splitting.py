@@ -21,7 +21,7 @@ _ROUND, _OF_PLAY, _PER_STEP = 60, 30, 10
 
 
 class _Play(NamedTuple):
-    """Where fictitious play is: its step, the average mass of states and actions, what payoffs see of it, and values."""
+    """Where fictitious play is: its step, the average mass of states and actions, what is seen of it, and values."""
 
     steps: Int[Array, ""]
     mass: Float[Array, "1 S A"]
