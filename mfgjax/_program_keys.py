@@ -13,7 +13,7 @@ from jax.extend.core import primitives
 from . import _checks
 from ._jaxprs import body_and_constants
 
-JAX_FOLDER = os.path.dirname(jax.__file__)
+_JAX_FOLDER = os.path.join(os.path.dirname(jax.__file__), "")  # with its separator: jax_md is not JAX
 
 
 def kind_of(leaf: Any, dtype: Any) -> jax.ShapeDtypeStruct:
@@ -91,7 +91,7 @@ def _key_of_params(equation: Any, rules: tuple) -> Any:
     source = str(rule.debug_info.func_src_info)
     own_key = equation.primitive, source, key_of(params["call_jaxpr"], rules)
     # rules of JAX itself are known by their place; a derivative may use its own rule again, without end
-    if source.split(" at ")[-1].startswith(JAX_FOLDER) or own_key in rules:
+    if source.split(" at ")[-1].startswith(_JAX_FOLDER) or own_key in rules:
         return own_key
     return own_key, key_of(_derivative(equation), (*rules, own_key))
 

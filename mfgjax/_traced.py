@@ -21,7 +21,7 @@ from jax.extend import core as jex
 from jax.extend.core import primitives
 
 from ._modes import in_own_modes
-from ._program_keys import JAX_FOLDER, Same, key_of, kind_of
+from ._program_keys import Same, key_of, kind_of
 from ._typing import Array
 
 _Shape = jax.ShapeDtypeStruct
@@ -277,26 +277,11 @@ def _copied(x: Any) -> Any:
 
 def _traced(function: Callable, *arguments: Any) -> tuple[Any, Any]:
     """Return the jaxpr of a function, as it is now, and the structure of what it returns."""
-
-    def make() -> tuple[Any, Any]:
-        # a new lambda each time: JAX keeps what it traced by identity
-        return jax.make_jaxpr(lambda *inputs: function(*inputs), return_shape=True)(*arguments)
-
-    closed, result = make()
-    if _has_foreign_parts(closed.jaxpr):
-        with _context(next(_contexts)):
-            closed, result = make()
+    # a new lambda, as JAX keeps what it traced by identity; and a new context, as it keeps inner functions, too: also
+    # its own (`jnp.piecewise`), which may call functions of the user
+    with _context(next(_contexts)):
+        closed, result = jax.make_jaxpr(lambda *inputs: function(*inputs), return_shape=True)(*arguments)
     return closed, jax.tree.structure(result)
-
-
-def _has_foreign_parts(jaxpr: Any) -> bool:
-    """Tell whether a program holds inner programs that are not JAX's own, and so perhaps of an earlier time."""
-    for equation in jaxpr.eqns:
-        for inner in jex.jaxprs_in_params(equation.params):
-            source = str(inner.debug_info.func_src_info).split(" at ")[-1]  # "name at file:line"
-            if not source.startswith(JAX_FOLDER) or _has_foreign_parts(inner):
-                return True
-    return False
 
 
 class _Lift:

@@ -6,6 +6,7 @@ reads at that moment.
 
 import functools
 import gc
+import os
 import types
 import weakref
 from typing import ClassVar, NamedTuple
@@ -85,12 +86,32 @@ def with_a_reverse_rule(m):
 
 with_a_reverse_rule.defvjp(lambda m: (with_a_reverse_rule(m), None), lambda _, g: (-g,))
 
+
+def tolls(places):
+    return OUTSIDE.toll * places
+
+
+A_UFUNC = jnp.frompyfunc(tolls, 1, 1)
+A_MAP = jax.jit(jax.lax.map, static_argnums=0)
+BESIDE_JAX = {"jax": jax, "tolls": tolls}  # a package that is not JAX, but whose name begins so
+exec(
+    compile("@jax.jit\ndef beside(places): return tolls(places)", f"{os.path.dirname(jax.__file__)}_tolls.py", "exec"),
+    BESIDE_JAX,
+)
+
 READERS = {
     "a global": reading_a_global,
     "a global, inside a function that the user jitted": lambda t, m: compiled_by_the_user(m)[:, None],
     "a global, in the body of a loop": lambda t, m: jax.lax.scan(body, jnp.zeros(2), m[None])[0][:, None],
     "a global, in a branch": lambda t, m: jax.lax.cond(t < 9, reading_a_global, lambda t, m: 0 * m[:, None], t, m),
     "a global, in a function with a rule of its own": lambda t, m: with_a_rule(m)[:, None],
+    "a global, in a function that JAX's own jitted ones call": lambda t, m: (
+        jnp.piecewise(PLACES + 0 * m, [m < 2], [tolls]) - m
+    )[:, None],
+    "a global, in an update": lambda t, m: (jnp.asarray(PLACES).at[1].apply(tolls) - m)[:, None],
+    "a global, in a ufunc": lambda t, m: (A_UFUNC(PLACES) - m)[:, None],
+    "a global, in a map that the user jitted": lambda t, m: (A_MAP(tolls, PLACES + 0 * m) - m)[:, None],
+    "a global, in a package beside JAX": lambda t, m: (BESIDE_JAX["beside"](PLACES) - m)[:, None],
 }
 
 
