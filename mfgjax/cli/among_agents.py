@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Sequence
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -98,7 +98,7 @@ def _terms(problem: mfg.design.DesignProblem, found: mfg.design.Tuned, flows: ja
     if not terms:
         return {}
     objectives = tuple(term.objective for term in terms)
-    values = np.asarray(compiled(_of_flows)(objectives, found.game, found.response, flows))
+    values = np.asarray(compiled(_of_flows)(objectives, found.game, found.response, found.equilibrium, flows))
     errors = values.std(axis=0, ddof=1) / np.sqrt(runs) if runs > 1 else np.full(len(terms), np.nan)
     return {
         term.label: {"mean": finite(value), "standard_error": finite(error)}
@@ -106,14 +106,14 @@ def _terms(problem: mfg.design.DesignProblem, found: mfg.design.Tuned, flows: ja
     }
 
 
-def _of_flows(objectives: tuple, game: Any, response: Any, flows: jax.Array) -> jax.Array:
+def _of_flows(objectives: tuple, game: Any, response: Any, equilibrium: mfg.Equilibrium, flows: jax.Array) -> jax.Array:
     """Evaluate objectives of the flow alone at flows `[T, S, runs]`; returns `[runs, terms]`."""
     import jax
     import jax.numpy as jnp
 
     def terms_at(flow: jax.Array) -> jax.Array:
-        # these terms read nothing else of an equilibrium
-        seen: Any = SimpleNamespace(state_law=flow)
+        # these terms read the law of the states alone
+        seen = dataclasses.replace(equilibrium, mean_field=flow, observes="states")
         return jnp.stack([objective(game, response, seen) for objective in objectives])
 
     return jax.vmap(terms_at, in_axes=-1)(flows)

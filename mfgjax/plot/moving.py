@@ -80,7 +80,7 @@ def _on_graph(
     flow, policy, edges = pictured.laws(), pictured.policy, [edge for edge in pictured.moves() if edge[0] != edge[2]]
     places = places_of(pictured.states, positions)
     here, there = (np.array([edge[i] for edge in edges], dtype=int) for i in (0, 2))
-    pairs, actions = set(zip(here, there, strict=True)), np.array([a for _, a, _ in edges], dtype=int)
+    pairs, actions = set(zip(here.tolist(), there.tolist(), strict=True)), np.array([a for _, a, _ in edges], dtype=int)
     most = 0.3 * unit_of(places)
     by_share = most**2 - (2 / 3 * most) ** 2  # what a whole crowd adds to the squared radius of its node
 

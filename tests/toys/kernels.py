@@ -1,10 +1,8 @@
 """A kernel that hesitates."""
 
-from typing import Self
-
 import jax.numpy as jnp
 
-from .._typing import Array, ArrayLike, Float, Int
+from .._typing import Array, ArrayLike, Float, Int, Self
 from .base import AbstractKernel
 
 
