@@ -1,5 +1,6 @@
 """Constants inside `jax.shard_map`: in a loop they must vary over devices where the data do that they meet there."""
 
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 import equinox as eqx
@@ -27,6 +28,16 @@ def identity(size: int, like: jax.Array, num_lane_axes: int = 0) -> jax.Array:
     """Return the unit matrix, `[size, size]` and axes of length 1 for lanes, of the precision and devices of `like`."""
     unit = jnp.eye(size, dtype=like.dtype).reshape(size, size, *(1,) * num_lane_axes)
     return alike((like, unit))[1]
+
+
+def where_needed(needed: jax.Array, function: Callable[[_Tree], _Tree], tree: _Tree) -> _Tree:
+    """Return `function(tree)` where it is needed, else the tree.
+
+    Inside `shard_map` there is no condition, as JAX lets none hold loops that cast what they begin with.
+    """
+    if any(_axes(leaf) for leaf in jax.tree.leaves(eqx.filter(tree, _is_array))):
+        return jax.tree.map(lambda new, old: jnp.where(needed, new, old), function(tree), tree)
+    return jax.lax.cond(needed, function, lambda tree: tree, tree)
 
 
 def _is_array(leaf: Any) -> bool:

@@ -6,6 +6,7 @@ import numpy as np
 import oracle
 import pytest
 from helpers import assert_close, random_game, random_policy
+from scipy.optimize import brentq
 
 import mfgjax as mfg
 
@@ -126,3 +127,35 @@ def test_what_was_tried_is_named_and_not_advised():
     assert "Auto" not in str(caught.value) and int(caught.value.equilibrium.result.num_methods) > 1
     with pytest.raises(mfg.ConvergenceError, match="Auto"):
         mfg.solve(game, mfg.EntropyRegularized(1e3), mfg.Picard(), max_steps=5)
+
+
+def pulled(field, dtype=np.float64):
+    """Two places, where one goes at once; near β = 2 the equation for the share in the first has a triple root."""
+    moves = np.zeros((2, 2, 2), dtype)
+    moves[:, 0, 0] = moves[:, 1, 1] = 1
+    return mfg.FiniteHorizonGame(
+        moves, lambda t, m: (m + jnp.asarray([field, 0.0], m.dtype))[:, None], np.array([0.5, 0.5], dtype), 1
+    )
+
+
+@pytest.mark.parametrize("solver", [mfg.Auto(), mfg.Picard()])
+@pytest.mark.parametrize(("field", "dtype"), [(1e-11, np.float64), (1e-12, np.float64), (1e-5, np.float32)])
+def test_a_first_look_that_meets_the_tolerance_far_from_the_equilibrium_is_ill_conditioned(solver, field, dtype):
+    share = brentq(lambda p: 1 / (1 + np.exp(-2 * (2 * p - 1 + field))) - p, 0.5 + 1e-6, 1, xtol=1e-15)
+    found = mfg.solve(pulled(field, dtype), mfg.EntropyRegularized(2.0), solver, throw=False)
+    off = abs(float(found.mean_field[1, 0]) - share)
+    assert found.result == mfg.RESULTS.ill_conditioned and off > 5e-5 and found.error_estimate >= off
+
+
+@pytest.mark.parametrize("off", [3e-4, 1e-5])
+@pytest.mark.parametrize("compiled", [False, True])
+def test_a_guess_that_meets_the_tolerance_is_measured(off, compiled):
+    def found(guess, beta=2.0):
+        eq = mfg.solve(mfg.games.coordination(), mfg.EntropyRegularized(beta), mfg.Newton(), guess=guess, throw=False)
+        return eq.error_estimate, eq.result.code
+
+    solve = jax.jit(found) if compiled else found
+    estimate, code = solve(np.array([[0.5, 0.5], [0.5 + off, 0.5 - off]]))
+    assert code == mfg.RESULTS.ill_conditioned and off <= estimate <= 10 * off
+    estimate, code = solve(np.full((2, 2), 0.5), 1.0)
+    assert code == mfg.RESULTS.converged and estimate < 1e-14

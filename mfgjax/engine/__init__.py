@@ -11,5 +11,6 @@ from .prepare import fit_response as fit_response
 from .prepare import prepare as prepare
 from .run import equilibria as equilibria
 from .run import join as join
+from .run import measure as measure
 from .run import run as run
 from .run import run_stage as run_stage

@@ -14,14 +14,16 @@ import numpy as np
 from .._linear import solve_dense
 from .._result import RESULTS
 from .._typing import Array, Scalar
-from .._varying import alike, identity
+from .._varying import alike, identity, where_needed
 from ..solvers import AbstractMethod
 from ..solvers.base import Problem, by_residual
 from ..solvers.newton import is_cheap
+from ..solvers.shooting import look, newton_solver
 from .loop import Outcome, reachable, with_verdict
 
 _MOST_LOOKS = 6
 _PROBES = 4
+_STEPS_ASIDE = 3
 
 
 def is_polished(problem: Problem, method: AbstractMethod) -> bool:
@@ -68,6 +70,48 @@ def polished(problem: Problem, outcome: Outcome) -> Outcome:
     # no condition: inside `shard_map` JAX lets none hold loops that cast what they begin with
     improved = with_verdict(improved, first.tolerance)
     return jax.tree.map(lambda new, old: jnp.where(judged, new, old), improved, outcome)
+
+
+def is_unmeasured(problem: Problem, outcome: Outcome) -> Array:
+    """Tell where the residual met the tolerance before a step showed how far from an equilibrium that is."""
+    if outcome.candidate.log_policy is not None or outcome.candidate.mixture is not None:
+        return jnp.zeros(problem.lanes, bool)  # not judged by the residual, or by more than that
+    return (outcome.code == RESULTS.converged) & jnp.isnan(outcome.error)
+
+
+def measured(problem: Problem, outcome: Outcome) -> Outcome:
+    """Estimate the error of one problem that is unmeasured, by a few steps of Newton's method.
+
+    They begin a little aside, where the equation of an equilibrium that is degenerate is not. Near one of these they
+    shrink by a constant factor q, so that after a step d there are q/(1 − q) d to come. To the distance of the last
+    point, or of where they lead, what rounding does is added.
+    """
+    x, game, eps = outcome.candidate.mean_field, problem.game, jnp.finfo(outcome.residual.dtype).eps
+    signs = jnp.asarray(np.random.default_rng(0).choice([-1.0, 1.0], size=x.shape), x.dtype) * x
+    signs = signs - x * signs.sum(axis=tuple(range(1, x.ndim)), keepdims=True)
+
+    def step(k: Array, carry: tuple) -> tuple:
+        x, before, *_, enlarged, _ = carry
+        off, seen = look(problem, x)
+        solve = newton_solver(problem, x, seen.best)
+        change, rounding = solve(off), solve((eps + seen.floor) * signs)
+        following = problem.project(x + change)
+        sizes = [game.distance(moved, jnp.zeros_like(x)) for moved in (before, change, rounding)]
+        # at the point aside: nearer to a degenerate one a linear equation says too much
+        return alike((following, change, *sizes[:2], jnp.where(k == 0, sizes[2], enlarged), seen.floor))
+
+    def look_closer(outcome: Outcome) -> Outcome:
+        aside, nothing = problem.project(x + eps ** (1 / 3) * signs), jnp.zeros_like(outcome.residual)
+        carry = alike((aside, jnp.zeros_like(x), nothing, nothing, nothing, nothing))
+        last, change, before, now, rounding, floor = jax.lax.fori_loop(0, _STEPS_ASIDE, step, carry)
+        factor = jnp.clip(now / jnp.maximum(before, jnp.finfo(x.dtype).tiny), 0, 0.9)
+        limit = last + factor / (1 - factor) * change
+        error = 2 * (jnp.maximum(game.distance(limit, x), game.distance(last, x)) + rounding)
+        # beyond 1 there is no distance, and a matrix that is singular by rounding alone tells nothing
+        error = jnp.minimum(jnp.where(jnp.isfinite(error), error, 1), 1)
+        return with_verdict(outcome._replace(error=error), reachable(problem.tolerance, floor))
+
+    return where_needed(is_unmeasured(problem, outcome), look_closer, alike(outcome))
 
 
 class _Look(NamedTuple):

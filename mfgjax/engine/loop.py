@@ -93,10 +93,10 @@ def iterate(
         better = running & (residual < carry.best.residual)
         stretch = carry.stretch
         if is_residual:
-            # how far it had to go for what the residual fell by; an old answer fades
+            # how far it had to go for what the residual fell by; an old answer fades, and a first look tells nothing
             apart = problem.game.distance(progress.candidate.mean_field, carry.best.candidate.mean_field)
-            fresh = jnp.maximum(apart / (carry.best.residual - residual), stretch / 2)
-            stretch = jnp.where(better, fresh, stretch)
+            fresh = jnp.fmax(apart / (carry.best.residual - residual), stretch / 2)
+            stretch = jnp.where(better & jnp.isfinite(carry.best.residual), fresh, stretch)
         best = jax.tree.map(lambda new, old: jnp.where(better, new, old), progress, carry.best)
 
         code = jnp.where(jnp.isnan(residual), RESULTS.non_finite, _RUNNING)
@@ -160,7 +160,8 @@ def iterate(
         anchor = (earlier, zero, jnp.zeros(lanes, guess.dtype))
     code = jnp.full(lanes, _RUNNING, jnp.int32)
     nothing = jnp.zeros(lanes, guess.dtype)
-    carry = _Carry(state, best, improved, nothing, anchor, before, code, zeros, zeros, zero, history, nothing)
+    unknown = jnp.full_like(nothing, jnp.nan)
+    carry = _Carry(state, best, improved, unknown, anchor, before, code, zeros, zeros, zero, history, nothing)
 
     def iterated(_: Array, ahead: tuple[_Carry, Array]) -> tuple[_Carry, Array]:
         carry, _ = ahead
@@ -179,9 +180,9 @@ def iterate(
     code = jnp.where(gave_up & (best.residual <= floor), RESULTS.precision, code)
     limit = reachable(judged_by, floor)
     code = jnp.where(gave_up & (best.residual <= limit), RESULTS.converged, code)
-    # twice, as this is what the last steps show, which need not look every way
+    # twice, as this is what the last steps show, which need not look every way; NaN if there were none
     error = (2 * best.residual + 8 * eps) * jnp.maximum(carry.stretch, 1)
-    error = error if is_residual else jnp.full_like(error, jnp.nan)
+    error = error if is_residual else unknown
     one = jnp.ones(lanes, jnp.int32)
     ending = (code.astype(jnp.int32), carry.period, carry.num_steps, carry.history, carry.spread, error, one)
     return with_verdict(Outcome(best.candidate, best.residual, *ending), limit)

@@ -17,7 +17,7 @@ from ..model import AnyGame
 from ..responses import AbstractResponse
 from ..solvers import AbstractMethod
 from ..solvers.base import Problem
-from .error import is_polished, polished
+from .error import is_polished, is_unmeasured, measured, polished
 from .finish import finish_lanes
 from .lanes import Lanes, method_width, narrow_width, solving_width
 from .loop import Outcome, Tolerance, in_units, iterate
@@ -39,19 +39,44 @@ def equilibria(prepared: Prepared) -> Equilibrium:
     if not lanes.is_alone:
         return _finish_jit(lanes, run(prepared), tolerance, width)
     first, found = _first_jit(lanes, guess, stages[0], tolerance, width)
-    if int(first.code) == RESULTS.converged:
+    if int(first.code) == RESULTS.converged and not bool(_unmeasured(lanes, first)):
         return found
     return _finish_jit(lanes, run(prepared, first), tolerance, width)
 
 
 def run(prepared: Prepared, first: Outcome | None = None) -> Outcome:
-    """Run the methods in turn, all but the first (whose outcome may be given) where none has converged so far."""
+    """Run the methods in turn, all but the first (whose outcome may be given) where none has converged so far.
+
+    What met the tolerance at a first look is looked at more closely, and is open if it is ill conditioned.
+    """
     lanes, guess, stages, tolerance, width = prepared
     outcome = _run_stage_jit(lanes, guess, stages[0], tolerance, width) if first is None else first
+    is_traced = isinstance(outcome.code, Tracer)
     for stage in stages[1:]:
-        if isinstance(outcome.code, Tracer) or bool((outcome.code != RESULTS.converged).any()):
+        if not is_traced and bool(_unmeasured(lanes, outcome).any()):
+            outcome = _measure(lanes, outcome, tolerance, width)
+        if is_traced or bool((outcome.code != RESULTS.converged).any()):
             outcome = _run_where_open(lanes, guess, outcome, stage, tolerance, width)
+    if is_traced or bool(_unmeasured(lanes, outcome).any()):
+        outcome = _measure(lanes, outcome, tolerance, width)
     return outcome
+
+
+def measure(lanes: Lanes, outcome: Outcome, tolerance: Tolerance, width: int) -> Outcome:
+    """Estimate the errors of what is unmeasured; see `measured`."""
+
+    def one(game: Any, response: Any, _: Any, outcome: Outcome) -> Outcome:
+        return measured(_problem(game, response, tolerance), outcome)
+
+    width = solving_width(lanes.problem[0], width)
+    return lanes.in_blocks(width, lambda part, found: part.per_lane(one, found), outcome)
+
+
+_measure = eqx.filter_jit(measure)
+
+
+def _unmeasured(lanes: Lanes, outcome: Outcome) -> Array:
+    return is_unmeasured(Problem(lanes.game, lanes.problem[1]), outcome)
 
 
 def run_stage(

@@ -14,13 +14,14 @@ import numpy as np
 from .. import _checks
 from .._linear import DENSE_LIMIT
 from .._modes import in_own_modes
+from .._result import RESULTS
 from .._traced import as_it_is_now
 from .._typing import Array, ArrayLike, Scalar
 from ..engine import fit_response
 from ..equilibrium import Equilibrium
 from ..model import AbstractGame, trace_game
 from ..responses import AbstractResponse
-from ..solve import solve
+from ..solve import refuse_unless_converged, solve
 from ..solvers import Newton
 from ..solvers.base import Problem, refuse_jumps
 from ..solvers.path import TRACK, PathReport, PathState, path_start, path_step
@@ -235,8 +236,7 @@ def branch(
                 found.append(tracer.crossing(one, other, position).flow)
             elif there == 0:
                 found.append(other.flow)
-        # Newton, as iteration would leave those that repel it
-        return [solve(*moved(value), Newton(), guess=game.untimed(flow)) for flow in found]
+        return [_found_near(*moved(value), game.untimed(flow)) for flow in found]
 
     return Branch(
         values,
@@ -247,6 +247,15 @@ def branch(
         " ".join([message, *_about(crossed, tracer)]),
         found_at,
     )
+
+
+def _found_near(game: AbstractGame, response: Any, flow: ArrayLike) -> Equilibrium:
+    """Return the equilibrium near a point of a path; at a fold it is ill conditioned, and one nevertheless."""
+    # Newton, as iteration would leave those that repel it
+    found = solve(game, response, Newton(), guess=flow, throw=False)
+    if int(found.result.code) != RESULTS.ill_conditioned:
+        refuse_unless_converged(found, [Newton()])
+    return found
 
 
 def _about(bifurcations: np.ndarray, tracer: Tracer) -> list[str]:

@@ -11,7 +11,7 @@ from jax.sharding import PartitionSpec as P
 
 from .._result import RESULTS
 from .._typing import Array
-from ..engine import finish_lanes, join, run_stage
+from ..engine import finish_lanes, join, measure, run_stage
 from ..engine.lanes import Lanes, method_width
 from ..engine.loop import Outcome, Tolerance
 from ..engine.prepare import Stages
@@ -147,6 +147,8 @@ def _program(
 
     def block(block_lanes: Lanes, *start: Array) -> dict[str, Array]:
         outcome = run_stage(block_lanes, start[0] if start else None, stage, tolerance, block_lanes.num_lanes)
+        if start:  # near the point before a first look may do
+            outcome = measure(block_lanes, outcome, tolerance, block_lanes.num_lanes)
         return compute_outputs(outputs, block_lanes, finish_lanes(block_lanes, outcome, tolerance, judged))
 
     def on_device(mapped: list[Array], *start: Array) -> dict[str, Array]:
