@@ -284,6 +284,14 @@ MIXED_UP = {
         lambda: mfg.sweep(_game(), betta=[1.0]),
         "There is no array 'betta' in game, response or solver; did you mean 'beta'?",
     ),
+    "a reference misspelt where there is none yet": (
+        lambda: mfg.sweep(_game(), beta=[1.0], refrence=[None]),
+        "There is no array 'refrence' in game, response or solver; did you mean 'reference'?",
+    ),
+    "a lane of references misspelt": (
+        lambda: mfg.solve_batch(_game(), mfg.EntropyRegularized(1.0), axes={"log_refrence": np.zeros((2, 2, 1))}),
+        "There is no array 'log_refrence' in game, response or solver; did you mean 'log_reference'?",
+    ),
     "a parameter of the builder misspelt": (
         lambda: mfg.sweep(mfg.games.ring_crowd, beta=[1.0], congestionn=[1.0]),
         "There is no array 'congestionn' in game, response or solver, and no such parameter of the builder; did you "

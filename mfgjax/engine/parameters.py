@@ -195,12 +195,19 @@ def find(triple: Triple, name: str, of_builder: Sequence[str] = ()) -> tuple[int
         for path in (f"response.{alias}", f"solver.{name}", f"game.{name}", name):
             if path in known:
                 return known[path], path, kind if kind in _POLICIES else ""
-    names = [*of_builder, *sorted(path.removeprefix("game.").removeprefix("response.") for path in known)]
+    names = [*of_builder, *_names(triple[1], known)]
     hint = ""
     if name.startswith(("reward.", "kernel.")):
         hint = " Fields of a module count if they are arrays or floating numbers: 2.0, not 2."
     where = "game, response or solver" + (", and no such parameter of the builder" if of_builder else "")
     raise ValueError(f"There is no array {name!r} in {where}{did_you_mean(name, names)}{hint}")
+
+
+def _names(response: AbstractResponse, known: Mapping[str, int]) -> list[str]:
+    """Return the names that `find` understands, also those of the policies that a response holds as logs, or could."""
+    policies = {"log_reference": ("reference", "log_reference"), "log_weights": ("prior", "log_prior")}
+    held = policies.get(response.prior_field or "", ())
+    return sorted({*held, *(path.removeprefix("game.").removeprefix("response.") for path in known)})
 
 
 def _log_policies(game: AbstractGame, name: str, kind: str, table: Any) -> Array:
