@@ -36,7 +36,7 @@ def as_numbers(name: str, value: object, kind: str = "real numbers", axes: Seque
     """
     value = plain(name, value, axes)
     try:
-        array = value if isinstance(value, Tracer) else np.asarray(value)
+        array = value if isinstance(value, Tracer) else native(np.asarray(value))
     except jax.errors.TracerArrayConversionError:  # a list that holds traced numbers
         array = _stack(name, value, kind)
     except Exception as error:  # objects that turn themselves into arrays may raise anything
@@ -53,6 +53,16 @@ def as_numbers(name: str, value: object, kind: str = "real numbers", axes: Seque
         return value
     with np.errstate(over="ignore"):  # what float32 cannot hold is found as inf later
         return array.astype(jax.dtypes.canonicalize_dtype(array.dtype))
+
+
+def native(leaf: Any) -> Any:
+    """Return an array of NumPy in the byte order of the machine, and anything else as it is.
+
+    JAX knows no other order, but files have it (netCDF-3, FITS).
+    """
+    if isinstance(leaf, np.ndarray) and not leaf.dtype.isnative:
+        return leaf.astype(leaf.dtype.newbyteorder("="))
+    return leaf
 
 
 def on_device(leaf: Any, dtype: Any) -> Any:

@@ -64,6 +64,12 @@ def _axis(word: str, labels: Any) -> Axis:
     return Axis(word, tuple(map(str, labels)) if isinstance(labels, list | tuple | np.ndarray) else None)
 
 
+def in_native_order(part: Any) -> Any:
+    """Return a kernel object, or a function, with the arrays in it in the byte order of the machine."""
+    is_tree = isinstance(part, AbstractKernel) or callable(part)
+    return jax.tree.map(_checks.native, part) if is_tree else part  # tables are read later
+
+
 def common_precision(*fields: Any) -> Any:
     """Return the widest precision of floating arrays in the parts of a game, single at least."""
     kinds = [leaf.dtype for leaf in jax.tree.leaves(fields) if eqx.is_inexact_array(leaf)]

@@ -26,6 +26,7 @@ from .canonical import (
     common_precision,
     counted,
     existing_actions,
+    in_native_order,
     in_one_precision,
     kernel_axes,
     names_of,
@@ -120,6 +121,7 @@ class FiniteHorizonGame(AbstractGame):
         law = _checks.as_numbers("initial", initial, axes=(states,))
         _checks.shape_is("initial", law, [(None,)], "states")
         discount = _checks.scalar_in("discount", discount, 0, 1, self.discounts)
+        kernel, reward = in_native_order(kernel), in_native_order(reward)
         if not isinstance(kernel, AbstractKernel) and not callable(kernel):
             axes = with_times(axes_of_kernel(states, actions), self.horizon)
             kernel = DenseKernel(_checks.as_numbers("kernel", kernel, axes=axes))

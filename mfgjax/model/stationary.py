@@ -34,6 +34,7 @@ from .canonical import (
     common_precision,
     counted,
     existing_actions,
+    in_native_order,
     in_one_precision,
     kernel_axes,
     names_of,
@@ -117,6 +118,7 @@ class StationaryGame(AbstractGame):
         self.observes = str(observes)
         discount = _checks.scalar_in("discount", discount, 0, 1, self.discounts)
         states, actions = axes_of(state_labels, action_labels)
+        kernel, reward = in_native_order(kernel), in_native_order(reward)
         if not isinstance(kernel, AbstractKernel) and not callable(kernel):
             kernel = DenseKernel(_checks.as_numbers("kernel", kernel, axes=axes_of_kernel(states, actions)))
         mask = booleans("available", available, (states, actions))
