@@ -28,11 +28,14 @@ class Refusal(ValueError):
 
 
 @in_own_modes
-def as_numbers(name: str, value: object, kind: str = "real numbers", axes: Sequence[Axis] = ()) -> Any:
+def as_numbers(
+    name: str, value: object, kind: str = "real numbers", axes: Sequence[Axis] = (), or_function: bool = False
+) -> Any:
     """Return `value` as a floating array; refuse it, naming the place, where it does not hold numbers.
 
     Concrete values stay NumPy arrays: nothing is compiled, and `jit` does not trace them. Tables with labels are
-    aligned with those of `axes`, the last ones of the field.
+    aligned with those of `axes`, the last ones of the field. `or_function` is for messages: a function would have
+    done as well, but the value is none.
     """
     value = plain(name, value, axes)
     try:
@@ -43,6 +46,8 @@ def as_numbers(name: str, value: object, kind: str = "real numbers", axes: Seque
         message = f"`{name}` {_must(kind)} (in a rectangular array); got {shorten(value)}."
         raise ValueError(message) from error
     if not (jax.numpy.issubdtype(array.dtype, np.floating) or array.dtype.kind in "iu"):
+        if or_function and array.dtype == object and not array.shape:
+            _refuse_neither(name, value)
         _refuse_kind(name, value, array, kind)
     if isinstance(array, Tracer):
         return array.astype(jax.numpy.result_type(array.dtype, np.float32))
@@ -90,6 +95,12 @@ def _stack(name: str, value: object, kind: str) -> Array:
     except (ValueError, TypeError) as error:
         message = f"`{name}` {_must(kind)} (in a rectangular array); got {shorten(value)}."
         raise ValueError(message) from error
+
+
+def _refuse_neither(name: str, value: object) -> NoReturn:
+    # what Python itself offers, such as None, is not a function that was forgotten to be one
+    lacks = "" if type(value).__module__ == "builtins" else ", which has no `__call__`"
+    raise ValueError(f"`{name}` must be an array or a function; got {shorten(value)}{lacks}.")
 
 
 def _refuse_kind(name: str, value: object, array: Any, kind: str) -> NoReturn:

@@ -25,6 +25,10 @@ from scipy import sparse
 from mfgjax import DenseKernel, MovesKernel, SuccessorKernel
 
 
+class Moving:
+    """A kernel whose `__call__` was forgotten."""
+
+
 def late_kernel(t, mean_field):
     return jnp.where(t == H - 1, 0.5, 1.0) * KERNEL
 
@@ -53,6 +57,11 @@ KERNELS = {
     "kernel-number": (lambda: game(1.0), "`kernel`", "()"),
     "kernel-none": (lambda: game(None), "`kernel`", "None"),
     "kernel-string": (lambda: game("stay"), "`kernel`", "'stay'"),
+    "kernel-no call": (
+        lambda: game(Moving()),
+        "`kernel` must be an array or a function; got <test_bad_kernels.Moving object at 0x",
+        ", which has no `__call__`.",
+    ),
     "kernel-dict": (lambda: game({"a": 1}), "`kernel`", "{'a': 1}"),
     "kernel-bool": (lambda: game(np.ones((S, A, S), bool)), "`kernel`", "True", "bool"),
     "kernel-complex": (lambda: game(KERNEL + 0j), "`kernel`", "complex"),

@@ -39,6 +39,15 @@ class Scaled(eqx.Module):
         return jnp.zeros((S, A)) + self.scale
 
 
+class Bar(eqx.Module):
+    """A reward whose `__call__` was forgotten."""
+
+    fun: float = 1.0
+
+    def reward(self, t, mean_field):
+        return self.fun * REWARD
+
+
 def branching(t, mean_field):
     return jnp.zeros((S, A)) if t == 0 else jnp.ones((S, A))
 
@@ -74,6 +83,19 @@ REWARDS = {
     "reward-times": (lambda: game(reward=over_time(REWARD, H)), "`reward`", "(4, 3, 2)"),
     "reward-none": (lambda: game(reward=None), "`reward`", "None"),
     "reward-string": (lambda: game(reward="high"), "`reward`", "'high'"),
+    "reward-none, what it may be": (
+        lambda: game(reward=None),
+        "`reward` must be an array or a function;",
+        " got None.",
+    ),
+    "reward-no call": (
+        lambda: game(reward=Bar()),
+        "`reward` must be an array or a function; got Bar(fun=1.0), which has no `__call__`.",
+    ),
+    "L-no call": (
+        lambda: PairwiseReward(Bar()),
+        "`reward.L` must be an array or a function; got Bar(fun=1.0), which has no `__call__`.",
+    ),
     "reward-dict": (lambda: game(reward={"a": 1}), "`reward`", "{'a': 1}"),
     "reward-bool": (lambda: game(reward=MASK), "`reward`", "bool"),
     "reward-complex": (lambda: game(reward=REWARD * 1j), "`reward`", "complex"),

@@ -124,11 +124,11 @@ class FiniteHorizonGame(AbstractGame):
         kernel, reward = in_native_order(kernel), in_native_order(reward)
         if not isinstance(kernel, AbstractKernel) and not callable(kernel):
             axes = with_times(axes_of_kernel(states, actions), self.horizon)
-            kernel = DenseKernel(_checks.as_numbers("kernel", kernel, axes=axes))
+            kernel = DenseKernel(_checks.as_numbers("kernel", kernel, axes=axes, or_function=True))
         available = booleans("available", available, with_times((states, actions), self.horizon + 1))
         if not callable(reward):
             axes = with_times((states, counted(actions, kernel, available)), self.horizon + 1)
-            table = _checks.as_numbers("reward", reward, axes=axes)
+            table = _checks.as_numbers("reward", reward, axes=axes, or_function=True)
             _checks.shape_is("reward", table, [(None,) * 2, (None,) * 3], "states, actions; or times, states, actions")
             reward = TableReward(table[None] if table.ndim == 2 else table)
         _check_law_shape(law, kernel, reward, available, state_labels)

@@ -131,7 +131,7 @@ class PairwiseReward(eqx.Module):
     def __init__(self, L: ArrayLike | Callable, theta: Callable | None = None):
         if theta is not None and not callable(theta):
             raise ValueError(f"`reward.theta` must be a callable (t, x), or None; got {_checks.shorten(theta)}.")
-        self.L = L if callable(L) else DenseInteraction(L)
+        self.L = L if callable(L) else DenseInteraction(_checks.as_numbers("reward.L", L, or_function=True))
         self.theta = theta
 
     @property

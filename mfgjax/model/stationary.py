@@ -120,10 +120,12 @@ class StationaryGame(AbstractGame):
         states, actions = axes_of(state_labels, action_labels)
         kernel, reward = in_native_order(kernel), in_native_order(reward)
         if not isinstance(kernel, AbstractKernel) and not callable(kernel):
-            kernel = DenseKernel(_checks.as_numbers("kernel", kernel, axes=axes_of_kernel(states, actions)))
+            axes = axes_of_kernel(states, actions)
+            kernel = DenseKernel(_checks.as_numbers("kernel", kernel, axes=axes, or_function=True))
         mask = booleans("available", available, (states, actions))
         if not callable(reward):
-            table = _checks.as_numbers("reward", reward, axes=(states, counted(actions, kernel, mask)))
+            axes = states, counted(actions, kernel, mask)
+            table = _checks.as_numbers("reward", reward, axes=axes, or_function=True)
             _checks.shape_is("reward", table, [(None,) * 2], "states, actions")
             reward = TableReward(table[None])
         law = None if initial is None else _checks.as_numbers("initial", initial, axes=(states,))
