@@ -99,6 +99,14 @@ KERNELS = {
     ),
     "next_state-fraction": (lambda: MovesKernel(NEXT + 0.5), "`next_state[0, 0]`", "0.5"),
     "next_state-large": (lambda: MovesKernel(put(NEXT, (1, 0), 3)), "`next_state[1, 0]`", "3", "between 0 and 2"),
+    "next_state-large, in a list": (
+        lambda: MovesKernel([[0, 3], [1, 0], [2, 2]]),
+        "`next_state[0, 1]` is 3, but a next state lies between 0 and 2 (-1: none).",
+    ),
+    "next_state-large, as floats": (
+        lambda: MovesKernel([[0.0, 3.0], [1.0, 0.0], [2.0, 2.0]]),
+        "`next_state[0, 1]` is 3.0, but a next state lies between 0 and 2 (-1: none).",
+    ),
     "next_state-negative": (lambda: MovesKernel(put(NEXT, (1, 0), -2)), "`next_state[1, 0]`", "-2"),
     "next_state-nan": (lambda: MovesKernel(put(NEXT * 1.0, (1, 0), nan)), "`next_state[1, 0]`", "nan"),
     "next_state-inf": (lambda: MovesKernel(put(NEXT * 1.0, (1, 0), inf)), "`next_state[1, 0]`", "inf"),

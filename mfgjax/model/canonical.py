@@ -1,6 +1,6 @@
 """Checks and conversions of a game's parts, shared by both kinds of games."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -54,8 +54,13 @@ def counted(actions: Axis, kernel: Any, available: Any) -> Axis:
 
     Then it is known whether the label of a single column is that of one action among others.
     """
-    count = getattr(kernel, "num_actions", None) if available is None else available.shape[-1]
+    count = known_actions(kernel, available)
     return actions._replace(labels=range(count)) if actions.numbered and count is not None else actions
+
+
+def known_actions(kernel: Any, available: Any) -> int | None:
+    """Return the number of actions if a kernel object or a mask tells it."""
+    return getattr(kernel, "num_actions", None) if available is None else available.shape[-1]
 
 
 def _axis(word: str, labels: Any) -> Axis:
@@ -88,6 +93,8 @@ def booleans(name: str, value: Any, axes: Sequence[Axis] = ()) -> Any:
     """Return `value` as an array of booleans `[S, A]` or `[#T, S, A]`, or None."""
     if value is None:
         return None
+    if isinstance(value, Mapping):
+        _checks.refuse_mapping(name, value, "booleans", axes)
     array = value = plain(name, value, axes, booleans=True)
     if not isinstance(value, Tracer):
         try:
