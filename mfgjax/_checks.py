@@ -28,21 +28,28 @@ class Refusal(ValueError):
 
 
 @in_own_modes
-def as_numbers(name: str, value: object, kind: str = "real numbers", axes: Sequence[Axis] = ()) -> Any:
+def as_numbers(
+    name: str, value: object, kind: str = "real numbers", axes: Sequence[Axis] = (), or_function: bool = False
+) -> Any:
     """Return `value` as a floating array; refuse it, naming the place, where it does not hold numbers.
 
     Concrete values stay NumPy arrays: nothing is compiled, and `jit` does not trace them. Tables with labels are
-    aligned with those of `axes`, the last ones of the field.
+    aligned with those of `axes`, the last ones of the field. `or_function` is for messages: a function would have
+    done as well, but the value is none.
     """
     value = plain(name, value, axes)
     try:
-        array = value if isinstance(value, Tracer) else np.asarray(value)
+        array = value if isinstance(value, Tracer) else native(np.asarray(value))
     except jax.errors.TracerArrayConversionError:  # a list that holds traced numbers
         array = _stack(name, value, kind)
     except Exception as error:  # objects that turn themselves into arrays may raise anything
         message = f"`{name}` {_must(kind)} (in a rectangular array); got {shorten(value)}."
         raise ValueError(message) from error
     if not (jax.numpy.issubdtype(array.dtype, np.floating) or array.dtype.kind in "iu"):
+        if isinstance(value, Mapping):
+            refuse_mapping(name, value, kind, axes)
+        if or_function and array.dtype == object and not array.shape:
+            _refuse_neither(name, value)
         _refuse_kind(name, value, array, kind)
     if isinstance(array, Tracer):
         return array.astype(jax.numpy.result_type(array.dtype, np.float32))
@@ -53,6 +60,16 @@ def as_numbers(name: str, value: object, kind: str = "real numbers", axes: Seque
         return value
     with np.errstate(over="ignore"):  # what float32 cannot hold is found as inf later
         return array.astype(jax.dtypes.canonicalize_dtype(array.dtype))
+
+
+def native(leaf: Any) -> Any:
+    """Return an array of NumPy in the byte order of the machine, and anything else as it is.
+
+    JAX knows no other order, but files have it (netCDF-3, FITS).
+    """
+    if isinstance(leaf, np.ndarray) and not leaf.dtype.isnative:
+        return leaf.astype(leaf.dtype.newbyteorder("="))
+    return leaf
 
 
 def on_device(leaf: Any, dtype: Any) -> Any:
@@ -82,6 +99,22 @@ def _stack(name: str, value: object, kind: str) -> Array:
         raise ValueError(message) from error
 
 
+def refuse_mapping(name: str, value: object, kind: str, axes: Sequence[Axis]) -> NoReturn:
+    """Refuse a dict, and say which table has labels where a field with these axes may have some."""
+    own = [axis for axis in axes if axis.word != "time"]  # times need not be there, but laws alone are no table
+    tables = {1: "a `pandas.Series`", 2: "a `pandas.DataFrame`", 3: "an `xarray.DataArray`"}
+    table = tables.get(max(len(own), min(len(axes), 2)))
+    where = f", in an array or {table} with labels" if table else ""
+    got = f"the {type(value).__name__} {shorten(value)}" if where else shorten(value)
+    raise ValueError(f"`{name}` {_must(kind)}{where}; got {got}.")
+
+
+def _refuse_neither(name: str, value: object) -> NoReturn:
+    # what Python itself offers, such as None, is not a function that was forgotten to be one
+    lacks = "" if type(value).__module__ == "builtins" else ", which has no `__call__`"
+    raise ValueError(f"`{name}` must be an array or a function; got {shorten(value)}{lacks}.")
+
+
 def _refuse_kind(name: str, value: object, array: Any, kind: str) -> NoReturn:
     if isinstance(array, Tracer):
         raise ValueError(f"`{name}` {_must(kind)}; got a traced array of kind {array.dtype}.")
@@ -101,13 +134,27 @@ def _refuse_kind(name: str, value: object, array: Any, kind: str) -> NoReturn:
 def shape_is(name: str, array: Any, allowed: Sequence[tuple], meaning: str) -> None:
     """Refuse shapes that match none of `allowed` (None stands for any length but 0)."""
     shape = tuple(np.shape(array))
-    for pattern in allowed:
-        if len(pattern) == len(shape) and all(
-            n > 0 if p is None else p == n for p, n in zip(pattern, shape, strict=True)
-        ):
-            return
+    if fits(shape, allowed):
+        return
     wanted = " or ".join(str(pattern).replace("None", "any") for pattern in dict.fromkeys(allowed))
     raise ValueError(f"`{name}` must have shape {wanted} ({meaning}); got {shape}.")
+
+
+def fits(shape: tuple[int, ...], allowed: Sequence[tuple]) -> bool:
+    """Tell whether a shape matches one of `allowed` (None stands for any length but 0)."""
+    return any(
+        len(pattern) == len(shape) and all(n > 0 if p is None else p == n for p, n in zip(pattern, shape, strict=True))
+        for pattern in allowed
+    )
+
+
+def shape_at_times(name: str, table: Any, at_one_time: Sequence[tuple], num_times: int, meaning: str) -> None:
+    """Refuse a table whose shape, perhaps with an axis of times (or one for all) first, is none of `at_one_time`."""
+    shape = tuple(np.shape(table))
+    if shape[:1] == (1,) and fits(shape[1:], at_one_time):
+        return
+    over_time = [(num_times, *one) for one in at_one_time]
+    shape_is(name, table, [*at_one_time, *over_time], f"{meaning}; or times first")
 
 
 def all_true(name: str, array: object, good: np.ndarray | np.bool_, must: str, when: str = "") -> None:

@@ -77,15 +77,16 @@ _MESSAGES = {
 # what to do after one method; after several, no sentence advises what was tried
 _ADVICE = {
     RESULTS.max_steps: (
-        "Give more steps, or leave the choice of method to the default solver, `Auto()`; if the residual oscillates, "
-        "lower `beta` or `damping`."
+        "Give more steps by the argument `max_steps` of the function called, such as `solve(..., max_steps=)`, or "
+        "leave the choice of method to the default solver, `Auto()`; if the residual oscillates, lower `beta` or "
+        "`damping`."
     ),
     RESULTS.cycle: "Use the default solver `Auto()`, damping below 1, or averaging.",
     RESULTS.stalled: "Use the default solver `Auto()`, or follow the path of equilibria with `branch`.",
 }
 _ADVICE_AFTER_SEVERAL = (
-    "It was the last of {num_methods} methods that were tried in turn. Give another `guess`, more steps, or a lower "
-    "`beta`, from which `branch` follows the path of equilibria."
+    "It was the last of {num_methods} methods that were tried in turn. Give another `guess`, more steps "
+    "(`solve(..., max_steps=)`), or a lower `beta`, from which `branch` follows the path of equilibria."
 )
 
 

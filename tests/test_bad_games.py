@@ -48,7 +48,10 @@ FIELDS = {
     ),
     "initial-none": (lambda: game(initial=None), "`initial`", "None"),
     "initial-string": (lambda: game(initial="uniform"), "`initial`", "'uniform'"),
-    "initial-dict": (lambda: game(initial={"a": 1.0}), "`initial`", "{'a': 1.0}"),
+    "initial-dict": (
+        lambda: game(initial={"a": 1.0}),
+        "`initial` must hold real numbers, in an array or a `pandas.Series` with labels; got the dict {'a': 1.0}.",
+    ),
     "initial-string within": (lambda: game(initial=[0.5, "half", 0]), "`initial[1]`", "'half'"),
     "initial-none within": (lambda: game(initial=[0.5, None, 0.5]), "`initial[1]`", "None"),
     "initial-bool": (lambda: game(initial=[True, False, False]), "`initial`", "True"),

@@ -25,6 +25,10 @@ from scipy import sparse
 from mfgjax import DenseKernel, MovesKernel, SuccessorKernel
 
 
+class Moving:
+    """A kernel whose `__call__` was forgotten."""
+
+
 def late_kernel(t, mean_field):
     return jnp.where(t == H - 1, 0.5, 1.0) * KERNEL
 
@@ -53,6 +57,11 @@ KERNELS = {
     "kernel-number": (lambda: game(1.0), "`kernel`", "()"),
     "kernel-none": (lambda: game(None), "`kernel`", "None"),
     "kernel-string": (lambda: game("stay"), "`kernel`", "'stay'"),
+    "kernel-no call": (
+        lambda: game(Moving()),
+        "`kernel` must be an array or a function; got <test_bad_kernels.Moving object at 0x",
+        ", which has no `__call__`.",
+    ),
     "kernel-dict": (lambda: game({"a": 1}), "`kernel`", "{'a': 1}"),
     "kernel-bool": (lambda: game(np.ones((S, A, S), bool)), "`kernel`", "True", "bool"),
     "kernel-complex": (lambda: game(KERNEL + 0j), "`kernel`", "complex"),
@@ -90,6 +99,14 @@ KERNELS = {
     ),
     "next_state-fraction": (lambda: MovesKernel(NEXT + 0.5), "`next_state[0, 0]`", "0.5"),
     "next_state-large": (lambda: MovesKernel(put(NEXT, (1, 0), 3)), "`next_state[1, 0]`", "3", "between 0 and 2"),
+    "next_state-large, in a list": (
+        lambda: MovesKernel([[0, 3], [1, 0], [2, 2]]),
+        "`next_state[0, 1]` is 3, but a next state lies between 0 and 2 (-1: none).",
+    ),
+    "next_state-large, as floats": (
+        lambda: MovesKernel([[0.0, 3.0], [1.0, 0.0], [2.0, 2.0]]),
+        "`next_state[0, 1]` is 3.0, but a next state lies between 0 and 2 (-1: none).",
+    ),
     "next_state-negative": (lambda: MovesKernel(put(NEXT, (1, 0), -2)), "`next_state[1, 0]`", "-2"),
     "next_state-nan": (lambda: MovesKernel(put(NEXT * 1.0, (1, 0), nan)), "`next_state[1, 0]`", "nan"),
     "next_state-inf": (lambda: MovesKernel(put(NEXT * 1.0, (1, 0), inf)), "`next_state[1, 0]`", "inf"),

@@ -39,6 +39,15 @@ class Scaled(eqx.Module):
         return jnp.zeros((S, A)) + self.scale
 
 
+class Bar(eqx.Module):
+    """A reward whose `__call__` was forgotten."""
+
+    fun: float = 1.0
+
+    def reward(self, t, mean_field):
+        return self.fun * REWARD
+
+
 def branching(t, mean_field):
     return jnp.zeros((S, A)) if t == 0 else jnp.ones((S, A))
 
@@ -67,18 +76,55 @@ REWARDS = {
         "`reward[3, 2, 1]`",
         "nan",
     ),
-    "reward-shape": (lambda: game(reward=np.zeros((S, 3))), "`reward`", "(1, 3, 3)"),
-    "reward-states": (lambda: game(reward=np.zeros((4, A))), "`reward`", "(1, 4, 2)"),
-    "reward-transposed": (lambda: game(reward=REWARD.T), "`reward`", "(1, 2, 3)"),
-    "reward-list": (lambda: game(reward=[1.0, 2.0, 3.0]), "`reward`", "(3,)"),
+    "reward-shape": (lambda: game(reward=np.zeros((S, 3))), "`reward` must have shape (3, 2) or (3, 1)", "got (3, 3)"),
+    "reward-states": (lambda: game(reward=np.zeros((4, A))), "`reward` must have shape (3, 2) or (3, 1)", "got (4, 2)"),
+    "reward-transposed": (
+        lambda: game(reward=REWARD.T),
+        "`reward` has shape (2, 3), with actions before states; it must be (states, actions)",
+        "`numpy.swapaxes(reward, -2, -1)`",
+    ),
+    "reward-transposed at every time": (
+        lambda: game(reward=over_time(REWARD.T, H + 1)),
+        "`reward` has shape (5, 2, 3), with actions before states",
+    ),
+    "reward-transposed, of a kernel that is a function": (
+        lambda: game(lambda t, m: KERNEL, REWARD.T),
+        "`reward` must have shape (3, any) or (5, 3, any) (states, actions (or 1); or times first); got (2, 3)",
+    ),
+    "reward-list": (
+        lambda: game(reward=[1.0, 2.0, 3.0]),
+        "`reward` must have shape (3, 2) or (3, 1) or (5, 3, 2) or (5, 3, 1)",
+        "got (3,)",
+    ),
+    "reward-list, where the mask tells the actions": (
+        lambda: game(lambda t, m: KERNEL, [1.0, 2.0, 3.0], available=MASK),
+        "`reward` must have shape (3, 2) or (3, 1)",
+        "got (3,)",
+    ),
     "reward-times": (lambda: game(reward=over_time(REWARD, H)), "`reward`", "(4, 3, 2)"),
     "reward-none": (lambda: game(reward=None), "`reward`", "None"),
     "reward-string": (lambda: game(reward="high"), "`reward`", "'high'"),
-    "reward-dict": (lambda: game(reward={"a": 1}), "`reward`", "{'a': 1}"),
+    "reward-none, what it may be": (
+        lambda: game(reward=None),
+        "`reward` must be an array or a function;",
+        " got None.",
+    ),
+    "reward-no call": (
+        lambda: game(reward=Bar()),
+        "`reward` must be an array or a function; got Bar(), which has no `__call__`.",
+    ),
+    "L-no call": (
+        lambda: PairwiseReward(Bar()),
+        "`reward.L` must be an array or a function; got Bar(), which has no `__call__`.",
+    ),
+    "reward-dict": (
+        lambda: game(reward={"a": 1}),
+        "`reward` must hold real numbers, in an array or a `pandas.DataFrame` with labels; got the dict {'a': 1}.",
+    ),
     "reward-bool": (lambda: game(reward=MASK), "`reward`", "bool"),
     "reward-complex": (lambda: game(reward=REWARD * 1j), "`reward`", "complex"),
     "reward-ragged": (lambda: game(reward=[[1, 0], [0]]), "`reward`", "[[1, 0], [0]]"),
-    "reward-traced shape": (traced(lambda r: game(reward=r), (S, 3)), "`reward`", "(1, 3, 3)"),
+    "reward-traced shape": (traced(lambda r: game(reward=r), (S, 3)), "`reward`", "got (3, 3)"),
     "reward-class": (lambda: game(reward=Power), "`reward`"),
     "reward callable-no arguments": (lambda: game(reward=lambda: REWARD), "`reward`", "(t, mean_field)", "()"),
     "reward callable-three": (lambda: game(reward=lambda t, s, a: REWARD), "`reward`", "(t, s, a)"),
@@ -134,8 +180,8 @@ REWARDS = {
     "L-bool": (lambda: PairwiseReward(INTERACTION > 0), "`reward.L`", "bool"),
     "L-complex": (lambda: PairwiseReward(INTERACTION * 1j), "`reward.L`", "complex"),
     "L-ragged": (lambda: PairwiseReward([[[1]], [[1, 2]]]), "`reward.L`", "[[[1]], [[1, 2]]]"),
-    "L-other states": (lambda: game(reward=PairwiseReward(np.ones((4, A, 4)))), "`reward.L`", "(1, 4, 2, 4)"),
-    "L-other seen": (lambda: game(reward=PairwiseReward(np.ones((S, A, 4)))), "`reward.L`", "(1, 3, 2, 4)"),
+    "L-other states": (lambda: game(reward=PairwiseReward(np.ones((4, A, 4)))), "`reward.L`", "got (4, 2, 4)"),
+    "L-other seen": (lambda: game(reward=PairwiseReward(np.ones((S, A, 4)))), "`reward.L`", "got (3, 2, 4)"),
     "L-times": (lambda: game(reward=PairwiseReward(np.ones((H, S, A, S)))), "`reward.L`", "(4, 3, 2, 3)"),
     "L-joint": (
         lambda: game(reward=PairwiseReward(DenseInteraction(np.ones((S, A, S, A)), 2))),
@@ -152,7 +198,7 @@ REWARDS = {
         "`reward.L`",
         "OwnStateInteraction",
     ),
-    "L-traced": (traced(lambda L: game(reward=PairwiseReward(L)), (S, A, 4)), "`reward.L`", "(1, 3, 2, 4)"),
+    "L-traced": (traced(lambda L: game(reward=PairwiseReward(L)), (S, A, 4)), "`reward.L`", "got (3, 2, 4)"),
     "L callable-signature": (lambda: game(reward=PairwiseReward(lambda t: REWARD)), "`reward.L`", "(t)"),
     "L callable-shape": (lambda: game(reward=PairwiseReward(lambda t, m: m)), "`reward.L`", "(3,)"),
     "L callable-none": (lambda: game(reward=PairwiseReward(lambda t, m: None)), "`reward.L`", "None"),
@@ -163,7 +209,7 @@ REWARDS = {
     "base-other states": (
         lambda: game(reward=PairwiseReward(OwnStateInteraction(np.ones((4, A)), REWARD))),
         "`reward.L.base`",
-        "(1, 4, 2)",
+        "got (4, 2)",
     ),
     "weight-inf": (lambda: OwnStateInteraction(REWARD, put(REWARD, (2, 0), inf)), "`reward.L.weight[2, 0]`", "inf"),
     "weight-string": (lambda: OwnStateInteraction(REWARD, "much"), "`reward.L.weight`", "'much'"),

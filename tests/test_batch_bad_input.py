@@ -78,7 +78,7 @@ NAMED = {
     "a name that is none": (
         lambda: {"gamma": [1.0]},
         "'gamma'",
-        "beta, discount, initial, log_reference, reward.L.base, reward.L.weight",
+        "beta, discount, initial, log_reference, reference, reward.L.base, reward.L.weight",
     ),
     "the solver's name of another solver": (lambda: {"damping": [1.0]}, "'damping'", "there are beta"),
     "different numbers of lanes": (lambda: {"beta": [1, 2, 3.0], "discount": [1, 0.5]}, "3 lanes of 'beta'", "2 of"),

@@ -357,6 +357,13 @@ def test_objectives_equal_their_definitions():
 BAD = [
     (dict(parameters={}), "`parameters` must map names"),
     (dict(parameters={"rho": None}), "There is no array 'rho'"),
+    # also where the response has none yet
+    (dict(parameters={"refrence": None}, response=mfg.EntropyRegularized(2.0)), "solver; did you mean 'reference'?"),
+    (dict(parameters={"prio": None}, response=mfg.Boltzmann(2.0)), "solver; did you mean 'prior'?"),
+    (
+        dict(parameters={"zzz": None}, response=mfg.EntropyRegularized(2.0)),
+        r"there are beta, discount, initial, log_reference, reference, reward\.",
+    ),
     (dict(parameters={"solver.damping": None}, solver=mfg.Picard(0.5)), "the method does not change what is found"),
     (dict(parameters={"beta": Variable(3.0, upper=2.0)}), r"`parameters\['beta'\].start` is 3.0, but it must lie"),
     (dict(parameters={"beta": Variable(lower=-1.0)}), r"`parameters\['beta'\].lower` is -1.0, but it must be at least"),

@@ -1,6 +1,7 @@
 """The site is true: docstrings say what they must, what is shown runs, and no public name changes unnoticed."""
 
 import ast
+import code
 import doctest
 import inspect
 import re
@@ -145,6 +146,37 @@ def test_the_python_of_a_page_runs_and_gives_what_it_shows(page, tmp_path, monke
         run_and_compare(block.replace("mfg.use_cpu_cores()", ""), names)
 
 
+class Pasted(code.InteractiveConsole):
+    """An interactive Python that runs nothing, and keeps the blocks of lines that it could not read."""
+
+    def __init__(self):
+        super().__init__()
+        self.refused: list[str] = []
+
+    def runcode(self, code):
+        pass
+
+    def showsyntaxerror(self, *args, **kwargs):
+        self.refused.append("\n".join(self.buffer))
+
+
+def test_a_blank_line_ends_what_is_pasted_into_an_interactive_python():
+    pasted = Pasted()
+    for line in ["class A:", "    x: int", "", "    def f(self):", "        return 1", ""]:
+        pasted.push(line)
+    assert pasted.refused and all("def f" in lines or "return 1" in lines for lines in pasted.refused)
+
+
+@pytest.mark.parametrize("page", [*PAGES, ROOT / "README.md"], ids=lambda page: page.stem)
+def test_the_python_of_a_page_can_be_pasted_into_an_interactive_python(page):
+    """There a blank line ends a class or function, and only a blank line does."""
+    for block in re.findall(r"^```python\n(.*?)^```", page.read_text(encoding="utf-8"), flags=LINES):
+        pasted = Pasted()
+        # the Enter after a paste is a blank line
+        is_unfinished = [pasted.push(line) for line in [*block.splitlines(), ""]][-1]
+        assert not pasted.refused and not is_unfinished, pasted.refused
+
+
 @pytest.mark.parametrize("page", [*PAGES, ROOT / "README.md"], ids=lambda p: p.stem)
 def test_the_commands_of_a_page_are_understood(page):
     """Commands, arguments and options exist; nothing is run."""
@@ -216,3 +248,10 @@ def goes(game: Any, response: Any, solver: Any) -> bool:
 def test_the_table_of_codes_has_them_all():
     _, *rows = table_after("my-solve-fails", "## The codes")
     assert {row[1]: int(row[0]) for row in rows} == {result.name: result.value for result in mfg.RESULTS}
+
+
+def test_steps_are_said_to_be_an_argument_of_solve():
+    with pytest.raises(mfg.ConvergenceError, match=r"`solve\(\.\.\., max_steps=\)`"):
+        mfg.solve(mfg.games.left_right(), mfg.EntropyRegularized(1.0), mfg.Picard(0.5), max_steps=2)
+    for page in ("docs/my-solve-fails.md", "README.md"):
+        assert "`solve(..., max_steps=" in (ROOT / page).read_text(encoding="utf-8"), page

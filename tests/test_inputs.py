@@ -284,6 +284,30 @@ MIXED_UP = {
         lambda: mfg.sweep(_game(), betta=[1.0]),
         "There is no array 'betta' in game, response or solver; did you mean 'beta'?",
     ),
+    "a reference misspelt where there is none yet": (
+        lambda: mfg.sweep(_game(), beta=[1.0], refrence=[None]),
+        "There is no array 'refrence' in game, response or solver; did you mean 'reference'?",
+    ),
+    "a lane of references misspelt": (
+        lambda: mfg.solve_batch(_game(), mfg.EntropyRegularized(1.0), axes={"log_refrence": np.zeros((2, 2, 1))}),
+        "There is no array 'log_refrence' in game, response or solver; did you mean 'log_reference'?",
+    ),
+    "a value of an axis with a wrong shape": (
+        lambda: mfg.sweep(_game(), beta=[1.0], initial=[[0.5, 0.25, 0.25]]),
+        "`initial[0]` must have shape (2,) (that of `game.initial`); got (3,).",
+    ),
+    "one law in the place of several": (
+        lambda: mfg.sweep(_game(), beta=[1.0], initial=[0.5, 0.5]),
+        "`initial[0]` must have shape (2,) (that of `game.initial`); got ().",
+    ),
+    "a reference of an axis with a wrong shape": (
+        lambda: mfg.sweep(_game(), beta=[1.0], reference=[np.full((2, 3), 1 / 3)]),
+        "`reference[0]` must have shape (2, 2) or (1, 2, 2) or",
+    ),
+    "a guess as a dict": (
+        lambda: mfg.solve(_game(), mfg.EntropyRegularized(1.0), guess={"0": [0.5, 0.5]}),
+        "`guess` must hold real numbers, in an array or a `pandas.DataFrame` with labels; got the dict {'0': [0.5",
+    ),
     "a parameter of the builder misspelt": (
         lambda: mfg.sweep(mfg.games.ring_crowd, beta=[1.0], congestionn=[1.0]),
         "There is no array 'congestionn' in game, response or solver, and no such parameter of the builder; did you "

@@ -14,6 +14,10 @@ def game(kernel=HALF, reward=PAY, discount=0.9, **options):
     return mfg.StationaryGame(kernel, reward, discount, **options)
 
 
+class Silent:
+    """A kernel or reward whose `__call__` was forgotten."""
+
+
 def leaning(z):
     """Rows that sum to 1 only where half are in each state."""
     return jnp.full((2, 2, 2), 0.5) + (z[0] - 0.5)
@@ -29,9 +33,24 @@ GAMES = {
     "kernel over time": ({"kernel": HALF[None].repeat(3, 0)}, "`kernel` has 3 times; a stationary game needs one"),
     "kernel of some z": ({"kernel": leaning}, r"`kernel\[0, 0\]` with all in the first state sums to 2"),
     "kernel shape": ({"kernel": lambda z: jnp.ones((2, 2))}, r"`kernel` must have shape \(2, 2, 2\)"),
+    "kernel without a call": (
+        {"kernel": Silent()},
+        r"`kernel` must be an array or a function; got <.*Silent object at .*>, which has no `__call__`\.",
+    ),
+    "reward without a call": (
+        {"reward": Silent()},
+        r"`reward` must be an array or a function; got <.*Silent object at .*>, which has no `__call__`\.",
+    ),
     "kernel of (t, z)": ({"kernel": lambda t, z: HALF}, r"`kernel` must be a callable \(z\)"),
     "reward shape": ({"reward": np.zeros((3, 2))}, r"`reward` must have shape \(2, 2\) or \(2, 1\)"),
-    "reward over time": ({"reward": np.zeros((4, 2, 2))}, r"`reward` must have shape \(any, any\)"),
+    "reward over time": ({"reward": np.zeros((4, 2, 2))}, r"`reward` must have shape \(2, 2\) .*; got \(4, 2, 2\)"),
+    "reward over states": ({"reward": [1.0, 2.0]}, r"`reward` must have shape \(2, 2\) or \(2, 1\) .*; got \(2,\)"),
+    "reward of other states than the law": (
+        {"kernel": lambda z: HALF, "reward": np.zeros((3, 2)), "initial": [0.5, 0.5]},
+        r"`reward` must have shape \(2, any\) .*; got \(3, 2\)",
+    ),
+    "initial as a dict": ({"initial": {"0": 1.0}}, r"in an array or a `pandas.Series` .* got the dict {'0': 1.0}"),
+    "available as a dict": ({"available": {"0": 1}}, r"must hold booleans, in an array or a `pandas.DataFrame`"),
     "reward NaN": ({"reward": [[1.0, np.nan], [0, 0]]}, r"`reward\[0, 1\]` is nan, but it must be a finite number"),
     "reward of some z": (
         {"reward": lambda z: jnp.log(z)[:, None] * jnp.ones((2, 2))},

@@ -405,7 +405,10 @@ REFUSED = {
     "a reference of another sum": (dict(reference=[2 * THIRDS]), "`reference[0, 0]` sums to 2"),
     "references of two shapes": (dict(reference=[THIRDS, THIRDS[:4]]), "`reference` has values of different shapes"),
     "a law that is none": (dict(initial=[[0.5, 0.5, 0.5, 0, 0]]), "`initial[0]` sums to 1.5"),
-    "arrays of another shape": (dict(**{"reward.L.weight": [np.ones((2, 2))]}), "`reward.L.weight` must have shape"),
+    "arrays of another shape": (
+        dict(**{"reward.L.weight": [np.ones((2, 2))]}),
+        "`reward.L.weight[0]` must have shape (6, 5, 1)",
+    ),
     "one array under two names": (dict(beta=[1.0], **{"response.beta": [1.0]}), "response.beta", "`beta` sets too"),
     "lists of two lengths": (dict(zipped=True, beta=[1, 2], discount=[1.0]), "'beta' has 2 values", "'discount' has 1"),
     "an unknown axis to warm": (dict(beta=[1.0], warm_start="heat"), "`warm_start`", "beta", "'heat'"),

@@ -1,10 +1,13 @@
 """Unusual input is no bad input: it gives the same game."""
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import networkx as nx
 import numpy as np
+import pandas as pd
 import pytest
+import xarray as xr
 from faults import (
     CHANCES,
     FLOW,
@@ -27,6 +30,7 @@ from faults import (
     traced,
 )
 
+import mfgjax as mfg
 from mfgjax import (
     Anderson,
     Boltzmann,
@@ -172,3 +176,95 @@ ACCEPTED = {
 @pytest.mark.parametrize("kind", ACCEPTED)
 def test_unusual_input_is_accepted(kind):
     assert ACCEPTED[kind]() is not None
+
+
+def _swapped(array):
+    """The same numbers in the other byte order, as in files of netCDF-3 and FITS."""
+    array = np.asarray(array)
+    return array.astype(array.dtype.newbyteorder("S"))
+
+
+class Scaled(eqx.Module):
+    scale: np.ndarray
+    power: np.ndarray
+
+    def __call__(self, *time_and_law):
+        return self.scale**self.power * time_and_law[-1][:, None]
+
+
+LAWS = np.array([[1.0, 0.0], [0.5, 0.5]])
+TABLES = np.stack([np.eye(2), 2 * np.eye(2)], axis=-1)
+POLICY = np.array([[0.25, 0.75], [0.5, 0.5]])
+TURN = np.array([[[0.5, 0.5], [1.0, 0.0]], [[0.0, 1.0], [0.25, 0.75]]])
+
+
+def _short(kernel=TURN, reward=POLICY, initial=LAWS[1], **options):
+    return mfg.FiniteHorizonGame(kernel, reward, initial, 2, **options)
+
+
+def _flow(game, *, beta=2.0, reference=None, **options):
+    return mfg.solve(game, mfg.EntropyRegularized(beta, reference), **options).mean_field
+
+
+IN_ANY_ORDER = {
+    "kernel": lambda order: _short(order(TURN)).kernel.probabilities,
+    "kernel in single precision": lambda order: _short(order(TURN.astype("f4"))).kernel.probabilities,
+    "kernel of a stationary game": lambda order: _flow(mfg.StationaryGame(order(TURN), order(POLICY), order(0.5))),
+    "reward": lambda order: _short(reward=order(POLICY)).reward.table,
+    "reward in half precision": lambda order: _short(reward=order(POLICY.astype("f2"))).reward.table,
+    "reward of whole numbers": lambda order: _short(reward=order(np.array([[1, 2], [3, 4]]))).reward.table,
+    "reward in a list": lambda order: _short(reward=[order(POLICY[0]), order(POLICY[1])]).reward.table,
+    "reward as a frame": lambda order: _short(reward=pd.DataFrame(order(POLICY))).reward.table,
+    "reward of xarray": lambda order: _short(reward=xr.DataArray(order(POLICY), dims=("state", "action"))).reward.table,
+    "initial": lambda order: _short(initial=order(LAWS[1])).initial,
+    "initial as a series": lambda order: _short(initial=pd.Series(order(LAWS[1]), index=["1", "0"])).initial,
+    "available": lambda order: _short(available=order(np.ones((2, 2), bool))).available,
+    "discount": lambda order: _short(discount=order(0.5)).discount,
+    "moves": lambda order: mfg.MovesKernel(order(np.array([[0, 1], [1, 0]]))).next_state,
+    "successors": lambda order: mfg.SuccessorKernel(order(np.array([[[0, 1]], [[1, 0]]])), order(LAWS[:, None])).push(
+        jnp.array([[0.25], [0.75]])
+    ),
+    "interaction": lambda order: _flow(_short(reward=mfg.PairwiseReward(order(-TURN)))),
+    "fields of a reward": lambda order: _flow(_short(reward=Scaled(order(-POLICY), order(np.array(3))))),
+    "fields of a stationary reward": lambda order: _flow(
+        mfg.StationaryGame(TURN, Scaled(order(-POLICY), order(np.array(3))), 0.5)
+    ),
+    "response": lambda order: _flow(_short(), beta=order(2.0), reference=order(POLICY)),
+    "solver": lambda order: _flow(_short(), solver=mfg.Picard(order(0.5))),
+    "guess": lambda order: _flow(_short(), guess=order(LAWS[[0, 1, 1]])),
+    "mean field and policy": lambda order: mfg.exploitability(
+        _short(reward=Scaled(-POLICY, np.array(1))), order(POLICY), mfg.EntropyRegularized(2.0)
+    ),
+    "axes of a sweep": lambda order: (
+        mfg.sweep(
+            _short(), beta=order([1.0, 2.0]), initial=order(LAWS), reference=[order(POLICY), None], progress=False
+        ).mean_field
+    ),
+    "a series as an axis": lambda order: (
+        mfg.sweep(_short(), beta=[1.0], discount=pd.Series(order([0.5, 1.0])), progress=False).mean_field
+    ),
+    "lanes": lambda order: (
+        mfg.solve_batch(
+            _short(), mfg.EntropyRegularized(1.0), axes={"beta": order([1.0, 2.0]), "reward.table": order(TABLES)}
+        ).mean_field
+    ),
+    "a design": lambda order: (
+        mfg.design.tune(
+            _short(),
+            {"reference": mfg.design.Variable(order(POLICY), lower=order(0.1))},
+            mfg.design.TargetLaw(order([0.3, 0.7])) + mfg.design.ReferenceChange(order(POLICY)),
+            response=mfg.EntropyRegularized(1.0),
+            max_steps=2,
+        ).equilibrium.mean_field
+    ),
+    "what is to be brought about": lambda order: (
+        mfg.design.inverse_reference(_short(), order(POLICY), beta=2.0).reference
+    ),
+    "agents": lambda order: mfg.finite.deviation_gain(_short(), order(POLICY), order([2, 3])).gain,
+}
+
+
+@pytest.mark.parametrize("what", IN_ANY_ORDER)
+def test_numbers_may_be_in_either_byte_order(what):
+    made = IN_ANY_ORDER[what]
+    np.testing.assert_array_equal(np.asarray(made(_swapped)), np.asarray(made(np.asarray)))

@@ -135,8 +135,14 @@ def with_policy_leaf(triple: Triple, names: Mapping[str, Any]) -> Triple:
     return game, response, solver
 
 
-def parameter(triple: Triple, name: str, values: Any) -> Parameter:
+def parameter(triple: Triple, name: str, values: Any, each: bool = False) -> Parameter:
     """Find an array by name, and bring values for it, with a last axis of lanes, into its shape.
+
+    Args:
+      triple: game, response and solver.
+      name: of the array.
+      values: with a last axis of lanes.
+      each: whether the user gave the values one by one, so that messages speak of one of them, without lanes.
 
     Raises:
       ValueError: if there is no such array, or naming the first value that is out of range (lane first).
@@ -149,17 +155,16 @@ def parameter(triple: Triple, name: str, values: Any) -> Parameter:
     table = _checks.as_numbers(name, values)
     if table.ndim == 0 or table.shape[-1] == 0:
         raise ValueError(f"`{name}` must have a last axis of at least one lane; got shape {table.shape}.")
-    count = table.shape[-1]
     if kind in _POLICIES:
-        return Parameter(path, index, _log_policies(game, name, kind, table))
+        return Parameter(path, index, _log_policies(game, name, kind, table, each))
     shape, given = tuple(leaf.shape), tuple(table.shape[:-1])
     times = game.horizon if path.startswith("game.kernel") else game.horizon + 1
     over_time = bool(shape) and shape[0] == 1 and given[1:] == shape[1:] and given[:1] == (times,)
     if shape and shape[0] == 1 and given == shape[1:]:
         table = table[None]
     elif given != shape and not over_time:
-        allowed = [(*shape, count)] + ([(*shape[1:], count)] if shape and shape[0] == 1 else [])
-        _checks.shape_is(name, table, allowed, f"that of `{path}`, then lanes")
+        allowed = [shape, shape[1:]] if shape and shape[0] == 1 else [shape]
+        _lanes_of_shape(name, table, allowed, f"that of `{path}`{'' if each else ', then lanes'}", each)
     if not _checks.is_traced(table):
         _check_values(game, name, path, np.moveaxis(np.asarray(table, game.dtype), -1, 0))
     return Parameter(path, index, jnp.asarray(table, game.dtype))
@@ -195,7 +200,7 @@ def find(triple: Triple, name: str, of_builder: Sequence[str] = ()) -> tuple[int
         for path in (f"response.{alias}", f"solver.{name}", f"game.{name}", name):
             if path in known:
                 return known[path], path, kind if kind in _POLICIES else ""
-    names = [*of_builder, *sorted(path.removeprefix("game.").removeprefix("response.") for path in known)]
+    names = [*of_builder, *_names(triple[1], known)]
     hint = ""
     if name.startswith(("reward.", "kernel.")):
         hint = " Fields of a module count if they are arrays or floating numbers: 2.0, not 2."
@@ -203,11 +208,26 @@ def find(triple: Triple, name: str, of_builder: Sequence[str] = ()) -> tuple[int
     raise ValueError(f"There is no array {name!r} in {where}{did_you_mean(name, names)}{hint}")
 
 
-def _log_policies(game: AbstractGame, name: str, kind: str, table: Any) -> Array:
+def _names(response: AbstractResponse, known: Mapping[str, int]) -> list[str]:
+    """Return the names that `find` understands, also those of the policies that a response holds as logs, or could."""
+    policies = {"log_reference": ("reference", "log_reference"), "log_weights": ("prior", "log_prior")}
+    held = policies.get(response.prior_field or "", ())
+    return sorted({*held, *(path.removeprefix("game.").removeprefix("response.") for path in known)})
+
+
+def _lanes_of_shape(name: str, table: Any, allowed: Sequence[tuple], meaning: str, each: bool) -> None:
+    """Refuse values with a last axis of lanes unless each has an allowed shape."""
+    if each:
+        _checks.shape_is(f"{name}[0]", table[..., 0], allowed, meaning)
+    else:
+        _checks.shape_is(name, table, [(*shape, table.shape[-1]) for shape in allowed], meaning)
+
+
+def _log_policies(game: AbstractGame, name: str, kind: str, table: Any, each: bool = False) -> Array:
     """Return logs `[#T, S, A, lanes]` of policies given as probabilities, or as logs, with lanes last."""
-    S, A, T, count = game.num_states, game.num_actions, game.horizon + 1, table.shape[-1]
-    allowed = [(S, A, count), (1, S, A, count), (T, S, A, count)]
-    _checks.shape_is(name, table, allowed, "states, actions, lanes; or times first")
+    S, A, T = game.num_states, game.num_actions, game.horizon + 1
+    meaning = f"states, actions{'' if each else ', lanes'}; or times first"
+    _lanes_of_shape(name, table, [(S, A), (1, S, A), (T, S, A)], meaning, each)
     table = table if table.ndim == 4 else table[None]
     if not _checks.is_traced(table):
         first = np.moveaxis(np.asarray(table), -1, 0)

@@ -97,6 +97,8 @@ def as_table(name: str, successors: object, ndim: int, meaning: str) -> np.ndarr
     if not is_integer:
         _checks.finite(name, table)
         _checks.all_true(name, table, table == np.round(table), "a next state is a whole number")
+        given = np.asarray(successors)  # a list of whole numbers: messages show them as they are
+        table = given if given.dtype.kind in "iu" else table
     last = table.shape[0] - 1
     inside = (table >= -1) & (table <= last)
     _checks.all_true(name, table, inside, f"a next state lies between 0 and {last} (-1: none)")

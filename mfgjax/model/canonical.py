@@ -1,6 +1,6 @@
 """Checks and conversions of a game's parts, shared by both kinds of games."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -54,14 +54,25 @@ def counted(actions: Axis, kernel: Any, available: Any) -> Axis:
 
     Then it is known whether the label of a single column is that of one action among others.
     """
-    count = getattr(kernel, "num_actions", None) if available is None else available.shape[-1]
+    count = known_actions(kernel, available)
     return actions._replace(labels=range(count)) if actions.numbered and count is not None else actions
+
+
+def known_actions(kernel: Any, available: Any) -> int | None:
+    """Return the number of actions if a kernel object or a mask tells it."""
+    return getattr(kernel, "num_actions", None) if available is None else available.shape[-1]
 
 
 def _axis(word: str, labels: Any) -> Axis:
     if labels is None:
         return Axis(word, numbered=True)
     return Axis(word, tuple(map(str, labels)) if isinstance(labels, list | tuple | np.ndarray) else None)
+
+
+def in_native_order(part: Any) -> Any:
+    """Return a kernel object, or a function, with the arrays in it in the byte order of the machine."""
+    is_tree = isinstance(part, AbstractKernel) or callable(part)
+    return jax.tree.map(_checks.native, part) if is_tree else part  # tables are read later
 
 
 def common_precision(*fields: Any) -> Any:
@@ -82,6 +93,8 @@ def booleans(name: str, value: Any, axes: Sequence[Axis] = ()) -> Any:
     """Return `value` as an array of booleans `[S, A]` or `[#T, S, A]`, or None."""
     if value is None:
         return None
+    if isinstance(value, Mapping):
+        _checks.refuse_mapping(name, value, "booleans", axes)
     array = value = plain(name, value, axes, booleans=True)
     if not isinstance(value, Tracer):
         try:

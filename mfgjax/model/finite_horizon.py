@@ -26,14 +26,16 @@ from .canonical import (
     common_precision,
     counted,
     existing_actions,
+    in_native_order,
     in_one_precision,
     kernel_axes,
+    known_actions,
     names_of,
     with_times,
     without_missing,
 )
 from .probes import simple_laws, validate
-from .rewards import PairwiseReward, TableReward, check_interaction
+from .rewards import PairwiseReward, TableReward, check_interaction, check_table
 
 
 class FiniteHorizonGame(AbstractGame):
@@ -120,17 +122,22 @@ class FiniteHorizonGame(AbstractGame):
         law = _checks.as_numbers("initial", initial, axes=(states,))
         _checks.shape_is("initial", law, [(None,)], "states")
         discount = _checks.scalar_in("discount", discount, 0, 1, self.discounts)
+        kernel, reward = in_native_order(kernel), in_native_order(reward)
         if not isinstance(kernel, AbstractKernel) and not callable(kernel):
             axes = with_times(axes_of_kernel(states, actions), self.horizon)
-            kernel = DenseKernel(_checks.as_numbers("kernel", kernel, axes=axes))
+            kernel = DenseKernel(_checks.as_numbers("kernel", kernel, axes=axes, or_function=True))
         available = booleans("available", available, with_times((states, actions), self.horizon + 1))
+        table = None
         if not callable(reward):
             axes = with_times((states, counted(actions, kernel, available)), self.horizon + 1)
-            table = _checks.as_numbers("reward", reward, axes=axes)
-            _checks.shape_is("reward", table, [(None,) * 2, (None,) * 3], "states, actions; or times, states, actions")
+            table = _checks.as_numbers("reward", reward, axes=axes, or_function=True)
+            if not _checks.fits(table.shape, [(None,) * 2, (None,) * 3]):
+                check_table(table, law.shape[0], known_actions(kernel, available), self.horizon + 1)
             reward = TableReward(table[None] if table.ndim == 2 else table)
         _check_law_shape(law, kernel, reward, available, state_labels)
         num_states = law.shape[0]
+        if table is not None and known_actions(kernel, available) is None:  # then the table is asked for their number
+            check_table(table, num_states, None, self.horizon + 1)
         # else `_check_kernel_shape` says what does not fit
         if available is None and getattr(kernel, "num_states", None) == num_states:
             available = existing_actions(kernel)
@@ -143,7 +150,7 @@ class FiniteHorizonGame(AbstractGame):
         self.state_labels = names_of("state_labels", state_labels, num_states)
         self.action_labels = names_of("action_labels", action_labels, num_actions)
         _check_kernel_shape(self)
-        _check_reward_shape(self)
+        _check_reward_shape(self, table)
         self.reward = without_missing(self.reward, self.available)  # now that its shape is known to fit
         validate(self)  # last, as it calls the functions of users
 
@@ -309,12 +316,11 @@ def _arguments(game: FiniteHorizonGame) -> dict[str, Any]:
     return {"t": time, "mean_field": seen}
 
 
-def _check_reward_shape(game: FiniteHorizonGame) -> None:
+def _check_reward_shape(game: FiniteHorizonGame, given: Any) -> None:
     S, A, T = game.num_states, game.num_actions, game.horizon + 1
     reward, one_time = game.reward, [(S, A), (S, 1)]
     if isinstance(reward, TableReward):
-        times = [(1, S, A), (T, S, A), (1, S, 1), (T, S, 1)]
-        _checks.shape_is("reward", reward.table, times, "times (or 1), states, actions (or 1)")
+        check_table(reward.table if given is None else given, S, A, T)
         return
     meaning = "states, actions (or 1), at one time"
     arguments = _arguments(game)

@@ -6,7 +6,7 @@ given as callables that return kernel objects, in `sweep` and `solve_batch`; els
 """
 
 from collections.abc import Callable
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
@@ -131,7 +131,7 @@ class PairwiseReward(eqx.Module):
     def __init__(self, L: ArrayLike | Callable, theta: Callable | None = None):
         if theta is not None and not callable(theta):
             raise ValueError(f"`reward.theta` must be a callable (t, x), or None; got {_checks.shorten(theta)}.")
-        self.L = L if callable(L) else DenseInteraction(L)
+        self.L = L if callable(L) else DenseInteraction(_checks.as_numbers("reward.L", L, or_function=True))
         self.theta = theta
 
     @property
@@ -205,6 +205,29 @@ def _time_table(name: str, table: ArrayLike) -> Array:
     return array[None] if array.ndim == 2 else array  # always with times, as `time_slice` expects
 
 
+def check_table(table: Any, num_states: int | None, num_actions: int | None, num_times: int | None = None) -> None:
+    """Refuse a table of rewards of a wrong shape.
+
+    Args:
+      table: as the user gave it, with an axis of times or without.
+      num_states: S; None if it is not known.
+      num_actions: A; None if it is not known.
+      num_times: H + 1; None for a game without times.
+    """
+    S, A, shape = num_states, num_actions, tuple(np.shape(table))
+    # actions first, the order of other codes: the sentence says how to convert it
+    if None not in (S, A) and S != A and len(shape) in (2, 3) and shape[-2:] == (A, S):
+        raise ValueError(
+            f"`reward` has shape {shape}, with actions before states; it must be (states, actions): "
+            "`numpy.swapaxes(reward, -2, -1)`."
+        )
+    at_one_time, meaning = [(S, A)] if A is None else [(S, A), (S, 1)], "states, actions (or 1)"
+    if num_times is None:
+        _checks.shape_is("reward", table, at_one_time, meaning)
+    else:
+        _checks.shape_at_times("reward", table, at_one_time, num_times, meaning)
+
+
 def check_interaction(L: object, seen: tuple[int, ...], num_actions: int, num_times: int) -> None:
     """Check that the tables of the library's own interactions fit what payoffs see.
 
@@ -215,7 +238,7 @@ def check_interaction(L: object, seen: tuple[int, ...], num_actions: int, num_ti
       num_times: H + 1.
     """
     S, A, T = seen[0], num_actions, num_times
-    rows = [(1, S, A), (T, S, A), (1, S, 1), (T, S, 1)]  # one column where all actions earn the same
+    rows = [(S, A), (S, 1)]  # one column where all actions earn the same
     if isinstance(L, DenseInteraction):
         if L.num_seen_axes != len(seen):
             kind = "states" if len(seen) == 1 else "states and actions"
@@ -224,12 +247,16 @@ def check_interaction(L: object, seen: tuple[int, ...], num_actions: int, num_ti
                 f"`DenseInteraction(table, num_seen_axes={len(seen)})`."
             )
         allowed = [(*row, *seen) for row in rows]
-        _checks.shape_is("reward.L", L.table, allowed, "times (or 1), states, actions (or 1), seen")
+        _checks.shape_at_times("reward.L", _given(L.table), allowed, T, "states, actions (or 1), seen")
     elif isinstance(L, OwnStateInteraction | SuccessorInteraction):
         if len(seen) != 1:
             raise ValueError(f"`reward.L` is a {type(L).__name__}, which needs a game that observes states.")
-        meaning = "times (or 1), states, actions (or 1)"
-        _checks.shape_is("reward.L.base", L.base, rows, meaning)
-        _checks.shape_is("reward.L.weight", L.weight, rows, meaning)
+        _checks.shape_at_times("reward.L.base", _given(L.base), rows, T, "states, actions (or 1)")
+        _checks.shape_at_times("reward.L.weight", _given(L.weight), rows, T, "states, actions (or 1)")
         if isinstance(L, SuccessorInteraction):
             _checks.shape_is("reward.L.next_state", L.next_state, [(S, A)], "states, actions")
+
+
+def _given(table: Array) -> Array:
+    """Return a table as it was given, as a rule: without an axis of one time."""
+    return table[0] if len(table) == 1 else table

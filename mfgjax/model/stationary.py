@@ -34,13 +34,15 @@ from .canonical import (
     common_precision,
     counted,
     existing_actions,
+    in_native_order,
     in_one_precision,
     kernel_axes,
+    known_actions,
     names_of,
     without_missing,
 )
 from .probes import simple_laws, validate
-from .rewards import PairwiseReward, TableReward, check_interaction
+from .rewards import PairwiseReward, TableReward, check_interaction, check_table
 
 
 class StationaryGame(AbstractGame):
@@ -117,16 +119,24 @@ class StationaryGame(AbstractGame):
         self.observes = str(observes)
         discount = _checks.scalar_in("discount", discount, 0, 1, self.discounts)
         states, actions = axes_of(state_labels, action_labels)
+        kernel, reward = in_native_order(kernel), in_native_order(reward)
         if not isinstance(kernel, AbstractKernel) and not callable(kernel):
-            kernel = DenseKernel(_checks.as_numbers("kernel", kernel, axes=axes_of_kernel(states, actions)))
+            axes = axes_of_kernel(states, actions)
+            kernel = DenseKernel(_checks.as_numbers("kernel", kernel, axes=axes, or_function=True))
         mask = booleans("available", available, (states, actions))
+        table = None
         if not callable(reward):
-            table = _checks.as_numbers("reward", reward, axes=(states, counted(actions, kernel, mask)))
-            _checks.shape_is("reward", table, [(None,) * 2], "states, actions")
-            reward = TableReward(table[None])
+            axes = states, counted(actions, kernel, mask)
+            table = _checks.as_numbers("reward", reward, axes=axes, or_function=True)
         law = None if initial is None else _checks.as_numbers("initial", initial, axes=(states,))
         if law is not None:
             _checks.shape_is("initial", law, [(None,)], "states")
+        if table is not None:
+            num_actions = known_actions(kernel, mask)
+            # without their number from elsewhere the table will be asked for it
+            if num_actions is None or not _checks.fits(table.shape, [(None, None)]):
+                check_table(table, _known_states(kernel, mask, law), num_actions)
+            reward = TableReward(table[None])
         mask = existing_actions(kernel) if mask is None else mask
         S, A = _sizes(kernel, reward, law, mask, self.observes)
         if law is None:
@@ -306,6 +316,12 @@ class StationaryGame(AbstractGame):
         return jnp.moveaxis(self.observe(laws, masses), 0, -1)
 
 
+def _known_states(kernel: Any, mask: Any, law: Any) -> int | None:
+    if law is not None:
+        return law.shape[0]
+    return getattr(kernel, "num_states", None) if mask is None else mask.shape[-2]
+
+
 def _sizes(kernel: Any, reward: Any, law: Any, mask: Any, observes: str) -> tuple[int, int]:
     if isinstance(kernel, AbstractKernel):
         return kernel.num_states, kernel.num_actions
@@ -356,7 +372,7 @@ def _check_shapes(game: StationaryGame) -> None:
             )
     shapes = [(S, A), (S, 1)]
     if isinstance(reward, TableReward):
-        _checks.shape_is("reward", reward.table[0], shapes, "states, actions (or 1)")
+        check_table(reward.table[0], S, A)
     elif isinstance(reward, PairwiseReward):
         check_interaction(reward.L, seen.shape, A, 1)
         result = _checks.returned("reward", reward, {"t": jnp.int32(0), "z": seen}, at)

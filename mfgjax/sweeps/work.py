@@ -81,7 +81,7 @@ def make_plan(
         if axis.builds:
             continue
         find(triple, axis.name, of_builder)  # first, as values for what is not there need be no numbers
-        swept = parameter(triple, axis.name, _stacked(triple, axis.name, axis.values))
+        swept = parameter(triple, axis.name, _stacked(triple, axis.name, axis.values), each=True)
         if swept.leaf in found:
             raise ValueError(f"`{axis.name}` is {swept.path}, which {paths.get(swept.leaf, 'the builder')} sets too.")
         paths[swept.leaf] = f"`{axis.name}`"
