@@ -20,9 +20,10 @@ from .contraction import contraction, distance, naive_chain, path_space
 from .lipschitz import Lipschitz, contradict
 from .local import MOST_UNKNOWNS, critical_beta, local_radius
 from .paper_bounds import theorem_1
+from .potential import potential
 from .premises import premises_of
 from .report import Report
-from .uniqueness import monotone, potential, unique
+from .uniqueness import monotone, unique
 
 
 @as_it_is_now

@@ -1,4 +1,4 @@
-"""Uniqueness without contraction: monotone rewards, hypomonotone ones, and potentials.
+"""Uniqueness without contraction: monotone rewards, and hypomonotone ones.
 
 Two equilibria with joint laws η, η' of states and actions satisfy
 
@@ -12,7 +12,6 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from .._typing import Array, Bool, Float
 from ..model import FiniteHorizonGame
@@ -21,17 +20,11 @@ from .contraction import discounted_tails, largest_threshold, linear_bound
 from .paths import availability, counted
 from .payoffs import Separable
 from .premises import Premises
-from .sampling import sample_laws, seen_of
 from .slopes import DenseSlopes
+from .violations import along, between_states, largest_violation, on_first_action
 
 _MOST_UNKNOWNS = 512
 """Size of a matrix whose eigenvalues are worth waiting for."""
-
-_NEAREST = 1e-4
-"""|η−η'|_1 of pairs that are looked at."""
-
-_MOST_SAMPLED = 2**22
-"""Numbers that are drawn in the search for violations."""
 
 _MONOTONE = Theorem(
     "monotone",
@@ -49,14 +42,6 @@ _HYPOMONOTONE = Theorem(
     DOCS,
     "an EntropyRegularized response, a kernel that does not depend on the mean field",
 )
-_POTENTIAL = Theorem(
-    "potential",
-    "Rewards are the gradient of a function of the population; equilibria are its regularised critical points.",
-    "largest asymmetry of the derivative of rewards on vectors that sum to 0",
-    "a derivative that is symmetric everywhere on a convex set is that of a gradient",
-    "Poincaré's lemma",
-    "for the statement on equilibria a kernel that does not depend on the mean field, and no discount",
-)
 _UNIQUE = Theorem(
     "unique",
     "There is exactly one equilibrium at this β.",
@@ -70,17 +55,20 @@ _UNIQUE = Theorem(
 def monotone(premises: Premises, key: Array) -> tuple[Certificate, Certificate]:
     """Certify that rewards are monotone, and that they are near enough to it for one equilibrium.
 
-    Violations of monotonicity are looked for, too, in pairs of random flows that are drawn with `key`.
+    Violations of monotonicity are looked for, too, in pairs of flows, of which most are drawn with `key`.
     """
     curvature, why = _curvature(premises), premises.why_not()
     if why:
         hypomonotone = _HYPOMONOTONE.unknown(why, premises.beta)
     else:
         hypomonotone = linear_bound(premises, _HYPOMONOTONE, _per_beta(premises, curvature), premises.how)
-    violation = jnp.maximum(_sampled_violation(premises.game, key), curvature.reached)
+    violation = largest_violation(premises.game, key, curvature.suspects)
     violated, largest_bound = violation > 0, curvature.bound.max()
     holds = (curvature.bound <= curvature.rounding).all() & premises.proved & ~violated
-    how = f"by {curvature.how}; violations were looked for in pairs of random flows, and the largest is no bound"
+    how = (
+        f"by {curvature.how}; violations beyond rounding of the rewards were looked for in pairs of flows, random ones "
+        "and where they are likely, and the largest is no bound"
+    )
     if not premises.proved:
         how = f"only sampled, so at most no violation was found ({premises.how})"
     value = jnp.where(violated, jnp.fmax(violation, largest_bound), largest_bound)  # fmax, as the bound may be NaN
@@ -97,14 +85,14 @@ class _Curvature(NamedTuple):
         may hide of that.
       rounding: how large m_t may be where rewards are monotone.
       by_states: whether |μ−μ'|_1² may stand for |η−η'|_1² at a time, `[T]`.
-      reached: a value of the sum per |η−η'|_1² that is reached; > 0: rewards are not monotone.
+      suspects: pairs of flows at which the sum is likely to be positive, if it is anywhere, `[pairs, 2, T, S, A]`.
       how: what was done, as the end of a sentence.
     """
 
     bound: Float[Array, " T"]
     rounding: Float[Array, " T"]
     by_states: Bool[Array, " T"]
-    reached: Array
+    suspects: Float[Array, "pairs 2 T S A"]
     how: str
 
 
@@ -118,27 +106,23 @@ def _curvature(premises: Premises) -> _Curvature:
     """
     game, payoffs, spans = premises.game, premises.payoffs, premises.spans
     at_no_time, zeros = jnp.zeros(game.horizon + 1, bool), jnp.zeros(game.horizon + 1, game.dtype)
-    not_reached = jnp.asarray(-jnp.inf, game.dtype)
+    none = jnp.zeros((0, 2, *availability(game).shape), game.dtype)
     if payoffs is None or spans is None:
-        return _Curvature(jnp.full_like(zeros, jnp.nan), zeros, at_no_time, not_reached, "nothing")
+        return _Curvature(jnp.full_like(zeros, jnp.nan), zeros, at_no_time, none, "nothing")
     if payoffs.separable is not None:
         alike = payoffs.separable.alike  # then the spans, too, bound the sum by |μ−μ'|_1²
-        own_bound, worst = _of_own_state(payoffs.separable)
+        own_bound = _of_own_state(payoffs.separable)
         bound = jnp.minimum(counted(game, jnp.where(alike, own_bound, jnp.inf)), spans / 4)
-        reached = counted(game, jnp.where(alike, worst, -jnp.inf)).max()
         how = "the slope of the reward in the crowd at one's own state, on every part of [0, 1]"
-        return _Curvature(bound, zeros, alike, reached, how)
+        return _Curvature(bound, zeros, alike, between_states(game, payoffs.separable), how)
     if not isinstance(payoffs.slopes, DenseSlopes) or _size(premises) > _MOST_UNKNOWNS:
-        return _Curvature(
-            spans / 4, zeros, at_no_time, not_reached, "the spans of rewards, which tell nothing of signs"
-        )
-    largest, off, by_states = _eigenvalues(game, payoffs.slopes)
-    rounding = _rounding(game) * spans  # of computed eigenvalues, on the scale of their own time
+        return _Curvature(spans / 4, zeros, at_no_time, none, "the spans of rewards, which tell nothing of signs")
+    largest, off, by_states, directions = _eigenvalues(game, payoffs.slopes)
+    rounding = rounding_of_matrices(game) * spans  # of computed eigenvalues, on the scale of their own time
     bound = counted(game, jnp.maximum(largest + off + rounding, 0) / 2)
     bound = jnp.minimum(jnp.where(jnp.isnan(bound), jnp.inf, bound), spans / 4)
-    reached = counted(game, largest - rounding).max() / _size(premises) if payoffs.affine else not_reached
     how = "eigenvalues of the symmetric part of the derivative on vectors that sum to 0"
-    return _Curvature(bound, rounding, by_states, reached, how)
+    return _Curvature(bound, rounding, by_states, along(game, directions), how)
 
 
 def _per_beta(premises: Premises, curvature: _Curvature) -> Array:
@@ -158,7 +142,7 @@ def _per_beta(premises: Premises, curvature: _Curvature) -> Array:
     return jnp.where(jnp.isfinite(largest), largest, jnp.nan)
 
 
-def _rounding(game: FiniteHorizonGame) -> float:
+def rounding_of_matrices(game: FiniteHorizonGame) -> float:
     return 64 * float(jnp.finfo(game.dtype).eps) * game.num_states * game.num_actions
 
 
@@ -169,8 +153,8 @@ def _size(premises: Premises) -> int:
     return game.num_states * (game.num_actions if tell_apart else 1)
 
 
-def _of_own_state(separable: Separable) -> tuple[Float[Array, " T"], Float[Array, " T"]]:
-    """Return the least a/2 + b/4 with F' ≤ a + b x, and the largest value of the sum per |η−η'|_1² that is reached."""
+def _of_own_state(separable: Separable) -> Float[Array, " T"]:
+    """Return the least a/2 + b/4 with F' ≤ a + b x."""
     slope = jnp.maximum(separable.slope.high.max(axis=2), 0)  # [cells, T]
     cell_starts = separable.start[:, None]
 
@@ -187,140 +171,76 @@ def _of_own_state(separable: Separable) -> tuple[Float[Array, " T"], Float[Array
 
     widest = 2 * slope.max(axis=0)
     low, high = jax.lax.fori_loop(0, 80, narrow, (jnp.zeros_like(widest), widest))
-    return bound((low + high) / 2), _rising(separable)
+    return bound((low + high) / 2)
 
 
-def _rising(separable: Separable) -> Float[Array, " T"]:
-    """Return the largest sum of the slopes of two states, each with at most half of the crowd, over 4.
+def _eigenvalues(game: FiniteHorizonGame, slopes: DenseSlopes) -> tuple[Array, Array, Array, Float[Array, "T X"]]:
+    """Return per time the largest eigenvalue, what it may be off, whether states alone matter, and its eigenvector.
 
-    Moving a little crowd z between them changes the sum by that times |(z,−z)|_1² = 4 z², so it is a violation if it
-    is positive. With two states their shares add up to 1, and nothing is said.
+    The eigenvectors are directions of joint laws, `[T, S A]`.
     """
-    if separable.slope.low.shape[2] < 3:
-        return jnp.full(separable.slope.low.shape[1], -jnp.inf)
-    small = (separable.start + separable.width <= 0.5)[:, None, None]
-    per_state = jnp.where(small, separable.slope.low, -jnp.inf).max(axis=0)
-    return jax.lax.top_k(per_state, 2)[0].sum(axis=1) / 4
-
-
-def _eigenvalues(game: FiniteHorizonGame, slopes: DenseSlopes) -> tuple[Array, Array, Array]:
-    """Return per time the largest eigenvalue, what it may be off, and whether states alone matter."""
     centre, spread = slopes.centre, slopes.spread
     joint, actions = game.observes != "states", centre.shape[2]
+    size = game.num_states * game.num_actions
 
-    def at(xs: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
-        table, radius, available = xs  # [S, A, n], [S, A, n], [S, A]
+    def at(xs: tuple[Array, Array, Array, Array]) -> tuple[Array, Array, Array, Array]:
+        table, radius, available, first = xs  # [S, A, n], [S, A, n], [S, A], [S, A of the game]
         num_states = table.shape[0]
         if joint:
             table = jnp.broadcast_to(table, (num_states, game.num_actions, table.shape[-1]))
             radius = jnp.broadcast_to(radius, table.shape)
-            size = num_states * game.num_actions
-            found = _largest(table.reshape(size, size), radius.reshape(size, size), available.reshape(size))
-            return *found, jnp.array(False)
+            value, off, vector = _largest(
+                table.reshape(size, size), radius.reshape(size, size), available.reshape(size)
+            )
+            return value, off, jnp.array(False), vector
         rows = jnp.where(available[..., None], table, -jnp.inf).max(axis=1)
         least = jnp.where(available[..., None], table, jnp.inf).min(axis=1)
         alike = (rows == least).all() & (radius == 0).all() if actions > 1 else jnp.array(True)
         everywhere = jnp.ones(num_states, bool)
         of_states = _largest(rows, jnp.where(available[..., None], radius, 0).max(axis=1), everywhere)
+        value, off, vector = *of_states[:2], (of_states[2][:, None] * first).reshape(size)
         if actions == 1:
-            return *of_states, alike
-        size = num_states * actions
+            return value, off, alike, vector
         # payoffs that ignore the others' actions have one slope in all η(s',·): that in μ(s')
         spread_out = jnp.repeat(table.reshape(size, num_states), actions, axis=1)
         spread_off = jnp.repeat(radius.reshape(size, num_states), actions, axis=1)
         of_pairs = _largest(spread_out, spread_off, available.reshape(size))
-        return jnp.where(alike, of_states[0], of_pairs[0]), jnp.where(alike, of_states[1], of_pairs[1]), alike
+        value, off, vector = (jnp.where(alike, *both) for both in zip((value, off, vector), of_pairs, strict=True))
+        return value, off, alike, vector
 
-    return jax.lax.map(at, (centre, spread, availability(game, None if joint else actions)))
+    masks = availability(game, None if joint else actions), on_first_action(game)
+    return jax.lax.map(at, (centre, spread, *masks))
 
 
-def _largest(matrix: Array, radius: Array, available: Array) -> tuple[Array, Array]:
-    """Return the largest eigenvalue of the symmetric part on vectors that sum to 0, and the row sum of the radius."""
+def _largest(matrix: Array, radius: Array, available: Array) -> tuple[Array, Array, Array]:
+    """Return the largest eigenvalue of the symmetric part on vectors that sum to 0, the row sum of the radius, and the
+    eigenvector."""
     both_available = available[:, None] & available[None, :]
+    matrix = without_constants(matrix, available)
     symmetric, off = (jnp.where(both_available, (square + square.T) / 2, 0) for square in (matrix, radius))
     weight = available.astype(matrix.dtype)
     project = jnp.diag(weight) - weight[:, None] * weight[None, :] / weight.sum()
     # what is projected away would have the eigenvalue 0: it is put below all others
     below = jnp.abs(symmetric).sum(axis=1).max() * (jnp.eye(weight.size, dtype=matrix.dtype) - project)
-    return symmetric_largest(project @ symmetric @ project - below), off.sum(axis=1).max()
+    value, vector = symmetric_largest(project @ symmetric @ project - below)
+    return value, off.sum(axis=1).max(), project @ vector
+
+
+def without_constants(matrix: Array, available: Array) -> Array:
+    """Subtract the first available column from all, then the first row: no change on vectors that sum to 0.
+
+    Entries that are alike leave an exact 0, where a projection would leave rounding.
+    """
+    first = jnp.argmax(available)
+    matrix = matrix - matrix[:, first, None]
+    return matrix - matrix[first]
 
 
 @jax.custom_batching.sequential_vmap
-def symmetric_largest(matrix: Array) -> Array:
-    """Return the largest eigenvalue; one matrix at a time, as batched LAPACK calls may deadlock with many devices."""
-    return jnp.linalg.eigvalsh(matrix)[-1]
-
-
-def _sampled_violation(game: FiniteHorizonGame, key: Array) -> Array:
-    """Return the largest value of ⟨η−η', R_t(μ)−R_t(μ')⟩ / |η−η'|_1² over random pairs, at times that count."""
-    times = jnp.arange(game.horizon + 1, dtype=jnp.int32)
-    size = times.size * game.num_states * game.num_actions
-
-    def value(laws: Array) -> Array:
-        rewards = jax.vmap(jax.vmap(game.reward_at), in_axes=(None, 0))(times, seen_of(game, laws))
-        rewards = jnp.where(game.available, rewards, 0)
-        moved = laws[0] - laws[1]
-        apart = jnp.abs(moved).sum(axis=(1, 2))
-        total = (moved * (rewards[0] - rewards[1])).sum(axis=(1, 2))
-        # rounding of the rewards counts for the less the farther apart the laws are
-        total -= 8 * jnp.finfo(game.dtype).eps * jnp.abs(rewards).max(axis=(0, 2, 3)) * apart
-        return counted(game, jnp.where(apart > _NEAREST, total / apart**2, -jnp.inf), -jnp.inf).max()
-
-    return jax.vmap(value)(sample_laws(game, key, int(np.clip(_MOST_SAMPLED // size, 8, 512)))).max()
-
-
-def potential(premises: Premises, key: Array) -> Certificate:
-    """Certify that R_t(·,μ) = ∇F_t(μ) on laws: that its derivative D is symmetric on vectors that sum to 0.
-
-    It is refuted if D is not, by more than rounding, at some of the mean fields that are tried, drawn with `key`.
-    """
-    game, payoffs = premises.smooth, premises.payoffs
-    size, times = game.num_states * game.num_actions, jnp.arange(game.horizon + 1, dtype=jnp.int32)
-    if payoffs is not None and payoffs.separable is not None:
-        alike = (payoffs.separable.alike | (times == 0)).all()  # at time 0 the law is μ_0 anyway
-        how = "by the form of the rewards: each state's has its own antiderivative where all actions earn the same"
-        return _POTENTIAL.certificate(jnp.where(alike, 0, jnp.asarray(jnp.nan, game.dtype)), how, holds=alike)
-    if premises.no_derivative or size * size * (game.horizon + 1) > 2**24:
-        return _POTENTIAL.unknown(premises.no_derivative or "the game is too large", premises.beta)
-    affine = payoffs is not None and payoffs.affine
-    if affine:
-        laws = jnp.zeros((1, game.horizon + 1, *game.available.shape[1:]), game.dtype)
-        how = "by the derivative, which is the same at all mean fields"
-    else:
-        laws = sample_laws(game, key, 8)[:, 0]
-        how = f"by the derivative at 8 random mean fields; {premises.how}"
-    weights = availability(game).reshape(len(times), size).astype(game.dtype)
-
-    def asymmetry(t: Array, seen: Array, weight: Array) -> tuple[Array, Array, Array]:
-        derivative = jax.jacfwd(lambda m: game.reward_at(t, m))(seen)
-        if game.observes == "states":
-            derivative = jnp.broadcast_to(derivative[:, :, :, None], (*derivative.shape, game.num_actions))
-        project = jnp.diag(weight) - weight[:, None] * weight[None, :] / weight.sum()
-        projected = project @ jnp.where(weight[:, None] > 0, derivative.reshape(size, size), 0) @ project
-        missed = _missed(game, t, seen) if affine else jnp.zeros(())
-        return jnp.abs(projected - projected.T).max(), jnp.abs(projected).max(), missed
-
-    checks_by_law = jax.lax.map(lambda seen: jax.vmap(asymmetry)(times, seen, weights), seen_of(game, laws))
-    worst, largest, missed = (jax.vmap(lambda row: counted(game, row))(check) for check in checks_by_law)
-    symmetric = (worst <= _rounding(game) * largest).all()  # on the scale of each time
-    is_derivative = (missed <= 0).all()
-    holds, fails = affine & symmetric & is_derivative, ~symmetric & is_derivative  # 8 points can only refute
-    return _POTENTIAL.certificate(worst.max(), how, holds=holds, fails=fails)
-
-
-def _missed(game: FiniteHorizonGame, t: Array, seen: Array) -> Array:
-    """Return how far the derivative is from the differences of an affine reward between point masses.
-
-    A derivative of the user's own, or one that is stopped, says nothing of the rewards.
-    """
-    points = jnp.eye(seen.size, dtype=game.dtype).reshape(-1, *seen.shape)
-    slopes = jax.vmap(lambda m: jax.jvp(lambda x: game.reward_at(t, x), (seen,), (m,))[1])(points)
-    values = jax.vmap(lambda m: game.reward_at(t, m))(points)
-    missed = values - values[0] - (slopes - slopes[0])
-    scale = _rounding(game) * (jnp.abs(values).max(axis=0) + jnp.abs(slopes).max(axis=0))
-    available = game.available_at(t)
-    is_available = available[None] & (available.reshape(-1, 1, 1) if game.observes != "states" else True)
-    return jnp.where(is_available, jnp.abs(missed) - scale, -jnp.inf).max()
+def symmetric_largest(matrix: Array) -> tuple[Array, Array]:
+    """Return the largest eigenvalue and its vector; one at a time, as batched LAPACK may deadlock with many devices."""
+    values, vectors = jnp.linalg.eigh(matrix)
+    return values[-1], vectors[:, -1]
 
 
 def unique(premises: Premises, lines: Sequence[Certificate]) -> Certificate:

@@ -1,0 +1,60 @@
+"""What rounding may do to what a program computes, seen by running it once more with every step rounded otherwise."""
+
+import itertools
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from .._typing import Array
+from ..ranges.equations import CALLS, bind, called, evaluate
+
+_MULTIPLIER = np.uint32(2654435761)  # of Knuth's hash: neighbouring places get unrelated numbers
+
+
+def rounded_otherwise(function: Callable[[Array], Array]) -> Callable[[Array], Array]:
+    """Return a function that computes the same, where the input and each step are off by 2 to 6 spacings of numbers.
+
+    What the results differ by tells how large the numbers were that they came from, though these may have cancelled.
+    Values and derivatives can be compared; a program that steps over a threshold by rounding shows that, too.
+    """
+
+    def other(x: Array) -> Any:
+        numbers = itertools.count(1)
+        program, shape = jax.make_jaxpr(function, return_shape=True)(x)
+
+        def apply(equation: Any, inputs: list[Any]) -> list[Any]:
+            if equation.primitive.name in CALLS:
+                return evaluate(*called(equation), inputs, apply)
+            outputs = bind(equation, inputs)
+            return outputs if equation.primitive.name in _EXACT else [_moved(y, next(numbers)) for y in outputs]
+
+        outputs = evaluate(program.jaxpr, program.consts, [_moved(x, 0)], apply)
+        return jax.tree.unflatten(jax.tree.structure(shape), outputs)
+
+    return other
+
+
+def _moved(x: Any, number: int) -> Any:
+    """Return numbers each of which is off by 2 to 6 spacings, up or down; `number` is that of the step."""
+    if not jnp.issubdtype(jnp.result_type(x), jnp.floating):
+        return x
+    size, dtype = int(np.prod(jnp.shape(x))), jnp.result_type(x)
+    place = jax.lax.iota(jnp.uint32, size) + np.uint32(7919 * number)
+    mixed = place * _MULTIPLIER
+    mixed = (mixed ^ (mixed >> 15)) * _MULTIPLIER
+    share = (mixed >> 16).astype(dtype) / 2**15 - 1  # in [-1, 1)
+    spacings = jnp.where(share < 0, 4 * share - 2, 4 * share + 2)
+    return x * (1 + float(jnp.finfo(dtype).eps) * spacings.reshape(jnp.shape(x)))
+
+
+_EXACT = frozenset(
+    """
+    abs broadcast_in_dim ceil clamp concatenate copy copy_p cummax cummin dynamic_slice dynamic_update_slice expand_dims
+    eye floor gather iota max min neg optimization_barrier pad reduce_max reduce_min reshape rev round scatter select_n
+    sign slice sort split squeeze stack stop_gradient tile transpose
+    """.split()  # noqa: SIM905
+)
+"""Primitives that move or choose numbers; places that are computed with `floor` stay whole numbers."""
