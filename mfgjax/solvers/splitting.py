@@ -67,7 +67,7 @@ class Splitting(AbstractMethod):
         law = game.agent_start(guess)
         mass = law[None, :, None] * jnp.exp(problem.prior_policy())
         point = _Point(law, jnp.zeros_like(law), jnp.zeros_like(mass[0]), jnp.zeros_like(law))
-        return jnp.int32(0), _Play(jnp.int32(0), mass, guess, game.first_values()), point, one, one
+        return jnp.int32(0), _Play(jnp.int32(0), mass, guess, jnp.zeros_like(law)), point, one, one
 
     def step(self, problem: Problem, state: Any) -> tuple[Any, Progress]:
         count, play, point, unit, damping = state
@@ -117,7 +117,7 @@ def _played(problem: Problem, play: _Play) -> tuple[_Play, _Point, Scalar]:
 
     weight = 1 / (play.steps + 1).astype(game.dtype)
     # the best reply of a crowd that sees the average: where that settles, it is stationary, too
-    best_law, _ = game.rest(answer.policy, play.seen)
+    best_law, _ = game.rest(answer.policy, play.seen)  # pyright: ignore[reportAttributeAccessIssue]
     mass = (1 - weight) * play.mass + weight * best_law[:, :, None] * answer.policy
     seen = game.observe(mass.sum(axis=2), mass)
     return _Play(play.steps + 1, mass, seen, answer.values[0]), point, unit
