@@ -14,6 +14,7 @@ from ..model import StationaryGame, trace_game
 from ..ranges.affine import NotAffine, affine_in_law
 from ..ranges.ranges import MOST_LOST
 from .differences import Table
+from .rounding import rounded_otherwise
 
 _NUM_PAIRS = 32  # random pairs of laws, where point masses prove nothing
 
@@ -136,15 +137,24 @@ def sampled_blocks(game: StationaryGame, name: str, laws: np.ndarray) -> Iterato
         num_points, laws = min(2, S), laws[: min(2, S)]
     laws_in_precision = jnp.asarray(laws, game.dtype)
     for start, width in _blocks_of_states(S, len(laws) * A * (S if name == "kernel" else 1)):
-        values = _at_laws(traced, name, laws_in_precision, jnp.int32(start), min(width, S))
-        table = np.asarray(values, dtype=float)
-        yield Block(start, Table(table, np.zeros_like(table)), num_points)
+        found = _at_laws(traced, name, laws_in_precision, jnp.int32(start), min(width, S))
+        values, rounding = (np.asarray(table, dtype=float) for table in found)
+        yield Block(start, Table(values, rounding), num_points)
 
 
 @eqx.filter_jit
-def _at_laws(game: StationaryGame, name: str, laws: Array, start: Array, width: int) -> Array:
+def _at_laws(game: StationaryGame, name: str, laws: Array, start: Array, width: int) -> tuple[Array, Array]:
+    """Return values at laws, and how far rounding may have moved each, of some of the states."""
     function = _function(game, name)
-    return jax.lax.map(lambda z: jax.lax.dynamic_slice_in_dim(function(z), start, width), laws)
+    otherwise = rounded_otherwise(function)
+
+    def at(z: Array) -> tuple[Array, Array]:
+        values = function(z)
+        return tuple(
+            jax.lax.dynamic_slice_in_dim(x, start, width) for x in (values, 4 * jnp.abs(otherwise(z) - values))
+        )  # pyright: ignore[reportReturnType]
+
+    return jax.lax.map(at, laws)
 
 
 @eqx.filter_jit

@@ -64,7 +64,9 @@ def monotone(premises: Premises, key: Array) -> tuple[Certificate, Certificate]:
         hypomonotone = linear_bound(premises, _HYPOMONOTONE, _per_beta(premises, curvature), premises.how)
     violation = largest_violation(premises.game, key, curvature.suspects)
     violated, largest_bound = violation > 0, curvature.bound.max()
-    holds = (curvature.bound <= curvature.rounding).all() & premises.proved & ~violated
+    # spans without a bound say nothing, of rounding neither
+    no_more_than_rounding = jnp.isfinite(curvature.bound) & (curvature.bound <= curvature.rounding)
+    holds = no_more_than_rounding.all() & premises.proved & ~violated
     how = (
         f"by {curvature.how}; violations beyond rounding of the rewards were looked for in pairs of flows, random ones "
         "and where they are likely, and the largest is no bound"
