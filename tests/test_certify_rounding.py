@@ -27,7 +27,7 @@ class Terms(eqx.Module):
         return self.table * ones * (t + 1) + crowd[:, None] + self.large * (ones - 1) + (0 * mean_field).sum()
 
 
-def judged(dtype, scale, table=0.0, slope=0.0, large=0.0, skew=0.0):
+def judged(dtype, scale, table=0.0, slope: float | np.ndarray = 0.0, large=0.0, skew=0.0):
     drawn = np.random.default_rng(0).standard_normal((S, 2))
     numbers = (scale * (drawn + table), scale * np.broadcast_to(slope, S), scale * large, scale * skew)
     reward = Terms(*(jnp.asarray(x, dtype) for x in numbers))
@@ -96,12 +96,13 @@ def test_rounding_of_large_action_values_breaks_no_order():
     height = np.arange(6) / 6
 
     def reward(law, offset):
-        return offset + height[:, None] * (1 + height @ law) - np.array([0, 0.3])
+        return offset + (height[:, None] * (1 + height @ law) - np.array([0, 0.3]))
 
     for offset, word in ((0.0, "holds"), (1e6, "unknown")):
         game = mfg.StationaryGame(steps_up_and_down(6), lambda law, offset=offset: reward(law, offset), 0.9)
         found = mfg.bracket(game, soft(30.0), throw=False, max_steps=3000)
         assert found.certificate.startswith(word), found.certificate
+        assert found.ordered == (word == "holds")  # so the constant did turn steps back
 
 
 def test_sampled_complementarities_are_not_refuted_by_rounding_within_the_reward():

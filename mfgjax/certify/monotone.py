@@ -89,7 +89,7 @@ def check_monotone_response(
     if len(unsound):
         raise ValueError(f"`laws[{unsound[0]}]` is a population in which action values are not finite numbers.")
     # Q is the fixed point of a γ-contraction: rounding of one sweep adds up to 1/(1 − γ) times as much
-    slack = 256 * eps * max(1.0, float(np.abs(q).max())) / (1 - float(game.discount))
+    slack = 256 * eps * float(np.abs(q).max()) / (1 - float(game.discount))
     # probabilities are exact but for sums; those of soft responses move with β times the rounding of Q
     beta = float(getattr(response, "beta", 0.0))
     rounding = 256 * eps + beta * slack

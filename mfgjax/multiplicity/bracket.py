@@ -32,6 +32,7 @@ class Ascent:
       laws: z_0, z_1, ..., `[steps, S]`.
       disorder: the most by which a step went against the order: over tails k and steps, how far P(s ≥ k) went back.
       disorder_step: the step of that.
+      disorder_error: the most of it that rounding explains: of sums, and of action values where a policy is smooth.
       gap: the smallest difference, over steps and states, between the value of the best action and that of the best one
         that does not tie with it, in units of reward; infinite where there is no such action, and for smooth responses.
       gap_error: the largest error of a difference of action values by rounding, over the steps.
@@ -49,6 +50,7 @@ class Ascent:
     laws: np.ndarray
     disorder: float
     disorder_step: int
+    disorder_error: float
     gap: float
     gap_error: float
     tied: bool
@@ -127,7 +129,12 @@ class Bracket:
     def certificate(self) -> str:
         """What is proved about the equilibria, in a sentence."""
         if not (self.rising.ordered and self.falling.ordered):
-            worst = max((self.rising, self.falling), key=lambda way: way.disorder)
+            worst = max((self.rising, self.falling), key=lambda way: way.disorder - way.disorder_error)
+            if worst.disorder <= worst.disorder_error:
+                return (
+                    f"unknown: step {worst.disorder_step} went against the order by {worst.disorder:.2g}, and rounding "
+                    f"of action values may do that up to {worst.disorder_error:.2g}."
+                )
             return (
                 f"fails: step {worst.disorder_step} went against the order by {worst.disorder:.2g}, so the map is not "
                 "isotone, and other equilibria may lie anywhere."
@@ -262,7 +269,10 @@ def _climb(
     disorder = float(back.max()) if back.size else 0.0
     # z − z* = (I − D)⁻¹ (z − Φ(z)), to first order
     error = max(float(equilibrium.residual), _rounding(laws)) * amplification
-    numbers = (disorder, step, gap, gap_error, bool(tied), contraction, amplification, error)
+    # a soft policy moves in total variation by β/2 times what action values do, in each of the two steps compared
+    beta = float(getattr(response, "beta", 0.0)) if response.is_smooth else 0.0
+    disorder_error = _rounding(laws) + beta * gap_error
+    numbers = (disorder, step, disorder_error, gap, gap_error, bool(tied), contraction, amplification, error)
     return equilibrium, Ascent(laws, *numbers, np.asarray(barrier))
 
 
