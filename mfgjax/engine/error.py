@@ -15,6 +15,7 @@ from .._linear import solve_dense
 from .._result import RESULTS
 from .._typing import Array, Scalar
 from .._varying import alike, identity, where_needed
+from ..model import AnyGame
 from ..solvers import AbstractMethod
 from ..solvers.base import Problem, by_residual
 from ..solvers.newton import is_cheap
@@ -31,9 +32,12 @@ def is_polished(problem: Problem, method: AbstractMethod) -> bool:
 
     It does to residuals of stationary games whose matrix is small, and to methods that end by themselves.
     """
-    game = problem.game
-    is_residual = by_residual(game, problem.response, method)
-    return game.is_stationary and is_residual and is_cheap(game) and method.atol != 0
+    is_residual = by_residual(problem.game, problem.response, method)
+    return _is_small(problem.game) and is_residual and method.atol != 0
+
+
+def _is_small(game: AnyGame) -> bool:
+    return game.is_stationary and is_cheap(game)
 
 
 def polished(problem: Problem, outcome: Outcome) -> Outcome:
@@ -74,8 +78,9 @@ def polished(problem: Problem, outcome: Outcome) -> Outcome:
 
 def is_unmeasured(problem: Problem, outcome: Outcome) -> Array:
     """Tell where the residual met the tolerance before a step showed how far from an equilibrium that is."""
-    if outcome.candidate.log_policy is not None or outcome.candidate.mixture is not None:
-        return jnp.zeros(problem.lanes, bool)  # not judged by the residual, or by more than that
+    # not judged by the residual, or by more than that; or `polished` has told what there is to tell
+    if outcome.candidate.log_policy is not None or outcome.candidate.mixture is not None or _is_small(problem.game):
+        return jnp.zeros(problem.lanes, bool)
     return (outcome.code == RESULTS.converged) & jnp.isnan(outcome.error)
 
 
