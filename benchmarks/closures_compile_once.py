@@ -1,4 +1,4 @@
-"""Claim: games made of closures compile once, keep no memory, and cost milliseconds a point of a sweep.
+"""Claim: games made of closures compile once, keep 15 KiB of JAX's traces each, and cost milliseconds a sweep point.
 
 Run: python benchmarks/closures_compile_once.py
 """
