@@ -14,7 +14,7 @@ from ..model import StationaryGame, trace_game
 from ..ranges.affine import NotAffine, affine_in_law
 from ..ranges.ranges import MOST_LOST
 from .differences import Table
-from .rounding import rounded_otherwise
+from .rounding import explained, rounded_otherwise
 
 _NUM_PAIRS = 32  # random pairs of laws, where point masses prove nothing
 
@@ -149,10 +149,8 @@ def _at_laws(game: StationaryGame, name: str, laws: Array, start: Array, width: 
     otherwise = rounded_otherwise(function)
 
     def at(z: Array) -> tuple[Array, Array]:
-        values = function(z)
-        return tuple(
-            jax.lax.dynamic_slice_in_dim(x, start, width) for x in (values, 4 * jnp.abs(otherwise(z) - values))
-        )  # pyright: ignore[reportReturnType]
+        values, moved = (jax.lax.dynamic_slice_in_dim(of(z), start, width) for of in (function, otherwise))
+        return values, explained(values, moved)
 
     return jax.lax.map(at, laws)
 

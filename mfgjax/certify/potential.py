@@ -10,7 +10,7 @@ from ..model import FiniteHorizonGame
 from .certificate import Certificate, Theorem
 from .paths import availability, counted
 from .premises import Premises
-from .rounding import rounded_otherwise
+from .rounding import explained, rounded_otherwise
 from .sampling import sample_laws, seen_of
 from .uniqueness import rounding_of_matrices, without_constants
 
@@ -64,7 +64,7 @@ def potential(premises: Premises, key: Array) -> Certificate:
         projected = project @ without_constants(slopes, weight > 0) @ project
         missed = _missed(game, t, seen) if affine else jnp.zeros(())
         # what the entries may be off, on the scale of what they were computed from before it cancelled
-        off = 4 * jnp.abs(derivative(rounded_otherwise(reward)) - slopes).max() + rounding * jnp.abs(slopes).max()
+        off = explained(slopes, derivative(rounded_otherwise(reward))).max() + rounding * jnp.abs(slopes).max()
         return jnp.abs(projected - projected.T).max(), jnp.abs(projected).max(), off, missed
 
     checks_by_law = jax.lax.map(lambda seen: jax.vmap(asymmetry)(times, seen, weights), seen_of(game, laws))

@@ -37,6 +37,11 @@ def rounded_otherwise(function: Callable[[Array], Array]) -> Callable[[Array], A
     return other
 
 
+def explained(values: Array, otherwise: Array) -> Array:
+    """Return how far rounding may have moved each value, from what one that was rounded otherwise differs by."""
+    return 4 * jnp.abs(otherwise - values)
+
+
 def _moved(x: Any, number: int) -> Any:
     """Return numbers each of which is off by 2 to 6 spacings, up or down; `number` is that of the step."""
     if not jnp.issubdtype(jnp.result_type(x), jnp.floating):

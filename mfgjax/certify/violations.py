@@ -8,7 +8,7 @@ from .._typing import Array, Float
 from ..model import FiniteHorizonGame
 from .paths import availability, counted
 from .payoffs import Separable
-from .rounding import rounded_otherwise
+from .rounding import explained, rounded_otherwise
 from .sampling import sample_laws, seen_of
 
 _NEAREST = 1e-4
@@ -34,7 +34,7 @@ def largest_violation(game: FiniteHorizonGame, key: Array, suspects: Float[Array
         pays = game.reward_at(t, seen).reshape(-1)
         otherwise = rounded_otherwise(lambda m: game.reward_at(t, m))(seen).reshape(-1)
         pays, otherwise = (jnp.where(available, x, 0) for x in (pays, otherwise))
-        return pays, sums * jnp.abs(pays).max() + 4 * jnp.abs(otherwise - pays).max()
+        return pays, sums * jnp.abs(pays).max() + explained(pays, otherwise).max()
 
     def value(laws: Array) -> Array:
         pays, noise = jax.vmap(jax.vmap(rewards_and_noise), in_axes=(None, 0, None))(times, seen_of(game, laws), mask)

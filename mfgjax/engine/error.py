@@ -14,7 +14,7 @@ import numpy as np
 from .._linear import solve_dense
 from .._result import RESULTS
 from .._typing import Array, Scalar
-from .._varying import alike, identity, where_needed
+from .._varying import alike, identity
 from ..model import AnyGame
 from ..solvers import AbstractMethod
 from ..solvers.base import Problem, by_residual
@@ -76,12 +76,15 @@ def polished(problem: Problem, outcome: Outcome) -> Outcome:
     return jax.tree.map(lambda new, old: jnp.where(judged, new, old), improved, outcome)
 
 
-def is_unmeasured(problem: Problem, outcome: Outcome) -> Array:
+def can_be_measured(game: AnyGame, outcome: Outcome) -> bool:
+    """Tell whether `measured` applies: to what the residual alone judges, and `polished` does not measure."""
+    return outcome.candidate.log_policy is None and outcome.candidate.mixture is None and not _is_small(game)
+
+
+def is_unmeasured(outcome: Outcome) -> Array | np.ndarray:
     """Tell where the residual met the tolerance before a step showed how far from an equilibrium that is."""
-    # not judged by the residual, or by more than that; or `polished` has told what there is to tell
-    if outcome.candidate.log_policy is not None or outcome.candidate.mixture is not None or _is_small(problem.game):
-        return jnp.zeros(problem.lanes, bool)
-    return (outcome.code == RESULTS.converged) & jnp.isnan(outcome.error)
+    # an array of NumPy where the outcome is known, as `solve` asks each time
+    return (outcome.code == RESULTS.converged) & (outcome.error != outcome.error)  # NaN alone differs from itself
 
 
 def measured(problem: Problem, outcome: Outcome) -> Outcome:
@@ -91,32 +94,32 @@ def measured(problem: Problem, outcome: Outcome) -> Outcome:
     shrink by a constant factor q, so that after a step d there are q/(1 − q) d to come. To the distance of the last
     point, or of where they lead, what rounding does is added.
     """
+    outcome = alike(outcome)
     x, game, eps = outcome.candidate.mean_field, problem.game, jnp.finfo(outcome.residual.dtype).eps
-    signs = jnp.asarray(np.random.default_rng(0).choice([-1.0, 1.0], size=x.shape), x.dtype) * x
-    signs = signs - x * signs.sum(axis=tuple(range(1, x.ndim)), keepdims=True)
+    # a random share of every mass, in which the mass of all stays
+    change = jnp.asarray(np.random.default_rng(0).choice([-1.0, 1.0], size=x.shape), x.dtype) * x
+    direction = change - x * change.sum(axis=tuple(range(1, x.ndim)), keepdims=True)
 
     def step(k: Array, carry: tuple) -> tuple:
         x, before, *_, enlarged, _ = carry
         off, seen = look(problem, x)
         solve = newton_solver(problem, x, seen.best)
-        change, rounding = solve(off), solve((eps + seen.floor) * signs)
+        change, rounding = solve(off), solve((eps + seen.floor) * direction)
         following = problem.project(x + change)
         sizes = [game.distance(moved, jnp.zeros_like(x)) for moved in (before, change, rounding)]
         # at the point aside: nearer to a degenerate one a linear equation says too much
         return alike((following, change, *sizes[:2], jnp.where(k == 0, sizes[2], enlarged), seen.floor))
 
-    def look_closer(outcome: Outcome) -> Outcome:
-        aside, nothing = problem.project(x + eps ** (1 / 3) * signs), jnp.zeros_like(outcome.residual)
-        carry = alike((aside, jnp.zeros_like(x), nothing, nothing, nothing, nothing))
-        last, change, before, now, rounding, floor = jax.lax.fori_loop(0, _STEPS_ASIDE, step, carry)
-        factor = jnp.clip(now / jnp.maximum(before, jnp.finfo(x.dtype).tiny), 0, 0.9)
-        limit = last + factor / (1 - factor) * change
-        error = 2 * (jnp.maximum(game.distance(limit, x), game.distance(last, x)) + rounding)
-        # beyond 1 there is no distance, and a matrix that is singular by rounding alone tells nothing
-        error = jnp.minimum(jnp.where(jnp.isfinite(error), error, 1), 1)
-        return with_verdict(outcome._replace(error=error), reachable(problem.tolerance, floor))
-
-    return where_needed(is_unmeasured(problem, outcome), look_closer, alike(outcome))
+    aside, nothing = problem.project(x + eps ** (1 / 3) * direction), jnp.zeros_like(outcome.residual)
+    carry = alike((aside, jnp.zeros_like(x), nothing, nothing, nothing, nothing))
+    last, change, before, now, rounding, floor = jax.lax.fori_loop(0, _STEPS_ASIDE, step, carry)
+    factor = jnp.clip(now / jnp.maximum(before, jnp.finfo(x.dtype).tiny), 0, 0.9)
+    limit = last + factor / (1 - factor) * change
+    error = 2 * (jnp.maximum(game.distance(limit, x), game.distance(last, x)) + rounding)
+    # beyond 1 there is no distance, and a matrix that is singular by rounding alone tells nothing
+    error = jnp.minimum(jnp.where(jnp.isfinite(error), error, 1), 1)
+    found = with_verdict(outcome._replace(error=error), reachable(problem.tolerance, floor))
+    return jax.tree.map(lambda new, old: jnp.where(is_unmeasured(outcome), new, old), found, outcome)
 
 
 class _Look(NamedTuple):

@@ -163,8 +163,8 @@ def iterate(
     unknown = jnp.full_like(nothing, jnp.nan)
     carry = _Carry(state, best, improved, unknown, anchor, before, code, zeros, zeros, zero, history, nothing)
 
-    def iterated(_: Array, ahead: tuple[_Carry, Array]) -> tuple[_Carry, Array]:
-        carry, _ = ahead
+    def iterated(_: Array, found: tuple[_Carry, Array]) -> tuple[_Carry, Array]:
+        carry, _ = found
         floor = problem.floor(carry.best.candidate.mean_field)
         level = reachable(problem.tolerance, floor)
         return alike((jax.lax.while_loop(running, partial(step, level), carry), floor))

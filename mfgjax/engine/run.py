@@ -5,19 +5,20 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.core import Tracer
 
 from .. import _checks
 from .._gradients import stop_gradients
 from .._result import RESULTS
 from .._typing import Array
-from .._varying import alike
+from .._varying import alike, where_needed
 from ..equilibrium import Equilibrium
 from ..model import AnyGame
 from ..responses import AbstractResponse
 from ..solvers import AbstractMethod
 from ..solvers.base import Problem
-from .error import is_polished, is_unmeasured, measured, polished
+from .error import can_be_measured, is_polished, is_unmeasured, measured, polished
 from .finish import finish_lanes
 from .lanes import Lanes, method_width, narrow_width, solving_width
 from .loop import Outcome, Tolerance, in_units, iterate
@@ -39,7 +40,7 @@ def equilibria(prepared: Prepared) -> Equilibrium:
     if not lanes.is_alone:
         return _finish_jit(lanes, run(prepared), tolerance, width)
     first, found = _first_jit(lanes, guess, stages[0], tolerance, width)
-    if int(first.code) == RESULTS.converged and not bool(_unmeasured(lanes, first)):
+    if int(first.code) == RESULTS.converged and not _needs_measure(lanes, first):
         return found
     return _finish_jit(lanes, run(prepared, first), tolerance, width)
 
@@ -53,30 +54,35 @@ def run(prepared: Prepared, first: Outcome | None = None) -> Outcome:
     outcome = _run_stage_jit(lanes, guess, stages[0], tolerance, width) if first is None else first
     is_traced = isinstance(outcome.code, Tracer)
     for stage in stages[1:]:
-        if not is_traced and bool(_unmeasured(lanes, outcome).any()):
+        if not is_traced and _needs_measure(lanes, outcome):
             outcome = _measure(lanes, outcome, tolerance, width)
         if is_traced or bool((outcome.code != RESULTS.converged).any()):
             outcome = _run_where_open(lanes, guess, outcome, stage, tolerance, width)
-    if is_traced or bool(_unmeasured(lanes, outcome).any()):
+    if is_traced or _needs_measure(lanes, outcome):
         outcome = _measure(lanes, outcome, tolerance, width)
     return outcome
 
 
 def measure(lanes: Lanes, outcome: Outcome, tolerance: Tolerance, width: int) -> Outcome:
-    """Estimate the errors of what is unmeasured; see `measured`."""
+    """Estimate the errors of what is unmeasured, in blocks of lanes that hold such; see `measured`."""
+    if not can_be_measured(lanes.problem[0], outcome):
+        return outcome
 
     def one(game: Any, response: Any, _: Any, outcome: Outcome) -> Outcome:
         return measured(_problem(game, response, tolerance), outcome)
 
-    width = solving_width(lanes.problem[0], width)
-    return lanes.in_blocks(width, lambda part, found: part.per_lane(one, found), outcome)
+    def block(part: Lanes, found: Outcome) -> Outcome:
+        needed = jnp.asarray(is_unmeasured(found)).any()
+        return where_needed(needed, lambda found: part.per_lane(one, found), alike(found))
+
+    return lanes.in_blocks(solving_width(lanes.problem[0], width), block, outcome)
 
 
 _measure = eqx.filter_jit(measure)
 
 
-def _unmeasured(lanes: Lanes, outcome: Outcome) -> Array:
-    return is_unmeasured(Problem(lanes.game, lanes.problem[1]), outcome)
+def _needs_measure(lanes: Lanes, outcome: Outcome) -> bool:
+    return can_be_measured(lanes.problem[0], outcome) and bool(np.any(is_unmeasured(jax.device_get(outcome))))
 
 
 def run_stage(
