@@ -81,10 +81,9 @@ def can_be_measured(game: AnyGame, outcome: Outcome) -> bool:
     return outcome.candidate.log_policy is None and outcome.candidate.mixture is None and not _is_small(game)
 
 
-def is_unmeasured(outcome: Outcome) -> Array | np.ndarray:
+def is_unmeasured(code: Array, error: Array) -> Array:
     """Tell where the residual met the tolerance before a step showed how far from an equilibrium that is."""
-    # an array of NumPy where the outcome is known, as `solve` asks each time
-    return (outcome.code == RESULTS.converged) & (outcome.error != outcome.error)  # NaN alone differs from itself
+    return (code == RESULTS.converged) & (error != error)  # NaN alone differs from itself
 
 
 def measured(problem: Problem, outcome: Outcome) -> Outcome:
@@ -119,7 +118,9 @@ def measured(problem: Problem, outcome: Outcome) -> Outcome:
     # beyond 1 there is no distance, and a matrix that is singular by rounding alone tells nothing
     error = jnp.minimum(jnp.where(jnp.isfinite(error), error, 1), 1)
     found = with_verdict(outcome._replace(error=error), reachable(problem.tolerance, floor))
-    return jax.tree.map(lambda new, old: jnp.where(is_unmeasured(outcome), new, old), found, outcome)
+    return jax.tree.map(
+        lambda new, old: jnp.where(is_unmeasured(outcome.code, outcome.error), new, old), found, outcome
+    )
 
 
 class _Look(NamedTuple):
