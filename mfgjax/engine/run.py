@@ -33,10 +33,10 @@ def equilibria(prepared: Prepared) -> Equilibrium:
     lanes, guess, stages, tolerance, width = prepared
     if _checks.is_traced((lanes, guess)):
         prepared = alike(prepared)
-        lanes, guess, _, tolerance, width = prepared
         # constants to differentiation, and concrete again under an eager `grad`
-        fixed, guess = stop_gradients((lanes, guess))
-        return _finish_jit(lanes, run(prepared._replace(lanes=fixed, guess=guess)), tolerance, width)
+        outcome = run(stop_gradients(prepared))
+        lanes, _, _, tolerance, width = prepared
+        return _finish_jit(lanes, outcome, tolerance, width)
     if not lanes.is_alone:
         return _finish_jit(lanes, run(prepared), tolerance, width)
     first, found = _first_jit(lanes, guess, stages[0], tolerance, width)
