@@ -42,6 +42,7 @@ def test_uniqueness_on_the_example_is_proved_up_to_2():
 def test_above_its_thresholds_nothing_is_proved_at_beta_3():
     report = mfg.certify(GAME, soft(3.0, RHO))
     assert report["unique"].word == report["distance"].word == "unknown"
+    assert "why: report.explain(name)" in str(report)
     assert np.isinf(float(report.factor))
 
 

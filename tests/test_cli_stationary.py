@@ -117,6 +117,10 @@ def test_a_stationary_graph_in_a_file_is_drawn_and_has_no_mean(tmp_path):
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["equilibrium.nc", "graph.png", "law.png"]
     ds = load_equilibrium(tmp_path / "out" / "equilibrium.nc")
     assert ds.leads_to.sel(state="café").values.tolist() == ["café", "home"]
+    # at home 5 (Q(stay) - Q(go)) < 0: the café is worth 1 - 1.5 m a step, m the share there, below 1 / 1.5
+    assert "edge 1 → café" in out
+    content = json.loads(run("solve", str(tmp_path / "cafes.toml"), "--beta", "5", "--json")[1])
+    assert content["actions"]["home"] == "edge 1" and content["leads_to"]["home"] == "café"
 
 
 # --- sweep --------------------------------------------------------------------------------------------------

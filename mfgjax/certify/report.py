@@ -115,12 +115,11 @@ class Report(eqx.Module):
     def __str__(self) -> str:
         if isinstance(self.beta, Tracer) or np.ndim(self.beta):  # no single numbers to print
             return f"Report(beta={self.beta}, {', '.join(line.name for line in self.certificates)})"
-        heading = ("certificate", "status", "value", "for β <", "the value is")
+        heading = ("certificate", "status", "value", "for β <", "the value is (and why: report.explain(name))")
         rows = [heading, *self.rows()]
         widths = [max(len(row[i]) for row in rows) for i in range(4)]
-        lines = [
-            f"What is proved at β = {float(self.beta):g}" if not math.isnan(float(self.beta)) else "What is proved"
-        ]
+        at = "" if math.isnan(float(self.beta)) else f" at β = {float(self.beta):g}"
+        lines = [f"What is proved{at}"]
         for name, word, value, threshold, meaning in rows:
             cells = (name.ljust(widths[0]), word.ljust(widths[1]), value.rjust(widths[2]), threshold.rjust(widths[3]))
             lines.append("  ".join((*cells, meaning)))

@@ -153,15 +153,25 @@ def _of_flow(game: mfg.FiniteHorizonGame, found: mfg.Equilibrium) -> dict[str, A
 
 def _of_law(game: mfg.StationaryGame, found: mfg.Equilibrium) -> dict[str, Any]:
     """Return the law, actions and values of a stationary equilibrium, for JSON; only numbered states have a mean."""
-    names = game.state_labels
-    likeliest = [game.action_labels[a] for a in np.argmax(np.asarray(found.policy), axis=1)]
+    names, likeliest = game.state_labels, np.argmax(np.asarray(found.policy), axis=1)
+    ends = _ends(game)
     return {
         "law": {name: finite(mass) for name, mass in zip(names, found.state_law, strict=True)},
         "mean_state": finite(found.mean_state) if game.has_numbered_states else None,
-        "actions": dict(zip(names, likeliest, strict=True)),
+        "actions": {name: game.action_labels[a] for name, a in zip(names, likeliest, strict=True)},
+        "leads_to": None if ends is None else dict(zip(names, ends[np.arange(len(names)), likeliest], strict=True)),
         "values": {name: finite(value) for name, value in zip(names, found.values, strict=True)},
         "value": finite(_value(game, found)),
     }
+
+
+def _ends(game: mfg.StationaryGame) -> np.ndarray | None:
+    """Return the name of the state that each action leads to, on a graph."""
+    if not isinstance(game.kernel, mfg.MovesKernel):
+        return None
+    from ..io.equilibria import leads_to  # not at the top: xarray is slow to import, and help needs none
+
+    return leads_to(game)
 
 
 def _table_of_flow(game: mfg.FiniteHorizonGame, found: mfg.Equilibrium, title: str) -> Iterator[Table | str]:
@@ -178,10 +188,12 @@ def _table_of_flow(game: mfg.FiniteHorizonGame, found: mfg.Equilibrium, title: s
 def _table_of_law(game: mfg.StationaryGame, found: mfg.Equilibrium, title: str) -> Iterator[Table | str]:
     """Yield the states with most mass, and what is done there."""
     law, policy, values = (np.asarray(table) for table in (found.state_law, found.policy, found.values))
+    ends = _ends(game)
 
     def cells(s: int) -> list[str]:
         a = int(policy[s].argmax())
+        action = game.action_labels[a] if ends is None else f"{game.action_labels[a]} → {ends[s, a]}"
         numbers = f"{policy[s, a]:.4f}", f"{values[s]:.6f}"
-        return [game.state_labels[s], f"{law[s]:.6f}", game.action_labels[a], *numbers]
+        return [game.state_labels[s], f"{law[s]:.6f}", action, *numbers]
 
     return by_state(title, (">share", ">likeliest action", ">its probability", ">value"), law, cells)
