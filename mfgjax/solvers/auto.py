@@ -23,8 +23,8 @@ class Auto(AbstractSolver):
     Smooth responses with a temperature: Anderson for a few steps, which settles mild games at once, and is left as
     soon as its rate says that it will take more than a hundred; Newton's method where its steps are cheap (up to 32
     states in double precision, up to 128 numbers in the law of a stationary game); strongly damped iteration, which
-    settles many games that are not monotone; then continuation in β along the path of equilibria, through folds,
-    which costs more a step and settles nearly all of the rest. A guess goes to Newton's method first. `Greedy`: the
+    settles many games that are not monotone; Newton's method in the other stationary games; then continuation in β
+    along the path of equilibria, through folds, which costs more a step and settles nearly all of the rest. A guess goes to Newton's method first. `Greedy`: the
     path of regularised equilibria as β → ∞, then fictitious play, then proximal mirror descent. `Trembling` and
     `EpsilonGreedy` in stationary games: plain iteration (T-BR), then Newton's method, then strong damping, then
     mixtures of best actions, up to S (A + 3) = 640; with a finite horizon fictitious play.
@@ -52,6 +52,8 @@ class Auto(AbstractSolver):
                 methods, shares = _TEMPERED, (60, 600, max_steps)
                 if is_cheap(game):
                     methods, shares = _CHEAP, (100, 100, 600, max_steps)
+                elif game.is_stationary:  # Newton's steps cost tens of others, but those along the path do, too
+                    methods, shares = _LARGE, (60, 600, 100, max_steps)
             if has_guess and is_cheap(game):
                 methods, shares = ("newton", *methods), (8, *shares)
         elif response.has_path:
@@ -71,6 +73,7 @@ class Auto(AbstractSolver):
 
 
 _TEMPERED = ("anderson", "damped", "continuation")
+_LARGE = ("anderson", "damped", "newton", "continuation")
 _CHEAP = ("anderson in time", "newton", "damped", "continuation")
 _SMOOTH = ("anderson", "newton")
 _LIMITS = ("continuation", "fictitious play", "proximal mirror descent")
