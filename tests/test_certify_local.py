@@ -8,7 +8,7 @@ from certificates import GAME, RHO, resting, soft, thresholds
 from helpers import assert_close
 
 import mfgjax as mfg
-from mfgjax.certify.local import arnoldi_radius, spectral_radius
+from mfgjax.certify.radius import arnoldi_radius, spectral_radius
 
 
 def test_the_local_radius_is_the_rate_of_plain_iteration():
@@ -94,7 +94,9 @@ def test_a_derivative_that_vanishes_at_the_first_flow_does_not_end_the_search():
 def test_radii_agree_with_numpy(rng, size):
     matrix = rng.standard_normal((size, size))
     truth = np.abs(np.linalg.eigvals(matrix)).max()
-    assert_close(spectral_radius(jnp.asarray(matrix)), truth, rtol=1e-6)
+    radius = spectral_radius(jnp.asarray(matrix))
+    assert_close(radius.estimate, truth, rtol=1e-6)
+    assert radius.low <= truth * (1 + 1e-12) and radius.high >= truth * (1 - 1e-12) and radius.high < 1.001 * radius.low
     assert_close(arnoldi_radius(lambda v: jnp.asarray(matrix) @ v, size, jnp.float64), truth, rtol=1e-6)
 
 
@@ -103,7 +105,7 @@ def test_the_radius_of_a_large_dominated_matrix_and_of_a_nilpotent_one(rng):
     vectors, _ = np.linalg.qr(rng.standard_normal((size, size)))
     matrix = vectors @ np.diag([-3.0, *np.linspace(-2, 2, size - 1)]) @ vectors.T
     assert_close(arnoldi_radius(lambda v: jnp.asarray(matrix) @ v, size, jnp.float64), 3, rtol=1e-6)
-    assert_close(spectral_radius(jnp.diag(jnp.ones(5), 1)), 0)
+    assert_close(spectral_radius(jnp.diag(jnp.ones(5), 1)).estimate, 0)
 
 
 def test_krylov_radii_of_matrices_that_are_not_normal(rng):
@@ -113,3 +115,41 @@ def test_krylov_radii_of_matrices_that_are_not_normal(rng):
     matrix[np.diag_indices(size)] = np.linspace(-0.4, 0.5, size)
     found = float(arnoldi_radius(lambda v: jnp.asarray(matrix) @ v, size, jnp.float64))
     assert found >= 0.5 * (1 - 1e-2)
+
+
+@pytest.mark.parametrize("off", [0.0, 1e-14, 1e-6])
+def test_bounds_on_a_radius_hold_for_all_matrices_nearby(rng, off):
+    """Triangular matrices in other coordinates, whose eigenvalues small changes move far, and cycles of all lengths."""
+    for n in (3, 20, 60):
+        turn, _ = np.linalg.qr(rng.standard_normal((n, n)))
+        upper = np.triu(rng.standard_normal((n, n)), 1) * rng.choice([0.1, 1, 3]) + np.diag(rng.uniform(-0.5, 0.5, n))
+        radius = spectral_radius(jnp.asarray(turn @ upper @ turn.T), off + 1e-13)
+        assert radius.low <= np.abs(np.diag(upper)).max() <= radius.high
+        change = rng.standard_normal((n, n))
+        near = np.abs(np.linalg.eigvals(upper + off * change / np.linalg.norm(change))).max()
+        assert radius.low <= near * (1 + 1e-9) and near <= radius.high * (1 + 1e-9)
+    for n in range(2, 15):
+        radius = spectral_radius(1.3 * jnp.roll(jnp.eye(n), 1, axis=0), off)
+        # off by E, the n-th power of the radius, that of the product of the n entries, is at most (1.3 + off)^n
+        assert (1.3 - off) * 0.99 < radius.low <= 1.3 <= radius.high * (1 + 1e-12) and radius.high < 1.32
+
+
+@pytest.mark.parametrize(("own", "other"), [(0.6, 1.8), (1.8, 0.6), (2.2, 0.5), (0.6, 40.0)])
+def test_what_looks_from_town_to_town_one_way_has_the_radius_of_one_town(own, other):
+    """DΓ is triangular in towns with −β·own/2 on the diagonal, so its radius is own/2 however much `other` is."""
+    num_towns = 70
+    table = np.zeros((2, 2 * num_towns, 1, 2 * num_towns))
+    for k in range(num_towns):
+        for i in (0, 1):
+            table[1, 2 * k + i, 0, 2 * k + i] = -own * num_towns
+            if k:
+                table[1, 2 * k + i, 0, 2 * k + i - 2] = -other * num_towns
+    kernel = mfg.MovesKernel([[s, s ^ 1] for s in range(2 * num_towns)])
+    game = mfg.FiniteHorizonGame(kernel, mfg.PairwiseReward(table), np.full(2 * num_towns, 0.5 / num_towns), 1)
+    report = mfg.certify(game, soft(1.0), resting(game), critical=False)
+    line = report["local_radius"]
+    assert line.word != ("fails" if own < 2 else "holds")
+    assert float(line.value) >= own / 2 * (1 - 1e-9)
+    assert report["contraction"].word != "fails" or own > 2
+    if own > 2:
+        assert line.word == "fails"

@@ -124,11 +124,11 @@ def _certified(
         image, noise = Problem(game, response, np.zeros(())).image_and_floor(mean_field)
         residual = game.distance(mean_field, image) + (noise + 8 * jnp.finfo(game.dtype).eps)  # a bound still
     # first, as a radius of 1 or more refutes a contraction in every norm, whatever the bounds say
-    local, refuted = local_radius(premises, mean_field, residual, noise, key)
-    (printed, factors_as_printed), (meant, factors_as_meant) = theorem_1(premises, refuted)
-    naive, chain = naive_chain(premises, refuted)
-    bounds = (meant, naive, *path_space(premises, refuted))
-    best = contraction(premises, bounds, refuted)
+    local, against = local_radius(premises, mean_field, residual, noise, key)
+    (printed, factors_as_printed), (meant, factors_as_meant) = theorem_1(premises, against)
+    naive, chain = naive_chain(premises, against)
+    bounds = (meant, naive, *path_space(premises, against))
+    best = contraction(premises, bounds, against)
     monotonicity = monotone(premises, key)
     certificates = (
         printed,

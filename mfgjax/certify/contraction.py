@@ -4,6 +4,7 @@ Each bound is linear in β: a number c such that d_M(Γ(μ), Γ(μ')) ≤ β c �
 """
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import equinox as eqx
 import jax
@@ -80,15 +81,34 @@ class Chain(eqx.Module):
         return self.propagation * self.softmax * self.action_values
 
 
+class AgainstContraction(NamedTuple):
+    """What the derivative of Γ at one mean field says against a contraction, in every norm.
+
+    Attributes:
+      refutes: its spectral radius is at least 1.
+      doubts: that was found, but is not known.
+    """
+
+    refutes: Array | bool = False
+    doubts: Array | bool = False
+
+
+_NOTHING_AGAINST = AgainstContraction()
+
+
 def linear_bound(
-    premises: Premises, theorem: Theorem, per_beta: Array, checked: str, refuted: Array | bool = False
+    premises: Premises,
+    theorem: Theorem,
+    per_beta: Array,
+    checked: str,
+    against: AgainstContraction = _NOTHING_AGAINST,
 ) -> Certificate:
     """Return the certificate of a theorem that needs β c < 1, c = `per_beta`. It fails where it is refuted."""
     value = premises.beta * per_beta
-    holds = (value < premises.below_one) & ~jnp.asarray(refuted)
+    holds = (value < premises.below_one) & ~jnp.asarray(against.doubts)
     below = jnp.where(per_beta > 0, 1 / jnp.where(per_beta > 0, per_beta, 1), jnp.inf)  # c = 0: every β
     threshold = jnp.where(jnp.isfinite(per_beta) & premises.proved, below, jnp.nan)
-    return theorem.certificate(value, checked, holds=holds, fails=refuted, threshold=threshold)
+    return theorem.certificate(value, checked, holds=holds, fails=against.refutes, threshold=threshold)
 
 
 def discounted_tails(per_time: Float[Array, " T *x"], discount: Array) -> Float[Array, " T *x"]:
@@ -101,7 +121,7 @@ def discounted_tails(per_time: Float[Array, " T *x"], discount: Array) -> Float[
     return jax.lax.scan(step, jnp.zeros_like(per_time[0]), per_time, reverse=True)[1]
 
 
-def naive_chain(premises: Premises, refuted: Array) -> tuple[Certificate, Chain | None]:
+def naive_chain(premises: Premises, against: AgainstContraction) -> tuple[Certificate, Chain | None]:
     """Certify a contraction by the Lipschitz constants of the operators, each sharp by itself.
 
     |Q_t − Q'_t| ≤ Σ_{τ≥t} γ^(τ−t) K_τ d_M(μ,μ'), as (1/β) log Σ ρ exp(βQ) and max Q are 1-Lipschitz in the largest
@@ -111,7 +131,7 @@ def naive_chain(premises: Premises, refuted: Array) -> tuple[Certificate, Chain 
 
     Args:
       premises: what is known.
-      refuted: whether a local spectral radius of at least 1 rules a contraction out, whatever a bound says.
+      against: what speaks against a contraction, whatever a bound says.
 
     Returns:
       The certificate, and the constants where the kernel does not depend on the mean field.
@@ -131,7 +151,7 @@ def naive_chain(premises: Premises, refuted: Array) -> tuple[Certificate, Chain 
             chain = Chain(1 + propagation, tails.max(), 0.5)
     per_beta = _coupled_chain(premises, constants) if chain is None else chain.per_beta
     how = f"α and K_t over all available pairs; {premises.how}"
-    return linear_bound(premises, theorem, per_beta, how, refuted), chain
+    return linear_bound(premises, theorem, per_beta, how, against), chain
 
 
 def _coupled_chain(premises: Premises, constants: Float[Array, " T"]) -> Array:
@@ -171,12 +191,12 @@ def _coupled_chain(premises: Premises, constants: Float[Array, " T"]) -> Array:
     return seen.max()
 
 
-def path_space(premises: Premises, refuted: Array) -> tuple[Certificate, Certificate]:
+def path_space(premises: Premises, against: AgainstContraction) -> tuple[Certificate, Certificate]:
     """Certify a contraction by how far the rewards of two paths can differ: `span_sum` and the sharper `path_span`.
 
     With o_t = κ_t, the spans of rewards, S_t = Σ_{τ≥t} γ^(τ−t) o_τ: c = (α/4) sqrt(S_0² + (1−γ²) Σ_{t≥1} S_t²), which
     for γ = 1 is (α/4) Σ_t κ_t. See `docs/mathematics.md`; α is there for laws of states, which forget a part of the
-    path's law. `refuted` is that of `naive_chain`.
+    path's law. `against` is that of `naive_chain`.
     """
     why = premises.why_not()
     if why:
@@ -189,8 +209,8 @@ def path_space(premises: Premises, refuted: Array) -> tuple[Certificate, Certifi
     by_paths = jnp.minimum(by_paths, by_spans)
     of_spans = f"spans over all available pairs at each time; {premises.how}"
     return (
-        linear_bound(premises, _SPANS, by_spans, of_spans, refuted),
-        linear_bound(premises, _PATHS, by_paths, f"spans over {how}; {premises.how}", refuted),
+        linear_bound(premises, _SPANS, by_spans, of_spans, against),
+        linear_bound(premises, _PATHS, by_paths, f"spans over {how}; {premises.how}", against),
     )
 
 
@@ -272,12 +292,12 @@ def _single_paths(game: FiniteHorizonGame, payoffs: Payoffs, mask: Array) -> Flo
     return jax.lax.scan(step, no_values, (times, constants), reverse=True)[1]
 
 
-def contraction(premises: Premises, bounds: Sequence[Certificate], refuted: Array) -> Certificate:
-    """Return the certificate of the best of the bounds on contraction; `refuted` is that of `naive_chain`."""
+def contraction(premises: Premises, bounds: Sequence[Certificate], against: AgainstContraction) -> Certificate:
+    """Return the certificate of the best of the bounds on contraction; `against` is that of `naive_chain`."""
     # only what is proved competes
     value = jnp.stack([jnp.where(line.status == HOLDS, line.value, jnp.inf) for line in bounds]).min(axis=0)
     threshold = largest_threshold(bounds)
-    return _BEST.certificate(value, premises.how, holds=jnp.isfinite(value), fails=refuted, threshold=threshold)
+    return _BEST.certificate(value, premises.how, holds=jnp.isfinite(value), fails=against.refutes, threshold=threshold)
 
 
 def largest_threshold(lines: Sequence[Certificate]) -> Array:

@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.typing import DTypeLike
 
 from .._linear import solve_dense
 from .._typing import Array, Bool
@@ -14,12 +13,12 @@ from ..model import FiniteHorizonGame
 from ..responses.base import AbstractTempered
 from ..solvers.base import Problem
 from .certificate import DOCS, HOLDS, Certificate, Theorem
+from .contraction import AgainstContraction
 from .premises import Premises
+from .radius import arnoldi_radius, spectral_radius
 from .sampling import sample_laws, seen_of
 
-_SQUARINGS = 32
-_MOST_SQUARED = 256  # unknowns up to which the whole matrix is formed
-_KRYLOV, _WARM_UP = 60, 40
+_MOST_SQUARED = 512  # unknowns up to which the whole matrix is formed
 
 MOST_UNKNOWNS = 200
 """Unknowns up to which the critical β is looked for without being asked."""
@@ -28,6 +27,9 @@ _LONGEST, _SHORTEST = 0.14, 0.03
 """Steps in log β: the longest at radius 0, the shortest near 1, where a crossing may hide between two points."""
 
 _CORRECTIONS, _HALVINGS = 12, 24  # of Newton at one β; of the bracket in log β
+
+_BEYOND = np.array([1.01, 1.05, 1.3])
+"""Multiples of the critical β at one of which the radius must be above 1, whatever rounding does."""
 
 _DIRECTIONS = 16
 
@@ -51,7 +53,7 @@ _CRITICAL = Theorem(
 
 def local_radius(
     premises: Premises, mean_field: Array, residual: Array | None, noise: Array | None, key: Array
-) -> tuple[Certificate, Array]:
+) -> tuple[Certificate, AgainstContraction]:
     """Certify how plain iteration behaves near a mean field, by the spectral radius of DΓ there.
 
     Args:
@@ -62,29 +64,38 @@ def local_radius(
       key: of random directions.
 
     Returns:
-      The certificate, and whether the radius refutes contraction: of at least 1 anywhere, in every norm. The radius is
-      NaN where small differences of Γ are not those of its derivative.
+      The certificate, and what the radius says against contraction. The radius is NaN where small differences of Γ are
+      not those of its derivative.
     """
     if residual is None or noise is None or premises.no_derivative:
         why = "the response jumps" if residual is None else premises.no_derivative
-        return _LOCAL.unknown(why, premises.beta), jnp.array(False)
+        return _LOCAL.unknown(why, premises.beta), AgainstContraction()
     problem = Problem(premises.smooth, premises.response, np.zeros(()))
     image, push = jax.linearize(problem.image, mean_field)
     shape, size = mean_field.shape, mean_field.size
-    if size <= _MOST_SQUARED:
-        radius, margin = spectral_radius(_matrix(push, mean_field)), 1e-6
-    else:
+    eps = float(jnp.finfo(mean_field.dtype).eps)
+    follows = _follows(problem, mean_field, image, push, noise, key)
+    if size > _MOST_SQUARED:
         radius = arnoldi_radius(lambda v: push(v.reshape(shape)).reshape(-1), size, mean_field.dtype)
-        margin = 0.05  # Ritz values of matrices that are not normal may be too large
-    radius = jnp.where(_follows(problem, mean_field, image, push, noise, key), radius, jnp.nan)
-    refuted = radius >= 1 + margin
-    max_residual = float(jnp.finfo(radius.dtype).eps) ** 0.5  # else iteration need not stay near the point
-    near = residual < max_residual
+        radius = jnp.where(follows, radius, jnp.nan)
+        never = jnp.zeros_like(radius, bool)
+        how = f"estimated on a Krylov space of 60 vectors, as there are {size} unknowns, which proves nothing"
+        return _LOCAL.certificate(radius, how, holds=never), AgainstContraction(never, radius >= 1)
+    matrix = _matrix(push, mean_field)
+    norm = jnp.sqrt((matrix**2).sum())
+    here = spectral_radius(matrix, 8 * (2 * eps + noise) * norm)
+    # the equilibrium may be some residuals away
+    there = spectral_radius(matrix, 8 * (2 * eps + noise + residual) * norm)
+    value = jnp.where(follows, here.value, jnp.nan)
+    refutes = follows & (here.low >= 1)
+    near = follows & (residual < eps**0.5)  # else iteration need not stay near the point
     how = (
-        f"numerically, up to {margin:g}, where the residual is below {max_residual:.1g} and small differences of Γ are "
-        "those of its derivative, in random directions; it says nothing about other equilibria"
+        f"numerically, between bounds that carry rounding along, where the residual is below {eps**0.5:.1g} and small "
+        "differences of Γ are those of its derivative, in random directions; where the bounds are more than 5 % apart "
+        "the value is the upper one; it says nothing about other equilibria"
     )
-    return _LOCAL.certificate(radius, how, holds=near & (radius < 1 - margin), fails=near & refuted), refuted
+    line = _LOCAL.certificate(value, how, holds=near & (there.high < 1), fails=near & (there.low > 1))
+    return line, AgainstContraction(refutes, follows & (here.estimate >= 1))
 
 
 def _follows(
@@ -117,59 +128,6 @@ def _matrix(push: Callable[[Array], Array], point: Array) -> Array:
     """Return the matrix of a linear map of mean fields."""
     basis = jnp.eye(point.size, dtype=point.dtype).reshape(point.size, *point.shape)
     return jax.vmap(push)(basis).reshape(point.size, point.size).T
-
-
-def spectral_radius(matrix: Array) -> Array:
-    """Return the largest modulus of an eigenvalue, by squaring: ρ = lim |A^m|^(1/m) with m = 2^k.
-
-    Every |A^m|^(1/m) is an upper bound, whatever the eigenvalues; 32 squarings leave log(m)/m, some 1e-8. Products
-    of matrices only: any backend, any batch.
-    """
-
-    def square(k: Array, carry: tuple[Array, Array]) -> tuple[Array, Array]:
-        power, log_norm = carry  # A^(2^k) = power · exp(2^k · log_norm)
-        doubled = jnp.matmul(power, power, precision=jax.lax.Precision.HIGHEST)  # accelerators round factors
-        size = jnp.sqrt((doubled**2).sum())
-        return doubled / jnp.where(size > 0, size, 1), log_norm + jnp.log(size) / 2.0 ** (k + 1)
-
-    size = jnp.sqrt((matrix**2).sum())
-    start = matrix / jnp.where(size > 0, size, 1), jnp.log(size)
-    return jnp.exp(jax.lax.fori_loop(0, _SQUARINGS, square, start)[1])
-
-
-def arnoldi_radius(matvec: Callable[[Array], Array], size: int, dtype: DTypeLike) -> Array:
-    """Return the largest modulus of a Ritz value on a Krylov space of 60 vectors, for large games.
-
-    Powers of the matrix are applied to a random vector first, so that what only grows for a while has died out.
-    """
-    steps = min(_KRYLOV, size)
-
-    def power(_: Array, vector: Array) -> Array:
-        image = matvec(vector)
-        length = jnp.sqrt((image**2).sum())
-        return jnp.where(length > 0, image / jnp.where(length > 0, length, 1), vector)
-
-    start = jax.random.normal(jax.random.key(0), (size,), dtype)
-    start = jax.lax.fori_loop(0, _WARM_UP, power, start)
-    basis = jnp.zeros((steps + 1, size), dtype).at[0].set(start / jnp.linalg.norm(start))
-    hessenberg = jnp.zeros((steps, steps + 1), dtype)
-
-    def extend(k: Array, carry: tuple[Array, Array]) -> tuple[Array, Array]:
-        basis, hessenberg = carry
-        vector = matvec(basis[k])
-        before = jnp.sqrt((vector**2).sum())
-        along = basis @ vector
-        vector = vector - along @ basis
-        again = basis @ vector  # once more: rounding leaves parts behind
-        vector = vector - again @ basis
-        length = jnp.sqrt((vector**2).sum())
-        ended = length <= 100 * jnp.finfo(dtype).eps * before  # the space is invariant
-        unit = jnp.where(ended, 0, vector / jnp.where(ended, 1, length))
-        row = (along + again).at[k + 1].set(jnp.where(ended, 0, length))
-        return basis.at[k + 1].set(unit), hessenberg.at[k].set(row)
-
-    _, hessenberg = jax.lax.fori_loop(0, steps, extend, (basis, hessenberg))
-    return spectral_radius(hessenberg[:, :steps].T)
 
 
 def critical_beta(premises: Premises, contraction: Certificate, searched: bool) -> Certificate:
@@ -206,6 +164,7 @@ class _At(NamedTuple):
     log_beta: Array
     flow: Array
     radius: Array
+    least_radius: Array  # what rounding leaves of it
 
 
 class _March(NamedTuple):
@@ -222,6 +181,9 @@ def _search(game: FiniteHorizonGame, response: AbstractTempered) -> Array:
 
     The path is followed in steps of 14 % at most, 3 % near radius 1, and the step on which the radius passes 1 is
     bisected. The β is infinite if there is none up to the last that is tried, NaN if the path was lost.
+
+    A radius that rounding may have raised, as that of a matrix far from normal, is none: NaN, too, if the radius is not
+    above 1 beyond doubt a little farther on.
 
     Below the critical β no eigenvalue of DΓ is 1, so the path is smooth and Newton's method stays on it. A fold is
     an eigenvalue 1, too: where Newton's method fails or jumps, the bisection ends at the fold. Between two points
@@ -255,12 +217,18 @@ def _search(game: FiniteHorizonGame, response: AbstractTempered) -> Array:
         before_last = jnp.isnan(march.last) | (march.low.log_beta < march.last)
         return jnp.where(march.bracketed, march.num_halvings < _HALVINGS, before_last)
 
-    blank = _At(nowhere, flow, jnp.zeros((), game.dtype))
+    blank = _At(nowhere, flow, jnp.zeros((), game.dtype), jnp.zeros((), game.dtype))
     start = _March(blank, nowhere, jnp.array(False), jnp.int32(0), nowhere, jnp.log(tiny))
     end = jax.lax.while_loop(going, step, start)
     middle = jnp.exp((end.low.log_beta + end.high) / 2)
+    beyond = jax.lax.map(
+        lambda ahead: _equilibrium(game, response, end.high + ahead, end.low.flow),
+        jnp.log(jnp.asarray(_BEYOND, game.dtype)),
+    )
+    # eigenvalues of matrices that are far from normal may be anywhere near; at a fold there is no equilibrium beyond
+    passes = (jnp.isfinite(beyond.radius) & (beyond.least_radius >= 1)).any() | jnp.isinf(beyond.radius[0])
     # at a fold the radius approaches 1 like a square root; anywhere else the path was lost
-    return jnp.where(end.bracketed, jnp.where(end.low.radius > 0.99, middle, jnp.nan), jnp.inf)
+    return jnp.where(end.bracketed, jnp.where(passes & (end.low.radius > 0.99), middle, jnp.nan), jnp.inf)
 
 
 def _equilibrium(game: FiniteHorizonGame, response: AbstractTempered, log_beta: Array, guess: Array) -> _At:
@@ -285,4 +253,5 @@ def _equilibrium(game: FiniteHorizonGame, response: AbstractTempered, log_beta: 
     flow, matrix, residual, _ = jax.lax.while_loop(going, correct, start)
     # farther from the last point, Newton has jumped to another branch
     sound = (residual <= tolerance) & (game.distance(flow, guess) < 0.3) & (flow > -tolerance).all()
-    return _At(log_beta, flow, jnp.where(sound, spectral_radius(matrix), jnp.inf))
+    radius = spectral_radius(matrix, 16 * float(jnp.finfo(game.dtype).eps) * jnp.sqrt((matrix**2).sum()))
+    return _At(log_beta, flow, *(jnp.where(sound, number, jnp.inf) for number in (radius.estimate, radius.low)))

@@ -9,7 +9,7 @@ import numpy as np
 
 from .._typing import Array
 from .certificate import GUAN, Certificate, Theorem
-from .contraction import CONTRACTS
+from .contraction import CONTRACTS, AgainstContraction
 from .paths import availability
 from .premises import Premises
 
@@ -52,11 +52,11 @@ class PaperBound(eqx.Module):
     log10_threshold: Array
 
 
-def theorem_1(premises: Premises, refuted: Array) -> list[tuple[Certificate, PaperBound | None]]:
+def theorem_1(premises: Premises, against: AgainstContraction) -> list[tuple[Certificate, PaperBound | None]]:
     """Certify a contraction by Theorem 1, as printed and as meant, each with its factors if it applies.
 
-    As printed it proves nothing: see `PaperBound`. `refuted` is whether a local spectral radius of at least 1 rules a
-    contraction out, whatever a bound says.
+    As printed it proves nothing: see `PaperBound`. `against` is what speaks against a contraction, whatever a bound
+    says.
     """
     why = premises.why_not() or _outside(premises)
     if why:
@@ -64,12 +64,12 @@ def theorem_1(premises: Premises, refuted: Array) -> list[tuple[Certificate, Pap
     lines, how = [], f"computed in logarithms; {premises.how}"
     for theorem in (_PRINTED, _MEANT):
         bound = _paper_bound(premises, printed=theorem is _PRINTED)
-        holds, checked = (bound.log10_factor < jnp.log10(premises.below_one)) & ~refuted, how
+        holds, checked = (bound.log10_factor < jnp.log10(premises.below_one)) & ~jnp.asarray(against.doubts), how
         if theorem is _PRINTED:
             holds = jnp.zeros_like(holds)
             checked = f"for comparison only: K_Q,t+1 is printed inside the exponential, where it bounds nothing; {how}"
         value, threshold = 10**bound.log10_factor, 10**bound.log10_threshold  # ∞ or 0 where floats end
-        line = theorem.certificate(value, checked, holds=holds, fails=refuted, threshold=threshold)
+        line = theorem.certificate(value, checked, holds=holds, fails=against.refutes, threshold=threshold)
         lines.append((line, bound))
     return lines
 

@@ -115,7 +115,7 @@ class Report(eqx.Module):
     def __str__(self) -> str:
         if isinstance(self.beta, Tracer) or np.ndim(self.beta):  # no single numbers to print
             return f"Report(beta={self.beta}, {', '.join(line.name for line in self.certificates)})"
-        heading = ("certificate", "status", "value", "for β <", "the value is (and why: report.explain(name))")
+        heading = ("certificate", "status", "value", "for β <", "the value is (why: report.explain(name))")
         rows = [heading, *self.rows()]
         widths = [max(len(row[i]) for row in rows) for i in range(4)]
         at = "" if math.isnan(float(self.beta)) else f" at β = {float(self.beta):g}"

@@ -24,8 +24,9 @@ class Auto(AbstractSolver):
     soon as its rate says that it will take more than a hundred; Newton's method where its steps are cheap (up to 32
     states in double precision, up to 128 numbers in the law of a stationary game); strongly damped iteration, which
     settles many games that are not monotone; Newton's method in the other stationary games; then continuation in β
-    along the path of equilibria, through folds, which costs more a step and settles nearly all of the rest. A guess goes to Newton's method first. `Greedy`: the
-    path of regularised equilibria as β → ∞, then fictitious play, then proximal mirror descent. `Trembling` and
+    along the path of equilibria, through folds, which costs more a step and settles nearly all of the rest. A guess
+    goes to Newton's method first. `Greedy`: the path of regularised equilibria as β → ∞, then fictitious play, then
+    proximal mirror descent. `Trembling` and
     `EpsilonGreedy` in stationary games: plain iteration (T-BR), then Newton's method, then strong damping, then
     mixtures of best actions, up to S (A + 3) = 640; with a finite horizon fictitious play.
     Outside `jit` the later methods are compiled only when they are needed.
