@@ -159,3 +159,35 @@ def test_a_guess_that_meets_the_tolerance_is_measured(off, compiled):
     assert code == mfg.RESULTS.ill_conditioned and off <= estimate <= 10 * off
     estimate, code = solve(np.full((2, 2), 0.5), 1.0)
     assert code == mfg.RESULTS.converged and estimate < 1e-14
+
+
+def past_a_fold(gap=3e-11, horizon=1):
+    """One choice, Γ(m) = clip(m + ((m − .3)² + gap)/2, .001, .999) > m below .999: the one equilibrium is .999."""
+
+    def pay(m):
+        image = jnp.clip(m + ((m - 0.3) ** 2 + gap) / 2, 1e-3, 1 - 1e-3)
+        return jnp.stack([0 * m, jnp.log(image) - jnp.log1p(-image)])
+
+    kernel = mfg.MovesKernel([[0, 1], [0, 1]])
+    if horizon:
+        return mfg.FiniteHorizonGame(kernel, lambda t, z: jnp.where(t == 1, pay(z[1]), 0.0)[:, None], [1, 0], horizon)
+    return mfg.StationaryGame(kernel, lambda z: jnp.broadcast_to(pay(z[1]), (2, 2)), 0.5)
+
+
+@pytest.mark.parametrize("horizon", [0, 1])
+@pytest.mark.parametrize("guess", [None, 0.29, 0.2999])
+def test_a_small_residual_past_a_fold_is_no_equilibrium(horizon, guess):
+    """Near .3 the residual is 1.5e-11, below the tolerance, and nothing is there."""
+    law = None if guess is None else [1 - guess, guess]
+    start = [[1, 0], law] if horizon and law else law
+    found = mfg.solve(past_a_fold(horizon=horizon), RESPONSES[0], guess=start, throw=False)
+    off = abs(float(found.mean_field[..., 1].ravel()[-1]) - 0.999)
+    assert off <= found.error_estimate or found.result == mfg.RESULTS.ill_conditioned
+    assert off < 1e-8 or guess is not None
+
+
+def test_sweeps_pass_by_where_there_is_no_equilibrium():
+    gaps = np.array([1e-12, 3e-11, 1e-9, 1e-3])
+    found = mfg.sweep(past_a_fold, RESPONSES[0], gap=gaps, progress=False)
+    assert_close(found.mean_field[:, 1, 1], np.full(4, 0.999), atol=1e-8)
+    assert (found.result_code == 0).all() and (found.error_estimate < 1e-8).all()

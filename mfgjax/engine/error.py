@@ -24,7 +24,13 @@ from .loop import Outcome, reachable, with_verdict
 
 _MOST_LOOKS = 6
 _PROBES = 4
-_STEPS_ASIDE = 3
+_STEPS_ASIDE, _MOST_STEPS_ASIDE = 3, 40
+
+_OF_ROUNDING = 16
+"""Multiples of the rounding level of a residual that rounding may be all there is to."""
+
+_SUSPECT = 0.25
+"""Share of the digits by which an estimated error exceeds its residual where there may be no equilibrium at all."""
 
 
 def is_polished(problem: Problem, method: AbstractMethod) -> bool:
@@ -33,10 +39,11 @@ def is_polished(problem: Problem, method: AbstractMethod) -> bool:
     It does to residuals of stationary games whose matrix is small, and to methods that end by themselves.
     """
     is_residual = by_residual(problem.game, problem.response, method)
-    return _is_small(problem.game) and is_residual and method.atol != 0
+    return is_small(problem.game) and is_residual and method.atol != 0
 
 
-def _is_small(game: AnyGame) -> bool:
+def is_small(game: AnyGame) -> bool:
+    """Tell whether `polished` finds the errors of a game: it is stationary, and its matrix is small."""
     return game.is_stationary and is_cheap(game)
 
 
@@ -78,20 +85,31 @@ def polished(problem: Problem, outcome: Outcome) -> Outcome:
 
 def can_be_measured(game: AnyGame, outcome: Outcome) -> bool:
     """Tell whether `measured` applies: to what the residual alone judges, and `polished` does not measure."""
-    return outcome.candidate.log_policy is None and outcome.candidate.mixture is None and not _is_small(game)
+    return outcome.candidate.log_policy is None and outcome.candidate.mixture is None and not is_small(game)
 
 
-def is_unmeasured(code: Array, error: Array) -> Array:
-    """Tell where the residual met the tolerance before a step showed how far from an equilibrium that is."""
-    return (code == RESULTS.converged) & (error != error)  # NaN alone differs from itself
+def is_unmeasured(code: Array, error: Array, residual: Array) -> Array:
+    """Tell where what meets the tolerance may yet be far from an equilibrium.
+
+    Either no step showed how far, or the residual hardly fell over long ways, as next to an equilibrium that is
+    degenerate, and where there is none: just past a fold the residual is small, too.
+    """
+    return (code == RESULTS.converged) & (error != error) | is_suspect(code, error, residual)  # NaN differs from itself
+
+
+def is_suspect(code: Array, error: Array, residual: Array) -> Array:
+    """Tell where the residual met the tolerance, but hardly fell over long ways."""
+    eps = jnp.finfo(residual.dtype).eps
+    return (code == RESULTS.converged) & (error > (residual + 8 * eps) / eps**_SUSPECT)
 
 
 def measured(problem: Problem, outcome: Outcome) -> Outcome:
-    """Estimate the error of one problem that is unmeasured, by a few steps of Newton's method.
+    """Estimate the error of one problem that is unmeasured, by Newton's method.
 
-    They begin a little aside, where the equation of an equilibrium that is degenerate is not. Near one of these they
-    shrink by a constant factor q, so that after a step d there are q/(1 − q) d to come. To the distance of the last
-    point, or of where they lead, what rounding does is added.
+    Its steps begin a little aside, where the equation of an equilibrium that is degenerate is not, and go on until
+    rounding is all that is left; where they do not come to that there is no equilibrium nearby. Near a degenerate one
+    they shrink by a constant factor q, so that after a step d there are q/(1 − q) d to come. To the distance of the
+    last point, or of where they lead, what rounding does is added.
     """
     outcome = alike(outcome)
     x, game, eps = outcome.candidate.mean_field, problem.game, jnp.finfo(outcome.residual.dtype).eps
@@ -99,28 +117,53 @@ def measured(problem: Problem, outcome: Outcome) -> Outcome:
     change = jnp.asarray(np.random.default_rng(0).choice([-1.0, 1.0], size=x.shape), x.dtype) * x
     direction = change - x * change.sum(axis=tuple(range(1, x.ndim)), keepdims=True)
 
-    def step(k: Array, carry: tuple) -> tuple:
-        x, before, *_, enlarged, _ = carry
-        off, seen = look(problem, x)
-        solve = newton_solver(problem, x, seen.best)
+    def goes_on(carry: _Aside) -> Array:
+        is_off = (carry.residual > _OF_ROUNDING * (carry.floor + eps)) & (carry.count < _MOST_STEPS_ASIDE)
+        return (carry.count < _STEPS_ASIDE) | is_off
+
+    def step(carry: _Aside) -> _Aside:
+        off, seen = look(problem, carry.following)
+        solve = newton_solver(problem, carry.following, seen.best)
         change, rounding = solve(off), solve((eps + seen.floor) * direction)
-        following = problem.project(x + change)
-        sizes = [game.distance(moved, jnp.zeros_like(x)) for moved in (before, change, rounding)]
-        # at the point aside: nearer to a degenerate one a linear equation says too much
-        return alike((following, change, *sizes[:2], jnp.where(k == 0, sizes[2], enlarged), seen.floor))
+        lengths = [game.distance(moved, jnp.zeros_like(x)) for moved in (carry.change, change, rounding)]
+        return alike(
+            _Aside(
+                problem.project(carry.following + change),
+                change,
+                *lengths[:2],
+                # at the point aside: nearer to a degenerate one a linear equation says too much
+                jnp.where(carry.count == 0, lengths[2], carry.rounding),
+                game.distance(carry.following, seen.image),
+                seen.floor,
+                carry.count + 1,
+            )
+        )
 
     aside, nothing = problem.project(x + eps ** (1 / 3) * direction), jnp.zeros_like(outcome.residual)
-    carry = alike((aside, jnp.zeros_like(x), nothing, nothing, nothing, nothing))
-    last, change, before, now, rounding, floor = jax.lax.fori_loop(0, _STEPS_ASIDE, step, carry)
-    factor = jnp.clip(now / jnp.maximum(before, jnp.finfo(x.dtype).tiny), 0, 0.9)
-    limit = last + factor / (1 - factor) * change
-    error = 2 * (jnp.maximum(game.distance(limit, x), game.distance(last, x)) + rounding)
+    start = _Aside(aside, jnp.zeros_like(x), *(nothing,) * 3, nothing, nothing, jnp.int32(0))
+    last = jax.lax.while_loop(goes_on, step, alike(start))
+    factor = jnp.clip(last.length / jnp.maximum(last.length_before, jnp.finfo(x.dtype).tiny), 0, 0.9)
+    limit = last.following + factor / (1 - factor) * last.change
+    error = 2 * (jnp.maximum(game.distance(limit, x), game.distance(last.following, x)) + last.rounding)
     # beyond 1 there is no distance, and a matrix that is singular by rounding alone tells nothing
-    error = jnp.minimum(jnp.where(jnp.isfinite(error), error, 1), 1)
-    found = with_verdict(outcome._replace(error=error), reachable(problem.tolerance, floor))
-    return jax.tree.map(
-        lambda new, old: jnp.where(is_unmeasured(outcome.code, outcome.error), new, old), found, outcome
-    )
+    is_found = jnp.isfinite(error) & (last.residual <= _OF_ROUNDING * (last.floor + eps))
+    error = jnp.minimum(jnp.where(is_found, error, 1), 1)
+    found = with_verdict(outcome._replace(error=error), reachable(problem.tolerance, last.floor))
+    open_ = is_unmeasured(outcome.code, outcome.error, outcome.residual)
+    return jax.tree.map(lambda new, old: jnp.where(open_, new, old), found, outcome)
+
+
+class _Aside(NamedTuple):
+    """Where Newton's method has come from a point aside, its last two steps, and what it left behind."""
+
+    following: Array
+    change: Array
+    length_before: Scalar
+    length: Scalar
+    rounding: Scalar  # what rounding does, enlarged as the equation does
+    residual: Scalar  # of the point before the last step
+    floor: Scalar
+    count: Array
 
 
 class _Look(NamedTuple):

@@ -72,7 +72,7 @@ def measure(lanes: Lanes, outcome: Outcome, tolerance: Tolerance, width: int) ->
         return measured(_problem(game, response, tolerance), outcome)
 
     def block(part: Lanes, found: Outcome) -> Outcome:
-        needed = is_unmeasured(found.code, found.error).any()
+        needed = is_unmeasured(found.code, found.error, found.residual).any()
         return where_needed(needed, lambda found: part.per_lane(one, found), alike(found))
 
     return lanes.in_blocks(solving_width(lanes.problem[0], width), block, outcome)
@@ -83,7 +83,7 @@ _measure = eqx.filter_jit(measure)
 
 def _needs_measure(lanes: Lanes, outcome: Outcome) -> bool:
     # on the host, as each solve asks
-    known: Any = map(np.asarray, (outcome.code, outcome.error))
+    known: Any = map(np.asarray, (outcome.code, outcome.error, outcome.residual))
     return can_be_measured(lanes.problem[0], outcome) and bool(is_unmeasured(*known).any())
 
 

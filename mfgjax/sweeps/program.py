@@ -1,6 +1,7 @@
 """The compiled program of a sweep: one method in many lanes, spread over devices."""
 
 import functools
+from collections.abc import Callable
 from typing import Any
 
 import equinox as eqx
@@ -12,6 +13,7 @@ from jax.sharding import PartitionSpec as P
 from .._result import RESULTS
 from .._typing import Array
 from ..engine import finish_lanes, join, measure, run_stage
+from ..engine.error import is_small, is_suspect
 from ..engine.lanes import Lanes, method_width
 from ..engine.loop import Outcome, Tolerance
 from ..engine.prepare import Stages
@@ -52,23 +54,32 @@ def solve_lanes(
         unsolved = np.flatnonzero(found["result_code"] != RESULTS.converged)
         if not len(unsolved):
             break
-        # arrays fetched from a device may be read-only
-        found = {name: array if array.flags.writeable else array.copy() for name, array in found.items()}
-        # one block for every device at a time: one shape, compiled once
         block = method_width(stage[0], lanes.problem[0], width)
-        size = mesh.size * (block if stage[0].in_lanes(lanes.problem[0]) else min(block, _FEW))
-        for begin in range(0, len(unsolved), size):
-            open_lanes = unsolved[begin : begin + size]
-            padded = open_lanes[np.minimum(np.arange(size), len(open_lanes) - 1)]
-            start_fields = None if guess is None else guess[..., padded]
-            later = _run(lanes.take(padded), start_fields, stage, tolerance, outputs, mesh, width)
-            _join(
-                found,
-                {name: array[: len(open_lanes)] for name, array in later.items()},
-                open_lanes,
-                stage[0],
-                lanes.problem,
-            )
+        block = block if stage[0].in_lanes(lanes.problem[0]) else min(block, _FEW)
+
+        def run(few: np.ndarray, stage: tuple[AbstractMethod, int] = stage) -> dict[str, np.ndarray]:
+            start = None if guess is None else guess[..., few]
+            return _run(lanes.take(few), start, stage, tolerance, outputs, mesh, width)
+
+        merge = functools.partial(_join, method=stage[0], problem=lanes.problem)
+        found = _some_again(found, unsolved, mesh.size * block, run, merge)
+    return found
+
+
+def _some_again(
+    found: dict[str, np.ndarray],
+    chosen: np.ndarray,
+    size: int,
+    run: Callable[[np.ndarray], dict[str, np.ndarray]],
+    merge: Callable[[dict[str, np.ndarray], dict[str, np.ndarray], np.ndarray], None],
+) -> dict[str, np.ndarray]:
+    """Run some of the lanes again, `size` at a time, so that one shape is compiled once; merge what comes of them."""
+    # arrays fetched from a device may be read-only
+    found = {name: array if array.flags.writeable else array.copy() for name, array in found.items()}
+    for begin in range(0, len(chosen), size):
+        few = chosen[begin : begin + size]
+        later = run(few[np.minimum(np.arange(size), len(few) - 1)])
+        merge(found, {name: array[: len(few)] for name, array in later.items()}, few)
     return found
 
 
@@ -105,15 +116,31 @@ def _run(
     outputs: tuple[Output, ...],
     mesh: Mesh,
     width: int,
+    closely: bool = False,
 ) -> dict[str, np.ndarray]:
+    """Run one method in all lanes; those in which there may be no equilibrium nearby again, and `closely`."""
     count = lanes.num_lanes
     padded = np.concatenate([np.arange(count), np.full(-count % mesh.size, count - 1)])
     if len(padded) > count:
         lanes, guess = lanes.take(padded), None if guess is None else guess[..., padded]
     lanes = lanes.having([spread(mesh, leaf) for leaf in lanes.mapped], lanes.num_lanes)
     start_fields = None if guess is None else spread(mesh, guess)
-    found = _compiled()(lanes, start_fields, stage, tolerance, outputs, mesh, width)
-    return {name: array[:count] for name, array in gathered(found).items()}
+    found = gathered(_compiled()(lanes, start_fields, stage, tolerance, outputs, mesh, width, closely))
+    found = {name: array[:count] for name, array in found.items()}
+    suspect = is_suspect(*(found[name] for name in ("result_code", "error_estimate", "residual")))
+    if closely or is_small(lanes.problem[0]) or not suspect.any():
+        return found
+
+    def run(few: np.ndarray) -> dict[str, np.ndarray]:
+        start = None if guess is None else guess[..., few]
+        return _run(lanes.take(few), start, stage, tolerance, outputs, mesh, width, closely=True)
+
+    return _some_again(found, np.flatnonzero(suspect), mesh.size * _FEW, run, _put)
+
+
+def _put(found: dict[str, np.ndarray], later: dict[str, np.ndarray], lane_numbers: np.ndarray) -> None:
+    for name, array in later.items():
+        found[name][lane_numbers] = array
 
 
 @functools.cache
@@ -139,6 +166,7 @@ def _program(
     outputs: tuple[Output, ...],
     mesh: Mesh,
     width: int,
+    closely: bool,
 ) -> dict[str, Array]:
     # else nothing reads the policy's own gain, which takes a backup
     judged = any(output.name == "exploitability" or output.function is not None for output in outputs)
@@ -147,7 +175,7 @@ def _program(
 
     def block(block_lanes: Lanes, *start: Array) -> dict[str, Array]:
         outcome = run_stage(block_lanes, start[0] if start else None, stage, tolerance, block_lanes.num_lanes)
-        if start:  # near the point before a first look may do
+        if start or closely:  # near the point before a first look may do
             outcome = measure(block_lanes, outcome, tolerance, block_lanes.num_lanes)
         return compute_outputs(outputs, block_lanes, finish_lanes(block_lanes, outcome, tolerance, judged))
 
