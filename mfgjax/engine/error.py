@@ -118,29 +118,32 @@ def measured(problem: Problem, outcome: Outcome) -> Outcome:
     direction = change - x * change.sum(axis=tuple(range(1, x.ndim)), keepdims=True)
 
     def goes_on(carry: _Aside) -> Array:
-        is_off = (carry.residual > _OF_ROUNDING * (carry.floor + eps)) & (carry.count < _MOST_STEPS_ASIDE)
-        return (carry.count < _STEPS_ASIDE) | is_off
+        is_off = (carry.residual > _OF_ROUNDING * (carry.floor + eps)) & (carry.steps < _MOST_STEPS_ASIDE)
+        return (carry.steps < _STEPS_ASIDE) | is_off
 
     def step(carry: _Aside) -> _Aside:
         off, seen = look(problem, carry.following)
         solve = newton_solver(problem, carry.following, seen.best)
         change, rounding = solve(off), solve((eps + seen.floor) * direction)
-        lengths = [game.distance(moved, jnp.zeros_like(x)) for moved in (carry.change, change, rounding)]
+        before, length, enlarged = (
+            game.distance(moved, jnp.zeros_like(x)) for moved in (carry.change, change, rounding)
+        )
         return alike(
             _Aside(
                 problem.project(carry.following + change),
                 change,
-                *lengths[:2],
+                before,
+                length,
                 # at the point aside: nearer to a degenerate one a linear equation says too much
-                jnp.where(carry.count == 0, lengths[2], carry.rounding),
+                jnp.where(carry.steps == 0, enlarged, carry.rounding),
                 game.distance(carry.following, seen.image),
                 seen.floor,
-                carry.count + 1,
+                carry.steps + 1,
             )
         )
 
     aside, nothing = problem.project(x + eps ** (1 / 3) * direction), jnp.zeros_like(outcome.residual)
-    start = _Aside(aside, jnp.zeros_like(x), *(nothing,) * 3, nothing, nothing, jnp.int32(0))
+    start = _Aside(aside, jnp.zeros_like(x), nothing, nothing, nothing, nothing, nothing, jnp.int32(0))
     last = jax.lax.while_loop(goes_on, step, alike(start))
     factor = jnp.clip(last.length / jnp.maximum(last.length_before, jnp.finfo(x.dtype).tiny), 0, 0.9)
     limit = last.following + factor / (1 - factor) * last.change
@@ -163,7 +166,7 @@ class _Aside(NamedTuple):
     rounding: Scalar  # what rounding does, enlarged as the equation does
     residual: Scalar  # of the point before the last step
     floor: Scalar
-    count: Array
+    steps: Array
 
 
 class _Look(NamedTuple):
