@@ -39,8 +39,8 @@ def equilibria(prepared: Prepared) -> Equilibrium:
         return _finish_jit(lanes, outcome, tolerance, width)
     if not lanes.is_alone:
         return _finish_jit(lanes, run(prepared), tolerance, width)
-    first, found = _first_jit(lanes, guess, stages[0], tolerance, width)
-    if int(first.code) == RESULTS.converged and not _needs_measure(lanes, first):
+    is_done, first, found = _first_jit(lanes, guess, stages[0], tolerance, width)
+    if bool(is_done):
         return found
     return _finish_jit(lanes, run(prepared, first), tolerance, width)
 
@@ -237,7 +237,10 @@ def _finish_jit(lanes: Lanes, outcome: Outcome, tolerance: Tolerance, width: int
 @eqx.filter_jit
 def _first_jit(
     lanes: Lanes, guess: Array | None, stage: tuple[AbstractMethod, int], tolerance: Tolerance, width: int
-) -> tuple[Outcome, Equilibrium]:
-    """Do both in one program, for the common case that the first method converges."""
+) -> tuple[Array, Outcome, Equilibrium]:
+    """Do both in one program, for the common case that the first method converges, and tell whether it did."""
     outcome = run_stage(lanes, guess, stage, tolerance, width)
-    return outcome, finish_lanes(lanes, outcome, tolerance)
+    is_done = outcome.code == RESULTS.converged
+    if can_be_measured(lanes.problem[0], outcome):
+        is_done &= ~is_unmeasured(outcome.code, outcome.error, outcome.residual)
+    return is_done, outcome, finish_lanes(lanes, outcome, tolerance)
