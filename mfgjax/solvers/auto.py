@@ -12,7 +12,7 @@ from .anderson import Anderson
 from .base import AbstractMethod, AbstractSolver
 from .continuation import Continuation
 from .mirror_descent import MirrorDescent
-from .newton import Newton, is_cheap
+from .newton import Newton, follows_time, is_cheap
 from .picard import Picard
 from .splitting import Splitting, can_split
 
@@ -53,7 +53,7 @@ class Auto(AbstractSolver):
                 methods, shares = _TEMPERED, (60, 600, max_steps)
                 if is_cheap(game):
                     methods, shares = _CHEAP, (100, 100, 600, max_steps)
-                elif game.is_stationary:  # Newton's steps cost tens of others, but those along the path do, too
+                elif follows_time(game, response):  # at tens of other steps each; those along the path cost more
                     methods, shares = _LARGE, (60, 600, 100, max_steps)
             if has_guess and is_cheap(game):
                 methods, shares = ("newton", *methods), (8, *shares)

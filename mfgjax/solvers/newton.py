@@ -62,12 +62,13 @@ class Newton(AbstractMethod):
 
     def init(self, problem: Problem, guess: Array) -> Any:
         one, never = jnp.ones(problem.lanes, guess.dtype), jnp.full(problem.lanes, jnp.inf, guess.dtype)
-        if _follows_time(problem):
+        if follows_time(problem.game, problem.response):
             return guess, _FIRST_TIME * one, never
         return guess, guess, jnp.zeros_like(guess), one, never
 
     def step(self, problem: Problem, state: Any) -> tuple[Any, Progress]:
-        return (_step_in_time if _follows_time(problem) else _step_with_search)(problem, state)
+        in_time = follows_time(problem.game, problem.response)
+        return (_step_in_time if in_time else _step_with_search)(problem, state)
 
 
 def is_cheap(game: AnyGame) -> bool:
@@ -75,9 +76,9 @@ def is_cheap(game: AnyGame) -> bool:
     return shoots(game) or (game.is_stationary and math.prod(game.seen_shape) <= _MOST_UNKNOWNS)
 
 
-def _follows_time(problem: Problem) -> bool:
-    """Tell whether steps follow the population in time: where it has a stationary law, which moves smoothly."""
-    return problem.game.is_stationary and problem.response.is_smooth
+def follows_time(game: AnyGame, response: AbstractResponse) -> bool:
+    """Tell whether steps follow the population in time, from afar: where it has a stationary law that moves smoothly."""
+    return game.is_stationary and response.is_smooth
 
 
 def _step_in_time(problem: Problem, state: Any) -> tuple[Any, Progress]:
