@@ -77,7 +77,7 @@ def is_cheap(game: AnyGame) -> bool:
 
 
 def follows_time(game: AnyGame, response: AbstractResponse) -> bool:
-    """Tell whether steps follow the population in time, from afar: where it has a stationary law that moves smoothly."""
+    """Tell whether steps follow the population in time, from afar: where its stationary law moves smoothly."""
     return game.is_stationary and response.is_smooth
 
 
