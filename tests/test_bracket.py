@@ -1,8 +1,10 @@
 """The least and the greatest equilibrium, from both ends of the order."""
 
 import dataclasses
+from fractions import Fraction
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -177,3 +179,55 @@ def test_rounding_of_the_ends_decides_nothing(response, dtype, rng):
         assert "fails" not in found.certificate
         same = np.abs(np.asarray(found.least.policy) - np.asarray(found.greatest.policy)).max() < 0.1
         assert found.coincide == same and found.differ != same
+
+
+class Baseline(eqx.Module):
+    """Rewards whose gain of action 1 is k z₁ − c, where a baseline is added and taken away; 1 in state 1."""
+
+    k: jax.Array
+    c: jax.Array
+    baseline: jax.Array
+
+    def __call__(self, z):
+        gain = ((self.baseline + self.k) * z[1] - self.baseline * z[1]) - self.c
+        return jnp.array([[0.0, 0.0], [1.0, 1.0]]) + jnp.stack([0 * gain, gain])
+
+
+@pytest.mark.parametrize(("baseline", "k", "is_lost"), [(0.0, 1e-6, False), (1e5, 1.0, False), (4e9, 1e-6, True)])
+def test_rewards_whose_own_rounding_decides_leave_the_number_of_equilibria_open(baseline, k, is_lost, rng):
+    """Action a leads to state 1 with probability p_a, an equilibrium where a is best at it by exact fractions."""
+    lower, upper, discount = Fraction(1, 4), Fraction(5, 8), 2.0**-10
+    exact_k = Fraction(baseline + k) - Fraction(baseline)
+    for share in (0.5, 0.9, 1.1, 2.0, 3.0):
+        c = float(Fraction(discount) * (upper - lower) + exact_k * lower * Fraction(share))
+        gains = [exact_k * p + Fraction(discount) * (upper - lower) - Fraction(c) for p in (lower, upper)]
+        moves = np.broadcast_to(np.array([[0.75, 0.25], [0.375, 0.625]]), (2, 2, 2)).copy()
+        reward = Baseline(*(jnp.asarray(x) for x in (k, c, baseline)))
+        found = mfg.bracket(mfg.StationaryGame(moves, reward, discount), mfg.Greedy(), throw=False)
+        several = gains[0] <= 0 <= gains[1]
+        if is_lost:
+            assert found.certificate.startswith("unknown") and "rounding" in found.certificate
+            assert min(found.rising.gap_error, found.falling.gap_error) > 1e-8
+        else:
+            assert found.certificate.startswith("holds") and ("at least two" in found.certificate) == several
+            assert several or found.least.mean_field[1] == float(upper if gains[0] > 0 else lower)
+
+
+@pytest.mark.parametrize("num_states", [2, 3, 4, 7])
+def test_laws_between_two_ends_are_within_the_spread_of_them_and_may_attain_it(num_states, rng):
+    """For ends that are δ apart a law between them is ⌊S/2⌋ δ away at most: so it is where all pairs are exchanged."""
+    found = mfg.bracket(mfg.games.infection_tipping(), mfg.Trembling(0.1))
+    delta = 0.5 / num_states
+    low = np.full(num_states, 1 / num_states)
+    high, between = low.copy(), low.copy()
+    high[0], high[-1] = low[0] - delta, low[-1] + delta
+    between[0 : num_states - 1 : 2] -= delta
+    between[1::2] += delta
+    assert dominates(high, between) and dominates(between, low)
+    ways = [dataclasses.replace(way, error=0.0, barrier=low) for way in (found.rising, found.falling)]
+    ends = dataclasses.replace(found, rising=ways[0], falling=ways[1], distance=delta)
+    assert_close(np.abs(between - low).sum() / 2, ends.spread, rtol=1e-12)
+    for _ in range(200):
+        share = rng.integers(0, 2, num_states - 1)  # of the way from one distribution function to the other
+        tails = np.append((1 - share) * np.cumsum(low)[:-1] + share * np.cumsum(high)[:-1], 1)
+        assert np.abs(np.diff(tails, prepend=0) - low).sum() / 2 <= ends.spread * (1 + 1e-12)

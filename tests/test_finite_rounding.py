@@ -122,3 +122,52 @@ def test_populations_too_large_to_enumerate_carry_the_mass_at_the_jump(kind):
     found = mfg.finite.deviation_gain(build(kind, 0, ".7", ".42"), POLICY, N)
     assert found.method == ("lattice" if kind == "table" else "binomial sum")
     assert_close(found.value_error, mass, rtol=1e-8)
+
+
+POLES = {  # unbounded at 0
+    "inverse": lambda t, x: 1 / x,
+    "weak": lambda t, x: 1 + 1e-25 / x,
+    "guarded": lambda t, x: jnp.where(x == 0, 0.0, 1 / x),
+}
+
+
+@pytest.mark.parametrize("kind", ["table", "own", "program"])
+@pytest.mark.parametrize("name", POLES)
+def test_a_pole_that_the_crowd_attains_is_refused_by_every_method(name, kind):
+    """−.21 + .3 · 7/10 is 0, but not as it is rounded."""
+    game = build(kind, "-.21", ".3", 0, theta=POLES[name])
+    # enumerated or drawn, a program is asked what it pays: bounded as far as its steps have bounds
+    methods = ("binomial sum" if kind == "own" else "lattice", "enumeration", "Monte Carlo")
+    for method in methods[: 1 if kind == "program" and name == "guarded" else 3]:
+        with pytest.raises(ValueError, match="may hide a pole"):
+            mfg.finite.deviation_gain(game, POLICY, 10, method=method, key=jax.random.key(0))
+
+
+def test_a_pole_at_the_mean_field_alone_is_refused():
+    game = build("own", "-.21", ".3", 0, theta=POLES["inverse"])
+    with pytest.raises(ValueError, match="may hide a pole"):
+        mfg.finite.deviation_gain(game, np.array([[0.7, 0.3], [0.7, 0.3]]), 9)
+
+
+@pytest.mark.parametrize("kind", ["table", "own"])
+@pytest.mark.parametrize(
+    "theta",
+    [lambda t, x: jnp.sqrt(jnp.abs(x)) / (2 + x), lambda t, x: 1 / (0.22 + x), lambda t, x: 1 / (x - 0.015)],
+    ids=["root", "no pole", "pole between"],
+)
+def test_what_is_bounded_where_the_crowd_is_has_its_value(theta, kind):
+    found = mfg.finite.deviation_gain(build(kind, "-.21", ".3", 0, theta=theta), POLICY, 10)
+    exact = 0.0
+    for p in (float(p) for law in LAWS for p in law):
+        weights = [math.comb(9, k) * p**k * (1 - p) ** (9 - k) for k in range(10)]
+        exact += p * sum(
+            w * float(theta(0, float(Fraction("-.21") + Fraction(".03") * (k + 1)))) for k, w in enumerate(weights)
+        )
+    assert_close(found.value, exact, rtol=1e-7)  # the root is steep at 0
+    assert found.value_error == 0
+
+
+def test_a_logarithm_of_a_share_that_is_rare_but_not_rounded_is_taken_as_it_is():
+    rare = np.array([[1 - 1e-20, 1e-20]] * 2)
+    found = mfg.finite.deviation_gain(build("own", 0, 1, 0, theta=lambda t, x: -jnp.log(x)), rare, [5, 10**9])
+    assert np.isfinite(found.value).all() and (found.value_error == 0).all()

@@ -73,14 +73,14 @@ def _without_rule(equation: Any, inputs: list[Any]) -> list[Any]:
     return bind(equation, inputs)
 
 
-def _programs(equation: Any) -> list[Any]:
+def programs_in(equation: Any) -> list[Any]:
     """Return the programs inside an equation, such as the body of a loop."""
     leaves = jax.tree.leaves(list(equation.params.values()), is_leaf=lambda x: hasattr(x, "eqns"))
     return [getattr(leaf, "jaxpr", leaf) for leaf in leaves if hasattr(leaf, "eqns")]
 
 
 def _has_rules(jaxpr: Any) -> bool:
-    return any(e.primitive.name in _RULES or any(map(_has_rules, _programs(e))) for e in jaxpr.eqns)
+    return any(e.primitive.name in _RULES or any(map(_has_rules, programs_in(e))) for e in jaxpr.eqns)
 
 
 def _trouble(jaxpr: Any, moves: Sequence[bool]) -> tuple[str, list[bool]]:
@@ -108,12 +108,12 @@ def _trouble(jaxpr: Any, moves: Sequence[bool]) -> tuple[str, list[bool]]:
 
 
 def _trouble_of(equation: Any, name: str) -> str:
-    for program in _programs(equation):
+    for program in programs_in(equation):
         # numbers that are no floats, such as counters, are taken to start from constants
         why, _ = _trouble(program, [_is_float(variable) for variable in program.invars])
         if why or _has_rules(program):
             return why or f"`{name}` brings rules for its derivative"
-    if _programs(equation):
+    if programs_in(equation):
         return ""
     if any(jnp.issubdtype(variable.aval.dtype, jnp.complexfloating) for variable in equation.outvars):
         return "it computes with complex numbers, whose derivatives are not looked at"

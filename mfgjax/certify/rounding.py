@@ -12,13 +12,16 @@ from .._typing import Array
 from ..ranges.equations import CALLS, bind, called, evaluate
 
 _MULTIPLIER = np.uint32(2654435761)  # of Knuth's hash: neighbouring places get unrelated numbers
+_OF_SEEDS = np.uint32(2246822519)  # places of two seeds are far apart
+_NUM_SEEDS = 4
 
 
-def rounded_otherwise(function: Callable[[Array], Array]) -> Callable[[Array], Array]:
+def rounded_otherwise(function: Callable[[Array], Array], seed: Array | int = 0) -> Callable[[Array], Array]:
     """Return a function that computes the same, where the input and each step are off by 2 to 6 spacings of numbers.
 
     What the results differ by tells how large the numbers were that they came from, though these may have cancelled.
-    Values and derivatives can be compared; a program that steps over a threshold by rounding shows that, too.
+    Values and derivatives can be compared; a program that steps over a threshold by rounding shows that, too. Each
+    `seed` rounds in other ways, as errors may cancel by chance.
     """
 
     def other(x: Array) -> Any:
@@ -29,9 +32,9 @@ def rounded_otherwise(function: Callable[[Array], Array]) -> Callable[[Array], A
             if equation.primitive.name in CALLS:
                 return evaluate(*called(equation), inputs, apply)
             outputs = bind(equation, inputs)
-            return outputs if equation.primitive.name in _EXACT else [_moved(y, next(numbers)) for y in outputs]
+            return outputs if equation.primitive.name in _EXACT else [_moved(y, next(numbers), seed) for y in outputs]
 
-        outputs = evaluate(program.jaxpr, program.consts, [_moved(x, 0)], apply)
+        outputs = evaluate(program.jaxpr, program.consts, [_moved(x, 0, seed)], apply)
         return jax.tree.unflatten(jax.tree.structure(shape), outputs)
 
     return other
@@ -42,12 +45,20 @@ def explained(values: Array, otherwise: Array) -> Array:
     return 4 * jnp.abs(otherwise - values)
 
 
-def _moved(x: Any, number: int) -> Any:
+def most_explained(function: Callable[[Array], Array], x: Array) -> Array:
+    """Return how far rounding may have moved each of the values f(x): the most that several seeds explain."""
+    values = function(x)
+    seeds = jnp.arange(_NUM_SEEDS, dtype=jnp.uint32)
+    return jax.lax.map(lambda seed: explained(values, rounded_otherwise(function, seed)(x)), seeds).max(axis=0)
+
+
+def _moved(x: Any, number: int, seed: Array | int) -> Any:
     """Return numbers each of which is off by 2 to 6 spacings, up or down; `number` is that of the step."""
     if not jnp.issubdtype(jnp.result_type(x), jnp.floating):
         return x
     size, dtype = int(np.prod(jnp.shape(x))), jnp.result_type(x)
-    place = jax.lax.iota(jnp.uint32, size) + np.uint32(7919 * number)
+    start = np.uint32(7919 * number) + jnp.asarray(seed, jnp.uint32) * _OF_SEEDS
+    place = jax.lax.iota(jnp.uint32, size) + start
     mixed = place * _MULTIPLIER
     mixed = (mixed ^ (mixed >> 15)) * _MULTIPLIER
     share = (mixed >> 16).astype(dtype) / 2**15 - 1  # in [-1, 1)

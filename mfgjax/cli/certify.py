@@ -25,7 +25,7 @@ from .tables import chosen, left_out, number, status, table
 
 if TYPE_CHECKING:
     from ..games import GameFile
-    from ..multiplicity.bracket import Ascent
+    from ..multiplicity.ascent import Ascent
 
 _THRESHOLDS = ("paper_meant", "naive_chain", "span_sum", "path_span", "unique", "critical_beta")
 

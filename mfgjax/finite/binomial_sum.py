@@ -9,6 +9,7 @@ from .._typing import Array
 from ..model import FiniteHorizonGame, OwnStateInteraction, PairwiseReward, SuccessorInteraction
 from . import binomial
 from .interaction import one_place, treats_entries_alone
+from .poles import theta_with_poles
 from .rounding import Terms, beside_limit, jump, may_jump, share
 
 
@@ -26,17 +27,17 @@ def shift(game: FiniteHorizonGame, mu: Array, seen: Array, num_agents: Array) ->
     """
     reward: Any = game.reward
     theta = reward.theta or (lambda t, x: x)
-    jumps = may_jump(game)
+    jumps, theta_or_pole = may_jump(game), theta_with_poles(game)
 
     def at(t, law, seen):
         base, weight, p, itself = one_place(reward.L, t, law)
-        limit = theta(t, base + weight * p)
+        limit = theta_or_pole(t, base + weight * p, jnp.abs(base) + jnp.abs(weight) * p)
 
         def difference(count):
             # before the sum, not after: the difference is of order 1/N
             crowd = share(itself + count, num_agents)
             x = base + weight * crowd
-            moved = theta(t, x) - limit
+            moved = theta_or_pole(t, x, jnp.abs(base) + jnp.abs(weight) * crowd) - limit
             if not jumps:
                 return moved, None
             return moved, jump(lambda x: theta(t, x), x, Terms.of_place(base, weight, crowd))

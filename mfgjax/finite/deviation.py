@@ -15,6 +15,7 @@ from ..responses import AbstractResponse, EntropyRegularized, Greedy
 from .arguments import checked_agents, checked_criterion, decoupled_game, normalized, penalty, single_policy
 from .interaction import with_known_interaction
 from .payoffs import PayoffMethod, is_enumerable, payoff_methods
+from .poles import reward_with_poles
 from .precision import as_double, as_precision, double, game_as_double
 
 
@@ -100,6 +101,10 @@ def deviation_gain(
     x is. What counts is the game's own reward, in double precision, at the shares k/N; errors then are what the other
     side would change, and a lattice gives way to enumeration where that is possible. They are 0 where nothing is
     rounded but k/N itself. Enumeration of a reward that is no `PairwiseReward` with a table takes it as it is.
+
+    Where Θ has a pole within a few rounding errors of a number that the crowd attains, as 1/x does at
+    x = −.21 + .3·(7/10), or of that in the mean field, the reward counts as infinite there, which is refused (NaN
+    within `jit`). Of a reward that is no `PairwiseReward` with a table this is known as far as its program has bounds.
 
     The gain is summed without cancellation, from the differences of policies (with KL terms) or advantages. Its
     `bound` is, with span f the largest difference of f between two available pairs (s,a), the first of
@@ -194,7 +199,8 @@ def _check_finite(game: FiniteHorizonGame, rewards: Array) -> None:
         t, s, a, _ = map(int, wrong[0])
         raise ValueError(
             f"`game.reward` is not finite at (time, state, action) = ({t}, {s}, {a}), in the mean field of the policy "
-            "or among the agents; gains need finite rewards wherever an agent could go."
+            "or among the agents, or rounding may hide a pole of it there; gains need finite rewards wherever an agent "
+            "could go."
         )
 
 
@@ -215,7 +221,8 @@ def _deviate(
     width = jnp.zeros_like(shift) if width is None else width
     # infinitely many agents are one more population, the last
     shift, width = (jnp.concatenate([x, jnp.zeros_like(x[..., :1])], axis=-1) for x in (shift, width))
-    rewards = jax.lax.map(lambda x: game.reward_at(*x), (times, seen))
+    reward_at = reward_with_poles(game)
+    rewards = jax.lax.map(lambda x: reward_at(*x), (times, seen))
     available = jnp.broadcast_to(game.available, pi.shape)
     has_digits = jnp.asarray(True) if has_digits is None else (has_digits | ~available[..., None]).all()
     shift, rewards, width = (jnp.where(available[..., None], x, 0) for x in (shift, rewards[..., None] + shift, width))

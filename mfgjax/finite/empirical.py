@@ -13,6 +13,7 @@ from .._typing import Array, Float, Int
 from ..model import FiniteHorizonGame, PairwiseReward
 from .draws import Stream, multinomial
 from .interaction import KNOWN, terms_of
+from .poles import reward_with_poles
 from .precision import DOUBLE, weighted
 from .rounding import jump, may_jump, share
 
@@ -77,10 +78,11 @@ def by_enumeration(
     reward: Any = game.reward
     jumps = type(reward) is PairwiseReward and type(reward.L) in KNOWN and may_jump(game)
     theta: Any = reward.theta if jumps else None
+    reward_at = reward_with_poles(game)
 
     def at(t, seen):
         p = seen.reshape(-1)
-        limit = game.reward_at(t, seen)
+        limit = reward_at(t, seen)
         log_p = jnp.log(jnp.where(p > 0, p, 1))
 
         def one(number, counts, logs):
@@ -90,7 +92,7 @@ def by_enumeration(
             weight = (jnp.exp(log_weight) * powers.prod(axis=1))[:, None, None]
 
             def shift(counts):
-                return game.reward_at(t, share(counts, number)) - limit
+                return reward_at(t, share(counts, number)) - limit
 
             def width(counts):
                 seen = share(counts, number)
@@ -112,7 +114,7 @@ def by_sampling(
     game: FiniteHorizonGame, seen: Array, num_agents: Int[Array, " n"], key: Array, draws_per_group: int
 ) -> Float[Array, "groups T S A n"]:
     """Return means of R^N − R over random distributions of the others, for groups of independent draws."""
-    others = num_agents - 1
+    others, reward_at = num_agents - 1, reward_with_poles(game)
 
     def group(g):
         numbers = g * draws_per_group + jnp.arange(draws_per_group, dtype=jnp.uint32)  # no draw in two groups
@@ -120,13 +122,13 @@ def by_sampling(
 
         def at(x):
             t, seen = x
-            limit = game.reward_at(t, seen)
+            limit = reward_at(t, seen)
             total = jnp.broadcast_to(others[:, None], (*others.shape, draws_per_group))
             counts = multinomial(stream.fold(t), total, seen.reshape(-1, 1, 1)).astype(DOUBLE)
 
             def one(number, counts):
                 def reward(counts):
-                    return game.reward_at(t, share(counts, number))
+                    return reward_at(t, share(counts, number))
 
                 rewards = jax.vmap(lambda c: _at_places(reward, game, c), -1)(counts)
                 return (rewards - limit).mean(axis=0)

@@ -104,6 +104,15 @@ def all_places(L: DenseInteraction, t: Scalar, seen: Array) -> AllPlaces:
     return AllPlaces(table, itself, seen.reshape(-1))
 
 
+def size_of_terms(L: Any, t: Scalar, shares: Array) -> Array:
+    """Return the sum of |L(s,a,x)| · share(x), `[S, A or 1]`: rounding of Σ L(s,a,x) · share(x) is in proportion."""
+    if isinstance(L, DenseInteraction):
+        places = all_places(L, t, shares)
+        return (jnp.abs(places.table) * places.probability).sum(axis=-1)
+    place = one_place(L, t, shares)
+    return jnp.abs(place.base) + jnp.abs(place.weight) * place.probability
+
+
 def terms_of(L: Any, t: Scalar, shares: Array) -> Terms:
     """Describe what a known interaction adds up in a population of which these shares are at the places."""
     if isinstance(L, DenseInteraction):

@@ -12,6 +12,7 @@ from .._typing import Array, Float, Int
 from ..kernels.base import time_slice
 from ..model import DenseInteraction, FiniteHorizonGame, PairwiseReward
 from .interaction import all_places, treats_entries_alone
+from .poles import theta_with_poles
 from .precision import weighted
 from .rounding import Terms, beside_limit, jump, may_jump, share
 
@@ -109,17 +110,25 @@ def shift(
     reward: Any = game.reward
     theta = reward.theta or (lambda t, x: x)
     others = num_agents - 1
-    jumps = may_jump(game)
+    jumps, theta_or_pole = may_jump(game), theta_with_poles(game)
 
     def at(t, seen):
         table, itself, p = all_places(reward.L, t, seen)
         offset, step, place = (time_slice(x, t) for x in (lattice.offset, lattice.step, lattice.place))
         mean, mean_place = (table * p).sum(axis=-1), (place * p).sum(axis=-1)
-        limit = theta(t, mean)
+        limit = theta_or_pole(t, mean, (jnp.abs(table) * p).sum(axis=-1))
+        one_sign = (table.min(axis=-1) >= 0) | (table.max(axis=-1) <= 0)
         beside = beside_limit(limit, game.reward_at(t, seen)) if jumps else 0
 
         def theta_of(x):
             return jax.vmap(lambda x: theta(t, x), -1, -1)(x)
+
+        def pole_or_theta_of(x):
+            def at(x):
+                # terms of one sign are no larger than their sum
+                return theta_or_pole(t, x, jnp.where(one_sign, jnp.abs(x), jnp.abs(table).max(axis=-1)))
+
+            return jax.vmap(at, -1, -1)(x)
 
         def added_up(number):
             """Return x for numbers K, `[S, A or 1, K]`."""
@@ -136,7 +145,7 @@ def shift(
         def beyond_limit(number):
             """Return Θ(x) − Θ(M) and x − M for numbers K, `[S, A or 1, K]`."""
             x = (by_shares if jumps else added_up)(number)
-            return theta_of(x) - limit[..., None], x - mean[..., None]
+            return pole_or_theta_of(x) - limit[..., None], x - mean[..., None]
 
         def width(weight, number):
             if not jumps:

@@ -1,77 +1,20 @@
 """The least and the greatest equilibrium of a stationary game whose best responses rise with the population."""
 
 import dataclasses
-from typing import Any
 
-import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
 
 from .. import _checks
-from .._linear import zero_sum_norm
-from .._result import RESULTS, ConvergenceError
+from .._result import ConvergenceError
 from .._traced import as_it_is_now
-from .._typing import Array
 from ..certify import Complementarity, check_complementarity
-from ..engine import finish, fit_response
-from ..engine.loop import Outcome
+from ..engine import fit_response
 from ..equilibrium import Equilibrium
+from ..kernels import AbstractKernel
 from ..model import StationaryGame, of_kind, trace_game
-from ..operators import action_gap, has_ties
 from ..responses import AbstractResponse
-from ..responses.ties import tie_band
-from ..solvers.base import Candidate, Problem
-
-
-@dataclasses.dataclass(frozen=True)
-class Ascent:
-    """The iteration z_{k+1} = Φ(z_k, π_k) from one end of the order.
-
-    Attributes:
-      laws: z_0, z_1, ..., `[steps, S]`.
-      disorder: the most by which a step went against the order: over tails k and steps, how far P(s ≥ k) went back.
-      disorder_step: the step of that.
-      disorder_error: the most of it that rounding explains: of sums, and of action values where a policy is smooth.
-      gap: the smallest difference, over steps and states, between the value of the best action and that of the best one
-        that does not tie with it, in units of reward; infinite where there is no such action, and for smooth responses.
-      gap_error: the largest error of a difference of action values by rounding, over the steps.
-      tied: whether in some step and state several actions were equally good up to rounding.
-      contraction: factor of one step at the end in total variation: the norm of its derivative D on vectors of sum
-        zero. A policy that jumps is held.
-      amplification: the norm of (I − D)⁻¹; infinite where that matrix is singular.
-      error: of the end, in total variation: the residual times `amplification`, to first order, and no less than
-        rounding.
-      barrier: a law between this end and the other. The next step leads it back towards this end, by more than
-        rounding explains. Where steps keep the order, there is an equilibrium between barrier and end. `[S]`; NaN
-        where none was found.
-    """
-
-    laws: np.ndarray
-    disorder: float
-    disorder_step: int
-    disorder_error: float
-    gap: float
-    gap_error: float
-    tied: bool
-    contraction: float
-    amplification: float
-    error: float
-    barrier: np.ndarray
-
-    @property
-    def ordered(self) -> bool:
-        """Whether every step kept the order, up to rounding."""
-        return self.disorder <= _rounding(self.laws)
-
-    def steps_to(self, distance: float) -> int:
-        """Return k₀: from this step on, the l1 distance to the end is at most `distance`.
-
-        Source: Lee et al. (2021), arXiv:2006.11683, remark 1.
-        """
-        apart = np.abs(self.laws - self.laws[-1]).sum(axis=1)
-        far = np.flatnonzero(apart > _checks.number_in("distance", distance, 0, float("inf"), "(0, inf)"))
-        return int(far[-1]) + 1 if far.size else 0
+from .ascent import Ascent, climb, rounding_of_sums, went_back
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,9 +28,12 @@ class Bracket:
       falling: the way to the greatest.
       distance: between the two, in total variation.
       unique: whether it is proved, where complementarities hold, that there is no more than one equilibrium between the
-        ends. Only asked of responses that jump. If the policy is one at both ends, it is one in between, as best
-        responses rise. For two fixed points x, y of z ↦ Φ(z, π) then |x − y| ≤ 2 δ |(I − D)⁻¹| |x − y| with δ the
-        distance of the ends, as rows of a kernel that is affine in z differ by no more than z does.
+        ends. Only asked of responses that jump. If the policy is one at both ends, chosen by more than rounding, it is
+        one in between, as best responses rise. Let x be a fixed point of z ↦ Φ(z, π), y that at an end, and z the end
+        as computed. Where the kernel is affine in z, Φ(x) − Φ(y) = D_w (x − y) for w = (x + y)/2, and D_w differs from
+        D = D_z by 4 |w − z| at most: it is twice a bilinear form in which rows, and laws, each change by |w − z|. So
+        |x − y| ≤ 2 (|x − z| + |y − z|) |(I − D)⁻¹| |x − y|, with |x − z| ≤ `spread`: x is y if the factor is below 1.
+        Without z in the kernel D_w is D, and it is enough that I − D is regular.
       complementarity: what `check_complementarity` says of the game; None where it could not be asked, or tells
         nothing of the map, as with a prior or reference policy of one's own.
     """
@@ -107,18 +53,31 @@ class Bracket:
         return found and self.distance <= self._error < 0.5
 
     @property
+    def spread(self) -> float:
+        """How far an equilibrium between the ends may be from either of them, in total variation.
+
+        It is ⌊S/2⌋ times the distance δ of the ends, errors included, and at least δ. Let e(k) be the difference of the
+        distribution functions of an end and a law z between the ends, k = 1..S−1, and d(k) that of both ends:
+        0 ≤ e(k) ≤ d(k) ≤ δ. The total variation Σ |e(k) − e(k−1)|/2, with e = 0 at k = 0 and k = S, is the sum of the
+        local maxima of e less that of the minima between them; no two maxima are neighbours, so there are ⌊S/2⌋ at
+        most. That is attained: if the greatest law takes δ from the first state to the last, z may take δ from state 1
+        to 2, from 3 to 4, and so on.
+        """
+        return max(1, len(self.rising.barrier) // 2) * (self.distance + self._error)
+
+    @property
     def differ(self) -> bool:
         """Whether the map, if it is isotone, has two equilibria.
 
         One lies at or below the barrier above the least end, one at or above the barrier below the greatest end. They
         are two if the second barrier does not lie below the first.
         """
-        return _went_back(self.falling.barrier, self.rising.barrier) > _rounding(self.rising.barrier)
+        return went_back(self.falling.barrier, self.rising.barrier) > rounding_of_sums(self.rising.barrier)
 
     @property
     def ordered(self) -> bool:
         """Whether every step kept the order, and the least equilibrium lies below the greatest."""
-        ends = _went_back(np.asarray(self.least.mean_field), np.asarray(self.greatest.mean_field))
+        ends = went_back(np.asarray(self.least.mean_field), np.asarray(self.greatest.mean_field))
         return self.rising.ordered and self.falling.ordered and ends <= self._error
 
     @property
@@ -142,30 +101,32 @@ class Bracket:
         for name, end in (("least", self.least), ("greatest", self.greatest)):
             if not bool(end.converged):
                 return f"unknown: every step kept the order, but the {name} end was not reached ({end.result.name})."
-        for name, way in (("least", self.rising), ("greatest", self.falling)):
-            if way.gap <= way.gap_error:
-                return (
-                    f"unknown: on the way to the {name} end the values of two actions differ by {way.gap:.2g}, and "
-                    f"rounding may change that by {way.gap_error:.2g}, so either action may be the better one."
-                )
-        if not self.ordered:
-            return "fails: the ends are not in order, so the map is not isotone, and other equilibria may lie anywhere."
         shown = "complementarities were not shown to hold"
         if self.complementarity is not None and not self.complementarity.affine and not self.complementarity.fails:
             shown = f"complementarities were {self.complementarity.how}"
         isotone = self.complementarity is not None and self.complementarity.holds
-        if not self.coincide and not self.differ:
+        for name, way in (("least", self.rising), ("greatest", self.falling)):
+            if not way.is_certain:
+                return (
+                    f"unknown: {'' if isotone else f'{shown}, and '}on the way to the {name} end the values of two "
+                    f"actions differ by {way.gap:.2g}, and rounding, and what the law is off by, may change that by "
+                    f"{way.gap_error:.2g}, so either action may be the better one."
+                )
+        if not self.ordered:
+            return "fails: the ends are not in order, so the map is not isotone, and other equilibria may lie anywhere."
+        near = self.coincide and (self.unique or self.spread < 0.5)
+        if not near and not self.differ:
             return (
                 f"unknown: every step kept the order, but {'' if isotone else f'{shown}, and '}the ends are "
                 f"{self.distance:.2g} apart, with an estimated error of {self._error:.2g}, which is no bound: whether "
                 "they are one equilibrium or two is not proved."
             )
         ends, reach = "the ends differ: at least two equilibria", "all others lie between them"
-        if self.coincide and self.unique:
+        if near and self.unique:
             ends, reach = "the ends coincide: one equilibrium", "reached from every law"
-        elif self.coincide:
-            near = self.distance + self._error
-            ends, reach = f"the ends coincide to {near:.2g}", "all equilibria lie that close, reached from every law"
+        elif near:
+            ends = f"the ends coincide to {self.distance + self._error:.2g}"
+            reach = f"all equilibria lie within {self.spread:.2g} of them, reached from every law"
         elif self.rising.tied or self.falling.tied:
             ends += " (provided that actions whose values differ by rounding alone are equally good)"
         if isotone:
@@ -192,7 +153,7 @@ def bracket(
     Laws are ordered by stochastic dominance in the order of the states. Where z ↦ Φ(z, π(z)) is isotone, as with
     strategic complementarities, iterating it from the point mass on the first state, taking the smallest best action
     at ties, rises to the least equilibrium, and from the last state, with the largest, it falls to the greatest. Every
-    step is checked. If the ends coincide, all equilibria lie as close together as the ends do, and the iteration comes
+    step is checked. If the ends coincide, all equilibria lie within `Bracket.spread` of them, and the iteration comes
     that close to them from every law.
 
     Args:
@@ -235,7 +196,7 @@ def bracket(
     users_game, game, ends = game, trace_game(game), []
     # ties to the smallest action keep each law from below under every equilibrium, and so on from above
     for state, tie in ((0, "smallest"), (game.num_states - 1, "largest")):
-        ends.append(_climb(game, response.with_tie(tie), state, np.asarray(tolerance, game.dtype), max_steps))
+        ends.append(climb(game, response.with_tie(tie), state, np.asarray(tolerance, game.dtype), max_steps))
     for equilibrium, _ in ends:
         if throw and not bool(equilibrium.converged):
             raise ConvergenceError(equilibrium.result.message, equilibrium)
@@ -248,107 +209,9 @@ def bracket(
     is_one_policy = response.plays_best and np.array_equal(least.policy, greatest.policy)
     if checked is None or not (checked.holds and is_one_policy and found_bracket.coincide):
         return found_bracket
-    reach = 2 * (distance + rising.error + falling.error) * min(rising.amplification, falling.amplification)
-    # two fixed points satisfy |x − y| ≤ reach |x − y|, see `Bracket.unique`
-    return dataclasses.replace(found_bracket, unique=reach < 1)
-
-
-def _climb(
-    game: StationaryGame, response: AbstractResponse, state: int, tolerance: np.ndarray, max_steps: int
-) -> tuple[Equilibrium, Ascent]:
-    start = jnp.zeros((1, game.num_states), game.dtype).at[0, state].set(1)
-    path, residuals, count, equilibrium, *numbers = _climb_jit(game, response, start, tolerance, max_steps)
-    *numbers, barrier = numbers
-    gap, gap_error, tied, contraction, amplification = (float(number) for number in numbers)
-    amplification = amplification if np.isfinite(amplification) else float("inf")  # I − D is singular
-    count = int(count)
-    laws, residuals = np.asarray(path[:count]), np.asarray(residuals[:count])
-    order = (laws[:-1], laws[1:]) if state == 0 else (laws[1:], laws[:-1])
-    back = np.array([_went_back(low, high) for low, high in zip(*order, strict=True)])
-    step = int(back.argmax()) if back.size else 0
-    disorder = float(back.max()) if back.size else 0.0
-    # z − z* = (I − D)⁻¹ (z − Φ(z)), to first order
-    error = max(float(equilibrium.residual), _rounding(laws)) * amplification
-    # a soft policy moves in total variation by β/2 times what action values do, in each of the two steps compared
-    beta = float(getattr(response, "beta", 0.0)) if response.is_smooth else 0.0
-    disorder_error = _rounding(laws) + beta * gap_error
-    numbers = (disorder, step, disorder_error, gap, gap_error, bool(tied), contraction, amplification, error)
-    return equilibrium, Ascent(laws, *numbers, np.asarray(barrier))
-
-
-def _rounding(laws: Array | np.ndarray) -> float:
-    """Return by how much sums of probabilities, of the next law or of this one, may be off by rounding."""
-    return 64 * float(np.finfo(laws.dtype).eps)
-
-
-def _went_back(low: np.ndarray, high: np.ndarray) -> float:
-    """Return by how much `high` fails to dominate `low`: the most that a tail of `low` exceeds that of `high`."""
-    return max(0.0, float(np.cumsum((low - high)[::-1]).max()))
-
-
-@eqx.filter_jit
-def _climb_jit(
-    game: StationaryGame, response: AbstractResponse, start: Array, tolerance: Array | np.ndarray, max_steps: int
-) -> Any:
-    def unsettled(carry: tuple) -> Array:
-        *_, residual, count, _ = carry
-        return (residual > tolerance) & (count < max_steps)
-
-    def step(carry: tuple) -> tuple:
-        z, values, path, residuals, _, count, (gap, off, tied) = carry
-        policy, values = game.policy_from(z, response, values)
-        problem = game.decision(z)
-        q = problem.q(values)
-        band = tie_band(q, problem.available)
-        # whatever the chain, errors of single values add up to no more than this
-        off = jnp.maximum(off, band / (1 - game.discount))
-        gap = jnp.minimum(gap, action_gap(q, problem.available, band))
-        gaps = (gap, off, tied | has_ties(q, problem.available, band))
-        image = game.moved_on(z, policy)[1]
-        residual = jnp.abs(image - z).sum() / 2
-        path, residuals = path.at[count].set(z[0]), residuals.at[count].set(residual)
-        # the law that meets the tolerance is kept, as the residual is its own
-        return jnp.where(residual > tolerance, image, z), values, path, residuals, residual, count + 1, gaps
-
-    path = jnp.zeros((max_steps, game.num_states), game.dtype)  # a loop of XLA cannot grow an array
-    never = jnp.asarray(jnp.inf, game.dtype)
-    gaps = (never, jnp.zeros((), game.dtype), jnp.array(False))
-    residuals = jnp.full(max_steps, jnp.nan, game.dtype)
-    carry = (start, jnp.zeros_like(game.initial), path, residuals, never, jnp.int32(0), gaps)
-    z, _, path, residuals, residual, count, gaps = jax.lax.while_loop(unsettled, step, carry)
-    code = jnp.where(residual <= tolerance, RESULTS.converged, RESULTS.max_steps).astype(jnp.int32)
-    code = jnp.where(jnp.isfinite(residual), code, RESULTS.non_finite).astype(jnp.int32)
-    outcome = Outcome(Candidate(z, None), residual, code, jnp.int32(0), count, residuals)
-    equilibrium = finish(game, response, outcome, tolerance)
-    # a policy that jumps is held, as `argmax` passes no derivative on
-    problem = Problem(game, response, tolerance)
-    one_step = jax.jacfwd(lambda law: problem.image(law[None])[0])(z[0])
-    all_steps = jnp.linalg.inv(jnp.eye(game.num_states, dtype=game.dtype) - one_step)
-    barrier = _barrier(game, response, z[0], start[0], all_steps)
-    gaps = (never, *gaps[1:]) if response.is_smooth else gaps  # soft policies choose nothing that could flip
-    return path, residuals, count, equilibrium, *gaps, zero_sum_norm(one_step), zero_sum_norm(all_steps), barrier
-
-
-def _barrier(game: StationaryGame, response: AbstractResponse, z: Array, start: Array, all_steps: Array) -> Array:
-    """Return a law near an end, on its inner side, that Γ leads back towards the end; NaN if none is found.
-
-    With e the point mass at the other extreme and d = (I − DΓ)⁻¹ (e − z), z + t d is moved back by t (e − z), to first
-    order in t. The smallest t of a grid at which it is, by more than rounding, is taken.
-    """
-    rises = start[0] > 0
-    extreme = jnp.zeros_like(z).at[jnp.where(rises, len(z) - 1, 0)].set(1)
-    direction = all_steps @ (extreme - z)
-    slack = _rounding(z)
-
-    def tried(t: Array) -> tuple[Array, Array]:
-        law = z + t * direction
-        policy = game.policy_from(law[None], response, None)[0]
-        image = game.moved_on(law[None], policy)[0][0]
-        tails, moved = (jnp.cumsum(x[::-1])[:-1] for x in (law, image))  # P(s ≥ k), k ≥ 1
-        back = jnp.where(rises, tails - moved, moved - tails)
-        is_extreme = jnp.where(rises, tails >= 1 - slack, tails <= slack)
-        return law, ((back > slack) | is_extreme).all() & (law >= 0).all()
-
-    lengths = jnp.geomspace(slack * 16, 0.5, 40, dtype=z.dtype)
-    laws, led_back = jax.lax.map(tried, lengths)
-    return jnp.where(led_back.any(), laws[jnp.argmax(led_back)], jnp.nan)
+    sees_law = not isinstance(game.kernel, AbstractKernel)
+    # two fixed points satisfy |x − y| ≤ reach |x − y|, see `Bracket.unique`; the matrix is off by rounding, too
+    reach = min(
+        (2 * sees_law * (found_bracket.spread + way.error) + way.noise) * way.amplification for way in (rising, falling)
+    )
+    return dataclasses.replace(found_bracket, unique=reach < 1 and rising.is_certain and falling.is_certain)
