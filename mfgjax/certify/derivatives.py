@@ -14,12 +14,13 @@ import jax.numpy as jnp
 from .._typing import Array
 from ..kernels import AbstractKernel
 from ..model import FiniteHorizonGame
-from ..ranges.equations import CALLS, bind, called, evaluate
+from ..ranges.equations import CALLS, bind, called, evaluate, programs_in
+from ..ranges.precision import lowered, spacing_of
 from .paths import any_mean_field
 
 _RULES = ("stop_gradient", "custom_jvp_call", "custom_vjp_call")
 # values change in steps or jump here, which no derivative shows
-_STEPS = ("floor", "ceil", "round", "sign", "rem", "nextafter", "reduce_precision")
+_STEPS = ("floor", "ceil", "round", "sign", "rem", "nextafter")
 
 
 def differentiable(game: FiniteHorizonGame) -> tuple[FiniteHorizonGame, str]:
@@ -36,7 +37,8 @@ def differentiable(game: FiniteHorizonGame) -> tuple[FiniteHorizonGame, str]:
 def _without_rules(function: Callable, seen: Array) -> tuple[Callable, str]:
     """Return a function without custom derivative rules, and what is wrong with it, as the end of a sentence."""
     jaxpr = jax.make_jaxpr(lambda t, seen: function(t, seen))(jnp.int32(0), seen).jaxpr
-    trouble, _ = _trouble(jaxpr, [False, *(True for _ in jaxpr.invars[1:])])  # time does not move
+    moves = [False, *(True for _ in jaxpr.invars[1:])]  # time does not move
+    trouble, _ = _trouble(jaxpr, moves, spacing_of(seen.dtype))
     if trouble:
         return function, f"'s derivative says nothing about it: {trouble}"
     plain = _Plain(function) if _has_rules(jaxpr) else function
@@ -49,7 +51,7 @@ def _without_rules(function: Callable, seen: Array) -> tuple[Callable, str]:
 
 def steps_in(function: Callable, time: Any, x: Any) -> bool:
     """Tell whether a function `(time, x)` may change in steps as x moves; True where it cannot be told."""
-    why, _ = _trouble(jax.make_jaxpr(function)(time, x).jaxpr, [False, True])
+    why, _ = _trouble(jax.make_jaxpr(function)(time, x).jaxpr, [False, True], spacing_of(x.dtype))
     return bool(why)
 
 
@@ -73,18 +75,15 @@ def _without_rule(equation: Any, inputs: list[Any]) -> list[Any]:
     return bind(equation, inputs)
 
 
-def programs_in(equation: Any) -> list[Any]:
-    """Return the programs inside an equation, such as the body of a loop."""
-    leaves = jax.tree.leaves(list(equation.params.values()), is_leaf=lambda x: hasattr(x, "eqns"))
-    return [getattr(leaf, "jaxpr", leaf) for leaf in leaves if hasattr(leaf, "eqns")]
-
-
 def _has_rules(jaxpr: Any) -> bool:
     return any(e.primitive.name in _RULES or any(map(_has_rules, programs_in(e))) for e in jaxpr.eqns)
 
 
-def _trouble(jaxpr: Any, moves: Sequence[bool]) -> tuple[str, list[bool]]:
-    """Return why a derivative does not describe a program ("" if it does), and which outputs move with its inputs."""
+def _trouble(jaxpr: Any, moves: Sequence[bool], spacing: float) -> tuple[str, list[bool]]:
+    """Return why a derivative does not describe a program ("" if it does), and which outputs move with its inputs.
+
+    Numbers near 1 of the game are `spacing` apart; what rounds to fewer digits changes in steps.
+    """
     moving = {variable for variable, does in zip(jaxpr.invars, moves, strict=True) if does}
 
     def does_move(atom: Any) -> bool:
@@ -98,37 +97,31 @@ def _trouble(jaxpr: Any, moves: Sequence[bool]) -> tuple[str, list[bool]]:
         if name == "custom_vjp_call":  # asked first, as it is also one of CALLS
             why = "it brings a rule of its own, and none for derivatives forward (`custom_vjp`)"
         elif name in CALLS:
-            why, outputs = _trouble(called(equation)[0], inputs)
+            why, outputs = _trouble(called(equation)[0], inputs, spacing)
         else:
-            why = _trouble_of(equation, name)
+            why = _trouble_of(equation, name, spacing)
         if why:
             return why, []
         moving.update(v for v, does in zip(equation.outvars, outputs, strict=True) if does)
     return "", [does_move(atom) for atom in jaxpr.outvars]
 
 
-def _trouble_of(equation: Any, name: str) -> str:
+def _trouble_of(equation: Any, name: str, spacing: float) -> str:
     for program in programs_in(equation):
         # numbers that are no floats, such as counters, are taken to start from constants
-        why, _ = _trouble(program, [_is_float(variable) for variable in program.invars])
+        why, _ = _trouble(program, [_is_float(variable) for variable in program.invars], spacing)
         if why or _has_rules(program):
             return why or f"`{name}` brings rules for its derivative"
     if programs_in(equation):
         return ""
     if any(jnp.issubdtype(variable.aval.dtype, jnp.complexfloating) for variable in equation.outvars):
         return "it computes with complex numbers, whose derivatives are not looked at"
-    before, after = (_spacing(variable) for variable in (equation.invars[0], equation.outvars[0]))
-    if name == "convert_element_type" and before < after:
-        return f"rounding to {equation.params['new_dtype']} changes in steps, which derivatives do not see"
+    if coarse := lowered(equation, spacing):
+        return f"rounding to {coarse} changes in steps, which derivatives do not see"
     # tests for NaN or infinity come out the same at all finite numbers
     is_check = name == "is_finite" or (name == "ne" and equation.invars[0] is equation.invars[1])
     steps = name in _STEPS or not all(_is_float(variable) for variable in equation.outvars)
     return f"`{name}` changes in steps, which derivatives do not see" if steps and not is_check else ""
-
-
-def _spacing(variable: Any) -> float:
-    """Return the spacing of numbers near 1, 0 for what has none."""
-    return float(jnp.finfo(variable.aval.dtype).eps) if _is_float(variable) else 0.0
 
 
 def _is_float(variable: Any) -> bool:

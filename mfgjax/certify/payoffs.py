@@ -1,7 +1,7 @@
 """Bounds on the rewards of a game, for every mean field: values, derivatives, Lipschitz constants."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -21,6 +21,9 @@ from .slopes import AbstractSlopes, DenseSlopes, OneNodeSlopes, from_ranges
 
 _MOST_NUMBERS = 2**25
 """Of a table of derivatives; a larger one is not formed."""
+
+_NEGLIGIBLE = 64
+"""Spacings of the largest payoff that any other may be off."""
 
 _CELLS, _MOST_CELLS = 1024, 2**22
 """Parts that [0, 1] is divided into for derivatives that follow a curve, and numbers on all of them."""
@@ -62,6 +65,7 @@ class Payoffs(eqx.Module):
       affine: whether rewards are affine in the mean field.
       how: how it was found, as the end of a sentence.
       proved: whether these are bounds; false of what was only sampled.
+      rounding: by how much rounding may move each reward, `[T, S, A]`; what is not finite is not counted.
     """
 
     slopes: AbstractSlopes
@@ -71,6 +75,28 @@ class Payoffs(eqx.Module):
     affine: bool = eqx.field(static=True)
     how: str = eqx.field(static=True)
     proved: bool = eqx.field(static=True)
+    rounding: Float[Array, "T S A"]
+
+    def less_rounding(self, unit: Array | float) -> "Payoffs":
+        """Return the same, where the slopes of a reward are NaN of which rounding leaves little.
+
+        Such a reward changes in steps, which its slopes do not tell. Each is judged by its own size, or by a unit of
+        rewards that is larger, but never by the size of another.
+        """
+        if self.value is None:
+            return self
+        lost = self.rounding > MOST_LOST * jnp.maximum(_sizes(self.value), unit)
+        separable = self.separable
+        if separable is not None:
+            slope = Interval(*(jnp.where(lost.any(axis=2), jnp.nan, end) for end in separable.slope))
+            separable = eqx.tree_at(lambda x: x.slope, separable, slope)
+        payoffs = eqx.tree_at(lambda x: x.slopes, self, self.slopes.forget(lost))
+        return eqx.tree_at(lambda x: x.separable, payoffs, separable, is_leaf=lambda x: x is None)
+
+
+def _sizes(value: Interval) -> Array:
+    ends = [jnp.where(jnp.isfinite(end), jnp.abs(end), 0) for end in value]
+    return jnp.maximum(*ends)
 
 
 def largest_constants(game: FiniteHorizonGame, payoffs: Payoffs) -> Float[Array, " T"]:
@@ -79,11 +105,11 @@ def largest_constants(game: FiniteHorizonGame, payoffs: Payoffs) -> Float[Array,
     return jnp.where(availability(game, constants.shape[2]), constants, 0).max(axis=(1, 2))
 
 
-def derive_payoffs(game: FiniteHorizonGame) -> Payoffs:
+def derive_payoffs(game: FiniteHorizonGame, unit: Array | float = 0.0) -> Payoffs:
     """Bound the rewards of a game, and their derivatives, from their tables and programs.
 
     The library's own rewards are known by their tables; Θ, other interactions and other rewards are read off
-    their programs.
+    their programs. Slopes are NaN where rounding leaves little of a reward, or of the unit that counts.
 
     Raises:
       NotDerivable: saying why, if a program cannot be read, or the tables would be too large.
@@ -95,7 +121,7 @@ def derive_payoffs(game: FiniteHorizonGame) -> Payoffs:
     # Θ and L apart say more than the whole program, but may be the ones that cannot be read
     for read in (_pairwise_reward, _program) if type(reward) is PairwiseReward else (_program,):
         try:
-            return read(game, reward)
+            return read(game, reward).less_rounding(unit)
         except NotDerivable as error:
             reasons.append(str(error))
     raise NotDerivable("; and as a whole: ".join(dict.fromkeys(reasons)))
@@ -104,22 +130,22 @@ def derive_payoffs(game: FiniteHorizonGame) -> Payoffs:
 def _program(game: FiniteHorizonGame, reward: Any) -> Payoffs:
     """Bound rewards by their program as a whole, whatever class they are of."""
     # affine first, which is exact: intervals may be loose
-    table, is_affine, why = _affine_table(game, game.pay_at)
+    table, rounding, is_affine, why = _affine_table(game, game.pay_at)
     if table is not None and is_affine is True:
-        return _pairwise(game, None, table, "read off the reward's program, which is affine in the mean field")
+        return _pairwise(game, None, table, rounding, "read off the reward's program, which is affine in the mean field")
     shape, num_pairs = game.seen_shape, game.num_states * game.num_actions
     size = int(np.prod(shape))
     if (game.horizon + 1) * num_pairs * size > _MOST_NUMBERS:
         raise NotDerivable(f"its derivatives would be {num_pairs:,} × {size:,} numbers a time")
     box = Interval(jnp.zeros(shape, game.dtype), jnp.ones(shape, game.dtype))
 
-    def at(t: Array) -> tuple[Interval, Interval]:
+    def at(t: Array) -> tuple[Interval, Interval, Array]:
         found = range_of(lambda seen: game.pay_at(t, seen), box)
-        return found.value, Interval(*(jnp.moveaxis(end, 0, -1) for end in found.slope))
+        return found.value, Interval(*(jnp.moveaxis(end, 0, -1) for end in found.slope)), found.rounding
 
-    value, slope = jax.vmap(at)(jnp.arange(game.horizon + 1, dtype=jnp.int32))
+    value, slope, rounding = jax.vmap(at)(jnp.arange(game.horizon + 1, dtype=jnp.int32))
     how = f"read off the reward's program by intervals, as it is not known to be affine: {why}"
-    return Payoffs(from_ranges(slope, False), value, None, None, False, how, True)
+    return Payoffs(from_ranges(slope, False), value, None, None, False, how, True, _finite(rounding))
 
 
 def _pairwise_reward(game: FiniteHorizonGame, reward: Any) -> Payoffs:
@@ -128,11 +154,14 @@ def _pairwise_reward(game: FiniteHorizonGame, reward: Any) -> Payoffs:
     if type(reward.L) in (OwnStateInteraction, SuccessorInteraction):
         return _one_node(game, reward.theta, reward.L, how)
     if type(reward.L) is DenseInteraction:
-        return _pairwise(game, reward.theta, reward.L.table, how)
-    table, is_affine, why = _affine_table(game, reward.L)
+        # the products and their sum, in any order
+        steps = reward.L.table[0, 0, 0].size + 1
+        rounding = _spacing(game) / 2 * steps * jnp.abs(reward.L.table).max(axis=tuple(range(3, reward.L.table.ndim)))
+        return _pairwise(game, reward.theta, reward.L.table, rounding, how)
+    table, rounding, is_affine, why = _affine_table(game, reward.L)
     if table is None or is_affine is not True:
         raise NotDerivable(f"the interaction is not known to be affine in the mean field: {why}")
-    return _pairwise(game, reward.theta, table, f"interaction read off its program, which is affine{of_theta}")
+    return _pairwise(game, reward.theta, table, rounding, f"interaction read off its program, which is affine{of_theta}")
 
 
 def interaction_table(game: FiniteHorizonGame) -> Float[Array, "T S A n"] | None:
@@ -142,51 +171,53 @@ def interaction_table(game: FiniteHorizonGame) -> Float[Array, "T S A n"] | None
       The table, over states or flattened pairs; None if the program is not proved affine in the mean field, or the
       table would be too large.
     """
-    table, is_affine, _ = _interaction_table(game)
+    table, rounding, is_affine, _ = _interaction_table(game)
     if table is None or _checks.is_traced(is_affine) or not bool(is_affine):  # traced: not known yet
         return None
+    # each entry is judged by its own row; of what is small among all, rounding of others hides more
+    size = jnp.abs(table).max(axis=tuple(range(3, table.ndim)))
+    unit = _NEGLIGIBLE / MOST_LOST * _spacing(game) * _sizes(Interval(size, size)).max()
+    table = jnp.where((rounding > MOST_LOST * jnp.maximum(size, unit)).reshape(*size.shape, *(1,) * (table.ndim - 3)), jnp.nan, table)
     return None if not _checks.is_traced(table) and bool(jnp.isnan(table).any()) else table
 
 
 @eqx.filter_jit
-def _interaction_table(game: FiniteHorizonGame) -> tuple[Array | None, Any, str]:
+def _interaction_table(game: FiniteHorizonGame) -> tuple[Array | None, Array | None, Any, str]:
     reward: Any = game.reward
     return _affine_table(game, reward.L if type(reward) is PairwiseReward else game.pay_at)
 
 
 def _affine_table(
     game: FiniteHorizonGame, function: Callable[[Array, Array], Array]
-) -> tuple[Float[Array, "T S A n"], Any, str] | tuple[None, bool, str]:
-    """Return the values of a function at the point masses, whether it is their mean, and why that is not known.
+) -> tuple[Float[Array, "T S A n"], Float[Array, "T S A"], Any, str] | tuple[None, None, bool, str]:
+    """Return the values of a function at the point masses, by how much rounding may move it, and if it is their mean.
 
-    It is True if the function is affine whatever its numbers are. The table is NaN where the function adds and takes
-    away numbers so large that little but their rounding remains.
+    The latter is True if the function is affine whatever its numbers are; at the end stands why it is not known to be.
     """
     shape = game.seen_shape
     if (game.horizon + 1) * game.num_states * game.num_actions * int(np.prod(shape)) > _MOST_NUMBERS:
-        return None, False, "its table would be too large"
+        return None, None, False, "its table would be too large"
     always_affine = []  # filled while `at` is traced, where `holds is True` needs no numbers
 
     def at(t: Array) -> tuple[Array, Array, Array]:
         found, holds = affine_in_law(lambda seen: jnp.asarray(function(t, seen)).astype(game.dtype), shape, game.dtype)
         always_affine.append(holds is True)
-        rounding = found.size * (found.steps * float(jnp.finfo(game.dtype).eps) / 2)
-        return jnp.moveaxis(found.values, 0, -1), _largest(rounding), jnp.asarray(holds)
+        rounding = found.size.max(axis=0) * (found.steps * _spacing(game) / 2)
+        return jnp.moveaxis(found.values, 0, -1), _finite(rounding), jnp.asarray(holds)
 
     try:
         table, rounding, holds = jax.vmap(at)(jnp.arange(game.horizon + 1, dtype=jnp.int32))
     except NotAffine as error:
-        return None, False, str(error)
-    is_sound = rounding.max() <= MOST_LOST * _largest(table)
-    return (
-        jnp.where(is_sound, table, jnp.nan),
-        True if all(always_affine) else holds.all(),
-        "that depends on its numbers",
-    )
+        return None, None, False, str(error)
+    return table, rounding, True if all(always_affine) else holds.all(), "that depends on its numbers"
 
 
-def _largest(table: Array) -> Array:
-    return jnp.where(jnp.isfinite(table), jnp.abs(table), 0).max()
+def _spacing(game: FiniteHorizonGame) -> float:
+    return float(jnp.finfo(game.dtype).eps)
+
+
+def _finite(rounding: Array) -> Array:
+    return jnp.where(jnp.isfinite(rounding), rounding, 0)
 
 
 def _constant(game: FiniteHorizonGame, reward: TableReward) -> Payoffs:
@@ -196,11 +227,11 @@ def _constant(game: FiniteHorizonGame, reward: TableReward) -> Payoffs:
     largest = jnp.abs(table).max()
     constants = PairConstants(jnp.zeros((), game.dtype), largest, largest)
     how = "the reward is a table and does not depend on the mean field"
-    return Payoffs(OneNodeSlopes(node, zero, zero), Interval(table, table), constants, None, True, how, True)
+    return Payoffs(OneNodeSlopes(node, zero, zero), Interval(table, table), constants, None, True, how, True, zero)
 
 
-def _pairwise(game: FiniteHorizonGame, theta: Callable | None, table: Array, how: str) -> Payoffs:
-    """Bound Θ(Σ L μ) from the table of L, `[#T, S, A, seen...]`."""
+def _pairwise(game: FiniteHorizonGame, theta: Callable | None, table: Array, rounding: Array, how: str) -> Payoffs:
+    """Bound Θ(Σ L μ) from the table of L, `[#T, S, A, seen...]`, and by how much rounding may move the sum."""
     times = game.horizon + 1
     table = table.reshape(*table.shape[:3], -1)
     if times * table[0].size > _MOST_NUMBERS:
@@ -210,11 +241,12 @@ def _pairwise(game: FiniteHorizonGame, theta: Callable | None, table: Array, how
     # 64 cells, as intervals are loose on long ones
     share = jnp.linspace(0, 1, 65, dtype=game.dtype).reshape(-1, 1, 1, 1)
     edges = x.low + (x.high - x.low) * share
-    value, slope, straight = _theta_on_cells(theta, Interval(edges[:-1], edges[1:]))
+    on_cells = _theta_on_cells(theta, Interval(edges[:-1], edges[1:]), jnp.broadcast_to(rounding, x.low.shape))
+    value, slope, straight, rounding = on_cells
     # the mean slope of Θ between two arguments lies in its range, and the oscillation is largest at an end of it
     ends = jnp.stack([slope.low.min(axis=0), slope.high.max(axis=0)], axis=1)
     vertices = (ends[:, :1] if straight else ends)[..., None] * table[:, None]
-    return _pairwise_payoffs(DenseSlopes(vertices, None), table, value, slope, how, straight)
+    return _pairwise_payoffs(DenseSlopes(vertices, None), table, on_cells, how)
 
 
 def _one_node(game: FiniteHorizonGame, theta: Callable | None, L: Any, how: str) -> Payoffs:
@@ -227,12 +259,14 @@ def _one_node(game: FiniteHorizonGame, theta: Callable | None, L: Any, how: str)
     cells = int(np.clip(_MOST_CELLS // (times * S * actions), 1, _CELLS))
     start = jnp.arange(cells, dtype=game.dtype) / cells
     ends = [base + weight * (start + shift).reshape(-1, 1, 1, 1) for shift in (0, 1 / cells)]
-    value, slope, straight = _theta_on_cells(theta, hull(*ends))
+    rounding = _spacing(game) * (jnp.abs(base) + jnp.abs(weight))
+    on_cells = _theta_on_cells(theta, hull(*ends), rounding)
+    _, slope, straight, _ = on_cells
     steep = product(point(weight), slope)
     slopes = OneNodeSlopes(jnp.broadcast_to(node, (S, actions)), steep.low.min(axis=0), steep.high.max(axis=0))
     separable = _separable(game, start, 1 / cells, steep, straight) if own else None
     # L's entries are base and base + weight
-    return _pairwise_payoffs(slopes, jnp.stack([base, base + weight]), value, slope, how, straight, separable)
+    return _pairwise_payoffs(slopes, jnp.stack([base, base + weight]), on_cells, how, separable)
 
 
 def _separable(game: FiniteHorizonGame, start: Array, width: float, steep: Interval, straight: bool) -> Separable:
@@ -248,30 +282,40 @@ def _separable(game: FiniteHorizonGame, start: Array, width: float, steep: Inter
 def _pairwise_payoffs(
     slopes: AbstractSlopes,
     table: Array,
-    value: Interval,
-    slope: Interval,
+    on_cells: "_OnCells",
     how: str,
-    straight: bool,
     separable: Separable | None = None,
 ) -> Payoffs:
     """Return what is known of Θ(Σ L μ) from the entries of L and the ranges of Θ and Θ' on cells."""
+    value, slope, straight, rounding = on_cells
     theta, reward = (jnp.maximum(jnp.abs(bounds.low), jnp.abs(bounds.high)).max() for bounds in (slope, value))
     constants = PairConstants(theta, jnp.abs(table).max(), reward)
     over_cells = Interval(value.low.min(axis=0), value.high.max(axis=0))
-    return Payoffs(slopes, over_cells, constants, separable, straight, how, True)
+    return Payoffs(slopes, over_cells, constants, separable, straight, how, True, rounding)
 
 
-def _theta_on_cells(theta: Callable | None, x: Interval) -> tuple[Interval, Interval, bool]:
-    """Return the ranges of Θ and Θ' on cells `[cells, T, S, A]`, and whether Θ is affine."""
+class _OnCells(NamedTuple):
+    """The ranges of Θ and Θ' on cells `[cells, T, S, A]`, whether Θ is affine, and how far rounding may move it."""
+
+    value: Interval
+    slope: Interval
+    straight: bool
+    rounding: Float[Array, "T S A"]
+
+
+def _theta_on_cells(theta: Callable | None, x: Interval, rounding: Array) -> _OnCells:
+    """Bound Θ on cells of its argument, which rounding may have moved by so much."""
     if theta is None:
-        return x, point(jnp.ones_like(x.low)), True
+        return _OnCells(x, point(jnp.ones_like(x.low)), True, rounding)
     affine = []
 
-    def at(low: Array, high: Array, t: Array) -> tuple[Interval, Interval]:
+    def at(low: Array, high: Array, t: Array) -> tuple[Interval, Interval, Array]:
         found = range_of(lambda y: theta(t, y), Interval(low, high), entrywise=True)
         affine.append(found.affine)
-        return found.value, Interval(found.slope.low[0], found.slope.high[0])
+        return found.value, Interval(found.slope.low[0], found.slope.high[0]), found.rounding
 
     times = jnp.arange(x.low.shape[1], dtype=jnp.int32)
-    value, slope = jax.vmap(jax.vmap(at), in_axes=(0, 0, None))(x.low, x.high, times)
-    return value, slope, all(affine)
+    value, slope, own = jax.vmap(jax.vmap(at), in_axes=(0, 0, None))(x.low, x.high, times)
+    steepest = jnp.maximum(jnp.abs(slope.low), jnp.abs(slope.high))
+    rounding = _finite(own + steepest * rounding).max(axis=0)
+    return _OnCells(value, slope, all(affine), rounding)

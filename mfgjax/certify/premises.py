@@ -91,26 +91,28 @@ def premises_of(
 ) -> Premises:
     """Read the game's rewards and kernel, or take Lipschitz constants `(reward [T], kernel [H], origin)` for them."""
     beta, decoupled = jnp.asarray(jnp.nan, game.dtype), is_decoupled(game)
-    payoffs, reasons = _derived("reward", derive_payoffs, game)
+    tempered = response if isinstance(response, AbstractTempered) else None  # Γ of one that jumps is not continuous
+    if tempered is not None:
+        beta = tempered.beta.astype(game.dtype)
+    # rewards count in units of 1/β
+    unit = jnp.zeros((), game.dtype) if tempered is None else 1 / beta
+    payoffs, reasons = _derived("reward", lambda game: derive_payoffs(game, unit), game)
     if constants is not None:
         reward, kernel, origin = constants
         value = None if payoffs is None else payoffs.value  # constants do not tell the range of rewards
         reasons = () if decoupled else reasons  # only the chain of a coupled kernel needs more
         bounds = BoundedSlopes(jnp.broadcast_to(reward[:, None, None], (len(reward), *game.available.shape[1:])))
         how = f"Lipschitz constants that were {origin}"
-        payoffs = Payoffs(bounds, value, None, None, False, how, origin != "sampled")
+        no_rounding = jnp.zeros_like(bounds.bounds)
+        payoffs = Payoffs(bounds, value, None, None, False, how, origin != "sampled", no_rounding)
     elif decoupled:
         kernel = jnp.zeros(game.horizon, game.dtype)
     else:
         kernel, kernel_reasons = _derived("kernel", derive_kernel_constants, game)
         reasons = (*reasons, *kernel_reasons)
-    # Γ of a response that jumps is not continuous
-    tempered = response if isinstance(response, AbstractTempered) else None
-    if tempered is not None:
-        beta = tempered.beta.astype(game.dtype)
-        if not response.is_softmax:  # what the rewards are like then says nothing of its equilibria
-            payoffs, kernel = None, None
-            reasons = (f"no theorem is known of `{type(response).__name__}` responses", *reasons)
+    if tempered is not None and not response.is_softmax:  # what rewards are like then says nothing of its equilibria
+        payoffs, kernel = None, None
+        reasons = (f"no theorem is known of `{type(response).__name__}` responses", *reasons)
     largest_lipschitz = spans = None
     if payoffs is not None:
         largest_lipschitz = largest_constants(game, payoffs)

@@ -10,6 +10,7 @@ import numpy as np
 
 from .._typing import Array
 from ..ranges.equations import CALLS, bind, called, evaluate
+from ..ranges.precision import coarsest, spacing_of
 
 _MULTIPLIER = np.uint32(2654435761)  # of Knuth's hash: neighbouring places get unrelated numbers
 _OF_SEEDS = np.uint32(2246822519)  # places of two seeds are far apart
@@ -32,9 +33,11 @@ def rounded_otherwise(function: Callable[[Array], Array], seed: Array | int = 0)
             if equation.primitive.name in CALLS:
                 return evaluate(*called(equation), inputs, apply)
             outputs = bind(equation, inputs)
-            return outputs if equation.primitive.name in _EXACT else [_moved(y, next(numbers), seed) for y in outputs]
+            if equation.primitive.name in _EXACT:
+                return outputs
+            return [_moved(y, next(numbers), seed, coarsest(equation)) for y in outputs]
 
-        outputs = evaluate(program.jaxpr, program.consts, [_moved(x, 0, seed)], apply)
+        outputs = evaluate(program.jaxpr, program.consts, [_moved(x, 0, seed, spacing_of(x.dtype))], apply)
         return jax.tree.unflatten(jax.tree.structure(shape), outputs)
 
     return other
@@ -52,8 +55,11 @@ def most_explained(function: Callable[[Array], Array], x: Array) -> Array:
     return jax.lax.map(lambda seed: explained(values, rounded_otherwise(function, seed)(x)), seeds).max(axis=0)
 
 
-def _moved(x: Any, number: int, seed: Array | int) -> Any:
-    """Return numbers each of which is off by 2 to 6 spacings, up or down; `number` is that of the step."""
+def _moved(x: Any, number: int, seed: Array | int, spacing: float) -> Any:
+    """Return numbers each of which is off by 2 to 6 spacings, up or down; `number` is that of the step.
+
+    `spacing` is that of numbers near 1 that the step keeps apart, which may be more than their type does.
+    """
     if not jnp.issubdtype(jnp.result_type(x), jnp.floating):
         return x
     size, dtype = int(np.prod(jnp.shape(x))), jnp.result_type(x)
@@ -63,7 +69,7 @@ def _moved(x: Any, number: int, seed: Array | int) -> Any:
     mixed = (mixed ^ (mixed >> 15)) * _MULTIPLIER
     share = (mixed >> 16).astype(dtype) / 2**15 - 1  # in [-1, 1)
     spacings = jnp.where(share < 0, 4 * share - 2, 4 * share + 2)
-    return x * (1 + float(jnp.finfo(dtype).eps) * spacings.reshape(jnp.shape(x)))
+    return x * (1 + spacing * spacings.reshape(jnp.shape(x)))
 
 
 _EXACT = frozenset(

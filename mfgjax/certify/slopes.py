@@ -37,6 +37,10 @@ class AbstractSlopes(eqx.Module):
         """Return how many operations the contrasts of all pairs at one time take."""
 
     @abstractmethod
+    def forget(self, lost: Bool[Array, "T S A"]) -> "AbstractSlopes":
+        """Return slopes that are NaN for some payoffs."""
+
+    @abstractmethod
     def constants(self) -> Float[Array, "T S A"]:
         """Return sup |R_t(x,μ) − R_t(x,μ')| / d_TV(μ,μ') for every pair x = (s,a)."""
 
@@ -78,6 +82,9 @@ class BoundedSlopes(AbstractSlopes):
     def work(self) -> int:
         return (self.shape[1] * self.shape[2]) ** 2
 
+    def forget(self, lost: Bool[Array, "T S A"]) -> "BoundedSlopes":
+        return BoundedSlopes(jnp.where(lost, jnp.nan, self.bounds))
+
     def constants(self) -> Float[Array, "T S A"]:
         return self.bounds
 
@@ -100,6 +107,9 @@ class OneNodeSlopes(AbstractSlopes):
     @property
     def work(self) -> int:
         return 8 * (self.shape[1] * self.shape[2]) ** 2
+
+    def forget(self, lost: Bool[Array, "T S A"]) -> "OneNodeSlopes":
+        return OneNodeSlopes(self.node, *(jnp.where(lost, jnp.nan, end) for end in (self.low, self.high)))
 
     def constants(self) -> Float[Array, "T S A"]:
         # osc of g 1{node} is |g|, unless there is no other state from which mass could come
@@ -153,6 +163,9 @@ class DenseSlopes(AbstractSlopes):
         """By how much an entry of the derivative may differ from that of `centre`."""
         half = (self.vertices.max(axis=1) - self.vertices.min(axis=1)) / 2
         return half if self.radius is None else half + self.radius
+
+    def forget(self, lost: Bool[Array, "T S A"]) -> "DenseSlopes":
+        return DenseSlopes(jnp.where(lost[:, None, ..., None], jnp.nan, self.vertices), self.radius)
 
     def constants(self) -> Float[Array, "T S A"]:
         radius = 0 if self.radius is None else self.radius[:, None]

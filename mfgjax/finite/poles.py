@@ -10,7 +10,7 @@ import numpy as np
 
 from .._gradients import stop_gradients
 from .._typing import Array
-from ..certify.derivatives import programs_in
+from ..ranges.equations import programs_in
 from ..model import FiniteHorizonGame, PairwiseReward
 from ..ranges.intervals import Interval
 from ..ranges.programs import range_of

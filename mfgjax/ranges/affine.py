@@ -16,6 +16,7 @@ from jax.core import Tracer
 from .._jaxprs import scan_sizes
 from .._typing import Array
 from .equations import CALLS, bind, called, evaluate
+from .precision import lowered
 
 _MOST_STEPS = 64
 """Longest `scan` that is followed, step by step."""
@@ -86,15 +87,12 @@ def _follow(walk: _Walk, jaxpr: Any, consts: Sequence[Any], arguments: Sequence[
     def apply(equation: Any, inputs: list[Any]) -> list[Any]:
         outputs = _apply(walk, equation, inputs)
         for output in outputs:
-            if isinstance(output, Affine) and not _as_fine(output.values.dtype, walk.eps):
+            # whole numbers have no spacing, and no digits behind the point either
+            if isinstance(output, Affine) and not jnp.issubdtype(output.values.dtype, jnp.floating):
                 raise NotAffine(f"`{equation.primitive.name}` rounds to {output.values.dtype}")
         return outputs
 
     return evaluate(jaxpr, consts, arguments, apply)
-
-
-def _as_fine(dtype: Any, eps: float) -> bool:
-    return jnp.issubdtype(dtype, jnp.floating) and float(jnp.finfo(dtype).eps) <= eps
 
 
 def _apply(walk: _Walk, equation: Any, inputs: list[Any]) -> list[Any]:
@@ -105,6 +103,8 @@ def _apply(walk: _Walk, equation: Any, inputs: list[Any]) -> list[Any]:
         return bind(equation, inputs)
     if name not in _RULES:
         raise NotAffine(f"there is no rule for `{name}`")
+    if coarse := lowered(equation, walk.eps):
+        raise NotAffine(f"`{name}` rounds to {coarse}")
     result = _RULES[name](walk, equation, inputs)
     return result if isinstance(result, list) else [result]
 
@@ -178,8 +178,6 @@ def _terms(equation: Any, inputs: list[Any]) -> int:
 def _product(walk: _Walk, equation: Any, inputs: list[Any]) -> list[Affine]:
     """Return a product, which is affine if one factor is the same at all point masses, and so at all laws."""
     x, y = inputs
-    if equation.primitive.name == "dot_general" and not _is_plain(equation.params["precision"]):
-        raise NotAffine("`dot_general` rounds its factors")  # precision may name an algorithm such as BF16_BF16_F32
     if isinstance(x, Affine) and isinstance(y, Affine):  # `mul` pairs entries, `dot_general` mixes them
         if equation.primitive.name == "mul":
             walk.require(_is_constant(x) | _is_constant(y))
@@ -188,11 +186,6 @@ def _product(walk: _Walk, equation: Any, inputs: list[Any]) -> list[Affine]:
     values, sizes = _images(equation, inputs)
     # relative errors of factors add up, to first order
     return [Affine(values[0], sizes[0], sum(_steps(inputs)) + _terms(equation, inputs))]
-
-
-def _is_plain(precision: Any) -> bool:
-    precisions = precision if isinstance(precision, tuple) else (precision,)
-    return all(each is None or isinstance(each, jax.lax.Precision) for each in precisions)
 
 
 def _is_constant(x: Affine) -> Array:

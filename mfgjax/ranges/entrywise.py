@@ -184,13 +184,6 @@ def _select(equation: Any, inputs: list[Any]) -> Range:
     return moved(*range(1, len(inputs)))(equation, inputs)
 
 
-def _converted(equation: Any, inputs: list[Any]) -> Range:
-    new_dtype = equation.params["new_dtype"]
-    if jnp.promote_types(new_dtype, inputs[0].value.low.dtype) != new_dtype:
-        raise NotDerivable(f"it rounds the mean field, to {new_dtype}")
-    return moved()(equation, inputs)
-
-
 ENTRYWISE: dict[str, Callable] = {
     "add": _add,
     "add_any": _add,
@@ -217,7 +210,7 @@ ENTRYWISE: dict[str, Callable] = {
     "sin": _wave,
     "cos": _wave,
     "select_n": _select,
-    "convert_element_type": _converted,
+    "convert_element_type": moved(),
     "copy": _same,
     "copy_p": _same,
     "stop_gradient": _same,

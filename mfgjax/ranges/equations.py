@@ -3,6 +3,8 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import jax
+
 from .._jaxprs import body_and_constants
 
 CALLS = ("jit", "pjit", "closed_call", "core_call", "custom_jvp_call", "custom_vjp_call", "checkpoint", "remat2")
@@ -12,6 +14,12 @@ CALLS = ("jit", "pjit", "closed_call", "core_call", "custom_jvp_call", "custom_v
 def called(equation: Any) -> tuple[Any, Sequence[Any]]:
     """Return the program that one of `CALLS` evaluates, and its constants."""
     return body_and_constants(equation.params.get("call_jaxpr", equation.params.get("jaxpr")))
+
+
+def programs_in(equation: Any) -> list[Any]:
+    """Return the programs inside an equation, such as the body of a loop."""
+    leaves = jax.tree.leaves(list(equation.params.values()), is_leaf=lambda x: hasattr(x, "eqns"))
+    return [getattr(leaf, "jaxpr", leaf) for leaf in leaves if hasattr(leaf, "eqns")]
 
 
 def bind(equation: Any, inputs: Sequence[Any]) -> list[Any]:

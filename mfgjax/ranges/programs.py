@@ -5,7 +5,7 @@ depends on the input (`jnp.where(x > 0, ...)`, which may jump), raises `NotDeriv
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -16,11 +16,13 @@ from .dependence import depends
 from .entrywise import ENTRYWISE
 from .equations import CALLS, bind, called, evaluate
 from .intervals import Interval, point
-from .ranges import MOST_LOST, NotDerivable, Range, constant, sure
+from .precision import lowered, spacing_of
+from .ranges import Bounded, NotDerivable, Range, constant, sure
+from .rounding import rounded, with_rounding, without_rounding
 from .structural import STRUCTURAL
 
 
-def range_of(function: Callable[[Array], Array], box: Interval, *, entrywise: bool = False) -> Range:
+def range_of(function: Callable[[Array], Array], box: Interval, *, entrywise: bool = False) -> Bounded:
     """Bound the values and derivatives of a function on a box.
 
     Args:
@@ -30,7 +32,7 @@ def range_of(function: Callable[[Array], Array], box: Interval, *, entrywise: bo
         that mixes entries is refused.
 
     Returns:
-      The `Range`; with slopes `[n, *output]`, n the number of input entries (1 where entrywise).
+      The bounds; with slopes `[n, *output]`, n the number of input entries (1 where entrywise).
 
     Raises:
       NotDerivable: if the program has a primitive without a rule.
@@ -44,37 +46,11 @@ def range_of(function: Callable[[Array], Array], box: Interval, *, entrywise: bo
     else:
         size = int(np.prod(shape))
         seed = jnp.eye(size, dtype=box.low.dtype).reshape(size, *shape)
-    start = sure(Range(box, point(seed), True))
-    rules = ENTRYWISE if entrywise else ENTRYWISE | STRUCTURAL
-    rounding: list[Array] = []
-    (result,) = _evaluate(jaxpr.jaxpr, jaxpr.consts, [start], rules, rounding)
-    result = sure(result if isinstance(result, Range) else constant(result, seed.shape[0]))
-    return _less_rounding(result, rounding)
-
-
-def _less_rounding(x: Range, rounding: Sequence[Array]) -> Range:
-    """Return a range whose slope is unbounded where sums of large numbers leave little but their rounding.
-
-    The program then changes in steps, of which derivatives know nothing.
-    """
-    if not rounding:
-        return x
-    ends = [*x.value, *x.slope]
-    scale = jnp.stack([jnp.where(jnp.isfinite(end), jnp.abs(end), 0).max(initial=0) for end in ends]).max()
-    lost = jnp.stack(rounding).max() > MOST_LOST * scale
-    slope = Interval(jnp.where(lost, -jnp.inf, x.slope.low), jnp.where(lost, jnp.inf, x.slope.high))
-    return x._replace(slope=slope)
-
-
-_SUMS = ("add", "add_any", "sub", "reduce_sum", "cumsum", "dot_general")
-
-
-def _rounding_of(x: Range) -> Array:
-    """Return the spacing of numbers at the size of a summand that moves with the mean field."""
-    # a large constant is not counted here, but its sum with a moving number is: as a summand of the next sum
-    size = jnp.maximum(jnp.abs(x.value.low), jnp.abs(x.value.high))
-    moves = ((x.slope.low != 0) | (x.slope.high != 0)).any(axis=0)
-    return jnp.finfo(size.dtype).eps * jnp.where(moves & jnp.isfinite(size), size, 0).max(initial=0)
+    walk = _Walk(ENTRYWISE if entrywise else ENTRYWISE | STRUCTURAL, spacing_of(box.low.dtype))
+    start = with_rounding(sure(Range(box, point(seed), True)))
+    (result,) = _evaluate(jaxpr.jaxpr, jaxpr.consts, [start], walk)
+    result = result if isinstance(result, Range) else constant(result, seed.shape[0] + 1)
+    return without_rounding(sure(result))
 
 
 def ignores(function: Callable[[Array], Array], box: Interval) -> bool:
@@ -83,32 +59,39 @@ def ignores(function: Callable[[Array], Array], box: Interval) -> bool:
     return not any(depends(jaxpr.jaxpr))
 
 
-def _evaluate(
-    jaxpr: Any, consts: Sequence[Any], arguments: Sequence[Any], rules: dict[str, Callable], rounding: list[Array]
-) -> list[Any]:
-    def apply(equation: Any, inputs: list[Any]) -> list[Any]:
-        if equation.primitive.name in _SUMS:
-            rounding.extend(_rounding_of(x) for x in inputs if isinstance(x, Range))
-        return _apply(equation, inputs, rules, rounding)
+class _Walk(NamedTuple):
+    """What is known while a program is followed: its rules, and the spacing of the numbers of its input."""
 
-    return evaluate(jaxpr, consts, arguments, apply)
+    rules: dict[str, Callable]
+    spacing: float
 
 
-def _apply(equation: Any, inputs: list[Any], rules: dict[str, Callable], rounding: list[Array]) -> list[Any]:
+def _evaluate(jaxpr: Any, consts: Sequence[Any], arguments: Sequence[Any], walk: _Walk) -> list[Any]:
+    return evaluate(jaxpr, consts, arguments, lambda equation, inputs: _apply(equation, inputs, walk))
+
+
+def _apply(equation: Any, inputs: list[Any], walk: _Walk) -> list[Any]:
     name = equation.primitive.name
     if name in CALLS:
-        return _evaluate(*called(equation), inputs, rules, rounding)
+        return _evaluate(*called(equation), inputs, walk)
     if not any(isinstance(x, Range) for x in inputs):  # no part of the input: computed as it is
         return bind(equation, inputs)
     if any(jnp.issubdtype(variable.aval.dtype, jnp.complexfloating) for variable in equation.outvars):
         raise NotDerivable("it computes with complex numbers, which have no intervals")
-    if name == "mul" and equation.invars[0] is equation.invars[1]:
-        # as a product its two factors would be taken for independent: x² could be negative
-        return [rules["square"](equation, inputs[:1])]
-    if name not in rules:
+    if name not in walk.rules:
         raise NotDerivable(f"there is no rule for `{name}`")
+    if coarse := lowered(equation, walk.spacing):
+        raise NotDerivable(f"it rounds the mean field, to {coarse}")
     if name == "select_n" and isinstance(inputs[0], Range):
         raise NotDerivable("it chooses between values by the mean field, which may be a jump")
-    result = rules[name](equation, inputs)
+    if name == "mul" and equation.invars[0] is equation.invars[1]:
+        # as a product its two factors would be taken for independent: x² could be negative
+        found = walk.rules["square"](equation, inputs[:1])
+    else:
+        found = walk.rules[name](equation, inputs)
+    outputs = found if isinstance(found, list) else [found]
+    for output in outputs:
+        if isinstance(output, Range) and not jnp.issubdtype(output.value.low.dtype, jnp.floating):
+            raise NotDerivable(f"it rounds the mean field, to {output.value.low.dtype}")
     # after every rule, as the next may hide what is no number: ∞ times a slope of 0 is 0
-    return [sure(x) for x in (result if isinstance(result, list) else [result])]
+    return [sure(rounded(equation, inputs, x)) if isinstance(x, Range) else x for x in outputs]

@@ -34,6 +34,15 @@ class Range(NamedTuple):
     affine: bool
 
 
+class Bounded(NamedTuple):
+    """What the output of a function can be for inputs in a box: a `Range`, and how far rounding may move each entry."""
+
+    value: Interval
+    slope: Interval
+    affine: bool
+    rounding: Array
+
+
 def constant(value: Any, num_coordinates: int) -> Range:
     """Return the range of numbers that do not depend on the input."""
     value = jnp.asarray(value)

@@ -1,0 +1,81 @@
+"""By how much rounding may move what a program computes, carried along with ranges as one more coordinate.
+
+Rules take slopes from inputs to outputs. So a step whose result is off by r, as if it moved with a coordinate of slope
+±r, shows at the end, to first order, by how much the output may be off.
+"""
+
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+from .._typing import Array
+from .equations import bind
+from .intervals import Interval
+from .precision import spacing_of
+from .ranges import Bounded, Range
+
+_OF_FUNCTIONS = 4
+"""By how many spacings elementary functions and products may be off."""
+
+_SUMS = ("reduce_sum", "cumsum", "dot_general", "scatter-add", "scatter_add")
+
+_EXACT = frozenset(
+    """
+    abs broadcast_in_dim clamp concatenate convert_element_type copy copy_p dynamic_slice dynamic_update_slice
+    expand_dims gather max min neg optimization_barrier pad reduce_max reduce_min reshape rev scatter select_n slice
+    squeeze stack stop_gradient transpose
+    """.split()  # noqa: SIM905
+)
+"""Primitives that move or choose numbers."""
+
+
+def with_rounding(x: Range) -> Range:
+    """Return a range with a last coordinate for rounding, of which there is none yet."""
+    slope = Interval(*(jnp.concatenate([end, jnp.zeros_like(end[:1])]) for end in x.slope))
+    return x._replace(slope=slope)
+
+
+def without_rounding(x: Range) -> Bounded:
+    """Return a range without its last coordinate, and by how much each entry may be off."""
+    rounding = jnp.maximum(jnp.abs(x.slope.low[-1]), jnp.abs(x.slope.high[-1]))
+    return Bounded(x.value, Interval(*(end[:-1] for end in x.slope)), x.affine, rounding)
+
+
+def rounded(equation: Any, inputs: list[Any], x: Range) -> Range:
+    """Return the range of an output, with what its equation rounds added to the last coordinate."""
+    if equation.primitive.name in _EXACT:
+        return x
+    moves = ((x.slope.low != 0) | (x.slope.high != 0)).any(axis=0)  # what does not move is rounded alike everywhere
+    off = jnp.where(moves, _off(equation, inputs, x), 0)
+    return x._replace(slope=Interval(x.slope.low.at[-1].add(-off), x.slope.high.at[-1].add(off)))
+
+
+def _off(equation: Any, inputs: list[Any], x: Range) -> Array:
+    """Return by how much an equation may be off at each entry of its output."""
+    name, spacing = equation.primitive.name, spacing_of(x.value.low.dtype)
+    if name in ("add", "add_any", "sub"):
+        return spacing / 2 * _size(x)
+    if name not in _SUMS:
+        return _OF_FUNCTIONS * spacing * _size(x)
+    # parts of a sum are rounded, too, at the size of its terms
+    terms = bind(equation, [_size(value) for value in inputs])[0]
+    return _num_terms(equation) * spacing * terms
+
+
+def _size(x: Any) -> Any:
+    if isinstance(x, Range):
+        return jnp.maximum(jnp.abs(x.value.low), jnp.abs(x.value.high))
+    return jnp.abs(x) if jnp.issubdtype(jnp.result_type(x), jnp.floating) else x
+
+
+def _num_terms(equation: Any) -> int:
+    """Return how many numbers are added up, at most, in an entry of the output."""
+    name, params, shape = equation.primitive.name, equation.params, equation.invars[0].aval.shape
+    if name == "reduce_sum":
+        return int(np.prod([shape[axis] for axis in params["axes"]]))
+    if name == "cumsum":
+        return shape[params["axis"]]
+    if name == "dot_general":
+        return 1 + int(np.prod([shape[axis] for axis in params["dimension_numbers"][0][0]]))
+    return int(np.prod(equation.invars[2].aval.shape))  # all that is scattered may fall on one entry
