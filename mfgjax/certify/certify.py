@@ -16,7 +16,7 @@ from ..model import FiniteHorizonGame, of_kind, trace_game
 from ..responses import AbstractResponse
 from ..solve import solve
 from ..solvers.base import Problem
-from .contraction import contraction, distance, naive_chain, path_space
+from .contraction import contraction, distance, lost_to_rounding, naive_chain, path_space
 from .lipschitz import Lipschitz, contradict
 from .local import MOST_UNKNOWNS, critical_beta, local_radius
 from .paper_bounds import theorem_1
@@ -119,6 +119,7 @@ def _certified(
     if game.observes == "states":  # exactly: bounds are for mean fields that share it
         mean_field = mean_field.at[0].set(game.initial)
     premises = premises_of(game, response, constants)
+    premises = premises._replace(lost=lost_to_rounding(premises))
     residual = noise = None
     if premises.tempered is not None:
         image, noise = Problem(game, response, np.zeros(())).image_and_floor(mean_field)

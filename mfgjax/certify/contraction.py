@@ -104,11 +104,43 @@ def linear_bound(
     against: AgainstContraction = _NOTHING_AGAINST,
 ) -> Certificate:
     """Return the certificate of a theorem that needs β c < 1, c = `per_beta`. It fails where it is refuted."""
-    value = premises.beta * per_beta
-    holds = (value < premises.below_one) & ~jnp.asarray(against.doubts)
-    below = jnp.where(per_beta > 0, 1 / jnp.where(per_beta > 0, per_beta, 1), jnp.inf)  # c = 0: every β
+    value, with_rounding = premises.beta * per_beta, per_beta + premises.lost
+    holds = (premises.beta * with_rounding < premises.below_one) & ~jnp.asarray(against.doubts)
+    used = where_rounding_counts(premises, per_beta, with_rounding, per_beta)
+    below = jnp.where(used > 0, 1 / jnp.where(used > 0, used, 1), jnp.inf)  # c = 0: every β
     threshold = jnp.where(jnp.isfinite(per_beta) & premises.proved, below, jnp.nan)
     return theorem.certificate(value, checked, holds=holds, fails=against.refutes, threshold=threshold)
+
+
+def where_rounding_counts(premises: Premises, per_beta: Array, then: Array, otherwise: Array) -> Array:
+    """Return one number where what rounding adds to c = `per_beta` is a share of it that shows, else another."""
+    smallest = float(jnp.finfo(premises.game.dtype).eps) ** 0.25
+    return jnp.where(jnp.asarray(premises.lost) > smallest * per_beta, then, otherwise)
+
+
+def lost_to_rounding(premises: Premises) -> Array | float:
+    """Return what rounding may add to a bound on how much Γ_β stretches distances of `premises.resolution` or more.
+
+    Rewards that are off by δ differ by 2 δ more between two mean fields, which at a distance d is a slope of 2 δ/d; so
+    it enters the chain of Lipschitz constants, or, as a contrast of 4 δ/d, the bound by spans.
+    """
+    game, payoffs, constants = premises.game, premises.payoffs, premises.constants
+    if payoffs is None or constants is None or premises.why_not(coupled=True):
+        return 0.0  # then nothing is claimed
+    mask = availability(game, payoffs.rounding.shape[2])
+    if premises.decoupled:
+        mask = mask & reachable(game)[:, :, None]
+    off = 2 / premises.resolution * jnp.where(mask, payoffs.rounding, 0).max(axis=(1, 2))
+    if not premises.decoupled:
+        assert premises.kernel is not None
+        kernel = premises.kernel + 2 / premises.resolution * premises.rounding_of_kernel
+        moved = _coupled_chain(premises._replace(kernel=kernel), counted(game, constants + off))
+        return moved - _coupled_chain(premises, counted(game, constants))
+    by_chain = _decoupled_chain(premises, counted(game, off)).per_beta
+    if premises.why_not():
+        return by_chain
+    tails = discounted_tails(2 * counted(game, off), game.discount)
+    return jnp.minimum(by_chain, _norm(premises, tails[0], tails))
 
 
 def discounted_tails(per_time: Float[Array, " T *x"], discount: Array) -> Float[Array, " T *x"]:
@@ -142,16 +174,20 @@ def naive_chain(premises: Premises, against: AgainstContraction) -> tuple[Certif
     game, chain = premises.game, None
     constants = counted(game, premises.constants)
     if premises.decoupled:
-        tails = discounted_tails(constants, game.discount)
-        propagation = (premises.mixing.max() ** jnp.arange(1, game.horizon + 1)).sum()
-        if game.observes == "states":
-            chain = Chain(propagation, tails[:-1].max(), 0.5)  # the decision at H moves nobody
-        else:
-            # one more term, as a joint law contains the policy itself; so the decision at H counts, too
-            chain = Chain(1 + propagation, tails.max(), 0.5)
+        chain = _decoupled_chain(premises, constants)
     per_beta = _coupled_chain(premises, constants) if chain is None else chain.per_beta
     how = f"α and K_t over all available pairs; {premises.how}"
     return linear_bound(premises, theorem, per_beta, how, against), chain
+
+
+def _decoupled_chain(premises: Premises, constants: Float[Array, " T"]) -> Chain:
+    game = premises.game
+    tails = discounted_tails(constants, game.discount)
+    propagation = (premises.mixing.max() ** jnp.arange(1, game.horizon + 1)).sum()
+    if game.observes == "states":
+        return Chain(propagation, tails[:-1].max(), 0.5)  # the decision at H moves nobody
+    # one more term, as a joint law contains the policy itself; so the decision at H counts, too
+    return Chain(1 + propagation, tails.max(), 0.5)
 
 
 def _coupled_chain(premises: Premises, constants: Float[Array, " T"]) -> Array:
@@ -317,6 +353,8 @@ def distance(premises: Premises, factor: Array, residual: Array | None) -> Certi
     """
     if residual is None:
         return _DISTANCE.unknown("the response jumps", premises.beta)
-    value = jnp.where(factor < 1, residual / (1 - jnp.where(factor < 1, factor, 0)), jnp.inf)
+    # what rounding of the game may move Γ by, wherever it is computed
+    off = premises.beta * premises.lost * premises.resolution
+    value = jnp.where(factor < 1, (residual + off) / (1 - jnp.where(factor < 1, factor, 0)), jnp.inf)
     how = f"the residual is computed anew, and what rounding may hide of it is added; {premises.how}"
     return _DISTANCE.certificate(value, how, holds=jnp.isfinite(value))

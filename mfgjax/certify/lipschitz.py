@@ -137,8 +137,12 @@ def contradict(game: FiniteHorizonGame, constants: Lipschitz, key: Array) -> Non
             )
 
 
-def derive_kernel_constants(game: FiniteHorizonGame) -> Array:
-    """Bound sup d_TV(P_t(·|s,a,μ), P_t(·|s,a,μ')) / d_TV(μ,μ') for each move of a kernel given as a callable, `[H]`.
+def derive_kernel_constants(game: FiniteHorizonGame) -> tuple[Array, Array]:
+    """Bound how fast a kernel given as a callable changes with the mean field.
+
+    Returns:
+      sup d_TV(P_t(·|s,a,μ), P_t(·|s,a,μ')) / d_TV(μ,μ') for each move, `[H]`, and by how much rounding may move the
+      rows, in the same distance.
 
     Raises:
       NotDerivable: saying why, if the kernel's program cannot be read.
@@ -151,11 +155,12 @@ def derive_kernel_constants(game: FiniteHorizonGame) -> Array:
     # a box around all laws; that entries sum to 1 is used by the oscillation in `constants`
     box = Interval(jnp.zeros(shape, game.dtype), jnp.ones(shape, game.dtype))
 
-    def at(t: Array) -> Array:
+    def at(t: Array) -> tuple[Array, Array]:
         found = range_of(lambda seen: game.kernel_as_given(t, seen).probabilities[0], box)
         slope = Interval(*(jnp.moveaxis(end, 0, -1) for end in found.slope))  # [S, A, K, n], read as [T, S, A, n]
         # d_TV is half the l1 norm, in which the changes of all K entries of a row add up
         moved = from_ranges(slope, found.affine).constants().sum(axis=2) / 2
-        return jnp.where(game.available_at(t), moved, 0).max()
+        is_available = game.available_at(t)
+        return tuple(jnp.where(is_available, x, 0).max() for x in (moved, found.rounding.sum(axis=2) / 2))
 
     return jax.lax.map(at, jnp.arange(game.horizon, dtype=jnp.int32))

@@ -9,7 +9,7 @@ import numpy as np
 
 from .._typing import Array
 from .certificate import GUAN, Certificate, Theorem
-from .contraction import CONTRACTS, AgainstContraction
+from .contraction import CONTRACTS, AgainstContraction, where_rounding_counts
 from .paths import availability
 from .premises import Premises
 
@@ -63,8 +63,9 @@ def theorem_1(premises: Premises, against: AgainstContraction) -> list[tuple[Cer
         return [(theorem.unknown(why, premises.beta), None) for theorem in (_PRINTED, _MEANT)]
     lines, how = [], f"computed in logarithms; {premises.how}"
     for theorem in (_PRINTED, _MEANT):
-        bound = _paper_bound(premises, printed=theorem is _PRINTED)
-        holds, checked = (bound.log10_factor < jnp.log10(premises.below_one)) & ~jnp.asarray(against.doubts), how
+        bound = _less_rounding(premises, _paper_bound(premises, printed=theorem is _PRINTED))
+        with_rounding = 10**bound.log10_factor + premises.beta * premises.lost
+        holds, checked = (with_rounding < premises.below_one) & ~jnp.asarray(against.doubts), how
         if theorem is _PRINTED:
             holds = jnp.zeros_like(holds)
             checked = f"for comparison only: K_Q,t+1 is printed inside the exponential, where it bounds nothing; {how}"
@@ -121,6 +122,15 @@ def _paper_bound(premises: Premises, *, printed: bool) -> PaperBound:
     log_policy = log_softmax + log_beta + log_q
     logs = (log_propagation, log_q, log_policy, log_propagation + log_policy, threshold)
     return PaperBound(*(log / _LOG10 for log in logs))
+
+
+def _less_rounding(premises: Premises, bound: PaperBound) -> PaperBound:
+    """Return a bound whose threshold allows for what rounding of the rewards adds to the factor."""
+    # the factor is convex in β, so the one of a smaller β is at most that share of 1
+    per_beta = 10**-bound.log10_threshold
+    threshold = -jnp.log10(per_beta + premises.lost)
+    threshold = where_rounding_counts(premises, per_beta, threshold, bound.log10_threshold)
+    return eqx.tree_at(lambda x: x.log10_threshold, bound, threshold)
 
 
 def _log_propagation(S: int, H: int) -> float:

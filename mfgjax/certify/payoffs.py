@@ -132,7 +132,8 @@ def _program(game: FiniteHorizonGame, reward: Any) -> Payoffs:
     # affine first, which is exact: intervals may be loose
     table, rounding, is_affine, why = _affine_table(game, game.pay_at)
     if table is not None and is_affine is True:
-        return _pairwise(game, None, table, rounding, "read off the reward's program, which is affine in the mean field")
+        how = "read off the reward's program, which is affine in the mean field"
+        return _pairwise(game, None, table, rounding, how)
     shape, num_pairs = game.seen_shape, game.num_states * game.num_actions
     size = int(np.prod(shape))
     if (game.horizon + 1) * num_pairs * size > _MOST_NUMBERS:
@@ -161,7 +162,8 @@ def _pairwise_reward(game: FiniteHorizonGame, reward: Any) -> Payoffs:
     table, rounding, is_affine, why = _affine_table(game, reward.L)
     if table is None or is_affine is not True:
         raise NotDerivable(f"the interaction is not known to be affine in the mean field: {why}")
-    return _pairwise(game, reward.theta, table, rounding, f"interaction read off its program, which is affine{of_theta}")
+    how = f"interaction read off its program, which is affine{of_theta}"
+    return _pairwise(game, reward.theta, table, rounding, how)
 
 
 def interaction_table(game: FiniteHorizonGame) -> Float[Array, "T S A n"] | None:
@@ -177,7 +179,8 @@ def interaction_table(game: FiniteHorizonGame) -> Float[Array, "T S A n"] | None
     # each entry is judged by its own row; of what is small among all, rounding of others hides more
     size = jnp.abs(table).max(axis=tuple(range(3, table.ndim)))
     unit = _NEGLIGIBLE / MOST_LOST * _spacing(game) * _sizes(Interval(size, size)).max()
-    table = jnp.where((rounding > MOST_LOST * jnp.maximum(size, unit)).reshape(*size.shape, *(1,) * (table.ndim - 3)), jnp.nan, table)
+    is_lost = rounding > MOST_LOST * jnp.maximum(size, unit)
+    table = jnp.where(is_lost.reshape(*size.shape, *(1,) * (table.ndim - 3)), jnp.nan, table)
     return None if not _checks.is_traced(table) and bool(jnp.isnan(table).any()) else table
 
 
@@ -242,7 +245,7 @@ def _pairwise(game: FiniteHorizonGame, theta: Callable | None, table: Array, rou
     share = jnp.linspace(0, 1, 65, dtype=game.dtype).reshape(-1, 1, 1, 1)
     edges = x.low + (x.high - x.low) * share
     on_cells = _theta_on_cells(theta, Interval(edges[:-1], edges[1:]), jnp.broadcast_to(rounding, x.low.shape))
-    value, slope, straight, rounding = on_cells
+    _, slope, straight, _ = on_cells
     # the mean slope of Θ between two arguments lies in its range, and the oscillation is largest at an end of it
     ends = jnp.stack([slope.low.min(axis=0), slope.high.max(axis=0)], axis=1)
     vertices = (ends[:, :1] if straight else ends)[..., None] * table[:, None]

@@ -70,6 +70,8 @@ def potential(premises: Premises, key: Array) -> Certificate:
     checks_by_law = jax.lax.map(lambda seen: jax.vmap(asymmetry)(times, seen, weights), seen_of(game, laws))
     worst, largest, off, missed = (jax.vmap(lambda row: counted(game, row))(check) for check in checks_by_law)
     is_derivative = (missed <= 0).all()
+    if affine and premises.constants is not None:  # NaN where rounding leaves little of a reward
+        is_derivative = is_derivative & ~jnp.isnan(counted(game, premises.constants)).any()
     # on the scale of each time; 8 points can only refute, and what is between the two bounds may be rounding
     holds = affine & (worst <= rounding * largest).all() & is_derivative
     fails = (worst > off).any() & is_derivative

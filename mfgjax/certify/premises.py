@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from .._typing import Array, Float
 from ..model import FiniteHorizonGame
-from ..ranges.ranges import NotDerivable
+from ..ranges.ranges import MOST_LOST, NotDerivable
 from ..responses import AbstractResponse
 from ..responses.base import AbstractTempered
 from .derivatives import differentiable
@@ -31,9 +31,12 @@ class Premises(NamedTuple):
       constants: K_t, the largest Lipschitz constant of the rewards of a pair, `[T]`; None: unknown.
       spans: κ_t, the largest contrast between the rewards of two pairs; 0 where it cannot matter; None: unknown.
       kernel: Lipschitz constant of each move in the mean field; None: unknown.
+      rounding_of_kernel: by how much rounding may move rows of the kernel, in d_TV, `[H]`.
       reasons: why bounds on rewards or kernel are unknown.
       smooth: the game without the rules that programs bring for their derivatives.
       no_derivative: why derivatives of rewards and kernel say nothing of them; empty if they do.
+      lost: what rounding of rewards and kernel may add to a bound c on how much Γ_β stretches, β c, at distances of
+        `resolution` or more.
     """
 
     game: FiniteHorizonGame
@@ -46,9 +49,16 @@ class Premises(NamedTuple):
     constants: Float[Array, " T"] | None
     spans: Float[Array, " T"] | None
     kernel: Float[Array, " H"] | None
+    rounding_of_kernel: Float[Array, " H"]
     reasons: tuple[str, ...]
     smooth: FiniteHorizonGame
     no_derivative: str
+    lost: Array | float = 0.0
+
+    @property
+    def resolution(self) -> float:
+        """The distance below which mean fields are not told apart, as rounding of the game may move them."""
+        return max(MOST_LOST, float(jnp.finfo(self.game.dtype).eps) ** 0.5)
 
     @property
     def proved(self) -> bool:
@@ -66,6 +76,8 @@ class Premises(NamedTuple):
     def how(self) -> str:
         """How the constants were found, and why not all of them were."""
         known = () if self.payoffs is None else (f"constants: {self.payoffs.how}",)
+        if self.proved:
+            known += (f"rounding of the rewards is added, as a slope at distances of {self.resolution:.0e} or more",)
         return "; ".join((*known, *self.reasons))
 
     def why_not(self, *, coupled: bool = False) -> str:
@@ -97,6 +109,7 @@ def premises_of(
     # rewards count in units of 1/β
     unit = jnp.zeros((), game.dtype) if tempered is None else 1 / beta
     payoffs, reasons = _derived("reward", lambda game: derive_payoffs(game, unit), game)
+    rounding_of_kernel = jnp.zeros(game.horizon, game.dtype)
     if constants is not None:
         reward, kernel, origin = constants
         value = None if payoffs is None else payoffs.value  # constants do not tell the range of rewards
@@ -108,7 +121,8 @@ def premises_of(
     elif decoupled:
         kernel = jnp.zeros(game.horizon, game.dtype)
     else:
-        kernel, kernel_reasons = _derived("kernel", derive_kernel_constants, game)
+        found, kernel_reasons = _derived("kernel", derive_kernel_constants, game)
+        kernel, rounding_of_kernel = (None, rounding_of_kernel) if found is None else found
         reasons = (*reasons, *kernel_reasons)
     if tempered is not None and not response.is_softmax:  # what rewards are like then says nothing of its equilibria
         payoffs, kernel = None, None
@@ -129,6 +143,7 @@ def premises_of(
         largest_lipschitz,
         spans,
         kernel,
+        rounding_of_kernel,
         reasons,
         smooth,
         no_derivative,

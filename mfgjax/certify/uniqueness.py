@@ -254,6 +254,8 @@ def unique(premises: Premises, lines: Sequence[Certificate]) -> Certificate:
     if value is not None:  # the others need bounded rewards anyway
         is_bounded = jnp.isfinite(value.low).all() & jnp.isfinite(value.high).all()
         proved = [holds & (is_bounded | (line.name != "monotone")) for holds, line in zip(proved, lines, strict=True)]
+    # of monotone rewards the line says nothing of what rounding may do to Γ
+    proved = [holds & (premises.beta * premises.lost < premises.below_one) for holds in proved]
     how = ", ".join(line.name for line in lines)
     how = f"from the lines {how}; monotone rewards count where they are bounded, so that an equilibrium exists"
     how = f"{how}; {premises.how}"

@@ -8,7 +8,6 @@ from jax.lax import DotAlgorithm, DotAlgorithmPreset, Precision
 
 from .equations import programs_in
 
-
 _COARSEST = 0.25
 """What an equation is taken to round to that may keep hardly any digits."""
 
