@@ -116,3 +116,61 @@ def test_sampled_complementarities_are_not_refuted_by_rounding_within_the_reward
     assert not found.fails and not found.affine
     falling = mfg.StationaryGame(np.full((5, 2, 5), 0.2), lambda law: -reward(law), 0.9)
     assert mfg.check_complementarity(falling).fails
+
+
+IDENTITY = jnp.eye(2)
+
+
+def times_identity(m, **how):
+    return jnp.dot(IDENTITY, m, **how).astype(m.dtype)
+
+
+@pytest.mark.parametrize(
+    ("product", "why"),
+    [
+        (lambda m: times_identity(m, preferred_element_type=jnp.bfloat16), "to bfloat16"),
+        (lambda m: times_identity(m, preferred_element_type=jnp.float16), "to float16"),
+        (lambda m: times_identity(m, precision=jax.lax.DotAlgorithmPreset.BF16_BF16_F32), "to BF16_BF16_F32"),
+        (lambda m: jax.lax.reduce_precision(m, 11, 8), "to 8 bits"),
+    ],
+    ids=["bfloat16", "float16", "algorithm", "reduced"],
+)
+def test_rewards_that_are_computed_with_fewer_digits_prove_nothing(product, why):
+    """Squares are not affine, so that the program is read by intervals, too."""
+    report = certified_twice(lambda m: product(m) ** 2)
+    for name in ("contraction", "unique", "distance", "hypomonotone", "local_radius", "potential"):
+        assert report[name].word == "unknown", name
+    assert why in report["path_span"].checked and why in report["local_radius"].checked
+
+
+def certified_twice(reward, states=2):
+    """Who is in one of two states pays or earns there at time 1; a third state is never reached."""
+    moves, initial = [[0, 1], [0, 1], [2, 2]][:states], [0.5, 0.5, 0.0][:states]
+    game = mfg.FiniteHorizonGame(
+        mfg.MovesKernel(moves), lambda t, m: jnp.where(t == 1, reward(m), 0)[:, None], initial, 1
+    )
+    return bounds_of(game, soft(1.9))
+
+
+@pytest.mark.parametrize(
+    "reward",
+    [
+        lambda m: jnp.concatenate([(m[:2] + 1e15) - 1e15, 1e13 * m[2:]]),
+        lambda m: jnp.concatenate([(m[:2] ** 2 / 2 + 1e15) - 1e15, 1e13 * m[2:]]),
+        lambda m: m + 1e15,
+        lambda m: 1e6 * ((m + 1e9) - 1e9) - (1e6 - 1) * m,
+    ],
+    ids=["beside a large reward", "by intervals", "a large constant", "scaled up and cancelled"],
+)
+def test_large_numbers_elsewhere_hide_no_steps(reward):
+    """Rewards move in steps of .125, as they are computed, so that there are several equilibria."""
+    report = certified_twice(reward, 3)
+    for name in ("contraction", "unique", "distance", "hypomonotone"):
+        assert report[name].word != "holds", name
+    assert "rounding of the rewards is added" in report["path_span"].checked
+
+
+def test_what_rounding_moves_is_part_of_the_distance():
+    """Rewards m + 1e9 move in steps of 1.2e-7, and so does the equilibrium; those of m alone do not."""
+    small, large = (float(certified_twice(lambda m, c=c: m + c)["distance"].value) for c in (0.0, 1e9))
+    assert large - small > 1e-7 / (1 - 0.95)

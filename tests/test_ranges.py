@@ -85,6 +85,13 @@ def test_the_derivative_of_one_bent_function_is_exact(function, derivative):
         (lambda m: m.astype(int), "it rounds the mean field, to int64"),
         (lambda m: m.astype(jnp.float32) * 3, "it rounds the mean field, to float32"),
         (lambda m: m.astype(jnp.bfloat16), "to bfloat16"),
+        (lambda m: jnp.dot(MATRIX, m, preferred_element_type=jnp.bfloat16), "to bfloat16"),
+        (lambda m: jnp.einsum("ij,j->i", MATRIX, m, preferred_element_type=jnp.float16), "to float16"),
+        (lambda m: jnp.dot(MATRIX, m, preferred_element_type=jnp.int32), "to int32"),
+        (lambda m: jnp.dot(MATRIX, m, precision="BF16_BF16_F32"), "to BF16_BF16_F32"),
+        (lambda m: jnp.dot(MATRIX, m, precision="F32_F32_F32"), "to F32_F32_F32"),
+        (lambda m: jnp.sum(m, dtype=jnp.float16), "to float16"),
+        (lambda m: jax.lax.exp(m, accuracy=jax.lax.Tolerance(rtol=0.1)), "`accuracy` of `exp`"),
         (lambda m: (m, m), "several arrays"),
         (lambda m: 2.0**m, "pow"),
     ],
@@ -124,3 +131,15 @@ def test_interval_arithmetic_holds_and_is_attained(rng):
     assert_close(
         product(Interval(jnp.zeros(1), jnp.zeros(1)), Interval(-jnp.full(1, jnp.inf), jnp.ones(1))), [[0], [0]]
     )
+
+
+def test_the_rounding_of_a_sum_is_carried_to_the_end():
+    """Numbers near 1e9 are 2^-23 apart, so that a sum there is off by half of that; a bound may be twice as large."""
+    found = range_of(lambda m: jnp.stack([30 * ((m[0] + 1e9) - 1e9), m[1]]), Interval(jnp.zeros(2), jnp.ones(2)))
+    assert 30 * 2.0**-24 <= float(found.rounding[0]) <= 2 * 30 * 2.0**-24
+    assert float(found.rounding[1]) == 0
+
+
+def test_an_algorithm_that_keeps_all_digits_is_followed():
+    found = range_of(lambda m: jnp.dot(MATRIX, m, precision="F64_F64_F64"), Interval(jnp.zeros(N), jnp.ones(N)))
+    assert_close(found.slope.low.T, MATRIX)

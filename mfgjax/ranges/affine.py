@@ -101,10 +101,10 @@ def _apply(walk: _Walk, equation: Any, inputs: list[Any]) -> list[Any]:
         return _follow(walk, *called(equation), inputs)
     if not any(isinstance(x, Affine) for x in inputs):
         return bind(equation, inputs)
-    if name not in _RULES:
-        raise NotAffine(f"there is no rule for `{name}`")
     if coarse := lowered(equation, walk.eps):
         raise NotAffine(f"`{name}` rounds to {coarse}")
+    if name not in _RULES:
+        raise NotAffine(f"there is no rule for `{name}`")
     result = _RULES[name](walk, equation, inputs)
     return result if isinstance(result, list) else [result]
 

@@ -78,10 +78,10 @@ def _apply(equation: Any, inputs: list[Any], walk: _Walk) -> list[Any]:
         return bind(equation, inputs)
     if any(jnp.issubdtype(variable.aval.dtype, jnp.complexfloating) for variable in equation.outvars):
         raise NotDerivable("it computes with complex numbers, which have no intervals")
-    if name not in walk.rules:
-        raise NotDerivable(f"there is no rule for `{name}`")
     if coarse := lowered(equation, walk.spacing):
         raise NotDerivable(f"it rounds the mean field, to {coarse}")
+    if name not in walk.rules:
+        raise NotDerivable(f"there is no rule for `{name}`")
     if name == "select_n" and isinstance(inputs[0], Range):
         raise NotDerivable("it chooses between values by the mean field, which may be a jump")
     if name == "mul" and equation.invars[0] is equation.invars[1]:
