@@ -115,7 +115,10 @@ def linear_bound(
 def where_rounding_counts(premises: Premises, per_beta: Array, then: Array, otherwise: Array) -> Array:
     """Return one number where what rounding adds to c = `per_beta` is a share of it that shows, else another."""
     smallest = float(jnp.finfo(premises.game.dtype).eps) ** 0.25
-    return jnp.where(jnp.asarray(premises.lost) > smallest * per_beta, then, otherwise)
+    # c = 0 is that of rewards that are monotone, whose slopes make up for what is small beside them
+    slope = jnp.zeros(()) if premises.constants is None else jnp.nan_to_num(premises.constants, posinf=0).max()
+    scale = jnp.where(per_beta == 0, slope, per_beta)
+    return jnp.where(jnp.asarray(premises.lost) > smallest * scale, then, otherwise)
 
 
 def lost_to_rounding(premises: Premises) -> Array | float:
