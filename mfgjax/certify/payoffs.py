@@ -131,7 +131,7 @@ def _program(game: FiniteHorizonGame, reward: Any) -> Payoffs:
     """Bound rewards by their program as a whole, whatever class they are of."""
     # affine first, which is exact: intervals may be loose
     table, rounding, is_affine, why = _affine_table(game, game.pay_at)
-    if table is not None and is_affine is True:
+    if table is not None and rounding is not None and is_affine is True:
         how = "read off the reward's program, which is affine in the mean field"
         return _pairwise(game, None, table, rounding, how)
     shape, num_pairs = game.seen_shape, game.num_states * game.num_actions
@@ -160,7 +160,7 @@ def _pairwise_reward(game: FiniteHorizonGame, reward: Any) -> Payoffs:
         rounding = _spacing(game) / 2 * steps * jnp.abs(reward.L.table).max(axis=tuple(range(3, reward.L.table.ndim)))
         return _pairwise(game, reward.theta, reward.L.table, rounding, how)
     table, rounding, is_affine, why = _affine_table(game, reward.L)
-    if table is None or is_affine is not True:
+    if table is None or rounding is None or is_affine is not True:
         raise NotDerivable(f"the interaction is not known to be affine in the mean field: {why}")
     how = f"interaction read off its program, which is affine{of_theta}"
     return _pairwise(game, reward.theta, table, rounding, how)
@@ -174,7 +174,7 @@ def interaction_table(game: FiniteHorizonGame) -> Float[Array, "T S A n"] | None
       table would be too large.
     """
     table, rounding, is_affine, _ = _interaction_table(game)
-    if table is None or _checks.is_traced(is_affine) or not bool(is_affine):  # traced: not known yet
+    if table is None or rounding is None or _checks.is_traced(is_affine) or not bool(is_affine):  # traced: unknown yet
         return None
     # each entry is judged by its own row; of what is small among all, rounding of others hides more
     size = jnp.abs(table).max(axis=tuple(range(3, table.ndim)))

@@ -89,5 +89,5 @@ def _of_product(equation: Any, precision: Any) -> list[Digits]:
 
 def _on_accelerator() -> bool:
     """Tell whether programs run where products in single precision may be computed with fewer digits by default."""
-    device = jax.config.jax_default_device
+    device = jax.config.jax_default_device  # pyright: ignore[reportAttributeAccessIssue]
     return (jax.default_backend() if device is None else getattr(device, "platform", str(device))) != "cpu"
