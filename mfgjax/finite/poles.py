@@ -10,8 +10,8 @@ import numpy as np
 
 from .._gradients import stop_gradients
 from .._typing import Array
-from ..ranges.equations import programs_in
 from ..model import FiniteHorizonGame, PairwiseReward
+from ..ranges.equations import programs_in
 from ..ranges.intervals import Interval
 from ..ranges.programs import range_of
 from ..ranges.ranges import NotDerivable
