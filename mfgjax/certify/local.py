@@ -36,7 +36,7 @@ _DIRECTIONS = 16
 _LOCAL = Theorem(
     "local_radius",
     "Iterating Γ_β converges from near the equilibrium.",
-    "spectral radius of DΓ at the mean field: the rate of plain iteration",
+    "spectral radius of DΓ at the mean field, or a bound: rate of iteration",
     "iteration of a smooth map converges near a fixed point if the spectral radius there is below 1, not above",
     "Ostrowski's theorem",
     "a smooth response; that the mean field is an equilibrium",
@@ -92,7 +92,7 @@ def local_radius(
     how = (
         f"numerically, between bounds that carry rounding along, where the residual is below {eps**0.5:.1g} and small "
         "differences of Γ are those of its derivative, in random directions; where the bounds are more than 5 % apart "
-        "the value is the upper one; it says nothing about other equilibria"
+        "the value is one of them, the lower one if that is at least 1; it says nothing about other equilibria"
     )
     line = _LOCAL.certificate(value, how, holds=near & (there.high < 1), fails=near & (there.low > 1))
     return line, AgainstContraction(refutes, follows & (here.estimate >= 1))

@@ -34,8 +34,9 @@ class Radius(NamedTuple):
 
     @property
     def value(self) -> Array:
-        """The estimate where the bounds are within 5 % of each other, the upper bound elsewhere."""
-        return jnp.where(self.high <= _PINNED * self.low, self.estimate, self.high)
+        """The estimate where the bounds are within 5 % of each other; else the lower one from 1 on, or the upper."""
+        bound = jnp.where(self.low >= 1, self.low, self.high)
+        return jnp.where(self.high <= _PINNED * self.low, self.estimate, bound)
 
 
 def spectral_radius(matrix: Array, off: Array | float = 0.0) -> Radius:
