@@ -15,7 +15,7 @@ from jax.core import Tracer
 
 from .._jaxprs import scan_sizes
 from .._typing import Array
-from .equations import CALLS, bind, called, evaluate
+from .equations import CALLS, bind, called, evaluate, num_terms
 from .precision import lowered
 
 _MOST_STEPS = 64
@@ -154,25 +154,10 @@ def _affine_in(*data: int, rounds: bool = True) -> Callable:
         if any(isinstance(x, Affine) for i, x in enumerate(inputs) if data and i not in data):
             raise NotAffine(f"places or choices in `{equation.primitive.name}` depend on the law")
         values, sizes = _images(equation, inputs)
-        steps = max(_steps(inputs)) + (_terms(equation, inputs) if rounds else 0)
+        steps = max(_steps(inputs)) + (num_terms(equation) if rounds else 0)
         return [Affine(*pair, steps) for pair in zip(values, sizes, strict=True)]
 
     return rule
-
-
-def _terms(equation: Any, inputs: list[Any]) -> int:
-    """Return how many numbers, at most, are added up in an entry of the output."""
-    name, params = equation.primitive.name, equation.params
-    shape = jnp.shape(inputs[0].values[0] if isinstance(inputs[0], Affine) else inputs[0])
-    if name == "reduce_sum":
-        return int(np.prod([shape[axis] for axis in params["axes"]]))
-    if name == "cumsum":
-        return shape[params["axis"]]
-    if name == "dot_general":
-        return 1 + int(np.prod([shape[axis] for axis in params["dimension_numbers"][0][0]]))
-    if name.startswith("scatter"):
-        return int(np.prod(equation.invars[2].aval.shape))  # all may fall on one entry
-    return 1
 
 
 def _product(walk: _Walk, equation: Any, inputs: list[Any]) -> list[Affine]:
@@ -185,7 +170,7 @@ def _product(walk: _Walk, equation: Any, inputs: list[Any]) -> list[Affine]:
             walk.require(_is_constant(x).all() | _is_constant(y).all())
     values, sizes = _images(equation, inputs)
     # relative errors of factors add up, to first order
-    return [Affine(values[0], sizes[0], sum(_steps(inputs)) + _terms(equation, inputs))]
+    return [Affine(values[0], sizes[0], sum(_steps(inputs)) + num_terms(equation))]
 
 
 def _is_constant(x: Affine) -> Array:

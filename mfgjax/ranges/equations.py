@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
+import numpy as np
 
 from .._jaxprs import body_and_constants
 
@@ -41,3 +42,17 @@ def evaluate(
         outputs = apply(equation, [read(atom) for atom in equation.invars])
         known.update(zip(equation.outvars, outputs, strict=True))
     return [read(atom) for atom in program.outvars]
+
+
+def num_terms(equation: Any) -> int:
+    """Return how many numbers, at most, are added up in an entry of the output."""
+    name, params, shape = equation.primitive.name, equation.params, equation.invars[0].aval.shape
+    if name == "reduce_sum":
+        return int(np.prod([shape[axis] for axis in params["axes"]]))
+    if name == "cumsum":
+        return shape[params["axis"]]
+    if name == "dot_general":
+        return 1 + int(np.prod([shape[axis] for axis in params["dimension_numbers"][0][0]]))
+    if name.startswith("scatter"):
+        return int(np.prod(equation.invars[2].aval.shape))  # all may fall on one entry
+    return 1

@@ -7,10 +7,9 @@ Rules take slopes from inputs to outputs. So a step whose result is off by r, as
 from typing import Any
 
 import jax.numpy as jnp
-import numpy as np
 
 from .._typing import Array
-from .equations import bind
+from .equations import bind, num_terms
 from .intervals import Interval
 from .precision import spacing_of
 from .ranges import Bounded, Range
@@ -60,22 +59,10 @@ def _off(equation: Any, inputs: list[Any], x: Range) -> Array:
         return _OF_FUNCTIONS * spacing * _size(x)
     # parts of a sum are rounded, too, at the size of its terms
     terms = bind(equation, [_size(value) for value in inputs])[0]
-    return _num_terms(equation) * spacing * terms
+    return num_terms(equation) * spacing * terms
 
 
 def _size(x: Any) -> Any:
     if isinstance(x, Range):
         return jnp.maximum(jnp.abs(x.value.low), jnp.abs(x.value.high))
     return jnp.abs(x) if jnp.issubdtype(jnp.result_type(x), jnp.floating) else x
-
-
-def _num_terms(equation: Any) -> int:
-    """Return how many numbers are added up, at most, in an entry of the output."""
-    name, params, shape = equation.primitive.name, equation.params, equation.invars[0].aval.shape
-    if name == "reduce_sum":
-        return int(np.prod([shape[axis] for axis in params["axes"]]))
-    if name == "cumsum":
-        return shape[params["axis"]]
-    if name == "dot_general":
-        return 1 + int(np.prod([shape[axis] for axis in params["dimension_numbers"][0][0]]))
-    return int(np.prod(equation.invars[2].aval.shape))  # all that is scattered may fall on one entry
