@@ -161,6 +161,7 @@ def derive_kernel_constants(game: FiniteHorizonGame) -> tuple[Array, Array]:
         # d_TV is half the l1 norm, in which the changes of all K entries of a row add up
         moved = from_ranges(slope, found.affine).constants().sum(axis=2) / 2
         is_available = game.available_at(t)
-        return tuple(jnp.where(is_available, x, 0).max() for x in (moved, found.rounding.sum(axis=2) / 2))
+        moved, rounding = (jnp.where(is_available, x, 0).max() for x in (moved, found.rounding.sum(axis=2) / 2))
+        return moved, rounding
 
     return jax.lax.map(at, jnp.arange(game.horizon, dtype=jnp.int32))
