@@ -106,19 +106,20 @@ def linear_bound(
     """Return the certificate of a theorem that needs β c < 1, c = `per_beta`. It fails where it is refuted."""
     value, with_rounding = premises.beta * per_beta, per_beta + premises.lost
     holds = (premises.beta * with_rounding < premises.below_one) & ~jnp.asarray(against.doubts)
-    used = where_rounding_counts(premises, per_beta, with_rounding, per_beta)
+    used = jnp.where(rounding_counts(premises, per_beta), with_rounding, per_beta)
     below = jnp.where(used > 0, 1 / jnp.where(used > 0, used, 1), jnp.inf)  # c = 0: every β
     threshold = jnp.where(jnp.isfinite(per_beta) & premises.proved, below, jnp.nan)
     return theorem.certificate(value, checked, holds=holds, fails=against.refutes, threshold=threshold)
 
 
-def where_rounding_counts(premises: Premises, per_beta: Array, then: Array, otherwise: Array) -> Array:
-    """Return one number where what rounding adds to c = `per_beta` is a share of it that shows, else another."""
+def rounding_counts(premises: Premises, per_beta: Array) -> Array:
+    """Tell whether what rounding adds to c = `per_beta` is a share of it that shows."""
     smallest = float(jnp.finfo(premises.game.dtype).eps) ** 0.25
-    # c = 0 is that of rewards that are monotone, whose slopes make up for what is small beside them
+    # c = 0 is that of rewards that are monotone, whose slopes make up for what is small beside them; slopes that are
+    # not known make up for nothing
     slope = jnp.zeros(()) if premises.constants is None else jnp.nan_to_num(premises.constants, posinf=0).max()
     scale = jnp.where(per_beta == 0, slope, per_beta)
-    return jnp.where(jnp.asarray(premises.lost) > smallest * scale, then, otherwise)
+    return premises.lost > smallest * scale
 
 
 def lost_to_rounding(premises: Premises) -> Array | float:

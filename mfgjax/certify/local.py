@@ -15,7 +15,7 @@ from ..solvers.base import Problem
 from .certificate import DOCS, HOLDS, Certificate, Theorem
 from .contraction import AgainstContraction
 from .premises import Premises
-from .radius import arnoldi_radius, spectral_radius
+from .radius import Radius, arnoldi_radius, spectral_radius
 from .sampling import sample_laws, seen_of
 
 _MOST_SQUARED = 512  # unknowns up to which the whole matrix is formed
@@ -83,9 +83,9 @@ def local_radius(
         return _LOCAL.certificate(radius, how, holds=never), AgainstContraction(never, radius >= 1)
     matrix = _matrix(push, mean_field)
     norm = jnp.sqrt((matrix**2).sum())
-    here = spectral_radius(matrix, 8 * (2 * eps + noise) * norm)
     # the equilibrium may be some residuals away
-    there = spectral_radius(matrix, 8 * (2 * eps + noise + residual) * norm)
+    radius = spectral_radius(matrix, 8 * (2 * eps + noise + jnp.stack([jnp.zeros_like(residual), residual])) * norm)
+    here, there = (Radius(radius.estimate, radius.low[i], radius.high[i]) for i in range(2))
     value = jnp.where(follows, here.value, jnp.nan)
     refutes = follows & (here.low >= 1)
     near = follows & (residual < eps**0.5)  # else iteration need not stay near the point

@@ -9,7 +9,7 @@ import numpy as np
 
 from .._typing import Array
 from .certificate import GUAN, Certificate, Theorem
-from .contraction import CONTRACTS, AgainstContraction, where_rounding_counts
+from .contraction import CONTRACTS, AgainstContraction, rounding_counts
 from .paths import availability
 from .premises import Premises
 
@@ -129,7 +129,7 @@ def _less_rounding(premises: Premises, bound: PaperBound) -> PaperBound:
     # the factor is convex in β, so the one of a smaller β is at most that share of 1
     per_beta = 10**-bound.log10_threshold
     threshold = -jnp.log10(per_beta + premises.lost)
-    threshold = where_rounding_counts(premises, per_beta, threshold, bound.log10_threshold)
+    threshold = jnp.where(rounding_counts(premises, per_beta), threshold, bound.log10_threshold)
     return eqx.tree_at(lambda x: x.log10_threshold, bound, threshold)
 
 

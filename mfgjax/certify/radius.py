@@ -20,7 +20,7 @@ _PINNED = 1.05
 
 
 class Radius(NamedTuple):
-    """The spectral radius ρ of all matrices near one.
+    """The spectral radius ρ of all matrices near one; or of several sets of these, then the bounds have an axis more.
 
     Attributes:
       estimate: that of the matrix, if nothing is rounded.
@@ -52,7 +52,7 @@ def spectral_radius(matrix: Array, off: Array | float = 0.0) -> Radius:
 
     Args:
       matrix: A, `[n, n]`.
-      off: the norm of what may be wrong in it.
+      off: the norm of what may be wrong in it, or several such norms.
     """
     n = len(matrix)
     eps = float(jnp.finfo(matrix.dtype).eps)
@@ -89,7 +89,7 @@ def spectral_radius(matrix: Array, off: Array | float = 0.0) -> Radius:
         size_or_1 = jnp.where(size > 0, size, 1)
         return doubled / size_or_1, log_norm + jnp.log(size) / m, wrong / size_or_1 + 2 * eps, low, high
 
-    start = unit, log_unit, unit_off, jnp.full_like(log_unit, -jnp.inf), jnp.log(norm + off)
+    start = unit, log_unit, unit_off, jnp.full_like(unit_off, -jnp.inf), jnp.log(norm + off)
     _, log_radius, _, low, high = jax.lax.fori_loop(0, _SQUARINGS, square, start)
     return Radius(jnp.exp(log_radius), jnp.exp(low), jnp.exp(high))
 

@@ -26,9 +26,9 @@ class Auto(AbstractSolver):
     settles many games that are not monotone; Newton's method in the other stationary games; then continuation in β
     along the path of equilibria, through folds, which costs more a step and settles nearly all of the rest. A guess
     goes to Newton's method first. `Greedy`: the path of regularised equilibria as β → ∞, then fictitious play, then
-    proximal mirror descent. `Trembling` and
-    `EpsilonGreedy` in stationary games: plain iteration (T-BR), then Newton's method, then strong damping, then
-    mixtures of best actions, up to S (A + 3) = 640; with a finite horizon fictitious play.
+    proximal mirror descent. `Trembling` and `EpsilonGreedy` in stationary games: plain iteration (T-BR), then Newton's
+    method, then strong damping, then mixtures of best actions, up to S (A + 3) = 640; with a finite horizon fictitious
+    play.
     Outside `jit` the later methods are compiled only when they are needed.
 
     Args:

@@ -123,17 +123,17 @@ def _run(
     padded = np.concatenate([np.arange(count), np.full(-count % mesh.size, count - 1)])
     if len(padded) > count:
         lanes, guess = lanes.take(padded), None if guess is None else guess[..., padded]
-    lanes = lanes.having([spread(mesh, leaf) for leaf in lanes.mapped], lanes.num_lanes)
+    placed = lanes.having([spread(mesh, leaf) for leaf in lanes.mapped], lanes.num_lanes)
     start_fields = None if guess is None else spread(mesh, guess)
-    found = gathered(_compiled()(lanes, start_fields, stage, tolerance, outputs, mesh, width, closely))
+    closely = closely or guess is not None  # near the point before a first look may do
+    found = gathered(_compiled()(placed, start_fields, stage, tolerance, outputs, mesh, width, closely))
     found = {name: array[:count] for name, array in found.items()}
     suspect = is_suspect(*(found[name] for name in ("result_code", "error_estimate", "residual")))
     if closely or is_small(lanes.problem[0]) or not suspect.any():
         return found
 
     def run(few: np.ndarray) -> dict[str, np.ndarray]:
-        start = None if guess is None else guess[..., few]
-        return _run(lanes.take(few), start, stage, tolerance, outputs, mesh, width, closely=True)
+        return _run(lanes.take(few), None, stage, tolerance, outputs, mesh, width, closely=True)
 
     return _some_again(found, np.flatnonzero(suspect), mesh.size * _FEW, run, _put)
 
@@ -175,7 +175,7 @@ def _program(
 
     def block(block_lanes: Lanes, *start: Array) -> dict[str, Array]:
         outcome = run_stage(block_lanes, start[0] if start else None, stage, tolerance, block_lanes.num_lanes)
-        if start or closely:  # near the point before a first look may do
+        if closely:
             outcome = measure(block_lanes, outcome, tolerance, block_lanes.num_lanes)
         return compute_outputs(outputs, block_lanes, finish_lanes(block_lanes, outcome, tolerance, judged))
 
