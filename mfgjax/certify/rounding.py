@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .._typing import Array
-from ..ranges.equations import CALLS, bind, called, evaluate
+from ..ranges.equations import CALLS, MOVING, bind, called, evaluate
 from ..ranges.precision import coarsest, spacing_of
 
 _MULTIPLIER = np.uint32(2654435761)  # of Knuth's hash: neighbouring places get unrelated numbers
@@ -72,11 +72,5 @@ def _moved(x: Any, number: int, seed: Array | int, spacing: float) -> Any:
     return x * (1 + spacing * spacings.reshape(jnp.shape(x)))
 
 
-_EXACT = frozenset(
-    """
-    abs broadcast_in_dim ceil clamp concatenate copy copy_p cummax cummin dynamic_slice dynamic_update_slice expand_dims
-    eye floor gather iota max min neg optimization_barrier pad reduce_max reduce_min reshape rev round scatter select_n
-    sign slice sort split squeeze stack stop_gradient tile transpose
-    """.split()  # noqa: SIM905
-)
-"""Primitives that move or choose numbers; places that are computed with `floor` stay whole numbers."""
+_EXACT = MOVING | {"ceil", "floor", "round", "sign"}
+"""Places that are computed with `floor` stay whole numbers."""

@@ -11,6 +11,15 @@ from .._jaxprs import body_and_constants
 CALLS = ("jit", "pjit", "closed_call", "core_call", "custom_jvp_call", "custom_vjp_call", "checkpoint", "remat2")
 """Primitives that evaluate a program of their own."""
 
+MOVING = frozenset(
+    """
+    abs broadcast_in_dim clamp concatenate copy copy_p cummax cummin dynamic_slice dynamic_update_slice expand_dims eye
+    gather iota max min neg optimization_barrier pad reduce_max reduce_min reshape rev scatter select_n slice sort split
+    squeeze stack stop_gradient tile transpose
+    """.split()  # noqa: SIM905
+)
+"""Primitives that move or choose numbers, and so round nothing."""
+
 
 def called(equation: Any) -> tuple[Any, Sequence[Any]]:
     """Return the program that one of `CALLS` evaluates, and its constants."""

@@ -9,7 +9,7 @@ from typing import Any
 import jax.numpy as jnp
 
 from .._typing import Array
-from .equations import bind, num_terms
+from .equations import MOVING, bind, num_terms
 from .intervals import Interval
 from .precision import spacing_of
 from .ranges import Bounded, Range
@@ -19,14 +19,8 @@ _OF_FUNCTIONS = 4
 
 _SUMS = ("reduce_sum", "cumsum", "dot_general", "scatter-add", "scatter_add")
 
-_EXACT = frozenset(
-    """
-    abs broadcast_in_dim clamp concatenate convert_element_type copy copy_p dynamic_slice dynamic_update_slice
-    expand_dims gather max min neg optimization_barrier pad reduce_max reduce_min reshape rev scatter select_n slice
-    squeeze stack stop_gradient transpose
-    """.split()  # noqa: SIM905
-)
-"""Primitives that move or choose numbers."""
+_EXACT = MOVING | {"convert_element_type"}
+"""A conversion to fewer digits has been refused before."""
 
 
 def with_rounding(x: Range) -> Range:
