@@ -26,17 +26,18 @@ ATTACKS = {kind: part.attack for part in PARTS for kind in part.KINDS}
 
 def hunt(kinds, num, seed, table, most_games=None):
     """Attack games of all kinds in turn until `num` claims were tried."""
-    games = 0
-    # kind by kind, so that a program is compiled once and then dropped
-    rounds = max(1, -(-num // (5 * len(kinds))))
-    done = {kind: 0 for kind in kinds}
-    while table.total("attacks") < num and (most_games is None or games < most_games):
-        before = table.total("attacks")
+    games, done, idle = 0, dict.fromkeys(kinds, 0), set(kinds)
+    rounds = max(2, -(-num // (3 * len(kinds))))
+    while kinds and table.total("attacks") < num and (most_games is None or games < most_games):
+        share, before = max(1, (num - table.total("attacks")) // len(kinds)), table.total("attacks")
         for kind in kinds:
+            # kind by kind, so that a program is compiled once and then dropped
+            goal = min(num, table.total("attacks") + share)
             for _ in range(rounds):
-                if table.total("attacks") >= num or (most_games is not None and games >= most_games):
+                if table.total("attacks") >= goal or (most_games is not None and games >= most_games):
                     break
-                own, done[kind], games = seed + done[kind], done[kind] + 1, games + 1
+                tried, own = table.total("attacks"), seed + done[kind]
+                done[kind], games = done[kind] + 1, games + 1
                 try:
                     ATTACKS[kind](kind, own, table)
                 except Exception as error:
@@ -44,10 +45,12 @@ def hunt(kinds, num, seed, table, most_games=None):
                     table.count(kind.split("/")[0], "refused" if refused else "ERROR")
                     if not refused:
                         table.fail(kind, own, f"{type(error).__name__}: {str(error)[:300]}")
+                if table.total("attacks") > tried:
+                    idle.discard(kind)
                 table.progress(table.total("attacks"), num)
-        if rounds == 1 and table.total("attacks") == before:
+        if table.total("attacks") == before:
             break
-        rounds = max(1, rounds // 2)
+    table.remark(f"{len(idle)} of {len(kinds)} kinds in which nothing was claimed", sorted(idle))
     return table
 
 

@@ -189,7 +189,8 @@ def pairs_of(rng, made):
             centre = np.tile(made["p"], (T, 1)) if i % 4 == 2 or "flow" not in made else made["flow"]
             if made["joint"]:
                 centre = centre * made["mask"].ravel()
-                centre = centre / centre.sum(axis=1, keepdims=True)
+                there = centre.sum(axis=1, keepdims=True)
+                centre = np.where(there > 0, centre / np.where(there > 0, there, 1), full[0])
             step = 10 ** rng.uniform(-5, -0.5)
             back = centre - step * (full[0] - centre)
             inside = (back >= 0).all(axis=1, keepdims=True)
@@ -197,6 +198,11 @@ def pairs_of(rng, made):
         found[i] = full
     if not made["joint"]:
         found[:, :, 0] = made["initial"]
+        return found
+    first = found[:, :, 0].reshape(PAIRS, 2, S, A)
+    there = first.sum(axis=3, keepdims=True)
+    policy = np.where(there > 0, first / np.where(there > 0, there, 1), made["rho"].astype(float))
+    found[:, :, 0] = (made["initial"][:, None] * policy).reshape(PAIRS, 2, n)
     return found
 
 

@@ -50,6 +50,7 @@ class Tally:
         self.counts: dict[str, Counter] = {}
         self.failures: list[str] = []
         self.unsolved: list[str] = []
+        self.remarks: list[str] = []
         self.quiet, self.start, self.last, self.games = quiet, time.time(), time.time(), 0
 
     def count(self, row: str, column: str, number: int = 1) -> None:
@@ -73,6 +74,10 @@ class Tally:
         if not self.quiet:
             print(self.unsolved[-1], flush=True)
 
+    def remark(self, what: str, names: list[str]) -> None:
+        """Note for the end of the report something that was seen, and where."""
+        self.remarks.append(f"{what}: {', '.join(names) or 'none'}")
+
     def progress(self, done: int, of: int) -> None:
         """Print a line now and then, and free what is compiled: Linux lets a process map 65,530 pieces of memory."""
         self.games += 1
@@ -91,5 +96,5 @@ class Tally:
         for row, counter in [*sorted(self.counts.items()), ("all", sum(self.counts.values(), Counter()))]:
             print(row.ljust(width), *(f"{counter[c]:>{len(c)}}" for c in columns), sep="  ")
         print(f"{len(self.failures)} failures in {time.time() - self.start:.0f} s")
-        print("\n".join(self.failures))
+        print("\n".join([*self.failures, *self.remarks]))
         return 1 if self.failures else 0
