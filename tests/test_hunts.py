@@ -15,6 +15,8 @@ import scales
 import tally
 import truth
 
+import mfgjax as mfg
+
 SOLVED = (
     "finite/module/soft",
     "finite/table/greedy",
@@ -26,6 +28,7 @@ SOLVED = (
 CLAIMED = {
     "certify/outside tanh": 5,
     "certify/theta tent": 5,
+    "certify joint/outside affine": 3,
     "certify moving/tanh": 3,
     "finite/theta square": 3,
     "finite/vector sort": 3,
@@ -91,8 +94,6 @@ def test_the_judge_notices_what_is_off(claim):
     import equinox as eqx
     import jax.numpy as jnp
 
-    import mfgjax as mfg
-
     game, response, loops, hand = equilibria.draw("finite/module/soft", 2)
     found = mfg.solve(game, response, throw=False)
     assert equilibria.judge(game, response, loops, hand, found) == []
@@ -106,12 +107,17 @@ def test_the_judge_notices_what_is_off(claim):
     assert any(line.startswith(claim) for line in wrong)
 
 
+def test_a_game_that_one_method_fails_to_continue_in_keeps_what_the_others_found_out():
+    """Small changes of such a game move its population far, and no number of it is infinite or undefined."""
+    game, response, _, _ = equilibria.draw("stationary/sparse/soft", 1410009)
+    found = mfg.solve(game, response, throw=False)
+    assert found.result == mfg.RESULTS.ill_conditioned
+
+
 def test_the_judge_of_every_scale_notices_what_is_off():
     import equinox as eqx
     import jax.numpy as jnp
     import verdict
-
-    import mfgjax as mfg
 
     game, response, loops, hand = scales.draw("finite-units", 0)
     found = mfg.solve(game, response)

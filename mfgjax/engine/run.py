@@ -197,18 +197,23 @@ def keeps_first(first: Outcome, second: Outcome) -> Array:
     return is_better & (second.code != RESULTS.converged)
 
 
+def _blamed(run: Outcome, broken: Array) -> Outcome:
+    """Return a run that gave up with a number that is not finite as its verdict, where there was one."""
+    gave_up = (run.code == RESULTS.max_steps) | (run.code == RESULTS.stalled)
+    return run._replace(code=jnp.where(broken & gave_up, RESULTS.non_finite, run.code).astype(jnp.int32))
+
+
 def join(first: Outcome, second: Outcome, hard: bool) -> Outcome:
     """Return the better candidate of two runs, with its own verdict, and the steps of both, lane by lane.
 
-    If neither converges, a number that is not finite in one of them is the verdict: the other may have gone around it.
+    If neither converges, a number that is not finite in one of them is the verdict, if the other only gave up: it may
+    have gone around it.
     Of responses that jump in stationary games (`hard`) a cycle of the first run remains the verdict if the second does
     not converge: evidence of why no pure equilibrium was found and, where the second run sought mixtures, no mixed one.
     """
     keep, failed = keeps_first(first, second), second.code != RESULTS.converged
     broken = failed & ((first.code == RESULTS.non_finite) | (second.code == RESULTS.non_finite))
-    first, second = (
-        run._replace(code=jnp.where(broken, RESULTS.non_finite, run.code).astype(jnp.int32)) for run in (first, second)
-    )
+    first, second = (_blamed(run, broken) for run in (first, second))
     if hard:
         cycled = (first.code == RESULTS.cycle) & failed
         verdict = RESULTS.cycle if second.candidate.mixture is None else RESULTS.no_pure_choice

@@ -162,7 +162,8 @@ class Continuation(AbstractMethod):
         following = type(path)(*(jnp.where(cool, a, b) for a, b in zip(cooler, following, strict=True)))
         failed = report.failed & ~cool
         if is_residual:
-            here = (path.mode != START) & (path.parameter == target)
+            # a singular correction leads nowhere: that step is lost, and says nothing of rewards and kernels
+            here = (path.mode != START) & (path.parameter == target) & jnp.isfinite(path.x).all()
             residual = jnp.where(here, report.residual, jnp.inf)
             progress = Progress(Candidate(path.x, None), residual, failed)
         else:

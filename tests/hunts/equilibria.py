@@ -380,6 +380,8 @@ def hunt(kinds, num, seed, table):
                 if wrong:
                     table.count(row, "WRONG")
                     table.fail(kind, own, "; ".join(wrong))
+            else:
+                table.note(kind, own, found.result.name)
         except (ValueError, ArithmeticError, AssertionError) as error:
             table.count(row, "ERROR")
             table.fail(kind, own, f"{type(error).__name__}: {error}")
