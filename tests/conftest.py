@@ -9,8 +9,6 @@ longer, up to twice as long.
 """
 
 import os
-import subprocess
-import sys
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,24 +16,9 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
+from quick_compile import compile_quickly
 
-# no passes of LLVM, fusions without passes of MLIR before it, and one module for LLVM in place of up to 32
-QUICK = (
-    "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1"
-)
-
-
-def compile_quickly() -> None:
-    """Set XLA's options, before it reads them once for all; workers and all other processes inherit them."""
-    flags = f"{os.environ.get('XLA_FLAGS', '')} {QUICK}".strip()
-    # a version that does not know one of them stops the process
-    probe = "import jax; assert jax.default_backend() == 'cpu'; jax.numpy.zeros(1)"
-    known = subprocess.run([sys.executable, "-c", probe], env=os.environ | {"XLA_FLAGS": flags}, capture_output=True)
-    if known.returncode == 0:
-        os.environ["XLA_FLAGS"] = flags
-
-
-if "MFGJAX_TESTS_AS_USERS_DO" not in os.environ and QUICK not in os.environ.get("XLA_FLAGS", ""):
+if "MFGJAX_TESTS_AS_USERS_DO" not in os.environ:
     compile_quickly()
 
 ANNOTATIONS = "MFGJAX_TESTS_CHECK_ANNOTATIONS" in os.environ

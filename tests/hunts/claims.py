@@ -11,6 +11,7 @@ from pathlib import Path
 
 import jax
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import exponentials
@@ -18,6 +19,7 @@ import finite_numbers
 import orders
 import reports
 import tally
+from quick_compile import compile_quickly
 
 PARTS = (reports, orders, finite_numbers, exponentials)
 KINDS = [kind for part in PARTS for kind in part.KINDS]
@@ -57,7 +59,7 @@ def hunt(kinds, num, seed, table, most_games=None):
 def main():
     """Run the attacks from the command line."""
     jax.config.update("jax_enable_x64", True)
-    jax.config.update("jax_disable_most_optimizations", True)  # nearly all of the time is the compiler's
+    compile_quickly()
     chosen = tally.options(__doc__.splitlines()[0], 20_000, KINDS)
     table = tally.Tally()
     hunt(chosen.kinds, chosen.num, chosen.seed, table)
