@@ -328,8 +328,8 @@ def explained(name: str, arguments: str, at: str, call: str = "") -> Iterator[No
     except Refusal:  # a sentence around this one would hide it
         raise
     except jax.errors.ConcretizationTypeError as error:
-        remedy = f"{arguments} and its arrays are traced: use `jax.numpy.where` in place of `if`"
-        raise ValueError(f"`{name}` decides by the value of an argument or of an array, but {remedy}.") from error
+        remedy = f"{arguments} and its arrays are traced: use `jax.numpy.where` in place of `if`, and no `float()`"
+        raise ValueError(f"`{name}` asks for the value of an argument or of an array, but {remedy}.") from error
     except (jax.errors.TracerArrayConversionError, jax.errors.TracerIntegerConversionError) as error:
         remedy = f"{arguments} are traced: use `jax.numpy`"
         raise ValueError(f"`{name}` calls NumPy, or indexes its arrays, with an argument, but {remedy}.") from error

@@ -156,6 +156,11 @@ REWARDS = {
     ),
     "reward callable-late nan": (lambda: game(reward=late_nan), "`reward[0, 0]` at t = 4", "nan"),
     "reward callable-if": (lambda: game(reward=branching), "`reward`", "jax.numpy.where"),
+    "reward callable-float": (
+        lambda: game(reward=lambda t, m: float(m[0]) * REWARD),
+        "`reward` asks for the value",
+        "float()",
+    ),
     "reward callable-numpy": (lambda: game(reward=numpy_reward), "`reward`", "jax.numpy"),
     "reward callable-numpy index": (lambda: game(reward=indexing), "`reward`", "jax.numpy"),
     "reward callable-raises": (lambda: game(reward=broken), "`reward`", "at t = 0", "no such table"),

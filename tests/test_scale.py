@@ -27,6 +27,20 @@ def crowded_chain(dtype):
     return mfg.StationaryGame(kernel, reward, 0.9, initial=jnp.full(S, 0.2, dtype), available=np.ones((S, 3), bool))
 
 
+@pytest.mark.parametrize("beta", [1e5, 3e5, 1e6])
+def test_a_cycle_that_rounding_explains_is_none(beta):
+    """Two places, crowds that repel: in double precision there is an equilibrium, in single precision none is known."""
+
+    def game():
+        moves, pays = mfg.MovesKernel([[0, 1], [1, 0]]), jnp.diag(jnp.array([1, 1.3]))
+        return mfg.FiniteHorizonGame(moves, lambda t, m: pays - 2 * m[:, None], [0.3, 0.7], 6)
+
+    assert mfg.solve(game(), mfg.EntropyRegularized(beta)).residual < 1e-8
+    with jax.enable_x64(False):
+        found = mfg.solve(game(), mfg.EntropyRegularized(beta), throw=False)
+        assert found.result == mfg.RESULTS.precision and "Enable x64" in found.result.message
+
+
 def test_converged_means_that_the_residual_meets_the_tolerance_shown():
     """In single precision at large β another program rounds Γ by more than the tolerance."""
     betas = np.geomspace(1e3, 1e6, 7)

@@ -403,6 +403,12 @@ REFUSED = {
         "available",
     ),
     "a reference of another sum": (dict(reference=[2 * THIRDS]), "`reference[0, 0]` sums to 2"),
+    "one policy by time, or as many policies": (
+        dict(reference=np.stack([THIRDS] * 6)),
+        "`reference` is an array of shape (6, 5, 3)",
+        "`[reference]`",
+        "`list(reference)`",
+    ),
     "references of two shapes": (dict(reference=[THIRDS, THIRDS[:4]]), "`reference` has values of different shapes"),
     "a law that is none": (dict(initial=[[0.5, 0.5, 0.5, 0, 0]]), "`initial[0]` sums to 1.5"),
     "arrays of another shape": (

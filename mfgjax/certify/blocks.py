@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from .._compiled import compiled
 from .._typing import Array
 from ..kernels import AbstractKernel, DenseKernel
 from ..model import StationaryGame, trace_game
@@ -84,7 +85,7 @@ def affine_blocks(game: StationaryGame, name: str) -> Iterator[Block]:
         raise NotAffine(f"the {name} adds numbers that are much larger than the result, which leaves nothing to judge")
 
 
-@eqx.filter_jit
+@compiled
 def _affine(game: StationaryGame, name: str, num_points: int, start: Array, width: int) -> tuple[Any, ...]:
     """Return values at the point masses, bounds on the summands and the proof, for some of the states."""
 
@@ -142,7 +143,7 @@ def sampled_blocks(game: StationaryGame, name: str, laws: np.ndarray) -> Iterato
         yield Block(start, Table(values, rounding), num_points)
 
 
-@eqx.filter_jit
+@compiled
 def _at_laws(game: StationaryGame, name: str, laws: Array, start: Array, width: int) -> tuple[Array, Array]:
     """Return values at laws, and how far rounding may have moved each, of some of the states."""
     function = _function(game, name)
@@ -155,7 +156,7 @@ def _at_laws(game: StationaryGame, name: str, laws: Array, start: Array, width: 
     return jax.lax.map(at, laws)
 
 
-@eqx.filter_jit
+@compiled
 def rows_and_rewards(game: StationaryGame, z: Array) -> tuple[Array, Array]:
     """Return the rows `[S, A, S]` and the rewards `[S, A]` at one law."""
     return _rows(game, z), game.reward_at(jnp.int32(0), z)

@@ -2,12 +2,12 @@
 
 from typing import Any
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from .. import _checks
+from .._compiled import compiled
 from .._traced import as_it_is_now
 from .._typing import Array, ArrayLike
 from ..engine import fit_response
@@ -107,7 +107,7 @@ def _mean_field(game: FiniteHorizonGame, equilibrium: Any) -> Array:
     return jnp.asarray(flow, game.dtype)
 
 
-@eqx.filter_jit
+@compiled
 def _certified(
     game: FiniteHorizonGame,
     response: AbstractResponse,

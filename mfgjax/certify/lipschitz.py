@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .. import _checks
+from .._compiled import compiled
 from .._modes import in_own_modes
 from .._simplex import total_variation
 from .._typing import Array, ArrayLike, Float
@@ -91,7 +92,7 @@ def sample_lipschitz(game: FiniteHorizonGame, *, key: Array, num_pairs: int = 10
     return Lipschitz(*_sampled(trace_game(game), key, num_pairs), origin="sampled")
 
 
-@eqx.filter_jit
+@compiled
 def _sampled(game: FiniteHorizonGame, key: Array, num_pairs: int) -> tuple[Array, Array]:
     times = jnp.arange(game.horizon + 1, dtype=jnp.int32)
     coupled = not is_decoupled(game)

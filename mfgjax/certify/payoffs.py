@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .. import _checks
+from .._compiled import compiled
 from .._typing import Array, Bool, Float
 from ..model import FiniteHorizonGame, OwnStateInteraction, PairwiseReward, SuccessorInteraction
 from ..model.rewards import DenseInteraction, TableReward
@@ -184,7 +185,7 @@ def interaction_table(game: FiniteHorizonGame) -> Float[Array, "T S A n"] | None
     return None if not _checks.is_traced(table) and bool(jnp.isnan(table).any()) else table
 
 
-@eqx.filter_jit
+@compiled
 def _interaction_table(game: FiniteHorizonGame) -> tuple[Array | None, Array | None, Any, str]:
     reward: Any = game.reward
     return _affine_table(game, reward.L if type(reward) is PairwiseReward else game.pay_at)

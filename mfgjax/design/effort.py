@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .. import _checks
+from .._compiled import compiled
 from .._modes import in_own_modes
 from .._simplex import log_normalize
 from .._typing import Array, ArrayLike, Float
@@ -80,7 +81,7 @@ def least_effort_policy(game: FiniteHorizonGame, flow: ArrayLike, prior: ArrayLi
     return _found(game, mu, jnp.broadcast_to(logs, (game.horizon + 1, *logs.shape[1:])))
 
 
-@eqx.filter_jit
+@compiled
 def _found(game: FiniteHorizonGame, mu: Array, log_prior: Array) -> LeastEffort:
     def at(xs: tuple[Array, Array, Array, Array]) -> tuple[Array, Array, Array]:
         t, here, there, logs = xs

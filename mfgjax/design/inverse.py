@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .. import _checks
+from .._compiled import compiled
 from .._modes import in_own_modes
 from .._simplex import log_normalize, safe_log
 from .._typing import Array, ArrayLike, Float
@@ -101,7 +102,7 @@ def _check_policy(game: FiniteHorizonGame, policy: np.ndarray) -> None:
     _checks.all_true("target", policy, (policy == 0) | mask, "the action is not available, so it must be 0")
 
 
-@eqx.filter_jit
+@compiled
 def _inverse(game: FiniteHorizonGame, log_policy: Array, beta: Array) -> InverseReference:
     policy = jnp.exp(log_policy)
     _, seen = game.generated(policy)

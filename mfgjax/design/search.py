@@ -5,13 +5,13 @@ from functools import partial
 from itertools import islice
 from typing import Any, NamedTuple
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 
 from .. import _checks
+from .._compiled import compiled
 from .._gradients import stop_gradients
 from .._result import RESULTS, ConvergenceError
 from .._typing import Array, Scalar
@@ -278,13 +278,13 @@ def make_method(space: DesignSpace, optimizer: Any, gtol: Any, goal: Any) -> Met
     return Method(extended, False, np.asarray(gtol, dtype), np.asarray(goal, dtype))
 
 
-@eqx.filter_jit
+@compiled
 def all_arrays(space: DesignSpace, points: Points) -> dict[str, Array]:
     """Return the arrays of designs by name, with a last axis of designs."""
     return jax.vmap(space.arrays, in_axes=-1, out_axes=-1)(points)
 
 
-@eqx.filter_jit
+@compiled
 def _begin(method: Method, points: Points) -> Descent:
     return jax.vmap(partial(begin, method), in_axes=-1, out_axes=-1)(points)
 
@@ -295,12 +295,12 @@ def _trials(state: Descent) -> Points:
     return jax.vmap(lambda one: one.trial, in_axes=-1, out_axes=-1)(state)
 
 
-@eqx.filter_jit
+@compiled
 def _judged(search: Search, points: Points, outcome: Outcome) -> Array:
     return judge(search.space, search.objectives, points, outcome)
 
 
-@eqx.filter_jit
+@compiled
 def _advance(search: Search, now: _Going, outcome: Outcome) -> tuple[_Going, _Report]:
     """Evaluate the designs on trial and update every search."""
     space, state, new = search.space, now.state, outcome.candidate.mean_field
@@ -331,7 +331,7 @@ def _advance(search: Search, now: _Going, outcome: Outcome) -> tuple[_Going, _Re
     return now.after(state, accepted, plain, new, tried), _Report(plain, sizes, accepted, found | ~running)
 
 
-@eqx.filter_jit
+@compiled
 def _each_scenario(search: Search, points: Points, outcome: Outcome) -> tuple[Array, Array]:
     """Return the objective `[searches, scenarios]`, and its derivatives, `[scenarios, searches, coordinates]`."""
     space = search.space

@@ -10,6 +10,7 @@ import numpy as np
 from jax.core import Tracer
 
 from .. import _checks
+from .._compiled import compiled
 from .._gradients import stop_gradients
 from .._simplex import log_normalize
 from .._traced import as_it_is_now
@@ -278,7 +279,7 @@ def with_choices_held(game: StationaryGame, response: AbstractTrembling, found: 
     return eqx.tree_at(_parts, found, fields)
 
 
-@eqx.filter_jit
+@compiled
 def smallest_gap(game: StationaryGame, response: AbstractTrembling, found: Equilibrium) -> tuple[Scalar, Scalar]:
     """Return the smallest action gap of an equilibrium, and by how much it may be off, in units of reward.
 

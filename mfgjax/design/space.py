@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .. import _checks
+from .._compiled import compiled
 from .._families import differing, kind_of
 from .._trees import with_leaves
 from .._typing import Array
@@ -102,13 +103,13 @@ def repeated(space: DesignSpace, count: int) -> Points:
     return {name: jnp.asarray(np.repeat(value[:, None], count, axis=1)) for name, value in space.origin.items()}
 
 
-@eqx.filter_jit
+@compiled
 def single(space: DesignSpace, points: Points) -> tuple[FiniteHorizonGame, AbstractResponse]:
     """Return game and response of the first design."""
     return space.single(jax.tree.map(lambda leaf: leaf[..., 0], points))
 
 
-@eqx.filter_jit
+@compiled
 def first_fields(space: DesignSpace, points: Points) -> Array:
     """Return the mean fields from which the first equilibria are sought, with lanes last."""
     lanes = space.lanes(points)
@@ -154,7 +155,7 @@ def objective_values(objectives: Sequence[Callable], game: Any, response: Any, f
     return jnp.stack([jnp.asarray(value, game.dtype) for value in values])
 
 
-@eqx.filter_jit
+@compiled
 def _lanes(space: DesignSpace, points: Points) -> Lanes:
     return space.lanes(points)
 

@@ -177,7 +177,9 @@ def iterate(
     # a run of all steps is judged by the default tolerance
     default = default_tolerance(problem.game.dtype, is_residual)
     judged_by = in_units(default, problem.game, problem.response) if runs_all_steps else problem.tolerance
-    code = jnp.where(gave_up & (best.residual <= floor), RESULTS.precision, code)
+    # a cycle no wider than what rounding does to one step is no evidence of another kind
+    is_lost = (gave_up & (best.residual <= floor)) | ((code == RESULTS.cycle) & (carry.spread <= floor))
+    code = jnp.where(is_lost, RESULTS.precision, code)
     limit = reachable(judged_by, floor)
     code = jnp.where(gave_up & (best.residual <= limit), RESULTS.converged, code)
     # twice, as this is what the last steps show, which need not look every way; NaN if there were none

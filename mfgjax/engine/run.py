@@ -2,13 +2,13 @@
 
 from typing import Any
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
 from .. import _checks
+from .._compiled import compiled
 from .._gradients import stop_gradients
 from .._result import RESULTS
 from .._typing import Array
@@ -78,7 +78,7 @@ def measure(lanes: Lanes, outcome: Outcome, tolerance: Tolerance, width: int) ->
     return lanes.in_blocks(solving_width(lanes.problem[0], width), block, outcome)
 
 
-_measure = eqx.filter_jit(measure)
+_measure = compiled(measure)
 
 
 def _needs_measure(lanes: Lanes, outcome: Outcome) -> bool:
@@ -130,10 +130,10 @@ def _problem(game: AnyGame, response: AbstractResponse, tolerance: Tolerance) ->
     return Problem(game, response, in_units(tolerance, game, response))
 
 
-_run_stage_jit = eqx.filter_jit(run_stage)
+_run_stage_jit = compiled(run_stage)
 
 
-@eqx.filter_jit
+@compiled
 def _run_where_open(
     lanes: Lanes,
     guess: Array | None,
@@ -233,13 +233,13 @@ def join(first: Outcome, second: Outcome, hard: bool) -> Outcome:
     return jax.tree.map(lambda a, b: jnp.where(keep, a, b), kept, other)
 
 
-@eqx.filter_jit
+@compiled
 def _finish_jit(lanes: Lanes, outcome: Outcome, tolerance: Tolerance, width: int) -> Equilibrium:
     width = narrow_width(lanes.problem[0], width)
     return lanes.in_blocks(width, lambda part, found: finish_lanes(part, found, tolerance), outcome)
 
 
-@eqx.filter_jit
+@compiled
 def _first_jit(
     lanes: Lanes, guess: Array | None, stage: tuple[AbstractMethod, int], tolerance: Tolerance, width: int
 ) -> tuple[Array, Outcome, Equilibrium]:

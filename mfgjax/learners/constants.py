@@ -2,12 +2,12 @@
 
 from typing import NamedTuple
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from .. import _checks
+from .._compiled import compiled
 from .._modes import in_own_modes
 from .._typing import Array, ArrayLike
 from ..model import StationaryGame, respond
@@ -86,7 +86,7 @@ def estimate_constants(
     return Constants(c1, c2, c3, c4, c3)  # C₅ = C₃: see `Constants`
 
 
-@eqx.filter_jit
+@compiled
 def _constants(
     game: StationaryGame, response: AbstractTrembling, laws: Array, keys: Array, num_pairs: int, resolution: Array
 ) -> tuple[Array, ...]:
@@ -164,7 +164,7 @@ def covering_time(
     return float(np.median(when, axis=0).max())
 
 
-@eqx.filter_jit
+@compiled
 def _cover(
     game: StationaryGame, response: AbstractTrembling, z: Array, key: Array, num_chains: int, max_steps: int
 ) -> Array:

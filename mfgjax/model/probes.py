@@ -4,13 +4,13 @@ from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from typing import Any
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
 from .. import _checks
+from .._compiled import compiled
 from .._modes import in_own_modes
 from .._typing import Array
 from ..kernels import AbstractKernel
@@ -128,7 +128,7 @@ def _refuse_values(game: AbstractGame, name: str, time: Array, law: Array, at: s
     _checks.all_true(name, values, np.isfinite(values) | ~mask, "it must be a finite number", at)
 
 
-@eqx.filter_jit
+@compiled
 def _values_at(game: AbstractGame, name: str, time: Array, law: Array) -> Any:
     seen = seen_by_all(game, time, law)
     return game.kernel_as_given(time, seen) if name == "kernel" else game.reward_at(time, seen)
@@ -154,7 +154,7 @@ def _soundness_and_values(game: AbstractGame, name: str, time: Array, law: Array
     return sound, [jnp.where(mask[..., None], chances, 0)]
 
 
-@eqx.filter_jit
+@compiled
 def _tried(
     game: AbstractGame, name: str, laws: Any, times: Any, law_numbers: Any, trusted: bool
 ) -> tuple[Array, Array]:

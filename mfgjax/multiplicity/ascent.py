@@ -4,12 +4,12 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from .. import _checks
+from .._compiled import compiled
 from .._linear import zero_sum_norm
 from .._result import RESULTS
 from .._typing import Array
@@ -143,7 +143,7 @@ class _Found(NamedTuple):
     barrier: Array
 
 
-@eqx.filter_jit
+@compiled
 def _climb_jit(
     game: StationaryGame, response: AbstractResponse, start: Array, tolerance: Array | np.ndarray, max_steps: int
 ) -> tuple[Array, Array, Equilibrium, _Found]:

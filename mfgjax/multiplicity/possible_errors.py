@@ -1,10 +1,10 @@
 """Estimates, from the residual, of how far a mean field is from the equilibrium near it."""
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from .._compiled import compiled
 from .._gradients import stop_gradients
 from .._typing import Array
 from ..engine.elimination import linear_solver
@@ -16,7 +16,7 @@ MOST = 1e-2
 """What is assumed of a mean field where 1 is an eigenvalue of DΓ, so that the residual says nothing."""
 
 
-@eqx.filter_jit
+@compiled
 def possible_errors(game: AbstractGame, response: AbstractResponse, mean_fields: Array) -> Array:
     """Return 4 |(I − D_μ Γ)⁻¹ (Γ(μ) − μ)| of many mean fields with times, rounding included, at most 0.01.
 

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from matplotlib.figure import Figure
 
 from .. import games, plot
+from .._compiled import compiled
 from .._result import RESULTS
 from .._typing import Array, Float
 from .._version import __version__
@@ -150,7 +150,7 @@ def resource_allocation(preset: str = "paper", *, report: Callable[[str], None] 
     return Reproduction(preset, game, tuple(outcomes))
 
 
-_gain = eqx.filter_jit(exploitability)  # compiled once for all runs
+_gain = compiled(exploitability)  # compiled once for all runs
 
 
 def _outcome(game: FiniteHorizonGame, run: Run, reference: Array) -> Outcome:

@@ -4,12 +4,12 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
-import equinox as eqx
 import jax
 import numpy as np
 from jax.sharding import Mesh
 from jax.sharding import PartitionSpec as P
 
+from .._compiled import compiled
 from .._result import RESULTS
 from .._typing import Array
 from ..engine import finish_lanes, join, measure, run_stage
@@ -126,7 +126,7 @@ def _run(
     placed = lanes.having([spread(mesh, leaf) for leaf in lanes.mapped], lanes.num_lanes)
     start_fields = None if guess is None else spread(mesh, guess)
     closely = closely or guess is not None  # near the point before a first look may do
-    found = gathered(_compiled()(placed, start_fields, stage, tolerance, outputs, mesh, width, closely))
+    found = gathered(_compiled(placed, start_fields, stage, tolerance, outputs, mesh, width, closely))
     found = {name: array[:count] for name, array in found.items()}
     suspect = is_suspect(*(found[name] for name in ("result_code", "error_estimate", "residual")))
     if closely or is_small(lanes.problem[0]) or not suspect.any():
@@ -141,21 +141,6 @@ def _run(
 def _put(found: dict[str, np.ndarray], later: dict[str, np.ndarray], lane_numbers: np.ndarray) -> None:
     for name, array in later.items():
         found[name][lane_numbers] = array
-
-
-@functools.cache
-def _compiled() -> Any:
-    """Return the compiled program of a sweep.
-
-    It is compiled for the longest vectors. XLA prefers half of them, which takes a sixth more time.
-    """
-    options: dict[str, Any] = {"xla_cpu_prefer_vector_width": 512}
-    try:
-        jax.jit(lambda x: x, compiler_options=options)(0.0)
-    except Exception:  # another version of the compiler may not know the option, and do without
-        options = {}
-    jit: Any = eqx.filter_jit  # its overloads do not name what it hands on to `jax.jit`
-    return jit(_program, compiler_options=options)
 
 
 def _program(
@@ -187,3 +172,7 @@ def _program(
     # every device stops by itself: no collective, nothing to check
     spread_out = jax.shard_map(on_device, mesh=mesh, in_specs=specs, out_specs=P("lanes"), check_vma=False)
     return spread_out(lanes.mapped, *start)
+
+
+# XLA prefers vectors of half the length, which take a sixth more time
+_compiled = compiled(_program, large={"xla_cpu_prefer_vector_width": 512})

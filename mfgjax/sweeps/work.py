@@ -125,6 +125,11 @@ def _stacked(triple: Any, name: str, values: Any) -> Any:
     if hasattr(values, "ndim") and not name.endswith(("reference", "prior")):
         return np.moveaxis(_checks.as_numbers(name, values), 0, -1)
     game = triple[0]
+    if getattr(values, "ndim", 0) == 3 and 1 < len(values) == game.horizon + 1:
+        raise ValueError(
+            f"`{name}` is an array of shape {values.shape}: one policy for each time 0, ..., {game.horizon}, which is "
+            f"`[{name}]`, or as many policies, which is `list({name})`?"
+        )
     arrays = []
     for i, value in enumerate(values):
         if value is None and name.endswith(("reference", "prior")):
