@@ -6,6 +6,8 @@ from typing import Any, TypeVar, cast
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
+from jax.core import Tracer
 from jax.extend.core import get_opaque_trace_state
 
 _Function = TypeVar("_Function", bound=Callable)
@@ -36,9 +38,10 @@ def compiled(function: _Function, large: dict[str, Any] | None = None) -> _Funct
 
     @functools.wraps(function)
     def call(*arguments: Any, **named: Any) -> Any:
-        if get_opaque_trace_state() != _OUTERMOST:
+        leaves = jax.tree.leaves((arguments, named))
+        if not _are_values(leaves):
             return plain(*arguments, **named)
-        return (of_small if _is_small((arguments, named)) else of_large)()(*arguments, **named)
+        return (of_small if _num_numbers(leaves) <= _MOST_NUMBERS else of_large)()(*arguments, **named)
 
     return cast(_Function, call)
 
@@ -59,5 +62,12 @@ def _are_known(options: tuple[tuple[str, Any], ...]) -> bool:
     return True
 
 
-def _is_small(tree: Any) -> bool:
-    return sum(getattr(leaf, "size", 1) for leaf in jax.tree.leaves(tree)) <= _MOST_NUMBERS
+def _are_values(leaves: list[Any]) -> bool:
+    """Tell whether a call computes at once: it is no part of a larger program, and no derivative is taken of it."""
+    if get_opaque_trace_state() == _OUTERMOST:
+        return True
+    return not any(isinstance(leaf, Tracer) for leaf in [*leaves, jnp.add(0, 0)])
+
+
+def _num_numbers(leaves: list[Any]) -> int:
+    return sum(getattr(leaf, "size", 1) for leaf in leaves)
