@@ -1,6 +1,7 @@
 """How programs are compiled: those on few numbers in half of the time."""
 
 import functools
+import os
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
@@ -47,8 +48,13 @@ def compiled(function: _Function, large: dict[str, Any] | None = None) -> _Funct
 
 
 def _jitted(function: Callable, options: dict[str, Any]) -> Callable:
-    """Return `equinox.filter_jit(function)` with XLA's options, or without where this version does not know them."""
+    """Return `equinox.filter_jit(function)` with XLA's options, but those that the user has set in `XLA_FLAGS`.
+
+    Where a version does not know all of them it gets none.
+    """
     jit: Any = eqx.filter_jit  # its overloads do not name what it hands on to `jax.jit`
+    users = os.environ.get("XLA_FLAGS", "")
+    options = {name: value for name, value in options.items() if f"--{name}=" not in users}
     on_cpu = jax.default_backend() == "cpu"
     return jit(function, compiler_options=options) if on_cpu and _are_known(tuple(options.items())) else jit(function)
 

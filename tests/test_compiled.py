@@ -47,3 +47,15 @@ def test_options_that_a_version_of_xla_does_not_know_are_left_out(monkeypatch):
     monkeypatch.setattr(options, "_QUICK", {"xla_cpu_no_such_option": 1})
     assert options._are_known(tuple(options._QUICK.items())) is False
     assert np.isclose(compiled(scaled)(np.array([0.5]), 2.0), np.tanh(0.5), rtol=1e-14)
+
+
+@pytest.mark.parametrize("users", ["", "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=true"])
+def test_options_of_the_users_own_stay(monkeypatch, users):
+    asked = []
+    monkeypatch.setattr(options, "_are_known", lambda found: bool(asked.append(dict(found))))
+    monkeypatch.setenv("XLA_FLAGS", users)
+    assert np.isclose(compiled(scaled)(np.array([0.5]), 2.0), np.tanh(0.5), rtol=1e-14)
+    expected = dict(options._QUICK)
+    if users:
+        del expected["xla_backend_optimization_level"], expected["xla_cpu_use_fusion_emitters"]
+    assert asked == [expected]
