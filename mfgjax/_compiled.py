@@ -72,7 +72,12 @@ def _are_values(leaves: list[Any]) -> bool:
     """Tell whether a call computes at once: it is no part of a larger program, and no derivative is taken of it."""
     if get_opaque_trace_state() == _OUTERMOST:
         return True
-    return not any(isinstance(leaf, Tracer) for leaf in [*leaves, jnp.add(0, 0)])
+    return not is_in_a_program() and not any(isinstance(leaf, Tracer) for leaf in leaves)
+
+
+def is_in_a_program() -> bool:
+    """Tell whether what is computed here is a part of a larger program, as inside `jit` or a loop of JAX."""
+    return get_opaque_trace_state() != _OUTERMOST and isinstance(jnp.add(0, 0), Tracer)
 
 
 def _num_numbers(leaves: list[Any]) -> int:

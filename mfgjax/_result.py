@@ -64,8 +64,8 @@ _MESSAGES = {
     ),
     RESULTS.ill_conditioned: (
         "The residual met the tolerance, but the equilibrium is ill conditioned: it may be as far away as "
-        "`error_estimate` says. Enable x64 before creating the game, give a smaller `atol`, or change what makes the "
-        "game so, such as a population that hardly moves or a parameter at a fold."
+        "`error_estimate` says, or farther. Enable x64 before creating the game, give a smaller `atol`, or change what "
+        "makes the game so, such as a population that hardly moves or a parameter at a fold."
     ),
     RESULTS.values_inexact: (
         "The equilibrium met the tolerance, but the values of the states are not known well enough: one step of value "

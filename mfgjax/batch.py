@@ -26,9 +26,10 @@ def solve_batch(
     """Find the equilibria of many games at once.
 
     Lanes are independent: each ends by itself, and one that fails is marked in `result` and harms no other.
-    What a lane gives is what `solve` gives for it, whatever the others and the blocks. Pure: it works alike
-    eagerly and inside `jit`; derivatives are those of `solve`, lane by lane. For labelled results, many
-    devices, progress and files there is `sweep`.
+    What a lane gives is what `solve` gives for it, whatever the others and the blocks, up to rounding; where a game has
+    several equilibria rounding may decide which of them is found, above all in single precision. Pure: it works alike
+    eagerly and inside `jit`; derivatives are those of `solve`, lane by lane. For labelled results, many devices,
+    progress and files there is `sweep`.
 
         solve_batch(game, EntropyRegularized(1.0, rho), axes={"beta": betas, "reward.L.weight": weights})
 

@@ -36,6 +36,44 @@ def test_a_population_that_hardly_moves_is_not_taken_for_one_at_rest(dtype, resp
             assert found.result.name == "ill_conditioned"
 
 
+def test_what_seemed_far_by_its_last_steps_is_found_by_one_of_newtons():
+    """Moves of order 1e-6 that depend on the population: solvers creep, and the equation tells where they go."""
+    P = np.array(
+        [
+            [[1 - 7.032537293737545e-07, 7.032537293737545e-07], [1 - 1.3886812150138476e-06, 1.3886812150138476e-06]],
+            [[3.720204731549112e-07, 1 - 3.720204731549112e-07], [1.4994321527914354e-07, 1 - 1.4994321527914354e-07]],
+        ]
+    )
+    e = 1.450279125022952e-06
+    Q = np.array([[[1 - e, e], [1, 0]], [[0, 1], [e, 1 - e]]])
+    base = np.array([[1.9082780083377533, -1.5554024805966253], [-0.5541980168357179, -1.1286435571249804]])
+    wave = np.array([[-0.7530322566455179, 0.11130252950506324], [0.3696466783831836, 0.45588935673679676]])
+    k, p, beta, discount = 0.7343742732689791, 2.503971938400072, 0.771684776886469, 0.9
+
+    def gained(share):
+        moves, pays = (1 - share) * P + share * Q, base + wave * np.sin(k * share + p)
+        values = np.zeros(2)
+        for _ in range(400):
+            q = pays + discount * moves @ values
+            values = np.log(np.exp(beta * q).mean(axis=1)) / beta
+        policy = np.exp(beta * q)
+        policy = policy / policy.sum(axis=1, keepdims=True)
+        chain = np.einsum("sa,sax->sx", policy, moves)
+        return (1 - share) * chain[0, 1] - share * chain[1, 0]
+
+    share = brentq(gained, 0.01, 0.99, xtol=1e-15)
+    game = mfg.StationaryGame(
+        lambda z: (1 - z[1]) * P + z[1] * Q,
+        lambda z: base + wave * jnp.sin(k * z[1] + p),
+        discount,
+        initial=[0.5, 0.5],
+        available=np.ones((2, 2), bool),
+    )
+    for guess in (None, [0.7, 0.3], [0.05, 0.95]):
+        found = mfg.solve(game, mfg.EntropyRegularized(beta), guess=guess)
+        assert abs(float(found.mean_field[1]) - share) <= found.error_estimate < 1e-5
+
+
 def test_lanes_are_told_so_too():
     game = seldom_left(1e-6, np.float32, [1.0, 0.0])
     found = mfg.solve_batch(game, mfg.EntropyRegularized(1.0), axes={"beta": np.array([1.0, 2.0, 3.0])})

@@ -412,6 +412,21 @@ def test_a_jitted_solve_equals_an_eager_one():
         assert beta == 100.0 or int(eq.num_steps) == int(eager.num_steps)
 
 
+def test_a_problem_that_is_known_may_be_solved_inside_a_program():
+    """A baseline in an objective of one's own: nothing of game or response is traced."""
+    game, response = mfg.games.left_right(), mfg.EntropyRegularized(5.0)
+    share = float(mfg.solve(game, response).mean_field[1, 1])
+
+    def scaled(c):
+        return c * mfg.solve(game, response).mean_field[1, 1]
+
+    assert_close(jax.jit(scaled)(2.0), 2 * share, atol=1e-10)
+    assert_close(jax.jit(jax.grad(scaled))(2.0), share, atol=1e-10)
+    assert_close(jax.vmap(scaled)(jnp.arange(3.0)), np.arange(3.0) * share, atol=1e-10)
+    added, _ = jax.lax.scan(lambda total, c: (total + scaled(c), None), 0.0, jnp.arange(3.0))
+    assert_close(added, 3 * share, atol=1e-10)
+
+
 def test_a_whole_problem_may_be_built_inside_jit():
     def share(beta):
         game = mfg.games.resource_allocation()

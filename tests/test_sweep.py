@@ -3,6 +3,7 @@
 import functools
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 import oracle
@@ -473,6 +474,31 @@ REFUSED = {
 def test_what_cannot_be_swept_is_refused_in_one_sentence(name):
     options, *words = REFUSED[name]
     refused(lambda: swept(**options), *words)
+
+
+class Compared(eqx.Module):
+    """A reward with fields of the names of a response's."""
+
+    reference: jax.Array
+    prior: jax.Array
+
+    def __call__(self, t, m):
+        return self.reference - self.prior * m[:, None]
+
+
+def test_a_field_called_reference_is_a_field_like_any_other(rng):
+    """As many tables as the game has times, which would be ambiguous as policies."""
+    tables = rng.standard_normal((3, 2, 2))
+    game = mfg.FiniteHorizonGame(
+        mfg.MovesKernel([[0, 1], [1, 0]]), Compared(jnp.asarray(tables[0]), jnp.asarray(1.0)), [0.4, 0.6], 2
+    )
+    response = mfg.EntropyRegularized(1.0)
+    found = mfg.sweep(game, response, progress=False, **{"reward.reference": tables})
+    for i, table in enumerate(tables):
+        own = mfg.FiniteHorizonGame(game.kernel, Compared(table, jnp.asarray(1.0)), [0.4, 0.6], 2)
+        assert_close(found.mean_field[i], mfg.solve(own, response).mean_field, atol=1e-9)
+    with pytest.raises(ValueError, match=r"`reward\.prior\[0\]`.*None"):
+        mfg.sweep(game, response, progress=False, **{"reward.prior": [None, 2.0]})
 
 
 def test_names_that_stand_for_two_things_are_refused():

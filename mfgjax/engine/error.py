@@ -48,7 +48,7 @@ def is_small(game: AnyGame) -> bool:
 
 
 def polished(problem: Problem, outcome: Outcome) -> Outcome:
-    """Estimate the error of what converged, for one stationary game, and improve it by Newton's method.
+    """Estimate the error of what met the tolerance, for one stationary game, and improve it by Newton's method.
 
     With d = (I − DΓ(z))⁻¹ (Γ(z) − z), z + d is nearer by far, and the same again from there shows how far that still
     is, or what rounding does. To this what the rounding of z itself does is added, as (I − DΓ)⁻¹ enlarges it.
@@ -76,10 +76,11 @@ def polished(problem: Problem, outcome: Outcome) -> Outcome:
         # beyond 1 there is no distance
         error=jnp.minimum(2 * best.error, 1),
     )
-    # with several classes there is no one equilibrium to be far from
-    judged = (outcome.code == RESULTS.converged) & ~first.has_several_classes
+    # with several classes there is no one equilibrium to be far from; what was far by its last steps is looked at anew
+    met = (outcome.code == RESULTS.converged) | (outcome.code == RESULTS.ill_conditioned)
+    judged = met & ~first.has_several_classes
     # no condition: inside `shard_map` JAX lets none hold loops that cast what they begin with
-    improved = with_verdict(improved, first.tolerance)
+    improved = with_verdict(improved._replace(code=jnp.full_like(outcome.code, RESULTS.converged)), first.tolerance)
     return jax.tree.map(lambda new, old: jnp.where(judged, new, old), improved, outcome)
 
 

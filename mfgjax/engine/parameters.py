@@ -123,10 +123,15 @@ def cast_response(game: AbstractGame, response: AbstractResponse) -> AbstractRes
     return response_in_precision(response, game.dtype)
 
 
+def is_policy(name: str) -> bool:
+    """Tell whether a name is that of the response's reference or prior, or of their logarithm."""
+    return name.removeprefix("response.") in _POLICIES
+
+
 def with_policy_leaf(triple: Triple, names: Mapping[str, Any]) -> Triple:
     """Return the triple with a table for the reference (or prior) where one is swept and none was given."""
     game, response, solver = triple
-    if response.prior_table is None and any(name.removeprefix("response.") in _POLICIES for name in names):
+    if response.prior_table is None and any(map(is_policy, names)):
         field = response.prior_field
         if field is not None:
             table = response.log_prior(game.available, game.dtype)

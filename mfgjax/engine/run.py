@@ -8,7 +8,7 @@ import numpy as np
 from jax.core import Tracer
 
 from .. import _checks
-from .._compiled import compiled
+from .._compiled import compiled, is_in_a_program
 from .._gradients import stop_gradients
 from .._result import RESULTS
 from .._typing import Array
@@ -31,7 +31,7 @@ def equilibria(prepared: Prepared) -> Equilibrium:
     Outside of `jit` a method is compiled only if it is needed; inside, all are.
     """
     lanes, guess, stages, tolerance, width = prepared
-    if _checks.is_traced((lanes, guess)):
+    if _checks.is_traced((lanes, guess)) or is_in_a_program():
         prepared = alike(prepared)
         # constants to differentiation, and concrete again under an eager `grad`
         outcome = run(stop_gradients(prepared))

@@ -7,10 +7,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.core import Tracer
 
 from .. import _checks
-from .._compiled import compiled
+from .._compiled import compiled, is_in_a_program
 from .._modes import in_own_modes
 from .._typing import Array
 from ..kernels import AbstractKernel
@@ -111,7 +110,7 @@ def _check(game: AbstractGame, users_game: AbstractGame, name: str, laws: Mappin
 def _known_values() -> Any:
     """Return a context in which a game that is known has values, also if it is built inside `jit`."""
     # elsewhere it would evaluate reads at known places while tracing, so that nobody sees them
-    return jax.ensure_compile_time_eval() if isinstance(jnp.add(0, 0), Tracer) else nullcontext()
+    return jax.ensure_compile_time_eval() if is_in_a_program() else nullcontext()
 
 
 def _place(game: AbstractGame, time: int, words: str) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 from .. import _checks
 from .._plain import plain
 from .._typing import Array
+from ..engine.parameters import is_policy
 from .outputs import COORDINATES
 
 
@@ -61,7 +62,7 @@ def _values(name: str, values: Any) -> tuple[Sequence[Any] | Array | np.ndarray,
     if isinstance(values, str) or (not isinstance(values, Sequence) and getattr(values, "ndim", 0) == 0):
         must = "a list of values, or a mapping from labels to values"
         raise ValueError(f"`{name}` must be {must}; got {_checks.shorten(values)}.")
-    if name.endswith(("reference", "prior")) and getattr(values, "ndim", 0) == 2:
+    if is_policy(name) and getattr(values, "ndim", 0) == 2:
         raise ValueError(
             f"`{name}` is one policy, of shape {np.shape(values)}; it must be a list of policies: `[{name}]`."
         )

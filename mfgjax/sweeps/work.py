@@ -16,7 +16,7 @@ from .._simplex import onto_simplex
 from ..engine import finish_lanes, fit_response, run_stage
 from ..engine.lanes import Lanes, block_width
 from ..engine.loop import Tolerance
-from ..engine.parameters import find, parameter, with_policy_leaf
+from ..engine.parameters import find, is_policy, parameter, with_policy_leaf
 from ..engine.prepare import Stages, methods, one_guess
 from ..model import validate
 from ..responses import AbstractResponse
@@ -122,7 +122,7 @@ def _instance(kind: type, points: Points) -> AbstractResponse:
 
 def _stacked(triple: Any, name: str, values: Any) -> Any:
     """Return the values of an axis as one array with a last axis of values."""
-    if hasattr(values, "ndim") and not name.endswith(("reference", "prior")):
+    if hasattr(values, "ndim") and not is_policy(name):
         return np.moveaxis(_checks.as_numbers(name, values), 0, -1)
     game = triple[0]
     if getattr(values, "ndim", 0) == 3 and 1 < len(values) == game.horizon + 1:
@@ -132,7 +132,7 @@ def _stacked(triple: Any, name: str, values: Any) -> Any:
         )
     arrays = []
     for i, value in enumerate(values):
-        if value is None and name.endswith(("reference", "prior")):
+        if value is None and is_policy(name):
             available = np.asarray(game.available)
             value = available / available.sum(axis=-1, keepdims=True)
             value = np.log(value) if name.split(".")[-1].startswith("log_") else value
