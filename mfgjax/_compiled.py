@@ -11,6 +11,8 @@ import jax.numpy as jnp
 from jax.core import Tracer
 from jax.extend.core import get_opaque_trace_state
 
+from ._shorten import is_traced
+
 _Function = TypeVar("_Function", bound=Callable)
 
 _QUICK = {
@@ -39,10 +41,9 @@ def compiled(function: _Function, large: dict[str, Any] | None = None) -> _Funct
 
     @functools.wraps(function)
     def call(*arguments: Any, **named: Any) -> Any:
-        leaves = jax.tree.leaves((arguments, named))
-        if not _are_values(leaves):
+        if not computes_at_once((arguments, named)):
             return plain(*arguments, **named)
-        return (of_small if _num_numbers(leaves) <= _MOST_NUMBERS else of_large)()(*arguments, **named)
+        return (of_small if _is_small((arguments, named)) else of_large)()(*arguments, **named)
 
     return cast(_Function, call)
 
@@ -68,11 +69,11 @@ def _are_known(options: tuple[tuple[str, Any], ...]) -> bool:
     return True
 
 
-def _are_values(leaves: list[Any]) -> bool:
-    """Tell whether a call computes at once: it is no part of a larger program, and no derivative is taken of it."""
+def computes_at_once(tree: Any) -> bool:
+    """Tell whether a call on arrays of a tree is no part of a larger program, and no derivative is taken of it."""
     if get_opaque_trace_state() == _OUTERMOST:
         return True
-    return not is_in_a_program() and not any(isinstance(leaf, Tracer) for leaf in leaves)
+    return not is_in_a_program() and not is_traced(tree)
 
 
 def is_in_a_program() -> bool:
@@ -80,5 +81,5 @@ def is_in_a_program() -> bool:
     return get_opaque_trace_state() != _OUTERMOST and isinstance(jnp.add(0, 0), Tracer)
 
 
-def _num_numbers(leaves: list[Any]) -> int:
-    return sum(getattr(leaf, "size", 1) for leaf in leaves)
+def _is_small(tree: Any) -> bool:
+    return sum(getattr(leaf, "size", 1) for leaf in jax.tree.leaves(tree)) <= _MOST_NUMBERS

@@ -7,8 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
-from .. import _checks
-from .._compiled import compiled, is_in_a_program
+from .._compiled import compiled, computes_at_once
 from .._gradients import stop_gradients
 from .._result import RESULTS
 from .._typing import Array
@@ -31,7 +30,7 @@ def equilibria(prepared: Prepared) -> Equilibrium:
     Outside of `jit` a method is compiled only if it is needed; inside, all are.
     """
     lanes, guess, stages, tolerance, width = prepared
-    if _checks.is_traced((lanes, guess)) or is_in_a_program():
+    if not computes_at_once((lanes, guess)):
         prepared = alike(prepared)
         # constants to differentiation, and concrete again under an eager `grad`
         outcome = run(stop_gradients(prepared))
