@@ -23,7 +23,7 @@ _QUICK = {
 """Loops without the passes that improve them one by one, and one module for LLVM, which passes over it once."""
 
 _MOST_NUMBERS = 4_096
-"""Numbers in all arrays up to which programs run as fast so. With 50,000 they take half as long again."""
+"""Numbers in all arrays up to which programs run about as fast so. With 50,000 they take half as long again."""
 
 with jax.ensure_compile_time_eval():
     _OUTERMOST = get_opaque_trace_state()

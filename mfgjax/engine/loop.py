@@ -173,21 +173,26 @@ def iterate(
     carry, floor = jax.lax.fori_loop(0, 2, iterated, alike((carry, nothing)))
     best = carry.best
     code = jnp.where(carry.code == _RUNNING, RESULTS.max_steps, carry.code)
-    gave_up = (code == RESULTS.max_steps) | (code == RESULTS.stalled)
+    got_nowhere = gave_up(code)
     # a run of all steps is judged by the default tolerance
     default = default_tolerance(problem.game.dtype, is_residual)
     judged_by = in_units(default, problem.game, problem.response) if runs_all_steps else problem.tolerance
     # a cycle no wider than what rounding does to one step is no evidence of another kind
-    is_lost = (gave_up & (best.residual <= floor)) | ((code == RESULTS.cycle) & (carry.spread <= floor))
+    is_lost = (got_nowhere & (best.residual <= floor)) | ((code == RESULTS.cycle) & (carry.spread <= floor))
     code = jnp.where(is_lost, RESULTS.precision, code)
     limit = reachable(judged_by, floor)
-    code = jnp.where(gave_up & (best.residual <= limit), RESULTS.converged, code)
+    code = jnp.where(got_nowhere & (best.residual <= limit), RESULTS.converged, code)
     # twice, as this is what the last steps show, which need not look every way; NaN if there were none
     error = (2 * best.residual + 8 * eps) * jnp.maximum(carry.stretch, 1)
     error = error if is_residual else unknown
     one = jnp.ones(lanes, jnp.int32)
     ending = (code.astype(jnp.int32), carry.period, carry.num_steps, carry.history, carry.spread, error, one)
     return with_verdict(Outcome(best.candidate, best.residual, *ending), limit)
+
+
+def gave_up(code: Array) -> Array:
+    """Tell where a run ended without a reason other than that it got no further."""
+    return (code == RESULTS.max_steps) | (code == RESULTS.stalled)
 
 
 def with_verdict(outcome: Outcome, tolerance: Array) -> Outcome:

@@ -20,7 +20,7 @@ from ..solvers.base import Problem
 from .error import can_be_measured, is_polished, is_unmeasured, measured, polished
 from .finish import finish_lanes
 from .lanes import Lanes, method_width, narrow_width, solving_width
-from .loop import Outcome, Tolerance, in_units, iterate
+from .loop import Outcome, Tolerance, gave_up, in_units, iterate
 from .prepare import Prepared
 
 
@@ -198,8 +198,7 @@ def keeps_first(first: Outcome, second: Outcome) -> Array:
 
 def _blamed(run: Outcome, broken: Array) -> Outcome:
     """Return a run that gave up with a number that is not finite as its verdict, where there was one."""
-    gave_up = (run.code == RESULTS.max_steps) | (run.code == RESULTS.stalled)
-    return run._replace(code=jnp.where(broken & gave_up, RESULTS.non_finite, run.code).astype(jnp.int32))
+    return run._replace(code=jnp.where(broken & gave_up(run.code), RESULTS.non_finite, run.code).astype(jnp.int32))
 
 
 def join(first: Outcome, second: Outcome, hard: bool) -> Outcome:
