@@ -1,6 +1,5 @@
 """The command `sweep`: what it prints and saves is what the library finds, and no interruption loses anything."""
 
-import contextlib
 import json
 import os
 import signal
@@ -314,15 +313,30 @@ def stopped(folder: Path, how: int, after: int) -> tuple[int, str, str]:
         while num_files(folder) < after and process.poll() is None and time.monotonic() < end:
             time.sleep(0.02)
         assert process.poll() is None, process.communicate()
-        # Python drops an interruption within a finaliser or a callback of a weak reference: it is pressed again
-        for patience in (2, 2, 60):
-            process.send_signal(how)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                out, err = process.communicate(timeout=patience)
-                return process.returncode, out, err
-        raise AssertionError("it goes on after three interruptions")
+        process.send_signal(how)
+        out, err = process.communicate(timeout=60)
+        return process.returncode, out, err
     finally:
         process.kill()
+
+
+DROPPED = """
+import importlib, sys, time
+entry = importlib.import_module("mfgjax.cli.main")  # `mfgjax.cli.main` by another way is the function
+class Finaliser:
+    def __del__(self): raise KeyboardInterrupt  # which Python drops
+def command(**_):
+    Finaliser()
+    time.sleep(60)
+entry.app = command
+sys.exit(entry.main())
+"""
+
+
+def test_an_interruption_that_python_drops_is_repeated():
+    settings = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, "-c", DROPPED], env=settings, capture_output=True, text=True, timeout=50)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "mfgjax: interrupted.\n")
 
 
 def num_files(folder: Path) -> int:

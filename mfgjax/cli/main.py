@@ -1,7 +1,10 @@
 """From the arguments of a process to its exit status."""
 
+import _thread
 import os
+import signal
 import sys
+import threading
 from collections.abc import Sequence
 from difflib import get_close_matches
 
@@ -26,6 +29,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
       The exit status: 0 done, 1 no equilibrium found, 2 bad input, 130 interrupted.
     """
     spell_out()
+    if arguments is None:
+        sys.unraisablehook = interrupt_again
     try:
         status = _run(None if arguments is None else list(arguments))
         if status == INTERRUPTED and arguments is None:
@@ -35,6 +40,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # else Python would fail once more when it flushes stdout at its end
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+
+
+def interrupt_again(dropped: "sys.UnraisableHookArgs") -> None:
+    """Interrupt the main thread once more if Python dropped a Ctrl-C; tell other dropped errors as Python does.
+
+    It drops what is raised inside a finaliser, a callback of a weak reference or of the garbage collector, and JAX
+    has many of these.
+    """
+    if issubclass(dropped.exc_type, KeyboardInterrupt):
+        threading.Timer(0.05, _press_again).start()  # not here, where it would be dropped as well
+    else:
+        sys.__unraisablehook__(dropped)
+
+
+def _press_again() -> None:
+    if sys.platform == "win32":
+        _thread.interrupt_main()
+    else:  # to the thread itself, as that also ends its waiting
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
 
 
 def _run(arguments: list[str] | None) -> int:
