@@ -83,8 +83,8 @@ def joint_reward(data):
 
 KINDS = {
     "dense": (dense, dense_reward, 4, "states"),
-    "own state": (own, own_reward, 15, "states"),
-    "places": (place, own_reward, 9, "states"),
+    "own state": (own, own_reward, 8, "states"),
+    "places": (place, own_reward, 6, "states"),
     "successors": (own, successor_reward, 6, "states"),
     "affine program": (affine, lambda data: Affine(**data), 8, "states"),
     "curved program": (curved, lambda data: Curved(**data), 1, "states"),

@@ -162,6 +162,17 @@ def test_soft_responses_have_several_equilibria_only_above_the_threshold(beta, s
     assert found.coincide != several or not found.least.converged
 
 
+class Draws(eqx.Module):
+    """What action 1 gains is c + k times the mean of the law."""
+
+    c: jax.Array
+    k: jax.Array
+
+    def __call__(self, z):
+        s = jnp.arange(3, dtype=z.dtype)
+        return s[:, None] + jnp.arange(2, dtype=z.dtype) * (self.c + self.k * (s * z).sum())
+
+
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @pytest.mark.parametrize("response", [mfg.Greedy(), mfg.Trembling(0.1)])
 def test_rounding_of_the_ends_decides_nothing(response, dtype, rng):
@@ -170,11 +181,8 @@ def test_rounding_of_the_ends_decides_nothing(response, dtype, rng):
         low = rng.dirichlet(np.ones(3))
         tails = np.sort(np.append(1 - np.cumsum(low)[:2] + rng.random() * np.cumsum(low)[:2], [0, 1]))[::-1]
         c, k = rng.uniform(-1, 0), rng.choice([0.5, 2.0])
-
-        def reward(z, c=c, k=k):
-            return jnp.arange(3.0)[:, None] + jnp.arange(2.0) * (c + k * (jnp.arange(3.0) * z).sum())
-
-        game = leads_where_it_is_sent(lambda z: reward(z).astype(z.dtype), base=(low, -np.diff(tails)), dtype=dtype)
+        reward = Draws(jnp.asarray(c, dtype), jnp.asarray(k, dtype))
+        game = leads_where_it_is_sent(reward, base=(low, -np.diff(tails)), dtype=dtype)
         found = mfg.bracket(game, response, throw=False)
         assert "fails" not in found.certificate
         same = np.abs(np.asarray(found.least.policy) - np.asarray(found.greatest.policy)).max() < 0.1
