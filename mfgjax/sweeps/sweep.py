@@ -15,7 +15,7 @@ from .._progress import progress_bar
 from .._traced import as_it_is_now
 from .._typing import ArrayLike
 from ..equilibrium import Equilibrium
-from ..model import AbstractGame
+from ..model import AbstractGame, no_game
 from ..observers import observer
 from ..responses import AbstractResponse, EntropyRegularized
 from ..solvers import AbstractSolver
@@ -92,7 +92,7 @@ def sweep(
     is_game = isinstance(game, AbstractGame)
     builder = None if is_game else game
     if not is_game and not callable(game):
-        raise ValueError(f"`game` must be a game or a function that returns one; got {_checks.shorten(game)}.")
+        raise ValueError(f"`game` must be a game or a function that returns one; got {no_game(game)}.")
     points = Points(parse_axes(axes, builder), _checks.boolean("zipped", zipped))
     points.check()
     if warm_start is not None:

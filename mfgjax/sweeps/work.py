@@ -104,7 +104,7 @@ def _instance(kind: type, points: Points) -> AbstractResponse:
         raise ValueError(f"`response` must be a response or its class; got {kind.__name__}.")
     for name, value in (("beta", "3.0"), ("epsilon", "0.1")):
         if name in getattr(kind, "__dataclass_fields__", {}):
-            swept = {axis.name: axis.values for axis in points.axes if not axis.builds}
+            swept = {axis.name.removeprefix("response."): axis.values for axis in points.axes if not axis.builds}
             if name in swept:
                 try:
                     return kind(swept[name][0])  # pyright: ignore[reportCallIssue]
