@@ -5,6 +5,7 @@ import sys
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from ._names import suggesting, without
 from ._version import __version__ as __version__
 
 if TYPE_CHECKING:
@@ -40,7 +41,9 @@ def __getattr__(name: str) -> Any:
             globals().setdefault(public, value)
         if name in globals():
             return globals()[name]
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name.startswith("_"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    raise without(__name__, name, __dir__())
 
 
 def __dir__() -> list[str]:
@@ -48,9 +51,14 @@ def __dir__() -> list[str]:
 
 
 class _Package(ModuleType):
-    """A package in which `solve` and `certify` are functions, also once modules of their names are imported."""
+    """A package in which `solve` and `certify` are functions, also once modules of their names are imported.
 
-    def __setattr__(self, name: str, value: Any) -> None:
+    Of the modules that are public, each suggests the nearest of its names where it has no such name.
+    """
+
+    def __setattr__(self, name: str, value: Any) -> None:  # called by Python for each module that it has imported
+        if name in ("design", "finite", "games", "io", "learners", "plot") and isinstance(value, ModuleType):
+            suggesting(value)
         if name not in ("solve", "certify") or not isinstance(value, ModuleType):
             ModuleType.__setattr__(self, name, value)
 

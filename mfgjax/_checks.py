@@ -1,10 +1,9 @@
 """Checks of concrete values, in NumPy. Each raises one sentence naming the field, the place and the value."""
 
-import contextlib
 import inspect
 import operator
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from numbers import Real
 from pathlib import Path
 from typing import Any, NoReturn
@@ -14,6 +13,8 @@ import jax
 import numpy as np
 from jax.core import Tracer
 
+from ._explained import Refusal as Refusal
+from ._explained import explained as explained
 from ._modes import in_own_modes, users_modes
 from ._names import suggestion
 from ._plain import Axis, plain
@@ -21,10 +22,6 @@ from ._shorten import is_traced as is_traced
 from ._shorten import place, shorten_text
 from ._shorten import shorten as shorten
 from ._typing import Array
-
-
-class Refusal(ValueError):
-    """An error whose sentence reaches the user unchanged, even when it is raised inside a user's function."""
 
 
 @in_own_modes
@@ -132,18 +129,28 @@ def _refuse_kind(name: str, value: object, array: Any, kind: str) -> NoReturn:
 
 
 def shape_is(name: str, array: Any, allowed: Sequence[tuple], meaning: str) -> None:
-    """Refuse shapes that match none of `allowed` (None stands for any length but 0)."""
+    """Refuse shapes that match none of `allowed` (None or a letter stands for any length but 0)."""
     shape = tuple(np.shape(array))
     if fits(shape, allowed):
         return
-    wanted = " or ".join(str(pattern).replace("None", "any") for pattern in dict.fromkeys(allowed))
-    raise ValueError(f"`{name}` must have shape {wanted} ({meaning}); got {shape}.")
+    wanted = " or ".join(map(_shape_text, dict.fromkeys(allowed)))
+    hint = ""
+    if len(shape) == 1 and (*shape, 1) in allowed:  # a reward of the states alone
+        hint = ": without actions write `[:, None]` behind it"
+    raise ValueError(f"`{name}` must have shape {wanted} ({meaning}); got {shape}{hint}.")
+
+
+def _shape_text(pattern: tuple) -> str:
+    if pattern and all(isinstance(length, str) for length in pattern):
+        return f"[{', '.join(pattern)}]"
+    return str(pattern).replace("None", "any")
 
 
 def fits(shape: tuple[int, ...], allowed: Sequence[tuple]) -> bool:
-    """Tell whether a shape matches one of `allowed` (None stands for any length but 0)."""
+    """Tell whether a shape matches one of `allowed` (None or a letter stands for any length but 0)."""
     return any(
-        len(pattern) == len(shape) and all(n > 0 if p is None else p == n for p, n in zip(pattern, shape, strict=True))
+        len(pattern) == len(shape)
+        and all(n > 0 if p is None or isinstance(p, str) else p == n for p, n in zip(pattern, shape, strict=True))
         for pattern in allowed
     )
 
@@ -153,6 +160,11 @@ def shape_at_times(name: str, table: Any, at_one_time: Sequence[tuple], num_time
     shape = tuple(np.shape(table))
     if shape[:1] == (1,) and fits(shape[1:], at_one_time):
         return
+    if num_times > 1 and shape[:1] == (num_times - 1,) and fits(shape[1:], at_one_time):
+        raise ValueError(
+            f"`{name}` has {shape[0]} times, in shape {shape}, but with horizon = {shape[0]} there are {num_times} of "
+            f"them, from 0 to {shape[0]}."
+        )
     over_time = [(num_times, *one) for one in at_one_time]
     shape_is(name, table, [*at_one_time, *over_time], f"{meaning}; or times first")
 
@@ -289,8 +301,21 @@ def tolerance(atol: object) -> float | None:
     return None if atol is None else number_in("atol", atol, 0, float("inf"), "[0, inf)")
 
 
+def signature_of(function: Callable) -> inspect.Signature | None:
+    """Return the signature of a callable; None if it tells none, as some compiled ones."""
+    try:
+        return inspect.signature(function)
+    except (TypeError, ValueError):
+        return None
+
+
 def returned(
-    name: str, function: Callable, arguments: Mapping[str, Any], at: str, view: Callable[[Any], Any] | None = None
+    name: str,
+    function: Callable,
+    arguments: Mapping[str, Any],
+    at: str,
+    view: Callable[[Any], Any] | None = None,
+    params: Mapping[str, Any] | None = None,
 ) -> Any:
     """Trace a user's callable and return its result with shapes in place of arrays, or say why it fails.
 
@@ -300,49 +325,37 @@ def returned(
       arguments: their names and values.
       at: where, as it stands in the sentence: "at t = 0".
       view: applied to what the callable returns, while it is still an array.
+      params: of the game, handed over by name.
     """
-    names = ", ".join(arguments)
-    try:
-        signature = inspect.signature(function)
-    except (TypeError, ValueError):  # some compiled callables have none: then the call itself will tell
-        signature = None
-    if signature is not None:
+    named = {} if params is None else dict(params)
+    names, signature = ", ".join((*arguments, *named)), signature_of(function)
+    if signature is not None:  # else the call itself will tell
         try:
-            signature.bind(*arguments.values())
+            signature.bind(*arguments.values(), **named)
         except TypeError as error:
-            raise ValueError(f"`{name}` must be a callable ({names}), but its arguments are {signature}.") from error
+            is_longer = name in ("kernel", "reward") and len(signature.parameters) > len(arguments) + len(named)
+            hint = ": arguments behind these are given by `params={...}`" if is_longer else ""
+            message = f"`{name}` must be a callable ({names}), but its arguments are {signature}{hint}."
+            raise ValueError(message) from error
 
-    def seen(function: Callable, *values: Any) -> Any:
-        result = function(*values)
+    def seen(function: Callable, values: Sequence[Any], named: Mapping[str, Any]) -> Any:
+        result = function(*values, **named)
         return result if view is None else view(result)
 
     with explained(name, names, at, f"; it is called with ({names})"), users_modes(function):
-        return eqx.filter_eval_shape(seen, function, *arguments.values())
-
-
-@contextlib.contextmanager
-def explained(name: str, arguments: str, at: str, call: str = "") -> Iterator[None]:
-    """Turn an error of a user's callable into one sentence; `at` says where, such as "at t = 0", `call` how."""
-    try:
-        yield
-    except Refusal:  # a sentence around this one would hide it
-        raise
-    except jax.errors.ConcretizationTypeError as error:
-        remedy = f"{arguments} and its arrays are traced: use `jax.numpy.where` in place of `if`, and no `float()`"
-        raise ValueError(f"`{name}` asks for the value of an argument or of an array, but {remedy}.") from error
-    except (jax.errors.TracerArrayConversionError, jax.errors.TracerIntegerConversionError) as error:
-        remedy = f"{arguments} are traced: use `jax.numpy`"
-        raise ValueError(f"`{name}` calls NumPy, or indexes its arrays, with an argument, but {remedy}.") from error
-    except Exception as error:
-        message = shorten_text(str(error), 120).rstrip(".")
-        raise ValueError(f"`{name}` fails {at} with {type(error).__name__}: {message}{call}.") from error
+        return eqx.filter_eval_shape(seen, function, tuple(arguments.values()), named)
 
 
 def shape_returned(name: str, result: Any, allowed: Sequence[tuple], meaning: str) -> None:
     """Refuse the result of a callable unless it is one array of real numbers of an allowed shape."""
     kind = getattr(result, "dtype", None)
     if kind is None or not hasattr(result, "shape"):
-        raise ValueError(f"`{name}` must return an array ({meaning}); got {shorten(result)}.")
+        got = shorten(result)
+        if isinstance(result, list | tuple):  # its entries are shapes, not what the user wrote
+            got = f"a {type(result).__name__} of {len(result)}: write `jax.numpy.array(...)` around it"
+        elif result is None:
+            got = "None, as from a function without `return`"
+        raise ValueError(f"`{name}` must return an array ({meaning}); got {got}.")
     if not (jax.numpy.issubdtype(kind, np.floating) or jax.numpy.issubdtype(kind, np.integer)):
         raise ValueError(f"`{name}` must return real numbers; got an array of kind {kind}.")
     shape_is(name, result, allowed, meaning)

@@ -54,6 +54,13 @@ def users_modes(function: Any) -> Iterator[None]:
             yield
 
 
+def double_precision() -> str:
+    """Return the end of a sentence that says what to do where single precision, JAX's default, is not enough."""
+    if jax.config.jax_enable_x64:  # pyright: ignore[reportAttributeAccessIssue]
+        return "make the game in double precision if it is not"
+    return 'make the game in double precision, after `jax.config.update("jax_enable_x64", True)`'
+
+
 @contextlib.contextmanager
 def _own_modes() -> Iterator[None]:
     # at the end of `debug_nans(False)` JAX 0.10 forgets that the checks are on, unless this thread has them on itself

@@ -6,6 +6,8 @@ import functools
 import re
 from collections.abc import Iterable
 from pathlib import Path
+from types import ModuleType
+from typing import NoReturn
 
 _SHORT = {"EntropyRegularized": "entropy"}
 
@@ -83,6 +85,21 @@ def suggestion(word: str, known: Iterable[object]) -> str:
     """Return "(did you mean ...?)" with the nearest known name, for the middle of an error; "" if no name is near."""
     close = _nearest(word, list(map(str, known)))
     return f" (did you mean {close[0]!r}?)" if close else ""
+
+
+def without(module: str, name: str, names: Iterable[str]) -> AttributeError:
+    """Return the error on a name that a module does not have, with the nearest of those that it has."""
+    return AttributeError(f"module {module!r} has no attribute {name!r}{did_you_mean(name, names, otherwise='.')}")
+
+
+def suggesting(module: ModuleType) -> None:
+    """Let a module suggest the nearest of its names where it has no such name."""
+
+    def refuse(name: str) -> NoReturn:
+        known = (own for own, value in vars(module).items() if own[0] != "_" and not isinstance(value, ModuleType))
+        raise without(module.__name__, name, known)
+
+    module.__dict__["__getattr__"] = refuse  # here and not in its file, so that type checkers still know its names
 
 
 def _nearest(word: str, names: list[str]) -> list[str]:

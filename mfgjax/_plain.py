@@ -1,7 +1,7 @@
 """Plain arrays of numbers made of labelled tables, exact numbers, and lists of them; what cannot be read is refused."""
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from numbers import Real
 from typing import Any, NamedTuple, NoReturn
@@ -57,6 +57,8 @@ def plain(name: str, value: Any, axes: Sequence[Axis] = (), index: tuple[int, ..
         return _listed(name, value, axes, index, booleans)
     if isinstance(value, Tracer | jax.Array):
         return value
+    if isinstance(value, Mapping) and len(axes) == 1 and axes[0].labels is not None and not index:
+        return _from_labels(name, value, axes[0].word, list(map(str, axes[0].labels)), booleans)
     if isinstance(value, Decimal) or (isinstance(value, Real) and not isinstance(value, int | float | np.generic)):
         return _number(name, value, index)
     # known by name, so that none of these packages is imported
@@ -74,6 +76,13 @@ def plain(name: str, value: Any, axes: Sequence[Axis] = (), index: tuple[int, ..
     if package == "scipy" and hasattr(value, "toarray"):
         _refuse_sparse(name, value)
     return value
+
+
+def _from_labels(name: str, value: Mapping, word: str, labels: list[str], booleans: bool) -> list:
+    """Return the entries of a dict in the order of the labels, 0 where one is missing, as in a law."""
+    table = {**dict.fromkeys(labels, 0.0), **{str(label): entry for label, entry in value.items()}}
+    entries = plain(name, list(table.values()), (), (), booleans)
+    return [entries[i] for i in _order(name, word, list(table), labels)]
 
 
 def _unmasked(name: str, value: Any, index: tuple[int, ...], booleans: bool) -> np.ndarray:

@@ -7,6 +7,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jax.core import Tracer
 
+from ._modes import double_precision
 from ._typing import Array, ArrayLike, Float, Int
 
 
@@ -42,7 +43,7 @@ _MESSAGES = {
     RESULTS.stalled: "The iteration stopped making progress before it reached the tolerance. {advice}",
     RESULTS.precision: (
         "The residual is at the rounding level of this precision, which beta times the span of the action values "
-        "raises above any useful tolerance. Enable x64 before creating the game, or lower `beta`."
+        "raises above any useful tolerance. Lower `beta`, or {precision}."
     ),
     RESULTS.not_stochastic: (
         "At the mean field reached, the rows of the kernel are no probabilities (negative, or not summing to 1). "
@@ -50,7 +51,7 @@ _MESSAGES = {
     ),
     RESULTS.tied: (
         "The iteration met the tolerance, but the policy and the mean field that are returned do not: rounding decides "
-        "which of two actions is better. Use another solver or another `tie`, a larger `atol`, or x64."
+        "which of two actions is better. Use another solver, another `tie` or a larger `atol`, or {precision}."
     ),
     RESULTS.no_pure_choice: (
         "No equilibrium was found. Where all agents of a state choose the same action, the iteration enters a cycle of "
@@ -64,13 +65,13 @@ _MESSAGES = {
     ),
     RESULTS.ill_conditioned: (
         "The residual met the tolerance, but the equilibrium is ill conditioned: it may be as far away as "
-        "`error_estimate` says, or farther. Enable x64 before creating the game, give a smaller `atol`, or change what "
-        "makes the game so, such as a population that hardly moves or a parameter at a fold."
+        "`error_estimate` says, or farther. Give a smaller `atol`, change what makes the game so, such as a population "
+        "that hardly moves or a parameter at a fold, or {precision}."
     ),
     RESULTS.values_inexact: (
         "The equilibrium met the tolerance, but the values of the states are not known well enough: one step of value "
-        "iteration still moves them, and divided by 1 - discount that exceeds a small share of their span. Enable x64 "
-        "before creating the game, or lower the discount."
+        "iteration still moves them, and divided by 1 - discount that exceeds a small share of their span. Lower the "
+        "discount, or {precision}."
     ),
 }
 
@@ -132,7 +133,8 @@ class Result(eqx.Module):
         )
         code, num_methods = RESULTS(int(self.code)), int(self.num_methods)
         advice = _ADVICE.get(code, "") if num_methods == 1 else _ADVICE_AFTER_SEVERAL.format(num_methods=num_methods)
-        return _MESSAGES[code].format(period=int(self.period), apart=distance_clause, advice=advice)
+        words = {"period": int(self.period), "apart": distance_clause, "advice": advice}
+        return _MESSAGES[code].format(**words, precision=double_precision())
 
     def __eq__(self, other: object) -> Any:
         if isinstance(other, Result):

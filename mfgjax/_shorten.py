@@ -1,6 +1,7 @@
 """Short texts for values and places, for error messages."""
 
 from collections.abc import Sequence
+from types import FunctionType
 
 import jax
 import numpy as np
@@ -14,9 +15,11 @@ def is_traced(tree: object) -> bool:
 
 
 def shorten(value: object) -> str:
-    """Return the `repr` of a value on one line of at most 60 characters."""
+    """Return the `repr` of a value, the name of a class or function, on one line of at most 60 characters."""
     if is_traced(value):
         return f"traced values in a {type(value).__name__}" if isinstance(value, list | tuple) else "a traced array"
+    if isinstance(value, type | FunctionType):  # without modules and addresses
+        return f"the {'class' if isinstance(value, type) else 'function'} {value.__name__}"
     return shorten_text(repr(value))
 
 

@@ -9,7 +9,7 @@ handed to the compiled code, and functions with the same program share that code
 import functools
 import itertools
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, TypeVar, cast
 
 import equinox as eqx
@@ -95,9 +95,10 @@ class TracedFunction(AbstractStandIn):
     shown: ClassVar[str] = "own"
     takes_lanes: ClassVar[bool] = False  # it is the program of one game, whatever the function says of itself
 
-    def __call__(self, *arguments: Any) -> Any:
+    def __call__(self, /, *arguments: Any, **named: Any) -> Any:
         # a tangent of zero would become NaN in the derivative of a power or a logarithm
         numbers = jax.lax.stop_gradient(self.numbers)
+        arguments = (*arguments, *named.values())  # parameters of a game, always in its order
         inputs = [*jax.tree.leaves(self.own), *self.constants, *(numbers[i] for i in range(len(numbers))), *arguments]
         typed = [_typed(x, v.aval) for x, v in zip(inputs, self.program.jaxpr.invars, strict=True)]
         outputs = jex.jaxpr_as_fun(jex.ClosedJaxpr(self.program.jaxpr, ()))(*typed)
@@ -118,9 +119,9 @@ class KeyedFunction(AbstractStandIn):
     takes_lanes: bool = eqx.field(static=True)
     shown: ClassVar[str] = "function"
 
-    def __call__(self, *arguments: Any) -> Any:
+    def __call__(self, /, *arguments: Any, **named: Any) -> Any:
         with _context(next(_contexts)):
-            return self.function(*arguments)
+            return self.function(*arguments, **named)
 
 
 class ObservedFunction:
@@ -145,19 +146,26 @@ class ObservedFunction:
             return self.function(*arguments)
 
 
-def trace(function: Callable, *arguments: Any, dtype: Any = None) -> TracedFunction:
+def trace(
+    function: Callable, *arguments: Any, dtype: Any = None, params: Mapping[str, Any] | None = None
+) -> TracedFunction:
     """Trace a function at arrays of given shapes into a program.
 
     Args:
       function: if it is a tree, such as an `equinox.Module`, its arrays are inputs of the program.
       arguments: arrays, or their shapes and kinds.
       dtype: the precision of the arrays in the program; None: their own.
+      params: of the game, handed over by name; the program takes them behind the arguments.
     """
     arrays, without_arrays = eqx.partition(function, _is_array)
     shapes = jax.tree.map(lambda leaf: kind_of(leaf, dtype), arrays)
-    closed, structure = _traced(
-        lambda own, *arguments_now: eqx.combine(own, without_arrays)(*arguments_now), shapes, *arguments
-    )
+    named_shapes: dict[str, Any] = {name: kind_of(value, dtype) for name, value in (params or {}).items()}
+
+    def call(own: Any, *inputs: Any) -> Any:
+        named = dict(zip(named_shapes, inputs[len(arguments) :], strict=True))
+        return eqx.combine(own, without_arrays)(*inputs[: len(arguments)], **named)
+
+    closed, structure = _traced(call, shapes, *arguments, *named_shapes.values())
     # of the mean field, which has the game's precision; a schedule has a whole number alone
     kind = jnp.dtype(arguments[-1].dtype)
     floating = kind if jnp.issubdtype(kind, jnp.floating) else None
@@ -171,9 +179,11 @@ def trace(function: Callable, *arguments: Any, dtype: Any = None) -> TracedFunct
     return TracedFunction(jax.tree.map(_copied, arrays), tuple(_copied(x) for _, x in lift.constants), numbers, program)
 
 
-def keyed(function: Callable, *arguments: Any, takes_lanes: bool = False) -> KeyedFunction | None:
+def keyed(
+    function: Callable, *arguments: Any, takes_lanes: bool = False, params: Mapping[str, Any] | None = None
+) -> KeyedFunction | None:
     """Return a function with the key of its program at arguments of some shapes; None if it reads traced numbers."""
-    closed, structure = _traced_call(function, *arguments)
+    closed, structure = _traced_call(function, *arguments, params=params)
     if any(isinstance(constant, Tracer) for constant in closed.consts):
         return None
     return KeyedFunction(function, _shared(Program((key_of(closed), structure))), takes_lanes)
@@ -189,15 +199,15 @@ def key_of_call(function: Callable, *arguments: Any) -> Program:
     return _shared(Program(key_of(_traced_call(function, *arguments))))
 
 
-def _traced_call(function: Callable, *arguments: Any) -> tuple[Any, Any]:
+def _traced_call(function: Callable, *arguments: Any, params: Mapping[str, Any] | None = None) -> tuple[Any, Any]:
     """Return the jaxpr of a call, and the structure of its result; all arrays of function and arguments are inputs."""
     arrays, without_arrays = eqx.partition(
-        (function, arguments), lambda leaf: _is_array(leaf) or isinstance(leaf, _Shape)
+        (function, arguments, params or {}), lambda leaf: _is_array(leaf) or isinstance(leaf, _Shape)
     )
 
     def call(arrays: Any) -> Any:
-        function, called_with = eqx.combine(arrays, without_arrays)
-        return function(*called_with)
+        function, called_with, named = eqx.combine(arrays, without_arrays)
+        return function(*called_with, **named)
 
     return _traced(call, jax.tree.map(lambda leaf: kind_of(leaf, None), arrays))
 

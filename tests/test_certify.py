@@ -108,7 +108,7 @@ def test_single_precision_certifies_the_same():
 @pytest.mark.parametrize(
     ("arguments", "options", "message"),
     [
-        (("game", soft(1.0)), {}, "`game` must be a `FiniteHorizonGame`; got str"),
+        (("game", soft(1.0)), {}, "`game` must be a `FiniteHorizonGame`; got 'game'"),
         ((GAME, 3.0), {}, "`response` must be a response"),
         ((GAME, soft(1.0), np.ones((6, 4))), {}, r"`equilibrium` must have shape \(6, 5\)"),
         ((GAME, soft(1.0), np.full((6, 5), 0.3)), {}, r"`equilibrium\[0\]` sums to 1.5"),

@@ -330,7 +330,7 @@ def test_trembling_sensitivities_work_inside_jit_and_refuse_what_has_none(health
     assert_close(jax.jit(slope)(0.2), health.derivatives["kernel.c_f"], rtol=1e-8)
     mixing = mfg.Picard(averaging="uniform", atol=1e-3)
     for arguments, message in [
-        (("game", response, mean_health), "`game` must be a `FiniteHorizonGame` or a `StationaryGame`; got str"),
+        (("game", response, mean_health), "`game` must be a `FiniteHorizonGame` or a `StationaryGame`; got 'game'"),
         ((game, 0.2, mean_health), "`response` must be a response such as .*; got 0.2"),
         ((game, mfg.Trembling(0.9), mean_health), r"`epsilon` is 0.9.*\[0, 4/5\]"),
         ((game, response, lambda eq: eq.policy), r"`quantity` must return one real number; got shape \(25, 5\)"),

@@ -173,7 +173,7 @@ def test_single_precision_says_that_it_does_not_reach_these_values():
             assert found.values.dtype == np.float32
             codes.append(found.result.name)
         assert codes == ["converged", "values_inexact"]
-        assert "Enable x64" in found.result.message
+        assert "double precision" in found.result.message
 
 
 @pytest.mark.parametrize("kind", ["EntropyRegularized", "Greedy"])

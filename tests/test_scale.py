@@ -38,7 +38,7 @@ def test_a_cycle_that_rounding_explains_is_none(beta):
     assert mfg.solve(game(), mfg.EntropyRegularized(beta)).residual < 1e-8
     with jax.enable_x64(False):
         found = mfg.solve(game(), mfg.EntropyRegularized(beta), throw=False)
-        assert found.result == mfg.RESULTS.precision and "Enable x64" in found.result.message
+        assert found.result == mfg.RESULTS.precision and "double precision" in found.result.message
 
 
 def test_converged_means_that_the_residual_meets_the_tolerance_shown():

@@ -62,7 +62,7 @@ GAMES = {
     "available over time": ({"available": np.ones((2, 2, 2), bool)}, r"`available` must have shape \(2, 2\)"),
     "callables alone": (
         {"kernel": lambda z: HALF, "reward": lambda z: jnp.zeros((2, 2))},
-        r"`available` must be given, booleans \[S, A\]",
+        r"`state_labels` and `action_labels`, or `available` \(booleans \[S, A\]\), must be given",
     ),
     "observes": ({"observes": "prices"}, "`observes` must be one of 'states', 'state_actions'"),
     "labels": ({"state_labels": ["a", "a"]}, r"`state_labels\[1\]` is 'a', which is also the name at 0"),

@@ -422,7 +422,11 @@ REFUSED = {
     "an unknown output": (dict(beta=[1.0], outputs=["flow"]), "'flow'", "mean_field", "function"),
     "an output that is there anyway": (dict(beta=[1.0], outputs=["residual"]), "'residual'", "always there"),
     "an output twice": (dict(beta=[1.0], outputs=["q", "q"]), "'q'", "twice"),
-    "a word for outputs": (dict(beta=[1.0], outputs="policy"), "`outputs` must be a list of names", "'policy'"),
+    "a word for outputs": (
+        dict(beta=[1.0], outputs="policy"),
+        "`outputs` must be a list of names",
+        "`outputs=['policy']`",
+    ),
     "an output that is no array": (
         dict(beta=[1.0], outputs={"x": lambda g, r, e: 1.0}),
         "`outputs['x']`",

@@ -68,7 +68,7 @@ def certify(
     Source: Guan et al. (2021), arXiv:2110.07469, Theorem 1; for the sharper bounds see `docs/mathematics.md`.
     """
     instead = "of a `StationaryGame` `bracket` and `check_complementarity` say what is proved"
-    game = of_kind(FiniteHorizonGame, game, None if game is None else type(game).__name__, instead)
+    game = of_kind(FiniteHorizonGame, game, instead=instead)
     if not isinstance(response, AbstractResponse):
         got = _checks.shorten(response)
         raise ValueError(f"`response` must be a response such as `EntropyRegularized(beta)`; got {got}.")

@@ -4,7 +4,7 @@
 numbers, so such rules are taken out; and where numbers may jump, a derivative says nothing about them.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import equinox as eqx
@@ -14,6 +14,7 @@ import jax.numpy as jnp
 from .._typing import Array
 from ..kernels import AbstractKernel
 from ..model import FiniteHorizonGame
+from ..model.parameters import arguments_of
 from ..ranges.equations import CALLS, bind, called, evaluate, programs_in
 from ..ranges.precision import lowered, spacing_of
 from .paths import any_mean_field
@@ -27,23 +28,25 @@ def differentiable(game: FiniteHorizonGame) -> tuple[FiniteHorizonGame, str]:
     """Return the game without custom derivative rules, and why derivatives do not describe it ("" if they do)."""
     reasons = []
     for name in ("reward", "kernel"):
-        if not isinstance(getattr(game, name), AbstractKernel):
-            function, why = _without_rules(getattr(game, name), any_mean_field(game))
+        function = getattr(game, name)
+        if not isinstance(function, AbstractKernel):
+            params = arguments_of(game.params, name, function)
+            function, why = _without_rules(function, any_mean_field(game), params)
             game = eqx.tree_at(lambda g, name=name: getattr(g, name), game, function)
             reasons += [f"the {name}{why}"] if why else []
     return game, "; ".join(reasons)
 
 
-def _without_rules(function: Callable, seen: Array) -> tuple[Callable, str]:
+def _without_rules(function: Callable, seen: Array, params: Mapping[str, Array]) -> tuple[Callable, str]:
     """Return a function without custom derivative rules, and what is wrong with it, as the end of a sentence."""
-    jaxpr = jax.make_jaxpr(lambda t, seen: function(t, seen))(jnp.int32(0), seen).jaxpr
+    jaxpr = jax.make_jaxpr(lambda t, seen: function(t, seen, **params))(jnp.int32(0), seen).jaxpr
     moves = [False, *(True for _ in jaxpr.invars[1:])]  # time does not move
     trouble, _ = _trouble(jaxpr, moves, spacing_of(seen.dtype))
     if trouble:
         return function, f"'s derivative says nothing about it: {trouble}"
     plain = _Plain(function) if _has_rules(jaxpr) else function
     try:  # tracing alone finds a missing rule; nothing is computed
-        jax.eval_shape(lambda seen: jax.jvp(lambda m: plain(jnp.int32(0), m), (seen,), (seen,)), seen)
+        jax.eval_shape(lambda seen: jax.jvp(lambda m: plain(jnp.int32(0), m, **params), (seen,), (seen,)), seen)
     except (TypeError, ValueError, NotImplementedError) as error:
         return function, f" has no derivative: {str(error).splitlines()[0]}"
     return plain, ""
@@ -60,9 +63,12 @@ class _Plain(eqx.Module):
 
     function: Callable
 
-    def __call__(self, t: Array, seen: Array) -> Any:
-        program, shape = jax.make_jaxpr(self.function, return_shape=True)(t, seen)
-        outputs = evaluate(program.jaxpr, program.consts, jax.tree.leaves((t, seen)), _without_rule)
+    def __call__(self, t: Array, seen: Array, /, **params: Array) -> Any:
+        def call(t: Array, seen: Array, params: Mapping[str, Array]) -> Any:
+            return self.function(t, seen, **params)
+
+        program, shape = jax.make_jaxpr(call, return_shape=True)(t, seen, params)
+        outputs = evaluate(program.jaxpr, program.consts, jax.tree.leaves((t, seen, params)), _without_rule)
         return jax.tree.unflatten(jax.tree.structure(shape), outputs)
 
 

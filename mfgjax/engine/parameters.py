@@ -9,9 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from .. import _checks
-from .._names import did_you_mean
+from .._names import did_you_mean, suggestion
 from .._simplex import log_normalize, safe_log
-from .._traced import named_path
+from .._traced import AbstractStandIn, named_path
 from .._typing import Array, ArrayLike
 from ..model import AbstractGame, trace_game
 from ..responses import AbstractResponse, Boltzmann, EntropyRegularized
@@ -202,22 +202,30 @@ def find(triple: Triple, name: str, of_builder: Sequence[str] = ()) -> tuple[int
     alias = {"reference": "log_reference", "prior": "log_weights", "log_prior": "log_weights"}.get(kind, kind)
     wrong = {"reference": Boltzmann, "log_reference": Boltzmann, "prior": EntropyRegularized}.get(kind)
     if wrong is None or not isinstance(triple[1], wrong):
-        for path in (f"response.{alias}", f"solver.{name}", f"game.{name}", name):
+        of_game = f"game.params.{name}"
+        for path in (f"response.{alias}", f"solver.{name}", f"game.{name}", name, of_game):
             if path in known:
+                if of_game in known and path != of_game:
+                    raise ValueError(f"{name!r} may be {path!r} or {of_game[5:]!r}: give one of these names.")
                 return known[path], path, kind if kind in _POLICIES else ""
-    names = [*of_builder, *_names(triple[1], known)]
-    hint = ""
-    if name.startswith(("reward.", "kernel.")):
-        hint = " Fields of a module count if they are arrays or floating numbers: 2.0, not 2."
+    names, hint = [*of_builder, *_names(triple[1], known)], ""
+    if name == "horizon":
+        raise ValueError("`horizon` is no array: `sweep` a function `(horizon) -> game`, which builds each game anew.")
+    inside = [place for place in names if place.endswith(f".{name}")]  # "toll" for "reward.toll"
+    which = f"; did you mean {inside[0]!r}?" if inside else did_you_mean(name, names)
+    calls_users = any(isinstance(part, AbstractStandIn) for part in (triple[0].kernel, triple[0].reward))
+    if name.startswith(("reward.", "kernel.")) or (calls_users and not inside and not suggestion(name, names)):
+        hint = " Numbers of a function are `params` of the game, or fields of a module that are floating: 2.0, not 2."
     where = "game, response or solver" + (", and no such parameter of the builder" if of_builder else "")
-    raise ValueError(f"There is no array {name!r} in {where}{did_you_mean(name, names)}{hint}")
+    raise ValueError(f"There is no array {name!r} in {where}{which}{hint}")
 
 
 def _names(response: AbstractResponse, known: Mapping[str, int]) -> list[str]:
     """Return the names that `find` understands, also those of the policies that a response holds as logs, or could."""
     policies = {"log_reference": ("reference", "log_reference"), "log_weights": ("prior", "log_prior")}
     held = policies.get(response.prior_field or "", ())
-    return sorted({*held, *(path.removeprefix("game.").removeprefix("response.") for path in known)})
+    short = (path.removeprefix("game.").removeprefix("params.").removeprefix("response.") for path in known)
+    return sorted({*held, *short})
 
 
 def _lanes_of_shape(name: str, table: Any, allowed: Sequence[tuple], meaning: str, each: bool) -> None:

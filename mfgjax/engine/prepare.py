@@ -9,10 +9,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from .. import _checks
+from .._modes import double_precision
 from .._traced import TracedFunction, trace
 from .._typing import Array
 from ..equilibrium import Equilibrium
-from ..model import AbstractGame, AnyGame, trace_game
+from ..model import AbstractGame, AnyGame, no_game, trace_game
 from ..model.canonical import axes_of, with_times
 from ..responses import AbstractResponse
 from ..responses.base import response_in_precision
@@ -133,7 +134,7 @@ def _tolerance(game: AnyGame, response: AbstractResponse, atol: float | None, me
     if 0 < atol < least:
         raise ValueError(
             f"`atol` is {atol:.1e}, which {game.dtype} cannot reach: residuals are rounded at {least:.1e}. Use "
-            "a larger `atol`, or enable x64 before creating the game."
+            f"a larger `atol`, or {double_precision()}."
         )
     return np.asarray(atol, game.dtype)
 
@@ -141,8 +142,8 @@ def _tolerance(game: AnyGame, response: AbstractResponse, atol: float | None, me
 def game_and_response(game: object, response: object) -> tuple[AbstractGame, AbstractResponse]:
     """Check that `game` and `response` are of supported types and return them."""
     if not isinstance(game, AbstractGame):
-        got = None if game is None else type(game).__name__
-        raise ValueError(f"`game` must be a `FiniteHorizonGame` or a `StationaryGame`; got {got}.")
+        hint = " The game comes first." if isinstance(response, AbstractGame) else ""
+        raise ValueError(f"`game` must be a `FiniteHorizonGame` or a `StationaryGame`; got {no_game(game)}.{hint}")
     if not isinstance(response, AbstractResponse):
         got = _checks.shorten(response)
         raise ValueError(f"`response` must be a response such as `EntropyRegularized(beta)`; got {got}.")

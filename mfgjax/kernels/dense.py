@@ -29,7 +29,8 @@ class DenseKernel(AbstractKernel):
 
     def __init__(self, probabilities: ArrayLike):
         p = _checks.as_numbers("kernel", probabilities, axes=_AXES)
-        _checks.shape_is("kernel", p, [(None,) * 3, (None,) * 4], "states, actions, next states; or per time")
+        meaning = "states, actions, next states; or times first"
+        _checks.shape_is("kernel", p, [("S", "A", "S'"), ("H", "S", "A", "S'")], meaning)
         # actions first, the order of other codes: the sentence says how to convert it
         if p.shape[-3] != p.shape[-1] == p.shape[-2]:
             raise ValueError(

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from .. import _checks
+from .._modes import double_precision
 from .._typing import Array, ArrayLike
 from .base import AbstractLearner, Task, count, start_values, step_size, values_before
 from .sampling import draw_actions, next_mean_field
@@ -88,8 +89,7 @@ class TMFQ(AbstractLearner):
     def init(self, task: Task, key: Array, z: Array) -> TMFQState:
         if z.dtype.itemsize < 8 and self.num_updates > 2**24:
             raise ValueError(
-                f"`num_updates` is {self.num_updates}, but float32 counts visits up to {2**24}; enable x64 before "
-                "creating the game."
+                f"`num_updates` is {self.num_updates}, but float32 counts visits up to {2**24}; {double_precision()}."
             )
         q = values_before(task, self.initial_q, z.dtype)
         start = jax.random.choice(key, len(z), p=z)

@@ -1,11 +1,14 @@
 """Checks of the arguments of public maps: games, responses, mean fields and policies."""
 
+from types import FunctionType
 from typing import Any, TypeVar
 
+import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 
 from .. import _checks
+from .._names import is_ready_made, offered, suggestion
 from .._typing import Array
 from ..kernels.precision import in_precision
 from ..responses import AbstractResponse
@@ -27,10 +30,20 @@ def of_kind(kind: type[Kind], game: Any, got: str | None = None, instead: str | 
     """
     if isinstance(game, kind):
         return game
-    is_game = isinstance(game, AbstractGame)
-    if got is None:
-        got = type(game).__name__ if is_game else _checks.shorten(game)
-    raise ValueError(f"`game` must be a `{kind.__name__}`; {instead if is_game and instead else f'got {got}'}.")
+    got = no_game(game) if got is None else got
+    advice = instead if isinstance(game, AbstractGame) and instead else f"got {got}"
+    raise ValueError(f"`game` must be a `{kind.__name__}`; {advice}.")
+
+
+def no_game(value: Any) -> str:
+    """Return words for what stands in the place of a game: its class, or the value with what may have been meant."""
+    got = _checks.shorten(value)
+    if isinstance(value, str):
+        call = f": write `games.{value.replace('-', '_')}()`"
+        return got + (call if is_ready_made(value) else suggestion(value, offered("games")))
+    if isinstance(value, FunctionType):
+        return f"{got}: call it, `{value.__name__}(...)`"
+    return type(value).__name__ if isinstance(value, eqx.Module) else got
 
 
 def response_of(game: Any, response: Any, call: str) -> AbstractResponse:

@@ -16,6 +16,7 @@ from ..kernels import AbstractKernel, DenseKernel
 from ..kernels.base import time_slice
 from ..kernels.precision import kernel_in_precision
 from ..responses import AbstractResponse
+from .parameters import Parameters
 
 AnyArray = TypeVar("AnyArray", Array, np.ndarray)  # users get back the kind of array that they gave
 
@@ -49,6 +50,7 @@ class AbstractGame(eqx.Module):
     reward: eqx.AbstractVar[Callable[..., Array]]
     initial: eqx.AbstractVar[Float[Array, "S *batch"]]
     available: eqx.AbstractVar[Bool[Array, "#T S A"]]
+    params: eqx.AbstractVar[Parameters]
     discount: eqx.AbstractVar[Float[Array, "*batch"]]  # an array: a new number compiles nothing, and has a derivative
     observes: eqx.AbstractVar[str]
     state_labels: eqx.AbstractVar[tuple[str, ...]]

@@ -13,6 +13,7 @@ from .. import _checks
 from .._plain import Axis, plain
 from ..kernels import AbstractKernel, DenseKernel, MovesKernel, SuccessorKernel
 from ..kernels.precision import in_precision, kernel_in_precision
+from .parameters import Parameters
 from .rewards import TableReward
 
 
@@ -32,6 +33,11 @@ def names_of(name: str, labels: Sequence[str | int] | np.ndarray | None, count: 
         i = next(i for i, label in enumerate(names) if label in names[:i])
         raise ValueError(f"`{name}[{i}]` is {names[i]!r}, which is also the name at {names.index(names[i])}.")
     return names
+
+
+def label_count(labels: Any) -> int | None:
+    """Return how many states or actions labels name; None if there are none, or what is given will be refused."""
+    return len(labels) if isinstance(labels, list | tuple | np.ndarray) and len(labels) else None
 
 
 def axes_of(state_labels: Any, action_labels: Any) -> tuple[Axis, Axis]:
@@ -81,11 +87,13 @@ def common_precision(*fields: Any) -> Any:
     return jnp.result_type(jnp.float32, *kinds)
 
 
-def in_one_precision(kernel: Any, reward: Any, law: Any, discount: Any, available: Any, dtype: Any) -> Any:
+def in_one_precision(
+    kernel: Any, reward: Any, law: Any, discount: Any, available: Any, params: Parameters, dtype: Any
+) -> Any:
     """Return the parts of a game as arrays of JAX in one precision, with probabilities that sum to 1 in it."""
     kernel = kernel_in_precision(kernel, dtype) if isinstance(kernel, AbstractKernel) else kernel
     # functions that are modules are trees, too: their numbers are parameters of the game
-    fields = kernel, reward, in_precision(law, dtype), discount, available
+    fields = kernel, reward, in_precision(law, dtype), discount, available, params
     return jax.tree.map(lambda leaf: _checks.on_device(leaf, dtype), fields)
 
 
@@ -104,7 +112,7 @@ def booleans(name: str, value: Any, axes: Sequence[Axis] = ()) -> Any:
             raise ValueError(message) from error
     if array.dtype != bool:
         raise ValueError(f"`{name}` must hold booleans; got {_checks.shorten(value)} of kind {array.dtype}.")
-    _checks.shape_is(name, array, [(None,) * 2, (None,) * 3], "states, actions; or times, states, actions")
+    _checks.shape_is(name, array, [("S", "A"), ("T", "S", "A")], "states, actions; or times first")
     return array
 
 

@@ -1,6 +1,6 @@
 """Games with a finite horizon."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import equinox as eqx
@@ -30,10 +30,12 @@ from .canonical import (
     in_one_precision,
     kernel_axes,
     known_actions,
+    label_count,
     names_of,
     with_times,
     without_missing,
 )
+from .parameters import Parameters, arguments_of, read_params
 from .probes import simple_laws, validate
 from .rewards import PairwiseReward, TableReward, check_interaction, check_table
 
@@ -50,13 +52,16 @@ class FiniteHorizonGame(AbstractGame):
         `(t, mean_field) -> array or kernel object` when it depends on the population.
       reward: an array `[S, A]` or `[H+1, S, A]`, a `PairwiseReward`, or a callable
         `(t, mean_field) -> [S, A]` with t a traced whole number in 0..H; A may be 1 where all actions earn the same.
-      initial: law of the states at time 0, `[S]`.
+      initial: law of the states at time 0, `[S]`; where states have labels also a dict from labels to shares.
       horizon: H ≥ 1.
       available: which actions exist where, booleans `[S, A]` or `[H+1, S, A]`; None: all, except those that lead
         nowhere in a table of moves (−1 in `MovesKernel`, a row of zeros in an array).
       discount: γ in (0, 1], per step.
       observes: what `mean_field` is in rewards and kernels: "states", the law `[S]` of the states, or
         "state_actions", the joint law `[S, A]` of states and actions at that time.
+      params: parameters by name, numbers or arrays, such as `{"fun": 1.0}`. Kernel and reward, as functions, get those
+        that they have as further arguments, `reward(t, mean_field, fun)`. Each is an array of the game,
+        `game.params.fun`, called "fun" or "params.fun" in `sweep`, `solve_batch`, `tune`, `hysteresis` and `branch`.
       state_labels: names of the states, for tables and pictures.
       action_labels: names of the actions.
 
@@ -70,7 +75,7 @@ class FiniteHorizonGame(AbstractGame):
     few mean fields; if they depend on a read outside an array, which JAX does not report, they are refused.
 
     Functions are traced anew at each call of `solve`, `sweep` and the like. What they read from outside has the value
-    that it has at that call, and gradients go through it. Parameters to be swept or named are fields of an
+    that it has at that call, and gradients go through it. Parameters to be swept or named are `params`, or fields of an
     `equinox.Module` with `__call__`, as arrays or floating numbers: these are part of the game, and copied.
 
     Raises:
@@ -90,6 +95,7 @@ class FiniteHorizonGame(AbstractGame):
     reward: Callable[[Scalar | int, Array], Array]
     initial: Float[Array, "S *batch"]
     available: Bool[Array, "#T S A"]
+    params: Parameters
     discount: Float[Array, "*batch"]
     horizon: int = eqx.field(static=True)  # static: the length of scans
     observes: str = eqx.field(static=True)
@@ -111,16 +117,19 @@ class FiniteHorizonGame(AbstractGame):
         available: ArrayLike | None = None,
         discount: ArrayLike = 1.0,
         observes: str = "states",
+        params: Mapping[str, ArrayLike] | None = None,
         state_labels: Sequence[str | int] | np.ndarray | None = None,
         action_labels: Sequence[str | int] | np.ndarray | None = None,
     ):
+        if (isinstance(initial, int | float) and np.ndim(horizon) == 1) or isinstance(reward, AbstractKernel):
+            raise ValueError("`FiniteHorizonGame` takes (kernel, reward, initial, horizon), in this order.")
         self.horizon = _checks.integer_at_least("horizon", horizon, 1)
         _checks.one_of("observes", observes, ("states", "state_actions"))
         self.observes = str(observes)
         states, actions = axes_of(state_labels, action_labels)
         # known parts stay in NumPy until `in_one_precision`: nothing is compiled before
         law = _checks.as_numbers("initial", initial, axes=(states,))
-        _checks.shape_is("initial", law, [(None,)], "states")
+        _checks.shape_is("initial", law, [("S",)], "states")
         discount = _checks.scalar_in("discount", discount, 0, 1, self.discounts)
         kernel, reward = in_native_order(kernel), in_native_order(reward)
         if not isinstance(kernel, AbstractKernel) and not callable(kernel):
@@ -141,11 +150,12 @@ class FiniteHorizonGame(AbstractGame):
         # else `_check_kernel_shape` says what does not fit
         if available is None and getattr(kernel, "num_states", None) == num_states:
             available = existing_actions(kernel)
-        num_actions = _num_actions(kernel, reward, available, law, observes)
+        named = read_params(params, {"kernel": kernel, "reward": reward}, ("t", "mean_field"))
+        num_actions = _num_actions(kernel, reward, available, law, observes, named, action_labels)
         available = _available(available, num_states, num_actions, self.horizon)
         dtype = common_precision(kernel, reward, law)
-        self.kernel, self.reward, self.initial, self.discount, self.available = in_one_precision(
-            kernel, reward, law, discount, available, dtype
+        self.kernel, self.reward, self.initial, self.discount, self.available, self.params = in_one_precision(
+            kernel, reward, law, discount, available, named, dtype
         )
         self.state_labels = names_of("state_labels", state_labels, num_states)
         self.action_labels = names_of("action_labels", action_labels, num_actions)
@@ -156,11 +166,12 @@ class FiniteHorizonGame(AbstractGame):
 
     def call_kernel(self, t: Scalar | int, mean_field: Array) -> Any:
         """Call the user's kernel function at time t and return its result."""
-        return self.kernel(self._clock(t), mean_field)  # pyright: ignore[reportCallIssue]
+        function: Any = self.kernel
+        return function(self._clock(t), mean_field, **arguments_of(self.params, "kernel", function))
 
     def call_reward(self, t: Scalar | int, mean_field: Array) -> Array:
         """Call the reward function at time t and return its result."""
-        return self.reward(self._clock(t), mean_field)
+        return self.reward(self._clock(t), mean_field, **arguments_of(self.params, "reward", self.reward))
 
     def _clock(self, t: Scalar | int) -> Scalar:
         return jnp.asarray(t, time_type(self.dtype))
@@ -245,7 +256,7 @@ def _check_law_shape(law: Any, kernel: Any, reward: Any, available: Any, labels:
         "kernel": getattr(kernel, "num_states", None),
         "reward": reward.table.shape[1] if isinstance(reward, TableReward) else None,
         "available": None if available is None else available.shape[-2],
-        "state_labels": len(labels) if isinstance(labels, list | tuple | np.ndarray) else None,
+        "state_labels": label_count(labels),
     }
     known = {name: count for name, count in counts.items() if count is not None}
     found = set(known.values())
@@ -254,7 +265,9 @@ def _check_law_shape(law: Any, kernel: Any, reward: Any, available: Any, labels:
         raise ValueError(f"`initial` has {len(law)} states, but {', '.join(names)} and {last} have {found.pop()}.")
 
 
-def _num_actions(kernel: Any, reward: Any, available: Any, initial: Array, observes: str) -> int:
+def _num_actions(
+    kernel: Any, reward: Any, available: Any, initial: Array, observes: str, params: Parameters, labels: Any
+) -> int:
     if isinstance(kernel, AbstractKernel):
         return kernel.num_actions
     if available is not None:
@@ -265,16 +278,24 @@ def _num_actions(kernel: Any, reward: Any, available: Any, initial: Array, obser
         shape = reward.table.shape[1:]
     elif observes == "states":  # joint laws `[S, A]` cannot even be made before A is known
         arguments = {"t": jnp.zeros((), time_type(initial.dtype)), "mean_field": initial}
-        returned = _checks.returned("kernel", kernel, arguments, "at t = 0", kernel_axes)
+        values = arguments_of(params, "kernel", kernel)
+        returned = _checks.returned("kernel", kernel, arguments, "at t = 0", kernel_axes, values)
         if isinstance(returned, Axes):
             return returned.actions
         if len(getattr(returned, "shape", ())) == 3:
             return returned.shape[1]
-        result = _checks.returned("reward", reward, arguments, "at t = 0")
+        result = _checks.returned(
+            "reward", reward, arguments, "at t = 0", params=arguments_of(params, "reward", reward)
+        )
         shape = getattr(result, "shape", ())
     if len(shape) == 2 and shape[1] > 1:  # 1 may stand for any number of actions
         return shape[1]
-    raise ValueError("`available` must be given, booleans [S, A]: callables alone do not tell the number of actions.")
+    if (count := label_count(labels)) is not None:
+        return count
+    raise ValueError(
+        "`action_labels` or `available` (booleans [S, A]) must be given: callables alone do not tell the number of "
+        "actions."
+    )
 
 
 def _available(available: Any, num_states: int, num_actions: int, horizon: int) -> Any:
@@ -301,7 +322,8 @@ def _check_kernel_shape(game: FiniteHorizonGame) -> None:
             raise ValueError(f"`kernel` has {game.kernel.num_times} times; it needs horizon = {H} of them, or one.")
         return
     # shapes alone: nothing is computed
-    result = _checks.returned("kernel", game.kernel, _arguments(game), "at t = 0", kernel_axes)
+    values = arguments_of(game.params, "kernel", game.kernel)
+    result = _checks.returned("kernel", game.kernel, _arguments(game), "at t = 0", kernel_axes, values)
     if not isinstance(result, Axes):
         _checks.shape_returned("kernel", result, [(S, A, S)], "states, actions, next states, by the callable")
     elif result != Axes(1, S, A):
@@ -325,7 +347,9 @@ def _check_reward_shape(game: FiniteHorizonGame, given: Any) -> None:
     meaning = "states, actions (or 1), at one time"
     arguments = _arguments(game)
     if not isinstance(reward, PairwiseReward):
-        _checks.shape_returned("reward", _checks.returned("reward", reward, arguments, "at t = 0"), one_time, meaning)
+        values = arguments_of(game.params, "reward", reward)
+        result = _checks.returned("reward", reward, arguments, "at t = 0", params=values)
+        _checks.shape_returned("reward", result, one_time, meaning)
         return
     # L and Θ one by one, so that the message names the one that is wrong
     check_interaction(reward.L, arguments["mean_field"].shape, A, T)

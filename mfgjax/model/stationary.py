@@ -1,6 +1,6 @@
 """Stationary games: the same decision problem at every time, discounted."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import equinox as eqx
@@ -38,9 +38,11 @@ from .canonical import (
     in_one_precision,
     kernel_axes,
     known_actions,
+    label_count,
     names_of,
     without_missing,
 )
+from .parameters import Parameters, arguments_of, read_params
 from .probes import simple_laws, validate
 from .rewards import PairwiseReward, TableReward, check_interaction, check_table
 
@@ -67,14 +69,14 @@ class StationaryGame(AbstractGame):
         of moves (−1 in `MovesKernel`, a row of zeros in an array).
       observes: what z is in rewards and kernels: "states", the law `[S]` of the states, or "state_actions", the
         joint law `[S, A]` of states and actions.
+      params: parameters by name, taken as further arguments, `reward(z, fun)`, as in `FiniteHorizonGame`.
       state_labels: names of the states, for tables and pictures.
       action_labels: names of the actions.
 
     Precision and labels are treated as in `FiniteHorizonGame`, and functions are traced anew at each call as there.
-    Parameters to be swept or named are fields of an `equinox.Module` with `__call__`, as arrays or floating numbers:
-    these are part of the game, and copied. Callables are evaluated at the initial law, at the uniform one, and with
-    everybody in the first or in the last state; if they depend on a read outside an array, they are refused. Where
-    rows are no probabilities at the law that `solve` reaches, the result is `not_stochastic`.
+    Callables are evaluated at the initial law, at the uniform one, and with everybody in the first or in the last
+    state; if they depend on a read outside an array, they are refused. Where rows are no probabilities at the law that
+    `solve` reaches, the result is `not_stochastic`.
 
     Raises:
       ValueError: naming the field, the first offending place and its value.
@@ -93,6 +95,7 @@ class StationaryGame(AbstractGame):
     reward: Callable[..., Array]
     initial: Float[Array, "S *batch"]
     available: Bool[Array, "1 S A"]
+    params: Parameters
     discount: Float[Array, "*batch"]
     observes: str = eqx.field(static=True)
     state_labels: tuple[str, ...] = eqx.field(static=True)
@@ -112,6 +115,7 @@ class StationaryGame(AbstractGame):
         initial: ArrayLike | None = None,
         available: ArrayLike | None = None,
         observes: str = "states",
+        params: Mapping[str, ArrayLike] | None = None,
         state_labels: Sequence[str | int] | np.ndarray | None = None,
         action_labels: Sequence[str | int] | np.ndarray | None = None,
     ):
@@ -130,7 +134,7 @@ class StationaryGame(AbstractGame):
             table = _checks.as_numbers("reward", reward, axes=axes, or_function=True)
         law = None if initial is None else _checks.as_numbers("initial", initial, axes=(states,))
         if law is not None:
-            _checks.shape_is("initial", law, [(None,)], "states")
+            _checks.shape_is("initial", law, [("S",)], "states")
         if table is not None:
             num_actions = known_actions(kernel, mask)
             # without their number from elsewhere the table will be asked for it
@@ -138,7 +142,9 @@ class StationaryGame(AbstractGame):
                 check_table(table, _known_states(kernel, mask, law), num_actions)
             reward = TableReward(table[None])
         mask = existing_actions(kernel) if mask is None else mask
-        S, A = _sizes(kernel, reward, law, mask, self.observes)
+        named = read_params(params, {"kernel": kernel, "reward": reward}, ("z",))
+        counts = label_count(state_labels), label_count(action_labels)
+        S, A = _sizes(kernel, reward, law, mask, self.observes, named, counts)
         if law is None:
             law = np.full(S, 1 / S)
         else:
@@ -149,8 +155,8 @@ class StationaryGame(AbstractGame):
         # functions alone have no precision: then JAX's default
         dtype = common_precision(fields) if is_known else jnp.zeros(()).dtype
         mask = _available(mask, S, A)
-        self.kernel, self.reward, self.initial, self.discount, self.available = in_one_precision(
-            kernel, reward, law, discount, mask, dtype
+        self.kernel, self.reward, self.initial, self.discount, self.available, self.params = in_one_precision(
+            kernel, reward, law, discount, mask, named, dtype
         )
         self.state_labels = names_of("state_labels", state_labels, S)
         self.action_labels = names_of("action_labels", action_labels, A)
@@ -165,13 +171,14 @@ class StationaryGame(AbstractGame):
 
     def call_kernel(self, t: Scalar | int, mean_field: Array) -> Any:
         """Call the user's kernel function, which takes no time, and return its result."""
-        return self.kernel(mean_field)  # pyright: ignore[reportCallIssue]
+        function: Any = self.kernel
+        return function(mean_field, **arguments_of(self.params, "kernel", function))
 
     def call_reward(self, t: Scalar | int, mean_field: Array) -> Array:
         """Call the reward function and return its result; the library's own rewards take a time, which is 0."""
         if isinstance(self.reward, TableReward | PairwiseReward):
             return self.reward(jnp.int32(0), mean_field)
-        return self.reward(mean_field)
+        return self.reward(mean_field, **arguments_of(self.params, "reward", self.reward))
 
     def decision(self, mean_field: Array) -> Decision:
         """Return the decision problem of an agent in a population with that mean field."""
@@ -322,7 +329,9 @@ def _known_states(kernel: Any, mask: Any, law: Any) -> int | None:
     return getattr(kernel, "num_states", None) if mask is None else mask.shape[-2]
 
 
-def _sizes(kernel: Any, reward: Any, law: Any, mask: Any, observes: str) -> tuple[int, int]:
+def _sizes(
+    kernel: Any, reward: Any, law: Any, mask: Any, observes: str, params: Parameters, counts: Sequence[int | None]
+) -> tuple[int, int]:
     if isinstance(kernel, AbstractKernel):
         return kernel.num_states, kernel.num_actions
     if mask is not None:
@@ -330,17 +339,23 @@ def _sizes(kernel: Any, reward: Any, law: Any, mask: Any, observes: str) -> tupl
     if isinstance(reward, TableReward):
         return reward.table.shape[1], reward.table.shape[2]
     if law is not None and observes == "states":  # joint laws `[S, A]` cannot be made before A is known
-        returned = _checks.returned("kernel", kernel, {"z": law}, "at the initial law", kernel_axes)
+        values = arguments_of(params, "kernel", kernel)
+        returned = _checks.returned("kernel", kernel, {"z": law}, "at the initial law", kernel_axes, values)
         if isinstance(returned, Axes):
             return law.shape[0], returned.actions
         if len(getattr(returned, "shape", ())) == 3:
             return law.shape[0], returned.shape[1]
     if law is not None and observes == "states" and not isinstance(reward, PairwiseReward):
-        shape = getattr(_checks.returned("reward", reward, {"z": law}, "at the initial law"), "shape", ())
+        values = arguments_of(params, "reward", reward)
+        shape = getattr(_checks.returned("reward", reward, {"z": law}, "at the initial law", None, values), "shape", ())
         if len(shape) == 2 and shape[1] > 1:
             return law.shape[0], shape[1]
+    S, A = counts[0] if law is None else law.shape[0], counts[1]
+    if S is not None and A is not None:
+        return S, A
     raise ValueError(
-        "`available` must be given, booleans [S, A]: callables alone do not tell the numbers of states and actions."
+        "`state_labels` and `action_labels`, or `available` (booleans [S, A]), must be given: callables alone do not "
+        "tell the numbers of states and actions."
     )
 
 
@@ -362,7 +377,9 @@ def _check_shapes(game: StationaryGame) -> None:
         if kernel.num_times != 1:
             raise ValueError(f"`kernel` has {kernel.num_times} times; a stationary game needs one.")
     else:
-        result = _checks.returned("kernel", kernel, {"z": seen}, at, kernel_axes)
+        result = _checks.returned(
+            "kernel", kernel, {"z": seen}, at, kernel_axes, arguments_of(game.params, "kernel", kernel)
+        )
         if not isinstance(result, Axes):
             _checks.shape_returned("kernel", result, [(S, A, S)], "states, actions, next states, by the callable")
         elif result != Axes(1, S, A):
@@ -378,5 +395,5 @@ def _check_shapes(game: StationaryGame) -> None:
         result = _checks.returned("reward", reward, {"t": jnp.int32(0), "z": seen}, at)
         _checks.shape_returned("reward", result, shapes, "states, actions (or 1)")
     else:
-        result = _checks.returned("reward", reward, {"z": seen}, at)
+        result = _checks.returned("reward", reward, {"z": seen}, at, params=arguments_of(game.params, "reward", reward))
         _checks.shape_returned("reward", result, shapes, "states, actions (or 1)")

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+from collections.abc import Mapping
 from typing import Any, ClassVar, TypeVar, cast
 
 import equinox as eqx
@@ -16,6 +17,7 @@ from .._traced import AbstractStandIn, Program, TracedFunction, key_of_call, key
 from .._typing import Array, Scalar
 from ..kernels import AbstractKernel
 from .base import AbstractGame, time_type
+from .parameters import arguments_of
 from .rewards import PairwiseReward
 
 Game = TypeVar("Game", bound=AbstractGame)
@@ -95,12 +97,12 @@ def trace_game(game: Game, dtype: Any = None, *, in_lanes: bool = False) -> Game
         # its arrays are leaves of the game already: only its code needs a key
         kernel = KeyedKernel(kernel, _key_of_kernel(kernel, game))
     elif not is_own(kernel):
-        kernel = _traced("kernel", kernel, arguments, dtype, in_lanes)
+        kernel = _traced("kernel", kernel, arguments, dtype, in_lanes, arguments_of(game.params, "kernel", kernel))
     if type(reward) is PairwiseReward:  # not a class derived from it, which may be called otherwise
         if not (is_own(reward.L) and is_own(reward.theta)):
             reward = _pairwise(reward, {"t": time, "mean_field": seen}, dtype, in_lanes)
     elif not is_own(reward):
-        reward = _traced("reward", reward, arguments, dtype, in_lanes)
+        reward = _traced("reward", reward, arguments, dtype, in_lanes, arguments_of(game.params, "reward", reward))
     return eqx.tree_at(lambda g: (g.kernel, g.reward), game, (kernel, reward))
 
 
@@ -155,10 +157,18 @@ def _pairwise(reward: PairwiseReward, arguments: dict[str, Any], dtype: Any, in_
     return PairwiseReward(L, theta)
 
 
-def _traced(name: str, function: Any, arguments: dict[str, Any], dtype: Any, in_lanes: bool) -> Any:
-    with _checks.explained(name, ", ".join(arguments), "now"), users_modes(function):
+def _traced(
+    name: str,
+    function: Any,
+    arguments: dict[str, Any],
+    dtype: Any,
+    in_lanes: bool,
+    params: Mapping[str, Any] | None = None,
+) -> Any:
+    params = params or {}
+    with _checks.explained(name, ", ".join((*arguments, *params)), "now"), users_modes(function):
         if in_lanes and getattr(function, "takes_lanes", False):
-            lane_function = keyed(function, *arguments.values(), takes_lanes=True)
+            lane_function = keyed(function, *arguments.values(), takes_lanes=True, params=params)
             if lane_function is not None:  # None: it reads traced numbers, and is mapped over the lanes as others are
                 return lane_function
-        return trace(function, *arguments.values(), dtype=dtype)
+        return trace(function, *arguments.values(), dtype=dtype, params=params)

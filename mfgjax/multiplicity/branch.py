@@ -16,8 +16,11 @@ from .._linear import DENSE_LIMIT
 from .._modes import in_own_modes
 from .._result import RESULTS
 from .._traced import as_it_is_now
+from .._trees import with_leaves
 from .._typing import Array, ArrayLike, Scalar
 from ..engine import fit_response
+from ..engine.parameters import find
+from ..engine.prepare import game_and_response
 from ..equilibrium import Equilibrium
 from ..model import AbstractGame, trace_game
 from ..responses import AbstractResponse
@@ -93,8 +96,8 @@ def branch(
     Args:
       game: the physics, at any value of the parameter.
       response: a smooth one.
-      parameter: "beta", or a function `(game, response) -> leaf` that picks a scalar array of either, such as
-        `lambda game, response: game.discount`.
+      parameter: the name of a scalar array of game or response, as in `solve_batch`: "beta", "discount",
+        "reward.L.field", ...; or a function `(game, response) -> leaf` that picks one.
       start: value to start from.
       stop: value to reach, above or below `start`.
       log: follow the logarithm of the parameter; None: for "beta" only.
@@ -118,11 +121,12 @@ def branch(
 
     Source: Keller (1977); for logit equilibria Turocy (2005), Games and Economic Behavior 51.
     """
+    game, response = game_and_response(game, response)
     if not response.is_smooth:
         refuse_jumps(Newton(), response)
     resolution = _checks.integer_at_least("resolution", resolution, 1)
     max_points = _checks.integer_at_least("max_points", max_points, 2)
-    log = parameter == "beta" if log is None else log
+    log = parameter in ("beta", "response.beta") if log is None else log
     first = float(_checks.scalar_in("start", start, -float("inf"), float("inf"), "(-inf, inf)"))
     last = float(_checks.scalar_in("stop", stop, -float("inf"), float("inf"), "(-inf, inf)"))
     if first == last:
@@ -130,17 +134,13 @@ def branch(
     if log and min(first, last) <= 0:
         raise ValueError(f"`start` is {first} and `stop` is {last}, but with `log=True` both must be positive.")
     game, response = trace_game(game), fit_response(game, response)
-    pick = _picker(game, response, parameter)
+    moved = _mover(game, response, parameter)
     forward = np.log if log else float
     low, unit = forward(first), (forward(last) - forward(first)) / _RANGE
 
     def value_at(position: Any) -> Scalar | float:
         value = low + unit * position
         return jnp.exp(value) if log else value
-
-    def moved(value: Any) -> tuple[AbstractGame, Any]:
-        leaf = pick((game, response))
-        return eqx.tree_at(pick, (game, response), jnp.asarray(value, leaf.dtype))
 
     eps = float(jnp.finfo(game.dtype).eps)
     tolerance = 1e-10 if eps < 1e-12 else 1e-5
@@ -284,14 +284,23 @@ def _shorter(state: PathState) -> PathState:
     )
 
 
-def _picker(game: AbstractGame, response: Any, parameter: Any) -> Callable[[tuple], Array]:
-    if parameter == "beta":
-        if not hasattr(response, "beta"):
-            raise ValueError(f'`parameter="beta"`, but `{type(response).__name__}` has no beta.')
-        return lambda pair: pair[1].beta
+def _mover(game: AbstractGame, response: Any, parameter: Any) -> Callable[[Any], tuple[AbstractGame, Any]]:
+    """Return a function from a value of the parameter to game and response with it."""
+    pair = game, response
+    if isinstance(parameter, str):
+        index, path, _ = find((*pair, Newton()), parameter)
+        leaf: Any = None if path.startswith("solver.") else jax.tree.leaves(pair)[index]
+        _refuse_unless_number(leaf, parameter)
+        return lambda value: with_leaves(pair, {index: jnp.asarray(value, leaf.dtype)})
     if not callable(parameter):
-        raise ValueError(f'`parameter` must be "beta" or a function (game, response) -> leaf; got {parameter!r}.')
-    leaf: Any = parameter(game, response)
+        got = _checks.shorten(parameter)
+        raise ValueError(f"`parameter` must be a name, or a function (game, response) -> leaf; got {got}.")
+    picked: Any = parameter(*pair)
+    _refuse_unless_number(picked, picked)
+    return lambda value: eqx.tree_at(lambda pair: parameter(*pair), pair, jnp.asarray(value, picked.dtype))
+
+
+def _refuse_unless_number(leaf: Any, shown: Any) -> None:
     if not eqx.is_inexact_array(leaf) or leaf.ndim:
-        raise ValueError(f"`parameter` must pick a scalar array of game or response; it picked {leaf!r}.")
-    return lambda pair: parameter(*pair)  # pyright: ignore[reportReturnType]
+        got = _checks.shorten(shown)
+        raise ValueError(f"`parameter` must pick a scalar array of game or response; it picked {got}.")

@@ -280,7 +280,7 @@ def canonical_policy(policy: object, log_policy: object, name: str) -> Array | N
         argument, table = name, _checks.as_numbers(name, policy, axes=_PAIRS)
     else:
         argument, table = f"log_{name}", _checks.as_numbers(f"log_{name}", log_policy, axes=_PAIRS)
-    _checks.shape_is(argument, table, [(None,) * 2, (None,) * 3], "states, actions; or times, states, actions")
+    _checks.shape_is(argument, table, [("S", "A"), ("T", "S", "A")], "states, actions; or times first")
     if not _checks.is_traced(table):
         values = np.asarray(table)
         if policy is not None:

@@ -86,6 +86,13 @@ def build_games(game: AbstractGame | Callable, points: Points) -> Games:
 
 def _build(builder: Callable, axes: Sequence[SweptAxis], indices: Sequence[int]) -> AbstractGame:
     chosen = {axis.name: axis.values[i] for axis, i in zip(axes, indices, strict=True)}
+    signature = _checks.signature_of(builder)
+    for name, parameter in signature.parameters.items() if signature else ():
+        is_needed = parameter.default is parameter.empty and parameter.kind != parameter.VAR_POSITIONAL
+        if is_needed and parameter.kind != parameter.VAR_KEYWORD and name not in chosen:
+            raise ValueError(
+                f"`game` is a function that needs `{name}`: sweep it, `{name}=[...]`, or give it a default."
+            )
     # of NumPy's numbers builders get Python's: whole numbers and words are static to them
     arguments = {name: value.item() if isinstance(value, np.generic) else value for name, value in chosen.items()}
     built = builder(**{k: float(v) if isinstance(v, jax.Array) and v.ndim == 0 else v for k, v in arguments.items()})

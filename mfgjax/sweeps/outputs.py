@@ -105,7 +105,9 @@ def parse_outputs(outputs: Any, game: AbstractGame, axes: Sequence[str] = ()) ->
       game: one of those that are swept.
       axes: names that are taken by what is swept.
     """
-    if isinstance(outputs, str) or not isinstance(outputs, Iterable):
+    if isinstance(outputs, str):
+        raise ValueError(f"`outputs` must be a list of names; got {outputs!r}: write `outputs=[{outputs!r}]`.")
+    if not isinstance(outputs, Iterable):
         raise ValueError(f"`outputs` must be a list of names, or a mapping; got {_checks.shorten(outputs)}.")
     # a list of names means the same as a mapping of them to None
     pairs = outputs.items() if isinstance(outputs, Mapping) else ((name, None) for name in outputs)

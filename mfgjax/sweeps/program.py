@@ -1,8 +1,7 @@
 """The compiled program of a sweep: one method in many lanes, spread over devices."""
 
-import functools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -10,6 +9,7 @@ from jax.sharding import Mesh
 from jax.sharding import PartitionSpec as P
 
 from .._compiled import compiled
+from .._progress import Bar
 from .._result import RESULTS
 from .._typing import Array
 from ..engine import finish_lanes, join, measure, run_stage
@@ -27,6 +27,24 @@ _FEW = 16
 """Lanes at a time of methods that are dear and seldom needed: a block is filled up with copies."""
 
 
+class Report(NamedTuple):
+    """What is told of a part of a tile while it is computed.
+
+    Attributes:
+      bar: of the whole sweep.
+      before: points of the tile that were done before.
+      size: points of the part.
+    """
+
+    bar: Bar
+    before: int
+    size: int
+
+    def found(self, codes: np.ndarray) -> None:
+        """Tell how many points are solved, from the result codes of lanes, which may end with copies of the last."""
+        self.bar.within(self.before + int((codes[: self.size] == RESULTS.converged).sum()))
+
+
 def solve_lanes(
     lanes: Lanes,
     guess: np.ndarray | None,
@@ -35,6 +53,7 @@ def solve_lanes(
     outputs: tuple[Output, ...],
     mesh: Mesh,
     width: int,
+    report: Report,
 ) -> dict[str, np.ndarray]:
     """Solve the lanes by the methods in turn, each for those that are still open; return outputs, lanes first.
 
@@ -48,8 +67,10 @@ def solve_lanes(
       outputs: what is kept.
       mesh: of the devices.
       width: lanes of a block.
+      report: where progress is told between compiled calls; JAX keeps no program on disk that calls back from inside.
     """
-    found = _run(lanes, guess, stages[0], tolerance, outputs, mesh, width)
+    found = _run(lanes, guess, stages[0], tolerance, outputs, mesh, width, report.bar)
+    report.found(found["result_code"])
     for stage in stages[1:]:
         unsolved = np.flatnonzero(found["result_code"] != RESULTS.converged)
         if not len(unsolved):
@@ -59,9 +80,12 @@ def solve_lanes(
 
         def run(few: np.ndarray, stage: tuple[AbstractMethod, int] = stage) -> dict[str, np.ndarray]:
             start = None if guess is None else guess[..., few]
-            return _run(lanes.take(few), start, stage, tolerance, outputs, mesh, width)
+            return _run(lanes.take(few), start, stage, tolerance, outputs, mesh, width, report.bar)
 
-        merge = functools.partial(_join, method=stage[0], problem=lanes.problem)
+        def merge(whole: dict[str, np.ndarray], later: dict[str, np.ndarray], few: np.ndarray, by: Any = stage) -> None:
+            _join(whole, later, few, by[0], lanes.problem)
+            report.found(whole["result_code"])
+
         found = _some_again(found, unsolved, mesh.size * block, run, merge)
     return found
 
@@ -116,6 +140,7 @@ def _run(
     outputs: tuple[Output, ...],
     mesh: Mesh,
     width: int,
+    bar: Bar,
     closely: bool = False,
 ) -> dict[str, np.ndarray]:
     """Run one method in all lanes; those in which there may be no equilibrium nearby again, and `closely`."""
@@ -126,14 +151,17 @@ def _run(
     placed = lanes.having([spread(mesh, leaf) for leaf in lanes.mapped], lanes.num_lanes)
     start_fields = None if guess is None else spread(mesh, guess)
     closely = closely or guess is not None  # near the point before a first look may do
-    found = gathered(_compiled(placed, start_fields, stage, tolerance, outputs, mesh, width, closely))
+    bar.says("compiling")  # a program that is known is started at once, so that nobody sees the word
+    computed = _compiled(placed, start_fields, stage, tolerance, outputs, mesh, width, closely)
+    bar.says()
+    found = gathered(computed)
     found = {name: array[:count] for name, array in found.items()}
     suspect = is_suspect(*(found[name] for name in ("result_code", "error_estimate", "residual")))
     if closely or is_small(lanes.problem[0]) or not suspect.any():
         return found
 
     def run(few: np.ndarray) -> dict[str, np.ndarray]:
-        return _run(lanes.take(few), None, stage, tolerance, outputs, mesh, width, closely=True)
+        return _run(lanes.take(few), None, stage, tolerance, outputs, mesh, width, bar, closely=True)
 
     return _some_again(found, np.flatnonzero(suspect), mesh.size * _FEW, run, _put)
 

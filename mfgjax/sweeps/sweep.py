@@ -15,7 +15,7 @@ from .._progress import progress_bar
 from .._traced import as_it_is_now
 from .._typing import ArrayLike
 from ..equilibrium import Equilibrium
-from ..model import AbstractGame
+from ..model import AbstractGame, no_game
 from ..observers import observer
 from ..responses import AbstractResponse, EntropyRegularized
 from ..solvers import AbstractSolver
@@ -75,8 +75,9 @@ def sweep(
       warm_start: name of an axis, such as "beta", along which neighbours start from one another: in rows of
         16 each starts on the line through the two before it or, where the response jumps, from the one before.
       block: points that a device computes together; None: as many as fit in its cache.
-      chunk: points between two signs of progress, and in one file; None: as many as take 128 MB.
-      progress: show a bar with the time left, on a terminal or in a notebook.
+      chunk: points that are computed at once, and are in one file; None: as many as take 128 MB.
+      progress: show a bar with the time left, on a terminal or in a notebook. It says "compiling" while that is done,
+        and moves after each chunk; within a chunk after each method that is tried, by the points that it solved.
       **axes: what is swept, by name: "beta", "epsilon", "reference", "initial", "discount", "damping", the place of
         any array, such as `**{"reward.L.weight": weights}`, or a parameter of the builder. Each is a list of
         values, or a mapping from labels to values; None in a list of references is the uniform one.
@@ -92,7 +93,7 @@ def sweep(
     is_game = isinstance(game, AbstractGame)
     builder = None if is_game else game
     if not is_game and not callable(game):
-        raise ValueError(f"`game` must be a game or a function that returns one; got {_checks.shorten(game)}.")
+        raise ValueError(f"`game` must be a game or a function that returns one; got {no_game(game)}.")
     points = Points(parse_axes(axes, builder), _checks.boolean("zipped", zipped))
     points.check()
     if warm_start is not None:
@@ -139,11 +140,11 @@ def _in_memory(work: Work, tiles: list[Tile], attrs: dict[str, str], progress: b
     data: dict[str, np.ndarray] = {
         name: np.empty((*shape, *inner), kind) for name, (_, inner, kind) in work.shapes.items()
     }
-    with progress_bar("sweep", int(np.prod(shape)), shown=progress) as advance:
+    with progress_bar("sweep", int(np.prod(shape)), shown=progress) as bar:
         for tile in tiles:
-            for name, array in work.compute(tile, tiles[0].size).items():
+            for name, array in work.compute(tile, tiles[0].size, bar).items():
                 data[name][tile.region] = array
-            advance(tile.size)
+            bar(tile.size)
     dims = {name: (*points.dims, *dims) for name, (dims, _, _) in work.shapes.items()}
     variables = {name: (dims[name], array, ATTRIBUTES.get(name, {})) for name, array in data.items()}
     return xr.Dataset(variables, work.coords(), {"format": FORMAT, **attrs})
@@ -167,13 +168,13 @@ def _on_disk(work: Work, tiles: list[Tile], attrs: dict[str, str], path: Path, p
     _agree(problem)
     done = of_first_process(done)
     ready = sum(tile.size for tile, is_there in zip(tiles, done, strict=True) if is_there)
-    with progress_bar("sweep", int(np.prod(points.shape)), ready, shown=progress and first) as advance:
+    with progress_bar("sweep", int(np.prod(points.shape)), ready, shown=progress and first) as bar:
         # every process computes every tile, on its own devices; the first one writes
         for tile in (tile for tile, is_there in zip(tiles, done, strict=True) if not is_there):
-            found = work.compute(tile, tiles[0].size)
+            found = work.compute(tile, tiles[0].size, bar)
             if first:
                 store.write(tile, found)
-            advance(tile.size)
+            bar(tile.size)
     meet("sweep written")
     return store.dataset()
 

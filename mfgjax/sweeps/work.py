@@ -12,6 +12,7 @@ from jax.sharding import Mesh
 
 from .. import _checks
 from .._names import suggestion
+from .._progress import Bar
 from .._simplex import onto_simplex
 from ..engine import finish_lanes, fit_response, run_stage
 from ..engine.lanes import Lanes, block_width
@@ -23,7 +24,7 @@ from ..responses import AbstractResponse
 from .games import Family, Games
 from .grid import Points, Tile
 from .outputs import ALWAYS, WHOLE, Output, compute_outputs
-from .program import solve_lanes
+from .program import Report, solve_lanes
 
 _TILE_BYTES = 2**27
 _MOST_LANES = 2**16
@@ -104,7 +105,7 @@ def _instance(kind: type, points: Points) -> AbstractResponse:
         raise ValueError(f"`response` must be a response or its class; got {kind.__name__}.")
     for name, value in (("beta", "3.0"), ("epsilon", "0.1")):
         if name in getattr(kind, "__dataclass_fields__", {}):
-            swept = {axis.name: axis.values for axis in points.axes if not axis.builds}
+            swept = {axis.name.removeprefix("response."): axis.values for axis in points.axes if not axis.builds}
             if name in swept:
                 try:
                     return kind(swept[name][0])  # pyright: ignore[reportCallIssue]
@@ -228,18 +229,18 @@ class Work:
         # warm: the sixteen points that start from one another stay in one tile
         return list(self.points.tiles(chunk, single, _NEIGHBOURS if self.warm else 1))
 
-    def compute(self, tile: Tile, size: int) -> dict[str, np.ndarray]:
+    def compute(self, tile: Tile, size: int, bar: Bar) -> dict[str, np.ndarray]:
         """Return the outputs of a tile, in its shape; it is filled up to `size` points, so that all are alike."""
         places = self.points.indices(tile)
         combination = self.games.combination(places)
         family = int(self.games.family_of[combination[0]])
         plan, games = self.plans[family], self.games.place_of[combination]
         if self.warm:
-            found = self._from_neighbours(plan, tile, places, games)
+            found = self._from_neighbours(plan, tile, places, games, bar)
         else:
             fill = np.minimum(np.arange(max(size, len(games))), len(games) - 1)
             # copies of the last point: another size would compile another program
-            found = self._solve(plan, [place[fill] for place in places], games[fill])
+            found = self._solve(plan, [place[fill] for place in places], games[fill], Report(bar, 0, tile.size))
             found = {name: array[: len(games)] for name, array in found.items()}
         return {name: self._placed(plan, name, array, tile) for name, array in found.items()}
 
@@ -248,6 +249,7 @@ class Work:
         plan: Plan,
         places: list[np.ndarray],
         games: np.ndarray,
+        report: Report,
         guess: np.ndarray | None = None,
         extra_outputs: tuple[Output, ...] = (),
     ) -> dict[str, np.ndarray]:
@@ -257,9 +259,10 @@ class Work:
         game = lanes.problem[0]
         guess = None if guess is None else game.timed(guess)
         width = block_width(game) if self.block is None else self.block
-        return solve_lanes(lanes, guess, stages, plan.tolerance, (*self.outputs, *extra_outputs), self.mesh, width)
+        outputs = (*self.outputs, *extra_outputs)
+        return solve_lanes(lanes, guess, stages, plan.tolerance, outputs, self.mesh, width, report)
 
-    def _from_neighbours(self, plan: Plan, tile: Tile, places: list[np.ndarray], games: np.ndarray) -> Any:
+    def _from_neighbours(self, plan: Plan, tile: Tile, places: list[np.ndarray], games: np.ndarray, bar: Bar) -> Any:
         """Solve each point from the ones before it along the last dimension, one of 16 by itself."""
         along = np.indices(tile.shape)[-1].ravel() % _NEIGHBOURS
         # mean fields are needed whether they were asked for or not
@@ -272,7 +275,8 @@ class Work:
             # copies of the last point: fewer of them would compile another program
             filled = chosen[np.minimum(np.arange(num_rows), len(chosen) - 1)]
             guess = None if place == 0 else self._extrapolated(plan, merged["mean_field"], filled, place)
-            found = self._solve(plan, [index[filled] for index in places], games[filled], guess, extra_outputs)
+            report = Report(bar, int((along < place).sum()), len(chosen))
+            found = self._solve(plan, [index[filled] for index in places], games[filled], report, guess, extra_outputs)
             for name, array in found.items():
                 whole = merged.setdefault(name, np.empty((tile.size, *array.shape[1:]), array.dtype))
                 whole[chosen] = array[: len(chosen)]
