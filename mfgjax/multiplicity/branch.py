@@ -18,12 +18,14 @@ from .._result import RESULTS
 from .._traced import as_it_is_now
 from .._typing import Array, ArrayLike, Scalar
 from ..engine import fit_response
+from ..engine.parameters import parameter as named_array
+from ..engine.parameters import with_policy_leaf
 from ..equilibrium import Equilibrium
 from ..model import AbstractGame, trace_game
 from ..responses import AbstractResponse
 from ..solve import refuse_unless_converged, solve
 from ..solvers import Newton
-from ..solvers.base import Problem, refuse_jumps
+from ..solvers.base import Problem
 from ..solvers.path import TRACK, PathReport, PathState, path_start, path_step
 from ..solvers.shooting import along_path
 from .branch_points import Knot, Lost, Tracer
@@ -93,7 +95,8 @@ def branch(
     Args:
       game: the physics, at any value of the parameter.
       response: a smooth one.
-      parameter: "beta", or a function `(game, response) -> leaf` that picks a scalar array of either, such as
+      parameter: the name of a scalar array of game or response, as in `hysteresis`: "beta", "discount",
+        "reward.effort_cost", ...; or a function `(game, response) -> leaf` that picks one, such as
         `lambda game, response: game.discount`.
       start: value to start from.
       stop: value to reach, above or below `start`.
@@ -119,7 +122,8 @@ def branch(
     Source: Keller (1977); for logit equilibria Turocy (2005), Games and Economic Behavior 51.
     """
     if not response.is_smooth:
-        refuse_jumps(Newton(), response)
+        name = type(response).__name__
+        raise ValueError(f"`branch` needs a smooth response, but `{name}` jumps: use `EntropyRegularized`.")
     resolution = _checks.integer_at_least("resolution", resolution, 1)
     max_points = _checks.integer_at_least("max_points", max_points, 2)
     log = parameter == "beta" if log is None else log
@@ -130,17 +134,13 @@ def branch(
     if log and min(first, last) <= 0:
         raise ValueError(f"`start` is {first} and `stop` is {last}, but with `log=True` both must be positive.")
     game, response = trace_game(game), fit_response(game, response)
-    pick = _picker(game, response, parameter)
+    moved = _mover(game, response, parameter, [first, last])
     forward = np.log if log else float
     low, unit = forward(first), (forward(last) - forward(first)) / _RANGE
 
     def value_at(position: Any) -> Scalar | float:
         value = low + unit * position
         return jnp.exp(value) if log else value
-
-    def moved(value: Any) -> tuple[AbstractGame, Any]:
-        leaf = pick((game, response))
-        return eqx.tree_at(pick, (game, response), jnp.asarray(value, leaf.dtype))
 
     eps = float(jnp.finfo(game.dtype).eps)
     tolerance = 1e-10 if eps < 1e-12 else 1e-5
@@ -284,14 +284,20 @@ def _shorter(state: PathState) -> PathState:
     )
 
 
-def _picker(game: AbstractGame, response: Any, parameter: Any) -> Callable[[tuple], Array]:
-    if parameter == "beta":
-        if not hasattr(response, "beta"):
-            raise ValueError(f'`parameter="beta"`, but `{type(response).__name__}` has no beta.')
-        return lambda pair: pair[1].beta
+def _mover(game: AbstractGame, response: Any, parameter: Any, ends: list[float]) -> Callable[[Any], tuple]:
+    """Return the function that gives game and response with another value of the parameter; refuse ends out of range."""
+    if isinstance(parameter, str):
+        triple: Any = (game, response, None)  # a path has no solver
+        index = named_array(with_policy_leaf(triple, [parameter]), parameter, ends, each=True).leaf
+        leaves, structure = jax.tree.flatten((game, response))
+        dtype = leaves[index].dtype
+        return lambda value: jax.tree.unflatten(
+            structure, [*leaves[:index], jnp.asarray(value, dtype), *leaves[index + 1 :]]
+        )
     if not callable(parameter):
-        raise ValueError(f'`parameter` must be "beta" or a function (game, response) -> leaf; got {parameter!r}.')
+        raise ValueError(f"`parameter` must be a name or a function (game, response) -> leaf; got {parameter!r}.")
     leaf: Any = parameter(game, response)
     if not eqx.is_inexact_array(leaf) or leaf.ndim:
         raise ValueError(f"`parameter` must pick a scalar array of game or response; it picked {leaf!r}.")
-    return lambda pair: parameter(*pair)  # pyright: ignore[reportReturnType]
+    pair, dtype = (game, response), leaf.dtype
+    return lambda value: eqx.tree_at(lambda pair: parameter(*pair), pair, jnp.asarray(value, dtype))
