@@ -15,8 +15,7 @@ def page() -> str:
     lines = [
         "# Command line",
         "",
-        "`mfgjax COMMAND --help` prints the same. Every command computes in double precision, or in single precision with "
-        "`--float32`.",
+        "`mfgjax COMMAND --help` prints the same. Every command computes in double precision, or with `--float32` in single.",
         "",
         f"{STATUS} [Use it from scripts](../scripts.md) says more.",
     ]

@@ -83,7 +83,8 @@ class Branch(SavingCommand, GameAndResponse):
                 quantity, label = drawn_quantity(loaded.game, path.mean_field)
                 title = f"{loaded.name} ({behaviour_of(self)})"
                 log = self.parameter == "beta" if self.log is None else self.log
-                options = {"parameter": self.parameter, "label": label, "log": log, "title": title}
+                options = {} if self.parameter == "beta" else {"parameter": self.parameter}
+                options |= {"label": label, "log": log, "title": title}
                 files.picture("branch.png", mfg.plot.plot_branch(path, quantity, **options))
                 files.numbers("branch.json", content)
         return self.report(content, self._page(loaded, content), None if path.complete else path.message)

@@ -74,7 +74,7 @@ class Learn(SavingCommand):
       agents: Agents of online-tmfq, iql and mfq; else 1000.
       updates: Updates of tmfq at each step; else 10000.
       samples: Draws of gmbl of each state and action; else 1000.
-      memory: How online-tmfq forgets; else running.
+      memory: How online-tmfq forgets (else running).
       replays: Let online-tmfq learn by so many updates at each step.
       restart: Let tmfq start its values anew at each step.
       tolerance: Let tmfq end a step once an update is smaller than this.

@@ -14,7 +14,7 @@ import typer
 
 import mfgjax as mfg
 
-from .._names import did_you_mean, is_ready_made
+from .._names import by_word, did_you_mean, is_ready_made
 from . import catalogue
 from .behaviour import behaviour_of
 from .command import Command, Report
@@ -105,7 +105,8 @@ class Plot(Command):
             self._refuse("a game", "game", "at")
             return self._of_game(catalogue.load(self.file))
         if not path.exists():
-            raise ValueError(f"`FILE` is {self.file!r}, but there is no such file; {_FOREIGN}.")
+            which = did_you_mean(self.file, by_word("games"), f"; {_FOREIGN}.")
+            raise ValueError(f"`FILE` is {self.file!r}, but there is no such file{which}")
         if path.is_dir():  # as zarr's stores are
             return self._of_sweep(_read_sweep(path))
         if path.suffix == ".npz":

@@ -33,8 +33,8 @@ class Reproduce(Command):
 
     Args:
       example: What to reproduce.
-      preset: Numbers as printed, or as in the published code; for resource-allocation; else paper.
-      figure: Only the figure of what one agent among N gains; for resource-allocation.
+      preset: For resource-allocation, whose numbers (else paper).
+      figure: For resource-allocation, only what one agent among N gains.
       seeds: Runs of each learner; else 20.
       steps: Steps of each run; else 150.
       agents: Agents that learn together; else 1000.

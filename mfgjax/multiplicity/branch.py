@@ -285,7 +285,7 @@ def _shorter(state: PathState) -> PathState:
 
 
 def _mover(game: AbstractGame, response: Any, parameter: Any, ends: list[float]) -> Callable[[Any], tuple]:
-    """Return the function that gives game and response with another value of the parameter; refuse ends out of range."""
+    """Return a function from the parameter's value to game and response; refuse ends that are out of range."""
     if isinstance(parameter, str):
         triple: Any = (game, response, None)  # a path has no solver
         index = named_array(with_policy_leaf(triple, [parameter]), parameter, ends, each=True).leaf
