@@ -15,7 +15,7 @@ def page() -> str:
     lines = [
         "# Command line",
         "",
-        "`mfgjax COMMAND --help` prints the same. Every command computes in double precision, or with `--float32` in single.",
+        "`mfgjax COMMAND --help` prints the same. Precision is double, or single with `--float32`.",
         "",
         f"{STATUS} [Use it from scripts](../scripts.md) says more.",
     ]

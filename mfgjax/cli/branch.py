@@ -83,7 +83,7 @@ class Branch(SavingCommand, GameAndResponse):
                 quantity, label = drawn_quantity(loaded.game, path.mean_field)
                 title = f"{loaded.name} ({behaviour_of(self)})"
                 log = self.parameter == "beta" if self.log is None else self.log
-                options = {} if self.parameter == "beta" else {"parameter": self.parameter}
+                options: dict[str, Any] = {} if self.parameter == "beta" else {"parameter": self.parameter}
                 options |= {"label": label, "log": log, "title": title}
                 files.picture("branch.png", mfg.plot.plot_branch(path, quantity, **options))
                 files.numbers("branch.json", content)

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from ..games import GameFile
     from ..model import AbstractGame
 
-MEAN = ">mean state"
-
 
 def moving_response(options: GameAndResponse, loaded: GameFile, parameter: str, first: float) -> Any:
     """Build the response from the options, with the first value of the parameter that a command moves.
@@ -53,7 +51,7 @@ def told(game: AbstractGame, mean_field: Any) -> dict[str, Any]:
 def headings(game: AbstractGame) -> list[str]:
     """Return the headings of the columns that `cells` fills."""
     when = f", t = {game.horizon}" if game.times else ""
-    return [MEAN] * game.has_numbered_states + [f"largest shares (state: share{when})"]
+    return [">mean state"] * game.has_numbered_states + [f"largest shares (state: share{when})"]
 
 
 def cells(mean_field: Mapping[str, Any]) -> list[str]:
@@ -62,7 +60,7 @@ def cells(mean_field: Mapping[str, Any]) -> list[str]:
     return [number(mean, ".4f")] * (mean is not None) + [heaviest(mean_field["law"])]
 
 
-def drawn_quantity(game: AbstractGame, mean_fields: Any) -> tuple[np.ndarray, str]:
+def drawn_quantity(game: AbstractGame, mean_fields: Any) -> tuple[Any, str]:
     """Return a number for each of many mean fields, and what it is: the mean state, or the share that varies most."""
     laws = laws_at_end(game, mean_fields)
     when = f" at t = {game.horizon}" if game.times else ""

@@ -284,7 +284,9 @@ def _shorter(state: PathState) -> PathState:
     )
 
 
-def _mover(game: AbstractGame, response: Any, parameter: Any, ends: list[float]) -> Callable[[Any], tuple]:
+def _mover(
+    game: AbstractGame, response: Any, parameter: Any, ends: list[float]
+) -> Callable[[Any], tuple[AbstractGame, Any]]:
     """Return a function from the parameter's value to game and response; refuse ends that are out of range."""
     if isinstance(parameter, str):
         triple: Any = (game, response, None)  # a path has no solver
