@@ -103,5 +103,8 @@ def suggesting(module: ModuleType) -> None:
 
 
 def _nearest(word: str, names: list[str]) -> list[str]:
+    # the name of a field alone is meant as that of the array: "c_f" as "kernel.c_f"
+    if fields := [name for name in names if name.endswith(f".{word}")]:
+        return fields[:1]
     # to difflib a capital is just another letter
     return difflib.get_close_matches(word, names, n=1) or difflib.get_close_matches(word.lower(), names, n=1)

@@ -1,5 +1,7 @@
 """Paths of equilibria: folds and crossings of the coordination game against what is computed by hand."""
 
+import re
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -196,8 +198,11 @@ def test_a_path_that_cannot_reach_stop_comes_back_and_says_so():
         ({"start": float("nan")}, "`start` is nan"),
         ({"stop": float("inf")}, "`stop` is inf"),
         ({"log": True}, "both must be positive"),
-        ({"parameter": 3.0}, "`parameter` must be a name, or a function (game, response) -> leaf; got 3.0."),
-        ({"parameter": "initial"}, "scalar array of game or response; it picked 'initial'."),
+        ({"parameter": "gamma"}, "There is no array 'gamma'"),
+        ({"parameter": "reward.L.feild"}, "did you mean 'reward.L.field'?"),
+        ({"parameter": "initial"}, "`initial[0]`"),
+        ({"parameter": "discount"}, "`discount[0]` is -1"),
+        ({"parameter": 3.0}, "`parameter` must be a name or a function (game, response) -> leaf; got 3.0."),
         ({"parameter": lambda game, response: game.initial}, "scalar array"),
         ({"resolution": 0}, "`resolution` must be at least 1; got 0"),
         ({"max_points": 1}, "`max_points` must be at least 2; got 1"),
@@ -207,9 +212,16 @@ def test_a_path_that_cannot_reach_stop_comes_back_and_says_so():
 def test_bad_arguments_end_in_a_sentence(change, words):
     arguments = {"parameter": lambda game, response: game.reward.L.field, "start": -1.0, "stop": 1.0} | change
     response = arguments.pop("response", None) or mfg.EntropyRegularized(BETA)
-    with pytest.raises(ValueError, match="`") as error:
+    with pytest.raises(ValueError, match=re.escape(words)) as error:
         mfg.branch(mfg.games.coordination(), response, **arguments)
-    assert words in str(error.value) and "\n" not in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_parameter_by_its_name_is_that_which_a_function_picks(s_curve):
+    game, response = mfg.games.coordination(), mfg.EntropyRegularized(BETA)
+    path = mfg.branch(game, response, "reward.L.field", start=-1.0, stop=1.0)
+    np.testing.assert_array_equal(path.mean_field, s_curve.mean_field)
+    assert len(path.at(0.1)) == 3
 
 
 class Waves(eqx.Module):

@@ -192,7 +192,7 @@ def folder(tmp_path, monkeypatch):
 OUT = "--out=results"
 BETA = "--beta=1"
 ERRORS = [
-    (["frob"], "No such command 'frob'"),
+    (["frob"], "There is no command 'frob'; there are list, solve, sweep,"),
     (["solve", OUT], "Missing argument"),
     (["solve", "nosuch", BETA, OUT], "'nosuch', but there is no such game"),
     ([*SOLVE, OUT], "needs `--beta`"),
@@ -268,7 +268,9 @@ def test_bad_input_is_one_sentence_and_no_file(folder, arguments, sentence):
 @pytest.mark.parametrize(
     ("arguments", "meant"),
     [
-        (["slove"], "Did you mean 'solve'?"),
+        (["slove"], "did you mean 'solve'?"),
+        (["bracket", "mturk"], "did you mean 'certify'?"),  # which has it
+        (["multi_start", "mturk"], "did you mean 'multi-start'?"),
         ([*SOLVE, "--bta=1"], "did you mean --beta?"),
         ([*SOLVE, BETA, "--solver=newtn"], "did you mean 'newton'?"),
         (["solve", "resource-alocation", BETA], "did you mean 'resource-allocation'?"),
@@ -278,18 +280,13 @@ def test_bad_input_is_one_sentence_and_no_file(folder, arguments, sentence):
         (["sweep", PAPER, BETA, "--outputs=polcy"], "did you mean 'policy'?"),
         (["learn", "mturk", "--epsilon=.1", "--learners=iql,mfqq"], "did you mean 'mfq'?"),
         (["plot", PAPER, "--kind=grap", "--out=g.png"], "did you mean 'graph'?"),
+        (["plot", "resource-alocation", "--out=g.png"], "did you mean 'resource-allocation'?"),
         (["reproduce", "mturc", "--out=results"], "did you mean 'mturk'?"),
     ],
 )
 def test_an_unknown_name_is_answered_with_the_nearest(folder, arguments, meant):
     status, out, err = run(*arguments)
     assert (status, out) == (2, "") and err.endswith(f"{meant}\n") and err.count("\n") == 1
-
-
-@pytest.mark.parametrize("command", ["solve", "certify", "plot", "learn"])
-def test_flags_have_no_value_in_the_help(command):
-    _, out, _ = run(command, "--help")
-    assert "bool" not in out and "--help" in out
 
 
 @pytest.mark.parametrize("call", ["mkdtemp", "mkdir", "replace"])

@@ -230,9 +230,3 @@ def test_an_interruption_leaves_nothing_behind(tmp_path, monkeypatch):
     monkeypatch.setattr(mfg, "solve", lambda *a, **o: SimpleNamespace())
     assert run(PAPER, BETA, "--out", str(tmp_path / "deep")) == (130, "", "mfgjax: interrupted.\n")
     assert not (tmp_path / "deep").exists()
-
-
-def test_help_tells_the_exit_statuses_and_an_example():
-    status, out, err = run("--help")
-    assert (status, err) == (0, "") and "Exit status: 0 done" in out
-    assert "mfgjax certify resource-allocation --beta 0.5" in out

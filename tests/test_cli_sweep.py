@@ -297,7 +297,7 @@ def test_help_teaches_ranges_and_exit_statuses(monkeypatch):
     monkeypatch.setenv("COLUMNS", "124")
     status, out, err = run("--help")
     assert (status, err) == (0, "") and "Exit status: 0 done" in out
-    assert "START:STOP:COUNT:log" in out and "mfgjax sweep resource-allocation --beta 0.05:50:4096:log" in out
+    assert "START:STOP:COUNT:log" in out and "mfgjax sweep resource-allocation --beta 0.05:50:256:log" in out
 
 
 LONG = [PAPER, "--beta", "0.05:1:4096:log", *PICARD, "--damping", "0.1", "--chunk", "16", "--out"]

@@ -257,9 +257,3 @@ def test_bad_input_is_one_sentence_and_no_file(tmp_path, monkeypatch, arguments,
     assert err.startswith("mfgjax: ") and err.endswith("\n") and err.count("\n") == 1
     assert sentence in err
     assert sorted(os.listdir(tmp_path)) == ["a_file", "bad.toml"]
-
-
-def test_help_tells_the_exit_statuses_and_an_example():
-    status, out, err = run("--help")
-    assert (status, err) == (0, "") and "Exit status: 0 done" in out
-    assert "mfgjax tune examples/half_and_half.toml" in out

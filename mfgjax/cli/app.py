@@ -3,15 +3,18 @@
 None imports JAX before it runs, so that `--help` is quick: `mfgjax` imports the library at the first use of a name.
 """
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from typer.core import TyperCommand, TyperGroup
 
 from .._version import __version__
+from .branch import Branch
 from .catalogue import list_games
 from .certify import Certify
+from .help import PlainCommand, PlainGroup
+from .hysteresis import Hysteresis
 from .learn import Learn
+from .multi_start import MultiStart
 from .options import function_of
 from .plot import Plot
 from .reproduce import Reproduce
@@ -20,37 +23,19 @@ from .solve import Solve
 from .sweep import Sweep
 from .tune import Tune
 
-STATUS = (
-    "Exit status: 0 done; 1 no equilibrium was found (what was found is printed and saved all the same); "
-    "2 bad input, said in one sentence on stderr, with nothing written; 130 interrupted."
-)
+STATUS = "Exit status: 0 done, 1 no equilibrium found, 2 bad input, 130 interrupted."
+_ABOUT = """Find the equilibrium of a mean-field game with finite states and actions, see what is proved about it,
+and how N agents, learners and designers fare in it.
 
-
-class _PlainFlags:
-    """Help in which flags have no value, as they take none."""
-
-    def get_params(self, ctx: Any) -> list[Any]:
-        """Return the arguments and options, `--help` among them."""
-        parameters = super().get_params(ctx)  # pyright: ignore[reportAttributeAccessIssue]
-        for parameter in parameters:
-            if getattr(parameter, "is_flag", False):
-                parameter.metavar = ""
-        return parameters
-
-
-class _Command(_PlainFlags, TyperCommand):
-    pass
-
-
-class _Group(_PlainFlags, TyperGroup):
-    pass
-
+Example:
+  mfgjax solve resource-allocation --beta 3
+"""
 
 app = typer.Typer(
-    cls=_Group,
-    help="Mean-field games with finite states and actions: equilibria at every temperature.",
+    cls=PlainGroup,
+    help=_ABOUT,
     epilog=STATUS,
-    rich_markup_mode="rich",
+    rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -79,10 +64,13 @@ for _name, _command in {
     "solve": function_of(Solve),
     "sweep": function_of(Sweep),
     "certify": function_of(Certify),
+    "branch": function_of(Branch),
+    "hysteresis": function_of(Hysteresis),
+    "multi-start": function_of(MultiStart),
     "simulate": function_of(Simulate),
-    "plot": function_of(Plot),
-    "tune": function_of(Tune),
     "learn": function_of(Learn),
+    "tune": function_of(Tune),
+    "plot": function_of(Plot),
     "reproduce": function_of(Reproduce),
 }.items():
-    app.command(_name, cls=_Command, epilog=STATUS)(_command)
+    app.command(_name, cls=PlainCommand, epilog=STATUS)(_command)

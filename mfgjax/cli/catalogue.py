@@ -81,7 +81,13 @@ def load_family(game: str, settings: Sequence[str]) -> Family:
 
 
 def list_games() -> None:
-    """List the ready-made games, with the parameters that [b]--set[/b] changes and their defaults."""
+    """List the ready-made games and their parameters.
+
+    Each parameter is printed with its default, as an option --set of the other commands.
+
+    Example:
+      mfgjax list
+    """
     from ..games import ready_made  # slow to import
 
     for shown, name in by_word("games").items():

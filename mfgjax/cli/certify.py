@@ -32,28 +32,21 @@ _THRESHOLDS = ("paper_meant", "naive_chain", "span_sum", "path_span", "unique", 
 
 @dataclass(frozen=True, kw_only=True)
 class Certify(SavingCommand, GameAndResponse):
-    """Say what is proved: up to which beta there is one equilibrium, whether iteration finds it, how near it is.
+    """Test whether a game provably has exactly one equilibrium.
 
-    Of a stationary game: whether it has strategic complementarities, and its least and greatest equilibrium.
+    Prints for each theorem whether it holds, and up to which β. For a stationary game: whether it has strategic
+    complementarities, and its least and its greatest equilibrium.
 
-    [b]Examples[/b]
-
+    Examples:
       mfgjax certify resource-allocation --beta 0.5
-
-      mfgjax certify resource-allocation --beta 3 --explain
-
-      mfgjax certify ring-crowd --beta 1 --set num_states=8 --set horizon=10 --set congestion=0.5:8:20 --out ring
-
+      mfgjax certify ring-crowd --beta 1 --set horizon=10 --set congestion=0.5:8:5
       mfgjax certify infection-tipping --response trembling --epsilon 0.1
 
-      mfgjax certify my_game.toml --beta 1 --reference uniform --json
-
     Args:
-      settings: Parameter of a ready-made game; may be repeated. A range for one of them, as in [b]sweep[/b], certifies
-        a family of games.
-      critical: Look for β where plain iteration stops converging. [dim]Default: up to 200 unknowns.[/dim]
-      explain: Print the theorems, what they assume and how that was checked.
-      out: Save certificates.json and thresholds.png (of a stationary game bracket.png) there.
+      settings: Value of a parameter of a ready-made game; repeatable. One may be a range such as 0.5:8:20.
+      critical: Look for the β at which plain iteration stops converging. Without it: for at most 200 unknowns.
+      explain: Print the theorems, their assumptions and how these were tested.
+      out: Save certificates.json and thresholds.png (of a stationary game bracket.png).
     """
 
     not_kept: ClassVar[tuple[str, ...]] = ("explain",)

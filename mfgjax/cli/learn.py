@@ -56,39 +56,32 @@ class Lesson:
 
 @dataclass(frozen=True, kw_only=True)
 class Learn(SavingCommand):
-    """Let agents learn a stationary game from samples, and say how near to its equilibria they come.
+    """Let agents learn a stationary game from samples.
 
-    [b]Examples[/b]
+    Prints how near to its equilibria each learner comes.
 
+    Examples:
       mfgjax learn infection-spread --epsilon 0.2
-
-      mfgjax learn infection-spread --epsilon 0.2 --set c_f=0.3 --learners online-tmfq,iql --agents 5000 --out results
-
-      mfgjax learn mturk --epsilon 0.1 --steps 300 --seeds 5 --json
-
-      mfgjax learn mturk --epsilon 0.1 --learners iql,mfq --tie largest --start greatest
+      mfgjax learn mturk --epsilon 0.1 --learners iql,mfq --steps 50 --seeds 5
 
     Args:
-      epsilon: Share ε of random actions, in [0, (A−1)/A].
-      learners: Who learns: some of those that the default names, with commas.
-      response: How agents act on their values.
+      epsilon: Share of random actions, in [0, (A−1)/A] for A actions.
+      learners: Which learners.
+      response: How agents act on the values that they learn.
       steps: Steps of the population.
       seeds: Runs of each learner.
-      seed: Of the random numbers.
-      agents: Agents of online-tmfq, iql and mfq. [dim]Default: 1000.[/dim]
-      updates: Updates of tmfq at each step. [dim]Default: 10000.[/dim]
-      samples: Draws of gmbl of each state and action at each step. [dim]Default: 1000.[/dim]
-      memory: Of online-tmfq: older moves count less, or are forgotten at each step, as in the paper. [dim]Default:
-        running.[/dim]
-      replays: Of online-tmfq: this many updates of TQ-learning at each step, as in the paper, not value iteration.
-      restart: Of tmfq: values begin anew in each population, as in the paper.
-      tolerance: Of tmfq: stop in a population once an update is smaller than this, as in the paper.
-      initial_q: Q_0 of tmfq, online-tmfq, iql and mfq for all states and actions. [dim]Default: 0.[/dim]
+      seed: Seed of the random numbers.
+      agents: Agents of online-tmfq, iql and mfq; else 1000.
+      updates: Updates of tmfq at each step; else 10000.
+      samples: Draws of gmbl of each state and action; else 1000.
+      memory: How online-tmfq forgets (else running).
+      replays: Let online-tmfq learn by so many updates at each step.
+      restart: Let tmfq start its values anew at each step.
+      tolerance: Let tmfq end a step once an update is smaller than this.
+      initial_q: First action values of all learners but gmbl; else 0.
       tie: Which of equally good actions is taken, by its number.
-      start: The population z_0: the game's own, all in the lowest or highest state, or the least or greatest
-        equilibrium.
-      out: Save runs there as they go, then learning.png, laws.png and table.json. After an interruption the same
-        command goes on where it was, and so it does with more steps.
+      start: First population, such as that of the least equilibrium.
+      out: Save runs as they go, then pictures and table.json. The same command, also with more steps, resumes the runs.
     """
 
     at_least: ClassVar[Mapping[str, int]] = dict.fromkeys(_WHOLE, 1) | {"seed": 0}

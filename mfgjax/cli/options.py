@@ -16,9 +16,7 @@ from typer.models import ParameterInfo
 
 from .._names import by_word, did_you_mean
 from . import completion
-from .command import OUTPUT
 
-_LAST = ("solver", "damping", "averaging", "atol", "max_steps", *OUTPUT)  # in every help
 _NUMBERS = {float: "a number", int: "a whole number"}
 
 GameName = Annotated[str, typer.Argument(metavar="GAME", show_default=False, autocompletion=completion.games)]
@@ -32,20 +30,19 @@ class GameAndResponse:
     """Which game, and how agents act in it.
 
     Args:
-      game: Name of a ready-made game ([b]mfgjax list[/b]), or a file: TOML or netCDF.
-      beta: Inverse temperature, > 0, in 1/reward: small plays the reference, large is near greedy.
-      epsilon: Probability that a trembling hand does something else, in \\[0, 1); for trembling and epsilon-greedy.
-      reference: Policy that agents are drawn to: uniform; the paper's (of its example); that in the game's file; or a
-        JSON file, either {node: {next node: probability}} or one row of probabilities for each state, or a list of
-        these, one for each time. [dim]Default: the game's own if it has one, else uniform.[/dim]
+      game: Ready-made game (`mfgjax list`) or a TOML or netCDF file.
+      beta: Inverse temperature > 0, in 1/reward; greedy as it grows.
+      epsilon: Probability of another action than the chosen one, in [0, 1); for trembling and epsilon-greedy.
+      reference: Policy that agents are drawn to: uniform, paper, file or a JSON file (see docs/scripts.md). Without it:
+        the game's own, else uniform.
       response: How agents act.
-      settings: Parameter of a ready-made game; may be repeated.
+      settings: Value of a parameter of a ready-made game; repeatable.
     """
 
     game: GameName
     beta: float | None = None
     epsilon: float | None = None
-    reference: Annotated[str | None, "uniform|paper|file|PATH"] = None
+    reference: Annotated[str | None, "POLICY"] = None
     response: ResponseName = "entropy"
     settings: Settings = field(default_factory=list)
 
@@ -55,9 +52,9 @@ class Method:
     """By which method an equilibrium is sought.
 
     Args:
-      solver: The method; auto needs no tuning.
-      averaging: Average all steps (fictitious play); for picard only.
-      atol: Tolerance on the residual, for greedy on the exploitability.
+      solver: The method.
+      averaging: For picard, average all steps.
+      atol: Tolerance on the residual; for greedy on exploitability.
       max_steps: Most steps of the method.
     """
 
@@ -70,9 +67,10 @@ class Method:
 def function_of(command: Any) -> Callable[..., int]:
     """Return a command as the function that typer takes.
 
-    The fields of the dataclass are the parameters. What is said of them under "Args" in docstrings is their help; what
-    stands before it is that of the command. The type says which values there are, and an annotation which words or how
-    they are named: a tuple of them, a text such as "RANGE", or an argument or option of typer.
+    The fields of the dataclass are the parameters. What is said of them under "Args" in docstrings is their help, to
+    which the words that an option knows and its default are added; what stands before it is the help of the command.
+    The type says which values there are, and an annotation which words or how they are named: a tuple of them, a text
+    such as "RANGE", or an argument or option of typer.
     """
 
     def run(**options: Any) -> int:
@@ -83,8 +81,7 @@ def function_of(command: Any) -> Callable[..., int]:
     for parent in reversed(command.__mro__):
         helps |= _documented(parent.__doc__ or "")
     annotations = get_type_hints(command, include_extras=True)
-    ordered = sorted(fields(command), key=lambda field: field.name in _LAST and 1 + _LAST.index(field.name))
-    parameters = [_parameter(field, annotations[field.name], helps[field.name]) for field in ordered]
+    parameters = [_parameter(field, annotations[field.name], helps[field.name]) for field in fields(command)]
     # typer reads signature and docstring of a function, so it gets one made of the dataclass
     run.__signature__ = inspect.Signature(parameters)  # pyright: ignore[reportFunctionMemberAccess]
     run.__doc__ = inspect.cleandoc(command.__doc__).partition("\n\nArgs:\n")[0]
@@ -107,20 +104,28 @@ def _parameter(field: Field, hint: Any, help: str) -> inspect.Parameter:
     metavar = extra if isinstance(extra, str) else None
     # a copy, as several commands share these annotations
     info = copy.copy(extra) if isinstance(extra, ParameterInfo) else typer.Option(*names, metavar=metavar)
-    info.help = help
+    default = field.default_factory() if field.default_factory is not MISSING else field.default
+    info.help, info.show_default = _help(help, known, default), False
     if known:
         # typer could check a `Literal` itself, but its error would not suggest the nearest word
         hint = str | None
         info.parser, info.autocompletion = _one_of(known), _begun(known)
-        info.metavar = info.metavar or "|".join(known)
+        info.metavar = info.metavar or "WORD"
     elif kind in _NUMBERS:
         info.parser, info.metavar = _number(kind), "NUMBER"
     elif kind is Path:
         info.metavar = info.metavar or "DIR"
-    default = field.default_factory() if field.default_factory is not MISSING else field.default
     default = inspect.Parameter.empty if default is MISSING else default
     keyword = inspect.Parameter.KEYWORD_ONLY
     return inspect.Parameter(field.name, keyword, default=default, annotation=Annotated[hint, info])
+
+
+def _help(text: str, known: tuple[str, ...], default: Any) -> str:
+    """Return what is said of an option, with the words that it knows, and its default."""
+    if known:
+        words = (f"{word} (default)" if word == default else word for word in known)
+        return f"{text.removesuffix('.')}: {', '.join(words)}."
+    return text if isinstance(default, bool) or not isinstance(default, str | int) else f"{text} Default: {default}."
 
 
 def _number(kind: Callable[[str], Any]) -> Callable[[str], Any]:

@@ -14,7 +14,7 @@ import typer
 
 import mfgjax as mfg
 
-from .._names import did_you_mean, is_ready_made
+from .._names import by_word, did_you_mean, is_ready_made
 from . import catalogue
 from .behaviour import behaviour_of
 from .command import Command, Report
@@ -45,45 +45,26 @@ _FOREIGN = (
 
 @dataclass(frozen=True, kw_only=True)
 class Plot(Command):
-    """Draw what was saved: an equilibrium, a sweep, a learner's run; or a game before anything is solved.
+    """Draw a saved equilibrium, sweep or learner, or a game.
 
-    An equilibrium is drawn over time, a stationary one as its law and policy, a sweep as its phase diagram with steps
-    and residuals, a learner as the mean state of its population, a game as its crowd at time 0 (on the graph if it
-    is one).
+    An equilibrium is drawn over time, a sweep as its phase diagram, a learner as the mean state of its population, a
+    game as its agents at time 0.
 
-    [b]Examples[/b]
-
-      mfgjax plot results/equilibrium.nc --out flow.png
-
-      mfgjax plot results/equilibrium.nc --kind graph --time 2 --out graph.pdf
-
-      mfgjax plot results/equilibrium.nc --kind policy --state 3 --out policy.png
-
-      mfgjax plot results/equilibrium.nc --out crowd.gif  [dim]# moves[/dim]
-
-      mfgjax plot results/sweep.zarr --kind phase --out phase.png
-
-      mfgjax plot results/sweep.zarr --at beta=3 --at reference=paper --kind heat --out heat.png
-
-      mfgjax plot results/online-tmfq.npz --out learning.png
-
-      mfgjax plot my_game.toml --out town.png
+    Examples:
+      mfgjax plot resource-allocation --out game.png
+      mfgjax plot results/equilibrium.nc --kind policy --time 2 --out policy.png
+      mfgjax plot results/equilibrium.nc --out moves.gif
+      mfgjax plot results/sweep.zarr --at beta=3 --kind heat --out heat.png
 
     Args:
-      file: equilibrium.nc, sweep.zarr or LEARNER.npz of the other commands, a TOML file, or the name of a ready-made
-        game.
-      out: The picture: .png, .pdf or .svg; of an animation .gif.
-      kind: What is drawn. Of an equilibrium: flow (or bars, area, heat), graph, law, policy, residuals, animation; of
-        a sweep: sweep (all on one page), phase, steps, residual, exploitability, result, and with [b]--at[/b] those of
-        an equilibrium; of a learner: mean-state, laws; of a game: graph, law. [dim]Default: the first that there is;
-        animation for a .gif.[/dim]
-      time: Time of a graph, a law (else the last) or a policy (else 0).
+      file: An equilibrium.nc, sweep.zarr or LEARNER.npz that a command has saved, a game file, or a ready-made game.
+      out: The picture: .png, .pdf or .svg; or .gif for an animation.
+      kind: What is drawn. Without it: what suits the file. One of
+      time: Time of a graph or a law (else the last), or of a policy (else 0).
       state: State whose policy is drawn over time, with --kind policy.
-      at: Point of a sweep, whose equilibrium is drawn; of a number the nearest. May be repeated: once for each axis
-        with several values.
-      game: The game of an equilibrium or a sweep, as a TOML file or by name: for where its nodes lie, and of a sweep
-        for edges and what is not available.
-      title: Above the picture.
+      at: Point of a sweep whose equilibrium is drawn, the nearest if it is a number; repeat it for each axis.
+      game: The game of an equilibrium or a sweep, for the places of its nodes.
+      title: Title of the picture.
     """
 
     file: Annotated[str, typer.Argument(metavar="FILE", show_default=False)]
@@ -124,7 +105,8 @@ class Plot(Command):
             self._refuse("a game", "game", "at")
             return self._of_game(catalogue.load(self.file))
         if not path.exists():
-            raise ValueError(f"`FILE` is {self.file!r}, but there is no such file; {_FOREIGN}.")
+            which = did_you_mean(self.file, by_word("games"), f"; {_FOREIGN}.")
+            raise ValueError(f"`FILE` is {self.file!r}, but there is no such file{which}")
         if path.is_dir():  # as zarr's stores are
             return self._of_sweep(_read_sweep(path))
         if path.suffix == ".npz":

@@ -21,34 +21,24 @@ _OF_LEARNERS = ("seeds", "steps", "agents")
 
 @dataclass(frozen=True, kw_only=True)
 class Reproduce(Command):
-    """Reproduce the examples of both papers: tables, and all figures.
+    """Reproduce the figures and tables of two papers.
 
-    resource-allocation (Guan et al. 2021, section V): the oscillation, equilibria and figures; seconds.
-    infection-spread (Lee et al. 2021, section 6): equilibria, five learners and figures 1 to 6; minutes.
-    mturk (the same paper, section 2): two equilibria, the jump between them, and learners.
+    resource-allocation: Guan et al. (2021), section V, in seconds. infection-spread: Lee et al. (2021), section 6, in
+    minutes. mturk: a market as in section 2 of Lee et al., with two equilibria.
 
-    [b]Examples[/b]
-
+    Examples:
       mfgjax reproduce resource-allocation --out results
-
-      mfgjax reproduce resource-allocation --preset author-code --out results
-
       mfgjax reproduce resource-allocation --figure 3 --out results
-
-      mfgjax reproduce infection-spread --out results
-
       mfgjax reproduce mturk --seeds 5 --out results
 
     Args:
-      example: What to reproduce: resource-allocation, infection-spread or mturk.
-      preset: Of resource-allocation: numbers as printed, or as in the first author's published code. [dim]Default:
-        paper.[/dim]
-      figure: Of resource-allocation, 3: what one agent among N gains, instead. [dim]Default: the oscillation,
-        equilibria, figures 1 and 2.[/dim]
-      seeds: Runs of each learner. [dim]Default: 20.[/dim]
-      steps: Steps of each run. [dim]Default: 150.[/dim]
-      agents: Agents that learn together. [dim]Default: 1000.[/dim]
-      out: Folder for figures, equilibria and the table.
+      example: What to reproduce.
+      preset: For resource-allocation, whose numbers (else paper).
+      figure: For resource-allocation, only what one agent among N gains.
+      seeds: Runs of each learner; else 20.
+      steps: Steps of each run; else 150.
+      agents: Agents that learn together; else 1000.
+      out: Folder for figures, equilibria and tables.
       as_json: Print the table as JSON and nothing else.
     """
 

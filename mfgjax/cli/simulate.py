@@ -67,27 +67,21 @@ class Exact:
 
 @dataclass(frozen=True, kw_only=True)
 class Simulate(SavingCommand, GameAndResponse):
-    """Put N agents in the place of infinitely many: values, what one gains by leaving the policy, distances.
+    """Evaluate an equilibrium policy among N agents.
 
-    [b]Examples[/b]
+    Prints for each N what agents earn, what one of them gains by leaving the policy, and how far the population is from
+    that of infinitely many agents.
 
+    Examples:
       mfgjax simulate resource-allocation --beta 3 --agents 10,100,1000
-
-      mfgjax simulate resource-allocation --beta 3 --agents 2:16384:14:log --out results
-
-      mfgjax simulate ring-crowd --beta 20 --agents 1000000000 --json
-
-      mfgjax simulate my_game.toml --policy by_hand.json --agents 50
+      mfgjax simulate ring-crowd --beta 20 --agents 2:16384:14:log --out results
 
     Args:
-      agents: Numbers of agents, up to 1e9: one, a list such as 10,1000 or a range as in [b]sweep[/b], such as
-        2:16384:14:log.
-      policy: What agents do, in place of an equilibrium: a JSON file, either {node: {next node: probability}} or rows
-        of probabilities by state, or by time and state. With [b]--beta[/b] its value has KL terms.
-      runs: Simulated populations of each size.
-      seed: Of the random numbers.
-      out: Save simulation.json there, gain.png if there are several numbers of agents, and agents.gif for a graph and
-        at most 200 agents.
+      agents: Numbers of agents, up to 1e9: 100, or 10,1000, or START:STOP:COUNT:log.
+      policy: JSON file of a policy, evaluated in place of an equilibrium. With --beta its value has KL terms.
+      runs: Simulated populations for each N.
+      seed: Seed of the random numbers.
+      out: Save simulation.json, gain.png for several N, and agents.gif for up to 200 agents on a graph.
     """
 
     at_least: ClassVar[Mapping[str, int]] = {"runs": 1}

@@ -28,27 +28,19 @@ _MOST_NODES = 40  # more do not fit on a picture
 
 @dataclass(frozen=True, kw_only=True)
 class Solve(SavingCommand, Method, GameAndResponse):
-    """Solve one game: print the law at the end, the values and how far from an equilibrium it is.
+    """Find an equilibrium of one game.
 
-    Of a stationary game the law does not change: it is printed with its mean and what is done in each state.
+    Prints where agents end, what they earn, and how far from an equilibrium it is.
 
-    [b]Examples[/b]
-
+    Examples:
       mfgjax solve resource-allocation --beta 3
-
-      mfgjax solve resource-allocation --beta 3 --solver picard  [dim]# it cycles[/dim]
-
       mfgjax solve ring-crowd --beta 20 --set num_states=50 --out results
-
+      mfgjax solve infection-spread --response trembling --epsilon 0.2
       mfgjax solve left-right --response greedy --solver picard --averaging uniform
 
-      mfgjax solve infection-spread --response trembling --epsilon 0.2 --set c_f=0.3 --out results
-
-      mfgjax solve my_game.toml --beta 1 --reference uniform --json
-
     Args:
-      damping: Share of each step that is taken, in (0, 1]; for picard, lagged and stationary-law.
-      out: Save equilibrium.nc, flow.png (of a stationary game law.png) and, for a graph, graph.png there.
+      damping: Share of each step taken, in (0, 1]; not of every method.
+      out: Save equilibrium.nc, a picture of the flow (or the stationary law) and, on a graph, of the graph.
     """
 
     damping: float | None = None

@@ -23,65 +23,39 @@ from .command import Report, SavingCommand
 from .options import GameName, Method, ResponseName
 from .output import Interrupted, check_room, finite, staged, writable
 from .sweep_plan import SweepPlan, make_plan
-from .tables import MOST_ROWS, chosen, left_out, number, table
+from .tables import MOST_ROWS, chosen, heaviest, left_out, number, table
 
 if TYPE_CHECKING:
     import xarray as xr
 
 _FILES = ("sweep.zarr", "phase.png", "table.json")
 _MOST_GROUPS = 24  # that are told of
-_TOP_STATES = 3  # of a law in a table
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sweep(SavingCommand, Method):
-    """Solve a game over a grid of parameters, thousands of lanes together, on all cores.
+    """Find the equilibria of a game for many values of its parameters.
 
-    A RANGE is
+    All combinations are solved together, on all cores. A RANGE is START:STOP:COUNT, START:STOP:COUNT:log, a list such
+    as 0.5,1,3, or one value.
 
-      START:STOP:COUNT      COUNT numbers from START to STOP, evenly spaced
-
-      START:STOP:COUNT:log  the same with even ratios; START and STOP > 0
-
-      0.5,1,3               a list
-
-      3                     one value
-
-    [b]Examples[/b]
-
-      mfgjax sweep resource-allocation --beta 0.05:50:4096:log --reference paper,uniform --out results
-
-      mfgjax sweep ring-crowd --beta 0.1:10:256:log --set congestion=0.5:2:8 --set horizon=30 --out ring
-
-      mfgjax sweep resource-allocation --beta 1 --set preset=paper,author-code --json
-
-      mfgjax sweep resource-allocation --beta 0.5:5:64 --solver picard --damping 0.1,0.5,1  [dim]# some cycle[/dim]
-
-      mfgjax sweep infection-spread --response trembling --epsilon 0.1,0.2 --set c_f=0.05:0.5:10 --out spread
-
-      mfgjax sweep my_game.toml --beta 0.1,1,10
-
-    In Python, xarray.open_zarr("results/sweep.zarr", consolidated=False, mask_and_scale=False) is the whole sweep.
+    Examples:
+      mfgjax sweep resource-allocation --beta 0.05:50:256:log --out results
+      mfgjax sweep ring-crowd --beta 0.1:10:32:log --set congestion=0.5:2:8
 
     Args:
-      beta: Inverse temperatures, > 0, in 1/reward.
-      epsilon: Probabilities that a trembling hand does something else, in \\[0, 1).
-      reference: Policies that agents are drawn to, with commas between them, each as in [b]solve[/b]: uniform, paper,
-        file or the path of a JSON file. [dim]Default: the game's own if it has one, else uniform.[/dim]
-      settings: Parameter of a ready-made game: numbers as a range, words and true,false as a list. One value holds for
-        all lanes. May be repeated.
-      damping: Shares of each step that are taken, in (0, 1]; as in [b]solve[/b].
-      warm_start: Start lanes from what a neighbour in beta, or in epsilon, has found.
-      outputs: What is kept of each equilibrium besides terminal_law (of a stationary game mean_field and mean_state):
-        exploitability, mean_field, state_law, mean_state, policy, log_policy, values, q; and certificates: unique,
-        unique_below, certified_beta, contraction_factor, local_radius, critical_beta, distance. [dim]Default:
-        exploitability; with --out also mean_field and policy.[/dim]
-      cores: Cores of the CPU. [dim]Default: all.[/dim]
-      block: Lanes that a core computes together. [dim]Default: what fits in its cache.[/dim]
-      chunk: Lanes between two signs of progress, and in one file. [dim]Default: a 64th of all, at least 1024; fewer of
-        large games.[/dim]
-      out: Write sweep.zarr there as the sweep goes, then phase.png and table.json. After an interruption the same
-        command goes on where it was.
+      beta: Inverse temperatures > 0, in 1/reward.
+      epsilon: Probabilities of another action, in [0, 1).
+      reference: Policies that agents are drawn to, as in `mfgjax solve`.
+      settings: Values of a parameter of a ready-made game; repeatable.
+      damping: Shares of each step that are taken, as in `mfgjax solve`.
+      warm_start: Start from the neighbours in beta or epsilon.
+      outputs: What else is kept of each equilibrium, with commas: exploitability, mean_field, policy, values, q,
+        unique, certified_beta, ... (all of them: docs/scripts.md).
+      cores: CPU cores to use; else all.
+      block: Games that a core solves together.
+      chunk: Games between two signs of progress, and in one file.
+      out: Save sweep.zarr as the sweep goes, then phase.png and table.json. The same command resumes a sweep.
     """
 
     not_kept: ClassVar[tuple[str, ...]] = ("cores",)
@@ -339,7 +313,5 @@ def _heaviest(end: Mapping[str, Any]) -> str:
     if end["result"] != "converged":
         return end["result"]
     law = end["law"] if "law" in end else end["terminal_law"]
-    # rounded, so that shares that are equal but for rounding keep the order of the states
-    masses = sorted(law.items(), key=lambda item: -round(item[1], 6))[:_TOP_STATES]
     mean = f"{end['mean_state']:.4f};  " if end.get("mean_state") is not None else ""
-    return mean + ", ".join(f"{state}: {mass:.3f}" for state, mass in masses if mass >= 5e-4)
+    return mean + heaviest(law)

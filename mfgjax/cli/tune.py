@@ -42,26 +42,23 @@ class Judged:
 
 @dataclass(frozen=True, kw_only=True)
 class Tune(SavingCommand):
-    """Find the reference policy, or other parameters, under which a crowd does what is wanted of it.
+    """Find the parameters under which a crowd does what you want.
 
-    [b]Examples[/b]
+    A problem file says what is wanted, and what may be changed for it: the reference policy, tolls, rewards or any
+    other array of the game. docs/problem-file.md describes it.
 
+    Examples:
       mfgjax tune examples/half_and_half.toml
-
       mfgjax tune examples/evacuation_signs.toml --agents 10,100,1000 --out results
 
-      mfgjax tune my_problem.toml --out results --resume  [dim]# go on where it was[/dim]
-
     Args:
-      file: A problem in TOML: docs/problem-file.md.
-      agents: Numbers of agents among whom the tuned policy is put: one, a list such as 10,1000 or a range as in
-        [b]sweep[/b].
-      runs: Simulated populations of each size.
-      seed: Of the simulated populations.
+      file: A problem in TOML.
+      agents: Numbers of agents among whom the result is evaluated, such as 100, or 10,1000, or 2:16384:14:log.
+      runs: Simulated populations for each number of agents.
+      seed: Seed of the simulated populations.
       max_steps: Most designs that are tried, in place of the number in the file.
       resume: Start from the best design that an earlier run has left in --out.
-      out: Write the best design to search.json there as the search goes; at its end tuned.json, the reference in
-        reference.json, the game in tuned.toml, and tuned.png.
+      out: Save search.json as the search goes, then tuned.json, tuned.toml, reference.json and tuned.png.
     """
 
     at_least: ClassVar[Mapping[str, int]] = {"runs": 1, "seed": 0, "max_steps": 1}

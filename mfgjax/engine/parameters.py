@@ -1,6 +1,6 @@
 """The arrays of game, response and solver by name, and values for them that differ from lane to lane."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -128,7 +128,7 @@ def is_policy(name: str) -> bool:
     return name.removeprefix("response.") in _POLICIES
 
 
-def with_policy_leaf(triple: Triple, names: Mapping[str, Any]) -> Triple:
+def with_policy_leaf(triple: Triple, names: Iterable[str]) -> Triple:
     """Return the triple with a table for the reference (or prior) where one is swept and none was given."""
     game, response, solver = triple
     if response.prior_table is None and any(map(is_policy, names)):

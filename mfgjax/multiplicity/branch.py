@@ -19,14 +19,15 @@ from .._traced import as_it_is_now
 from .._trees import with_leaves
 from .._typing import Array, ArrayLike, Scalar
 from ..engine import fit_response
-from ..engine.parameters import find
+from ..engine.parameters import parameter as named_array
+from ..engine.parameters import with_policy_leaf
 from ..engine.prepare import game_and_response
 from ..equilibrium import Equilibrium
 from ..model import AbstractGame, trace_game
 from ..responses import AbstractResponse
 from ..solve import refuse_unless_converged, solve
 from ..solvers import Newton
-from ..solvers.base import Problem, refuse_jumps
+from ..solvers.base import Problem
 from ..solvers.path import TRACK, PathReport, PathState, path_start, path_step
 from ..solvers.shooting import along_path
 from .branch_points import Knot, Lost, Tracer
@@ -96,8 +97,9 @@ def branch(
     Args:
       game: the physics, at any value of the parameter.
       response: a smooth one.
-      parameter: the name of a scalar array of game or response, as in `solve_batch`: "beta", "discount",
-        "reward.L.field", ...; or a function `(game, response) -> leaf` that picks one.
+      parameter: the name of a scalar array of game or response, as in `hysteresis`: "beta", "discount",
+        "reward.effort_cost", ...; or a function `(game, response) -> leaf` that picks one, such as
+        `lambda game, response: game.discount`.
       start: value to start from.
       stop: value to reach, above or below `start`.
       log: follow the logarithm of the parameter; None: for "beta" only.
@@ -123,7 +125,8 @@ def branch(
     """
     game, response = game_and_response(game, response)
     if not response.is_smooth:
-        refuse_jumps(Newton(), response)
+        name = type(response).__name__
+        raise ValueError(f"`branch` needs a smooth response, but `{name}` jumps: use `EntropyRegularized`.")
     resolution = _checks.integer_at_least("resolution", resolution, 1)
     max_points = _checks.integer_at_least("max_points", max_points, 2)
     log = parameter in ("beta", "response.beta") if log is None else log
@@ -134,7 +137,7 @@ def branch(
     if log and min(first, last) <= 0:
         raise ValueError(f"`start` is {first} and `stop` is {last}, but with `log=True` both must be positive.")
     game, response = trace_game(game), fit_response(game, response)
-    moved = _mover(game, response, parameter)
+    moved = _mover(game, response, parameter, [first, last])
     forward = np.log if log else float
     low, unit = forward(first), (forward(last) - forward(first)) / _RANGE
 
@@ -284,23 +287,21 @@ def _shorter(state: PathState) -> PathState:
     )
 
 
-def _mover(game: AbstractGame, response: Any, parameter: Any) -> Callable[[Any], tuple[AbstractGame, Any]]:
-    """Return a function from a value of the parameter to game and response with it."""
+def _mover(
+    game: AbstractGame, response: Any, parameter: Any, ends: list[float]
+) -> Callable[[Any], tuple[AbstractGame, Any]]:
+    """Return a function from the parameter's value to game and response; refuse ends that are out of range."""
     pair = game, response
     if isinstance(parameter, str):
-        index, path, _ = find((*pair, Newton()), parameter)
-        leaf: Any = None if path.startswith("solver.") else jax.tree.leaves(pair)[index]
-        _refuse_unless_number(leaf, parameter)
-        return lambda value: with_leaves(pair, {index: jnp.asarray(value, leaf.dtype)})
+        triple: Any = (*pair, None)  # a path has no solver
+        index = named_array(with_policy_leaf(triple, [parameter]), parameter, ends, each=True).leaf
+        dtype = jax.tree.leaves(pair)[index].dtype
+        return lambda value: with_leaves(pair, {index: jnp.asarray(value, dtype)})
     if not callable(parameter):
         got = _checks.shorten(parameter)
-        raise ValueError(f"`parameter` must be a name, or a function (game, response) -> leaf; got {got}.")
-    picked: Any = parameter(*pair)
-    _refuse_unless_number(picked, picked)
-    return lambda value: eqx.tree_at(lambda pair: parameter(*pair), pair, jnp.asarray(value, picked.dtype))
-
-
-def _refuse_unless_number(leaf: Any, shown: Any) -> None:
+        raise ValueError(f"`parameter` must be a name or a function (game, response) -> leaf; got {got}.")
+    leaf: Any = parameter(*pair)
     if not eqx.is_inexact_array(leaf) or leaf.ndim:
-        got = _checks.shorten(shown)
+        got = _checks.shorten(leaf)
         raise ValueError(f"`parameter` must pick a scalar array of game or response; it picked {got}.")
+    return lambda value: eqx.tree_at(lambda pair: parameter(*pair), pair, jnp.asarray(value, leaf.dtype))

@@ -1,0 +1,134 @@
+"""The command `branch`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import numpy as np
+import typer
+from rich.table import Table
+
+import mfgjax as mfg
+
+from .._progress import progress_line
+from . import catalogue
+from .behaviour import behaviour_of
+from .command import Report, SavingCommand
+from .mean_fields import cells, drawn_quantity, headings, moving_response, told
+from .options import GameAndResponse
+from .output import finite, staged
+from .ranges import numbers
+from .tables import chosen, number, table
+
+if TYPE_CHECKING:
+    from ..games import GameFile
+
+_MOST_POINTS = 9  # of a path that are told of, folds not counted
+
+
+@dataclass(frozen=True, kw_only=True)
+class Branch(SavingCommand, GameAndResponse):
+    """Follow an equilibrium as a parameter changes, through folds.
+
+    Where the path turns back, several equilibria exist side by side; --at lists them. The response must be smooth, such
+    as entropy.
+
+    Examples:
+      mfgjax branch resource-allocation --start 0.1 --stop 20 --out results
+      mfgjax branch coordination --beta 4 --parameter reward.L.field \\
+        --start -0.5 --stop 0.5 --at 0
+
+    Args:
+      parameter: What changes, by its name in Python, such as discount.
+      start: Value to start from.
+      stop: Value to reach, above or below it.
+      at: List the equilibria on the path at these values: 0,0.5.
+      log: Follow its logarithm. Without it: for beta only.
+      resolution: Least number of points of the path.
+      max_points: Most points of the path.
+      out: Save branch.json, with the mean field at each point, and branch.png.
+    """
+
+    parameter: Annotated[str, "NAME"] = "beta"
+    start: float
+    stop: float
+    at: Annotated[str | None, "RANGE"] = None
+    log: Annotated[bool | None, typer.Option("--log/--no-log")] = None
+    resolution: int = 60
+    max_points: int = 2000
+    out: Path | None = None
+
+    def find(self) -> Report:
+        """Follow the path, and look for the equilibria that it has at some values."""
+        values = [] if self.at is None else numbers(f"--at {self.at}", self.at)
+        loaded = catalogue.load(self.game, self.settings)
+        response = moving_response(self, loaded, self.parameter, self.start)
+        with staged(self.out) as files, progress_line() as begin:
+            begin(f"following {loaded.name} from {self.parameter} = {self.start:g} to {self.stop:g}")
+            path = mfg.branch(
+                loaded.game,
+                response,
+                self.parameter,
+                start=self.start,
+                stop=self.stop,
+                log=self.log,
+                resolution=self.resolution,
+                max_points=self.max_points,
+            )
+            content = self._content(loaded, path, values)
+            if files:
+                quantity, label = drawn_quantity(loaded.game, path.mean_field)
+                title = f"{loaded.name} ({behaviour_of(self)})"
+                log = self.parameter == "beta" if self.log is None else self.log
+                options: dict[str, Any] = {} if self.parameter == "beta" else {"parameter": self.parameter}
+                options |= {"label": label, "log": log, "title": title}
+                files.picture("branch.png", mfg.plot.plot_branch(path, quantity, **options))
+                files.numbers("branch.json", content)
+        return self.report(content, self._page(loaded, content), None if path.complete else path.message)
+
+    def _content(self, loaded: GameFile, path: mfg.Branch, values: list[float]) -> dict[str, Any]:
+        game, is_fold = loaded.game, np.isin(path.parameter, path.folds)
+        points = zip(path.parameter, is_fold, path.mean_field, strict=True)
+        equilibria = [(value, found) for value in values for found in path.at(value)]
+        return self.about(
+            loaded,
+            states=list(game.state_labels),
+            parameter=self.parameter,
+            complete=path.complete,
+            message=path.message,
+            folds=path.folds.tolist(),
+            bifurcations=path.bifurcations.tolist(),
+            equilibria=[{self.parameter: value, **_of_equilibrium(game, found)} for value, found in equilibria],
+            path=[{self.parameter: float(x), "fold": bool(fold), **told(game, law)} for x, fold, law in points],
+        )
+
+    def _page(self, loaded: GameFile, content: Mapping[str, Any]) -> Iterator[Table | str]:
+        """Yield the ends and the folds of the path with some points between them, and the equilibria asked for."""
+        name, path, columns = self.parameter, content["path"], headings(loaded.game)
+        folds = [i for i, point in enumerate(path) if point["fold"]]
+        shown = sorted({*chosen(len(path), _MOST_POINTS), *folds})
+        places = {i: "fold" for i in folds} | {0: "start", len(path) - 1: "end"}
+        rows = ([places.get(i, ""), f"{path[i][name]:.6g}", *cells(path[i])] for i in shown)
+        yield table(f"{loaded.name} ({behaviour_of(self)}): the path along {name}", ("", f">{name}", *columns), rows)
+        if self.at is not None:
+            rows = (
+                [f"{one[name]:.6g}", *cells(one), number(one["residual"], ".1e"), number(one["exploitability"], ".1e")]
+                for one in content["equilibria"]
+            )
+            heads = (f">{name}", *columns, ">residual", ">exploitability")
+            yield table(f"equilibria on the path at {name} = {self.at}", heads, rows)
+        yield f"path            {len(path)} points. {content['message']}"
+        yield f"folds           {_listed(content['folds'])}"
+        yield f"bifurcations    {_listed(content['bifurcations'])}"
+
+
+def _of_equilibrium(game: Any, found: mfg.Equilibrium) -> dict[str, Any]:
+    own = {"residual": finite(found.residual), "exploitability": finite(found.exploitability)}
+    return {"result": found.result.name, **own, **told(game, found.mean_field)}
+
+
+def _listed(values: list[float]) -> str:
+    return f"{len(values)}, at {', '.join(f'{value:.6g}' for value in values)}" if values else "none found"
