@@ -1,7 +1,8 @@
 """Formulas are typeset when the site is built: LaTeX becomes MathML, which browsers draw without a script.
 
-Browsers do not break lines inside of MathML. So a long inline formula becomes several short ones, between which a line may
-end where it may in TeX: outside of parentheses, after a comma, a relation, a plus or a minus.
+In MathML Chromium ends no line, and Firefox ends lines anywhere. So a long inline formula becomes several short ones,
+between which a line may end where it may in TeX: outside of parentheses, after a comma, a relation, a plus or a minus.
+The comma or the parenthesis beside a formula stays on its line.
 """
 
 import html
@@ -11,6 +12,7 @@ from typing import Any
 
 from docutils import nodes
 from math_core import LatexError, LatexToMathML
+from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.util import logging
 
 _LONG = 12  # symbols that stay on one line
@@ -57,8 +59,28 @@ def _mathml(node: nodes.Element, displaystyle: bool) -> str:
         return f"<math><merror><mtext>{html.escape(node.astext())}</mtext></merror></math>"
 
 
+class Neighbours(SphinxPostTransform):
+    """Give each inline formula what is beside it without a blank."""
+
+    default_priority = 100
+
+    def run(self, **kwargs: Any) -> None:
+        """Look at all formulas of the page."""
+        for node in list(self.document.findall(nodes.math)):
+            for side, neighbour, rest in (
+                ("before", node.previous_sibling(), r"\S*$"),
+                ("after", node.next_node(descend=False, siblings=True), r"^\S*"),
+            ):
+                if isinstance(neighbour, nodes.Text):
+                    node[side] = re.search(rest, neighbour)[0]  # pyright: ignore[reportOptionalSubscript]
+                    node.parent.replace(neighbour, nodes.Text(re.sub(rest, "", neighbour, count=1)))
+
+
 def _visit_inline(translator: Any, node: nodes.Element) -> None:
-    translator.body.append("<wbr>".join(pieces(_mathml(node, displaystyle=False))))
+    found = pieces(_mathml(node, displaystyle=False))
+    found[0] = html.escape(node.get("before", "")) + found[0]
+    found[-1] += html.escape(node.get("after", ""))
+    translator.body.append("<wbr>".join(f'<span class="unbroken">{piece}</span>' for piece in found))
     raise nodes.SkipNode
 
 
@@ -70,6 +92,7 @@ def _visit_block(translator: Any, node: nodes.Element) -> None:
 
 def setup(app: Any) -> dict[str, Any]:
     """Make this the way in which pages show formulas."""
+    app.add_post_transform(Neighbours)
     app.add_html_math_renderer("mathml", (_visit_inline, None), (_visit_block, None))
     app.config.html_math_renderer = "mathml"
     return {"parallel_read_safe": True, "parallel_write_safe": True}
