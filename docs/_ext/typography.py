@@ -7,7 +7,7 @@ from typing import Any
 from docutils import nodes
 from sphinx.transforms.post_transforms import SphinxPostTransform
 
-_FENCED = re.compile(r"^(`{3,}|~{3,}).*?^\1[ ]*$|^(?: {4}[^\n]*\n?)+", flags=re.DOTALL | re.MULTILINE)
+_FENCED = re.compile(r"\A---$.*?^---$|^(`{3,}|~{3,}).*?^\1[ ]*$|^(?: {4}[^\n]*\n?)+", flags=re.DOTALL | re.MULTILINE)
 _KEPT = re.compile(r"`[^`]+`|\$\$[^$]+\$\$|\$[^$]+\$|\]\([^)]*\)|<https?:[^>]+>")
 
 
