@@ -94,6 +94,13 @@ def test_the_reference_has_every_public_name(monkeypatch):
     assert {name for name in NAMES if not name.startswith(("mfgjax.certify.", "mfgjax.__"))} <= shown
 
 
+def test_the_gallery_has_a_picture_of_every_plot_function():
+    page = (ROOT / "docs" / "gallery.md").read_text(encoding="utf-8")
+    drawn = re.findall(r"^### (\w+)\n(?:(?!^#).)*?^mfg\.plot\.\1\(", page, flags=LINES)
+    functions = [name for name in FUNCTIONS if re.match(r"mfgjax\.plot\.(plot|animate)_", name)]
+    assert sorted(f"mfgjax.plot.{name}" for name in drawn) == sorted(functions)
+
+
 def test_public_names_and_signatures_are_as_listed():
     """If a change is meant: `python tests/public_names.py` writes the list anew, and the changelog says so."""
     assert listing() == SNAPSHOT.read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Two details of type: an underscore in a formula is an underscore, and what a parameter means follows a dash."""
+"""Two details of type: an underscore in a name is an underscore, and what a parameter means follows a dash."""
 
 import re
 from pathlib import Path
@@ -7,8 +7,8 @@ from typing import Any
 from docutils import nodes
 from sphinx.transforms.post_transforms import SphinxPostTransform
 
-_FENCED = re.compile(r"^(`{3,}|~{3,}).*?^\1[ ]*$|^(?: {4}[^\n]*\n?)+", flags=re.DOTALL | re.MULTILINE)
-_KEPT = re.compile(r"`[^`]+`|\]\([^)]*\)|<https?:[^>]+>")
+_FENCED = re.compile(r"\A---$.*?^---$|^(`{3,}|~{3,}).*?^\1[ ]*$|^(?: {4}[^\n]*\n?)+", flags=re.DOTALL | re.MULTILINE)
+_KEPT = re.compile(r"`[^`]+`|\$\$[^$]+\$\$|\$[^$]+\$|\]\([^)]*\)|<https?:[^>]+>")
 
 
 def _escaped(text: str) -> str:
