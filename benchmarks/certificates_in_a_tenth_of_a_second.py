@@ -37,7 +37,7 @@ def main() -> None:
     for name, game, reference in games():
         found = mfg.solve(game, mfg.EntropyRegularized(0.5, reference))
 
-        def report(beta: float, game=game, reference=reference, found=found) -> tuple[float, mfg.Report]:
+        def report(beta: float, game=game, reference=reference, found=found) -> tuple[float, mfg.results.Report]:
             begin = time.perf_counter()
             result = jax.block_until_ready(mfg.certify(game, mfg.EntropyRegularized(beta, reference), found))
             return time.perf_counter() - begin, result

@@ -5,7 +5,7 @@ import sys
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from ._names import suggesting, without
+from ._names import show_public_names, without
 from ._version import __version__ as __version__
 
 if TYPE_CHECKING:
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from . import plot as plot
     from ._public import *  # noqa: F403
     from .sweeps import sweep as sweep
+
+_ROOMS = ("design", "finite", "games", "kernels", "learners", "responses", "results", "rewards", "solvers")
 
 
 def _public_names() -> dict[str, Any]:
@@ -41,9 +43,11 @@ def __getattr__(name: str) -> Any:
             globals().setdefault(public, value)
         if name in globals():
             return globals()[name]
-    if name.startswith("_"):
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    raise without(__name__, name, __dir__())
+        for room in (globals()[room] for room in _ROOMS if room in globals()):  # which they are not at import
+            if name in dir(room):
+                raise AttributeError(f"module {__name__!r} has no attribute {name!r}: it is `{room.__name__}.{name}`.")
+        raise without(__name__, name, __dir__())
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
@@ -53,12 +57,12 @@ def __dir__() -> list[str]:
 class _Package(ModuleType):
     """A package in which `solve` and `certify` are functions, also once modules of their names are imported.
 
-    Of the modules that are public, each suggests the nearest of its names where it has no such name.
+    The modules that are public list their public names, and suggest the nearest for one that they do not have.
     """
 
     def __setattr__(self, name: str, value: Any) -> None:  # called by Python for each module that it has imported
-        if name in ("design", "finite", "games", "io", "learners", "plot") and isinstance(value, ModuleType):
-            suggesting(value)
+        if name in (*_ROOMS, "io", "plot") and isinstance(value, ModuleType):
+            show_public_names(value)
         if name not in ("solve", "certify") or not isinstance(value, ModuleType):
             ModuleType.__setattr__(self, name, value)
 

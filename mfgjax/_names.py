@@ -92,14 +92,17 @@ def without(module: str, name: str, names: Iterable[str]) -> AttributeError:
     return AttributeError(f"module {module!r} has no attribute {name!r}{did_you_mean(name, names, otherwise='.')}")
 
 
-def suggesting(module: ModuleType) -> None:
-    """Let a module suggest the nearest of its names where it has no such name."""
+def show_public_names(module: ModuleType) -> None:
+    """Let `dir` and completion list a module's public names alone, and a wrong name suggest the nearest of them."""
+
+    def public() -> list[str]:
+        return sorted(own for own, value in vars(module).items() if own[0] != "_" and not isinstance(value, ModuleType))
 
     def refuse(name: str) -> NoReturn:
-        known = (own for own, value in vars(module).items() if own[0] != "_" and not isinstance(value, ModuleType))
-        raise without(module.__name__, name, known)
+        raise without(module.__name__, name, public())
 
-    module.__dict__["__getattr__"] = refuse  # here and not in its file, so that type checkers still know its names
+    # here and not in its file, so that type checkers still know its names
+    module.__dict__.update(__dir__=public, __getattr__=refuse)
 
 
 def _nearest(word: str, names: list[str]) -> list[str]:

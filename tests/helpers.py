@@ -151,14 +151,14 @@ def moves_kernel_with_gaps(rng):
 
 def restart_kernel(rng):
     law = rng.dirichlet(np.ones(S))
-    return mfg.RestartKernel(law, A), np.tile(law, (1, S, A, 1))
+    return mfg.kernels.RestartKernel(law, A), np.tile(law, (1, S, A, 1))
 
 
 def mixture_kernel(rng):
     """Moves, lists of successors and a fresh start, each with its probability."""
     parts, tables = zip(*(make(rng) for make in (moves_kernel, successor_kernel, restart_kernel)), strict=True)
     weights = rng.dirichlet(np.ones(3))
-    return mfg.MixtureKernel(parts, weights), sum(w * table for w, table in zip(weights, tables, strict=True))
+    return mfg.kernels.MixtureKernel(parts, weights), sum(w * table for w, table in zip(weights, tables, strict=True))
 
 
 def star(rng, num_states=65):
@@ -307,7 +307,7 @@ def moves_game(rng, cast):
     mask = table >= 0
     base, weight = cast(rng.standard_normal((T, S, A))), cast(rng.standard_normal((S, A)))
     mu, g = cast([0.0, 0.0, 1.0, 0.0]), cast(0.9)
-    reward = mfg.PairwiseReward(mfg.SuccessorInteraction(base, weight, table))
+    reward = mfg.PairwiseReward(mfg.rewards.SuccessorInteraction(base, weight, table))
     game = mfg.FiniteHorizonGame(mfg.MovesKernel(table), reward, mu, H, available=mask, discount=g)
     P = table_of_successors(table[..., None], np.ones((1, S, A, 1)))[0]
 

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 SNAPSHOT = Path(__file__).parent / "public_api.txt"
-MODULES = ("", "certify", "design", "finite", "games", "io", "learners", "plot")
+ROOMS = ("design", "finite", "games", "io", "kernels", "learners", "plot", "responses", "results", "rewards", "solvers")
+MODULES = ("", "certify", *ROOMS)
 
 
 def public_names() -> dict[str, Any]:
@@ -21,7 +22,8 @@ def public_names() -> dict[str, Any]:
         tree = ast.parse("".join(file.read_text(encoding="utf-8") for file in files))
         for name in _exported(tree) or _defined(tree):
             thing = getattr(module, name)
-            if not inspect.ismodule(thing):
+            # what the top level has is listed there
+            if not inspect.ismodule(thing) and found.get(f"mfgjax.{name}") is not thing:
                 found[f"{module.__name__}.{name}"] = thing
     return found
 
@@ -34,7 +36,14 @@ def _exported(tree: ast.Module) -> list[str]:
             folder = importlib.import_module(f"mfgjax.{line.module}")
             found += _exported(ast.parse(Path(str(folder.__file__)).read_text(encoding="utf-8")))
         found += [alias.name for alias in line.names if alias.asname == alias.name]
-    return found
+    deleted = {
+        name.id
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Delete)
+        for name in ast.walk(node)
+        if isinstance(name, ast.Name)
+    }
+    return [name for name in found if name not in deleted]
 
 
 def _defined(tree: ast.Module) -> list[str]:

@@ -91,7 +91,7 @@ def test_every_solver_finds_the_same(solver):
 def test_damping_goes_to_the_solvers_that_have_it():
     options = ["--solver", "lagged", "--damping", "0.5", "--json"]
     damped, plain = (json.loads(run("solve", *SPREAD, *more)[1]) for more in (options, [*options[:2], "--json"]))
-    eq = mfg.solve(mfg.games.infection_spread(0.3), mfg.Trembling(0.2), mfg.Lagged(0.5))
+    eq = mfg.solve(mfg.games.infection_spread(0.3), mfg.Trembling(0.2), mfg.solvers.Lagged(0.5))
     assert damped["num_steps"] == int(eq.num_steps) != plain["num_steps"]
 
 

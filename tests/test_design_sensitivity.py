@@ -84,10 +84,10 @@ def test_each_entry_of_each_kind_of_array_has_the_derivative_in_the_unit_that_is
     pay, pull = rng.standard_normal((3, 2)), 0.3 * rng.standard_normal((3, 2))
     if kind == "horizon":
         game = mfg.FiniteHorizonGame(
-            moves, mfg.PairwiseReward(mfg.OwnStateInteraction(pay, pull)), [0.2, 0.5, 0.3], 3, discount=0.9
+            moves, mfg.PairwiseReward(mfg.rewards.OwnStateInteraction(pay, pull)), [0.2, 0.5, 0.3], 3, discount=0.9
         )
     else:
-        reward = mfg.PairwiseReward(mfg.OwnStateInteraction(pay, pull))
+        reward = mfg.PairwiseReward(mfg.rewards.OwnStateInteraction(pay, pull))
         game = mfg.StationaryGame(moves, reward, 0.6, initial=[0.2, 0.5, 0.3])
     response = mfg.EntropyRegularized(1.5, rng.dirichlet(np.ones(2), 3))
     response = mfg.Trembling(0.2) if kind == "trembling" else response

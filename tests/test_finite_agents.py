@@ -75,7 +75,7 @@ def test_trajectories_are_counted_and_follow_policy_and_kernel(kind):
     T, S, A = plain.sizes
     assert states.shape == (T, 40, 50) == actions.shape
     np.testing.assert_array_equal((states[:, None] == np.arange(S)[:, None, None]).sum(axis=2), simulation.counts)
-    decoupled = isinstance(game.kernel, mfg.AbstractKernel)
+    decoupled = isinstance(game.kernel, mfg.kernels.AbstractKernel)
     for t, s in np.ndindex(T, S):
         here = states[t] == s
         for a in range(A):
@@ -107,7 +107,7 @@ def test_the_same_key_gives_the_same_runs_whatever_is_simulated_beside_them(kind
 def test_a_users_own_kernel_is_simulated_through_push():
     game, _, (policy, _) = small("dense")
 
-    class Own(mfg.AbstractKernel):
+    class Own(mfg.kernels.AbstractKernel):
         probabilities: jax.Array
         num_states = 4
         num_actions = 3

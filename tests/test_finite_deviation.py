@@ -144,7 +144,7 @@ def test_a_gain_is_never_above_its_bound():
 def test_a_gain_has_a_finite_bound_where_the_policy_leaves_actions_out(discount):
     """The KL criterion makes the distance to the response infinite there; what is left is the bound of any policy."""
     weight = np.array([[[-1.0], [-2.0]]])
-    reward = mfg.PairwiseReward(mfg.OwnStateInteraction(0 * weight, weight))
+    reward = mfg.PairwiseReward(mfg.rewards.OwnStateInteraction(0 * weight, weight))
     game = mfg.FiniteHorizonGame(mfg.MovesKernel([[0, 1], [0, 1]]), reward, [0.5, 0.5], 2, discount=discount)
     stay = np.broadcast_to([1.0, 0.0], (3, 2, 2))
     found = mfg.finite.deviation_gain(game, stay, [2, 10], mfg.EntropyRegularized(1.0))
@@ -155,7 +155,7 @@ def test_a_gain_has_a_finite_bound_where_the_policy_leaves_actions_out(discount)
 def test_the_quadratic_bound_holds_at_equilibria_and_is_attained():
     """Two places that repel differently; as β → 0 both are equally likely, and the gain is β Δ²/8 for a shift Δ."""
     weight = np.array([[[0.0], [0.0]], [[-1.0], [-2.0]]])
-    reward = mfg.PairwiseReward(mfg.OwnStateInteraction(0 * weight, weight))
+    reward = mfg.PairwiseReward(mfg.rewards.OwnStateInteraction(0 * weight, weight))
     game = mfg.FiniteHorizonGame(mfg.MovesKernel([[0, 1], [0, 1]]), reward, [0.5, 0.5], 1)
     for beta in (0.01, 0.5, 3.0):
         response = mfg.EntropyRegularized(beta)
@@ -205,7 +205,7 @@ def test_a_hundred_populations_take_less_than_a_second(preset):
 
 def test_a_kink_at_the_equilibrium_halves_the_rate():
     """Two equal places, Θ(x) = −|x − ½|: E|n/N − ½| falls like N^(−1/2), and with it the value gap."""
-    own = mfg.OwnStateInteraction(np.zeros((2, 1)), np.ones((2, 1)))
+    own = mfg.rewards.OwnStateInteraction(np.zeros((2, 1)), np.ones((2, 1)))
     reward = mfg.PairwiseReward(own, Kink(jnp.asarray(0.5)))
     game = mfg.FiniteHorizonGame(mfg.MovesKernel([[0, 1], [0, 1]]), reward, [0.5, 0.5], 2)
     numbers = np.array([64, 1024, 16384])
@@ -242,7 +242,7 @@ def test_single_precision_by_default_still_resolves_the_gain():
 def test_a_lattice_and_an_enumeration_agree_with_large_transforms():
     """Two states, a table with values 0 and 1: the lattice against the binomial sum at N = 3,000."""
     weight = np.array([[1.0, 1.0], [1.0, 1.0]])
-    own = mfg.OwnStateInteraction(0 * weight, weight)
+    own = mfg.rewards.OwnStateInteraction(0 * weight, weight)
     theta = Squash(jnp.asarray(2.0))
     table = np.einsum("sa,sn->san", weight, np.eye(2))
     policy = np.array([[0.3, 0.7], [0.6, 0.4]])
@@ -261,7 +261,7 @@ def test_new_numbers_of_agents_compile_nothing():
         def __call__(self, t, x):
             return jnp.tanh(x)
 
-    own = mfg.OwnStateInteraction(np.zeros((2, 1)), np.ones((2, 1)))
+    own = mfg.rewards.OwnStateInteraction(np.zeros((2, 1)), np.ones((2, 1)))
     moves = mfg.MovesKernel([[0, 1], [0, 1]])
     game = mfg.FiniteHorizonGame(moves, mfg.PairwiseReward(own, Bent()), [0.5, 0.5], 2)
     policy = np.full((2, 2), 0.5)
@@ -343,7 +343,7 @@ def test_probabilities_that_round_above_1_are_no_trouble(num_states, dtype):
     with jax.enable_x64(dtype == np.float64):
         shares = np.full(num_states, 1 / num_states, dtype)
         one = np.ones((num_states, 1), dtype)
-        reward = mfg.PairwiseReward(mfg.OwnStateInteraction(0 * one, -one), lambda t, x: jnp.abs(x))
+        reward = mfg.PairwiseReward(mfg.rewards.OwnStateInteraction(0 * one, -one), lambda t, x: jnp.abs(x))
         game = mfg.FiniteHorizonGame(mfg.MovesKernel(np.zeros((num_states, 1), int)), reward, shares, 2)
         gain, law = mfg.finite.deviation_gain(game, one, 5), mfg.finite.law(game, one, 5)
     # at times 1 and 2 all are together and pay 1; at time 0 others are met with probability 1/S
@@ -361,7 +361,8 @@ def test_one_place_and_many_agents_are_enumerated():
 
 def test_rewards_without_a_limit_are_refused_by_place():
     reward = mfg.PairwiseReward(
-        mfg.OwnStateInteraction(np.zeros((3, 1)), np.ones((3, 1))), lambda t, x: jnp.where(t > 0, -jnp.log(x), 0.0)
+        mfg.rewards.OwnStateInteraction(np.zeros((3, 1)), np.ones((3, 1))),
+        lambda t, x: jnp.where(t > 0, -jnp.log(x), 0.0),
     )
     stay = np.broadcast_to(np.eye(3)[None, :2], (3, 2, 3)).copy()
     game = mfg.FiniteHorizonGame(stay, reward, [0.4, 0.3, 0.3], 2)
@@ -413,7 +414,7 @@ def test_what_a_gather_fills_in_is_no_part_of_the_mean_field(of_pairs):
     def crowd(t, mu):
         return jnp.take(mu, jnp.array([1, 5]), mode="fill", fill_value=1.0)[:, None] * jnp.array([-1.0, -0.6])
 
-    reward = mfg.PairwiseReward(crowd, mfg.Power(1.0, 2)) if of_pairs else crowd
+    reward = mfg.PairwiseReward(crowd, mfg.rewards.Power(1.0, 2)) if of_pairs else crowd
     shares, policy = np.array([0.3, 0.7]), np.array([[0.2, 0.8], [0.9, 0.1]])
     game = mfg.FiniteHorizonGame(np.eye(2)[:, None].repeat(2, axis=1), reward, shares, 1)
     found = mfg.finite.deviation_gain(game, policy, 4)
@@ -431,12 +432,12 @@ def test_what_a_gather_fills_in_is_no_part_of_the_mean_field(of_pairs):
 def test_a_class_of_ones_own_is_not_taken_for_its_parent():
     """A power with a cap is no polynomial, a table that is read backwards is no table."""
 
-    class Capped(mfg.Power):
+    class Capped(mfg.rewards.Power):
         def __call__(self, t, x):
             return jnp.minimum(super().__call__(t, x), 0.1)
 
     shares = np.array([0.3, 0.7])
-    reward = mfg.PairwiseReward(mfg.OwnStateInteraction(np.zeros((2, 1)), np.ones((2, 1))), Capped(1.0, 2))
+    reward = mfg.PairwiseReward(mfg.rewards.OwnStateInteraction(np.zeros((2, 1)), np.ones((2, 1))), Capped(1.0, 2))
     game = mfg.FiniteHorizonGame(np.eye(2)[:, None], reward, shares, 1)
     found = mfg.finite.deviation_gain(game, np.ones((2, 1)), 2)
     assert found.method != "closed form"

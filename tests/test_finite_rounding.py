@@ -32,7 +32,7 @@ def build(kind, base, weight, level, theta=None):
     if kind == "table":
         L = base + weight * np.eye(2)[:, None]
     elif kind == "own":
-        L = mfg.OwnStateInteraction(np.full((2, 1), base), np.full((2, 1), weight))
+        L = mfg.rewards.OwnStateInteraction(np.full((2, 1), base), np.full((2, 1), weight))
     else:
         L = lambda t, m: base + weight * m[:, None]  # noqa: E731
     return mfg.FiniteHorizonGame(mfg.MovesKernel([[0, 1], [0, 1]]), mfg.PairwiseReward(L, theta), [0.5, 0.5], 1)

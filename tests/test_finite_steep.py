@@ -62,7 +62,7 @@ def test_exponentials_equal_the_generating_function(num_agents, k, law, method):
     table = np.array([[[1.0, 0, 0]], [[0, 1.0, 0]], [[0, 0, 1.0]]])
     L = table
     if method == "binomial sum":
-        L = mfg.OwnStateInteraction(np.zeros((3, 1)), np.ones((3, 1)))
+        L = mfg.rewards.OwnStateInteraction(np.zeros((3, 1)), np.ones((3, 1)))
     centre = law.max()
     found = mfg.finite.deviation_gain(
         at_rest(L, Exponential(jnp.asarray(k), jnp.asarray(centre)), law), np.ones((3, 1)), num_agents, method=method
@@ -132,7 +132,7 @@ def test_a_theta_that_mixes_entries_is_summed_over_whole_populations(name, kind)
     rng = np.random.default_rng(7)
     base, weight = rng.standard_normal((2, 3, 2))
     table = base[..., None] + weight[..., None] * np.eye(3)[:, None]
-    L = mfg.OwnStateInteraction(base, weight) if kind == "own" else np.round(table)
+    L = mfg.rewards.OwnStateInteraction(base, weight) if kind == "own" else np.round(table)
     table = table if kind == "own" else np.round(table)
     law, policy, theta = np.array([0.2, 0.5, 0.3]), np.full((3, 2), 0.5), MIXING[name]
     kernel = np.eye(3)[:, None].repeat(2, axis=1)
@@ -274,7 +274,7 @@ def test_what_cannot_happen_may_earn_anything():
     moves, stay, law = mfg.MovesKernel([[0, 1], [1, 1]]), np.array([[1.0, 0.0]] * 2), [1.0, 0.0]
     table = np.zeros((2, 1, 2))
     table[0, 0, 1] = 1
-    successor = mfg.SuccessorInteraction(np.zeros((2, 2)), [[1.0, 1.0], [0.0, 0.0]], [[1, 1], [1, 1]])
+    successor = mfg.rewards.SuccessorInteraction(np.zeros((2, 2)), [[1.0, 1.0], [0.0, 0.0]], [[1, 1], [1, 1]])
     for L in (successor, table):
         game = mfg.FiniteHorizonGame(moves, mfg.PairwiseReward(L, lambda t, x: 1 / (3 * x - 1)), law, 2)
         found = mfg.finite.deviation_gain(game, stay, 3)
@@ -317,8 +317,8 @@ def test_derivatives_are_right_where_nobody_or_everybody_is_somewhere(method, sh
         L = np.zeros((2, 2, 2))
         L[:, :, 1] = 1
     else:
-        L = mfg.SuccessorInteraction(np.zeros((2, 2)), np.ones((2, 2)), [[1, 1], [1, 1]])
-    theta = mfg.Power(1.0, 2) if method == "closed form" else lambda t, x: x * x
+        L = mfg.rewards.SuccessorInteraction(np.zeros((2, 2)), np.ones((2, 2)), [[1, 1], [1, 1]])
+    theta = mfg.rewards.Power(1.0, 2) if method == "closed form" else lambda t, x: x * x
     game = mfg.FiniteHorizonGame(mfg.MovesKernel([[0, 1], [0, 1]]), mfg.PairwiseReward(L, theta), [1.0, 0.0], 1)
 
     def value(q):

@@ -404,8 +404,8 @@ def test_a_misspelt_name_suggests_the_nearest(typed, sentence):
 def test_single_precision_is_named_where_it_is_not_enough():
     with jax.enable_x64(False):
         for code in (mfg.RESULTS.precision, mfg.RESULTS.ill_conditioned):
-            assert 'after `jax.config.update("jax_enable_x64", True)`.' in mfg.Result(code).message
-    assert "jax.config" not in mfg.Result(mfg.RESULTS.precision).message  # it is on already
+            assert 'after `jax.config.update("jax_enable_x64", True)`.' in mfg.results.Result(code).message
+    assert "jax.config" not in mfg.results.Result(mfg.RESULTS.precision).message  # it is on already
 
 
 def test_labels_tell_how_many_states_and_actions_there_are():

@@ -46,19 +46,20 @@ GAMES = {
     "one reward for all actions": finite(DENSE, WEIGHT),
     "moves, own state": finite(
         mfg.MovesKernel(NEXT),
-        mfg.PairwiseReward(mfg.OwnStateInteraction(PAYS, WEIGHT), mfg.Power(0.1, 3)),
+        mfg.PairwiseReward(mfg.rewards.OwnStateInteraction(PAYS, WEIGHT), mfg.rewards.Power(0.1, 3)),
         available=MASK,
         state_labels=["café", "a b", "", "é\n"],
         action_labels=["x", "y", "z"],
     ),
     "moves, successor": finite(
-        mfg.MovesKernel(NEXT), mfg.PairwiseReward(mfg.SuccessorInteraction(PAY, -PAYS, NEXT)), available=MASK
+        mfg.MovesKernel(NEXT), mfg.PairwiseReward(mfg.rewards.SuccessorInteraction(PAY, -PAYS, NEXT)), available=MASK
     ),
     "lists": finite(mfg.SuccessorKernel(LISTS, CHANCES), mfg.PairwiseReward(rng.standard_normal((S, A, S)))),
     "lists, joint law": finite(
         mfg.SuccessorKernel(LISTS, CHANCES[0]),
         mfg.PairwiseReward(
-            DenseInteraction(rng.standard_normal((S, 1, S, A)), 2), Staged(mfg.Power(-0.3), mfg.Power(1 / 3, 2), H)
+            DenseInteraction(rng.standard_normal((S, 1, S, A)), 2),
+            Staged(mfg.rewards.Power(-0.3), mfg.rewards.Power(1 / 3, 2), H),
         ),
         observes="state_actions",
     ),
@@ -66,13 +67,15 @@ GAMES = {
     "stationary, a table": mfg.StationaryGame(DENSE, FORBIDDEN, 0.9, initial=INITIAL, available=MASK),
     "stationary, one state": mfg.StationaryGame([[[1.0], [1.0]]], [[2.0, 1.0]], 0.5),
     "stationary, own state": mfg.StationaryGame(
-        DENSE, mfg.PairwiseReward(mfg.OwnStateInteraction(PAY, -np.abs(PAY)), mfg.Power(2.0)), 0.8
+        DENSE, mfg.PairwiseReward(mfg.rewards.OwnStateInteraction(PAY, -np.abs(PAY)), mfg.rewards.Power(2.0)), 0.8
     ),
     "stationary lists": mfg.StationaryGame(mfg.SuccessorKernel(LISTS, CHANCES[0]), mfg.PairwiseReward(DENSE), 0.7),
     "single precision": in_single(None),
     "single precision, powers": mfg.FiniteHorizonGame(
         np.float32(DENSE),
-        mfg.PairwiseReward(np.float32(DENSE), Staged(mfg.Power(np.float32(0.1), 2), mfg.Power(np.float32(1 / 3)), H)),
+        mfg.PairwiseReward(
+            np.float32(DENSE), Staged(mfg.rewards.Power(np.float32(0.1), 2), mfg.rewards.Power(np.float32(1 / 3)), H)
+        ),
         np.float32(INITIAL),
         H,
     ),
@@ -160,7 +163,9 @@ REFUSED = {
         "`game.kernel` is a function, but a file holds tables only: give the game an array",
     ),
     "a kernel of events": (
-        lambda: finite(mfg.MixtureKernel([mfg.DenseKernel(DENSE), mfg.RestartKernel(INITIAL, A)], [0.5, 0.5]), PAY),
+        lambda: finite(
+            mfg.kernels.MixtureKernel([mfg.DenseKernel(DENSE), mfg.kernels.RestartKernel(INITIAL, A)], [0.5, 0.5]), PAY
+        ),
         "`game.kernel` is of the class MixtureKernel",
     ),
     "an interaction that is a function": (

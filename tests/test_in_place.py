@@ -50,7 +50,7 @@ OWN = {
     "a module": Module,
     "a named tuple": Named,
     "a partial of JAX": lambda table: jax.tree_util.Partial(pay, table),
-    "an interaction": lambda table: mfg.PairwiseReward(mfg.OwnStateInteraction(table, 0 * table)),
+    "an interaction": lambda table: mfg.PairwiseReward(mfg.rewards.OwnStateInteraction(table, 0 * table)),
     "a module in a reward": lambda table: mfg.PairwiseReward(Module(table)),
 }
 READ = {

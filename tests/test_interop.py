@@ -104,7 +104,7 @@ def test_what_the_crowd_adds_can_be_swept_and_may_be_pairwise():
     game = games.from_discrete_dp(ddp, reward=Congestion(jnp.asarray(1.0)), initial=[0.9, 0.1])
     ds = mfg.sweep(game, beta=[1.0], **{"reward.of_crowd.weight": [0.5, 2.0]}, progress=False)
     assert (ds.result_code == 0).all()
-    pairwise = mfg.PairwiseReward(mfg.OwnStateInteraction(np.zeros((2, 1)), -np.ones((2, 1))))
+    pairwise = mfg.PairwiseReward(mfg.rewards.OwnStateInteraction(np.zeros((2, 1)), -np.ones((2, 1))))
     one = mfg.solve(games.from_discrete_dp(ddp, reward=pairwise), mfg.EntropyRegularized(1.0))
     other = mfg.solve(games.from_discrete_dp(ddp, reward=lambda z: -z[:, None]), mfg.EntropyRegularized(1.0))
     assert_close(one.mean_field, other.mean_field, atol=1e-12)

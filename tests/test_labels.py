@@ -143,7 +143,7 @@ REFUSED = {
         "`next_state` has the dimensions 'time', 'state'; they must be 'state', 'action'.",
     ),
     "times for states, in an interaction": (
-        lambda: mfg.OwnStateInteraction(xr.DataArray(REWARD, dims=("time", "action")), REWARD),
+        lambda: mfg.rewards.OwnStateInteraction(xr.DataArray(REWARD, dims=("time", "action")), REWARD),
         "`reward.L.base` has the dimensions",
     ),
     "states for actions, in a list": (

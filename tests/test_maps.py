@@ -229,7 +229,7 @@ def test_rewards_broadcast_over_actions_and_tables_over_times(rng):
     table = rng.standard_normal((T, S, 1))
     kernel = rng.dirichlet(np.ones(S), size=(S, 2))
     initial = rng.dirichlet(np.ones(S))
-    game = mfg.FiniteHorizonGame(kernel, mfg.PairwiseReward(mfg.OwnStateInteraction(table, table)), initial, H)
+    game = mfg.FiniteHorizonGame(kernel, mfg.PairwiseReward(mfg.rewards.OwnStateInteraction(table, table)), initial, H)
     flow = rng.dirichlet(np.ones(S), size=T)
     mask = np.ones((T, S, 2), bool)
 

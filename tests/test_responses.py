@@ -38,7 +38,7 @@ def random_problem(rng, dtype=np.float64, scale=1.0):
     return (scale * rng.standard_normal(SHAPE)).astype(dtype), log_reference, available
 
 
-backup = jax.jit(mfg.soft_backup)
+backup = jax.jit(mfg.responses.soft_backup)
 
 
 @pytest.mark.parametrize("scale", [1e-3, 1.0, 1e3])
@@ -153,7 +153,7 @@ def test_values_move_no_more_than_action_values_and_policies_by_at_most_tanh(rng
 def test_the_policy_is_the_derivative_of_the_value(rng):
     q, log_reference, _ = random_problem(rng)
     for beta in (1e-4, 0.03, 1.0, 100.0):
-        gradient = jax.grad(lambda q, beta=beta: mfg.soft_backup(q, log_reference, beta)[0].sum())(q)
+        gradient = jax.grad(lambda q, beta=beta: mfg.responses.soft_backup(q, log_reference, beta)[0].sum())(q)
         assert_close(gradient, np.exp(backup(q, log_reference, beta)[1]), atol=1e-13)
 
 

@@ -97,7 +97,7 @@ def in_units(kind, unit):
     rng = np.random.default_rng(5)
     S, A = 4, 3
     kernel, base = rng.dirichlet(np.ones(S), (S, A)), rng.normal(size=(S, A))
-    interaction = mfg.OwnStateInteraction(unit * base, -2.0 * unit * np.ones((S, A)))
+    interaction = mfg.rewards.OwnStateInteraction(unit * base, -2.0 * unit * np.ones((S, A)))
     if kind == "finite":
         return mfg.FiniteHorizonGame(kernel, mfg.PairwiseReward(interaction), rng.dirichlet(np.ones(S)), 5)
     return mfg.StationaryGame(kernel, mfg.PairwiseReward(interaction), 0.9)
@@ -137,7 +137,7 @@ def test_a_greedy_crowd_splits_by_payoffs_however_small(unit, solver):
     """The right side of the left-right game costs 2 μ(right), the left one μ(left): two thirds go left."""
     game = mfg.games.left_right()
     reward = mfg.PairwiseReward(
-        mfg.OwnStateInteraction(unit * game.reward.L.base, unit * game.reward.L.weight), game.reward.theta
+        mfg.rewards.OwnStateInteraction(unit * game.reward.L.base, unit * game.reward.L.weight), game.reward.theta
     )
     game = mfg.FiniteHorizonGame(game.kernel, reward, game.initial, game.horizon)
     found = mfg.solve(game, mfg.Greedy(), solver)

@@ -167,7 +167,7 @@ def test_the_default_solver_finds_the_equilibria_of_other_responses(kind):
 def test_a_greedy_equilibrium_mixes_where_a_crowd_avoids_itself():
     """Two places that pay −z(s) each, free to choose: half are at each, and no pure policy keeps that."""
     moves = mfg.MovesKernel([[0, 1], [0, 1]])
-    reward = mfg.PairwiseReward(mfg.OwnStateInteraction(np.zeros((2, 1)), -np.ones((2, 1))))
+    reward = mfg.PairwiseReward(mfg.rewards.OwnStateInteraction(np.zeros((2, 1)), -np.ones((2, 1))))
     game = mfg.StationaryGame(moves, reward, 0.5, initial=[0.9, 0.1])
     found = mfg.solve(game, mfg.Greedy())
     assert found.criterion == "exploitability" and float(found.exploitability) <= 1e-4
@@ -389,7 +389,7 @@ def test_a_lagged_iteration_that_goes_round_is_a_cycle_of_its_own_period():
         z, before = np.einsum("s,sa,sat->t", z, before, moves), chosen
         path.append(z)
     periods = [p for p in range(1, 6) if np.allclose(path[7:12], path[7 - p : 12 - p])]
-    found = mfg.solve(game, mfg.Greedy(), mfg.Lagged(), throw=False)
+    found = mfg.solve(game, mfg.Greedy(), mfg.solvers.Lagged(), throw=False)
     assert found.result == mfg.RESULTS.cycle and [int(found.result.period)] == periods == [4]
 
 
@@ -405,7 +405,7 @@ def test_a_chain_that_mixes_slowly_comes_to_rest_all_the_same(rate, dtype, slack
     game = mfg.StationaryGame(moves[:, None].astype(dtype), np.zeros((4, 1), dtype), 0.9, initial=initial)
     expected = [0.5, 0.25, 0.25, 0]
     assert_close(mfg.propagate(game, np.ones((4, 1), dtype)), expected, atol=slack)
-    found = mfg.solve(game, mfg.Greedy(), mfg.StationaryLaw())
+    found = mfg.solve(game, mfg.Greedy(), mfg.solvers.StationaryLaw())
     if rate > 1e-5 or dtype == np.float64:  # where the initial law is not kept to the tolerance itself
         assert_close(found.mean_field, expected, atol=slack)
 
@@ -434,7 +434,7 @@ def test_values_that_are_no_numbers_are_never_an_equilibrium(response):
     """Among NaN a response that jumps finds a best action all the same, and the population settles."""
     moves = np.repeat(np.array([[[0.7, 0.3], [0.6, 0.4]]]), 2, axis=0)
     game = mfg.StationaryGame(moves, NoNumber(), 0.9, available=np.ones((2, 2), dtype=bool))
-    one_by_one = (mfg.Picard(), mfg.StationaryLaw()) if isinstance(response, mfg.Trembling) else ()
+    one_by_one = (mfg.Picard(), mfg.solvers.StationaryLaw()) if isinstance(response, mfg.Trembling) else ()
     for solver in (None, *one_by_one):
         found = mfg.solve(game, response, solver, throw=False)
         assert found.result == mfg.RESULTS.non_finite

@@ -108,7 +108,7 @@ CALLS = {
         "EpsilonGreedy policies maximise no criterion",
     ),
     "lagged, finite horizon": (
-        lambda: mfg.solve(mfg.games.left_right(), mfg.Greedy(), mfg.Lagged()),
+        lambda: mfg.solve(mfg.games.left_right(), mfg.Greedy(), mfg.solvers.Lagged()),
         r"`solver=Lagged\(...\)` moves the population of a `StationaryGame`",
     ),
     "epsilon-greedy, finite horizon": (
@@ -120,8 +120,8 @@ CALLS = {
         "`mean_field` is for stationary games",
     ),
     "certify": (lambda: mfg.certify(game(), mfg.Greedy()), "`game` must be a `FiniteHorizonGame`"),  # pyright: ignore
-    "restart": (lambda: mfg.RestartKernel([[1.0]], 2), r"`law` must have shape \(any,\)"),
-    "mixture": (lambda: mfg.MixtureKernel([mfg.DenseKernel(HALF)], [0.5, 0.5]), "got 2 for 1"),
+    "restart": (lambda: mfg.kernels.RestartKernel([[1.0]], 2), r"`law` must have shape \(any,\)"),
+    "mixture": (lambda: mfg.kernels.MixtureKernel([mfg.DenseKernel(HALF)], [0.5, 0.5]), "got 2 for 1"),
 }
 
 

@@ -134,7 +134,7 @@ def test_neighbours_start_from_one_another():
     assert warm.num_steps.sum() < cold.num_steps.sum()
 
 
-@pytest.mark.parametrize("solver", [mfg.Lagged(), mfg.StationaryLaw(), mfg.Picard()])
+@pytest.mark.parametrize("solver", [mfg.solvers.Lagged(), mfg.solvers.StationaryLaw(), mfg.Picard()])
 def test_any_solver_for_stationary_games_can_be_swept(solver):
     game = mfg.games.infection_spread()
     axes = {"damping": [0.5, 1.0], "kernel.c_f": [0.1, 0.3]}
@@ -285,7 +285,7 @@ CHANGED = {
     "another way to tremble": ({"response": mfg.EpsilonGreedy}, "the response"),
     "a value of ε": ({"epsilon": [0.1, 0.15]}, "`epsilon`"),
     "the intensity": ({"c_f": [0.05, 0.1, 0.2]}, "`c_f`"),
-    "the solver": ({"solver": mfg.Lagged()}, "the solver"),
+    "the solver": ({"solver": mfg.solvers.Lagged()}, "the solver"),
     "the start": ({"guess": np.full(25, 1 / 25)}, "the solver"),
 }
 

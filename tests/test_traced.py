@@ -440,7 +440,7 @@ def test_a_program_returns_what_the_function_returns_and_its_derivative(name):
     assert trace_game(game).reward.program is program.reward.program
 
 
-class Turning(mfg.AbstractKernel):
+class Turning(mfg.kernels.AbstractKernel):
     """Action 0 stays and action 1 moves; the other way round where the number outside is 1."""
 
     probabilities: jax.Array
@@ -490,7 +490,7 @@ class Tolled(eqx.Module):
 
 
 def test_a_module_of_the_user_inside_of_the_librarys_own_is_what_it_is_now():
-    L = mfg.OwnStateInteraction(np.zeros((2, 1)), -np.ones((2, 1)))
+    L = mfg.rewards.OwnStateInteraction(np.zeros((2, 1)), -np.ones((2, 1)))
     own = Tolled(jnp.array(PLACES)[:, None])
     for theta in (own, Staged(own, own, 3)):
         game = game_with(mfg.PairwiseReward(L, theta))

@@ -53,7 +53,7 @@ def _powers(theta: Any, horizon: int) -> tuple[np.ndarray, np.ndarray]:
     """Return scale and exponent of Θ_t for every time."""
     # the stages of a `graph_game` have these two fields
     stages = [theta.running] * horizon + [theta.terminal] if hasattr(theta, "running") else [theta] * (horizon + 1)
-    if not all(isinstance(stage, mfg.Power) for stage in stages):
+    if not all(isinstance(stage, mfg.rewards.Power) for stage in stages):
         raise ValueError(f"`game.reward.theta` must be made of `Power`s for the C kernel; got {theta!r}.")
     return np.array([float(stage.scale) for stage in stages]), np.array([stage.exponent for stage in stages])
 
@@ -73,7 +73,7 @@ def tables(game: mfg.FiniteHorizonGame, reference: Any, *, by_action: bool = Fal
     reward, times, S, A = game.reward, game.horizon + 1, game.num_states, game.num_actions
     if not isinstance(game.kernel, mfg.MovesKernel):
         raise ValueError(f"`game.kernel` must be a `MovesKernel` for the C kernel; got {type(game.kernel).__name__}.")
-    if not isinstance(reward, mfg.PairwiseReward) or not isinstance(reward.L, mfg.OwnStateInteraction):
+    if not isinstance(reward, mfg.PairwiseReward) or not isinstance(reward.L, mfg.rewards.OwnStateInteraction):
         raise ValueError("`game.reward` must be a `PairwiseReward` of an `OwnStateInteraction` for the C kernel.")
     scale, exponent = _powers(reward.theta, game.horizon)
     base, weight = np.broadcast_arrays(np.asarray(reward.L.base), np.asarray(reward.L.weight))

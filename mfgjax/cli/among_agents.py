@@ -32,7 +32,7 @@ def gains_of(game: mfg.FiniteHorizonGame, policy: Any, criterion: Any, numbers: 
       numbers: of agents.
       key: for estimates.
     """
-    if not isinstance(game.kernel, mfg.AbstractKernel):  # a function of the population
+    if not isinstance(game.kernel, mfg.kernels.AbstractKernel):  # a function of the population
         return {}
     # the criterion of the response first: that of the main numbers
     criteria = {"": None} if criterion is None else {"_regularised": criterion, "": None}

@@ -50,7 +50,7 @@ def made(response: str, **options: Any) -> Any:
     return response_type(**{arguments[option]: value for option, value in options.items() if option in arguments})
 
 
-def response_of(options: GameAndResponse, loaded: GameFile) -> mfg.AbstractResponse:
+def response_of(options: GameAndResponse, loaded: GameFile) -> mfg.responses.AbstractResponse:
     """Build the response from the options, in the precision of the game; refuse options that do not apply to it."""
     from ..engine import fit_response
 

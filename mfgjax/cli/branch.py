@@ -89,7 +89,7 @@ class Branch(SavingCommand, GameAndResponse):
                 files.numbers("branch.json", content)
         return self.report(content, self._page(loaded, content), None if path.complete else path.message)
 
-    def _content(self, loaded: GameFile, path: mfg.Branch, values: list[float]) -> dict[str, Any]:
+    def _content(self, loaded: GameFile, path: mfg.results.Branch, values: list[float]) -> dict[str, Any]:
         game, is_fold = loaded.game, np.isin(path.parameter, path.folds)
         points = zip(path.parameter, is_fold, path.mean_field, strict=True)
         equilibria = [(value, found) for value in values for found in path.at(value)]

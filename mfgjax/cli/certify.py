@@ -89,7 +89,7 @@ class Certify(SavingCommand, GameAndResponse):
             raise ValueError(f"`--explain` is for one game: give one value for `--set {parameter}`.")
         return parameter
 
-    def _certified(self, loaded: GameFile) -> tuple[mfg.Equilibrium, mfg.Report]:
+    def _certified(self, loaded: GameFile) -> tuple[mfg.Equilibrium, mfg.results.Report]:
         import jax
 
         response = response_of(self, loaded)
@@ -146,11 +146,11 @@ class Certify(SavingCommand, GameAndResponse):
         return self.report(content, _page_of_bracket(title, found, content), _failure_of(found))
 
 
-def _has_thresholds(report: mfg.Report) -> bool:
+def _has_thresholds(report: mfg.results.Report) -> bool:
     return any(not np.isnan(report[name].threshold) for name in _THRESHOLDS)
 
 
-def _content_of_game(found: mfg.Equilibrium, report: mfg.Report) -> dict[str, Any]:
+def _content_of_game(found: mfg.Equilibrium, report: mfg.results.Report) -> dict[str, Any]:
     """Return what is proved of one game, for JSON."""
     from ..certify.summary import summary
 
@@ -166,7 +166,7 @@ def _content_of_game(found: mfg.Equilibrium, report: mfg.Report) -> dict[str, An
 
 
 def _content_of_family(
-    parameter: str, values: Sequence[float], members: Sequence[tuple[mfg.Equilibrium, mfg.Report]]
+    parameter: str, values: Sequence[float], members: Sequence[tuple[mfg.Equilibrium, mfg.results.Report]]
 ) -> dict[str, Any]:
     """Return what is proved of each member of a family, for JSON."""
     from ..certify.report import plain
@@ -189,7 +189,9 @@ def _content_of_family(
     return {"parameter": parameter, "members": rows}
 
 
-def _page_of_game(title: str, report: mfg.Report, content: Mapping[str, Any], explain: bool) -> Iterator[Table | str]:
+def _page_of_game(
+    title: str, report: mfg.results.Report, content: Mapping[str, Any], explain: bool
+) -> Iterator[Table | str]:
     """Yield the certificates of one game, the factors of the chains, and the theorems if they are asked for."""
     rows = ([name, status(word), *rest] for name, word, *rest in report.rows())
     yield table(title, ("certificate", "status", ">value", ">for β <", "the value is"), rows, whole=True)
@@ -201,7 +203,7 @@ def _page_of_game(title: str, report: mfg.Report, content: Mapping[str, Any], ex
     yield from _not_drawn(content["files"])
 
 
-def _factors(report: mfg.Report) -> Iterator[Table]:
+def _factors(report: mfg.results.Report) -> Iterator[Table]:
     """Yield the table of the factors of the chains of Lipschitz constants, if there are any."""
     from ..certify.report import shown, shown_log10
 
@@ -271,7 +273,7 @@ def _not_drawn(files: list[str]) -> Iterator[str]:
         yield "not drawn       thresholds.png: no certificate has a threshold"
 
 
-def _content_of_bracket(game: mfg.StationaryGame, found: mfg.Bracket) -> dict[str, Any]:
+def _content_of_bracket(game: mfg.StationaryGame, found: mfg.results.Bracket) -> dict[str, Any]:
     """Return what was found, for JSON."""
     checked = found.complementarity
     return {
@@ -288,7 +290,7 @@ def _content_of_bracket(game: mfg.StationaryGame, found: mfg.Bracket) -> dict[st
     }
 
 
-def _of_conditions(checked: mfg.Complementarity) -> dict[str, Any]:
+def _of_conditions(checked: mfg.results.Complementarity) -> dict[str, Any]:
     conditions = [asdict(condition) | {"violation": finite(condition.violation)} for condition in checked.conditions]
     kept = {"form": checked.form, "affine": checked.affine, "num_laws": checked.num_laws, "holds": checked.holds}
     return kept | {"conditions": conditions}
@@ -307,7 +309,7 @@ def _of_end(game: mfg.StationaryGame, end: mfg.Equilibrium, way: Ascent) -> dict
     }
 
 
-def _failure_of(found: mfg.Bracket) -> str | None:
+def _failure_of(found: mfg.results.Bracket) -> str | None:
     """Say which equilibrium was not reached, if one was not."""
     for name, end in (("least", found.least), ("greatest", found.greatest)):
         if not bool(end.converged):
@@ -315,7 +317,7 @@ def _failure_of(found: mfg.Bracket) -> str | None:
     return None
 
 
-def _page_of_bracket(title: str, found: mfg.Bracket, content: Mapping[str, Any]) -> Iterator[Table | str]:
+def _page_of_bracket(title: str, found: mfg.results.Bracket, content: Mapping[str, Any]) -> Iterator[Table | str]:
     """Yield tables of the conditions and of both extreme equilibria, and explain their columns."""
     checked = found.complementarity
     if checked is not None:
@@ -330,7 +332,7 @@ def _page_of_bracket(title: str, found: mfg.Bracket, content: Mapping[str, Any])
     yield "action gap      by how much the best action, and those that tie with it, beat the next on the way"
 
 
-def _table_of_conditions(title: str, checked: mfg.Complementarity) -> Table:
+def _table_of_conditions(title: str, checked: mfg.results.Complementarity) -> Table:
     title = f"{title}: strategic complementarities, {checked.form} form; rewards and moves {checked.how}"
     rows = (
         [one.name, status(one.status), f"{one.violation:.2g}" if one.violation > 0 else "none", one.where]

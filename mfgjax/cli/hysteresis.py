@@ -74,7 +74,7 @@ class Hysteresis(SavingCommand, Method, GameAndResponse):
                 files.numbers("hysteresis.json", content)
         return self.report(content, self._page(loaded, content), _failure(content))
 
-    def _content(self, loaded: GameFile, found: mfg.Hysteresis) -> dict[str, Any]:
+    def _content(self, loaded: GameFile, found: mfg.results.Hysteresis) -> dict[str, Any]:
         rows = []
         for i, value in enumerate(found.values):
             row: dict[str, Any] = {self.parameter: float(value), "distance": finite(found.distance[i])}

@@ -50,7 +50,7 @@ class Lesson:
     game: mfg.StationaryGame
     response: Any
     methods: dict[str, Any]
-    ends: mfg.Bracket
+    ends: mfg.results.Bracket
     initial: np.ndarray
 
 
@@ -301,7 +301,7 @@ def _shown(learner: str) -> str:
     )
 
 
-def _start(which: str, game: mfg.StationaryGame, ends: mfg.Bracket) -> np.ndarray:
+def _start(which: str, game: mfg.StationaryGame, ends: mfg.results.Bracket) -> np.ndarray:
     """Return the population that learning starts from."""
     if which == "game":
         return np.asarray(game.initial)

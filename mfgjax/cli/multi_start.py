@@ -80,7 +80,7 @@ class MultiStart(SavingCommand, Method, GameAndResponse):
         failure = None if found.equilibria else f"none of {self.starts:,} starts reached an equilibrium."
         return self.report(content, self._page(loaded, content), failure)
 
-    def _content(self, loaded: GameFile, found: mfg.MultiStart) -> dict[str, Any]:
+    def _content(self, loaded: GameFile, found: mfg.results.MultiStart) -> dict[str, Any]:
         rows = [
             {
                 "num_starts": count,

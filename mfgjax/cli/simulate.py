@@ -119,7 +119,7 @@ class Simulate(SavingCommand, GameAndResponse):
         failure = None if found is None or bool(found.converged) else found.result.message
         return self.report(content, _page(content), failure)
 
-    def _read(self, num_populations: int) -> tuple[GameFile, mfg.AbstractResponse | None, jax.Array | None]:
+    def _read(self, num_populations: int) -> tuple[GameFile, mfg.responses.AbstractResponse | None, jax.Array | None]:
         """Return the game, how agents respond (None: they are measured by rewards alone), and a policy from a file."""
         from ..finite.arguments import single_policy
         from ..games.file import with_horizon
@@ -198,7 +198,9 @@ class Simulate(SavingCommand, GameAndResponse):
         files.numbers("simulation.json", content)
 
 
-def _policy(loaded: GameFile, response: mfg.AbstractResponse | None, users_policy: jax.Array | None) -> Policy:
+def _policy(
+    loaded: GameFile, response: mfg.responses.AbstractResponse | None, users_policy: jax.Array | None
+) -> Policy:
     from ..finite.arguments import single_policy
 
     criterion = response if isinstance(response, mfg.EntropyRegularized) else None

@@ -29,7 +29,7 @@ class SweepPlan:
 
     loaded: GameFile
     builder: Callable[..., AbstractGame]
-    response: mfg.AbstractResponse
+    response: mfg.responses.AbstractResponse
     solver: Any
     axes: dict[str, Any]
     outputs: tuple[str, ...]

@@ -65,9 +65,9 @@ def attack(kind, seed, table):
         own = np.arange(S)[:, None].repeat(A, axis=1)
         place = there if name == "successor" else own
         L = (
-            mfg.SuccessorInteraction(base, weight, there)
+            mfg.rewards.SuccessorInteraction(base, weight, there)
             if name == "successor"
-            else mfg.OwnStateInteraction(base, weight)
+            else mfg.rewards.OwnStateInteraction(base, weight)
         )
         seen = base[..., None] + weight[..., None] * (np.arange(S) == place[..., None])
     num = round(10 ** rng.uniform(0, 9))
