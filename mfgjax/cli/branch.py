@@ -17,7 +17,7 @@ from .._progress import progress_line
 from . import catalogue
 from .behaviour import behaviour_of
 from .command import Report, SavingCommand
-from .mean_fields import cells, drawn_quantity, headings, moving_response, told
+from .mean_fields import cells, described, drawn_quantity, headings, moving_response
 from .options import GameAndResponse
 from .output import finite, staged
 from .ranges import numbers
@@ -26,7 +26,7 @@ from .tables import chosen, number, table
 if TYPE_CHECKING:
     from ..games import GameFile
 
-_MOST_POINTS = 9  # of a path that are told of, folds not counted
+_MOST_POINTS = 9  # of a path that are shown, folds not counted
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,7 +102,7 @@ class Branch(SavingCommand, GameAndResponse):
             folds=path.folds.tolist(),
             bifurcations=path.bifurcations.tolist(),
             equilibria=[{self.parameter: value, **_of_equilibrium(game, found)} for value, found in equilibria],
-            path=[{self.parameter: float(x), "fold": bool(fold), **told(game, law)} for x, fold, law in points],
+            path=[{self.parameter: float(x), "fold": bool(fold), **described(game, law)} for x, fold, law in points],
         )
 
     def _page(self, loaded: GameFile, content: Mapping[str, Any]) -> Iterator[Table | str]:
@@ -127,7 +127,7 @@ class Branch(SavingCommand, GameAndResponse):
 
 def _of_equilibrium(game: Any, found: mfg.Equilibrium) -> dict[str, Any]:
     own = {"residual": finite(found.residual), "exploitability": finite(found.exploitability)}
-    return {"result": found.result.name, **own, **told(game, found.mean_field)}
+    return {"result": found.result.name, **own, **described(game, found.mean_field)}
 
 
 def _listed(values: list[float]) -> str:

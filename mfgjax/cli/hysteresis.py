@@ -15,7 +15,7 @@ from .._progress import progress_line
 from . import catalogue
 from .behaviour import behaviour_of, solver_of
 from .command import Report, SavingCommand
-from .mean_fields import cells, headings, moving_response, told
+from .mean_fields import cells, described, headings, moving_response
 from .options import GameAndResponse, Method
 from .output import finite, staged
 from .ranges import numbers
@@ -80,7 +80,7 @@ class Hysteresis(SavingCommand, Method, GameAndResponse):
             row: dict[str, Any] = {self.parameter: float(value), "distance": finite(found.distance[i])}
             for k, (way, laws) in enumerate((("there", found.there), ("back", found.back))):
                 is_found = bool(found.found[k, i])
-                row[way] = {"error": finite(found.error[k, i]), **told(loaded.game, laws[i])} if is_found else None
+                row[way] = {"error": finite(found.error[k, i]), **described(loaded.game, laws[i])} if is_found else None
             rows.append(row)
         return self.about(
             loaded,

@@ -38,7 +38,7 @@ def laws_at_end(game: AbstractGame, mean_fields: Any) -> np.ndarray:
     return laws if game.observes == "states" else laws.sum(axis=-1)
 
 
-def told(game: AbstractGame, mean_field: Any) -> dict[str, Any]:
+def described(game: AbstractGame, mean_field: Any) -> dict[str, Any]:
     """Return a mean field for JSON: the law of the states at the last time, its mean if states are numbers, and all."""
     law = laws_at_end(game, np.asarray(mean_field)[None])[0]
     return {
@@ -55,7 +55,7 @@ def headings(game: AbstractGame) -> list[str]:
 
 
 def cells(mean_field: Mapping[str, Any]) -> list[str]:
-    """Return the mean and the states with most mass of what `told` has returned."""
+    """Return the mean and the states with most mass of what `described` has returned."""
     mean = mean_field["mean_state"]
     return [number(mean, ".4f")] * (mean is not None) + [heaviest(mean_field["law"])]
 

@@ -15,7 +15,7 @@ from .._progress import progress_line
 from . import catalogue
 from .behaviour import behaviour_of, response_of, solver_of
 from .command import Report, SavingCommand
-from .mean_fields import cells, headings, told
+from .mean_fields import cells, described, headings
 from .options import GameAndResponse, Method
 from .output import check_room, finite, staged
 from .tables import chosen, left_out, number, table
@@ -86,7 +86,7 @@ class MultiStart(SavingCommand, Method, GameAndResponse):
                 "num_starts": count,
                 "residual": finite(one.residual),
                 "exploitability": finite(one.exploitability),
-                **told(loaded.game, one.mean_field),
+                **described(loaded.game, one.mean_field),
             }
             for one, count in zip(found.equilibria, found.counts, strict=True)
         ]
