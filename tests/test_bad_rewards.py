@@ -26,8 +26,8 @@ from faults import (
     whole,
 )
 
-from mfgjax import OwnStateInteraction, PairwiseReward, Power, SuccessorInteraction
 from mfgjax.model import DenseInteraction, Staged
+from mfgjax.rewards import OwnStateInteraction, PairwiseReward, Power, SuccessorInteraction
 
 
 class Scaled(eqx.Module):

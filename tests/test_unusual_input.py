@@ -41,14 +41,13 @@ from mfgjax import (
     MovesKernel,
     PairwiseReward,
     Picard,
-    Power,
-    SuccessorInteraction,
     SuccessorKernel,
     games,
     solve,
     validate,
 )
 from mfgjax.model import DenseInteraction
+from mfgjax.rewards import Power, SuccessorInteraction
 
 
 class Reward:

@@ -29,7 +29,7 @@ _REFERENCES = ("uniform", "paper", "file")
 
 def response_class(name: str) -> Any:
     """Return the class of a response by the name that the command line has for it."""
-    return getattr(mfg, by_word("responses")[name])
+    return getattr(mfg.responses, by_word("responses")[name])
 
 
 @functools.cache
@@ -103,7 +103,7 @@ def solver_of(options: Method, damping: float | None) -> Any:
 
 
 def _solver_class(name: str) -> Any:
-    return getattr(mfg, by_word("solvers")[name])
+    return getattr(mfg.solvers, by_word("solvers")[name])
 
 
 def reference_of(wanted: str | None, named: str, loaded: GameFile) -> Any:
