@@ -237,5 +237,5 @@ def test_the_table_of_codes_has_them_all():
 def test_steps_are_said_to_be_an_argument_of_solve():
     with pytest.raises(mfg.ConvergenceError, match=r"`solve\(\.\.\., max_steps=\)`"):
         mfg.solve(mfg.games.left_right(), mfg.EntropyRegularized(1.0), mfg.Picard(0.5), max_steps=2)
-    for page in ("docs/my-solve-fails.md", "README.md"):
+    for page in ("docs/my-solve-fails.md", "docs/choose-a-solver.md"):
         assert "`solve(..., max_steps=" in (ROOT / page).read_text(encoding="utf-8"), page
