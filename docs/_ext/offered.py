@@ -15,7 +15,9 @@ def written_out(text: str) -> str:
         auto = "function" if folder == "games" else "class"
         names = [name for name, base in offered(folder).items() if base.endswith(kind)]
         # games and learners are in rooms of their own, as the page says; of the others the top level has some
-        rooms = ["" if folder in ("games", "learners") or name in dir(mfgjax) else f"{folder}." for name in names]
+        rooms = [
+            "" if folder in ("games", "learners") or name in dir(mfgjax) else f"mfgjax.{folder}." for name in names
+        ]
         return "\n\n".join(f".. auto{auto}:: {room}{name}" for room, name in zip(rooms, names, strict=True))
 
     return re.sub(r"^\.\. offered:: (\w+)(?: (\w+))?$", directives, text, flags=re.MULTILINE)
