@@ -60,6 +60,11 @@ def total_variation(p: Array, q: Array, axis: int | tuple[int, ...] = -1) -> Arr
     Raises:
       ValueError: if the two have other lengths along `axis`.
 
+    Example:
+      >>> import mfgjax as mfg
+      >>> float(mfg.total_variation([0.5, 0.5], [1.0, 0.0]))
+      0.5
+
     Source: Guan et al. (2021), arXiv:2110.07469, section II-d.
     """
     p, q = jnp.asarray(p), jnp.asarray(q)

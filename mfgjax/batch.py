@@ -31,8 +31,6 @@ def solve_batch(
     eagerly and inside `jit`; derivatives are those of `solve`, lane by lane. For labelled results, many devices,
     progress and files there is `sweep`.
 
-        solve_batch(game, EntropyRegularized(1.0, rho), axes={"beta": betas, "reward.L.weight": weights})
-
     Args:
       game: the physics. Its arrays are shared by all lanes unless `axes` says otherwise.
       response: how agents act; likewise.
@@ -51,5 +49,12 @@ def solve_batch(
 
     Raises:
       ValueError: naming the argument, the lane and the value. Lanes that do not converge raise nothing.
+
+    Example:
+      >>> import mfgjax as mfg
+      >>> game, response = mfg.games.left_right(), mfg.EntropyRegularized(beta=1.0)
+      >>> batch = mfg.solve_batch(game, response, axes={"beta": [0.5, 1.0, 2.0]})
+      >>> batch.mean_field.shape  # times, states, lanes
+      (2, 3, 3)
     """
     return equilibria(prepare(game, response, solver, guess=guess, max_steps=max_steps, axes=axes, block=block))

@@ -24,6 +24,11 @@ def use_cpu_cores(count: int | None = None) -> int:
 
     Raises:
       ValueError: if JAX has started already.
+
+    Example:
+      >>> import mfgjax as mfg
+      >>> mfg.use_cpu_cores()  # doctest: +SKIP
+      8
     """
     global is_chosen
     cores = num_cores() if count is None else _checks.integer_at_least("count", count, 1)

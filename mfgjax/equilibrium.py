@@ -39,6 +39,13 @@ class Equilibrium(eqx.Module):
     is that of an agent who starts in a random place of the population z, to which `policy` is compared.
 
     An `Equilibrium` of `solve_batch` has one axis of lanes more, the last of every array.
+
+    Example:
+      >>> import mfgjax as mfg
+      >>> game, response = mfg.games.left_right(), mfg.EntropyRegularized(beta=1.0)
+      >>> eq = mfg.solve(game, response)
+      >>> eq.mean_field.shape, eq.policy.shape, bool(eq.converged)
+      ((2, 3), (2, 3, 2), True)
     """
 
     # T for times may be missing, lanes may follow: each of these names stands for as many axes as there are

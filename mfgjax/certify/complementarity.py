@@ -136,6 +136,12 @@ def check_complementarity(game: StationaryGame, form: str | None = None, *, seed
       ValueError: if an argument is of the wrong kind, or the kernel or the reward is unsound where all are in one
         state.
 
+    Example:
+      >>> import mfgjax as mfg
+      >>> found = mfg.check_complementarity(mfg.games.infection_tipping())
+      >>> found.form, found.holds
+      ('post-decision', True)
+
     Source: Lee et al. (2021), arXiv:2006.11683, definition 1, after Adlakha and Johari (2013), Operations Research
     61(4); Topkis (1998), Supermodularity and Complementarity.
     """

@@ -39,6 +39,13 @@ class Lipschitz(eqx.Module):
 
     Raises:
       ValueError: if a constant is negative or not finite.
+
+    Example:
+      >>> import mfgjax as mfg
+      >>> game, response = mfg.games.coordination(), mfg.EntropyRegularized(beta=1.0)
+      >>> known = mfg.Lipschitz(reward=1.0, kernel=0.0)
+      >>> mfg.certify(game, response, lipschitz=known)["unique"].word
+      'holds'
     """
 
     reward: Float[Array, "#T"]
@@ -85,6 +92,12 @@ def sample_lipschitz(game: FiniteHorizonGame, *, key: Array, num_pairs: int = 10
 
     Raises:
       ValueError: if an argument is invalid, such as a stationary game.
+
+    Example:
+      >>> import jax, mfgjax as mfg
+      >>> found = mfg.sample_lipschitz(mfg.games.left_right(), key=jax.random.key(0))
+      >>> found.origin, bool(found.kernel.max() == 0.0)
+      ('sampled', True)
     """
     game = of_kind(FiniteHorizonGame, game)
     key = _checks.random_key("key", key)

@@ -60,6 +60,13 @@ def check_monotone_response(
       ValueError: if an argument is of the wrong kind, a population is not above the one before, or action values in
         one are not finite.
 
+    Example:
+      >>> import mfgjax as mfg, numpy as np
+      >>> game = mfg.games.infection_tipping()
+      >>> laws = np.eye(25)[[0, 24]]  # all in the worst state, all in the best state
+      >>> mfg.check_monotone_response(game, mfg.Trembling(0.1), laws, form="post-decision").holds
+      True
+
     Source: Topkis (1998), Supermodularity and Complementarity; Lee et al. (2021), arXiv:2006.11683, theorem 1.
     """
     game = of_kind(StationaryGame, game)

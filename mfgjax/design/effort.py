@@ -57,6 +57,13 @@ def least_effort_policy(game: FiniteHorizonGame, flow: ArrayLike, prior: ArrayLi
       ValueError: naming the time and the node where the flow asks for more than can move there, or where it leaves no
         room for an available action (then no policy that is positive on all of them realises it).
 
+    Example:
+      >>> import mfgjax as mfg
+      >>> game = mfg.games.left_right()
+      >>> found = mfg.design.least_effort_policy(game, [[1.0, 0.0, 0.0], [0.0, 0.75, 0.25]])
+      >>> f"{found.policy[0, 0, 0]:.2f}"  # the probability of going left
+      '0.75'
+
     Source: the regularised moves of Guan et al. (2021), arXiv:2110.07469, with prices in place of rewards: the
     Schrödinger problem of one step.
     """

@@ -103,6 +103,12 @@ def load_problem(path: str | os.PathLike[str]) -> DesignProblem:
 
     Raises:
       ValueError: in one sentence that begins with the path and names the key, the place and the value.
+
+    Example:
+      >>> import mfgjax as mfg
+      >>> problem = mfg.design.load_problem("examples/half_and_half.toml")
+      >>> problem.name, problem.game.horizon
+      ('half and half', 5)
     """
     with _toml.of_file(path):
         return _problem(_toml.document(Path(path)), Path(path))

@@ -172,6 +172,13 @@ def sensitivity(
         quantity is no number.
       ConvergenceError: if no equilibrium was found.
 
+    Example:
+      >>> import mfgjax as mfg
+      >>> game, response = mfg.games.left_right(), mfg.EntropyRegularized(beta=1.0)
+      >>> found = mfg.design.sensitivity(game, response, lambda eq: eq.mean_field[1, 1])
+      >>> found.top(1)[0][0]  # the number of game or response that changes it most
+      'reward.L.base[state centre, right]'
+
     Source: the implicit function theorem; see `docs/mathematics.md`, Derivatives.
     """
     methods(game, response, solver)

@@ -102,6 +102,14 @@ def trade_off(
       ValueError: if an argument is invalid, naming the place and the value.
       ConvergenceError: if the start has no equilibrium.
 
+    Example:
+      >>> import mfgjax as mfg
+      >>> game, response = mfg.games.left_right(), mfg.EntropyRegularized(beta=1.0)
+      >>> left, spread = mfg.design.TargetLaw({"left": 0.6}), -1 * mfg.design.Entropy()
+      >>> front = mfg.design.trade_off(game, {"beta": None}, left, spread, [0.1, 0.5], response=response)
+      >>> front.first.shape, front.second.shape  # one number for each weight
+      ((2,), (2,))
+
     Source: the weighted-sum method; Ehrgott (2005), Multicriteria Optimization, chapter 3.
     """
     shares = np.asarray(_checks.as_numbers("weights", weights))

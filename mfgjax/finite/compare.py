@@ -112,6 +112,13 @@ def compare(
     Raises:
       ValueError: naming the argument, the place and the value; if a key is needed and there is none.
 
+    Example:
+      >>> import mfgjax as mfg
+      >>> game, response = mfg.games.left_right(), mfg.EntropyRegularized(beta=1.0)
+      >>> table = mfg.finite.compare(game, mfg.solve(game, response).policy, [2, 20, 200], response)
+      >>> [f"{gain:.0e}" for gain in table.gains]  # print(table) shows more
+      ['2e-02', '2e-04', '2e-06']
+
     Source: Guan et al. (2021), arXiv:2110.07469, Lemma 5 and Theorem 2.
     """
     game = checked_game(game)

@@ -75,6 +75,14 @@ def simulate(
     Raises:
       ValueError: naming the argument, the place and the value.
 
+    Example:
+      >>> import jax, mfgjax as mfg
+      >>> game, response = mfg.games.left_right(), mfg.EntropyRegularized(beta=1.0)
+      >>> eq = mfg.solve(game, response)
+      >>> runs = mfg.finite.simulate(game, eq.policy, 1000, 5, key=jax.random.key(0))
+      >>> runs.counts.shape, int(runs.counts[1].sum(axis=0)[0])  # time, state, run
+      ((2, 3, 5), 1000)
+
     Source: Guan et al. (2021), arXiv:2110.07469, section II-A for N agents, eq. (23) for the deviator.
     """
     found = simulate_in_double(game, policy, num_agents, num_runs, key, deviation, labelled, response, runs_at_once)

@@ -65,6 +65,13 @@ def smallest_population(
       ValueError: if ε is not reached with 1e9 agents (for the gain, look at the exploitability of the policy), or if
         no exact method fits.
 
+    Example:
+      >>> import mfgjax as mfg
+      >>> game, response = mfg.games.left_right(), mfg.EntropyRegularized(beta=1.0)
+      >>> eq = mfg.solve(game, response)
+      >>> mfg.finite.smallest_population(game, eq.policy, 1e-3, response).num_agents
+      8
+
     Source: Guan et al. (2021), arXiv:2110.07469, Theorem 2, turned around.
     """
     limit = _checks.number_in("epsilon", epsilon, 0, float("inf"), "(0, inf)")

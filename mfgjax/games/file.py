@@ -73,6 +73,12 @@ def load_game(path: str | os.PathLike[str]) -> GameFile:
     Raises:
       ValueError: in one sentence that begins with the path and names the key, the place and the value,
         also where the file does not exist or cannot be read.
+
+    Example:
+      >>> import mfgjax as mfg
+      >>> file = mfg.games.load_game("examples/resource_allocation.toml")
+      >>> file.name, file.game.horizon
+      ('resource allocation', 5)
     """
     if not isinstance(path, str | os.PathLike) or not isinstance(os.fspath(path), str):
         raise ValueError(f"`path` must be the path of a TOML file; got {_toml.shown(path)}.")

@@ -198,6 +198,11 @@ def moves(game: AbstractGame) -> list[list[str]]:
 
     Args:
       game: one with a `MovesKernel`, such as `graph_game` builds.
+
+    Example:
+      >>> import mfgjax as mfg
+      >>> mfg.games.moves(mfg.games.left_right())[0]  # from the centre
+      ['left', 'right']
     """
     table = np.asarray(_moves_kernel(game).next_state)
     available = np.atleast_2d(np.asarray(game.available).any(axis=0))
@@ -225,6 +230,13 @@ def policy_on_edges(
 
     Raises:
       ValueError: naming the node or the move that does not exist.
+
+    Example:
+      >>> import mfgjax as mfg
+      >>> game = mfg.games.left_right()
+      >>> policy = mfg.games.policy_on_edges(game, {"centre": {"left": 0.75, "right": 0.25}})
+      >>> policy[0].tolist()
+      [0.75, 0.25]
     """
     table = np.where(np.asarray(game.available)[0], np.asarray(_moves_kernel(game).next_state), -1)
     if not isinstance(weights, Mapping):

@@ -55,6 +55,12 @@ def grid_crowd(
     Raises:
       ValueError: naming the parameter, the place and the value.
 
+    Example:
+      >>> import mfgjax as mfg
+      >>> game = mfg.games.grid_crowd(rows=4, columns=5, horizon=10)
+      >>> game.num_states, game.num_actions, game.horizon
+      (20, 5, 10)
+
     Source: the grid games used as benchmarks in the mean-field game literature, with a linear in place of
     a logarithmic crowd term: crowd motion and evacuation of Pérolat et al. (2021), arXiv:2103.00623, and
     `mfg_crowd_modelling_2d` with its forbidden cells in OpenSpiel (Lanctot et al. (2019), arXiv:1908.09453).

@@ -104,6 +104,12 @@ def infection_spread(
     Raises:
       ValueError: naming the parameter that is out of range.
 
+    Example:
+      >>> import mfgjax as mfg
+      >>> game = mfg.games.infection_spread(c_f=0.3)
+      >>> game.num_states, game.num_actions, f"{game.discount:g}"
+      (25, 5, '0.5')
+
     Source: Lee et al. (2021), arXiv:2006.11683, section 2 ("Infection Spread") and section 6; numbers that the paper
     leaves to its supplement are chosen such that its qualitative results show.
     """
@@ -141,6 +147,12 @@ def infection_tipping(c_f: ArrayLike = 0.2) -> StationaryGame:
 
     Args:
       c_f: infection intensity c_f in [0, 1]; `game.kernel.c_f`.
+
+    Example:
+      >>> import mfgjax as mfg
+      >>> game = mfg.games.infection_tipping()
+      >>> game.num_states, game.num_actions, f"{game.discount:g}"
+      (25, 5, '0.9')
 
     Source: the game of Lee et al. (2021), arXiv:2006.11683, section 2, with other numbers.
     """

@@ -78,6 +78,12 @@ def mturk(
     Raises:
       ValueError: naming the parameter that is out of range.
 
+    Example:
+      >>> import mfgjax as mfg
+      >>> game = mfg.games.mturk(effort_cost=0.2)
+      >>> game.num_states, game.num_actions, f"{game.discount:g}"
+      (25, 5, '0.75')
+
     Source: a model of our own for the example that Lee et al. (2021), arXiv:2006.11683, describe in section 2.
     """
     pay = _checks.as_numbers("wages", wages)

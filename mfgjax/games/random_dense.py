@@ -39,6 +39,12 @@ def random_dense(
     Raises:
       ValueError: if an argument is out of range, naming it.
 
+    Example:
+      >>> import mfgjax as mfg
+      >>> game = mfg.games.random_dense(num_states=3, num_actions=2, horizon=4)
+      >>> game.num_states, game.num_actions, game.horizon
+      (3, 2, 4)
+
     Source: of this library, as a hard case for solvers.
     """
     S = _checks.integer_at_least("num_states", num_states, 1)

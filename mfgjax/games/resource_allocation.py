@@ -28,6 +28,12 @@ def resource_allocation(preset: str = "paper", *, self_loop_at_2: bool = True) -
     Raises:
       ValueError: if there is no such preset.
 
+    Example:
+      >>> import mfgjax as mfg
+      >>> game = mfg.games.resource_allocation()
+      >>> game.num_states, game.num_actions, game.horizon
+      (5, 3, 5)
+
     Source: Guan et al. (2021), arXiv:2110.07469, section V; what the text leaves open (μ_0, H, the
     reference policy) is as in the first author's published code.
     """
@@ -53,6 +59,14 @@ def resource_allocation_reference(game: FiniteHorizonGame) -> Float[Array, "S A"
 
     Returns:
       ρ(a|s) as `[5, 3]`, the same at all times.
+
+    Example:
+      >>> import mfgjax as mfg
+      >>> game = mfg.games.resource_allocation()
+      >>> rho = mfg.games.resource_allocation_reference(game)
+      >>> response = mfg.EntropyRegularized(beta=3.0, reference=rho)
+      >>> rho.shape  # states, actions
+      (5, 3)
 
     Source: Guan et al. (2021), arXiv:2110.07469, section V with footnote 5; numbers as in the first
     author's published code.

@@ -23,6 +23,12 @@ def ring_crowd(num_states: int = 20, horizon: int = 20, congestion: float | Arra
     Raises:
       ValueError: if an argument is out of range, naming it.
 
+    Example:
+      >>> import mfgjax as mfg
+      >>> game = mfg.games.ring_crowd(num_states=8, horizon=10)
+      >>> game.num_states, game.num_actions, game.horizon
+      (8, 3, 10)
+
     Source: the ring games of Pérolat et al. (2021), arXiv:2103.00623, with a linear crowd term.
     """
     n = _checks.integer_at_least("num_states", num_states, 3)

@@ -36,6 +36,12 @@ def coordination(field: float | Array = 0.0, strength: float | Array = 1.0) -> F
     Raises:
       ValueError: if a number is not finite.
 
+    Example:
+      >>> import mfgjax as mfg
+      >>> eq = mfg.solve(mfg.games.coordination(), mfg.EntropyRegularized(beta=1.0))
+      >>> f"{eq.mean_field[1, 1]:.2f}"  # the share in state 1
+      '0.50'
+
     Source: the mean-field Ising model with logit choice: Brock and Durlauf (2001), Review of Economic
     Studies 68.
     """
@@ -51,6 +57,12 @@ def left_right() -> FiniteHorizonGame:
 
     States centre, left, right; the action at time 0 chooses the side, and only time 1 pays: −μ(left) on the
     left, −2 μ(right) on the right. Without regularisation 2/3 go left, where both sides pay −2/3.
+
+    Example:
+      >>> import mfgjax as mfg
+      >>> eq = mfg.solve(mfg.games.left_right(), mfg.EntropyRegularized(beta=1.0))
+      >>> f"{eq.mean_field[1, 1]:.2f}"  # the share on the left
+      '0.57'
 
     Source: Cui and Koeppl (2021), arXiv:2102.01585, section 5.
     """

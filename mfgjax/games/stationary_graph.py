@@ -37,6 +37,13 @@ def stationary_graph_game(
 
     Raises:
       ValueError: naming the edge or the node that does not fit.
+
+    Example:
+      >>> import mfgjax as mfg
+      >>> edges = [("a", "a"), ("a", "b"), ("b", "b"), ("b", "a")]
+      >>> game = mfg.games.stationary_graph_game(edges, mfg.games.NodeReward(congestion=1.0), discount=0.9)
+      >>> mfg.games.moves(game)
+      [['a', 'b'], ['b', 'a']]
     """
     if not isinstance(reward, NodeReward):
         raise ValueError(f"`reward` must be a `NodeReward`; got {_checks.shorten(reward)}.")

@@ -28,6 +28,13 @@ def save_game(path: str | os.PathLike[str], file: GameFile) -> None:
 
     Raises:
       ValueError: if the format has no place for something, such as a reward of pairs of nodes.
+
+    Example:
+      >>> import mfgjax as mfg
+      >>> file = mfg.games.GameFile("sides", mfg.games.left_right(), None, None, "")
+      >>> mfg.games.save_game("sides.toml", file)
+      >>> mfg.games.load_game("sides.toml").game.state_labels
+      ('centre', 'left', 'right')
     """
     Path(path).write_text(game_text(file), encoding="utf-8")
 
@@ -71,6 +78,12 @@ def edges_of_policy(game: AbstractGame, policy: Any) -> dict[str, dict[str, floa
 
     Raises:
       ValueError: if the policy changes over time, or a row does not sum to 1.
+
+    Example:
+      >>> import mfgjax as mfg, numpy as np
+      >>> game = mfg.games.left_right()
+      >>> mfg.games.edges_of_policy(game, np.full((3, 2), 0.5))["centre"]
+      {'left': 0.5, 'right': 0.5}
     """
     table = np.asarray(_checks.as_numbers("policy", policy, axes=axes_of(game.state_labels, game.action_labels)))
     _checks.shape_is("policy", table, [(None, *game.available.shape[1:]), game.available.shape[1:]], "states, actions")

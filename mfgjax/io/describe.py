@@ -14,6 +14,11 @@ def describe(thing: object) -> Any:
 
     Args:
       thing: a dataclass (every module is one), a number, an array, or None.
+
+    Example:
+      >>> import mfgjax as mfg
+      >>> mfg.io.describe(mfg.Picard(damping=0.5))
+      {'kind': 'Picard', 'damping': 0.5, 'averaging': None, 'atol': None}
     """
     if dataclasses.is_dataclass(thing) and not isinstance(thing, type):  # a class is a dataclass, too
         fields = {f.name: describe(getattr(thing, f.name)) for f in dataclasses.fields(thing)}

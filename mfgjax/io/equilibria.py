@@ -66,6 +66,13 @@ def to_dataset(
 
     Raises:
       ValueError: for a batch of equilibria, or attributes whose names are taken.
+
+    Example:
+      >>> import mfgjax as mfg
+      >>> game, response = mfg.games.left_right(), mfg.EntropyRegularized(beta=1.0)
+      >>> ds = mfg.io.to_dataset(game, mfg.solve(game, response), response=response)
+      >>> float(ds.state_law.sel(time=0, state="centre"))
+      1.0
     """
     if is_traced(equilibrium) or equilibrium.residual.ndim:
         raise ValueError("`equilibrium` must be a single concrete one; got a batch of them, or a traced one.")
@@ -157,6 +164,13 @@ def save_equilibrium(
     Raises:
       ValueError: as `to_dataset`.
       OSError: if the file cannot be written.
+
+    Example:
+      >>> import mfgjax as mfg
+      >>> game, response = mfg.games.left_right(), mfg.EntropyRegularized(beta=1.0)
+      >>> path = mfg.io.save_equilibrium("eq.nc", game, mfg.solve(game, response), response=response)
+      >>> path.name
+      'eq.nc'
     """
     path = file_path("path", path)
     dataset = to_dataset(game, equilibrium, response=response, solver=solver, attrs=attrs)
@@ -176,6 +190,13 @@ def load_equilibrium(path: str | os.PathLike) -> xr.Dataset:
     Raises:
       ValueError: if there is no such file, or it is damaged, of another program, or of another version of
         the format.
+
+    Example:
+      >>> import mfgjax as mfg
+      >>> game, response = mfg.games.left_right(), mfg.EntropyRegularized(beta=1.0)
+      >>> path = mfg.io.save_equilibrium("eq.nc", game, mfg.solve(game, response))
+      >>> mfg.io.load_equilibrium(path).mean_field.dims
+      ('time', 'state')
     """
     path = file_path("path", path)
     dataset = netcdf.read(path)

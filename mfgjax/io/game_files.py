@@ -83,6 +83,12 @@ def load_game(path: str | os.PathLike[str]) -> GameFile:
     Raises:
       ValueError: in one sentence, if there is no such file, or it is damaged, of another program, or of another
         version of the format.
+
+    Example:
+      >>> import mfgjax as mfg
+      >>> path = mfg.io.save_game("game.nc", mfg.games.left_right())
+      >>> mfg.io.load_game(path).game.state_labels
+      ('centre', 'left', 'right')
     """
     path = _checks.file_path("path", path)
     if _is_text(path):

@@ -22,6 +22,12 @@ class DenseKernel(AbstractKernel):
 
     Raises:
       ValueError: if the shape does not fit. Whether rows are probabilities is checked with a game.
+
+    Example:
+      >>> import mfgjax as mfg
+      >>> kernel = mfg.DenseKernel([[[0.9, 0.1], [0.5, 0.5]], [[0.5, 0.5], [0.1, 0.9]]])
+      >>> kernel.num_states, kernel.num_actions
+      (2, 2)
     """
 
     probabilities: Float[Array, "#T S A S *batch"]

@@ -16,6 +16,12 @@ class MovesKernel(AbstractKernel):
 
     Args:
       next_state: integers `[S, A]`; −1 marks an action that leads nowhere and must be unavailable.
+
+    Example:
+      >>> import mfgjax as mfg
+      >>> kernel = mfg.MovesKernel([[0, 1], [1, 0]])  # action 0 stays, action 1 moves
+      >>> kernel.num_states, kernel.num_actions
+      (2, 2)
     """
 
     next_state: Int[Array, "S A"]

@@ -20,6 +20,12 @@ class SuccessorKernel(AbstractKernel):
 
     Raises:
       ValueError: if shapes do not fit, or an unused place has a probability.
+
+    Example:
+      >>> import mfgjax as mfg
+      >>> kernel = mfg.SuccessorKernel([[[0, 1]], [[1, 0]]], [[[0.9, 0.1]], [[0.8, 0.2]]])
+      >>> kernel.num_states, kernel.num_actions
+      (2, 1)
     """
 
     successors: Int[Array, "S A K"]

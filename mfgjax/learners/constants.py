@@ -70,6 +70,13 @@ def estimate_constants(
     Raises:
       ValueError: naming the argument that is out of range.
 
+    Example:
+      >>> import mfgjax as mfg, numpy as np
+      >>> game = mfg.StationaryGame(np.full((2, 2, 2), 0.5), lambda z: -z[:, None], discount=0.5)
+      >>> found = mfg.learners.estimate_constants(game, mfg.Trembling(0.1))
+      >>> f"{found.c1:.2f}, {found.c2:.2f}"
+      '0.50, 0.00'
+
     Source: Lee et al. (2021), arXiv:2006.11683, assumptions 1 and 2.
     """
     game, _, response = population(game, response, game.initial)
@@ -152,6 +159,12 @@ def covering_time(
 
     Raises:
       ValueError: naming the argument that is out of range.
+
+    Example:
+      >>> import mfgjax as mfg, numpy as np
+      >>> game = mfg.StationaryGame(np.full((2, 2, 2), 0.5), lambda z: -z[:, None], discount=0.5)
+      >>> mfg.learners.covering_time(game, mfg.Trembling(0.5), np.array([0.5, 0.5])) >= 4  # there are four pairs
+      True
 
     Source: Even-Dar and Mansour (2003), JMLR 5, section 3; Lee et al. (2021), arXiv:2006.11683, theorem 4.
     """

@@ -107,6 +107,13 @@ def next_mean_field(
     Raises:
       ValueError: if `z` or a row of the policy is no law.
 
+    Example:
+      >>> import jax, mfgjax as mfg, numpy as np
+      >>> game, z = mfg.games.mturk(), np.full(25, 1 / 25)
+      >>> draw = mfg.learners.GameSimulator(game)(z)
+      >>> mfg.learners.next_mean_field(draw, jax.random.key(0), z, np.full((25, 5), 0.2), 1000).shape
+      (25,)
+
     Source: the scheme that Lee et al. (2021), arXiv:2006.11683, section 4.1, call Next-MF; its details are in their
     supplement.
     """

@@ -36,6 +36,13 @@ def save_run(path: str | os.PathLike, run: Run, note: Mapping[str, Any] | None =
     Raises:
       ValueError: if `path` is no path.
       OSError: if the file cannot be written.
+
+    Example:
+      >>> import mfgjax as mfg
+      >>> game, response, learner = mfg.games.infection_spread(), mfg.Trembling(0.2), mfg.learners.GMBL(100)
+      >>> run = mfg.learners.run(game, response, learner, num_steps=5, num_seeds=2)
+      >>> mfg.learners.save_run("run.npz", run, note={"why": "a test"}).name
+      'run.npz'
     """
     path, header = _checks.file_path("path", path), {"format": FORMAT, "mfgjax_version": __version__}
     header |= {"num_steps": run.num_steps, "seed": run.seed, "note": dict(note or {})}
@@ -53,6 +60,14 @@ def saved_note(path: str | os.PathLike) -> dict[str, Any]:
 
     Raises:
       ValueError: as `load_run`.
+
+    Example:
+      >>> import mfgjax as mfg
+      >>> game, response, learner = mfg.games.infection_spread(), mfg.Trembling(0.2), mfg.learners.GMBL(100)
+      >>> run = mfg.learners.run(game, response, learner, num_steps=5, num_seeds=2)
+      >>> path = mfg.learners.save_run("run.npz", run, note={"why": "a test"})
+      >>> mfg.learners.saved_note(path)
+      {'why': 'a test'}
     """
     return _read(_checks.file_path("path", path), ())[0]["note"]
 
@@ -74,6 +89,14 @@ def load_run(
     Raises:
       ValueError: if there is no such file, it is damaged, of another program or another version of the format, or its
         learner's state has other shapes than that of `learner` in `game`.
+
+    Example:
+      >>> import mfgjax as mfg
+      >>> game, response, learner = mfg.games.infection_spread(), mfg.Trembling(0.2), mfg.learners.GMBL(100)
+      >>> run = mfg.learners.run(game, response, learner, num_steps=5, num_seeds=2)
+      >>> path = mfg.learners.save_run("run.npz", run)
+      >>> mfg.learners.load_run(path, game, response, learner).laws.shape
+      (2, 6, 25)
     """
     path = _checks.file_path("path", path)
     header, arrays = _read(path, ("laws", "policy"))

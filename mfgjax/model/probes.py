@@ -46,6 +46,10 @@ def validate(game: AbstractGame) -> None:
     Raises:
       ValueError: naming the field, the first offending place and its value: numbers that are not finite,
         negative probabilities, rows that do not sum to 1.
+
+    Example:
+      >>> import mfgjax as mfg
+      >>> mfg.validate(mfg.games.left_right())  # all is well: no error
     """
     users_game, game = game, trace_game(game)  # messages quote the user's own lines, which a program no longer has
     if _checks.is_traced(game):

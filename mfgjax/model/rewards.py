@@ -122,6 +122,13 @@ class PairwiseReward(eqx.Module):
     Raises:
       ValueError: if Θ is no callable. Whether L fits a game is checked with the game.
 
+    Example:
+      >>> import mfgjax as mfg, numpy as np
+      >>> crowding = mfg.PairwiseReward(-np.eye(2)[:, None, :])  # R(s,a,μ) = −μ(s)
+      >>> game = mfg.FiniteHorizonGame(mfg.MovesKernel([[0, 1], [1, 0]]), crowding, [1.0, 0.0], horizon=3)
+      >>> game.reward_at(0, np.array([0.75, 0.25])).tolist()
+      [[-0.75, -0.75], [-0.25, -0.25]]
+
     Source: Guan et al. (2021), arXiv:2110.07469, eqs. (3), (5), (10).
     """
 

@@ -59,6 +59,13 @@ def policy_value(
     Raises:
       ValueError: for a response without a criterion (`Boltzmann`).
 
+    Example:
+      >>> import mfgjax as mfg
+      >>> game, response = mfg.games.left_right(), mfg.EntropyRegularized(beta=1.0)
+      >>> eq = mfg.solve(game, response)
+      >>> f"{mfg.policy_value(game, eq.policy, eq.mean_field):.2f}"
+      '-0.69'
+
     Source: Guan et al. (2021), arXiv:2110.07469, eq. (11) and the display before section IV-A.
     """
     call = "policy_value(game, policy, mean_field, response)"

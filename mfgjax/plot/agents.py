@@ -51,6 +51,9 @@ def animate_agents(
 
     Raises:
       ValueError: if the game is no graph, a position is missing, agents have no labels, or there is no such run.
+
+    Example:
+      >>> mfg.plot.animate_agents(game, agents)  # agents = mfg.finite.simulate(..., labelled=True)
     """
     edges = edges_of(game)
     pairs = {(s, end) for s, _, end in edges}

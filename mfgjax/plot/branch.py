@@ -41,6 +41,9 @@ def plot_branch(
 
     Raises:
       ValueError: if there is not one number for each point.
+
+    Example:
+      >>> mfg.plot.plot_branch(path, path.mean_field[:, 1, 1])  # path = mfg.branch(...)
     """
     if not isinstance(path, Branch):
         raise ValueError(f"`path` must be what `branch` returns; got {_checks.shorten(path)}.")

@@ -50,6 +50,9 @@ def plot_graph(
 
     Raises:
       ValueError: if the game is no graph, there is no such time, or a position is missing.
+
+    Example:
+      >>> mfg.plot.plot_graph(game, eq.mean_field[4], policy=eq.policy[4])  # eq = mfg.solve(game, response)
     """
     pictured = pictured_of(game, law)
     row, laws = pictured.row(time), pictured.laws()

@@ -65,6 +65,9 @@ def plot_gain(
 
     Raises:
       ValueError: if there are no two numbers of agents, or no gain is above 0.
+
+    Example:
+      >>> mfg.plot.plot_gain(gain)  # gain = mfg.finite.deviation_gain(...)
     """
     gains_by_name = {"": gains} if isinstance(gains, DeviationGain) else dict(gains)
     sampled_by_name = {} if sampled is None else dict(sampled)

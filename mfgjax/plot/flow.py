@@ -54,6 +54,9 @@ def plot_flow(
     Raises:
       ValueError: if there is no law for every time, or no such kind.
 
+    Example:
+      >>> mfg.plot.plot_flow(game, eq)  # eq = mfg.solve(game, response)
+
     Source: the form of Guan et al. (2021), arXiv:2110.07469, Fig. 2.
     """
     _checks.one_of("kind", kind, KINDS)

@@ -38,6 +38,9 @@ def plot_law(
 
     Raises:
       ValueError: if there is no law, or no such time.
+
+    Example:
+      >>> mfg.plot.plot_law(game, eq, time=5)  # eq = mfg.solve(game, response)
     """
     pictured = pictured_of(game, law)
     row = pictured.row(time)

@@ -41,6 +41,9 @@ def plot_learning(
 
     Raises:
       ValueError: if `quantity` is neither, or "distance" and there is no equilibrium.
+
+    Example:
+      >>> mfg.plot.plot_learning(runs, [ends.greatest, ends.least], quantity="mean_state")  # of mfg.learners.run
     """
     checked(runs)
     _checks.one_of("quantity", quantity, QUANTITIES)
@@ -89,6 +92,9 @@ def plot_learned_laws(
 
     Raises:
       ValueError: if `runs` is something else.
+
+    Example:
+      >>> mfg.plot.plot_learned_laws(runs, ends.greatest)  # runs of mfg.learners.run, by name
     """
     checked(runs)
     cumulative = _checks.boolean("cumulative", cumulative)

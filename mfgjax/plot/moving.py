@@ -51,6 +51,9 @@ def animate_flow(
 
     Raises:
       ValueError: if there is no law for every time, or a position is missing.
+
+    Example:
+      >>> mfg.plot.animate_flow(game, eq)  # eq = mfg.solve(game, response)
     """
     pictured = pictured_of(game, equilibrium_or_flow)
     if pictured.times is None:

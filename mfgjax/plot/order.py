@@ -31,6 +31,9 @@ def plot_bracket(found: Bracket, *, title: str | None = None, ax: Axes | None = 
 
     Raises:
       ValueError: if `found` is something else.
+
+    Example:
+      >>> mfg.plot.plot_bracket(ends)  # ends = mfg.bracket(market, response)
     """
     if not isinstance(found, Bracket):
         raise ValueError(f"`found` must be what `bracket` returns; got {_checks.shorten(found)}.")
@@ -72,6 +75,9 @@ def plot_hysteresis(
 
     Raises:
       ValueError: if `found` is something else.
+
+    Example:
+      >>> mfg.plot.plot_hysteresis(there_and_back, label="cost of effort")  # there_and_back = mfg.hysteresis(...)
     """
     if not isinstance(found, Hysteresis):
         raise ValueError(f"`found` must be what `hysteresis` returns; got {_checks.shorten(found)}.")

@@ -56,6 +56,9 @@ def plot_phase(
 
     Raises:
       ValueError: if the dataset lacks what is to be drawn, or was not swept over `along`.
+
+    Example:
+      >>> mfg.plot.plot_phase(ds)  # ds = mfg.sweep(game, beta=betas)
     """
     axis, law = horizontal_of(dataset, along), terminal_law_of(dataset)
     parts = parts_of(dataset, axis)

@@ -14,6 +14,11 @@ def circle_positions(labels: Sequence[str]) -> dict[str, tuple[float, float]]:
 
     Args:
       labels: names in order.
+
+    Example:
+      >>> import mfgjax as mfg
+      >>> [(round(x), round(y)) for x, y in mfg.plot.circle_positions(["north", "south"]).values()]
+      [(0, 1), (0, -1)]
     """
     angles = np.pi / 2 - 2 * np.pi * np.arange(len(labels)) / len(labels)
     return {label: (float(np.cos(a)), float(np.sin(a))) for label, a in zip(labels, angles, strict=True)}

@@ -45,6 +45,9 @@ def plot_policy(
 
     Raises:
       ValueError: if there is no policy, no such time or state, or both are given.
+
+    Example:
+      >>> mfg.plot.plot_policy(game, eq, time=4)  # eq = mfg.solve(game, response)
     """
     pictured = pictured_of(game, equilibrium_or_policy, is_policy=True)
     policy = pictured.policies()

@@ -34,6 +34,9 @@ def plot_residuals(
 
     Raises:
       ValueError: if there is no history, as in a sweep, which keeps none.
+
+    Example:
+      >>> mfg.plot.plot_residuals({"Auto(), the default": eq, "Picard()": plain})  # what two solvers returned
     """
     # a dataset is a mapping too
     named = {"": equilibria} if isinstance(equilibria, Equilibrium | xr.Dataset) else dict(equilibria)

@@ -26,6 +26,9 @@ def plot_sensitivity(
 
     Raises:
       ValueError: if nothing moves the quantity.
+
+    Example:
+      >>> mfg.plot.plot_sensitivity(found)  # found = mfg.design.sensitivity(...)
     """
     rows = found.top(_checks.integer_at_least("top", top, 1))
     if not rows:

@@ -41,6 +41,9 @@ def plot_stationary(
 
     Raises:
       ValueError: if the game is not stationary, or the equilibrium is not of it.
+
+    Example:
+      >>> mfg.plot.plot_stationary(market, ends.greatest)  # ends = mfg.bracket(market, response)
     """
     if not isinstance(game, xr.Dataset):
         of_kind(StationaryGame, game, f"{_checks.shorten(game)}: see `plot_flow`")

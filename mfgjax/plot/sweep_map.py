@@ -48,6 +48,9 @@ def plot_sweep_map(
 
     Raises:
       ValueError: if there is no such variable, or the dataset was not swept over `along`.
+
+    Example:
+      >>> mfg.plot.plot_sweep_map(ds, "num_steps")  # ds = mfg.sweep(game, beta=betas)
     """
     axis = horizontal_of(dataset, along)
     if name not in dataset.data_vars:

@@ -26,6 +26,9 @@ def plot_sweep(dataset: xr.Dataset, *, along: str | None = None, title: str | No
 
     Raises:
       ValueError: as `plot_phase`.
+
+    Example:
+      >>> mfg.plot.plot_sweep(ds)  # ds = mfg.sweep(game, beta=betas)
     """
     axis = horizontal_of(dataset, along)
     codes, other_axes = dataset["result_code"].values, parts_of(dataset, axis)

@@ -67,6 +67,9 @@ def plot_thresholds(
 
     Raises:
       ValueError: if values and reports do not fit together, or no report has a threshold.
+
+    Example:
+      >>> mfg.plot.plot_thresholds(strengths, reports, parameter="strength")  # reports: results of mfg.certify
     """
     x = _values(values)
     order = np.argsort(x, kind="stable")
@@ -119,6 +122,9 @@ def plot_certificates(report: Report, *, title: str | None = None, ax: Axes | No
 
     Raises:
       ValueError: if no certificate has a threshold.
+
+    Example:
+      >>> mfg.plot.plot_certificates(reports[3])  # reports: results of mfg.certify
     """
     if np.ndim(report.beta):
         raise ValueError(f"`report` is of {len(report.beta)} games: draw them with `plot_thresholds`.")

@@ -32,6 +32,9 @@ def plot_search(found: Tuned, *, title: str | None = None, ax: Axes | None = Non
 
     Raises:
       ValueError: if `found` is something else.
+
+    Example:
+      >>> mfg.plot.plot_search(tuned)  # tuned = mfg.design.tune(...)
     """
     if not isinstance(found, Tuned):
         raise ValueError(f"`found` must be what `design.tune` returns; got {_checks.shorten(found)}.")
@@ -79,6 +82,9 @@ def plot_laws(
 
     Returns:
       The axes. Of many states those with most of the crowd are drawn.
+
+    Example:
+      >>> mfg.plot.plot_laws(eq, tuned)  # tuned = mfg.design.tune(...), eq: before tuning
     """
     ax = new_axes(ax, (6.4, 4.2))
     first, second = (
@@ -121,6 +127,9 @@ def plot_tuned(
 
     Returns:
       The figure.
+
+    Example:
+      >>> mfg.plot.plot_tuned(tuned, eq)  # tuned = mfg.design.tune(...), eq: before tuning
     """
     figure = new_figure((12.0, 4.4)) if figure is None else figure
     left, right = figure.subplots(1, 2)
@@ -153,6 +162,9 @@ def plot_trade_off(
 
     Raises:
       ValueError: if `found` is something else.
+
+    Example:
+      >>> mfg.plot.plot_trade_off(front)  # front = mfg.design.trade_off(...)
     """
     if not isinstance(found, TradeOff):
         raise ValueError(f"`found` must be what `design.trade_off` returns; got {_checks.shorten(found)}.")

@@ -29,6 +29,12 @@ class Boltzmann(AbstractTempered):
     Raises:
       ValueError: naming the entry that is out of range.
 
+    Example:
+      >>> import mfgjax as mfg
+      >>> eq = mfg.solve(mfg.games.left_right(), mfg.Boltzmann(beta=1.0))
+      >>> f"{eq.policy[0, 0, 0]:.2f}"
+      '0.57'
+
     Source: Cui and Koeppl (2021), arXiv:2102.01585, section 4 ("Boltzmann" there); MFGLib.
     """
 

@@ -25,6 +25,12 @@ class Greedy(AbstractResponse):
     Raises:
       ValueError: if `tie` is another word.
 
+    Example:
+      >>> import mfgjax as mfg
+      >>> eq = mfg.solve(mfg.games.left_right(), mfg.Greedy())
+      >>> f"{eq.mean_field[1, 1]:.2f}"
+      '0.67'
+
     Source: Guan et al. (2021), arXiv:2110.07469, eq. (12), which leaves the choice at ties open.
     """
 

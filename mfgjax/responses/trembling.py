@@ -66,6 +66,12 @@ class Trembling(AbstractTrembling):
     Raises:
       ValueError: if ε is out of range; its bound by the number of actions is checked with a game.
 
+    Example:
+      >>> import mfgjax as mfg
+      >>> eq = mfg.solve(mfg.games.infection_tipping(), mfg.Trembling(0.1))
+      >>> f"{eq.policy.min():.3f}"  # ε = 0.1, in equal parts on four other actions
+      '0.025'
+
     Source: Lee et al. (2021), arXiv:2006.11683, section 2 and the definitions of π_Q^ε and G before eq. (5).
     """
 
@@ -97,6 +103,12 @@ class EpsilonGreedy(AbstractTrembling):
 
     Raises:
       ValueError: if ε is out of range.
+
+    Example:
+      >>> import mfgjax as mfg
+      >>> game, flow = mfg.games.left_right(), [[1.0, 0.0, 0.0], [0.0, 0.5, 0.5]]
+      >>> f"{mfg.respond(game, flow, mfg.EpsilonGreedy(0.1)).policy[0, 0, 0]:.2f}"  # 1 − ε
+      '0.90'
 
     Source: the ε-greedy idea from which Lee et al. (2021), arXiv:2006.11683, section 2, set trembling apart.
     """

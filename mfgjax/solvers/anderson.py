@@ -55,6 +55,12 @@ class Anderson(AbstractMethod):
     Raises:
       ValueError: if an argument is out of range, naming it.
 
+    Example:
+      >>> import mfgjax as mfg
+      >>> game, response = mfg.games.left_right(), mfg.EntropyRegularized(beta=1.0)
+      >>> mfg.solve(game, response, mfg.Anderson(memory=3)).result.name
+      'converged'
+
     Source: Walker and Ni (2011), SIAM J. Numer. Anal. 49(4).
     """
 

@@ -36,6 +36,12 @@ class Auto(AbstractSolver):
 
     Raises:
       ValueError: if an argument is out of range, naming it.
+
+    Example:
+      >>> import mfgjax as mfg
+      >>> game, response = mfg.games.left_right(), mfg.EntropyRegularized(beta=1.0)
+      >>> mfg.solve(game, response, mfg.Auto(atol=1e-5)).result.name
+      'converged'
     """
 
     atol: float | None = eqx.field(static=True)

@@ -74,6 +74,12 @@ class Continuation(AbstractMethod):
 
     Raises:
       ValueError: if an argument is out of range, naming it.
+
+    Example:
+      >>> import mfgjax as mfg
+      >>> game, response = mfg.games.left_right(), mfg.EntropyRegularized(beta=1.0)
+      >>> mfg.solve(game, response, mfg.Continuation()).result.name
+      'converged'
     """
 
     through_folds: bool = eqx.field(static=True)

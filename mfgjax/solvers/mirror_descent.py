@@ -36,6 +36,12 @@ class MirrorDescent(AbstractMethod):
     Raises:
       ValueError: if an argument is out of range, naming it.
 
+    Example:
+      >>> import mfgjax as mfg
+      >>> game, response = mfg.games.left_right(), mfg.EntropyRegularized(beta=1.0)
+      >>> mfg.solve(game, response, mfg.MirrorDescent(learning_rate=0.5)).result.name
+      'converged'
+
     Source: Pérolat et al. (2021), arXiv:2103.00623; Isobe, Abe and Ariu, NeurIPS 2025 (regularised and
     proximal form); prior descent: Cui and Koeppl (2021), arXiv:2102.01585.
     """

@@ -40,6 +40,12 @@ class Newton(AbstractMethod):
     Raises:
       ValueError: if an argument is out of range, naming it.
 
+    Example:
+      >>> import mfgjax as mfg
+      >>> game, response = mfg.games.left_right(), mfg.EntropyRegularized(beta=1.0)
+      >>> mfg.solve(game, response, mfg.Newton()).result.name
+      'converged'
+
     Source: Osborne (1969), J. Math. Anal. Appl. 27, for multiple shooting; Kelley and Keyes (1998), SIAM J. Numer.
     Anal. 35, for following time.
     """

@@ -33,6 +33,12 @@ class Picard(AbstractMethod):
     Raises:
       ValueError: if an argument is out of range, or damping and averaging are both given.
 
+    Example:
+      >>> import mfgjax as mfg
+      >>> game, response = mfg.games.left_right(), mfg.EntropyRegularized(beta=1.0)
+      >>> mfg.solve(game, response, mfg.Picard(damping=0.5)).result.name
+      'converged'
+
     Source: Guan et al. (2021), arXiv:2110.07469, eq. (16) iterated; averaging: Perrin et al. (2020),
     arXiv:2007.03458; in stationary games Lee et al. (2021), arXiv:2006.11683, algorithm 1.
     """

@@ -89,6 +89,12 @@ def sweep(
     Raises:
       ValueError: if an argument is invalid, naming the axis, the place in it and the value; or if `out` holds
         something else.
+
+    Example:
+      >>> import mfgjax as mfg
+      >>> ds = mfg.sweep(mfg.games.left_right(), beta=[0.5, 1.0, 2.0], progress=False)
+      >>> dict(ds.mean_field.sizes)
+      {'beta': 3, 'time': 2, 'state': 3}
     """
     is_game = isinstance(game, AbstractGame)
     builder = None if is_game else game
