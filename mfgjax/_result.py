@@ -12,7 +12,7 @@ from ._typing import Array, ArrayLike, Float, Int
 
 
 class RESULTS(enum.IntEnum):
-    """The ways a solve can end. `Result.message` says in a sentence what to do about each.
+    """The reasons why a solver stops. `Result.message` says in a sentence what happened and what to do about it.
 
     Example:
       >>> import mfgjax as mfg

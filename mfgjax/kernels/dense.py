@@ -21,7 +21,7 @@ class DenseKernel(AbstractKernel):
       probabilities: P(s'|s,a) as `[S, A, S]`, or `[H, S, A, S]` when it changes with time.
 
     Raises:
-      ValueError: if the shape does not fit. Whether rows are probabilities is checked with a game.
+      ValueError: if the shape does not fit. Whether the rows are probabilities is checked when a game is built.
 
     Example:
       >>> import mfgjax as mfg

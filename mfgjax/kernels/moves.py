@@ -12,10 +12,10 @@ from .predecessors import Predecessors, as_table
 
 
 class MovesKernel(AbstractKernel):
-    """A kernel under which action a in state s leads to `next_state[s, a]`. Memory and work O(S·A).
+    """A deterministic kernel: action a in state s leads to `next_state[s, a]`. Memory and work are O(S·A).
 
     Args:
-      next_state: integers `[S, A]`; −1 marks an action that leads nowhere and must be unavailable.
+      next_state: integers `[S, A]`; −1 marks an action without a next state, which must be unavailable.
 
     Example:
       >>> import mfgjax as mfg

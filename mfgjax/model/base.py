@@ -22,7 +22,7 @@ AnyArray = TypeVar("AnyArray", Array, np.ndarray)  # users get back the kind of 
 
 
 class BestResponse(NamedTuple):
-    """The best response to a mean field and its values. Arrays of a stationary game have no axis of times.
+    """The best response to a mean field and its values. The arrays of a stationary game have no time axis.
 
     Attributes:
       policy: π_t(a|s).

@@ -18,7 +18,7 @@ def flow_distance(first: ArrayLike, second: ArrayLike) -> Scalar:
       second: the same.
 
     Raises:
-      ValueError: if shapes differ, or one is no law.
+      ValueError: if the shapes differ, or one of the two is not a probability law.
 
     Example:
       >>> import mfgjax as mfg

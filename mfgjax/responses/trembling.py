@@ -49,19 +49,19 @@ class AbstractTrembling(AbstractResponse):
 
 
 class Trembling(AbstractTrembling):
-    """The best response within Π^ε, the strategies of a trembling hand, which counts in its values that it trembles.
+    """The best response of an agent that takes a random other action with probability ε, and plans with that.
 
         π_Q(a|s) = 1 − ε for the maximiser of Q(s,·),  ε/(A(s) − 1) for each other available action
         V(s)     = G(Q)(s) = Σ_a π_Q(a|s) Q(s,a)
 
-    where A(s) is the number of available actions (a state with one plays it). A fixed point of Q = r + γ P G(Q)
-    is the TQ-value, and π_Q then maximises the value over Π^ε. `EpsilonGreedy` is the policy that is greedy first
-    and randomised afterwards.
+    where A(s) is the number of available actions (a single available action is always taken). Π^ε is the set of such
+    "trembling-hand" policies. The fixed point of Q = r + γ P G(Q) is called the TQ-value, and π_Q then maximises the
+    value over Π^ε. `EpsilonGreedy` adds the same randomness, but its values ignore it.
 
     Args:
-      epsilon: ε in [0, 1), a probability; at most (A(s) − 1)/A(s) in every state with A(s) ≥ 2, so that the chosen
-        action is the likeliest.
-      tie: which maximiser is taken, "smallest" or "largest" index.
+      epsilon: ε in [0, 1), a probability; at most (A(s) − 1)/A(s) in every state with A(s) ≥ 2, so that the best action
+        is the most likely one.
+      tie: which of several best actions is taken: the one with the "smallest" or the "largest" index.
 
     Raises:
       ValueError: if ε is out of range; its bound by the number of actions is checked with a game.
@@ -91,15 +91,16 @@ class Trembling(AbstractTrembling):
 
 
 class EpsilonGreedy(AbstractTrembling):
-    """The greedy policy to which randomness is added as an afterthought: its values ignore it.
+    """The greedy policy with random actions added: with probability ε another action is taken, but the values ignore
+    that.
 
         V(s) = max_a Q(s,a),   π(a|s) = 1 − ε for the maximiser,  ε/(A(s) − 1) for each other available action
 
-    It maximises nothing that its agents receive; `Trembling` is the consistent one.
+    So it does not maximise what its agents really receive; `Trembling` does.
 
     Args:
       epsilon: ε in [0, 1), as for `Trembling`.
-      tie: which maximiser is taken, "smallest" or "largest" index.
+      tie: which of several best actions is taken: the one with the "smallest" or the "largest" index.
 
     Raises:
       ValueError: if ε is out of range.

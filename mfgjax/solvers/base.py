@@ -84,11 +84,12 @@ class Problem(NamedTuple):
 
 
 class AbstractSolver(eqx.Module):
-    """How μ = Γ(μ) is solved: by one method, or by several in turn.
+    """The base class of solvers: how the equation μ = Γ(μ) is solved, by one method or by several in turn.
 
-    `atol` is the tolerance on the criterion: the residual max_t d_TV(μ_t, Γ(μ)_t) for smooth responses, and in
-    stationary games for others too, unless the method mixes policies; else the exploitability. None stands for the
-    default of the precision, 0 for "run `max_steps`".
+    `atol` is the tolerance on the criterion. The criterion is the residual max_t d_TV(μ_t, Γ(μ)_t) for smooth
+    responses, and in stationary games for all responses unless the method mixes policies; elsewhere it is the
+    exploitability. With None the tolerance is the default of the precision; with 0 the solver runs for `max_steps`
+    steps.
     """
 
     atol: eqx.AbstractVar[float | None]
@@ -112,7 +113,8 @@ class AbstractSolver(eqx.Module):
 
 
 class AbstractMethod(AbstractSolver):
-    """One method, as pure `init` and `step` functions that the one loop drives."""
+    """The base class of a solver with a single method: pure functions `init` and `step`, which the library's loop
+    calls."""
 
     splits: ClassVar[bool] = False  # candidates have a `mixture`
     has_lag: ClassVar[bool] = False  # the next iterate depends on the one before, too
