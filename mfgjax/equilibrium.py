@@ -82,8 +82,7 @@ class Equilibrium(eqx.Module):
 
     @property
     def mean_state(self) -> Float[Array, "*T"]:
-        """Σ_s s μ_t(s), the mean of the state's number at every time, for states that count something such as
-        health."""
+        """Σ_s s μ_t(s), the mean number of the state at every time, for states that are quantities such as health."""
         # the sum over actions leaves the states where these were; lanes may trail
         law = jnp.moveaxis(self.state_law, self.action_axis, -1)
         return law @ jnp.arange(law.shape[-1], dtype=law.dtype)

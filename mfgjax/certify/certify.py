@@ -36,8 +36,7 @@ def certify(
     critical: bool | None = None,
     key: Array | None = None,
 ) -> Report:
-    """Check which theorems hold for a game: contraction, uniqueness, stability, and the error of a computed
-    equilibrium.
+    """Check what is proved about a game: contraction, uniqueness, stability, and the error of an equilibrium.
 
     Every line of the report has a number, a status (holds, fails, unknown), the theorem with its source, its
     assumptions, and how they were checked. The status is "holds" only where the theorem applies and its constants are

@@ -58,8 +58,7 @@ class Lipschitz(eqx.Module):
         self.origin = str(origin)
 
     def fit(self, game: FiniteHorizonGame) -> tuple[Array, Array]:
-        """Return the constants for each time of a game, `[H+1]` and `[H]`; raise `ValueError` for a wrong number of
-        them."""
+        """Return the constants for each time of a game, `[H+1]` and `[H]`; `ValueError` if their number is wrong."""
         H = game.horizon
         _checks.shape_is("lipschitz.reward", self.reward, [(1,), (H + 1,)], "one, or one for each time")
         _checks.shape_is("lipschitz.kernel", self.kernel, [(1,), (H,)], "one, or one for each move")

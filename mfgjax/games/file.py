@@ -32,14 +32,14 @@ Game = TypeVar("Game", bound=AbstractGame)
 
 @dataclass(frozen=True, eq=False)
 class GameFile(Generic[Game]):
-    """A game read from a file, with its name, reference, positions and description.
+    """A game with its name, reference policy, positions of the nodes and description, as a file holds them.
 
     Args:
-      name: of the game; the stem of the file's name where the file gives none.
+      name: the name of the game; the stem of the file's name if the file gives none.
       game: the game.
-      reference: ρ(a|s) as `policy_on_edges` gives it, positive exactly on the edges; None: not in the file.
+      reference: ρ(a|s) as `policy_on_edges` returns it, positive exactly on the edges; None: not in the file.
       positions: where to draw each node, as (x, y); None: not in the file.
-      description: any text; empty where the file gives none.
+      description: any text; empty if the file gives none.
     """
 
     name: str
@@ -65,14 +65,14 @@ def load_game(path: str | os.PathLike[str]) -> GameFile:
     `mfgjax.io.load_game` reads such files, too, and games of tables in netCDF.
 
     Args:
-      path: of the file.
+      path: the path of the file.
 
     Returns:
       A `GameFile`; solve it with `solve(file.game, EntropyRegularized(beta, file.reference))`.
 
     Raises:
-      ValueError: in one sentence that begins with the path and names the key, the place and the value,
-        also where the file does not exist or cannot be read.
+      ValueError: if the file is invalid, does not exist or cannot be read: one sentence that begins with the path and
+        names the key, the place and the value.
 
     Example:
       >>> import mfgjax as mfg

@@ -11,7 +11,7 @@ _MOVES = {"1": "125", "2": "234", "3": "34", "4": "345", "5": "15"}
 
 
 def resource_allocation(preset: str = "paper", *, self_loop_at_2: bool = True) -> FiniteHorizonGame:
-    """Build the example of Guan et al.: a crowd on five nodes chooses where to be at time 5.
+    """Build the resource-allocation example of Guan et al.: a crowd on five nodes chooses where to be at time 5.
 
     States: nodes 1..5. Actions: the edges 1→{1,2,5}, 2→{2,3,4}, 3→{3,4}, 4→{3,4,5}, 5→{1,5}. Horizon 5, and
     μ_0 = (.3, .2, .3, .1, .1). Only time 5 pays: (1.5·1{s=3} + 1{s=4} − μ(s))², so that being at 3 or 4 is
@@ -52,7 +52,7 @@ def resource_allocation(preset: str = "paper", *, self_loop_at_2: bool = True) -
 
 
 def resource_allocation_reference(game: FiniteHorizonGame) -> Float[Array, "S A"]:
-    """Return the coordinator's policy of the example: go to nodes 3 and 4, in equal parts.
+    """Return the coordinator's reference policy of `resource_allocation`: go to nodes 3 and 4, in equal parts.
 
     Args:
       game: from `resource_allocation`; without the loop at node 2 it is one half each at that node.

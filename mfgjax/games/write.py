@@ -19,15 +19,15 @@ from .graph import moves
 def save_game(path: str | os.PathLike[str], file: GameFile) -> None:
     """Write a graph game to a TOML file.
 
-    What `load_game` reads from it is the same game, to the last digit of every number. Games of other tables are
-    written by `mfgjax.io.save_game`.
+    `load_game` reads the same game from it, to the last digit of every number. Other games that consist of tables are
+    saved by `mfgjax.io.save_game`.
 
     Args:
-      path: of the file; one that is there is replaced.
-      file: the game with its name, its reference (the same at all times) and where nodes are drawn.
+      path: the path of the file, which is replaced if it exists.
+      file: the game with its name, its reference (the same at all times) and the positions of its nodes.
 
     Raises:
-      ValueError: if the format has no place for something, such as a reward of pairs of nodes.
+      ValueError: if the format cannot hold something, such as a reward that depends on pairs of nodes.
 
     Example:
       >>> import mfgjax as mfg
@@ -70,7 +70,7 @@ def game_text(file: GameFile) -> str:
 
 
 def edges_of_policy(game: AbstractGame, policy: Any) -> dict[str, dict[str, float]]:
-    """Return the probability of each move of a policy, node by node: the opposite of `policy_on_edges`.
+    """Return the probabilities of the moves of a policy, for each node: the inverse of `policy_on_edges`.
 
     Args:
       game: a graph game.

@@ -10,10 +10,10 @@ import numpy as np
 
 
 def describe(thing: object) -> Any:
-    """Return a response, a solver or a number as data that JSON can hold; arrays are named by their shape.
+    """Return a response, a solver or a number as data that JSON can hold; arrays are replaced by their shapes.
 
     Args:
-      thing: a dataclass (every module is one), a number, an array, or None.
+      thing: a response, a solver or another dataclass; a number; an array; or None.
 
     Example:
       >>> import mfgjax as mfg

@@ -40,8 +40,7 @@ class AbstractKernel(eqx.Module):
         """Return Σ_{s,a} m(s,a) P(s'|s,a)."""
 
     def chain(self, weights: Float[Array, "S A *batch"]) -> Float[Array, "S S *batch"]:
-        """Return Σ_a w(s,a) P(s'|s,a), the transition matrix of a policy w. Kernels with few successors compute it
-        faster."""
+        """Return Σ_a w(s,a) P(s'|s,a), the transition matrix of a policy w; cheap if there are few successors."""
 
         def column(values: Array) -> Array:
             ahead = self.expect(jnp.broadcast_to(align(values, weights[:, 0]), (len(values), *weights.shape[2:])))

@@ -23,18 +23,18 @@ FORMAT = "mfgjax-run/1"
 
 
 def save_run(path: str | os.PathLike, run: Run, note: Mapping[str, Any] | None = None) -> Path:
-    """Save a run as a NumPy archive (npz), which is written whole or not at all.
+    """Save a run as a NumPy archive (npz), which is written completely or not at all.
 
     Args:
-      path: of the file, which is replaced if it exists; its folder must exist.
+      path: the path of the file, which is replaced if it exists; its folder must exist.
       run: what `learners.run` returned.
-      note: more to be recorded, as what JSON can hold; `saved_note` reads it.
+      note: other data to be recorded, in a form that JSON can hold; `saved_note` reads it.
 
     Returns:
       The path.
 
     Raises:
-      ValueError: if `path` is no path.
+      ValueError: if `path` is not a path.
       OSError: if the file cannot be written.
 
     Example:
@@ -56,7 +56,7 @@ def saved_note(path: str | os.PathLike) -> dict[str, Any]:
     """Return the note that was saved with a run.
 
     Args:
-      path: of the file.
+      path: the path of the file.
 
     Raises:
       ValueError: as `load_run`.
@@ -78,17 +78,17 @@ def load_run(
     """Load a run that `save_run` wrote; `learners.run(..., resume=run)` resumes it.
 
     Args:
-      path: of the file.
-      game: that of the run.
-      response: likewise.
-      learner: likewise.
+      path: the path of the file.
+      game: the game of the run.
+      response: the response of the run.
+      learner: the learner of the run.
 
     Returns:
       The `Run`, the state of its learner included.
 
     Raises:
-      ValueError: if there is no such file, it is damaged, of another program or another version of the format, or its
-        learner's state has other shapes than that of `learner` in `game`.
+      ValueError: if there is no such file; if the file is damaged, of another program or of another version of the
+        format; or if the state of its learner has other shapes than that of `learner` in `game`.
 
     Example:
       >>> import mfgjax as mfg

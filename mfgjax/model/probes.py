@@ -35,8 +35,7 @@ def simple_laws(num_states: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 @in_own_modes
 def validate(game: AbstractGame) -> None:
-    """Check the numbers of a game: those of its arrays, and what its functions return at every time, at a few mean
-    fields.
+    """Check the numbers of a game: its arrays, and what its functions return at every time at a few mean fields.
 
     A function must not depend on an entry outside an array: JAX silently takes the nearest entry in its place.
 

@@ -148,8 +148,7 @@ def bracket(
     max_steps: int = 20_000,
     throw: bool = True,
 ) -> Bracket:
-    """Find the least and the greatest equilibrium of a stationary game, iterating from the smallest and largest
-    population.
+    """Find the least and the greatest equilibrium of a stationary game by iterating from both ends of the order.
 
     Laws are ordered by stochastic dominance in the order of the states. Suppose that z ↦ Φ(z, π(z)) is isotone, as it
     is under strategic complementarities. Then the iterates from the point mass on the first state, with the smallest

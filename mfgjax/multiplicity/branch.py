@@ -47,7 +47,7 @@ class Branch:
       folds: values of the parameter at which the path turns, in order along it; each fold is a point of the path.
       bifurcations: values at which an eigenvalue of DΓ crosses 1 although the path does not turn, in order along it. As
         a rule, equilibria that are not on the path meet it there. They are searched for up to 640 unknowns.
-      complete: whether the path reached `stop`. Otherwise it turned back beyond `start`, or `max_points` was reached.
+      complete: whether the path reached `stop`. Otherwise it came back past `start`, or `max_points` was reached.
       message: sentences on how the path ended, and on the bifurcations that it passed.
     """
 

@@ -43,8 +43,8 @@ class Hysteresis:
 
     @property
     def distance(self) -> np.ndarray:
-        """Total variation distance of the two ways, `[n]`; for flows the largest over time. NaN where one way found
-        nothing."""
+        """Total variation distance of the two ways, `[n]`; for flows the largest over time; NaN where one is
+        missing."""
         return self._moved(self.there, self.back)
 
     @property
@@ -70,8 +70,7 @@ class Hysteresis:
         return self.values[self.distance > np.fmax(least, self.error.sum(axis=0))]
 
     def jumps(self, distance: float = 0.1) -> dict[str, list[tuple[float, float]]]:
-        """Return the pairs of neighbouring values between which the population moves by more than `distance`, on
-        either way."""
+        """Return the neighbouring values between which the population moves by more than `distance`, on either way."""
         least = _checks.number_in("distance", distance, 0, 1, "(0, 1)")
         jumps_by_way = {}
         for way, laws in (("there", self.there), ("back", self.back)):

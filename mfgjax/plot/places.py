@@ -10,10 +10,10 @@ BEND = 0.16  # of edges there and back, in their length
 
 
 def circle_positions(labels: Sequence[str]) -> dict[str, tuple[float, float]]:
-    """Place states on the unit circle, clockwise from the top: five of them make a pentagon.
+    """Place states on the unit circle, clockwise from the top; five states form a pentagon.
 
     Args:
-      labels: names in order.
+      labels: the names of the states, in order.
 
     Example:
       >>> import mfgjax as mfg

@@ -25,10 +25,10 @@ def plot_stationary(
     title: str | None = None,
     figure: Figure | SubFigure | None = None,
 ) -> Figure | SubFigure:
-    """Draw a stationary equilibrium: the law of the states as bars, and below each state what is done there.
+    """Draw a stationary equilibrium: the law of the states as bars, and below each state the policy there.
 
-    A dashed line marks the mean state, where states are numbered. Shades of the map are π(a|s); an action that does
-    not exist is hatched.
+    If states are numbers, a dashed line marks the mean state. The shades of the map are π(a|s); an action that does not
+    exist is hatched.
 
     Args:
       game: for the names of states and actions, and the mask; or a dataset of `io.load_equilibrium`.

@@ -49,7 +49,7 @@ class AbstractTrembling(AbstractResponse):
 
 
 class Trembling(AbstractTrembling):
-    """The best response of an agent that takes a random other action with probability ε, and plans with that.
+    """The best response of an agent that takes another action with probability ε, and takes this into account.
 
         π_Q(a|s) = 1 − ε for the maximiser of Q(s,·),  ε/(A(s) − 1) for each other available action
         V(s)     = G(Q)(s) = Σ_a π_Q(a|s) Q(s,a)
@@ -91,8 +91,7 @@ class Trembling(AbstractTrembling):
 
 
 class EpsilonGreedy(AbstractTrembling):
-    """The greedy policy with random actions added: with probability ε another action is taken, but the values ignore
-    that.
+    """The greedy policy, but with probability ε another action is taken, which the values ignore.
 
         V(s) = max_a Q(s,a),   π(a|s) = 1 − ε for the maximiser,  ε/(A(s) − 1) for each other available action
 

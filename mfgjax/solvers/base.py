@@ -113,8 +113,7 @@ class AbstractSolver(eqx.Module):
 
 
 class AbstractMethod(AbstractSolver):
-    """The base class of a solver with a single method: pure functions `init` and `step`, which the library's loop
-    calls."""
+    """The base class of a solver with a single method: pure functions `init` and `step`, called in a loop."""
 
     splits: ClassVar[bool] = False  # candidates have a `mixture`
     has_lag: ClassVar[bool] = False  # the next iterate depends on the one before, too

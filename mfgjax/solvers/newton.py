@@ -22,16 +22,17 @@ _MOST_UNKNOWNS = 128
 
 
 class Newton(AbstractMethod):
-    """Newton's method: solve the linearised equation at each step. It converges quadratically near a regular
-    equilibrium.
+    """Newton's method: solve the linearised equation at each step.
+
+    It converges quadratically near a regular equilibrium, whatever DΓ is there.
 
     For a game with a finite horizon and at most 32 states, in double precision and if payoffs depend on the law of the
     states, it uses multiple shooting: the equations say that each single step of the flow follows the response to the
-    flow. Their matrix is eliminated block by block in time, with H S³ operations. Errors do not grow along the horizon,
-    so that it often converges from far away. Elsewhere the equation is (I − DΓ(μ)) d = Γ(μ) − μ, solved by LU up to a
-    few hundred unknowns and beyond that by GMRES, which needs only products. Steps are shortened until the residual
-    falls. In stationary games with a smooth response, steps follow the population in time, and get longer as it
-    approaches a stationary law.
+    flow. Their matrix is eliminated block by block in time, with H S³ operations. Errors are not carried along the
+    horizon, so that it often converges from far away. Elsewhere the equation is (I − DΓ(μ)) d = Γ(μ) − μ, solved by LU
+    up to a few hundred unknowns and beyond that by GMRES, which needs only products. Steps are shortened until the
+    residual falls. In stationary games with a smooth response, steps follow the population in time, and get longer as
+    it approaches a stationary law.
 
     It works for smooth responses, and in stationary games for all responses: if the response jumps, a step goes to the
     stationary law of the policy that it finds.
