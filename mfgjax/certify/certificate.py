@@ -49,7 +49,9 @@ class Certificate(eqx.Module):
     def word(self) -> str:
         """Return the status as "holds", "fails" or "unknown"; for a single certificate outside `jit`."""
         if np.ndim(self.status):
-            raise ValueError(f"{self.name} is that of many games: look at `status`, or take one of them.")
+            raise ValueError(
+                f"{self.name} holds the certificates of many games: look at `status`, or take one of them."
+            )
         return WORDS[int(self.status)]
 
 

@@ -150,9 +150,11 @@ def check_complementarity(game: StationaryGame, form: str | None = None, *, seed
     game = of_kind(StationaryGame, game)
     _checks.one_of("form", form, (None, "action", "post-decision"))
     if game.observes != "states":
-        raise ValueError("`game` observes the joint law of states and actions; the test orders laws of states.")
+        raise ValueError("`game` observes the joint law of states and actions, but the check orders laws of states.")
     if not np.asarray(game.available).all():
-        raise ValueError("`game` lacks actions in some states; the test needs all of them everywhere.")
+        raise ValueError(
+            "`game.available` lacks actions in some states, but the check needs every action in every state."
+        )
     rng = np.random.default_rng(_checks.integer_at_least("seed", seed, 0))
     forms = [form] if form else ["action", "post-decision"]
     try:

@@ -72,14 +72,16 @@ def check_monotone_response(
     game = of_kind(StationaryGame, game)
     if game.observes != "states":
         raise ValueError(
-            "`game` observes the joint law of states and actions; populations are ordered by their states."
+            "`game` observes the joint law of states and actions, but populations are ordered by their states."
         )
     if not isinstance(response, AbstractResponse):
         got = _checks.shorten(response)
         raise ValueError(f"`response` must be a response such as `Trembling(epsilon)`; got {got}.")
     _checks.one_of("form", form, ("action", "post-decision"))
     if not np.asarray(game.available).all():
-        raise ValueError("`game` lacks actions in some states; the order of actions needs all of them everywhere.")
+        raise ValueError(
+            "`game.available` lacks actions in some states, but the order of actions needs every action in every state."
+        )
     table = np.asarray(_checks.as_numbers("laws", laws), game.dtype)
     _checks.shape_is("laws", table, [(None, game.num_states)], "populations, states")
     _checks.distribution("laws", table, leading=1)

@@ -161,8 +161,8 @@ def _check_possible(game: FiniteHorizonGame, mu: Array) -> None:
         # the simple reason first: it names a state without a linear program
         for n in np.flatnonzero(there > reachable + 1e-9):
             raise ValueError(
-                f"`flow[{t + 1}, {n}]` is {there[n]:.6g}, but of those at time {t} at most {reachable[n]:.6g} can move "
-                f"to state {game.state_labels[n]!r}."
+                f"`flow[{t + 1}, {n}]` is {there[n]:.6g}, but from the law at time {t} at most {reachable[n]:.6g} can "
+                f"move to state {game.state_labels[n]!r}."
             )
         # shares of the mass of a state, at least δ each, δ as large as possible, and what is missing at each place
         leave = sparse.csr_matrix(
@@ -189,8 +189,8 @@ def _check_possible(game: FiniteHorizonGame, mu: Array) -> None:
         if missing.max() > 1e-9:
             n = int(missing.argmax())
             raise ValueError(
-                f"`flow[{t + 1}, {n}]` is {there[n]:.6g}, which those at time {t} cannot bring about together with the "
-                f"rest of the flow: {missing[n]:.3g} are missing in state {game.state_labels[n]!r}."
+                f"`flow[{t + 1}, {n}]` is {there[n]:.6g}, but no policy leads from the law at time {t} to that at time "
+                f"{t + 1}: {missing[n]:.3g} are missing in state {game.state_labels[n]!r}."
             )
         if room <= 1e-12:
             at = int(np.flatnonzero(found.x[: len(state_of)] <= 1e-9)[0])

@@ -194,8 +194,8 @@ def sensitivity(
         pure = solve(fixed_game, fixed_response, solver, guess=guess)
         if pure.criterion != "residual":
             raise ValueError(
-                "`solver` mixes policies, so that the equilibrium may play two choices in one state, and has no "
-                "derivative with choices held. Use `Auto()` or `Picard()`."
+                "`solver` mixes policies, so that the equilibrium may take two actions in one state; a derivative with "
+                "fixed actions does not exist then. Use `Auto()` or `Picard()`."
             )
         played = respond(fixed_game, pure.mean_field, fixed_response).policy
         is_same = jnp.abs(played - pure.policy).max() <= 1e-6

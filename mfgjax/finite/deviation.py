@@ -182,8 +182,8 @@ def gain_in_double(
                 break
         else:
             raise ValueError(
-                f"`method` is {method!r}, but Θ is so steep that rounding drowns what the others add up to; for fewer "
-                "agents at a time it is summed without, and `method=None` tries the others, at last Monte Carlo."
+                f"`method` is {method!r}, but Θ is so steep that rounding errors exceed the result: use fewer agents "
+                "in one call, or `method=None`, which also tries the other methods."
             )
         _check_finite(game, by_population["rewards"])
         shaped = {name: x.reshape(*x.shape[:-1], *numbers.shape) for name, x in by_population.items()}
@@ -200,9 +200,9 @@ def _check_finite(game: FiniteHorizonGame, rewards: Array) -> None:
     if len(wrong):
         t, s, a, _ = map(int, wrong[0])
         raise ValueError(
-            f"`game.reward` is not finite at (time, state, action) = ({t}, {s}, {a}), in the mean field of the policy "
-            "or among the agents, or rounding may hide a pole of it there; gains need finite rewards wherever an agent "
-            "could go."
+            f"`game.reward` is not finite at (time, state, action) = ({t}, {s}, {a}), or rounding may hide a pole of "
+            "it there, in the mean field of the policy or in a population of N agents; gains need finite rewards in "
+            "every state that an agent can reach."
         )
 
 

@@ -67,7 +67,7 @@ class Simulation(eqx.Module):
 
     def _of_deviator(self) -> Array:
         if self.deviator_rewards is None:
-            raise ValueError("Nobody deviated: give `finite.simulate` the policy of one agent as `deviation`.")
+            raise ValueError("There is no deviator: give `finite.simulate` the policy of one agent as `deviation`.")
         return self.deviator_rewards
 
     def _discounted(self, rewards: Array) -> Array:

@@ -99,7 +99,7 @@ def _is_netcdf(path: Path) -> bool:
 def _game_file(document: dict[str, Any], stem: str) -> GameFile:
     name, description = _toml.head(document, FORMAT, _KEYS, ("format", "nodes", "edges"), kind="game", stem=stem)
     if "horizon" not in document and "discount" not in document:
-        raise ValueError("`horizon` is missing, but a game needs it, or a `discount` below 1 to go on for ever.")
+        raise ValueError("`horizon` is missing, but a game needs it, or a `discount` below 1 if it is stationary.")
     if "horizon" in document and "initial" not in document:
         raise ValueError("`initial` is missing, but every game with a `horizon` needs it.")
     nodes = _nodes(document["nodes"])
@@ -149,7 +149,7 @@ def _nodes(value: Any) -> dict[str, None]:
     nodes: dict[str, None] = {}
     for i, node in enumerate(_toml.entries("nodes", value, "a list of names")):
         if _toml.text(f"nodes[{i}]", node) in nodes:
-            raise _toml.wrong(f"nodes[{i}]", node, "this name is there twice")
+            raise _toml.wrong(f"nodes[{i}]", node, "this name is listed twice")
         nodes[node] = None
     return nodes
 

@@ -116,7 +116,7 @@ def next_nodes(edges: Any, nodes: Sequence[Hashable] | None) -> tuple[list[Hasha
             if node not in place:
                 raise ValueError(f"`edges[{i}]` is ({start!r}, {end!r}), but there is no node {node!r}.")
         if place[end] in successors[place[start]]:
-            raise ValueError(f"`edges[{i}]` is ({start!r}, {end!r}), which is there twice.")
+            raise ValueError(f"`edges[{i}]` is ({start!r}, {end!r}), which is listed twice.")
         successors[place[start]].append(place[end])
     for name, nexts in zip(names, successors, strict=True):
         if not nexts:

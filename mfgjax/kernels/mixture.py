@@ -91,7 +91,9 @@ class MixtureKernel(AbstractKernel):
             raise ValueError(f"`weights` must be one number for each kernel; got {len(weights)} for {len(parts)}.")
         sizes = {(part.num_states, part.num_actions, part.num_times) for part in parts}
         if len(sizes) > 1 or parts[0].num_times != 1:
-            raise ValueError(f"`parts` must agree in states, actions and have one time; got {sorted(sizes)}.")
+            raise ValueError(
+                f"`parts` must agree in states and actions and have one time; got (S, A, times) = {sorted(sizes)}."
+            )
         self.parts = tuple(parts)
         self.weights = tuple(_checks.as_numbers(f"weights[{k}]", weight) for k, weight in enumerate(weights))
 

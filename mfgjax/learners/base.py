@@ -90,7 +90,9 @@ def learned(game: Any, response: Any) -> tuple[StationaryGame, AbstractTrembling
     """Return a game and a response that learners can handle, or refuse others."""
     game = of_kind(StationaryGame, game)
     if game.observes != "states":
-        raise ValueError("`game` observes the joint law of states and actions; learners know laws of states.")
+        raise ValueError(
+            "`game` observes the joint law of states and actions, but learners need a game that observes states."
+        )
     if not isinstance(response, AbstractTrembling):
         raise ValueError(f"`response` must be `Trembling(epsilon)` or `EpsilonGreedy(epsilon)`; got {response!r}.")
     return game, response

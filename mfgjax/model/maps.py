@@ -110,7 +110,9 @@ def q_operator(
     Source: Lee et al. (2021), arXiv:2006.11683, eq. (5) and proposition 1.
     """
     if not game.is_stationary:
-        raise ValueError("`game` has a finite horizon, but `q_operator` is of a `StationaryGame`: `respond` returns q.")
+        raise ValueError(
+            "`game` has a finite horizon, but `q_operator` needs a `StationaryGame`: use the `q` of `respond`."
+        )
     response = response_of(game, response, "q_operator(game, mean_field, response)")
     mean_field = mean_field_of(game, mean_field, "q_operator(game, mean_field, response)")
     # inside the library a stationary game has one time

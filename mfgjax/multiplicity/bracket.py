@@ -186,7 +186,7 @@ def bracket(
             f"`response` must be a response such as `Trembling(epsilon)`; got {_checks.shorten(response)}."
         )
     if game.observes != "states":
-        raise ValueError("`game` observes the joint law of states and actions; `bracket` orders laws of states.")
+        raise ValueError("`game` observes the joint law of states and actions, but `bracket` orders laws of states.")
     max_steps = _checks.integer_at_least("max_steps", max_steps, 1)
     eps = float(jnp.finfo(game.dtype).eps)
     users_atol = _checks.tolerance(atol)

@@ -133,7 +133,7 @@ def hysteresis(
     numbers = np.asarray(_checks.as_numbers("values", values))
     _checks.shape_is("values", numbers, [(None,)], "values of the parameter")
     if len(numbers) < 2:
-        raise ValueError("`values` must hold at least two numbers: between fewer there is no way.")
+        raise ValueError(f"`values` must hold at least two numbers; got {len(numbers)}.")
     lanes = swept(trace_game(game), fit_response(game, response), method, {parameter: numbers})
     shape = lanes.mapped[0].shape[:-1]
     if shape:
