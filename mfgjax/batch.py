@@ -32,7 +32,7 @@ def solve_batch(
     for labelled results, several devices, a progress bar and files.
 
     Args:
-      game: the physics. Its arrays are shared by all lanes unless `axes` says otherwise.
+      game: the game. Its arrays are shared by all lanes unless `axes` says otherwise.
       response: how agents act. Its arrays are shared in the same way.
       solver: the method; None for `Auto()`, whose later methods are run only for the lanes that need them.
       axes: what differs between lanes. Either a mapping from names to arrays whose *last* axis is the lanes; a name is

@@ -19,7 +19,7 @@ class Equilibrium(eqx.Module):
         equilibrium: then it is a mixture of best responses.
       log_policy: its log, −inf where it is 0.
       values: V_t(s) of the response to `mean_field`, in units of reward.
-      q: Q_t(s,a), likewise.
+      q: Q_t(s,a) of the response to `mean_field`, in units of reward.
       residual: how far `mean_field` is from a fixed point of the mean-field map Γ: max_t d_TV(μ_t, Γ(μ)_t). This holds
         for smooth responses and, in a stationary game, for all responses unless the solver mixes policies; elsewhere it
         is the exploitability. If `policy` is a mixture of best responses in a stationary game, it is the larger of two

@@ -34,7 +34,7 @@ def solve(
     are also right where iterating Γ diverges, and NaN where no equilibrium was found.
 
     Args:
-      game: the physics.
+      game: the game.
       response: how agents act: `EntropyRegularized`, `Boltzmann`, `Greedy`, `Trembling` or `EpsilonGreedy`.
       solver: the method; None for `Auto()`, which needs no tuning.
       guess: a mean field or an `Equilibrium` to start from; None: the flow of the reference policy, or the initial law

@@ -44,7 +44,7 @@ def certify(
     computed in floating point arithmetic, without directed rounding.
 
     Args:
-      game: the physics.
+      game: the game.
       response: how agents act. The theorems on contraction and uniqueness are for `EntropyRegularized`; the chain of
         Lipschitz constants also applies to `Boltzmann`.
       equilibrium: the result of `solve`, or a mean field; None: the equilibrium is computed first.

@@ -161,7 +161,7 @@ def sensitivity(
     where π depends on ε alone. The smallest action gap says how far the choices are from changing.
 
     Args:
-      game: the physics.
+      game: the game.
       response: a smooth response; in a stationary game also `Trembling` or `EpsilonGreedy`.
       quantity: a function from an `Equilibrium` to a number, such as `lambda eq: eq.mean_field[-1, 2]`.
       solver: as in `solve`.

@@ -60,7 +60,7 @@ def prepare(
     """Check what a user gives and return it in the engine's form: in one precision, functions as programs.
 
     Args:
-      game: the physics.
+      game: the game.
       response: how agents act.
       solver: the method; None for `Auto()`.
       guess: a mean field or an `Equilibrium`.

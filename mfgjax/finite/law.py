@@ -44,8 +44,8 @@ class PopulationLaw(eqx.Module):
 
         Args:
           count: whole numbers, in a shape that broadcasts with `num_agents`.
-          t: times, likewise.
-          state: indices of states, likewise.
+          t: times, in a shape that broadcasts in the same way.
+          state: indices of states, in a shape that broadcasts in the same way.
         """
         dtype = self.mean_field.dtype
         times, states = self.mean_field.shape

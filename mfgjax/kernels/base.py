@@ -20,8 +20,8 @@ class AbstractKernel(eqx.Module):
     trailing batch axes. `probabilities` has a leading time axis of length H, or 1 if the kernel is the same at all
     times. `expect` and `push` use its first entry, so call `at(t)` first.
 
-    `takes_lanes` tells whether the kernel's own arrays, too, may carry a trailing axis of lanes; where it is
-    false, kernels that differ from lane to lane are mapped one by one.
+    `takes_lanes` says whether the kernel's own arrays may also have a trailing axis of lanes. If it is false, kernels
+    that differ from lane to lane are mapped over the lanes.
     """
 
     probabilities: eqx.AbstractVar[Array]

@@ -174,7 +174,7 @@ def online_agents(
       discount: γ in (0, 1).
       num_states: S.
       num_actions: A.
-      epsilon: ε' in (0, 1), of the trembling hand.
+      epsilon: ε' in (0, 1), the ε of `Trembling`.
       regeneration: ζ in (0, 1), the probability of replacement.
       distance: ε in (0, 1).
       delta: δ in (0, 1).

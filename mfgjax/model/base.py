@@ -28,7 +28,7 @@ class BestResponse(NamedTuple):
       policy: π_t(a|s).
       log_policy: its log, −inf where it is 0.
       values: V_t(s), in units of reward.
-      q: Q_t(s,a), likewise.
+      q: Q_t(s,a), in units of reward.
     """
 
     policy: Float[Array, "T S A"]

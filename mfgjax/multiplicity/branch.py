@@ -95,7 +95,7 @@ def branch(
     tangents hint at them, and may be missed elsewhere: then increase `resolution`.
 
     Args:
-      game: the physics, at any value of the parameter.
+      game: the game, at any value of the parameter.
       response: how agents act; it must be smooth.
       parameter: the name of a scalar array of game or response, as in `hysteresis`: "beta", "discount",
         "reward.effort_cost", ...; or a function `(game, response) -> leaf` that picks one, such as

@@ -103,7 +103,7 @@ def hysteresis(
     `branch` follows an equilibrium through folds, for smooth responses.
 
     Args:
-      game: the physics.
+      game: the game.
       response: how agents act.
       parameter: the name of a scalar array of game or response, as in `solve_batch`: "beta", "epsilon", "discount",
         "kernel.c_f", "reward.effort_cost", ...

@@ -59,7 +59,7 @@ def multi_start(
     corners of the simplex. In a game with a finite horizon they are the flows of random policies.
 
     Args:
-      game: the physics.
+      game: the game.
       response: how agents act.
       num_starts: number of starts, at least 1.
       seed: seed of the random starts.

@@ -40,8 +40,8 @@ def plot_flow(
 
     Args:
       game: for the names of the states; or a dataset of `io.load_equilibrium`, or a point of a sweep.
-      equilibrium_or_flow: an `Equilibrium`, a dataset, or a law of the states for every time, `[H+1, S]`; None: the
-        dataset is in place of the game.
+      equilibrium_or_flow: an `Equilibrium`, a dataset, or a law of the states for every time, `[H+1, S]`; None: `game`
+        is a dataset.
       kind: "bars", "area", "heat" (a map of shades, states over times) or "auto": "heat" for more than twelve states,
         else "area" for more than forty times, else "bars".
       title: of the picture.

@@ -39,8 +39,8 @@ def animate_flow(
 
     Args:
       game: for names and edges; or a dataset of `io.load_equilibrium`, or a point of a sweep.
-      equilibrium_or_flow: an `Equilibrium`, a dataset, or a law of the states for every time, `[H+1, S]`, of which no
-        arrows are known; None: the dataset is in place of the game.
+      equilibrium_or_flow: an `Equilibrium`, a dataset, or a law of the states for every time, `[H+1, S]`, which is
+        drawn without arrows; None: `game` is a dataset.
       positions: of the nodes by name; None: on a circle.
       frames_per_step: number of frames from one time to the next; half as many more show each time.
       title: the title, before the time.

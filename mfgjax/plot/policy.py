@@ -33,8 +33,8 @@ def plot_policy(
 
     Args:
       game: for names and masks; or a dataset of `io.load_equilibrium`, or a point of a sweep, which knows no masks.
-      equilibrium_or_policy: an `Equilibrium`, a dataset, or a policy `[S, A]` or `[H+1, S, A]`; None: the dataset is in
-        place of the game.
+      equilibrium_or_policy: an `Equilibrium`, a dataset, or a policy `[S, A]` or `[H+1, S, A]`; None: `game` is a
+        dataset.
       time: t, −1 is the last; None: 0.
       state: the name of a state, whose policy is drawn over time, instead of all states at one time.
       title: of the picture; None: the time, or the state.

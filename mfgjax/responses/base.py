@@ -126,7 +126,7 @@ class AbstractResponse(eqx.Module):
 
     @property
     def is_optimal(self) -> bool:
-        """Whether the policy maximises over all policies: a trembling hand does so within its own."""
+        """Whether the policy maximises over all policies; `Trembling` maximises only within Π^ε."""
         return self.maximises and self.has_path
 
     def tie_band(self, q: Float[Array, "S A *batch"], available: Bool[Array, "S A"]) -> Array | float:

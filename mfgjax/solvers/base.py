@@ -102,9 +102,9 @@ class AbstractSolver(eqx.Module):
         """Return the methods in turn, each with its share of the steps.
 
         Args:
-          game: the physics.
+          game: the game.
           response: how agents act.
-          max_steps: most steps of all methods together.
+          max_steps: maximal number of steps of all methods together.
           has_guess: whether there is a mean field to start from that may be near an equilibrium.
 
         Raises:
