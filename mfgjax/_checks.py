@@ -235,7 +235,7 @@ def random_key(name: str, key: object, why: str = "") -> Array:
 def integer_at_least(name: str, value: object, least: int) -> int:
     """Return `value` as an int; refuse what is not a whole number of at least `least`."""
     if isinstance(value, Tracer):
-        raise ValueError(f"`{name}` is traced, but it must be known: it is no array that varies inside `jit`.")
+        raise ValueError(f"`{name}` is traced, but it must be known: it cannot be an array that varies inside `jit`.")
     try:
         # `index` takes whole numbers of NumPy and JAX, but no float
         number = None if isinstance(value, bool) else operator.index(value)  # pyright: ignore[reportArgumentType]
@@ -269,7 +269,7 @@ def number_in(name: str, value: object, low: float, high: float, interval: str) 
     """Return `value` as a Python number, refused outside `interval`, or if it is traced."""
     array = scalar_in(name, value, low, high, interval)
     if is_traced(array):
-        raise ValueError(f"`{name}` is traced, but it must be known: it is no array that varies inside `jit`.")
+        raise ValueError(f"`{name}` is traced, but it must be known: it cannot be an array that varies inside `jit`.")
     return float(np.asarray(value, dtype=np.float64))  # not by way of single precision
 
 

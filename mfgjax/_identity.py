@@ -65,8 +65,8 @@ def program_of(function: Callable, *arguments: Any) -> list[Any]:
     traced = jax.make_jaxpr(lambda dynamic: function(*eqx.combine(dynamic, static)))(dynamic)
     if call := next(_calls_of_python(traced.jaxpr), None):
         raise ValueError(
-            f"`out` cannot be given where a function of the game, the solver or the outputs calls Python by `{call}`: "
-            "nobody could tell whether that has changed since. Write the function in `jax.numpy`, or leave `out` away."
+            f"`out` cannot be given if a function of the game, the solver or the outputs calls Python by `{call}`: a "
+            "sweep that resumes could not check that this code is the same. Use `jax.numpy`, or leave out `out`."
         )
     return [_without_addresses(str(traced.jaxpr)), *_constants(traced)]
 

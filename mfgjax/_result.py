@@ -12,7 +12,14 @@ from ._typing import Array, ArrayLike, Float, Int
 
 
 class RESULTS(enum.IntEnum):
-    """The ways a solve can end. `Result.message` says in a sentence what to do about each."""
+    """The reasons why a solver stops. `Result.message` says in a sentence what happened and what to do about it.
+
+    Example:
+      >>> import mfgjax as mfg
+      >>> eq = mfg.solve(mfg.games.left_right(), mfg.EntropyRegularized(beta=1.0))
+      >>> eq.result.name, bool(eq.result.code == mfg.RESULTS.converged)
+      ('converged', True)
+    """
 
     # files and sweeps hold codes by number, so that these stay
     converged = 0
@@ -155,6 +162,15 @@ class ConvergenceError(RuntimeError):
 
     Attributes:
       equilibrium: the best iterate, with its residual and history.
+
+    Example:
+      >>> import mfgjax as mfg
+      >>> game, response = mfg.games.left_right(), mfg.EntropyRegularized(beta=1.0)
+      >>> try:
+      ...     mfg.solve(game, response, mfg.Picard(0.5), max_steps=2)
+      ... except mfg.ConvergenceError as error:
+      ...     error.equilibrium.result.name
+      'max_steps'
     """
 
     def __init__(self, message: str, equilibrium: Any):

@@ -51,14 +51,19 @@ def total_variation(p: Array, q: Array, axis: int | tuple[int, ...] = -1) -> Arr
 
     Args:
       p: a distribution over `axis`; other axes broadcast.
-      q: another one.
+      q: another distribution over `axis`.
       axis: the axis (or axes) of x.
 
     Returns:
       The distance, between 0 and 1, for every entry of the other axes.
 
     Raises:
-      ValueError: if the two have other lengths along `axis`.
+      ValueError: if the two have different lengths along `axis`.
+
+    Example:
+      >>> import mfgjax as mfg
+      >>> float(mfg.total_variation([0.5, 0.5], [1.0, 0.0]))
+      0.5
 
     Source: Guan et al. (2021), arXiv:2110.07469, section II-d.
     """

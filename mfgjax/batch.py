@@ -25,31 +25,37 @@ def solve_batch(
 ) -> Equilibrium:
     """Find the equilibria of many games at once.
 
-    Lanes are independent: each ends by itself, and one that fails is marked in `result` and harms no other.
-    What a lane gives is what `solve` gives for it, whatever the others and the blocks, up to rounding; where a game has
-    several equilibria rounding may decide which of them is found, above all in single precision. Pure: it works alike
-    eagerly and inside `jit`; derivatives are those of `solve`, lane by lane. For labelled results, many devices,
-    progress and files there is `sweep`.
-
-        solve_batch(game, EntropyRegularized(1.0, rho), axes={"beta": betas, "reward.L.weight": weights})
+    The games are called lanes. Each lane stops by itself; one that fails is marked in `result` and does not affect the
+    others. The result of a lane equals that of `solve` up to rounding, whatever the other lanes and the block size. If
+    a game has several equilibria, rounding may decide which of them is found, above all in single precision. The
+    function is pure: it also works inside `jit`, and its derivatives are those of `solve`, lane by lane. Use `sweep`
+    for labelled results, several devices, a progress bar and files.
 
     Args:
-      game: the physics. Its arrays are shared by all lanes unless `axes` says otherwise.
-      response: how agents act; likewise.
-      solver: the method; None for `Auto()`. Its later methods are run for the lanes that need them.
-      axes: what differs between lanes. Either a mapping from names to values with a *last* axis of lanes:
-        "beta", "epsilon", "reference", "initial", "discount", "damping", or the place of any array, such as
-        "reward.L.weight" or "kernel.probabilities". Or, where game and response already hold such arrays, a pytree
-        prefix of `(game, response)` or `(game, response, solver)` of -1 (lanes on the last axis) and None (shared).
+      game: the game. Its arrays are shared by all lanes unless `axes` says otherwise.
+      response: how agents act. Its arrays are shared in the same way.
+      solver: the method; None for `Auto()`, whose later methods are run only for the lanes that need them.
+      axes: what differs between lanes. Either a mapping from names to arrays whose *last* axis is the lanes; a name is
+        "beta", "epsilon", "reference", "initial", "discount", "damping", or the path of any array, such as
+        "reward.L.weight" or "kernel.probabilities". Or, if game and response already hold such arrays, a pytree prefix
+        of `(game, response)` or `(game, response, solver)` with -1 (lanes on the last axis) and None (shared).
       guess: a mean field to start from, with or without a last axis of lanes; None: the reference's flow.
-      max_steps: most steps of the solver in each lane.
-      block: lanes that are computed together; None: as many as fit in a core's cache, or in an
-        accelerator's memory.
+      max_steps: maximal number of steps of the solver in each lane; None for its default.
+      block: number of lanes that are computed together; None: as many as fit in a core's cache, or in an accelerator's
+        memory.
 
     Returns:
-      An `Equilibrium` of which every array has a last axis of lanes; it keeps no residual history.
+      An `Equilibrium` in which the last axis of every array is the lanes; it keeps no residual history.
 
     Raises:
-      ValueError: naming the argument, the lane and the value. Lanes that do not converge raise nothing.
+      ValueError: if an argument is invalid; it names the argument, the lane and the value. Lanes that do not converge
+        raise no error.
+
+    Example:
+      >>> import mfgjax as mfg
+      >>> game, response = mfg.games.left_right(), mfg.EntropyRegularized(beta=1.0)
+      >>> batch = mfg.solve_batch(game, response, axes={"beta": [0.5, 1.0, 2.0]})
+      >>> batch.mean_field.shape  # times, states, lanes
+      (2, 3, 3)
     """
     return equilibria(prepare(game, response, solver, guess=guess, max_steps=max_steps, axes=axes, block=block))

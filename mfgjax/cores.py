@@ -11,10 +11,10 @@ is_chosen = False
 
 
 def use_cpu_cores(count: int | None = None) -> int:
-    """Let JAX see one CPU device per core, so that a sweep uses them all. Call it before anything is computed.
+    """Make JAX use one CPU device per core, so that a sweep uses all cores. Call it before anything is computed.
 
-    At the sizes of most games XLA computes on one core of each device; more cores need more devices. On
-    accelerators this changes nothing.
+    At the sizes of most games XLA computes on one core of each device, so more cores need more devices. On accelerators
+    this has no effect.
 
     Args:
       count: number of devices; None: one for each core that this process may use.
@@ -24,6 +24,11 @@ def use_cpu_cores(count: int | None = None) -> int:
 
     Raises:
       ValueError: if JAX has started already.
+
+    Example:
+      >>> import mfgjax as mfg
+      >>> mfg.use_cpu_cores()  # doctest: +SKIP
+      8
     """
     global is_chosen
     cores = num_cores() if count is None else _checks.integer_at_least("count", count, 1)

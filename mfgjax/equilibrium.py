@@ -14,31 +14,43 @@ class Equilibrium(eqx.Module):
 
     Attributes:
       mean_field: what payoffs see, `[H+1, S]` (or `[H+1, S, A]` where the game observes the joint law).
-      policy: π_t(a|s), `[H+1, S, A]`; for smooth responses exactly the response to `mean_field`. In a stationary game
-        with a `Trembling` or `EpsilonGreedy` response it is that, too, or a mixture of best responses where the default
-        solver found no pure equilibrium.
+      policy: π_t(a|s), `[H+1, S, A]`. For smooth responses it is exactly the response to `mean_field`. In a stationary
+        game with a `Trembling` or `EpsilonGreedy` response it is so, too, unless the default solver found no pure
+        equilibrium: then it is a mixture of best responses.
       log_policy: its log, −inf where it is 0.
       values: V_t(s) of the response to `mean_field`, in units of reward.
-      q: Q_t(s,a), likewise.
-      residual: max_t d_TV(μ_t, Γ(μ)_t) for smooth responses, and for others in a stationary game whose solver does not
-        mix policies; else the exploitability. Of a mixture of best responses in a stationary game it is the larger of
-        d_TV(z, Φ(z, π)) and of what the policy loses in a state against the best action, over the span of q.
-      exploitability: gain from leaving `policy` in the population that follows it, in units of reward, in
-        the criterion of the response: with KL terms for `EntropyRegularized`, without for others.
-      tolerance: what `residual` was compared with; above the `atol` asked for only where rounding is.
-      num_steps: steps taken, over all methods tried.
-      residual_history: the criterion at every step, NaN where a step measured none or none was taken.
-      error_estimate: how far `mean_field` is estimated to be from an equilibrium, max_t d_TV; NaN where that is not
-        known, as where the criterion is the exploitability. An estimate is no bound: see `RESULTS.ill_conditioned`.
+      q: Q_t(s,a) of the response to `mean_field`, in units of reward.
+      residual: how far `mean_field` is from a fixed point of the mean-field map Γ: max_t d_TV(μ_t, Γ(μ)_t). This holds
+        for smooth responses and, in a stationary game, for all responses unless the solver mixes policies; elsewhere it
+        is the exploitability. If `policy` is a mixture of best responses in a stationary game, it is the larger of two
+        numbers: d_TV(z, Φ(z, π)), and the most that the policy loses in any state against the best action, divided by
+        the span of q.
+      exploitability: the most that one agent can gain by leaving `policy` while all others follow it, in units of
+        reward. The gain is measured in the criterion of the response: with KL terms for `EntropyRegularized`, without
+        for others.
+      tolerance: the number that `residual` was compared with. It exceeds the `atol` asked for only where rounding
+        errors do.
+      num_steps: number of steps that all methods tried have taken together.
+      residual_history: the criterion at every step; NaN at steps that did not measure it, or were not taken.
+      error_estimate: an estimate of the distance of `mean_field` from an equilibrium, max_t d_TV; NaN where there is
+        none, for example where the criterion is the exploitability. An estimate is not a bound: see
+        `RESULTS.ill_conditioned`.
       result: why the solver stopped, as a code and a sentence.
-      criterion: "residual" or "exploitability": what `residual` is.
-      observes: what `mean_field` is, as in the game.
-      action_axis: where the actions are in joint laws, counted from the end.
+      criterion: "residual" or "exploitability": which of the two `residual` holds.
+      observes: "states" or "state_actions": which law `mean_field` is, as in the game.
+      action_axis: the axis of the actions in joint laws, counted from the end.
 
-    Of a stationary game arrays have no axis of times: `mean_field` is z, `[S]`, `policy` `[S, A]`, and exploitability
-    is that of an agent who starts in a random place of the population z, to which `policy` is compared.
+    For a stationary game the arrays have no time axis: `mean_field` is z, `[S]`, and `policy` is `[S, A]`. The
+    exploitability is then that of an agent whose first state is drawn from z, in a population that stays at z.
 
-    An `Equilibrium` of `solve_batch` has one axis of lanes more, the last of every array.
+    In an `Equilibrium` of `solve_batch` every array has one more axis, its last: the games (lanes) of the batch.
+
+    Example:
+      >>> import mfgjax as mfg
+      >>> game, response = mfg.games.left_right(), mfg.EntropyRegularized(beta=1.0)
+      >>> eq = mfg.solve(game, response)
+      >>> eq.mean_field.shape, eq.policy.shape, bool(eq.converged)
+      ((2, 3), (2, 3, 2), True)
     """
 
     # T for times may be missing, lanes may follow: each of these names stands for as many axes as there are
@@ -65,19 +77,19 @@ class Equilibrium(eqx.Module):
 
     @property
     def state_law(self) -> Float[Array, "*T S"]:
-        """The law of the states at every time, whatever payoffs see."""
+        """The law of the states at every time, also where `mean_field` is a joint law of states and actions."""
         return self.mean_field if self.observes == "states" else self.mean_field.sum(axis=self.action_axis)
 
     @property
     def mean_state(self) -> Float[Array, "*T"]:
-        """Σ_s s μ_t(s), the mean number of the state at every time: of health, reputation, whatever states count."""
+        """Σ_s s μ_t(s), the mean number of the state at every time, for states that are quantities such as health."""
         # the sum over actions leaves the states where these were; lanes may trail
         law = jnp.moveaxis(self.state_law, self.action_axis, -1)
         return law @ jnp.arange(law.shape[-1], dtype=law.dtype)
 
     @property
     def history(self) -> Array:
-        """The criterion at the steps that measured one; all of `residual_history` while traced."""
+        """The criterion at the steps that measured it; inside `jit` the whole `residual_history`."""
         # shapes in `jit` cannot depend on values
         if isinstance(self.residual_history, Tracer) or self.residual_history.ndim > 1:
             return self.residual_history

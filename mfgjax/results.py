@@ -1,4 +1,4 @@
-"""The classes of what functions return: for annotations, and for the meaning of their fields."""
+"""The classes of what functions return: for annotations, and to look up what their fields mean."""
 
 from ._result import Result as Result
 from .certify import Certificate as Certificate

@@ -29,25 +29,26 @@ def solve(
 ) -> Equilibrium:
     """Find an equilibrium: a fixed point of the mean-field map, with the best response to it.
 
-    Works alike eagerly, inside `jit` and under `vmap`. Its derivatives with respect to every array in game
-    and response are those of the equation (implicit), forward and reverse, of any order; they hold also
-    where iterating Γ diverges, and are NaN where no equilibrium was found.
+    It also works inside `jit` and under `vmap`. Its derivatives with respect to every array in game and response follow
+    from the equation of the equilibrium (implicit differentiation), in forward and reverse mode and of any order. They
+    are also right where iterating Γ diverges, and NaN where no equilibrium was found.
 
     Args:
-      game: the physics.
+      game: the game.
       response: how agents act: `EntropyRegularized`, `Boltzmann`, `Greedy`, `Trembling` or `EpsilonGreedy`.
       solver: the method; None for `Auto()`, which needs no tuning.
-      guess: a mean field to start from, or an `Equilibrium`; None: the flow of the reference policy, or a stationary
-        game's initial law.
-      max_steps: most steps of the solver; None for its default.
-      throw: raise if no equilibrium was found. Inside `jit` and `vmap` nothing is raised: look at `result`.
+      guess: a mean field or an `Equilibrium` to start from; None: the flow of the reference policy, or the initial law
+        of a stationary game.
+      max_steps: maximal number of steps of the solver; None for its default.
+      throw: whether to raise an error if no equilibrium was found. Inside `jit` and `vmap` no error is raised: look at
+        `result`.
 
     Returns:
-      An `Equilibrium`: the best iterate, with its residual, exploitability and how the solve ended.
+      An `Equilibrium`: the best iterate, with its residual, its exploitability and the reason why the solver stopped.
 
     Raises:
       ValueError: if an argument is invalid: the field, the place and the value are named.
-      ConvergenceError: if none was found and `throw` holds; its `equilibrium` is the best iterate.
+      ConvergenceError: if no equilibrium was found and `throw` is True; its `equilibrium` is the best iterate.
 
     Example:
       >>> import mfgjax as mfg

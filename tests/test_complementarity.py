@@ -129,7 +129,7 @@ def test_curvature_in_the_population_is_never_said_to_hold():
             lambda: mfg.check_complementarity(
                 mfg.StationaryGame(np.ones((1, 2, 1)), np.zeros((1, 2)), 0.5, available=[[True, False]])
             ),
-            "`game` lacks actions",
+            "`game.available` lacks actions",
         ),
     ],
 )

@@ -146,9 +146,9 @@ def flow_with(t, law):
     [
         (
             flow_with(1, [0, 0, 0, 0, 1]),
-            r"`flow\[1, 4\]` is 1, but of those at time 0 at most 0.5 can move to state '5'",
+            r"`flow\[1, 4\]` is 1, but from the law at time 0 at most 0.5 can move to state '5'",
         ),
-        (flow_with(1, [0.5, 0.5, 0, 0, 0]), r"`flow\[1, \d\]` is 0.5, but of those at time 0 at most 0.[45]"),
+        (flow_with(1, [0.5, 0.5, 0, 0, 0]), r"`flow\[1, \d\]` is 0.5, but from the law at time 0 at most 0.[45]"),
         (flow_with(0, [0.2] * 5), r"`flow\[0\]` at time 0 is 0.2, but at time 0 it must be the game's `initial`"),
         (flow_with(1, [0.3] * 5), r"`flow\[1\]` sums to 1.5"),
         (np.ones((6, 4)), r"`flow` must have shape \(6, 5\)"),
@@ -163,7 +163,7 @@ def test_a_flow_that_is_impossible_as_a_whole_is_refused():
     """Places 0 and 1 can each be reached by 0.6 of the crowd, but by the same 0.6."""
     game = mfg.FiniteHorizonGame(mfg.MovesKernel([[0, 1], [0, 1], [2, 2]]), np.zeros((3, 2)), [0.3, 0.3, 0.4], 1)
     with pytest.raises(
-        ValueError, match=r"`flow\[1, [01]\]` is 0.5, which those at time 0 cannot bring about together"
+        ValueError, match=r"`flow\[1, [01]\]` is 0.5, but no policy leads from the law at time 0 to that at time 1"
     ):
         mfg.design.least_effort_policy(game, [[0.3, 0.3, 0.4], [0.5, 0.5, 0.0]])
 

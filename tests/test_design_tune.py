@@ -364,7 +364,7 @@ BAD = [
         dict(parameters={"zzz": None}, response=mfg.EntropyRegularized(2.0)),
         r"there are beta, discount, initial, log_reference, reference, reward\.",
     ),
-    (dict(parameters={"solver.damping": None}, solver=mfg.Picard(0.5)), "the method does not change what is found"),
+    (dict(parameters={"solver.damping": None}, solver=mfg.Picard(0.5)), "the solver does not change the equilibrium"),
     (dict(parameters={"beta": Variable(3.0, upper=2.0)}), r"`parameters\['beta'\].start` is 3.0, but it must lie"),
     (dict(parameters={"beta": Variable(lower=-1.0)}), r"`parameters\['beta'\].lower` is -1.0, but it must be at least"),
     (dict(parameters={"reference": np.ones((5, 3)) / 3}), r"positive exactly on the available actions"),

@@ -1,5 +1,6 @@
 """The site is true: docstrings say what they must, what is shown runs, and no public name changes unnoticed."""
 
+import ast
 import code
 import doctest
 import inspect
@@ -69,15 +70,48 @@ def test_what_can_raise_says_so():
             assert "ValueError" in documented(inspect.getdoc(function) or "", "Raises"), name
 
 
-@pytest.mark.parametrize("name", [n for n, x in NAMES.items() if ">>> " in (getattr(x, "__doc__", "") or "")])
+IS_DRAWN = re.compile(r"mfgjax\.plot\.(plot|animate)_")
+ROOMS_OF_FUNCTIONS = ("design", "finite", "games", "io", "learners", "plot")
+WITH_EXAMPLES = [name for name, x in NAMES.items() if ">>> " in (getattr(x, "__doc__", None) or "")]
+
+
+def test_every_name_that_users_call_has_an_example():
+    at_top = [f"mfgjax.{name}" for name in dir(mfg) if not inspect.ismodule(getattr(mfg, name))]
+    in_rooms = [name for name in FUNCTIONS if name.split(".")[1] in ROOMS_OF_FUNCTIONS]
+    assert {*at_top, *in_rooms} <= set(WITH_EXAMPLES)
+
+
+@pytest.mark.parametrize("name", [name for name in WITH_EXAMPLES if not IS_DRAWN.match(name)])
 def test_the_examples_in_docstrings_run(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
     thing = NAMES[name]
     test = doctest.DocTestParser().get_doctest(inspect.getdoc(thing) or "", {}, name, None, None)
     runner = doctest.DocTestRunner(verbose=False, optionflags=doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS)
     told: list[str] = []
     runner.run(test, out=told.append)
     assert not runner.failures, "".join(told)
+
+
+def calls(source: str) -> list[tuple[str, list[str], set[str]]]:
+    """Return the calls in some Python: the function, the positional arguments, and the named ones with their values."""
+    found = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)]
+    return [(ast.unparse(c.func), [*map(ast.unparse, c.args)], {*map(ast.unparse, c.keywords)}) for c in found]
+
+
+def test_the_example_of_a_plot_function_is_drawn_in_the_gallery():
+    """The site's build runs the gallery. An example may leave out named arguments."""
+    page = (ROOT / "docs" / "gallery.md").read_text(encoding="utf-8")
+    drawn = [
+        call
+        for cell in re.findall(r"^```{code-cell} python\n(.*?)^```", page, flags=LINES)
+        for call in calls(re.sub("^:tags:.*", "", cell))
+    ]
+    for name in filter(IS_DRAWN.match, WITH_EXAMPLES):
+        (example,) = doctest.DocTestParser().get_examples(inspect.getdoc(NAMES[name]) or "")
+        function, arguments, named = calls(example.source)[0]
+        assert function == name.replace("mfgjax", "mfg"), name
+        assert any(call[:2] == (function, arguments) and named <= call[2] for call in drawn), example.source
 
 
 def test_the_reference_has_every_public_name(monkeypatch):
@@ -97,7 +131,7 @@ def test_the_reference_has_every_public_name(monkeypatch):
 def test_the_gallery_has_a_picture_of_every_plot_function():
     page = (ROOT / "docs" / "gallery.md").read_text(encoding="utf-8")
     drawn = re.findall(r"^### (\w+)\n(?:(?!^#).)*?^mfg\.plot\.\1\(", page, flags=LINES)
-    functions = [name for name in FUNCTIONS if re.match(r"mfgjax\.plot\.(plot|animate)_", name)]
+    functions = [name for name in FUNCTIONS if IS_DRAWN.match(name)]
     assert sorted(f"mfgjax.plot.{name}" for name in drawn) == sorted(functions)
 
 

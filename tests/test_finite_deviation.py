@@ -285,7 +285,7 @@ def test_what_cannot_be_exact_is_refused_with_what_remains():
     game, plain = random_game("crowd kernel", np.random.default_rng(0))
     policy = random_policy(np.random.default_rng(1), plain.available)
     for function in (mfg.finite.deviation_gain, mfg.finite.law):
-        with pytest.raises(ValueError, match=r"`game.kernel` is a callable .* What remains .* `finite.simulate`"):
+        with pytest.raises(ValueError, match=r"`game.kernel` is a callable .* For such a game use `finite.simulate`"):
             function(game, policy, 10)
 
 

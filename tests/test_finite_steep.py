@@ -107,7 +107,7 @@ def test_what_rounding_would_drown_is_refused_or_drawn():
     L = np.broadcast_to(np.array([0.0, 3.0, 1.0]), (3, 1, 3))
     game = at_rest(L, Exponential(jnp.asarray(600.0), jnp.asarray(1.9)), [0.2, 0.5, 0.3])
     policy = np.ones((3, 1))
-    with pytest.raises(ValueError, match=r"`method` is 'lattice', but Θ is so steep that rounding drowns"):
+    with pytest.raises(ValueError, match=r"`method` is 'lattice', but Θ is so steep that rounding errors exceed"):
         mfg.finite.deviation_gain(game, policy, 6000, method="lattice")
     with pytest.raises(ValueError, match=r"`key` must be a key such as .*: no exact method fits this game"):
         mfg.finite.deviation_gain(game, policy, 6000)

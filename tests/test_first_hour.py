@@ -369,7 +369,7 @@ CALLS = {
     ),
     "a folder with something else": (
         swept(beta=[1.0], out="tests"),
-        "`out` is tests, which is there and is no sweep that this version can go on with.",
+        "`out` is tests, which exists, but is not a sweep that this version can resume.",
     ),
 }
 

@@ -141,7 +141,7 @@ def test_a_game_that_was_written_is_read_as_the_same(tmp_path, name):
 
 def test_a_game_without_a_place_in_the_format_is_not_written(tmp_path):
     for game, sentence in (
-        (mfg.games.random_dense(), "is for games on a graph"),
+        (mfg.games.random_dense(), "holds only games on a graph"),
         (mfg.games.ring_crowd(), "`game.reward.L.base` differs between actions"),
     ):
         with pytest.raises(ValueError, match=sentence):

@@ -20,17 +20,17 @@ class Certificate(eqx.Module):
     """One statement about a game and a response, and whether it is proved.
 
     Attributes:
-      name: by which it is found in a `Report`.
+      name: the name by which a `Report` finds it.
       statement: what holds or fails.
       meaning: what `value` is.
-      value: the number behind it, NaN if there is none.
-      threshold: the β below which the statement is proved; infinite: at every β; NaN: at none, or not known. For
-        `critical_beta`: the β that was found, which is not proved to be the first.
+      value: the number on which the status is based, NaN if there is none.
+      threshold: the β below which the statement is proved; infinite if it is proved at every β, NaN if at none, or if
+        that is not known. For `critical_beta` it is the β that was found, which is not proved to be the smallest.
       status: 1 holds, 0 unknown, −1 fails.
-      theorem: why.
-      source: paper and number, or where the proof is.
-      assumed: what the theorem needs.
-      checked: how that was checked, and how the numbers were computed.
+      theorem: the theorem that gives the status.
+      source: the paper and the number of the theorem, or where its proof is.
+      assumed: the assumptions of the theorem.
+      checked: how the assumptions were checked, and how the numbers were computed.
     """
 
     # words are static: under `vmap` and `jax.tree.map` only the numbers vary between games
@@ -47,9 +47,11 @@ class Certificate(eqx.Module):
 
     @property
     def word(self) -> str:
-        """Return "holds", "fails" or "unknown", of a single, concrete certificate."""
+        """Return the status as "holds", "fails" or "unknown"; for a single certificate outside `jit`."""
         if np.ndim(self.status):
-            raise ValueError(f"{self.name} is that of many games: look at `status`, or take one of them.")
+            raise ValueError(
+                f"{self.name} holds the certificates of many games: look at `status`, or take one of them."
+            )
         return WORDS[int(self.status)]
 
 

@@ -36,25 +36,26 @@ def certify(
     critical: bool | None = None,
     key: Array | None = None,
 ) -> Report:
-    """Say what is proved: contraction, uniqueness, stability, and how far an equilibrium can be off.
+    """Check what is proved about a game: contraction, uniqueness, stability, and the error of an equilibrium.
 
-    Every line of the report has a number, a status (holds, fails, unknown), the theorem with its source, what it
-    assumes and how that was checked. "holds" is only ever said where the theorem applies and its constants are
-    bounds: exact finite computations, tables, or ranges read off the programs of rewards; all in floating point
-    arithmetic, without directed rounding.
+    Every line of the report has a number, a status (holds, fails, unknown), the theorem with its source, its
+    assumptions, and how they were checked. The status is "holds" only where the theorem applies and its constants are
+    proved bounds: exact finite computations, tables, or ranges derived from the programs of the rewards. All of this is
+    computed in floating point arithmetic, without directed rounding.
 
     Args:
-      game: the physics.
+      game: the game.
       response: how agents act. The theorems on contraction and uniqueness are for `EntropyRegularized`; the chain of
-        Lipschitz constants is for `Boltzmann`, too.
-      equilibrium: of `solve`, or a mean field in its place; None: it is solved for.
-      lipschitz: constants of rewards and kernel; None: they are derived from the game. Constants that were sampled
+        Lipschitz constants also applies to `Boltzmann`.
+      equilibrium: the result of `solve`, or a mean field; None: the equilibrium is computed first.
+      lipschitz: Lipschitz constants of rewards and kernel; None: they are derived from the game. Sampled constants
         (`sample_lipschitz`) never prove anything.
-      critical: look for the β at which the local spectral radius reaches 1; None: up to 200 unknowns.
-      key: of the random flows with which violations of monotonicity are looked for; None: a fixed one.
+      critical: whether to search for the β at which the local spectral radius reaches 1; None: only up to 200 unknowns.
+      key: random key for the flows on which violations of monotonicity are searched for; None: a fixed key.
 
     Returns:
-      A `Report`. Inside `jit` and `vmap` its numbers are arrays, so whole families of games are certified at once.
+      A `Report`. Inside `jit` and `vmap` its numbers are arrays, so that whole families of games can be certified at
+      once.
 
     Raises:
       ValueError: if an argument is invalid: the field, the place and the value are named.

@@ -50,8 +50,8 @@ class Verdicts:
     """The conditions that were tested, each with its status.
 
     Attributes:
-      form: "action" or "post-decision": what was taken for the action.
-      conditions: each with its worst violation and where it is.
+      form: "action" or "post-decision": what the action was taken to be.
+      conditions: the conditions, each with its worst violation and the place of that.
     """
 
     form: str
@@ -77,13 +77,13 @@ class Verdicts:
 
 @dataclasses.dataclass(frozen=True)
 class Complementarity(Verdicts):
-    """What `check_complementarity` found.
+    """Which conditions of strategic complementarity hold: the result of `check_complementarity`.
 
     Attributes:
-      form: "action" or "post-decision": what was taken for the action.
-      conditions: each with its worst violation and where it is.
+      form: "action" or "post-decision": what the action was taken to be.
+      conditions: the conditions, each with its worst violation and the place of that.
       affine: whether the programs of rewards and kernel were proved to be affine in z.
-      num_laws: at how many laws they were tried.
+      num_laws: the number of laws at which they were tried.
       why: why they were not proved to be affine; empty if they were.
     """
 
@@ -93,7 +93,7 @@ class Complementarity(Verdicts):
 
     @property
     def how(self) -> str:
-        """What the verdicts rest on, as the end of a sentence."""
+        """The evidence for the verdicts, as the end of a sentence."""
         if self.affine:
             return "affine in the population by their programs"
         return f"sampled at {self.num_laws} laws, not proved{f' ({self.why})' if self.why else ''}"
@@ -104,37 +104,45 @@ class Complementarity(Verdicts):
 
 @in_own_modes
 def check_complementarity(game: StationaryGame, form: str | None = None, *, seed: int = 0) -> Complementarity:
-    """Test whether a stationary game has strategic complementarities (is an MFG-SC).
+    """Check whether a stationary game has strategic complementarities (is an MFG-SC).
 
-    States, actions and populations are ordered as they are numbered, populations by stochastic dominance. In the
-    form "action" these are the conditions of the paper's definition 1:
+    States and actions are ordered by their numbers, populations by stochastic dominance. The form "action" has the
+    conditions of the paper's definition 1:
 
       (i)  r non-decreasing in s, supermodular in (s,a), with increasing differences in (s,a) and z; max_a r
            non-decreasing in s;
       (ii) the law of the next state stochastically supermodular in (s,a), with stochastically increasing differences
            in (s,a) and z, and stochastically non-decreasing in s, a and z.
 
-    In the form "post-decision" y = s + a is taken for the action, as where an action lifts the state and chance moves
-    it afterwards: supermodularity and differences are asked in (s,y), on the pairs with s ≤ y ≤ s + A − 1, a
-    sublattice whose sections rise with s; monotonicity in s still at a fixed action, as a better state can copy what
-    a worse one does; of the law of the next state also at a fixed y, as the best y rises with s, but the best action
-    may not. Either form makes T-BR isotone: by induction over value iteration V(s,z) rises in s and has
-    increasing differences in (s,z), for maxima by Topkis' theorem, for the even share ε of a trembling hand as a sum;
-    so the largest (smallest) best action rises with s and z, and with it z ↦ Φ(z, π).
+    In the form "post-decision" the action is taken to be y = s + a. It suits games in which an action lifts the state
+    and chance moves it afterwards. Supermodularity and increasing differences are then required in (s,y), on the pairs
+    with s ≤ y ≤ s + A − 1, a sublattice whose sections rise with s. Monotonicity in s is still required at a fixed
+    action, because an agent in a better state can copy what one in a worse state does. For the law of the next state it
+    is also required at a fixed y, because the best y rises with s although the best action may not.
+
+    Either form makes T-BR isotone. By induction over value iteration V(s,z) rises in s and has increasing differences
+    in (s,z): for the maximum by Topkis' theorem, for the share ε that `Trembling` spreads evenly because it is a sum.
+    So the largest (smallest) best action rises with s and z, and with it z ↦ Φ(z, π).
 
     Args:
-      game: of which the moves and rewards see the law of the states; all actions must exist everywhere.
-      form: "action", "post-decision", or None: the first of these that holds, else the first.
-      seed: of the random laws.
+      game: one whose kernel and rewards depend on the law of the states; every action must be available in every state.
+      form: "action" or "post-decision"; None: the first of the two that holds, or "action" if neither does.
+      seed: seed of the random laws on which the conditions are tried.
 
     Returns:
-      A `Complementarity`, whose text is a table. Conditions "hold" if the programs of rewards and kernel are proved
-      to be affine in z, and no difference is violated by more than rounding, on its own scale; else it is only said
-      that no violation was found.
+      A `Complementarity`, which prints as a table. Conditions "hold" if the programs of rewards and kernel are proved
+      to be affine in z and no difference is violated by more than rounding, on its own scale. Otherwise the table only
+      says that no violation was found.
 
     Raises:
-      ValueError: if an argument is of the wrong kind, or the kernel or the reward is unsound where all are in one
-        state.
+      ValueError: if an argument is of the wrong kind, or the kernel or the reward is invalid where all agents are in
+        one state.
+
+    Example:
+      >>> import mfgjax as mfg
+      >>> found = mfg.check_complementarity(mfg.games.infection_tipping())
+      >>> found.form, found.holds
+      ('post-decision', True)
 
     Source: Lee et al. (2021), arXiv:2006.11683, definition 1, after Adlakha and Johari (2013), Operations Research
     61(4); Topkis (1998), Supermodularity and Complementarity.
@@ -142,9 +150,11 @@ def check_complementarity(game: StationaryGame, form: str | None = None, *, seed
     game = of_kind(StationaryGame, game)
     _checks.one_of("form", form, (None, "action", "post-decision"))
     if game.observes != "states":
-        raise ValueError("`game` observes the joint law of states and actions; the test orders laws of states.")
+        raise ValueError("`game` observes the joint law of states and actions, but the check orders laws of states.")
     if not np.asarray(game.available).all():
-        raise ValueError("`game` lacks actions in some states; the test needs all of them everywhere.")
+        raise ValueError(
+            "`game.available` lacks actions in some states, but the check needs every action in every state."
+        )
     rng = np.random.default_rng(_checks.integer_at_least("seed", seed, 0))
     forms = [form] if form else ["action", "post-decision"]
     try:

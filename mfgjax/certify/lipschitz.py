@@ -26,7 +26,7 @@ _NEAREST = 1e-4  # distance of mean fields whose quotients are looked at
 
 
 class Lipschitz(eqx.Module):
-    """How fast payoffs and moves change with the mean field.
+    """Lipschitz constants of rewards and kernel: how fast they change with the mean field.
 
         |R_t(s,a,μ) − R_t(s,a,μ')|            ≤ reward[t] · d_TV(μ, μ')    for all s and available a
         d_TV(P_t(·|s,a,μ), P_t(·|s,a,μ'))     ≤ kernel[t] · d_TV(μ, μ')
@@ -34,11 +34,18 @@ class Lipschitz(eqx.Module):
     Args:
       reward: in units of reward, one number, or one for each of the H+1 times.
       kernel: one number, or one for each of the H moves; 0 for kernels that do not depend on the mean field.
-      origin: "given" by someone who knows; "derived" from the game; or "sampled", the largest quotient seen, which is
-        too small in general: what rests on it is never reported as proved.
+      origin: "given": you know the constants; "derived": they were derived from the game; "sampled": they are the
+        largest quotients seen, which are too small in general, so nothing that depends on them is reported as proved.
 
     Raises:
       ValueError: if a constant is negative or not finite.
+
+    Example:
+      >>> import mfgjax as mfg
+      >>> game, response = mfg.games.coordination(), mfg.EntropyRegularized(beta=1.0)
+      >>> known = mfg.Lipschitz(reward=1.0, kernel=0.0)
+      >>> mfg.certify(game, response, lipschitz=known)["unique"].word
+      'holds'
     """
 
     reward: Float[Array, "#T"]
@@ -51,7 +58,7 @@ class Lipschitz(eqx.Module):
         self.origin = str(origin)
 
     def fit(self, game: FiniteHorizonGame) -> tuple[Array, Array]:
-        """Return the constants for each time of a game, `[H+1]` and `[H]`; refuse a wrong number of them."""
+        """Return the constants for each time of a game, `[H+1]` and `[H]`; `ValueError` if their number is wrong."""
         H = game.horizon
         _checks.shape_is("lipschitz.reward", self.reward, [(1,), (H + 1,)], "one, or one for each time")
         _checks.shape_is("lipschitz.kernel", self.kernel, [(1,), (H,)], "one, or one for each move")
@@ -73,18 +80,25 @@ def _constants(name: str, value: Any) -> Any:
 def sample_lipschitz(game: FiniteHorizonGame, *, key: Array, num_pairs: int = 1000) -> Lipschitz:
     """Estimate the Lipschitz constants of a game from below, by random pairs of mean fields.
 
-    Half of the pairs are far apart (softmax of normals, from flat to near the corners), half close together.
+    In half of the pairs the mean fields are far apart (softmax of normals, from flat to near the corners), in the other
+    half close together.
 
     Args:
       game: the game.
       key: of the random numbers.
-      num_pairs: pairs of mean fields, each tried at all times.
+      num_pairs: number of pairs of mean fields; each pair is tried at all times.
 
     Returns:
-      The largest quotients seen, as `Lipschitz(..., origin="sampled")`: never more than the true constants.
+      The largest quotients seen, as `Lipschitz(..., origin="sampled")`. They never exceed the true constants.
 
     Raises:
       ValueError: if an argument is invalid, such as a stationary game.
+
+    Example:
+      >>> import jax, mfgjax as mfg
+      >>> found = mfg.sample_lipschitz(mfg.games.left_right(), key=jax.random.key(0))
+      >>> found.origin, bool(found.kernel.max() == 0.0)
+      ('sampled', True)
     """
     game = of_kind(FiniteHorizonGame, game)
     key = _checks.random_key("key", key)

@@ -17,12 +17,12 @@ from .differences import by_post_decision, worst_of
 
 @dataclasses.dataclass(frozen=True)
 class MonotoneResponse(Verdicts):
-    """What `check_monotone_response` found.
+    """Whether responses rise with state and population: the result of `check_monotone_response`.
 
     Attributes:
-      form: "action" or "post-decision": what was taken for the action.
-      conditions: each with its worst violation and where it is.
-      num_laws: populations in which they were tested; nothing is said of others.
+      form: "action" or "post-decision": what the action was taken to be.
+      conditions: the conditions, each with its worst violation and the place of that.
+      num_laws: the number of populations in which they were checked; nothing is known about others.
     """
 
     num_laws: int
@@ -35,44 +35,53 @@ class MonotoneResponse(Verdicts):
 def check_monotone_response(
     game: StationaryGame, response: AbstractResponse, laws: ArrayLike, form: str = "action"
 ) -> MonotoneResponse:
-    """Test in given populations whether responses rise with the state and with the population.
+    """Check, in given populations, whether responses rise with the state and with the population.
 
-    `check_complementarity` asks it of the game, before anything is solved; its conditions are sufficient. Here the
-    action values Q_z of the populations z_0 ≤ z_1 ≤ ... are computed and looked at:
+    `check_complementarity` checks sufficient conditions on the game itself, before anything is solved. Here the action
+    values Q_z of the populations z_0 ≤ z_1 ≤ ... are computed, and these conditions are checked:
 
       Q supermodular in (s,a), so that better states have higher best actions;
       Q with increasing differences in a and z, so that better populations have;
       the policy itself non-decreasing in s and in z, by stochastic dominance.
 
-    If they hold along the way of `bracket`, such as `bracket(game, response).rising.laws`, every step of it went up
-    for the reason that the theory gives, though the game may not have complementarities everywhere.
+    If they hold along the iterates of `bracket`, such as `bracket(game, response).rising.laws`, every step rose for the
+    reason that the theory gives, even if the game does not have complementarities everywhere.
 
     Args:
-      game: of which the moves and rewards see the law of the states; all actions must exist everywhere.
+      game: one whose kernel and rewards depend on the law of the states; every action must be available in every state.
       response: how agents act.
-      laws: populations in increasing order of stochastic dominance, `[n, S]`; n = 1 asks nothing of z.
-      form: "action", or "post-decision": y = s + a is taken for the action, as in `check_complementarity`.
+      laws: populations in increasing order of stochastic dominance, `[n, S]`; with n = 1 nothing is checked about z.
+      form: "action", or "post-decision" (the action is taken to be y = s + a), as in `check_complementarity`.
 
     Returns:
-      A `MonotoneResponse`, whose text is a table.
+      A `MonotoneResponse`, which prints as a table.
 
     Raises:
       ValueError: if an argument is of the wrong kind, a population is not above the one before, or action values in
         one are not finite.
+
+    Example:
+      >>> import mfgjax as mfg, numpy as np
+      >>> game = mfg.games.infection_tipping()
+      >>> laws = np.eye(25)[[0, 24]]  # all in the worst state, all in the best state
+      >>> mfg.check_monotone_response(game, mfg.Trembling(0.1), laws, form="post-decision").holds
+      True
 
     Source: Topkis (1998), Supermodularity and Complementarity; Lee et al. (2021), arXiv:2006.11683, theorem 1.
     """
     game = of_kind(StationaryGame, game)
     if game.observes != "states":
         raise ValueError(
-            "`game` observes the joint law of states and actions; populations are ordered by their states."
+            "`game` observes the joint law of states and actions, but populations are ordered by their states."
         )
     if not isinstance(response, AbstractResponse):
         got = _checks.shorten(response)
         raise ValueError(f"`response` must be a response such as `Trembling(epsilon)`; got {got}.")
     _checks.one_of("form", form, ("action", "post-decision"))
     if not np.asarray(game.available).all():
-        raise ValueError("`game` lacks actions in some states; the order of actions needs all of them everywhere.")
+        raise ValueError(
+            "`game.available` lacks actions in some states, but the order of actions needs every action in every state."
+        )
     table = np.asarray(_checks.as_numbers("laws", laws), game.dtype)
     _checks.shape_is("laws", table, [(None, game.num_states)], "populations, states")
     _checks.distribution("laws", table, leading=1)

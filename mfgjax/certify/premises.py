@@ -21,7 +21,7 @@ class Premises(NamedTuple):
     """What is known of a game and a response, for every mean field.
 
     Attributes:
-      game: the physics.
+      game: the game.
       response: how agents act.
       tempered: the response if it is a smooth one with a temperature, else None.
       beta: its inverse temperature, NaN if it has none.

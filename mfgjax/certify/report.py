@@ -17,7 +17,7 @@ from .paper_bounds import PaperBound
 
 
 class Report(eqx.Module):
-    """What `certify` returns: certificates by name, and the constants behind them.
+    """The result of `certify`: certificates by name, and the constants on which they are based.
 
     `report["path_span"]` is a `Certificate`, `print(report)` a table, `report.to_dict()` is for JSON. Under `vmap` all
     arrays have one axis more; `jax.tree.map(lambda x: x[i], report)` is the i-th.
@@ -25,10 +25,10 @@ class Report(eqx.Module):
     Attributes:
       certificates: in the order of the table.
       beta: inverse temperature of the response, NaN if it has none.
-      lipschitz: the constants of rewards and kernel that were used, None if there were none.
-      chain: K_prop and K_Q of the naive chain, None if it does not apply.
-      paper_printed: the factors of Theorem 1 as printed, None if it does not apply.
-      paper_meant: and as meant.
+      lipschitz: the Lipschitz constants of rewards and kernel that were used, None if there were none.
+      chain: K_prop and K_Q of the naive chain of Lipschitz constants, None if it does not apply.
+      paper_printed: the factors of Theorem 1 of the paper as printed, None if it does not apply.
+      paper_meant: the same factors as they must have been meant.
     """
 
     certificates: tuple[Certificate, ...]
@@ -47,12 +47,12 @@ class Report(eqx.Module):
 
     @property
     def unique(self) -> Int[Array, "*batch"]:
-        """1 if it is proved that there is one equilibrium; else 0."""
+        """1 if it is proved that there is exactly one equilibrium, else 0."""
         return self["unique"].status
 
     @property
     def factor(self) -> Array:
-        """The least factor q that is proved, with d_M(Γ(μ), Γ(μ')) ≤ q d_M(μ, μ'); infinite if there is none."""
+        """The smallest q for which d_M(Γ(μ), Γ(μ')) ≤ q d_M(μ, μ') is proved; infinite if there is none."""
         return self["contraction"].value
 
     @property
@@ -61,7 +61,7 @@ class Report(eqx.Module):
         return self["contraction"].threshold
 
     def to_dict(self) -> dict[str, Any]:
-        """Return everything as a tree of plain Python values, numbers that are not finite as strings."""
+        """Return everything as nested plain Python values for JSON; numbers that are not finite become strings."""
         lines = {}
         for certificate in self.certificates:
             lines[certificate.name] = {
@@ -96,7 +96,7 @@ class Report(eqx.Module):
         return {"beta": plain(self.beta), "certificates": lines, "factors": factors, "lipschitz": constants}
 
     def rows(self) -> list[tuple[str, str, str, str, str]]:
-        """Return the table: name, status, value, the β up to which it holds, what the value is.
+        """Return the rows of the table: name, status, value, the β up to which it holds, and what the value means.
 
         Raises:
           ValueError: for the report of many games.
@@ -128,7 +128,7 @@ class Report(eqx.Module):
     __repr__ = __str__
 
     def explain(self, name: str | None = None) -> str:
-        """Return, for one certificate or all, the statement, the theorem, and how it was checked, in words."""
+        """Return the statement, the theorem and how it was checked, as text, for one certificate or for all."""
         chosen = self.certificates if name is None else (self[name],)
         paragraphs = []
         for line in chosen:

@@ -1,4 +1,7 @@
-"""Design: the reference policy that makes a crowd do what is wanted."""
+"""Design: find the reference policy, rewards or other parameters whose equilibrium is the wanted one.
+
+For those who shape a crowd, and for those who ask on which numbers an equilibrium depends most.
+"""
 
 from .effort import LeastEffort as LeastEffort
 from .effort import least_effort_policy as least_effort_policy

@@ -21,13 +21,13 @@ _STEPS = 100
 
 
 class LeastEffort(eqx.Module):
-    """A policy that realises a flow with the least departure from a prior.
+    """The result of `least_effort_policy`: the policy nearest to a prior that moves the population along a given flow.
 
     Attributes:
-      policy: π_t(a|s), `[T, S, A]`; the prior at time H, where nobody moves, and in states that are empty.
+      policy: π_t(a|s), `[T, S, A]`; it equals the prior at time H, where nobody moves, and in states that are empty.
       log_policy: its log.
       effort: Σ_s μ_t(s) KL(π_t(·|s) ‖ prior_t(·|s)) at each time, in nats.
-      residual: what the flow of the policy is off, max_t d_TV.
+      residual: the distance of the policy's flow from the given one, max_t d_TV.
     """
 
     policy: Float[Array, "T S A"]
@@ -42,11 +42,12 @@ def least_effort_policy(game: FiniteHorizonGame, flow: ArrayLike, prior: ArrayLi
 
         min Σ_s μ_t(s) KL(π_t(·|s) ‖ prior_t(·|s))   subject to   Σ_{s,a} μ_t(s) π_t(a|s) P_t(s'|s,a,μ_t) = μ_{t+1}(s')
 
-    for each t by itself, since the flow is given. The problem is convex; its solution is π ∝ prior · exp(Σ_s' P f(s'))
-    with prices f that minimise Σ_s μ_t log Σ_a prior exp(Σ P f) − Σ_s' μ_{t+1} f(s'), by Newton's method.
+    Since the flow is given, this is a separate problem for each t. It is convex. Its solution is π ∝ prior · exp(Σ_s' P
+    f(s')), where the prices f minimise Σ_s μ_t log Σ_a prior exp(Σ P f) − Σ_s' μ_{t+1} f(s'); they are found by
+    Newton's method.
 
     Args:
-      game: one that observes states; its kernel may depend on the population, which is known here.
+      game: a game that observes the law of the states; its kernel may depend on the population, which is known here.
       flow: laws of the states `[H+1, S]`, starting with the game's `initial`.
       prior: `[S, A]` or `[H+1, S, A]`, positive exactly on the available actions; None: uniform over them.
 
@@ -54,8 +55,16 @@ def least_effort_policy(game: FiniteHorizonGame, flow: ArrayLike, prior: ArrayLi
       A `LeastEffort`.
 
     Raises:
-      ValueError: naming the time and the node where the flow asks for more than can move there, or where it leaves no
-        room for an available action (then no policy that is positive on all of them realises it).
+      ValueError: if no policy realises the flow; it names the time and the state where more agents should arrive than
+        can move there, or the available action for which no agent is left (then no policy that is positive on all
+        available actions realises the flow).
+
+    Example:
+      >>> import mfgjax as mfg
+      >>> game = mfg.games.left_right()
+      >>> found = mfg.design.least_effort_policy(game, [[1.0, 0.0, 0.0], [0.0, 0.75, 0.25]])
+      >>> f"{found.policy[0, 0, 0]:.2f}"  # the probability of going left
+      '0.75'
 
     Source: the regularised moves of Guan et al. (2021), arXiv:2110.07469, with prices in place of rewards: the
     Schrödinger problem of one step.
@@ -152,8 +161,8 @@ def _check_possible(game: FiniteHorizonGame, mu: Array) -> None:
         # the simple reason first: it names a state without a linear program
         for n in np.flatnonzero(there > reachable + 1e-9):
             raise ValueError(
-                f"`flow[{t + 1}, {n}]` is {there[n]:.6g}, but of those at time {t} at most {reachable[n]:.6g} can move "
-                f"to state {game.state_labels[n]!r}."
+                f"`flow[{t + 1}, {n}]` is {there[n]:.6g}, but from the law at time {t} at most {reachable[n]:.6g} can "
+                f"move to state {game.state_labels[n]!r}."
             )
         # shares of the mass of a state, at least δ each, δ as large as possible, and what is missing at each place
         leave = sparse.csr_matrix(
@@ -180,8 +189,8 @@ def _check_possible(game: FiniteHorizonGame, mu: Array) -> None:
         if missing.max() > 1e-9:
             n = int(missing.argmax())
             raise ValueError(
-                f"`flow[{t + 1}, {n}]` is {there[n]:.6g}, which those at time {t} cannot bring about together with the "
-                f"rest of the flow: {missing[n]:.3g} are missing in state {game.state_labels[n]!r}."
+                f"`flow[{t + 1}, {n}]` is {there[n]:.6g}, but no policy leads from the law at time {t} to that at time "
+                f"{t + 1}: {missing[n]:.3g} are missing in state {game.state_labels[n]!r}."
             )
         if room <= 1e-12:
             at = int(np.flatnonzero(found.x[: len(state_of)] <= 1e-9)[0])

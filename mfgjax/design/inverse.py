@@ -18,12 +18,12 @@ from .effort import least_effort_policy
 
 
 class InverseReference(eqx.Module):
-    """A reference policy, and the equilibrium that it was made for.
+    """The result of `inverse_reference`: a reference policy, and the equilibrium for which it was computed.
 
     Attributes:
       log_reference: log ρ_t(a|s), `[T, S, A]`, −inf where an action is not available.
-      policy: the policy that is an equilibrium under it.
-      mean_field: what payoffs see of the population that follows it.
+      policy: the policy that is an equilibrium under this reference.
+      mean_field: the mean field of the population that follows `policy`.
       residual: max_t d_TV(μ_t, Γ(μ)_t), zero up to rounding.
     """
 
@@ -34,7 +34,7 @@ class InverseReference(eqx.Module):
 
     @property
     def reference(self) -> Float[Array, "T S A"]:
-        """Return ρ itself, in which entries of exp(−β span Q) may be zero for rounding: prefer `log_reference`."""
+        """Return ρ itself. Entries of the size exp(−β span Q) may be rounded to zero: prefer `log_reference`."""
         return jnp.exp(self.log_reference)
 
 
@@ -50,15 +50,15 @@ def inverse_reference(
         V_t(s)   = −(1/β) log Σ_a π_t(a|s) exp(−β Q_t(s,a))
         ρ_t(a|s) = π_t(a|s) exp(−β (Q_t(s,a) − V_t(s)))
 
-    Then Σ_a ρ = 1 and (1/β) log Σ_a ρ exp(βQ) = V, so π is the answer to μ under ρ: exactly one ρ does that. Other
-    equilibria may exist beside it, and a solver may find those.
+    Then Σ_a ρ = 1 and (1/β) log Σ_a ρ exp(βQ) = V, so π is the response to μ under ρ, and this ρ is the only one with
+    that property. Under ρ there may be other equilibria, too, and a solver may find one of those.
 
     Args:
-      game: the physics. The rewards must be known, and it must be all of them.
-      target: a policy `[T, S, A]` or `[S, A]`, positive on all available actions; or a flow of states `[T, S]`, of
-        which the policy of least effort is taken (see `least_effort_policy`).
+      game: the game, whose rewards must be known completely.
+      target: a policy `[T, S, A]` or `[S, A]`, positive on all available actions; or a flow of states `[T, S]`, for
+        which the policy of least effort is used (see `least_effort_policy`).
       beta: inverse temperature β > 0, in 1/reward.
-      prior: for a flow, the policy from which effort is measured; None: the uniform one.
+      prior: if `target` is a flow: the policy from which effort is measured; None: the uniform policy.
 
     Returns:
       An `InverseReference`; use it as `EntropyRegularized(beta, log_reference=found.log_reference)`.

@@ -19,7 +19,9 @@ from ..model import FiniteHorizonGame
 
 
 class AbstractObjective(eqx.Module):
-    """A number of `(game, response, equilibrium)`. Objectives can be added, and multiplied with numbers."""
+    """The base class of objectives: functions `(game, response, equilibrium) -> number`.
+
+    Objectives can be added, and multiplied with numbers."""
 
     @abstractmethod
     def __call__(self, game: FiniteHorizonGame, response: Any, equilibrium: Equilibrium) -> Scalar:
@@ -86,11 +88,11 @@ class TargetLaw(AbstractObjective):
     """The squared distance of the law of the states at a time from a target, Σ_s (μ_t(s) − target(s))².
 
     Args:
-      law: `[S]`; or a mapping from names of states to shares, and then only those states count.
+      law: `[S]`; or a mapping from names of states to probabilities, and then only these states count.
       time: t; −1 is the last.
 
     Raises:
-      ValueError: if shares are out of range; with a game, if it has no such state or time.
+      ValueError: if probabilities are out of range; later, if the game has no such state or time.
     """
 
     law: Any
@@ -127,7 +129,7 @@ class TargetFlow(AbstractObjective):
       flow: `[H+1, S]`.
 
     Raises:
-      ValueError: if laws are no probabilities; with a game, if shapes do not fit.
+      ValueError: if laws are not probabilities; later, if shapes do not fit the game.
     """
 
     flow: Array
@@ -145,16 +147,16 @@ class TargetFlow(AbstractObjective):
 
 
 class Occupancy(AbstractObjective):
-    """The time that the crowd spends in states, Σ_t Σ_{s in states} μ_t(s), in steps per member.
+    """The time that an agent spends in some states, Σ_t Σ_{s in states} μ_t(s), in steps; the mean over the population.
 
-    With the states of a building it is the mean time to leave it.
+    If the states are the rooms of a building, it is the mean time to leave the building.
 
     Args:
-      states: names of states; with `outside` the others.
-      outside: count the time spent in all other states.
+      states: names of states.
+      outside: whether to count the time spent in all other states instead.
 
     Raises:
-      ValueError: if no states are named; with a game, if it has no such state.
+      ValueError: if no states are named; later, if the game has no such state.
     """
 
     states: tuple[str, ...] = eqx.field(static=True)
@@ -173,7 +175,7 @@ class Occupancy(AbstractObjective):
 
 
 class Cost(AbstractObjective):
-    """Minus the reward of the crowd, −Σ_t γ^t Σ_{s,a} μ_t(s) π_t(a|s) R_t(s,a,μ_t), without any KL term."""
+    """The cost of the population, −Σ_t γ^t Σ_{s,a} μ_t(s) π_t(a|s) R_t(s,a,μ_t), without any KL term."""
 
     def __call__(self, game: FiniteHorizonGame, response: Any, equilibrium: Equilibrium) -> Scalar:
         times = jnp.arange(game.horizon + 1, dtype=jnp.int32)
@@ -186,7 +188,7 @@ class Cost(AbstractObjective):
 
 
 class Inequality(AbstractObjective):
-    """How unequal prospects are: the variance of V_0(s) over the members of the crowd, s distributed as μ_0."""
+    """The inequality of values at the start: the variance of V_0(s) over the population, with s distributed as μ_0."""
 
     def __call__(self, game: FiniteHorizonGame, response: Any, equilibrium: Equilibrium) -> Scalar:
         values, law = equilibrium.values[0], game.initial
@@ -194,7 +196,9 @@ class Inequality(AbstractObjective):
 
 
 class Entropy(AbstractObjective):
-    """The entropy of the law of the states at a time, −Σ_s μ_t(s) log μ_t(s), in nats; minus it spreads the crowd.
+    """The entropy of the law of the states at a time, −Σ_s μ_t(s) log μ_t(s), in nats.
+
+    Objectives are minimised, so `-1 * Entropy()` spreads the crowd.
 
     Args:
       time: t; −1 is the last.
@@ -212,13 +216,13 @@ class Entropy(AbstractObjective):
 
 
 class ReferenceChange(AbstractObjective):
-    """How far the reference policy is from a given one: the mean of KL(ρ_t(·|s) ‖ given) over t and s, in nats.
+    """The change of the reference policy from a given one: the mean of KL(ρ_t(·|s) ‖ given) over t and s, in nats.
 
     Args:
       reference: `[S, A]` or `[H+1, S, A]`, positive on the available actions.
 
     Raises:
-      ValueError: if rows are no probabilities.
+      ValueError: if rows are not probabilities.
     """
 
     log_reference: Array

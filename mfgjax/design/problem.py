@@ -32,19 +32,19 @@ _MOST_SCENARIOS = 10_000
 
 @dataclass(frozen=True, eq=False)  # arrays have no single truth value when they are compared
 class DesignProblem:
-    """A design problem, as a file describes it.
+    """A design problem that was read from a file.
 
     Attributes:
-      name: of the problem; the stem of the file's name where the file gives none.
-      loaded: the game, with what its own file says besides.
+      name: the name of the problem; the stem of the file's name if the file gives none.
+      loaded: the game, with what else its own file contains.
       response: how agents act before anything is tuned; in the first scenario, if there are several.
       parameters: what may change.
-      terms: what is to be small: their sum.
-      betas: of the scenarios; of the response if there is one scenario.
-      over: "mean" or "worst" of the scenarios.
-      smoothing: of the worst.
-      search: how.
-      resolved: everything, for JSON.
+      terms: the objectives, whose sum is minimised.
+      betas: β in each scenario; β of the response if there is one scenario.
+      over: "mean" or "worst": how the scenarios are combined.
+      smoothing: smoothing of the worst, as in `tune`.
+      search: the options of the search.
+      resolved: all settings of the problem, as data for JSON.
     """
 
     name: str
@@ -59,7 +59,7 @@ class DesignProblem:
     resolved: dict[str, Any]
 
     def tune(self, *, out: str | os.PathLike[str] | None = None, resume: bool = False) -> Tuned:
-        """Search for the design that the problem asks for.
+        """Search for the design that solves the problem.
 
         Args:
           out: JSON file to which the best design is written every ten seconds, and at the end; None: nothing is.
@@ -83,7 +83,7 @@ class DesignProblem:
 
     @property
     def scenarios(self) -> dict[str, np.ndarray] | None:
-        """What differs between scenarios."""
+        """The values that differ between scenarios."""
         return {"beta": np.array(self.betas)} if len(self.betas) > 1 else None
 
     @cached_property
@@ -96,13 +96,19 @@ def load_problem(path: str | os.PathLike[str]) -> DesignProblem:
     """Read a design problem from a TOML file, whose format `docs/problem-file.md` describes.
 
     Args:
-      path: of the file; a game that it names by a path lies relative to it.
+      path: the path of the file; the path of a game in the file is relative to it.
 
     Returns:
-      The problem, whose `tune` searches for the design.
+      A `DesignProblem`; its method `tune` searches for the design.
 
     Raises:
       ValueError: in one sentence that begins with the path and names the key, the place and the value.
+
+    Example:
+      >>> import mfgjax as mfg
+      >>> problem = mfg.design.load_problem("examples/half_and_half.toml")
+      >>> problem.name, problem.game.horizon
+      ('half and half', 5)
     """
     with _toml.of_file(path):
         return _problem(_toml.document(Path(path)), Path(path))

@@ -34,17 +34,19 @@ _ROUNDING = 16
 
 
 class Sensitivity(eqx.Module):
-    """Derivatives of a quantity of the equilibrium.
+    """The result of `sensitivity`: the derivatives of a quantity of the equilibrium.
 
     Attributes:
-      value: the quantity.
-      derivatives: for every floating array of game and response, by its place such as "reward.L.weight", the
-        derivatives in its shape: per unit of each entry, all others held; but in `laws` along rows that sum to 1.
+      value: the value of the quantity.
+      derivatives: for every floating array of game and response, by its path such as "reward.L.weight", the derivatives
+        in the shape of the array. They are per unit of each entry with all other entries fixed; for arrays in `laws`,
+        along rows that sum to 1.
       entries: for every array, the value of each entry.
       labels: names of states and actions, for the table.
-      action_gap: of a trembling equilibrium, whose choices are held: by how much the best action beats the next, in
-        the state where that is least, in units of reward; infinite where nobody has a choice. None for smooth ones.
-      gap_error: the error of `action_gap` that rounding and the remaining residual may cause, in units of reward.
+      action_gap: only for equilibria of `Trembling` and `EpsilonGreedy`, whose choices are held fixed: by how much the
+        best action is better than the second best, in the state where this is least, in units of reward; infinite if no
+        state has a choice. None for smooth responses.
+      gap_error: the error of `action_gap` that rounding and the residual may cause, in units of reward.
       laws: places of the arrays whose rows are probabilities, or their logs. There d_i is the derivative along
         p → (1 − h) p + h e_i at h = 0: a mass h is taken from all entries of the row in proportion, and added to entry
         i. Since p_i grows by (1 − p_i) h, the derivative per unit of p_i itself, while the others shrink in proportion,
@@ -62,7 +64,7 @@ class Sensitivity(eqx.Module):
 
     @property
     def at_tie(self) -> bool:
-        """Whether the smallest action gap is no more than rounding explains, so that there may be no derivative."""
+        """Whether the smallest action gap may be due to rounding alone, so that there may be no derivative."""
         # `not >`, so that an error that is NaN counts as a tie
         return self.action_gap is not None and not float(self.action_gap) > float(jnp.asarray(self.gap_error))
 
@@ -150,27 +152,35 @@ def sensitivity(
 
         d quantity/dθ = ∂ quantity/∂θ + ⟨∂ quantity/∂μ, (I − D_μ Γ)^{-1} ∂_θ Γ⟩
 
-    in one reverse pass, whatever their number. In a stationary game Γ(z) = Φ(z, π), and derivatives are on vectors of
-    sum zero. A trembling hand's policy is piecewise constant: then each state's chosen action is held,
+    All derivatives come from one reverse pass. In a stationary game Γ(z) = Φ(z, π), and derivatives are on vectors of
+    sum zero. The policy of `Trembling` and `EpsilonGreedy` is piecewise constant: for these the chosen action of each
+    state is held fixed,
 
         dz*/dθ = (I − D_z Φ(z*, π))^{-1} ∂_θ Φ(z*, π),
 
-    with π a function of ε alone, and the smallest action gap tells how far the choices are from changing.
+    where π depends on ε alone. The smallest action gap says how far the choices are from changing.
 
     Args:
-      game: the physics.
-      response: a smooth one; in a stationary game also `Trembling` or `EpsilonGreedy`.
-      quantity: from an `Equilibrium` to a number, such as `lambda eq: eq.mean_field[-1, 2]`.
+      game: the game.
+      response: a smooth response; in a stationary game also `Trembling` or `EpsilonGreedy`.
+      quantity: a function from an `Equilibrium` to a number, such as `lambda eq: eq.mean_field[-1, 2]`.
       solver: as in `solve`.
       guess: as in `solve`.
 
     Returns:
-      A `Sensitivity`; `print` shows what moves the quantity most, `plot.plot_sensitivity` draws it.
+      A `Sensitivity`; `print` shows the entries with the largest derivatives, `plot.plot_sensitivity` draws them.
 
     Raises:
-      ValueError: if the response has no derivative, the equilibrium of a trembling hand mixes two choices, or the
-        quantity is no number.
+      ValueError: if the response has no derivative, the equilibrium of a `Trembling` or `EpsilonGreedy` response mixes
+        two choices, or the quantity is not a number.
       ConvergenceError: if no equilibrium was found.
+
+    Example:
+      >>> import mfgjax as mfg
+      >>> game, response = mfg.games.left_right(), mfg.EntropyRegularized(beta=1.0)
+      >>> found = mfg.design.sensitivity(game, response, lambda eq: eq.mean_field[1, 1])
+      >>> found.top(1)[0][0]  # the number of game or response that changes it most
+      'reward.L.base[state centre, right]'
 
     Source: the implicit function theorem; see `docs/mathematics.md`, Derivatives.
     """
@@ -184,8 +194,8 @@ def sensitivity(
         pure = solve(fixed_game, fixed_response, solver, guess=guess)
         if pure.criterion != "residual":
             raise ValueError(
-                "`solver` mixes policies, so that the equilibrium may play two choices in one state, and has no "
-                "derivative with choices held. Use `Auto()` or `Picard()`."
+                "`solver` mixes policies, so that the equilibrium may take two actions in one state; a derivative with "
+                "fixed actions does not exist then. Use `Auto()` or `Picard()`."
             )
         played = respond(fixed_game, pure.mean_field, fixed_response).policy
         is_same = jnp.abs(played - pure.policy).max() <= 1e-6

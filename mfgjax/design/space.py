@@ -198,9 +198,13 @@ def _of_names(triple: Triple, parameters: Any, scenarios: Any, stages: Stages, t
     for name, variable in named_variables.items():
         index, path, kind = find(triple, name)
         if index in leaves:
-            raise ValueError(f"`parameters[{name!r}]` is {path}, which is there twice.")
+            raise ValueError(
+                f"`parameters[{name!r}]` is the array {path}, which another entry of `parameters` also sets."
+            )
         if path.startswith("solver."):
-            raise ValueError(f"`parameters[{name!r}]` is {path}: the method does not change what is found.")
+            raise ValueError(
+                f"`parameters[{name!r}]` is {path}, but the solver does not change the equilibrium: leave it out."
+            )
         variables[name] = _coordinates(triple, name, path, kind, index, variable)
         leaves.append(index)
         shape = jax.tree.leaves(triple)[index].shape

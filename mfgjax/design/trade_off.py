@@ -22,16 +22,16 @@ from .space import design_space, repeated
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class TradeOff:
-    """Designs for several weights of a second aim.
+    """The result of `trade_off`: the best designs for several weights of two aims.
 
     Attributes:
-      weights: w of the second aim; the first has 1 − w.
-      first: the first objective of each design, `[weights]`; NaN where a search found none.
-      second: the second, likewise.
-      efficient: designs that no other of them beats: none is at least as good in both aims and better in one.
+      weights: the weights w of the second aim; the first aim has weight 1 − w.
+      first: the first objective of each design, `[weights]`; NaN where a search found no design.
+      second: the second objective, in the same way.
+      efficient: which designs are efficient: no other design here is at least as good in both aims and better in one.
       parameters: what was tuned, by name, with a last axis of weights.
-      status: why each search ended, a sentence each.
-      num_steps: designs that were tried for each weight.
+      status: why each search stopped, one sentence for each.
+      num_steps: number of designs that were tried for each weight.
     """
 
     weights: np.ndarray
@@ -72,19 +72,19 @@ def trade_off(
     gtol: float | None = None,
     progress: bool = True,
 ) -> TradeOff:
-    """Tune designs for every weight of two aims, all at once.
+    """Tune a design for each of several weights of two aims, all at once.
 
         minimise over θ:  (1 − w) first + w second,    for each w
 
-    A design that is the least for its weight is a point of the Pareto front where that is convex; what bulges inwards
-    no weight finds. Searches find local minima, so a design here may lie off the front; `efficient` compares those
-    found with one another only.
+    The best design for a weight is a point of the Pareto front where the front is convex; no weight finds the parts
+    that are not convex. Searches find local minima, so a design may not lie on the front; `efficient` only compares the
+    designs found with one another.
 
     Args:
       game: as in `tune`.
       parameters: as in `tune`.
-      first: an objective, as in `tune`.
-      second: another.
+      first: the first objective, as in `tune`.
+      second: the second objective.
       weights: w in [0, 1], `[weights]`.
       optimizer: as in `tune`.
       response: as in `tune`.
@@ -101,6 +101,14 @@ def trade_off(
     Raises:
       ValueError: if an argument is invalid, naming the place and the value.
       ConvergenceError: if the start has no equilibrium.
+
+    Example:
+      >>> import mfgjax as mfg
+      >>> game, response = mfg.games.left_right(), mfg.EntropyRegularized(beta=1.0)
+      >>> left, spread = mfg.design.TargetLaw({"left": 0.6}), -1 * mfg.design.Entropy()
+      >>> front = mfg.design.trade_off(game, {"beta": None}, left, spread, [0.1, 0.5], response=response)
+      >>> front.first.shape, front.second.shape  # one number for each weight
+      ((2,), (2,))
 
     Source: the weighted-sum method; Ehrgott (2005), Multicriteria Optimization, chapter 3.
     """

@@ -25,22 +25,23 @@ from .space import DesignSpace, Points, design_space, repeated, single
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Tuned:
-    """The best design that was found, and how.
+    """The result of `tune`: the best design that was found, and how the search went.
 
     Attributes:
       parameters: what was tuned, by name: probabilities for policies and laws.
-      game: with the best design in it.
-      response: likewise.
-      equilibrium: of that design, with the game and response given where scenarios differ from them.
-      value: its objective.
+      game: the game with the best design.
+      response: the response with the best design.
+      equilibrium: the equilibrium of that design; if there are scenarios, with the design put into the game and
+        response that were given to `tune`.
+      value: the objective of that design.
       scenario_values: the objective in every scenario, of which `value` is the mean or the largest.
       values: the objective that each restart ended with, `[restarts]`.
-      restarts: what each of them ended with, by name, with a last axis of restarts.
-      status: why each ended, a sentence each.
+      restarts: the parameters that each restart ended with, by name, with a last axis of restarts.
+      status: why each restart stopped, one sentence for each.
       history: the objective at every step, `[steps, restarts]`; NaN where a design was not accepted.
-      gradient_norm: largest entry of the gradient, likewise.
-      failed: whether a design had no equilibrium, so that the step was made shorter, `[steps, restarts]`.
-      num_steps: designs that were tried.
+      gradient_norm: largest entry of the gradient at every step, `[steps, restarts]`.
+      failed: whether the design had no equilibrium, so that the step was shortened, `[steps, restarts]`.
+      num_steps: number of designs that were tried.
     """
 
     parameters: Any
@@ -59,7 +60,7 @@ class Tuned:
 
     @property
     def best(self) -> int:
-        """Which restart found the best design."""
+        """The index of the restart that found the best design."""
         return int(np.nanargmin(self.values))
 
     def __str__(self) -> str:
@@ -101,13 +102,13 @@ def tune(
     callback: Callable[[dict[str, Any]], Any] | None = None,
     progress: bool = True,
 ) -> Tuned:
-    """Find the reference policy, rewards or other parameters whose equilibrium makes an objective small.
+    """Find the reference policy, rewards or other parameters whose equilibrium minimises an objective.
 
         minimise over θ:  objective(game(θ), response(θ), equilibrium of both)
 
-    by gradient through the equilibrium (see `solve`): the equilibrium of each design is found from that of the one
-    before, and its derivative is that of the equation. A design without an equilibrium is not accepted; the step to it
-    is made shorter and `failed` says so.
+    The search uses the gradient through the equilibrium (see `solve`). The equilibrium of each design is computed from
+    that of the design before. A design without an equilibrium is not accepted: the step to it is shortened, which
+    `failed` records.
 
         rho = mfg.games.resource_allocation_reference(game)
         wanted = mfg.design.TargetLaw({"3": 0.5, "4": 0.5}) + 1e-6 * mfg.design.ReferenceChange(rho)
@@ -115,38 +116,41 @@ def tune(
         found.equilibrium.mean_field[-1], found.parameters["reference"]
 
     Args:
-      game: the physics. Or a function from `parameters` to a game, or to `(game, response)`.
+      game: the game; or a function from `parameters` to a game, or to `(game, response)`.
       parameters: what may change: a mapping from names of arrays ("reference", "beta", "initial", "discount", or the
-        place of any array such as "reward.L.weight") to where they start, None for what is there, or to a `Variable`
-        with bounds. A reference `[S, A]` is shared over time, `[H+1, S, A]` is not. For a function any pytree of arrays
-        or `Variable`s.
-      objective: what is to be small: one of this module's, sums and multiples of them, or a function of the
+        path of any array such as "reward.L.weight") to the value at which the search starts, to None for the present
+        value, or to a `Variable` with bounds. A reference `[S, A]` is the same at all times, `[H+1, S, A]` is not. If
+        `game` is a function: any pytree of arrays or `Variable`s.
+      objective: what is minimised: an objective of this module, a sum or multiple of such, or a function of the
         equilibrium, or of `(game, response, equilibrium)`.
-      optimizer: of optax; None: L-BFGS with a line search, which needs no tuning.
-      response: how agents act; a smooth one. A function may return it instead.
+      optimizer: an optimizer of optax; None: L-BFGS with a line search, which needs no tuning.
+      response: how agents act; it must be smooth. If `game` is a function, that may return the response instead.
       solver: as in `solve`.
-      scenarios: for a robust design: what differs between them, names to values with a last axis of scenarios; or
-        games of one shape.
+      scenarios: for a robust design: a mapping from names to values with a last axis of scenarios; or a list of games
+        of the same shape.
       over: "mean" or "worst" of the objective over the scenarios. The worst is not smooth where two scenarios tie. At
         first it is smoothed, smoothing · log mean exp(objective/smoothing), at most smoothing · log(scenarios) below
         the largest; then the largest itself is lowered by quadratic programs over the gradients of all scenarios. It
         has converged only where a mean of the gradients of the scenarios within 1e-5 of the worst is below `gtol`: the
         condition of first order.
-      smoothing: in units of the objective; None: a hundredth of the largest at the start. An `optimizer` of optax sees
-        the smoothed worst all the way, but the best design is told by the worst itself.
-      restarts: searches that are done together, the first from the start, the others from around it.
-      spread: standard deviation of their starts in coordinates (logits of probabilities, logs of positive numbers).
-      key: of JAX, for the starts.
-      guess: a mean field from which the first equilibrium is sought.
-      max_steps: most designs that are tried, in each restart.
-      gtol: largest entry of the gradient, in coordinates, at which a search has converged; None: by precision.
-      goal: objective at which a search may end.
-      callback: called after each step with a dict of "step", "values", "best", "failed", and "design", a function that
-        returns the best parameters so far; the search ends when it returns True.
-      progress: show a bar on a terminal or in a notebook.
+      smoothing: in units of the objective; None: a hundredth of the largest objective at the start. An `optimizer` of
+        optax minimises the smoothed worst throughout, but the best design is chosen by the worst itself.
+      restarts: number of searches that are done together: the first from the start, the others from random points
+        around it.
+      spread: standard deviation of these points, in coordinates (logits of probabilities, logs of positive numbers).
+      key: random key of JAX for these points.
+      guess: a mean field to start from, for the first equilibrium.
+      max_steps: maximal number of designs that are tried in each restart.
+      gtol: a search has converged when the largest entry of the gradient, in coordinates, is below this; None: by
+        precision.
+      goal: a search may stop when the objective is this small; None: no goal.
+      callback: a function that is called after each step with a dict of "step", "values", "best", "failed" and "design"
+        (a function that returns the best parameters so far); the search stops when it returns True.
+      progress: whether to show a progress bar on a terminal or in a notebook.
 
     Returns:
-      A `Tuned`: the best design of all, not the last. Ctrl-C ends the search and returns what was found.
+      A `Tuned` with the best of all designs, which need not be the last. Ctrl-C stops the search and returns the best
+      so far.
 
     Raises:
       ValueError: if an argument is invalid, naming the variable, the place and the value.

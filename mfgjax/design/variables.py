@@ -20,19 +20,19 @@ _RANGES = {LAW: (0.0, 1.0), POSITIVE: (0.0, np.inf), SHARE: (0.0, 1.0), REAL: (-
 
 
 class Variable:
-    """An array that a design may change, with bounds.
+    """An array that `tune` may change, with bounds.
 
-    Coordinates in which it moves freely take the place of bounds: y with x = lower + (upper − lower) σ(y) between two
-    bounds, x = lower + exp(y) above one, x = upper − exp(y) below one, and logits for rows of probabilities,
-    x = lower + (1 − n lower) softmax(y). An optimum at a bound is approached, not reached.
+    The search moves freely in coordinates y that keep x within the bounds: x = lower + (upper − lower) σ(y) between two
+    bounds, x = lower + exp(y) above one, x = upper − exp(y) below one, and x = lower + (1 − n lower) softmax(y) for
+    rows of n probabilities. An optimum at a bound is approached, but not reached.
 
     Args:
-      start: where the search begins; None: what game or response hold. Its shape says what is shared: a reference
-        `[S, A]` or `[1, S, A]` is the same at all times, `[H+1, S, A]` has one for each; axes of length 1 are
-        shared in every array.
-      lower: a number, or an array that broadcasts to `start`; for probabilities one number, the least that an entry
-        which is not zero may have. None: as far as the kind of the array allows (β above 0, discounts in (0, 1)).
-      upper: the same; not for probabilities.
+      start: where the search begins; None: at the value in game or response. Its shape says what is shared: a reference
+        `[S, A]` or `[1, S, A]` is the same at all times, `[H+1, S, A]` has one policy for each time; in every array an
+        axis of length 1 is shared.
+      lower: a number, or an array that broadcasts to `start`; for probabilities one number, the smallest value that an
+        entry which is not zero may have. None: no bound but that of the kind of array (β above 0, discounts in (0, 1)).
+      upper: the same for the upper bound; not for probabilities.
       where: booleans that broadcast to `start`: entries (for probabilities: rows) that may change; None: all.
 
     Raises:

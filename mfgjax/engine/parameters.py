@@ -57,7 +57,7 @@ def swept(game: AbstractGame, response: AbstractResponse, solver: Any, axes: Map
     carried = [False] * len(leaves)
     for name, p in found.items():
         if carried[p.leaf]:
-            raise ValueError(f"`axes[{name!r}]` is {p.path}, which is there twice.")
+            raise ValueError(f"`axes[{name!r}]` is the array {p.path}, which another entry of `axes` also sets.")
         leaves[p.leaf], carried[p.leaf] = p.values, True
     return Lanes(jax.tree.unflatten(structure, leaves), tuple(carried), num_lanes)
 
@@ -155,7 +155,7 @@ def parameter(triple: Triple, name: str, values: Any, each: bool = False) -> Par
     index, path, kind = find(triple, name)
     averaging = getattr(triple[2], "averaging", None)
     if path == "solver.damping" and averaging is not None:
-        raise ValueError(f"`{name}` cannot differ: `averaging={averaging!r}` sets the weights.")
+        raise ValueError(f"`{name}` cannot differ between lanes: `averaging={averaging!r}` sets the weights.")
     leaf, game = jax.tree.leaves(triple)[index], triple[0]
     table = _checks.as_numbers(name, values)
     if table.ndim == 0 or table.shape[-1] == 0:

@@ -60,7 +60,7 @@ def prepare(
     """Check what a user gives and return it in the engine's form: in one precision, functions as programs.
 
     Args:
-      game: the physics.
+      game: the game.
       response: how agents act.
       solver: the method; None for `Auto()`.
       guess: a mean field or an `Equilibrium`.
@@ -90,8 +90,8 @@ def methods(
     game, response = game_and_response(game, response)
     if not (response.is_smooth or response.maximises or game.seeks_pure):
         raise ValueError(
-            f"`{type(response).__name__}` policies maximise nothing that is known, so mixtures of them, which "
-            "equilibria with a finite horizon are as a rule, cannot be judged. Use `Trembling`, or a `StationaryGame`."
+            f"`{type(response).__name__}` policies maximise nothing that is known, so mixtures have no criterion. "
+            "With a finite horizon equilibria usually are such mixtures: use `Trembling`, or a `StationaryGame`."
         )
     if not isinstance(solver, AbstractSolver):
         raise ValueError(f"`solver` must be a solver such as `Auto()`; got {_checks.shorten(solver)}.")

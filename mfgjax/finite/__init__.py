@@ -1,4 +1,8 @@
-"""Finite populations: N agents exactly where that can be computed, and by simulation at any N up to 1e9."""
+"""Finite populations: what changes if N agents play, up to N = 1e9, in place of infinitely many.
+
+For those who want to know how well a mean-field policy does among N agents: exactly where that can be computed, else by
+simulation.
+"""
 
 from .compare import Comparison as Comparison
 from .compare import compare as compare

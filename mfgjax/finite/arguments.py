@@ -30,8 +30,8 @@ def decoupled_game(game: object, function: str) -> FiniteHorizonGame:
     if not isinstance(game.kernel, AbstractKernel):
         raise ValueError(
             f"`game.kernel` is a callable of the mean field, but `finite.{function}` needs agents who move "
-            "independently of each other: a table or a kernel object. What remains for such a game is "
-            "`finite.simulate`, with `deviation` for an agent that leaves the policy."
+            "independently of each other: a table or a kernel object. For such a game use `finite.simulate`, with "
+            "`deviation` for an agent that leaves the policy."
         )
     return game
 

@@ -20,25 +20,26 @@ from .precision import as_double, as_precision, double, game_as_double
 
 
 class DeviationGain(eqx.Module):
-    """What one agent gains by leaving a policy that N − 1 others follow. `*populations` is the shape of `num_agents`.
+    """The result of `deviation_gain`: what one agent gains by leaving a policy that N − 1 others follow.
 
-    Values are in units of reward, with KL terms if the response was `EntropyRegularized`.
+    `*populations` is the shape of `num_agents`. Values are in units of reward, with KL terms if the response was
+    `EntropyRegularized`.
 
     Attributes:
       num_agents: N.
-      gain: of the best deviation, ≥ 0 where it is exact.
-      value: J^N(π, π), of following the policy like all others.
-      best_value: of the best deviation, `value + gain`.
-      value_gap: |J^N(π, π) − J(π, π)|, the difference to infinitely many agents.
+      gain: the gain of the best deviation; it is ≥ 0 where it is exact.
+      value: J^N(π, π), the value of following the policy like all others.
+      best_value: the value of the best deviation, `value + gain`.
+      value_gap: |J^N(π, π) − J(π, π)|, the difference from the value among infinitely many agents.
       mean_field_value: J(π, π).
       exploitability: the gain among infinitely many agents; 0 at an equilibrium.
-      bound: what `gain` cannot exceed, see `deviation_gain`; NaN by Monte Carlo, where nothing is certain.
+      bound: an upper bound on `gain`, see `deviation_gain`; NaN for Monte Carlo, which gives no bound.
       policy: the best deviation, `[T, S, A, *populations]`.
       rewards: R^N_t(s,a), what the deviator expects to earn, `[T, S, A, *populations]`; 0 for actions that are not
         available.
-      gain_error: standard error of `gain`; of exact methods by how much rounding may change it, 0 as a rule: see
+      gain_error: standard error of `gain`; for exact methods the change that rounding may cause, as a rule 0: see
         `deviation_gain`.
-      value_error: the same of `value` and `value_gap`.
+      value_error: the same for `value` and `value_gap`.
       method: how R^N was computed: "closed form", "binomial sum", "lattice", "enumeration", "Monte Carlo".
     """
 
@@ -76,16 +77,16 @@ def deviation_gain(
     num_samples: int = 10_000,
     method: str | None = None,
 ) -> DeviationGain:
-    """Compute what one agent among N gains at best by leaving a policy that the N − 1 others follow.
+    """Compute the most that one of N agents can gain by leaving a policy that the other N − 1 follow.
 
-    Agents who move independently of each other leave the deviator, whatever it does, in a decision problem of its
-    own, with the rewards
+    If agents move independently of each other, the agent that leaves the policy (the deviator) has a decision problem
+    of its own, with the rewards
 
         R^N_t(s,a) = E R_t(s, a, μ̃^N_t | deviator at s),   μ̃^N_t = (1{s} + Σ_{k=2..N} 1{X_k})/N,   X_k ~ μ_t i.i.d.
                    = E Θ_t((L_t(s,a,s) + Σ_{k=2..N} L_t(s,a,X_k))/N)        for a `PairwiseReward`
 
-    so that J^N, the best deviation (backward induction) and the gain are as exact as R^N. The method for R^N is the
-    first that fits:
+    So J^N, the best deviation (by backward induction) and the gain are as exact as R^N. The method for R^N is the first
+    of these that fits:
 
         closed form    Θ of degree 2 at most: mean and variance
         binomial sum   only the number of agents at one's own state, or where one's move leads, matters
@@ -95,46 +96,47 @@ def deviation_gain(
                        rewards is too good; the jackknife corrects for that, and may go a little below 0.
                        Errors are a rough guide where the gain is smaller than they are.
 
-    An interaction, or a reward, given as a program that is affine in the mean field counts as one with a table.
+    An interaction or a reward that is given as a function counts as a table if it is affine in the mean field.
 
-    Where Θ jumps at a number that the crowd attains, as 1{x ≥ .9} does at x = 3·(3/10), rounding decides on which side
-    x is. What counts is the game's own reward, in double precision, at the shares k/N; errors then are what the other
-    side would change, and a lattice gives way to enumeration where that is possible. They are 0 where nothing is
-    rounded but k/N itself. Enumeration of a reward that is no `PairwiseReward` with a table takes it as it is.
+    If Θ jumps at a number that the population attains, as 1{x ≥ .9} does at x = 3·(3/10), rounding decides on which
+    side of the jump x is. The reward that counts is then the game's own, in double precision, at the shares k/N. The
+    errors say what the other side of the jump would change, and enumeration replaces the lattice where it is possible.
+    The errors are 0 if nothing but k/N itself is rounded. A reward that is not a `PairwiseReward` with a table is
+    enumerated as it is.
 
-    Where Θ has a pole within a few rounding errors of a number that the crowd attains, as 1/x does at
-    x = −.21 + .3·(7/10), or of that in the mean field, the reward counts as infinite there, which is refused (NaN
-    within `jit`). Of a reward that is no `PairwiseReward` with a table this is known as far as its program has bounds.
+    If Θ has a pole within a few rounding errors of a number that the population or the mean field attains, as 1/x does
+    at x = −.21 + .3·(7/10), the reward counts as infinite there, and an error is raised (NaN within `jit`). For a
+    reward that is not a `PairwiseReward` with a table, this is found as far as its program has bounds.
 
-    The gain is summed without cancellation, from the differences of policies (with KL terms) or advantages. Its
-    `bound` is, with span f the largest difference of f between two available pairs (s,a), the first of
+    The gain is summed without cancellation, from differences of policies (with KL terms) or from advantages. Write span
+    f for the largest difference of f between two available pairs (s,a). Then `bound` is the first of
 
         exploitability + Σ_t γ^t o_t,                              o_t = span (R^N_t − R_t)
         (β/8) (S_0² + (1−γ) Σ_{t=1..H} γ^t S_t²),                  S_t = Σ_{τ≥t} γ^(τ−t) o_τ,
                                        o_t = span (R^N_t − R_t + e_t), e = Q^π − (1/β) log(π/ρ) − V^π
 
-    or, with KL terms, the smaller of both; both hold at any policy. At an equilibrium e is 0, and the second O(β/N²)
-    for smooth Θ. Its proof: subtracting e from the rewards makes π optimal (its soft values are V^π), and the KL
-    terms make the best value a function of the rewards with curvature at most β/4 times their squared span.
+    or, with KL terms, the smaller of the two; both hold for any policy. At an equilibrium e is 0, and the second is
+    O(β/N²) for smooth Θ. Proof of the second: subtracting e from the rewards makes π optimal (its soft values are V^π),
+    and the KL terms make the best value a function of the rewards with curvature at most β/4 times their squared span.
 
-    Deviators know their own state and the time, like the policy. Against one who observes the others the exact
-    numbers do not hold: what remains is the O(1/√N) of the paper.
+    The deviator knows its own state and the time, like the policy. For a deviator who also observes the others the
+    exact numbers do not hold; the bound O(1/√N) of the paper does.
 
     Args:
-      game: one whose kernel ignores the population.
+      game: a game whose kernel does not depend on the population.
       policy: of all agents, `[T, S, A]` or `[S, A]`.
       num_agents: N in 1..1e9, one number or an array.
-      response: None for the gain in rewards alone; `EntropyRegularized` for that with KL terms.
-      key: for Monte Carlo.
-      num_samples: draws of the others for Monte Carlo.
-      method: one of those above by name; None: the first that fits.
+      response: None for the gain in rewards alone; `EntropyRegularized` for the gain with KL terms.
+      key: random key for Monte Carlo.
+      num_samples: number of random draws of the other agents for Monte Carlo.
+      method: name of one of the methods above; None: the first that fits.
 
     Returns:
       A `DeviationGain`, with arrays in the shape of `num_agents`.
 
     Raises:
-      ValueError: naming the argument, the place and the value; for a kernel that depends on the population; if no
-        exact method fits and there is no key.
+      ValueError: if an argument is invalid (it names the argument, the place and the value); if the kernel depends on
+        the population; if no exact method fits and there is no key.
 
     Example:
       >>> import mfgjax as mfg
@@ -180,8 +182,8 @@ def gain_in_double(
                 break
         else:
             raise ValueError(
-                f"`method` is {method!r}, but Θ is so steep that rounding drowns what the others add up to; for fewer "
-                "agents at a time it is summed without, and `method=None` tries the others, at last Monte Carlo."
+                f"`method` is {method!r}, but Θ is so steep that rounding errors exceed the result: use fewer agents "
+                "in one call, or `method=None`, which also tries the other methods."
             )
         _check_finite(game, by_population["rewards"])
         shaped = {name: x.reshape(*x.shape[:-1], *numbers.shape) for name, x in by_population.items()}
@@ -198,9 +200,9 @@ def _check_finite(game: FiniteHorizonGame, rewards: Array) -> None:
     if len(wrong):
         t, s, a, _ = map(int, wrong[0])
         raise ValueError(
-            f"`game.reward` is not finite at (time, state, action) = ({t}, {s}, {a}), in the mean field of the policy "
-            "or among the agents, or rounding may hide a pole of it there; gains need finite rewards wherever an agent "
-            "could go."
+            f"`game.reward` is not finite at (time, state, action) = ({t}, {s}, {a}), or rounding may hide a pole of "
+            "it there, in the mean field of the policy or in a population of N agents; gains need finite rewards in "
+            "every state that an agent can reach."
         )
 
 

@@ -15,17 +15,17 @@ from .precision import DOUBLE, as_precision, double, game_as_double
 
 
 class PopulationLaw(eqx.Module):
-    """How N independent agents are distributed. `*populations` is the shape of `num_agents`.
+    """The result of `law`: how N independent agents are distributed. `*populations` is the shape of `num_agents`.
 
     Attributes:
       num_agents: N.
       mean_field: μ_t(s), the law of one agent and of infinitely many, `[T, S]`.
       distance: E d_TV(μ^N_t, μ_t), exactly, `[T, *populations]`.
-      bound: ½ Σ_s √(μ_t(s)(1 − μ_t(s))/N), which is never below `distance`.
-      uniform_bound: ½ √((S − 1)/N), which is never below `bound`, `[*populations]`.
-      deviated_distance: E d_TV(μ̃^N_t, μ_t) where one agent follows `deviation`; None without one.
-      deviated_bound: a bound on it whatever that agent does.
-      exact_mean_field: μ in double precision, whatever the game's is.
+      bound: ½ Σ_s √(μ_t(s)(1 − μ_t(s))/N), an upper bound on `distance`.
+      uniform_bound: ½ √((S − 1)/N), an upper bound on `bound`, `[*populations]`.
+      deviated_distance: E d_TV(μ̃^N_t, μ_t) if one agent follows `deviation`; None without a deviation.
+      deviated_bound: an upper bound on it that holds whatever this agent does.
+      exact_mean_field: μ in double precision, also if the game is in single precision.
     """
 
     num_agents: Int[Array, "*populations"]
@@ -44,8 +44,8 @@ class PopulationLaw(eqx.Module):
 
         Args:
           count: whole numbers, in a shape that broadcasts with `num_agents`.
-          t: times, likewise.
-          state: indices of states, likewise.
+          t: times, in a shape that broadcasts in the same way.
+          state: indices of states, in a shape that broadcasts in the same way.
         """
         dtype = self.mean_field.dtype
         times, states = self.mean_field.shape
@@ -79,10 +79,10 @@ def _probability(mean_field: Array, num_agents: Array, count: ArrayLike, t: Arra
 def law(
     game: FiniteHorizonGame, policy: ArrayLike, num_agents: ArrayLike, *, deviation: ArrayLike | None = None
 ) -> PopulationLaw:
-    """Compute how far N agents who follow a policy are from the mean field.
+    """Compute how far the empirical law of N agents who follow a policy is from the mean field.
 
-    Agents who move independently of each other are at a node like N coins, so the expected distance is a sum of
-    mean absolute deviations of binomial laws, each in closed form:
+    If agents move independently of each other, the number of agents in a state is binomial. So the expected distance is
+    a sum of mean absolute deviations of binomial laws, each in closed form:
 
         E d_TV(μ^N_t, μ_t) = ½ Σ_s E|n_t(s)/N − μ_t(s)| ≤ ½ Σ_s √(μ_t(s)(1 − μ_t(s))/N) ≤ ½ √((S − 1)/N)
 
@@ -92,16 +92,23 @@ def law(
                            ≤ 1/N + ((N−1)/N) ½ Σ_s √(μ_t(s)(1 − μ_t(s))/(N−1))
 
     Args:
-      game: one whose kernel ignores the population.
+      game: a game whose kernel does not depend on the population.
       policy: of all agents, `[T, S, A]` or `[S, A]`.
       num_agents: N in 1..1e9, one number or an array.
-      deviation: the policy of one agent who deviates.
+      deviation: the policy of one agent who deviates; None: nobody deviates.
 
     Returns:
       A `PopulationLaw`; distances are between 0 and 1.
 
     Raises:
       ValueError: naming the argument, the place and the value, or for a kernel that depends on the population.
+
+    Example:
+      >>> import mfgjax as mfg
+      >>> game, response = mfg.games.left_right(), mfg.EntropyRegularized(beta=1.0)
+      >>> law = mfg.finite.law(game, mfg.solve(game, response).policy, [10, 1000])
+      >>> [f"{distance:.2f}" for distance in law.distance[1]]  # of the empirical law at time 1
+      ['0.13', '0.01']
 
     Source: Guan et al. (2021), arXiv:2110.07469, Lemmas 5 and 6, whose constants are worked out here.
     """

@@ -44,36 +44,46 @@ def simulate(
     response: AbstractResponse | None = None,
     runs_at_once: int | None = None,
 ) -> Simulation:
-    """Simulate N agents who follow a policy, any N up to 1e9 at the same cost.
+    """Simulate N agents who follow a policy, for any N up to 1e9 at the same cost.
 
-    Exchangeable agents are known by their numbers n_t(s), which are drawn from
+    Agents are exchangeable, so it is enough to simulate the numbers n_t(s) of agents in each state. They are drawn from
 
         n_{t+1} = Σ_{s,a} Multinomial(m_t(s,a), P_t(·|s,a,·)),   m_t(s,·) ~ Multinomial(n_t(s), π_t(·|s))
 
-    Kernels and rewards that depend on the population see the empirical law n_t/N (or m_t/N). Counts are drawn in
-    double precision, whatever the default is: they add up to N exactly, with the right moments also at 1e9.
+    Kernels and rewards that depend on the population get the empirical law n_t/N (or m_t/N). Counts are always drawn in
+    double precision: they add up to N exactly, and have the right moments also at N = 1e9.
 
-    The k-th run depends on the key and on k alone: more runs, or other `runs_at_once`, change none of its counts.
-    Populations of a batch share their random numbers, so that differences between them are less noisy; runs are
+    The k-th run depends only on the key and on k: more runs, or another `runs_at_once`, do not change its counts. The
+    populations of a batch share their random numbers, so that differences between them are less noisy; runs are
     independent of each other.
 
     Args:
       game: the game; its kernel may depend on the population.
-      policy: of all agents, `[T, S, A]` or `[S, A]`; trailing axes stand for several policies, and broadcast with
-        those of `num_agents` to `*batch`.
+      policy: of all agents, `[T, S, A]` or `[S, A]`. Trailing axes stand for several policies; they broadcast with the
+        axes of `num_agents` to `*batch`.
       num_agents: N in 1..1e9, one number or an array; may be traced.
-      num_runs: independent repetitions.
-      key: of JAX.
-      deviation: the policy of one agent among the N who leaves `policy`; it is simulated with a label.
-      labelled: keep every agent apart, for trajectories. Needs one known N; memory and time grow with it.
-      response: None for rewards alone; `EntropyRegularized` subtracts log(π/ρ)/β of every action taken.
-      runs_at_once: runs that are simulated side by side, which bounds the memory; None: as the sizes suggest.
+      num_runs: number of independent runs.
+      key: random key of JAX.
+      deviation: the policy of one of the N agents who leaves `policy`; this agent is followed separately.
+      labelled: whether to follow every agent separately, to get trajectories. This needs one known N; memory and time
+        grow with N.
+      response: None for rewards alone; `EntropyRegularized` subtracts log(π/ρ)/β for every action taken.
+      runs_at_once: number of runs that are simulated together, which bounds the memory; None: chosen by the size of the
+        game.
 
     Returns:
       A `Simulation`.
 
     Raises:
       ValueError: naming the argument, the place and the value.
+
+    Example:
+      >>> import jax, mfgjax as mfg
+      >>> game, response = mfg.games.left_right(), mfg.EntropyRegularized(beta=1.0)
+      >>> eq = mfg.solve(game, response)
+      >>> runs = mfg.finite.simulate(game, eq.policy, 1000, 5, key=jax.random.key(0))
+      >>> runs.counts.shape, int(runs.counts[1].sum(axis=0)[0])  # time, state, run
+      ((2, 3, 5), 1000)
 
     Source: Guan et al. (2021), arXiv:2110.07469, section II-A for N agents, eq. (23) for the deviator.
     """

@@ -10,22 +10,22 @@ from .._typing import Array, Float, Int
 
 
 class Simulation(eqx.Module):
-    """Populations that were simulated, many runs of each.
+    """The result of `simulate`: simulated populations, many runs of each.
 
     `*batch` are the axes of `num_agents` and of the policies; it is empty for one population.
 
     Attributes:
       num_agents: N, `[*batch]`.
-      counts: how many agents are at each state, deviator included: whole numbers `[T, S, *batch, runs]` that add up
-        to N exactly.
-      rewards: what the agents earn at each time on average, less KL terms if a response was given,
-        `[T, *batch, runs]`, in units of reward.
+      counts: number of agents in each state, deviator included: whole numbers `[T, S, *batch, runs]` that add up to N
+        exactly.
+      rewards: average reward of the agents at each time, minus KL terms if a response was given, `[T, *batch, runs]`,
+        in units of reward.
       discount: γ.
-      states: of labelled agents, `[T, N, *batch, runs]`; the deviator is the first. None without labels.
-      actions: the same.
-      deviator_states: of the one agent that deviates, `[T, *batch, runs]`. None without one.
-      deviator_actions: the same.
-      deviator_rewards: what it earns, `[T, *batch, runs]`.
+      states: the states of labelled agents, `[T, N, *batch, runs]`; the deviator is the first. None without labels.
+      actions: their actions, in the same shape.
+      deviator_states: the states of the agent that deviates, `[T, *batch, runs]`. None without a deviator.
+      deviator_actions: its actions, in the same shape.
+      deviator_rewards: its rewards, `[T, *batch, runs]`.
     """
 
     num_agents: Int[Array, "*batch"]
@@ -67,7 +67,7 @@ class Simulation(eqx.Module):
 
     def _of_deviator(self) -> Array:
         if self.deviator_rewards is None:
-            raise ValueError("Nobody deviated: give `finite.simulate` the policy of one agent as `deviation`.")
+            raise ValueError("There is no deviator: give `finite.simulate` the policy of one agent as `deviation`.")
         return self.deviator_rewards
 
     def _discounted(self, rewards: Array) -> Array:

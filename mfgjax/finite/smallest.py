@@ -19,12 +19,12 @@ _AT_ONCE = 32
 
 
 class SmallestPopulation(NamedTuple):
-    """The number of agents from which on a measure is at most ε, as far as it was computed.
+    """The result of `smallest_population`: the number of agents from which on a measure is at most ε.
 
     Attributes:
       num_agents: N.
-      value: the measure with N agents, in units of reward.
-      value_before: with N − 1; NaN for a single agent.
+      value: the measure for N agents, in units of reward.
+      value_before: the measure for N − 1 agents; NaN if N = 1.
       measure: "gain", "value_gap" or "bound".
     """
 
@@ -45,14 +45,16 @@ def smallest_population(
 ) -> SmallestPopulation:
     """Find how many agents it takes for a policy to be an ε-equilibrium.
 
-    The gain of one agent (or the value gap, or the bound) is computed exactly, for N = 1..32 and for a geometric
-    grid up to 1e9, then between the last grid point where it exceeds ε and the next, until two neighbours are
-    found: at N it is at most ε, at N − 1 it is above. Beyond N it is at most ε on the grid. Where the measure does not
-    fall steadily, smaller populations may meet ε, too, and between the points of the grid larger ones may exceed it.
-    Errors of rounding where Θ jumps, which `deviation_gain` tells, are not added to it.
+    The measure (the gain of one agent, the value gap, or the bound) is computed exactly, for N = 1..32 and for a
+    geometric grid up to 1e9. Then the search goes on between the last grid point where the measure exceeds ε and the
+    next one, until two neighbours are found: at N the measure is at most ε, at N − 1 it is above. On the grid points
+    beyond N it is at most ε. If the measure does not fall steadily in N, smaller populations may also meet ε, and
+    larger ones between the grid points may exceed it. The rounding errors that `deviation_gain` reports where Θ jumps
+    are not added to the measure.
 
     Args:
-      game: one whose kernel ignores the population, with rewards that an exact method fits.
+      game: a game whose kernel does not depend on the population, with rewards that an exact method of `deviation_gain`
+        fits.
       policy: of all agents, `[T, S, A]` or `[S, A]`.
       epsilon: ε > 0, in units of reward.
       response: as in `deviation_gain`.
@@ -64,6 +66,13 @@ def smallest_population(
     Raises:
       ValueError: if ε is not reached with 1e9 agents (for the gain, look at the exploitability of the policy), or if
         no exact method fits.
+
+    Example:
+      >>> import mfgjax as mfg
+      >>> game, response = mfg.games.left_right(), mfg.EntropyRegularized(beta=1.0)
+      >>> eq = mfg.solve(game, response)
+      >>> mfg.finite.smallest_population(game, eq.policy, 1e-3, response).num_agents
+      8
 
     Source: Guan et al. (2021), arXiv:2110.07469, Theorem 2, turned around.
     """

@@ -1,4 +1,8 @@
-"""Ready-made games, each citing its source, and builders for one's own; the command line lists games in this order."""
+"""Ready-made games, each with its source, and functions that build, load and save games.
+
+For first experiments, and for those who bring a game from a graph, a file, QuantEcon or MFGLib. The command line lists
+games in this order.
+"""
 # ruff: noqa: I001
 
 from .resource_allocation import resource_allocation as resource_allocation

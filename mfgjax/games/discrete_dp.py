@@ -37,11 +37,11 @@ def from_discrete_dp(
 ) -> StationaryGame:
     """Build the game of a population whose members each solve a `quantecon.markov.DiscreteDP`.
 
-    A dynamic program is a game in which nobody minds the others. What the population changes is given as `reward`:
+    A dynamic program is a game in which agents do not affect each other. If they do, `reward` says how:
 
         r(s,a,z) = R(s,a) + reward(z)(s,a)
 
-    Without it, `solve(game, Greedy())` finds the optimal policy, and the law that a population of such agents keeps.
+    Without it, `solve(game, Greedy())` finds the optimal policy, and a stationary law of the agents who follow it.
 
     Args:
       ddp: the program, in product form or in that of state-action pairs, whose `Q` may be sparse. Its attributes `R`,

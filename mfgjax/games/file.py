@@ -32,14 +32,14 @@ Game = TypeVar("Game", bound=AbstractGame)
 
 @dataclass(frozen=True, eq=False)
 class GameFile(Generic[Game]):
-    """A game read from a file, with its name, reference, positions and description.
+    """A game with its name, reference policy, positions of the nodes and description, as a file holds them.
 
     Args:
-      name: of the game; the stem of the file's name where the file gives none.
+      name: the name of the game; the stem of the file's name if the file gives none.
       game: the game.
-      reference: ρ(a|s) as `policy_on_edges` gives it, positive exactly on the edges; None: not in the file.
+      reference: ρ(a|s) as `policy_on_edges` returns it, positive exactly on the edges; None: not in the file.
       positions: where to draw each node, as (x, y); None: not in the file.
-      description: any text; empty where the file gives none.
+      description: any text; empty if the file gives none.
     """
 
     name: str
@@ -65,14 +65,20 @@ def load_game(path: str | os.PathLike[str]) -> GameFile:
     `mfgjax.io.load_game` reads such files, too, and games of tables in netCDF.
 
     Args:
-      path: of the file.
+      path: the path of the file.
 
     Returns:
       A `GameFile`; solve it with `solve(file.game, EntropyRegularized(beta, file.reference))`.
 
     Raises:
-      ValueError: in one sentence that begins with the path and names the key, the place and the value,
-        also where the file does not exist or cannot be read.
+      ValueError: if the file is invalid, does not exist or cannot be read: one sentence that begins with the path and
+        names the key, the place and the value.
+
+    Example:
+      >>> import mfgjax as mfg
+      >>> file = mfg.games.load_game("examples/resource_allocation.toml")
+      >>> file.name, file.game.horizon
+      ('resource allocation', 5)
     """
     if not isinstance(path, str | os.PathLike) or not isinstance(os.fspath(path), str):
         raise ValueError(f"`path` must be the path of a TOML file; got {_toml.shown(path)}.")
@@ -93,7 +99,7 @@ def _is_netcdf(path: Path) -> bool:
 def _game_file(document: dict[str, Any], stem: str) -> GameFile:
     name, description = _toml.head(document, FORMAT, _KEYS, ("format", "nodes", "edges"), kind="game", stem=stem)
     if "horizon" not in document and "discount" not in document:
-        raise ValueError("`horizon` is missing, but a game needs it, or a `discount` below 1 to go on for ever.")
+        raise ValueError("`horizon` is missing, but a game needs it, or a `discount` below 1 if it is stationary.")
     if "horizon" in document and "initial" not in document:
         raise ValueError("`initial` is missing, but every game with a `horizon` needs it.")
     nodes = _nodes(document["nodes"])
@@ -143,7 +149,7 @@ def _nodes(value: Any) -> dict[str, None]:
     nodes: dict[str, None] = {}
     for i, node in enumerate(_toml.entries("nodes", value, "a list of names")):
         if _toml.text(f"nodes[{i}]", node) in nodes:
-            raise _toml.wrong(f"nodes[{i}]", node, "this name is there twice")
+            raise _toml.wrong(f"nodes[{i}]", node, "this name is listed twice")
         nodes[node] = None
     return nodes
 

@@ -13,11 +13,11 @@ from ..model import AbstractGame, FiniteHorizonGame, OwnStateInteraction, Pairwi
 
 
 class NodeReward(eqx.Module):
-    """What a node pays: scale · (value(s) − congestion(s) · μ(s))^exponent.
+    """The reward of the nodes of a graph: scale · (value(s) − congestion(s) · μ(s))^exponent at node s.
 
     Args:
-      value: per node, as a mapping from names (others 0), an array, or one number for all.
-      congestion: the same; positive repels.
+      value: the value of each node: a mapping from names (other nodes get 0), an array, or one number for all.
+      congestion: the weight of the crowd at each node, in the same form; positive numbers repel.
       scale: a number.
       exponent: a whole number ≥ 1.
     """
@@ -43,16 +43,16 @@ def graph_game(
 ) -> FiniteHorizonGame:
     """Build the game of a crowd that moves along the edges of a directed graph.
 
-    Action k at a node is its k-th outgoing edge, in the order given; `moves(game)` names them. A self-loop
-    is an edge like any other: without one nobody can stay.
+    Action k at a node is its k-th outgoing edge, in the given order; `moves(game)` lists them. A self-loop is an edge
+    like any other: at a node without one nobody can stay.
 
     Args:
       edges: pairs (from, to), or a networkx graph (undirected edges lead both ways).
       horizon: H ≥ 1, the number of moves.
-      initial: law of the nodes at time 0: a mapping from names (others 0) or an array in the order of nodes.
+      initial: law of the nodes at time 0: a mapping from names (other nodes get 0) or an array in the order of nodes.
       running: what nodes pay at t < H.
       terminal: what they pay at H.
-      nodes: names in order; None: those of the graph, or as they first appear in `edges`.
+      nodes: names of the nodes in order; None: those of the graph, or in the order in which `edges` first has them.
       discount: γ in (0, 1].
 
     Returns:
@@ -116,7 +116,7 @@ def next_nodes(edges: Any, nodes: Sequence[Hashable] | None) -> tuple[list[Hasha
             if node not in place:
                 raise ValueError(f"`edges[{i}]` is ({start!r}, {end!r}), but there is no node {node!r}.")
         if place[end] in successors[place[start]]:
-            raise ValueError(f"`edges[{i}]` is ({start!r}, {end!r}), which is there twice.")
+            raise ValueError(f"`edges[{i}]` is ({start!r}, {end!r}), which is listed twice.")
         successors[place[start]].append(place[end])
     for name, nexts in zip(names, successors, strict=True):
         if not nexts:
@@ -194,10 +194,15 @@ def _moves_kernel(game: AbstractGame) -> MovesKernel:
 
 
 def moves(game: AbstractGame) -> list[list[str]]:
-    """Return for every state the names of the states its available actions lead to, in order of actions.
+    """Return the names of the states to which the available actions of each state lead, in the order of actions.
 
     Args:
-      game: one with a `MovesKernel`, such as `graph_game` builds.
+      game: a game with a `MovesKernel`, such as `graph_game` builds.
+
+    Example:
+      >>> import mfgjax as mfg
+      >>> mfg.games.moves(mfg.games.left_right())[0]  # from the centre
+      ['left', 'right']
     """
     table = np.asarray(_moves_kernel(game).next_state)
     available = np.atleast_2d(np.asarray(game.available).any(axis=0))
@@ -213,18 +218,25 @@ def policy_on_edges(
     *,
     name: str = "reference",
 ) -> Float[Array, "S A"]:
-    """Build a policy from the probabilities of the moves, node by node.
+    """Build a policy from the probabilities of the moves, given for each node.
 
     Args:
       game: a graph game.
-      weights: for each node, probabilities of the nodes it leads to; a node left out moves uniformly.
-      name: of the policy, for sentences about what is wrong.
+      weights: for each node, a mapping from the next nodes to probabilities; a node that is left out moves uniformly.
+      name: the name of the policy, for error messages.
 
     Returns:
       The policy `[S, A]`, the same at all times.
 
     Raises:
       ValueError: naming the node or the move that does not exist.
+
+    Example:
+      >>> import mfgjax as mfg
+      >>> game = mfg.games.left_right()
+      >>> policy = mfg.games.policy_on_edges(game, {"centre": {"left": 0.75, "right": 0.25}})
+      >>> policy[0].tolist()
+      [0.75, 0.25]
     """
     table = np.where(np.asarray(game.available)[0], np.asarray(_moves_kernel(game).next_state), -1)
     if not isinstance(weights, Mapping):

@@ -21,7 +21,7 @@ def grid_crowd(
     obstacles: float | ArrayLike = 0.1,
     seed: int = 0,
 ) -> FiniteHorizonGame:
-    """Build the game of a crowd that crosses a grid with obstacles to one corner, and avoids itself.
+    """Build the game of a crowd that crosses a grid with obstacles to one corner and avoids crowded cells.
 
     States: the cells (r, c), numbered row by row: s = r · columns + c. Actions: stay, north, south, west,
     east; moves off the grid or into an obstacle are unavailable. At every time a cell pays
@@ -47,13 +47,19 @@ def grid_crowd(
       congestion: weight of the crowd at one's own cell, in units of reward; negative attracts.
       obstacles: share of the cells, in [0, 0.25]; or booleans `[rows, columns]`, true where nobody can
         enter: the goal must be free, and reachable from the free cells of the start.
-      seed: of NumPy's generator, for the places of the pillars.
+      seed: seed of NumPy's random generator, for the cells of the pillars.
 
     Returns:
       A game whose memory is O(S · A): moves as a `MovesKernel`, rewards as tables `[1, S, 1]`.
 
     Raises:
       ValueError: naming the parameter, the place and the value.
+
+    Example:
+      >>> import mfgjax as mfg
+      >>> game = mfg.games.grid_crowd(rows=4, columns=5, horizon=10)
+      >>> game.num_states, game.num_actions, game.horizon
+      (20, 5, 10)
 
     Source: the grid games used as benchmarks in the mean-field game literature, with a linear in place of
     a logarithmic crowd term: crowd motion and evacuation of Pérolat et al. (2021), arXiv:2103.00623, and

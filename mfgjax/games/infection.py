@@ -73,7 +73,7 @@ def infection_spread(
     damage: int | None = None,
     as_printed: bool = False,
 ) -> StationaryGame:
-    """Build the game of Infection Spread: agents pay for their health, and the healthier all are the safer is each.
+    """Build the game of Infection Spread: agents pay for their health, and each is safer the healthier the others are.
 
     States: health s = 0..24. Actions: effort a = 0..4, which lifts health to y = s + a. Then with probability ζ the
     agent is replaced by one of uniform health; else with probability i_z = c_f (1 − mean(z)/25) an infection takes w
@@ -81,14 +81,14 @@ def infection_spread(
 
         r(s,a,z) = δ₁ (1 − p(s)) + δ₂ Σ_s' z(s') (1 − p(s')) − δ₃ a.
 
-    As printed, with effort as the action, the game does not have strategic complementarities in the sense of its own
-    definition: the tails of s + a are not supermodular, and where an infection leaves part of the health the best
-    response may fall as the population gets healthier. Here, by default, an infection resets health to 0 (w = 28
-    takes all that can be reached). Then T-BR is monotone. Proof: take the health y after the decision, s ≤ y ≤ s + 4,
-    as the action. Rewards are δ₁(1 − p(s)) + δ₃ s + δ₂(...) − δ₃ y: separable, hence supermodular in (s, y), and
-    additive in z. The next state depends on (s, y) through y alone, its tails P(s' ≥ k) = (1−ζ)(1−i_z) 1{y ≥ k} +
-    const for k ≥ 1 rise in y and in z, with increasing differences in (y, z). The constraint sets rise with s. So
-    values rise in s and z, best y's rise in s and z, and z ↦ Φ(z, BR(z)) is isotone.
+    As printed in the paper, with effort as the action, the game does not have strategic complementarities in the sense
+    of the paper's definition: the tails of s + a are not supermodular, and if an infection leaves part of the health,
+    the best response may fall as the population gets healthier. Here, by default, an infection resets health to 0 (w =
+    28 takes all the health that can be reached). Then T-BR is monotone. Proof: take the health y after the decision, s
+    ≤ y ≤ s + 4, as the action. Rewards are δ₁(1 − p(s)) + δ₃ s + δ₂(...) − δ₃ y: separable, hence supermodular in (s,
+    y), and additive in z. The next state depends on (s, y) through y alone. Its tails P(s' ≥ k) = (1−ζ)(1−i_z) 1{y ≥ k}
+    + const for k ≥ 1 rise in y and in z, with increasing differences in (y, z). The constraint sets rise with s. So the
+    values and the best y rise in s and z, and z ↦ Φ(z, BR(z)) is isotone.
 
     With the defaults and `Trembling(0.2)` the equilibrium is unique for c_f = .05, .1 and .3, with mean health
     20.359148, 19.569801 and 13.778329.
@@ -98,11 +98,17 @@ def infection_spread(
       regeneration: ζ in (0, 1), the probability of replacement; `game.kernel.regeneration`.
       discount: γ in (0, 1).
       delta: δ₁, δ₂, δ₃ ≥ 0; `game.reward.delta1` and so on.
-      damage: w ≥ 0, what an infection takes; None: 28, or 4 with `as_printed`.
+      damage: w ≥ 0, the health that an infection takes; None: 28, or 4 with `as_printed`.
       as_printed: allow an infection that leaves part of the health (w < 28).
 
     Raises:
       ValueError: naming the parameter that is out of range.
+
+    Example:
+      >>> import mfgjax as mfg
+      >>> game = mfg.games.infection_spread(c_f=0.3)
+      >>> game.num_states, game.num_actions, f"{game.discount:g}"
+      (25, 5, '0.5')
 
     Source: Lee et al. (2021), arXiv:2006.11683, section 2 ("Infection Spread") and section 6; numbers that the paper
     leaves to its supplement are chosen such that its qualitative results show.
@@ -136,11 +142,17 @@ def infection_spread(
 def infection_tipping(c_f: ArrayLike = 0.2) -> StationaryGame:
     """Build Infection Spread with two equilibria: a population that protects itself, and one that has given up.
 
-    As `infection_spread` with patient agents and dearer effort: γ = .9, δ = (.5, .3, .05). With `Trembling(0.1)` and
-    c_f = .2 its extreme equilibria have mean health 5.798445 and 17.231141.
+    It is `infection_spread` with more patient agents and a higher cost of effort: γ = .9, δ = (.5, .3, .05). With
+    `Trembling(0.1)` and c_f = .2 its extreme equilibria have mean health 5.798445 and 17.231141.
 
     Args:
       c_f: infection intensity c_f in [0, 1]; `game.kernel.c_f`.
+
+    Example:
+      >>> import mfgjax as mfg
+      >>> game = mfg.games.infection_tipping()
+      >>> game.num_states, game.num_actions, f"{game.discount:g}"
+      (25, 5, '0.9')
 
     Source: the game of Lee et al. (2021), arXiv:2006.11683, section 2, with other numbers.
     """

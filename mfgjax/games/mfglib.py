@@ -49,9 +49,9 @@ def from_mfglib(
 
         r_t(s,a,L) = Σ_x L(x) r_t(s,a,δ_x)
 
-    (what is constant is linear, too, since Σ L = 1). Others must be written again with `jax.numpy`, and given as
-    `reward` or `kernel`. Either way the game is compared with the environment at all times and at dozens of
-    mean fields of many kinds, which is no proof, but finds what was mistyped.
+    (a constant is linear, too, since Σ L = 1). Other rewards and transitions must be written again with `jax.numpy`,
+    and given as `reward` or `kernel`. In both cases the game is compared with the environment at all times and at
+    dozens of mean fields of many kinds. This is not a proof, but it finds typing errors.
 
     Axes: states and actions of several dimensions are numbered in the order of `reshape(-1)`, and named "1,0,2".
     MFGLib's `T` is the horizon, and it has neither discount nor masks. Values there are in single precision; here

@@ -59,24 +59,30 @@ def mturk(
     discount: ArrayLike = 0.75,
     wages: ArrayLike = (0.2, 0.7),
 ) -> StationaryGame:
-    """Build the game of a market for small tasks: the better all work the better each is paid.
+    """Build the game of a market for small tasks: each worker is paid better the better all work.
 
     States: reputation s = 0..24. Actions: effort a = 0..4. With m = mean(z)/24, the standing of the market, an agent is
     replaced by one of uniform reputation with probability ζ; else it loses all with probability χ (1 − m), and else
     moves to min(s + a, 24). It earns r(s,a,z) = (s/24)(w₀ + w₁ m) − d a/4.
 
-    Complementary in reputation after the decision, as `infection_spread` is. With the defaults and `Trembling(0.1)`
-    its extreme equilibria have mean reputation 8.890705 and 20.109247.
+    It has strategic complementarities in the reputation after the decision, as `infection_spread` has. With the
+    defaults and `Trembling(0.1)` its extreme equilibria have mean reputation 8.890705 and 20.109247.
 
     Args:
-      effort_cost: d ≥ 0, the price of full effort; `game.reward.effort_cost`.
-      churn: χ in [0, 1], the risk of losing all in a market without standing; `game.kernel.churn`.
+      effort_cost: d ≥ 0, the cost of full effort; `game.reward.effort_cost`.
+      churn: χ in [0, 1], the probability of losing all reputation in a market without standing; `game.kernel.churn`.
       regeneration: ζ in (0, 1), the probability of replacement; `game.kernel.regeneration`.
       discount: γ in (0, 1).
       wages: w₀, w₁ ≥ 0; `game.reward.base` and `game.reward.crowd`.
 
     Raises:
       ValueError: naming the parameter that is out of range.
+
+    Example:
+      >>> import mfgjax as mfg
+      >>> game = mfg.games.mturk(effort_cost=0.2)
+      >>> game.num_states, game.num_actions, f"{game.discount:g}"
+      (25, 5, '0.75')
 
     Source: a model of our own for the example that Lee et al. (2021), arXiv:2006.11683, describe in section 2.
     """

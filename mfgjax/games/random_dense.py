@@ -30,7 +30,7 @@ def random_dense(
     simplex. It is not monotone: with large c and β there may be several equilibria.
 
     Args:
-      seed: of NumPy's generator.
+      seed: seed of NumPy's random generator.
       num_states: S ≥ 1.
       num_actions: A ≥ 1.
       horizon: H ≥ 1.
@@ -39,7 +39,13 @@ def random_dense(
     Raises:
       ValueError: if an argument is out of range, naming it.
 
-    Source: of this library, as a hard case for solvers.
+    Example:
+      >>> import mfgjax as mfg
+      >>> game = mfg.games.random_dense(num_states=3, num_actions=2, horizon=4)
+      >>> game.num_states, game.num_actions, game.horizon
+      (3, 2, 4)
+
+    Source: this library's own, as a hard case for solvers.
     """
     S = _checks.integer_at_least("num_states", num_states, 1)
     A = _checks.integer_at_least("num_actions", num_actions, 1)

@@ -11,7 +11,7 @@ _MOVES = {"1": "125", "2": "234", "3": "34", "4": "345", "5": "15"}
 
 
 def resource_allocation(preset: str = "paper", *, self_loop_at_2: bool = True) -> FiniteHorizonGame:
-    """Build the example of Guan et al.: a crowd on five nodes chooses where to be at time 5.
+    """Build the resource-allocation example of Guan et al.: a crowd on five nodes chooses where to be at time 5.
 
     States: nodes 1..5. Actions: the edges 1→{1,2,5}, 2→{2,3,4}, 3→{3,4}, 4→{3,4,5}, 5→{1,5}. Horizon 5, and
     μ_0 = (.3, .2, .3, .1, .1). Only time 5 pays: (1.5·1{s=3} + 1{s=4} − μ(s))², so that being at 3 or 4 is
@@ -27,6 +27,12 @@ def resource_allocation(preset: str = "paper", *, self_loop_at_2: bool = True) -
 
     Raises:
       ValueError: if there is no such preset.
+
+    Example:
+      >>> import mfgjax as mfg
+      >>> game = mfg.games.resource_allocation()
+      >>> game.num_states, game.num_actions, game.horizon
+      (5, 3, 5)
 
     Source: Guan et al. (2021), arXiv:2110.07469, section V; what the text leaves open (μ_0, H, the
     reference policy) is as in the first author's published code.
@@ -46,13 +52,21 @@ def resource_allocation(preset: str = "paper", *, self_loop_at_2: bool = True) -
 
 
 def resource_allocation_reference(game: FiniteHorizonGame) -> Float[Array, "S A"]:
-    """Return the coordinator's policy of the example: go to nodes 3 and 4, in equal parts.
+    """Return the coordinator's reference policy of `resource_allocation`: go to nodes 3 and 4, in equal parts.
 
     Args:
       game: from `resource_allocation`; without the loop at node 2 it is one half each at that node.
 
     Returns:
       ρ(a|s) as `[5, 3]`, the same at all times.
+
+    Example:
+      >>> import mfgjax as mfg
+      >>> game = mfg.games.resource_allocation()
+      >>> rho = mfg.games.resource_allocation_reference(game)
+      >>> response = mfg.EntropyRegularized(beta=3.0, reference=rho)
+      >>> rho.shape  # states, actions
+      (5, 3)
 
     Source: Guan et al. (2021), arXiv:2110.07469, section V with footnote 5; numbers as in the first
     author's published code.

@@ -9,7 +9,7 @@ from ..model import FiniteHorizonGame, OwnStateInteraction, PairwiseReward
 
 
 def ring_crowd(num_states: int = 20, horizon: int = 20, congestion: float | Array = 1.0) -> FiniteHorizonGame:
-    """Build the game of a crowd on a ring that is drawn to one side and repelled by itself.
+    """Build the game of a crowd on a ring: one side of the ring pays best, and crowded places pay less.
 
     States: places 0..n−1 on a circle. Actions: one place back, stay, one place on. At every time a place
     pays cos(2πs/n) − congestion · μ_t(s), and moving costs 0.05; everybody starts near the worst place. The
@@ -18,10 +18,16 @@ def ring_crowd(num_states: int = 20, horizon: int = 20, congestion: float | Arra
     Args:
       num_states: n ≥ 3.
       horizon: H ≥ 1.
-      congestion: weight of the crowd.
+      congestion: weight of the crowd in the reward.
 
     Raises:
       ValueError: if an argument is out of range, naming it.
+
+    Example:
+      >>> import mfgjax as mfg
+      >>> game = mfg.games.ring_crowd(num_states=8, horizon=10)
+      >>> game.num_states, game.num_actions, game.horizon
+      (8, 3, 10)
 
     Source: the ring games of Pérolat et al. (2021), arXiv:2103.00623, with a linear crowd term.
     """

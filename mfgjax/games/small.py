@@ -22,7 +22,7 @@ class Together(eqx.Module):
 
 
 def coordination(field: float | Array = 0.0, strength: float | Array = 1.0) -> FiniteHorizonGame:
-    """Build the game of two places of which everybody wants the fuller one.
+    """Build the coordination game: two states, and everybody wants to be where most others are.
 
     States 0 and 1; the action at time 0 is the place at time 1, the horizon is 1, and only time 1 pays:
     strength · μ(s) + field · 1{s = 1}. With a uniform reference its regularised equilibria are the
@@ -30,11 +30,17 @@ def coordination(field: float | Array = 0.0, strength: float | Array = 1.0) -> F
     β · strength > 2 and a small field there are three of them; as the field varies they form an S.
 
     Args:
-      field: what state 1 pays beyond state 0; `game.reward.L.field`.
-      strength: of the wish to be together; `game.reward.L.strength`.
+      field: how much more state 1 pays than state 0; `game.reward.L.field`.
+      strength: what a state pays per share of the population there; `game.reward.L.strength`.
 
     Raises:
       ValueError: if a number is not finite.
+
+    Example:
+      >>> import mfgjax as mfg
+      >>> eq = mfg.solve(mfg.games.coordination(), mfg.EntropyRegularized(beta=1.0))
+      >>> f"{eq.mean_field[1, 1]:.2f}"  # the share in state 1
+      '0.50'
 
     Source: the mean-field Ising model with logit choice: Brock and Durlauf (2001), Review of Economic
     Studies 68.
@@ -47,10 +53,16 @@ def coordination(field: float | Array = 0.0, strength: float | Array = 1.0) -> F
 
 
 def left_right() -> FiniteHorizonGame:
-    """Build the left-right game: from the centre go left or right, and be alone there.
+    """Build the left-right game: agents go left or right from the centre, and are paid less where more agents are.
 
     States centre, left, right; the action at time 0 chooses the side, and only time 1 pays: −μ(left) on the
     left, −2 μ(right) on the right. Without regularisation 2/3 go left, where both sides pay −2/3.
+
+    Example:
+      >>> import mfgjax as mfg
+      >>> eq = mfg.solve(mfg.games.left_right(), mfg.EntropyRegularized(beta=1.0))
+      >>> f"{eq.mean_field[1, 1]:.2f}"  # the share on the left
+      '0.57'
 
     Source: Cui and Koeppl (2021), arXiv:2102.01585, section 5.
     """

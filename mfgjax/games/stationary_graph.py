@@ -18,25 +18,32 @@ def stationary_graph_game(
     initial: Any = None,
     nodes: Sequence[Hashable] | None = None,
 ) -> StationaryGame:
-    """Build the game of a crowd that moves along the edges of a directed graph for ever.
+    """Build the stationary game of a crowd that moves along the edges of a directed graph, without a last time.
 
-    As `graph_game`, with what nodes pay at every time: an equilibrium is a law of the nodes that does not change. From
-    a node that nobody comes back to the crowd is gone in the long run, and where there is no way between parts of the
-    graph the initial law decides who is where.
+    It is like `graph_game`, with the same reward at all times; an equilibrium is a law of the nodes that does not
+    change. A node to which no agent can return is empty in the long run. If parts of the graph are not connected, the
+    initial law decides how many agents are in each part.
 
     Args:
       edges: pairs (from, to), or a networkx graph (undirected edges lead both ways).
-      reward: what nodes pay.
+      reward: the reward of the nodes.
       discount: γ in (0, 1), per move.
-      initial: law of the nodes from which iterations start: a mapping from names (others 0) or an array in the order
-        of nodes; None: uniform.
-      nodes: names in order; None: those of the graph, or as they first appear in `edges`.
+      initial: law of the nodes from which iterations start: a mapping from names (other nodes get 0) or an array in the
+        order of nodes; None: uniform.
+      nodes: names of the nodes in order; None: those of the graph, or in the order in which `edges` first has them.
 
     Returns:
       A `StationaryGame` with `MovesKernel` and `PairwiseReward`.
 
     Raises:
       ValueError: naming the edge or the node that does not fit.
+
+    Example:
+      >>> import mfgjax as mfg
+      >>> edges = [("a", "a"), ("a", "b"), ("b", "b"), ("b", "a")]
+      >>> game = mfg.games.stationary_graph_game(edges, mfg.games.NodeReward(congestion=1.0), discount=0.9)
+      >>> mfg.games.moves(game)
+      [['a', 'b'], ['b', 'a']]
     """
     if not isinstance(reward, NodeReward):
         raise ValueError(f"`reward` must be a `NodeReward`; got {_checks.shorten(reward)}.")

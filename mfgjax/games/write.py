@@ -19,15 +19,22 @@ from .graph import moves
 def save_game(path: str | os.PathLike[str], file: GameFile) -> None:
     """Write a graph game to a TOML file.
 
-    What `load_game` reads from it is the same game, to the last digit of every number. Games of other tables are
-    written by `mfgjax.io.save_game`.
+    `load_game` reads the same game from it, to the last digit of every number. Other games that consist of tables are
+    saved by `mfgjax.io.save_game`.
 
     Args:
-      path: of the file; one that is there is replaced.
-      file: the game with its name, its reference (the same at all times) and where nodes are drawn.
+      path: the path of the file, which is replaced if it exists.
+      file: the game with its name, its reference (the same at all times) and the positions of its nodes.
 
     Raises:
-      ValueError: if the format has no place for something, such as a reward of pairs of nodes.
+      ValueError: if the format cannot hold something, such as a reward that depends on pairs of nodes.
+
+    Example:
+      >>> import mfgjax as mfg
+      >>> file = mfg.games.GameFile("sides", mfg.games.left_right(), None, None, "")
+      >>> mfg.games.save_game("sides.toml", file)
+      >>> mfg.games.load_game("sides.toml").game.state_labels
+      ('centre', 'left', 'right')
     """
     Path(path).write_text(game_text(file), encoding="utf-8")
 
@@ -63,7 +70,7 @@ def game_text(file: GameFile) -> str:
 
 
 def edges_of_policy(game: AbstractGame, policy: Any) -> dict[str, dict[str, float]]:
-    """Return the probability of each move of a policy, node by node: the opposite of `policy_on_edges`.
+    """Return the probabilities of the moves of a policy, for each node: the inverse of `policy_on_edges`.
 
     Args:
       game: a graph game.
@@ -71,12 +78,20 @@ def edges_of_policy(game: AbstractGame, policy: Any) -> dict[str, dict[str, floa
 
     Raises:
       ValueError: if the policy changes over time, or a row does not sum to 1.
+
+    Example:
+      >>> import mfgjax as mfg, numpy as np
+      >>> game = mfg.games.left_right()
+      >>> mfg.games.edges_of_policy(game, np.full((3, 2), 0.5))["centre"]
+      {'left': 0.5, 'right': 0.5}
     """
     table = np.asarray(_checks.as_numbers("policy", policy, axes=axes_of(game.state_labels, game.action_labels)))
     _checks.shape_is("policy", table, [(None, *game.available.shape[1:]), game.available.shape[1:]], "states, actions")
     _checks.distribution("policy", table, leading=table.ndim - 1)
     if table.ndim == 3 and len(table) != 1:
-        raise ValueError(f"`policy` has {len(table)} times, but the moves of a graph are told for one.")
+        raise ValueError(
+            f"`policy` has {len(table)} times, but it must be the same at all times: `[S, A]`, or `[1, S, A]`."
+        )
     rows = zip(game.state_labels, moves(game), table.reshape(table.shape[-2:]), _available(game), strict=True)
     return {node: dict(zip(nexts, map(float, row[mask]), strict=True)) for node, nexts, row, mask in rows}
 
@@ -93,27 +108,31 @@ def _initial(game: AbstractGame) -> np.ndarray:
 def _stages(game: AbstractGame) -> dict[str, tuple[np.ndarray, np.ndarray, Power]]:
     """Return value, congestion and Θ of the nodes for each stage, and refuse what the format cannot hold."""
     if not isinstance(game.kernel, MovesKernel):
-        raise ValueError(f"`game.kernel` is a {type(game.kernel).__name__}, but the file is for games on a graph.")
+        raise ValueError(
+            f"`game.kernel` is a {type(game.kernel).__name__}, but the file format holds only games on a graph, whose "
+            "kernel is a `MovesKernel`."
+        )
     if len(np.asarray(game.available)) > 1:
-        raise ValueError("`game.available` changes over time, for which the file has no place.")
+        raise ValueError("`game.available` changes over time, which the file format cannot hold.")
     reward = game.reward
     if not isinstance(reward, PairwiseReward) or not isinstance(reward.L, OwnStateInteraction):
         raise ValueError(
-            "`game.reward` is not what nodes pay by their own crowd, for which alone the file has a place."
+            "`game.reward` must be a `PairwiseReward` whose L is an `OwnStateInteraction`: the file format cannot hold "
+            "another reward."
         )
     theta = Power() if reward.theta is None else reward.theta
     running, terminal = (theta.running, theta.terminal) if isinstance(theta, Staged) else (theta, theta)
     if not isinstance(running, Power) or not isinstance(terminal, Power):
-        raise ValueError(f"`game.reward.theta` is a {type(theta).__name__}, for which the file has no place.")
+        raise ValueError(f"`game.reward.theta` is a {type(theta).__name__}, which the file format cannot hold.")
     times = game.horizon + 1
     tables = []
     for name, leaf, sign in (("base", reward.L.base, 1), ("weight", reward.L.weight, -1)):
         table = np.asarray(leaf, float)
         if (table != table[:, :, :1]).any():
-            raise ValueError(f"`game.reward.L.{name}` differs between actions, for which the file has no place.")
+            raise ValueError(f"`game.reward.L.{name}` differs between actions, which the file format cannot hold.")
         table = np.broadcast_to(table[:, :, 0], (times, game.num_states))
         if (table[:-1] != table[0]).any():  # the last time may differ: it is the stage [terminal]
-            raise ValueError(f"`game.reward.L.{name}` changes before the end, for which the file has no place.")
+            raise ValueError(f"`game.reward.L.{name}` changes before the last time, which the file format cannot hold.")
         tables.append(sign * table)
     if not game.times:
         return {"running": (tables[0][0], tables[1][0], running)}

@@ -1,4 +1,7 @@
-"""Equilibria and games as labelled data, in an open format (netCDF)."""
+"""Save and load equilibria and games as netCDF files, and turn equilibria into labelled datasets and tables.
+
+For those who keep results, or analyse them with xarray and pandas.
+"""
 
 from .describe import describe as describe
 from .equilibria import load_equilibrium as load_equilibrium

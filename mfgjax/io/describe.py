@@ -10,10 +10,15 @@ import numpy as np
 
 
 def describe(thing: object) -> Any:
-    """Return a response, a solver or a number as data that JSON can hold; arrays are named by their shape.
+    """Return a response, a solver or a number as data that JSON can hold; arrays are replaced by their shapes.
 
     Args:
-      thing: a dataclass (every module is one), a number, an array, or None.
+      thing: a response, a solver or another dataclass; a number; an array; or None.
+
+    Example:
+      >>> import mfgjax as mfg
+      >>> mfg.io.describe(mfg.Picard(damping=0.5))
+      {'kind': 'Picard', 'damping': 0.5, 'averaging': None, 'atol': None}
     """
     if dataclasses.is_dataclass(thing) and not isinstance(thing, type):  # a class is a dataclass, too
         fields = {f.name: describe(getattr(thing, f.name)) for f in dataclasses.fields(thing)}

@@ -48,24 +48,31 @@ def to_dataset(
     solver: AbstractSolver | None = None,
     attrs: Mapping[str, Any] | None = None,
 ) -> xr.Dataset:
-    """Label the arrays of an equilibrium with times (unless the game is stationary), states and actions.
+    """Return an equilibrium as an `xarray.Dataset`, labelled by times (if there are any), states and actions.
 
-    `q` is NaN where an action is not available. `residual_history` has only the steps that measured the
-    criterion. In a game on a graph `leads_to` names the state at the end of each edge; where a reference
-    policy (or prior) was given, it is there as `reference`.
+    `q` is NaN where an action is not available. `residual_history` has only the steps that measured the criterion. For
+    a game on a graph, `leads_to` names the state at the end of each edge. A reference policy (or prior) of the response
+    is stored as `reference`.
 
     Args:
       game: the game, for labels and masks.
-      equilibrium: one concrete result of `solve`.
-      response: what it was solved with, to be recorded.
-      solver: the method, to be recorded.
-      attrs: more to be recorded; what is no string is kept as JSON.
+      equilibrium: a single result of `solve`, outside `jit`.
+      response: the response with which it was solved, to be recorded.
+      solver: the solver, to be recorded.
+      attrs: other attributes to be recorded; values that are not strings are stored as JSON.
 
     Returns:
-      A dataset with dims time (not for a stationary game), state, action, step.
+      A dataset with the dimensions time (not for a stationary game), state, action and step.
 
     Raises:
-      ValueError: for a batch of equilibria, or attributes whose names are taken.
+      ValueError: if `equilibrium` is a batch, or a name in `attrs` is already in use.
+
+    Example:
+      >>> import mfgjax as mfg
+      >>> game, response = mfg.games.left_right(), mfg.EntropyRegularized(beta=1.0)
+      >>> ds = mfg.io.to_dataset(game, mfg.solve(game, response), response=response)
+      >>> float(ds.state_law.sel(time=0, state="centre"))
+      1.0
     """
     if is_traced(equilibrium) or equilibrium.residual.ndim:
         raise ValueError("`equilibrium` must be a single concrete one; got a batch of them, or a traced one.")
@@ -141,15 +148,15 @@ def save_equilibrium(
     solver: AbstractSolver | None = None,
     attrs: Mapping[str, Any] | None = None,
 ) -> Path:
-    """Write an equilibrium as netCDF; the file is there whole, or not at all.
+    """Save an equilibrium as a netCDF file, which is written completely or not at all.
 
     Args:
-      path: of the file, which is replaced if it exists; its folder must exist.
-      game: as for `to_dataset`.
-      equilibrium: likewise.
-      response: likewise.
-      solver: likewise.
-      attrs: likewise.
+      path: the path of the file, which is replaced if it exists; its folder must exist.
+      game: as in `to_dataset`.
+      equilibrium: as in `to_dataset`.
+      response: as in `to_dataset`.
+      solver: as in `to_dataset`.
+      attrs: as in `to_dataset`.
 
     Returns:
       The path.
@@ -157,6 +164,13 @@ def save_equilibrium(
     Raises:
       ValueError: as `to_dataset`.
       OSError: if the file cannot be written.
+
+    Example:
+      >>> import mfgjax as mfg
+      >>> game, response = mfg.games.left_right(), mfg.EntropyRegularized(beta=1.0)
+      >>> path = mfg.io.save_equilibrium("eq.nc", game, mfg.solve(game, response), response=response)
+      >>> path.name
+      'eq.nc'
     """
     path = file_path("path", path)
     dataset = to_dataset(game, equilibrium, response=response, solver=solver, attrs=attrs)
@@ -168,14 +182,21 @@ def load_equilibrium(path: str | os.PathLike) -> xr.Dataset:
     """Read what `save_equilibrium` wrote, as `to_dataset` returned it.
 
     Args:
-      path: of the file.
+      path: the path of the file.
 
     Returns:
-      The dataset, in memory; its `mean_field` can be a `guess` of `solve`.
+      The dataset, in memory; its `mean_field` can be given to `solve` as `guess`.
 
     Raises:
-      ValueError: if there is no such file, or it is damaged, of another program, or of another version of
-        the format.
+      ValueError: if there is no such file, or the file is damaged, of another program, or of another version of the
+        format.
+
+    Example:
+      >>> import mfgjax as mfg
+      >>> game, response = mfg.games.left_right(), mfg.EntropyRegularized(beta=1.0)
+      >>> path = mfg.io.save_equilibrium("eq.nc", game, mfg.solve(game, response))
+      >>> mfg.io.load_equilibrium(path).mean_field.dims
+      ('time', 'state')
     """
     path = file_path("path", path)
     dataset = netcdf.read(path)

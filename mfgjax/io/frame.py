@@ -12,13 +12,13 @@ if TYPE_CHECKING:
 
 
 def to_frame(dataset: xr.Dataset, *, per: str = "action") -> "pd.DataFrame":
-    """Return a tidy table of an equilibrium: one row for each time, state and available action, or time and state.
+    """Return an equilibrium as a tidy table: one row for each time, state and available action, or each time and state.
 
-    `dataset.to_dataframe()` repeats every number at every time, state, action and step. Here a column has
-    the numbers that belong to a row: `policy`, `q`, `leads_to`, ... to actions; `state_law`, `values`, ... to states.
+    `dataset.to_dataframe()` repeats every number at every time, state, action and step. Here the columns are only those
+    that belong to a row: `policy`, `q`, `leads_to`, ... for actions; `state_law`, `values`, ... for states.
 
     Args:
-      dataset: of `to_dataset` or `load_equilibrium`, or of a sweep, whose axes come first.
+      dataset: the result of `to_dataset`, `load_equilibrium` or `sweep`; the axes of a sweep come first.
       per: "action" or "state": what a row is.
 
     Returns:
@@ -26,7 +26,7 @@ def to_frame(dataset: xr.Dataset, *, per: str = "action") -> "pd.DataFrame":
       times). Where `dataset` has `q`, actions that are not available have no row.
 
     Raises:
-      ValueError: if `dataset` is none, or has nothing of that kind.
+      ValueError: if `dataset` is not a dataset, or has no variable for such rows.
 
     Example:
       >>> import mfgjax as mfg

@@ -21,17 +21,18 @@ def save_game(
     description: str = "",
     positions: Mapping[str, tuple[float, float]] | None = None,
 ) -> Path:
-    """Write a game that is made of tables as netCDF, which `load_game` and the command line read.
+    """Save a game that consists of tables as a netCDF file, which `load_game` and the command line read.
 
-    Kernels may be arrays, `DenseKernel`, `SuccessorKernel` or `MovesKernel`; rewards arrays, or a `PairwiseReward` of
-    tables whose Θ is none or a `Power`. All numbers are kept to the last bit, in the game's precision. A path that
-    ends in ".toml" is written by `mfgjax.games.save_game`, for graph games. The file is there whole, or not at all.
+    The kernel may be an array, a `DenseKernel`, a `SuccessorKernel` or a `MovesKernel`; the reward an array, or a
+    `PairwiseReward` of tables whose Θ is None or a `Power`. All numbers are stored exactly, in the game's precision. If
+    the path ends in ".toml", the file is written by `mfgjax.games.save_game`, for graph games. A file is written
+    completely or not at all.
 
     Args:
-      path: of the file, which is replaced if it exists; its folder must exist.
-      game: the game, or a `GameFile`, which has the rest in it.
-      reference: ρ(a|s) `[S, A]` to be kept with the game, or None.
-      name: of the game; None: the stem of the path.
+      path: the path of the file, which is replaced if it exists; its folder must exist.
+      game: the game; or a `GameFile`, which also has the other arguments in it.
+      reference: ρ(a|s) `[S, A]` to be saved with the game, or None.
+      name: the name of the game; None: the stem of the path.
       description: any text.
       positions: where to draw each state, by its label, as (x, y).
 
@@ -39,7 +40,8 @@ def save_game(
       The path.
 
     Raises:
-      ValueError: naming the field that is no table, such as a reward given as a function, and what to do.
+      ValueError: if a field is not a table, such as a reward given as a function; it names the field and says what to
+        do.
       OSError: if the file cannot be written.
 
     Example:
@@ -71,18 +73,24 @@ def save_game(
 
 
 def load_game(path: str | os.PathLike[str]) -> GameFile:
-    """Read a game from a file, whichever format it is in: netCDF of `save_game`, or TOML of a graph game.
+    """Read a game from a file of either format: netCDF, as `save_game` writes it, or TOML for a graph game.
 
     Args:
-      path: of the file. What is text is read as TOML, by `mfgjax.games.load_game`.
+      path: the path of the file. A text file is read as TOML, by `mfgjax.games.load_game`.
 
     Returns:
       A `GameFile`; solve it with `solve(file.game, EntropyRegularized(beta, file.reference))`. Numbers have the
       precision they were saved in, but no more than JAX's default: enable x64 before loading for float64.
 
     Raises:
-      ValueError: in one sentence, if there is no such file, or it is damaged, of another program, or of another
-        version of the format.
+      ValueError: if there is no such file, or the file is damaged, of another program, or of another version of the
+        format.
+
+    Example:
+      >>> import mfgjax as mfg
+      >>> path = mfg.io.save_game("game.nc", mfg.games.left_right())
+      >>> mfg.io.load_game(path).game.state_labels
+      ('centre', 'left', 'right')
     """
     path = _checks.file_path("path", path)
     if _is_text(path):

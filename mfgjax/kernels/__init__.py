@@ -1,4 +1,7 @@
-"""Transition kernels: dense tables, successor lists, deterministic moves, and mixtures of them."""
+"""How an agent moves: kernels stored as dense tables, lists of successors or deterministic moves, and mixtures of them.
+
+For those who build a game of their own; the three most common kernels are also at the top level.
+"""
 
 from .base import AbstractKernel as AbstractKernel
 from .dense import DenseKernel as DenseKernel

@@ -14,14 +14,14 @@ _FEW_STATES = 128
 
 
 class AbstractKernel(eqx.Module):
-    """A transition law P(s'|s,a), known through its two actions on vectors.
+    """The base class of kernels: transition probabilities P(s'|s,a), given by their two products with vectors.
 
-    `expect` and `push` are transposes of each other: ⟨push(m), v⟩ = ⟨m, expect(v)⟩. Both work with any
-    number of trailing batch axes. `probabilities` has a leading time axis of length H, or 1 when the law
-    is the same at all times; `expect` and `push` use its first entry, so take `at(t)` first.
+    `expect` and `push` are transposes of each other: ⟨push(m), v⟩ = ⟨m, expect(v)⟩. Both work with any number of
+    trailing batch axes. `probabilities` has a leading time axis of length H, or 1 if the kernel is the same at all
+    times. `expect` and `push` use its first entry, so call `at(t)` first.
 
-    `takes_lanes` tells whether the kernel's own arrays, too, may carry a trailing axis of lanes; where it is
-    false, kernels that differ from lane to lane are mapped one by one.
+    `takes_lanes` says whether the kernel's own arrays may also have a trailing axis of lanes. If it is false, kernels
+    that differ from lane to lane are mapped over the lanes.
     """
 
     probabilities: eqx.AbstractVar[Array]
@@ -40,7 +40,7 @@ class AbstractKernel(eqx.Module):
         """Return Σ_{s,a} m(s,a) P(s'|s,a)."""
 
     def chain(self, weights: Float[Array, "S A *batch"]) -> Float[Array, "S S *batch"]:
-        """Return Σ_a w(s,a) P(s'|s,a): how a policy with these weights moves. Kernels with few moves say it cheaper."""
+        """Return Σ_a w(s,a) P(s'|s,a), the transition matrix of a policy w; cheap if there are few successors."""
 
         def column(values: Array) -> Array:
             ahead = self.expect(jnp.broadcast_to(align(values, weights[:, 0]), (len(values), *weights.shape[2:])))
@@ -53,19 +53,19 @@ class AbstractKernel(eqx.Module):
     @property
     @abstractmethod
     def num_states(self) -> int:
-        """S."""
+        """The number of states S."""
         ...
 
     @property
     @abstractmethod
     def num_actions(self) -> int:
-        """A."""
+        """The number of actions A."""
         ...
 
     @property
     @abstractmethod
     def num_times(self) -> int:
-        """H, or 1 for a law that is the same at all times."""
+        """The number of times: H, or 1 for a kernel that is the same at all times."""
 
 
 def align(table: Array, values: Array) -> Array:

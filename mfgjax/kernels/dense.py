@@ -21,7 +21,13 @@ class DenseKernel(AbstractKernel):
       probabilities: P(s'|s,a) as `[S, A, S]`, or `[H, S, A, S]` when it changes with time.
 
     Raises:
-      ValueError: if the shape does not fit. Whether rows are probabilities is checked with a game.
+      ValueError: if the shape does not fit. Whether the rows are probabilities is checked when a game is built.
+
+    Example:
+      >>> import mfgjax as mfg
+      >>> kernel = mfg.DenseKernel([[[0.9, 0.1], [0.5, 0.5]], [[0.5, 0.5], [0.1, 0.9]]])
+      >>> kernel.num_states, kernel.num_actions
+      (2, 2)
     """
 
     probabilities: Float[Array, "#T S A S *batch"]

@@ -12,7 +12,7 @@ from .base import AbstractKernel, align
 
 
 class RestartKernel(AbstractKernel):
-    """A kernel that forgets: P(s'|s,a) = law(s'), whatever s and a. Memory and work O(S + A).
+    """A kernel whose next state does not depend on state and action: P(s'|s,a) = law(s'). Memory and work are O(S + A).
 
     Args:
       law: probabilities `[S]` of the next state.
@@ -71,15 +71,15 @@ class MixtureKernel(AbstractKernel):
 
         P(s'|s,a) = Σ_k w_k P_k(s'|s,a)
 
-    What the population changes are often only the weights; then a callable `z -> MixtureKernel(parts, weights(z))`
-    costs as little as its parts.
+    Often only the weights depend on the population. Then a callable `z -> MixtureKernel(parts, weights(z))` costs as
+    little as its parts.
 
     Args:
       parts: the kernels P_k, each the same at all times, with equal numbers of states and actions.
       weights: their probabilities w_k, one number each.
 
     Raises:
-      ValueError: if the parts do not fit together, or weights are not one number for each.
+      ValueError: if the parts do not fit together, or there is not one weight for each part.
     """
 
     parts: tuple[AbstractKernel, ...]
@@ -91,7 +91,9 @@ class MixtureKernel(AbstractKernel):
             raise ValueError(f"`weights` must be one number for each kernel; got {len(weights)} for {len(parts)}.")
         sizes = {(part.num_states, part.num_actions, part.num_times) for part in parts}
         if len(sizes) > 1 or parts[0].num_times != 1:
-            raise ValueError(f"`parts` must agree in states, actions and have one time; got {sorted(sizes)}.")
+            raise ValueError(
+                f"`parts` must agree in states and actions and have one time; got (S, A, times) = {sorted(sizes)}."
+            )
         self.parts = tuple(parts)
         self.weights = tuple(_checks.as_numbers(f"weights[{k}]", weight) for k, weight in enumerate(weights))
 

@@ -12,10 +12,16 @@ from .predecessors import Predecessors, as_table
 
 
 class MovesKernel(AbstractKernel):
-    """A kernel under which action a in state s leads to `next_state[s, a]`. Memory and work O(S·A).
+    """A deterministic kernel: action a in state s leads to `next_state[s, a]`. Memory and work are O(S·A).
 
     Args:
-      next_state: integers `[S, A]`; −1 marks an action that leads nowhere and must be unavailable.
+      next_state: integers `[S, A]`; −1 marks an action without a next state, which must be unavailable.
+
+    Example:
+      >>> import mfgjax as mfg
+      >>> kernel = mfg.MovesKernel([[0, 1], [1, 0]])  # action 0 stays, action 1 moves
+      >>> kernel.num_states, kernel.num_actions
+      (2, 2)
     """
 
     next_state: Int[Array, "S A"]

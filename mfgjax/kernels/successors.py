@@ -12,14 +12,20 @@ from .predecessors import AXES, Predecessors, as_table
 
 
 class SuccessorKernel(AbstractKernel):
-    """A kernel stored as lists of K successors and their probabilities. Memory and work O(S·A·K).
+    """A kernel stored as lists of K successors and their probabilities. Memory and work are O(S·A·K).
 
     Args:
-      successors: next states `[S, A, K]`, integers; −1 marks an unused place, whose probability must be 0.
+      successors: next states `[S, A, K]`, integers; −1 marks an unused entry, whose probability must be 0.
       probabilities: their probabilities, `[S, A, K]`, or `[H, S, A, K]` when they change with time.
 
     Raises:
-      ValueError: if shapes do not fit, or an unused place has a probability.
+      ValueError: if shapes do not fit, or an unused entry has a probability that is not 0.
+
+    Example:
+      >>> import mfgjax as mfg
+      >>> kernel = mfg.SuccessorKernel([[[0, 1]], [[1, 0]]], [[[0.9, 0.1]], [[0.8, 0.2]]])
+      >>> kernel.num_states, kernel.num_actions
+      (2, 1)
     """
 
     successors: Int[Array, "S A K"]

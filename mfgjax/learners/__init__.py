@@ -1,4 +1,8 @@
-"""Learning the equilibrium of a stationary game from samples of its moves; learners are listed in this order."""
+"""Learners: reinforcement learning of the equilibrium of a stationary game from samples of its moves.
+
+For those who study learning agents, or who have a simulator in place of a kernel. The command line lists learners in
+this order.
+"""
 # ruff: noqa: I001
 
 from .base import AbstractLearner as AbstractLearner

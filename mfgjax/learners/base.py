@@ -19,12 +19,12 @@ MOST = 2**31 - 1  # what int32 holds
 
 
 class Task(eqx.Module):
-    """A game of which the moves can only be sampled; its rewards are known.
+    """The task of a learner: a game whose moves can only be sampled; its rewards are known.
 
     Attributes:
-      game: gives rewards, discount and shapes.
+      game: the game, of which rewards, discount and shapes are used.
       response: how agents act on action values, such as `Trembling(epsilon)`.
-      simulator: `(z) -> draw`, with `draw(key, states, actions)` the next states.
+      simulator: `(z) -> draw`, where `draw(key, states, actions)` returns the next states.
     """
 
     game: StationaryGame
@@ -46,7 +46,7 @@ class Task(eqx.Module):
 
 
 class AbstractLearner(eqx.Module):
-    """A method of learning, as pure `init` and `step` functions that `run` drives.
+    """The base class of learners: pure functions `init` and `step`, which `run` calls.
 
     A state is any tuple of arrays whose field `z` is the law of the states, `[S]`.
     """
@@ -65,10 +65,11 @@ class AbstractLearner(eqx.Module):
 
 
 class Polynomial(eqx.Module):
-    """The step size 1/n^w at the n-th visit of a state and an action.
+    """The step size 1/n^w at the n-th visit of a pair of state and action.
 
     Args:
-      exponent: w in (1/2, 1): slow enough to forget the start, fast enough to average noise.
+      exponent: w in (1/2, 1): the step size falls slowly enough to forget the start, and fast enough to average out
+        noise.
 
     Raises:
       ValueError: if an argument is out of range, naming it.
@@ -89,7 +90,9 @@ def learned(game: Any, response: Any) -> tuple[StationaryGame, AbstractTrembling
     """Return a game and a response that learners can handle, or refuse others."""
     game = of_kind(StationaryGame, game)
     if game.observes != "states":
-        raise ValueError("`game` observes the joint law of states and actions; learners know laws of states.")
+        raise ValueError(
+            "`game` observes the joint law of states and actions, but learners need a game that observes states."
+        )
     if not isinstance(response, AbstractTrembling):
         raise ValueError(f"`response` must be `Trembling(epsilon)` or `EpsilonGreedy(epsilon)`; got {response!r}.")
     return game, response

@@ -18,14 +18,14 @@ from .sampling import GameSimulator, draw_actions
 
 
 class Constants(NamedTuple):
-    """Lipschitz constants in the l1 norm of laws and the largest difference of action values.
+    """The result of `estimate_constants`: Lipschitz constants in the l1 norm (laws) and maximum norm (values).
 
     Attributes:
       c1: of rewards in z.
       c2: of the law of the next state in z.
       c3: of the moves under π_Q in Q.
       c4: of Φ(z, π) in z.
-      c5: of Φ(z, π_Q) in Q; the same as C₃, which a population at the state that changes most attains.
+      c5: of Φ(z, π_Q) in Q; it equals C₃, which is attained if the population is in the state that changes most.
     """
 
     c1: float
@@ -45,30 +45,38 @@ def estimate_constants(
     num_pairs: int = 32,
     resolution: float = 1e-2,
 ) -> Constants:
-    """Estimate C₁ to C₅ of the paper's assumptions 1 and 2, from below.
+    """Estimate the constants C₁ to C₅ of the paper's assumptions 1 and 2, from below.
 
         |r(s,a,z) − r(s,a,z')| ≤ C₁ ‖z − z'‖₁,   ‖P(·|s,a,z) − P(·|s,a,z')‖₁ ≤ C₂ ‖z − z'‖₁,
         ‖P_{z,π_Q}(·|s) − P_{z,π_Q'}(·|s)‖₁ ≤ C₃ ‖Q − Q'‖∞,
         ‖Φ(z,π_Q) − Φ(z',π_Q')‖₁ ≤ C₄ ‖z − z'‖₁ + C₅ ‖Q − Q'‖∞
 
-    C₁, C₂ and C₄ are the largest slopes at all point masses and at random laws: exact where rewards and moves are
-    affine in z, but for C₄ only as far as random policies show. C₃ = C₅ do not exist: a trembling policy jumps where
-    two actions are worth the same, however little Q changes there. What is reported for them are the largest quotients
-    between values no closer than `resolution` of their range; they grow like its inverse.
+    C₁, C₂ and C₄ are the largest slopes at all point masses and at random laws. They are exact if rewards and kernel
+    are affine in z, except that for C₄ only random policies are tried. Finite C₃ = C₅ do not exist: the policy of
+    `Trembling` jumps where two actions have the same value, however little Q changes there. The numbers reported for
+    them are the largest quotients between values that differ by at least `resolution` of their range; they grow like
+    1/`resolution`.
 
     Args:
       game: one whose payoffs see the law of the states.
       response: how agents act.
       seed: of the random numbers.
-      num_laws: random populations, besides the point masses.
-      num_pairs: pairs of action values near a tie in each population.
+      num_laws: number of random populations, besides the point masses.
+      num_pairs: number of pairs of action values near a tie in each population.
       resolution: share of the range of Q, in (0, 1).
 
     Returns:
-      `Constants`, for `tmfq_updates` and its like.
+      `Constants`, for `tmfq_updates` and similar functions.
 
     Raises:
       ValueError: naming the argument that is out of range.
+
+    Example:
+      >>> import mfgjax as mfg, numpy as np
+      >>> game = mfg.StationaryGame(np.full((2, 2, 2), 0.5), lambda z: -z[:, None], discount=0.5)
+      >>> found = mfg.learners.estimate_constants(game, mfg.Trembling(0.1))
+      >>> f"{found.c1:.2f}, {found.c2:.2f}"
+      '0.50, 0.00'
 
     Source: Lee et al. (2021), arXiv:2006.11683, assumptions 1 and 2.
     """
@@ -135,23 +143,30 @@ def covering_time(
     num_chains: int = 64,
     max_steps: int = 1_000_000,
 ) -> float:
-    """Estimate L: in how many steps one agent visits every pair of state and action, with probability 1/2.
+    """Estimate the covering time: the steps in which an agent visits every state and action, with probability 1/2.
 
-    The population stands still, and the agent follows its best response there; the slowest state to start from counts.
+    The population does not move, and the agent follows its best response to it; the worst initial state counts.
 
     Args:
       game: one whose payoffs see the law of the states.
-      response: how agents act; only with ε > 0 are all pairs visited.
+      response: how agents act; all pairs are visited only if ε > 0.
       mean_field: z, `[S]`.
       seed: of the random numbers.
-      num_chains: agents that start from each state.
-      max_steps: after which agents are given up.
+      num_chains: number of agents that start from each state.
+      max_steps: number of steps after which an agent is stopped.
 
     Returns:
-      The median over the agents, the largest over states to start from; infinite if half of them were given up.
+      The median over the agents, and then the largest over the initial states; infinite if half of the agents were
+      stopped.
 
     Raises:
       ValueError: naming the argument that is out of range.
+
+    Example:
+      >>> import mfgjax as mfg, numpy as np
+      >>> game = mfg.StationaryGame(np.full((2, 2, 2), 0.5), lambda z: -z[:, None], discount=0.5)
+      >>> mfg.learners.covering_time(game, mfg.Trembling(0.5), np.array([0.5, 0.5])) >= 4  # there are four pairs
+      True
 
     Source: Even-Dar and Mansour (2003), JMLR 5, section 3; Lee et al. (2021), arXiv:2006.11683, theorem 4.
     """

@@ -21,9 +21,10 @@ class GMBLState(NamedTuple):
 
 
 class GMBL(AbstractLearner):
-    """Draw every pair of state and action n times in the population z_k, and take the frequencies for the kernel.
+    """GMBL: draw the next state n times for every pair (s,a) in population z_k, and use the frequencies as kernel.
 
-    The TQ-values of the estimated kernel are found exactly, and the population moves by it, too: no further draws.
+    The TQ-values of the estimated kernel are computed exactly, and the population also moves by it, without further
+    draws.
 
     Args:
       num_samples: n ≥ 1, draws of each pair at each step. With few draws the population is biased, because the policy

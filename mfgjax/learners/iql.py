@@ -11,7 +11,7 @@ from .mfq import AgentsState, act_and_learn, mean_policy, start_agents
 
 
 class IQL(AbstractLearner):
-    """Let every agent learn TQ-values `[S, A]` of its own from its own moves, as if nobody else were there.
+    """Independent Q-learning: every agent learns its own TQ-values `[S, A]` from its own moves and ignores the others.
 
     Agents start in states drawn from z_0. An agent makes one move at each step, so for hundreds of steps Q₀ and the tie
     rule of the response decide what it plays: with Q₀ = 0 and positive rewards what was tried first looks best.

@@ -23,7 +23,7 @@ class AgentsState(NamedTuple):
 
 
 class MFQ(AbstractLearner):
-    """Let every agent learn TQ-values of its own over (what it sees of the others, s, a), from its own moves.
+    """Mean-field Q-learning: every agent learns TQ-values over (what it sees of the others, s, a) from its moves.
 
     An agent sees the mean state of some agents, drawn anew at each step from all (with replacement, itself among them),
     in one of a few bins of equal width from 0 to S. Agents start in states drawn from z_0, and look before they first
@@ -32,7 +32,7 @@ class MFQ(AbstractLearner):
     Args:
       num_agents: I ≥ 1.
       bins: number of bins.
-      num_seen: how many agents are looked at.
+      num_seen: number of agents that an agent sees.
       rate: α as a callable of the number of the agent's visits, such as an optax schedule; None: n^−0.77.
       initial_q: Q₀ of every agent and in every bin, one number or a table `[S, A]`.
 

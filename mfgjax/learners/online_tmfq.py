@@ -25,16 +25,17 @@ class OnlineState(NamedTuple):
 
 
 class OnlineTMFQ(AbstractLearner):
-    """Let all agents act once by π_{k−1}, put their moves in a memory, and learn TQ-values from that.
+    """Online TMFQ-learning: all agents act once by π_{k−1}, and TQ-values are learned from a memory of their moves.
 
-    Pairs that the memory does not hold keep their values. The others are learned from the frequencies P̂ of the memory,
-    from the last values on, in one of two ways:
+    Pairs that the memory does not hold keep their values. The values of the others are learned from the frequencies P̂
+    in the memory, starting from the last values, in one of two ways:
 
         sweeps of value iteration:     Q(s,a) ← r(s,a,z_k) + γ Σ_s' P̂(s'|s,a) G(Q)(s')
         TQ-learning (`num_updates`):   Q(s,a) ← (1 − α_n) Q(s,a) + α_n (r(s,a,z_k) + γ G(Q)(s')),   s' ~ P̂(·|s,a)
 
-    each for all pairs at once. Sweeps multiply the distance to the TQ-values of P̂ by γ each. Agents start in states
-    drawn from z_0. Algorithm 3 is `memory="reset"` with `num_updates`; the paper does not say how many.
+    Both update all pairs at once. Each sweep multiplies the distance to the TQ-values of P̂ by γ. Agents start in
+    states drawn from z_0. Algorithm 3 of the paper is `memory="reset"` with `num_updates`; the paper does not say how
+    many.
 
     Args:
       num_agents: I ≥ 1.
@@ -42,9 +43,9 @@ class OnlineTMFQ(AbstractLearner):
         1,000 agents misses rare pairs and is biased low: on Infection Spread at c_f = 0.3 mean health, 13.78, by 2.9;
         a running memory by 0.2.
       decay: of a running memory, in [0, 1]; None: 0.98.
-      sweeps: of value iteration at each step; None: 40, which leave γ^40 of the distance (1e-12 at γ = 0.5, but 1.5%
-        at γ = 0.9).
-      num_updates: of TQ-learning at each step, in place of sweeps.
+      sweeps: number of sweeps of value iteration at each step; None: 40, which leave γ^40 of the distance (1e-12 at γ =
+        0.5, but 1.5% at γ = 0.9).
+      num_updates: number of updates of TQ-learning at each step, instead of sweeps.
       rate: α of TQ-learning as a callable of the number n of the update; None: n^−0.77.
       initial_q: Q₀, one number or a table `[S, A]`.
 

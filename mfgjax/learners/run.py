@@ -25,11 +25,11 @@ class Run:
     """The result of `run`: the laws at all steps, and the last policy and state, for every seed.
 
     Attributes:
-      laws: z_0, z_1, ..., those before a resumption included, `[seeds, num_steps + 1, S]`.
-      policy: what is played at the end, `[seeds, S, A]`.
-      state: of the learner at the end, with a first axis of seeds: `run(..., resume=run)` goes on from it.
-      num_steps: steps taken, likewise.
-      seed: of the random numbers.
+      laws: z_0, z_1, ..., including those of the run that was resumed, `[seeds, num_steps + 1, S]`.
+      policy: the policy at the end, `[seeds, S, A]`.
+      state: the state of the learner at the end, with a first axis of seeds; `run(..., resume=run)` continues from it.
+      num_steps: number of steps taken, including those of the run that was resumed.
+      seed: seed of the random numbers.
     """
 
     laws: np.ndarray
@@ -39,12 +39,12 @@ class Run:
     seed: int
 
     def distance(self, to: Equilibrium | ArrayLike) -> np.ndarray:
-        """Return the total variation distance of every law to another, `[seeds, steps + 1]`."""
+        """Return the total variation distance of every law from a given one, `[seeds, steps + 1]`."""
         law = np.asarray(to.mean_field if isinstance(to, Equilibrium) else to)
         return np.abs(self.laws - law).sum(axis=2) / 2
 
     def policy_error(self, to: Equilibrium | ArrayLike) -> np.ndarray:
-        """Return the total variation distance of the policy to another, averaged over the end's law, `[seeds]`."""
+        """Return the total variation distance of the policy from a given one, averaged over the last law, `[seeds]`."""
         policy = np.asarray(to.policy if isinstance(to, Equilibrium) else to)
         apart = np.abs(self.policy - policy).sum(axis=2) / 2
         return (self.laws[:, -1] * apart).sum(axis=1)
@@ -70,22 +70,24 @@ def run(
 ) -> Run:
     """Run a learner for some steps of the population, with several seeds at once.
 
-    The numbers of a step depend on `seed`, the number of the run and that of the step alone: a run that is cut in two
-    by `resume` gives what one run gives.
+    The random numbers of a step depend only on `seed`, the number of the run and the number of the step. So a run that
+    is interrupted and resumed gives the same numbers as one run.
 
     Args:
-      game: one that observes the law of the states. Learners use its rewards, and its kernel only through `simulator`.
+      game: a stationary game that observes the law of the states. Learners use its rewards, and its kernel only through
+        `simulator`.
       response: how agents act on action values: `Trembling`, or `EpsilonGreedy` for plain Q-learning.
       learner: the method, such as `OnlineTMFQ()`.
-      num_steps: steps k of the population.
+      num_steps: number of steps of the population.
       seed: whole number ≥ 0.
-      num_seeds: how many runs, each with random numbers of its own.
-      simulator: `(z) -> draw`, with `draw(key, states, actions)` the next states; None: that of the game's kernel.
-      initial: z_0, `[S]`, from which agents start; None: that of the game. Not with `resume`.
-      resume: an earlier run of the same game and learner, to go on from.
+      num_seeds: number of runs, each with its own random numbers.
+      simulator: `(z) -> draw`, where `draw(key, states, actions)` returns the next states; None: the game's kernel is
+        sampled.
+      initial: z_0, `[S]`, from which agents start; None: that of the game. It cannot be combined with `resume`.
+      resume: an earlier run of the same game and learner, which is continued.
 
     Returns:
-      A `Run`: the laws at all steps, and policy and state at the end.
+      A `Run`: the laws at all steps, and the policy and the learner's state at the end.
 
     Raises:
       ValueError: if an argument is invalid.

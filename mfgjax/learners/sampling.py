@@ -19,11 +19,11 @@ Draw = Callable[[Array, Array, Array], Array]
 class GameSimulator(eqx.Module):
     """The simulator of a game: z ↦ a function that draws s' ~ P(·|s,a,z).
 
-    Any callable of this form can stand in its place, such as one around a program of one's own: learners call nothing
-    else of the moves.
+    Any callable of this form can be used instead, such as one that calls your own simulator: learners use nothing else
+    to sample moves.
 
     Args:
-      game: whose kernel is sampled.
+      game: the game whose kernel is sampled.
     """
 
     game: StationaryGame
@@ -93,19 +93,26 @@ def next_mean_field(
     """Estimate Φ(z, π) from draws: the law of the next states of `num_samples` agents (the Next-MF scheme).
 
     Args:
-      draw: of the population z.
-      key: of the draws.
+      draw: the function that draws next states in the population z, such as `GameSimulator(game)(z)`.
+      key: random key of the draws.
       z: law of the states, `[S]`.
       policy: `[S, A]`.
-      num_samples: M.
-      stratified: take pairs (s, a) at even steps through z ⊗ π, one in each of M equal parts, in place of independent
-        ones: less variance, no bias.
+      num_samples: M, the number of draws.
+      stratified: whether to take one pair (s, a) in each of M equal parts of z ⊗ π instead of independent pairs: less
+        variance, no bias.
 
     Returns:
       A law `[S]` in multiples of 1/M.
 
     Raises:
-      ValueError: if `z` or a row of the policy is no law.
+      ValueError: if `z` or a row of the policy is not a probability law.
+
+    Example:
+      >>> import jax, mfgjax as mfg, numpy as np
+      >>> game, z = mfg.games.mturk(), np.full(25, 1 / 25)
+      >>> draw = mfg.learners.GameSimulator(game)(z)
+      >>> mfg.learners.next_mean_field(draw, jax.random.key(0), z, np.full((25, 5), 0.2), 1000).shape
+      (25,)
 
     Source: the scheme that Lee et al. (2021), arXiv:2006.11683, section 4.1, call Next-MF; its details are in their
     supplement.

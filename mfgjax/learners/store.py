@@ -23,19 +23,26 @@ FORMAT = "mfgjax-run/1"
 
 
 def save_run(path: str | os.PathLike, run: Run, note: Mapping[str, Any] | None = None) -> Path:
-    """Save a run as a NumPy archive (npz), which is written whole or not at all.
+    """Save a run as a NumPy archive (npz), which is written completely or not at all.
 
     Args:
-      path: of the file, which is replaced if it exists; its folder must exist.
+      path: the path of the file, which is replaced if it exists; its folder must exist.
       run: what `learners.run` returned.
-      note: more to be recorded, as what JSON can hold; `saved_note` reads it.
+      note: other data to be recorded, in a form that JSON can hold; `saved_note` reads it.
 
     Returns:
       The path.
 
     Raises:
-      ValueError: if `path` is no path.
+      ValueError: if `path` is not a path.
       OSError: if the file cannot be written.
+
+    Example:
+      >>> import mfgjax as mfg
+      >>> game, response, learner = mfg.games.infection_spread(), mfg.Trembling(0.2), mfg.learners.GMBL(100)
+      >>> run = mfg.learners.run(game, response, learner, num_steps=5, num_seeds=2)
+      >>> mfg.learners.save_run("run.npz", run, note={"why": "a test"}).name
+      'run.npz'
     """
     path, header = _checks.file_path("path", path), {"format": FORMAT, "mfgjax_version": __version__}
     header |= {"num_steps": run.num_steps, "seed": run.seed, "note": dict(note or {})}
@@ -49,10 +56,18 @@ def saved_note(path: str | os.PathLike) -> dict[str, Any]:
     """Return the note that was saved with a run.
 
     Args:
-      path: of the file.
+      path: the path of the file.
 
     Raises:
       ValueError: as `load_run`.
+
+    Example:
+      >>> import mfgjax as mfg
+      >>> game, response, learner = mfg.games.infection_spread(), mfg.Trembling(0.2), mfg.learners.GMBL(100)
+      >>> run = mfg.learners.run(game, response, learner, num_steps=5, num_seeds=2)
+      >>> path = mfg.learners.save_run("run.npz", run, note={"why": "a test"})
+      >>> mfg.learners.saved_note(path)
+      {'why': 'a test'}
     """
     return _read(_checks.file_path("path", path), ())[0]["note"]
 
@@ -63,17 +78,25 @@ def load_run(
     """Load a run that `save_run` wrote; `learners.run(..., resume=run)` resumes it.
 
     Args:
-      path: of the file.
-      game: that of the run.
-      response: likewise.
-      learner: likewise.
+      path: the path of the file.
+      game: the game of the run.
+      response: the response of the run.
+      learner: the learner of the run.
 
     Returns:
       The `Run`, the state of its learner included.
 
     Raises:
-      ValueError: if there is no such file, it is damaged, of another program or another version of the format, or its
-        learner's state has other shapes than that of `learner` in `game`.
+      ValueError: if there is no such file; if the file is damaged, of another program or of another version of the
+        format; or if the state of its learner has other shapes than that of `learner` in `game`.
+
+    Example:
+      >>> import mfgjax as mfg
+      >>> game, response, learner = mfg.games.infection_spread(), mfg.Trembling(0.2), mfg.learners.GMBL(100)
+      >>> run = mfg.learners.run(game, response, learner, num_steps=5, num_seeds=2)
+      >>> path = mfg.learners.save_run("run.npz", run)
+      >>> mfg.learners.load_run(path, game, response, learner).laws.shape
+      (2, 6, 25)
     """
     path = _checks.file_path("path", path)
     header, arrays = _read(path, ("laws", "policy"))

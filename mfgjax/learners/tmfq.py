@@ -27,7 +27,7 @@ class TMFQState(NamedTuple):
 
 
 class TMFQ(AbstractLearner):
-    """Learn TQ-values in a simulator that holds the population at z_k, then move the population once.
+    """TMFQ-learning: learn TQ-values in a simulator that keeps the population at z_k, then move the population once.
 
         Q(s_t,a_t) ← (1 − α) Q(s_t,a_t) + α (r(s_t,a_t,z_k) + γ G(Q)(s_{t+1})),   a_t ~ π_Q^ε(s_t),   t < T₀
 
@@ -35,16 +35,16 @@ class TMFQ(AbstractLearner):
     `TMFQ(tolerance=ε₁, restart=True)`.
 
     Args:
-      num_updates: T₀ ≥ 1, at most that many updates in each population.
-      num_samples: M ≥ 1, draws of Next-MF.
-      stratified: draw them from strata.
+      num_updates: T₀ ≥ 1, the maximal number of updates in each population.
+      num_samples: M ≥ 1, the number of draws of Next-MF.
+      stratified: whether Next-MF draws from strata, see `next_mean_field`.
       rate: α as a callable of the number of visits of the pair, such as an optax schedule; None: n^−0.77.
       decay: factor on the numbers of visits each time the population moves, in [0, 1]; None: 0.98. With 0 visits are
         counted anew, and the first one replaces what was learned before: on Infection Spread at c_f = 0.3 mean health,
         13.78, is then 1.24 too low with 10,000 updates and 0.73 with 30,000; with 0.98 it is within 0.1.
       initial_q: Q₀, one number or a table `[S, A]`.
-      restart: begin in each population with Q₀, no visits and a state drawn from z_k, in place of going on with what
-        the last population has left.
+      restart: whether learning begins anew in each population, with Q₀, no visits and a state drawn from z_k; otherwise
+        it continues from where it was in the last population.
       tolerance: ε₁ > 0: stop learning in a population once an update changes a value by less. One update of one pair
         can be that small by accident. None: always T₀ updates.
 

@@ -22,13 +22,13 @@ AnyArray = TypeVar("AnyArray", Array, np.ndarray)  # users get back the kind of 
 
 
 class BestResponse(NamedTuple):
-    """The best response to a mean field and its values. Arrays of a stationary game have no axis of times.
+    """The best response to a mean field and its values. The arrays of a stationary game have no time axis.
 
     Attributes:
       policy: π_t(a|s).
       log_policy: its log, −inf where it is 0.
       values: V_t(s), in units of reward.
-      q: Q_t(s,a), likewise.
+      q: Q_t(s,a), in units of reward.
     """
 
     policy: Float[Array, "T S A"]

@@ -18,7 +18,12 @@ def flow_distance(first: ArrayLike, second: ArrayLike) -> Scalar:
       second: the same.
 
     Raises:
-      ValueError: if shapes differ, or one is no law.
+      ValueError: if the shapes differ, or one of the two is not a probability law.
+
+    Example:
+      >>> import mfgjax as mfg
+      >>> float(mfg.flow_distance([[1.0, 0.0], [0.5, 0.5]], [[1.0, 0.0], [0.25, 0.75]]))
+      0.25
 
     Source: Guan et al. (2021), arXiv:2110.07469, section II-d.
     """
@@ -39,6 +44,11 @@ def policy_distance(first: ArrayLike, second: ArrayLike) -> Scalar:
 
     Raises:
       ValueError: if shapes differ, or a row does not sum to 1.
+
+    Example:
+      >>> import mfgjax as mfg
+      >>> float(mfg.policy_distance([[[0.5, 0.5]]], [[[0.25, 0.75]]]))
+      0.25
 
     Source: Guan et al. (2021), arXiv:2110.07469, section II-d.
     """

@@ -41,10 +41,10 @@ from .rewards import PairwiseReward, TableReward, check_interaction, check_table
 
 
 class FiniteHorizonGame(AbstractGame):
-    """A mean-field game over times 0..H: `horizon=H` means H moves and H+1 decisions.
+    """A mean-field game with a finite horizon: times 0..H, so that `horizon=H` means H moves and H+1 decisions.
 
-    The action at H still earns its reward, but nobody moves after it. The game is the physics alone: how
-    agents act on it is a response (`EntropyRegularized`, `Boltzmann`, `Greedy`).
+    The action at time H still earns its reward, but nobody moves after it. The game contains no behaviour: how agents
+    act is a response (`EntropyRegularized`, `Boltzmann`, `Greedy`, ...), which is given to `solve`.
 
     Args:
       kernel: how an agent moves between t and t+1, for t = 0..H−1: an array `[S, A, S]` or `[H, S, A, S]`
@@ -52,10 +52,10 @@ class FiniteHorizonGame(AbstractGame):
         `(t, mean_field) -> array or kernel object` when it depends on the population.
       reward: an array `[S, A]` or `[H+1, S, A]`, a `PairwiseReward`, or a callable
         `(t, mean_field) -> [S, A]` with t a traced whole number in 0..H; A may be 1 where all actions earn the same.
-      initial: law of the states at time 0, `[S]`; where states have labels also a dict from labels to shares.
+      initial: law of the states at time 0, `[S]`; if the states have labels, also a dict from labels to probabilities.
       horizon: H ≥ 1.
-      available: which actions exist where, booleans `[S, A]` or `[H+1, S, A]`; None: all, except those that lead
-        nowhere in a table of moves (−1 in `MovesKernel`, a row of zeros in an array).
+      available: which actions exist in which state, booleans `[S, A]` or `[H+1, S, A]`; None: all, except those without
+        a next state in a table (−1 in `MovesKernel`, a row of zeros in an array).
       discount: γ in (0, 1], per step.
       observes: what `mean_field` is in rewards and kernels: "states", the law `[S]` of the states, or
         "state_actions", the joint law `[S, A]` of states and actions at that time.
@@ -65,18 +65,19 @@ class FiniteHorizonGame(AbstractGame):
       state_labels: names of the states, for tables and pictures.
       action_labels: names of the actions.
 
-    All arrays are brought to one precision, the widest of kernel, reward and initial law, and at least single. Whole
-    numbers, fractions and lists of Python's numbers count as double where x64 is on. Probabilities that were rounded
-    in a lower precision are divided by their sum. What callables return, responses, policies and mean fields are
-    brought to the game's precision in the same way, and do not change it.
+    All arrays are converted to one precision: the highest among kernel, reward and initial law, and at least single.
+    Whole numbers, fractions and lists of Python numbers count as double if x64 is enabled. Probabilities that were
+    rounded in a lower precision are divided by their sum. Responses, policies, mean fields and what functions return
+    are converted to the game's precision in the same way; they do not change it.
 
-    Tables of pandas and xarray are aligned by label with `state_labels` and `action_labels` (by default the numbers
-    0, 1, ...); those without labels of their own are taken by position. Callables are evaluated at every time, at a
-    few mean fields; if they depend on a read outside an array, which JAX does not report, they are refused.
+    Tables of pandas and xarray are aligned by label with `state_labels` and `action_labels` (by default the numbers 0,
+    1, ...); tables without labels of their own are taken by position. Functions are evaluated at every time, at a few
+    mean fields. If the result depends on an entry outside an array, which JAX does not report, an error is raised.
 
-    Functions are traced anew at each call of `solve`, `sweep` and the like. What they read from outside has the value
-    that it has at that call, and gradients go through it. Parameters to be swept or named are `params`, or fields of an
-    `equinox.Module` with `__call__`, as arrays or floating numbers: these are part of the game, and copied.
+    Functions are traced anew at each call of `solve`, `sweep` and the like. A variable that they read from outside has
+    the value that it has at that call, and gradients pass through it. A parameter that you want to sweep, or to refer
+    to by name, belongs in `params`, or in a field (an array or a floating-point number) of an `equinox.Module` with
+    `__call__`: these are part of the game, and copied.
 
     Raises:
       ValueError: naming the field, the first offending place and its value.

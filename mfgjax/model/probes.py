@@ -35,17 +35,21 @@ def simple_laws(num_states: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 @in_own_modes
 def validate(game: AbstractGame) -> None:
-    """Check the values of a game's arrays, and of its callables at every time, at a few mean fields.
+    """Check the numbers of a game: its arrays, and what its functions return at every time at a few mean fields.
 
-    Callables may not depend on reads outside an array, which JAX moves to the nearest entry without a word.
+    A function must not depend on an entry outside an array: JAX silently takes the nearest entry in its place.
 
     Args:
-      game: the game; values that are traced (inside `jit` or `vmap`) are skipped, and what is wrong with
-        them shows as a result code of `solve`.
+      game: the game. Traced values (inside `jit` or `vmap`) are skipped; if something is wrong with them, `solve` says
+        so by its result code.
 
     Raises:
       ValueError: naming the field, the first offending place and its value: numbers that are not finite,
         negative probabilities, rows that do not sum to 1.
+
+    Example:
+      >>> import mfgjax as mfg
+      >>> mfg.validate(mfg.games.left_right())  # all is well: no error
     """
     users_game, game = game, trace_game(game)  # messages quote the user's own lines, which a program no longer has
     if _checks.is_traced(game):

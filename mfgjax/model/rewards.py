@@ -60,7 +60,7 @@ class DenseInteraction(eqx.Module):
 
 
 class OwnStateInteraction(eqx.Module):
-    """L_t(s,a,s') = base_t(s,a) + weight_t(s,a)·1{s' = s}: only those in one's own state matter.
+    """An interaction with the agents in one's own state: L_t(s,a,s') = base_t(s,a) + weight_t(s,a)·1{s' = s}.
 
     Args:
       base: `[S, A]` or `[H+1, S, A]`; A may be 1 where all actions earn the same.
@@ -80,7 +80,9 @@ class OwnStateInteraction(eqx.Module):
 
 
 class SuccessorInteraction(eqx.Module):
-    """L_t(s,a,s') = base_t(s,a) + weight_t(s,a)·1{s' = next(s,a)}: those where one's move leads matter.
+    """An interaction with the agents in the state to which one's move leads.
+
+    L_t(s,a,s') = base_t(s,a) + weight_t(s,a)·1{s' = next(s,a)}
 
     Args:
       base: `[S, A]` or `[H+1, S, A]`.
@@ -108,19 +110,25 @@ def _affine(base: Array, weight: Array, crowd: Array) -> Array:
 
 
 class PairwiseReward(eqx.Module):
-    """The reward of a population whose members are met in pairs.
+    """A reward that depends on the mean field through the average of an interaction with all agents.
 
         R_t(s,a,μ) = Θ_t(Σ_s' L_t(s,a,s') μ(s'))
 
     Args:
-      L: the interaction: an array `[S, A, S]` or `[H+1, S, A, S]`, or a structured one that never holds
-        S×S numbers: `OwnStateInteraction`, `SuccessorInteraction`, or any callable `(t, mean_field) ->
-        [S, A]`.
-      theta: Θ as a callable `(t, x) -> array of the shape of x`; None is the identity. What one wants to
-        sweep or differentiate in it is a field of an `equinox.Module`.
+      L: the interaction: an array `[S, A, S]` or `[H+1, S, A, S]`; or one that never stores S×S numbers:
+        `OwnStateInteraction`, `SuccessorInteraction`, or any callable `(t, mean_field) -> [S, A]`.
+      theta: Θ as a callable `(t, x) -> array of the shape of x`; None is the identity. If you want to sweep or
+        differentiate a number of Θ, make Θ an `equinox.Module` and the number a field of it.
 
     Raises:
-      ValueError: if Θ is no callable. Whether L fits a game is checked with the game.
+      ValueError: if Θ is not callable. Whether L fits a game is checked when the game is built.
+
+    Example:
+      >>> import mfgjax as mfg, numpy as np
+      >>> crowding = mfg.PairwiseReward(-np.eye(2)[:, None, :])  # R(s,a,μ) = −μ(s)
+      >>> game = mfg.FiniteHorizonGame(mfg.MovesKernel([[0, 1], [1, 0]]), crowding, [1.0, 0.0], horizon=3)
+      >>> game.reward_at(0, np.array([0.75, 0.25])).tolist()
+      [[-0.75, -0.75], [-0.25, -0.25]]
 
     Source: Guan et al. (2021), arXiv:2110.07469, eqs. (3), (5), (10).
     """
@@ -147,7 +155,7 @@ class PairwiseReward(eqx.Module):
 
 
 class Power(eqx.Module):
-    """Θ(x) = scale · x^exponent, for every t.
+    """A power as the function Θ of a `PairwiseReward`: Θ(x) = scale · x^exponent, for every t.
 
     Args:
       scale: a number.

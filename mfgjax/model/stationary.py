@@ -48,15 +48,15 @@ from .rewards import PairwiseReward, TableReward, check_interaction, check_table
 
 
 class StationaryGame(AbstractGame):
-    """A mean-field game without an end: payoffs and moves depend on the population, not on the time.
+    """A mean-field game without a last time: payoffs and moves depend on the population, not on the time.
 
-    Agents maximise E Σ_k γ^k r(s_k, a_k, z) in a population whose law z stays as it is; an equilibrium is a law
-    that its own response keeps:
+    Agents maximise E Σ_k γ^k r(s_k, a_k, z) in a population whose law z does not change. An equilibrium is a law z that
+    the best response to it leaves unchanged:
 
         z'(s') = Φ(z, π)(s') = Σ_{s,a} z(s) π(a|s) P(s'|s,a,z),   z = Φ(z, π),   π the response to z.
 
-    The game is the physics alone: how agents act on it is a response (`Trembling`, `EntropyRegularized`, ...).
-    Functions of games take and return `mean_field` as `[S]`, policies as `[S, A]`, values as `[S]`.
+    The game contains no behaviour: how agents act is a response (`Trembling`, `EntropyRegularized`, ...), given to
+    `solve`. Functions of games take and return `mean_field` as `[S]`, policies as `[S, A]`, values as `[S]`.
 
     Args:
       kernel: how an agent moves: an array `[S, A, S]` of P(s'|s,a), a kernel object, or a callable
@@ -65,18 +65,18 @@ class StationaryGame(AbstractGame):
         earn the same.
       discount: γ in (0, 1), per step.
       initial: the law `[S]` from which iterations start; None: uniform.
-      available: which actions exist where, booleans `[S, A]`; None: all, except those that lead nowhere in a table
-        of moves (−1 in `MovesKernel`, a row of zeros in an array).
+      available: which actions exist in which state, booleans `[S, A]`; None: all, except those without a next state in
+        a table (−1 in `MovesKernel`, a row of zeros in an array).
       observes: what z is in rewards and kernels: "states", the law `[S]` of the states, or "state_actions", the
         joint law `[S, A]` of states and actions.
       params: parameters by name, taken as further arguments, `reward(z, fun)`, as in `FiniteHorizonGame`.
       state_labels: names of the states, for tables and pictures.
       action_labels: names of the actions.
 
-    Precision and labels are treated as in `FiniteHorizonGame`, and functions are traced anew at each call as there.
-    Callables are evaluated at the initial law, at the uniform one, and with everybody in the first or in the last
-    state; if they depend on a read outside an array, they are refused. Where rows are no probabilities at the law that
-    `solve` reaches, the result is `not_stochastic`.
+    Precision, labels and the tracing of functions are as in `FiniteHorizonGame`. Functions are evaluated at the initial
+    law, at the uniform law, and with all agents in the first or in the last state. If the result depends on an entry
+    outside an array, an error is raised. If rows of the kernel are not probabilities at the law that `solve` reaches,
+    the result is `not_stochastic`.
 
     Raises:
       ValueError: naming the field, the first offending place and its value.

@@ -44,8 +44,8 @@ def policy_value(
         J_μ(π)    = E Σ_t γ^t R_t(s_t,a_t,μ_t)                                            (11)
         J_μ^KL(π) = E Σ_t γ^t (R_t(s_t,a_t,μ_t) − (1/β) log π_t(a_t|s_t)/ρ_t(a_t|s_t))
 
-    In a stationary game the sum is over all times, and the agent starts in a random place of the population: the
-    value is Σ_s z(s) V_{π,z}(s).
+    In a stationary game the sum is over all times, and the agent's first state is drawn from z: the value is Σ_s z(s)
+    V_{π,z}(s).
 
     Args:
       game: the game.
@@ -58,6 +58,13 @@ def policy_value(
 
     Raises:
       ValueError: for a response without a criterion (`Boltzmann`).
+
+    Example:
+      >>> import mfgjax as mfg
+      >>> game, response = mfg.games.left_right(), mfg.EntropyRegularized(beta=1.0)
+      >>> eq = mfg.solve(game, response)
+      >>> f"{mfg.policy_value(game, eq.policy, eq.mean_field):.2f}"
+      '-0.69'
 
     Source: Guan et al. (2021), arXiv:2110.07469, eq. (11) and the display before section IV-A.
     """
@@ -80,25 +87,26 @@ def exploitability(
 
         E(π) = max_π' J_μ(π') − J_μ(π),   μ = B_prop(π)
 
-    It is summed without cancellation, by the performance-difference identity: with V*, Q*, π* the best
-    response to μ, E(π) = Σ_t γ^t Σ_{s} μ_t(s) (V*_t(s) − Σ_a π_t(a|s) Q*_t(s,a)), and in the regularised
-    case E(π) = Σ_t γ^t Σ_s μ_t(s) KL(π_t(·|s) ‖ π*_t(·|s))/β. No sum over actions is negative but by rounding, and what
-    rounding takes below 0 is given as 0.
+    The sum is computed without cancellation, by the performance-difference identity. With V*, Q*, π* the best response
+    to μ, E(π) = Σ_t γ^t Σ_{s} μ_t(s) (V*_t(s) − Σ_a π_t(a|s) Q*_t(s,a)), and in the regularised case E(π) = Σ_t γ^t Σ_s
+    μ_t(s) KL(π_t(·|s) ‖ π*_t(·|s))/β. A sum over actions can be negative only because of rounding; then it is replaced
+    by 0.
 
-    In a stationary game the population is at `mean_field`, and the agent starts in a random place of it: with d its
-    discounted law of states under π, E(π) = Σ_s z(s) (V*_z(s) − V_{π,z}(s)) = Σ_s d(s) (V*_z(s) − Σ_a π Q*_z)/(1−γ).
+    In a stationary game the population stays at z = `mean_field`, and the agent's first state is drawn from z. With d
+    the discounted law of the agent's states under π, E(π) = Σ_s z(s) (V*_z(s) − V_{π,z}(s)) = Σ_s d(s) (V*_z(s) − Σ_a π
+    Q*_z)/(1−γ).
 
     Args:
       game: the game.
       policy: `[H+1, S, A]`, or `[S, A]` for all times.
-      response: None or `Greedy` for the unregularised gain, `Trembling` for that within Π^ε (of a policy in it, or
-        a mixture of such), `EntropyRegularized` for that in J^KL.
-      mean_field: of a stationary game: z, `[S]`. None: the law at which a population that starts from `initial` and
-        follows the policy comes to rest; the result is NaN if it was not seen to.
+      response: None or `Greedy` for the unregularised gain, `Trembling` for the gain within Π^ε (for a policy in Π^ε,
+        or a mixture of such policies), `EntropyRegularized` for the gain in J^KL.
+      mean_field: only for a stationary game: z, `[S]`. None: the stationary law that a population reaches if it starts
+        from `initial` and follows the policy; the result is NaN if no stationary law was reached.
 
     Returns:
-      A number ≥ 0 in units of reward; 0 exactly at an equilibrium. Below 0, with `Trembling`, only for a policy that is
-      not in Π^ε.
+      A number ≥ 0 in units of reward; it is 0 exactly at an equilibrium. With `Trembling` it is below 0 only for a
+      policy that is not in Π^ε.
 
     Raises:
       ValueError: for a response without a criterion (`Boltzmann`).

@@ -19,14 +19,14 @@ from .ascent import Ascent, climb, rounding_of_sums, went_back
 
 @dataclasses.dataclass(frozen=True)
 class Bracket:
-    """The equilibria at both ends, between which all others lie if the map is isotone.
+    """The result of `bracket`: the equilibria at both ends; all others lie between them if the map is isotone.
 
     Attributes:
-      least: reached from the point mass on the first state.
-      greatest: reached from the point mass on the last.
-      rising: the way to the least; `rising.steps_to(.1)` is k₀(.1).
-      falling: the way to the greatest.
-      distance: between the two, in total variation.
+      least: the equilibrium reached from the point mass on the first state.
+      greatest: the equilibrium reached from the point mass on the last state.
+      rising: the iterates to the least; `rising.steps_to(.1)` is k₀(.1).
+      falling: the iterates to the greatest.
+      distance: the total variation distance of the two.
       unique: whether it is proved, where complementarities hold, that there is no more than one equilibrium between the
         ends. Only asked of responses that jump. If the policy is one at both ends, chosen by more than rounding, it is
         one in between, as best responses rise. Let x be a fixed point of z ↦ Φ(z, π), y that at an end, and z the end
@@ -34,8 +34,8 @@ class Bracket:
         D = D_z by 4 |w − z| at most: it is twice a bilinear form in which rows, and laws, each change by |w − z|. So
         |x − y| ≤ 2 (|x − z| + |y − z|) |(I − D)⁻¹| |x − y|, with |x − z| ≤ `spread`: x is y if the factor is below 1.
         Without z in the kernel D_w is D, and it is enough that I − D is regular.
-      complementarity: what `check_complementarity` says of the game; None where it could not be asked, or tells
-        nothing of the map, as with a prior or reference policy of one's own.
+      complementarity: the result of `check_complementarity` for the game; None if it does not apply to the game, or
+        says nothing about the map, as with a prior or reference policy that is not uniform.
     """
 
     least: Equilibrium
@@ -148,27 +148,28 @@ def bracket(
     max_steps: int = 20_000,
     throw: bool = True,
 ) -> Bracket:
-    """Find the least and the greatest equilibrium of a stationary game, from both ends of the order.
+    """Find the least and the greatest equilibrium of a stationary game by iterating from both ends of the order.
 
-    Laws are ordered by stochastic dominance in the order of the states. Where z ↦ Φ(z, π(z)) is isotone, as with
-    strategic complementarities, iterating it from the point mass on the first state, taking the smallest best action
-    at ties, rises to the least equilibrium, and from the last state, with the largest, it falls to the greatest. Every
-    step is checked. If the ends coincide, all equilibria lie within `Bracket.spread` of them, and the iteration comes
-    that close to them from every law.
+    Laws are ordered by stochastic dominance in the order of the states. Suppose that z ↦ Φ(z, π(z)) is isotone, as it
+    is under strategic complementarities. Then the iterates from the point mass on the first state, with the smallest
+    best action at ties, rise to the least equilibrium; those from the point mass on the last state, with the largest
+    best action at ties, fall to the greatest. Every step is checked. If the two ends coincide, all equilibria lie
+    within `Bracket.spread` of them, and the iteration comes that close to them from every law.
 
     Args:
-      game: one that observes the law of the states.
-      response: how agents act; `tie` of a `Trembling`, `EpsilonGreedy` or `Greedy` response is set at either end.
-      atol: on the residual d_TV(z, Φ(z, π)); None: 1e-12, or 1e-6 in single precision.
-      max_steps: most steps from either end.
-      throw: raise if an end was not reached.
+      game: a stationary game that observes the law of the states.
+      response: how agents act; the `tie` of a `Trembling`, `EpsilonGreedy` or `Greedy` response is set here, at either
+        end.
+      atol: tolerance on the residual d_TV(z, Φ(z, π)); None: 1e-12, or 1e-6 in single precision.
+      max_steps: maximal number of steps from either end.
+      throw: whether to raise an error if the iteration from an end does not converge.
 
     Returns:
-      A `Bracket`; its `certificate` says what is proved.
+      A `Bracket`, whose `certificate` says what is proved.
 
     Raises:
       ValueError: if an argument is invalid.
-      ConvergenceError: if the iteration from an end does not converge and `throw` holds.
+      ConvergenceError: if the iteration from an end does not converge and `throw` is True.
 
     Example:
       >>> import mfgjax as mfg
@@ -185,7 +186,7 @@ def bracket(
             f"`response` must be a response such as `Trembling(epsilon)`; got {_checks.shorten(response)}."
         )
     if game.observes != "states":
-        raise ValueError("`game` observes the joint law of states and actions; `bracket` orders laws of states.")
+        raise ValueError("`game` observes the joint law of states and actions, but `bracket` orders laws of states.")
     max_steps = _checks.integer_at_least("max_steps", max_steps, 1)
     eps = float(jnp.finfo(game.dtype).eps)
     users_atol = _checks.tolerance(atol)

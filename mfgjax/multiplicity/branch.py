@@ -38,16 +38,16 @@ _RETRIES = 4  # a step over something unexplained is tried again at a quarter, t
 
 @dataclasses.dataclass(frozen=True)
 class Branch:
-    """A path of equilibria along a parameter, with its folds.
+    """The result of `branch`: a path of equilibria along a parameter, with its folds.
 
     Attributes:
-      parameter: its values at the points of the path, in order along it; they turn back at folds.
+      parameter: the values of the parameter at the points of the path, in order along it; they turn back at folds.
       mean_field: the equilibria, `[points, H+1, S]` (or `[points, H+1, S, A]`), without times for a stationary
         game.
       folds: values of the parameter at which the path turns, in order along it; each fold is a point of the path.
-      bifurcations: values at which an eigenvalue of DΓ crosses 1 although the path does not turn, in order along it:
-        there other equilibria meet the path, as a rule, and these are not on it. Looked for up to 640 unknowns.
-      complete: whether the path reached `stop`; else it came back below `start`, or the points ran out.
+      bifurcations: values at which an eigenvalue of DΓ crosses 1 although the path does not turn, in order along it. As
+        a rule, equilibria that are not on the path meet it there. They are searched for up to 640 unknowns.
+      complete: whether the path reached `stop`. Otherwise it came back past `start`, or `max_points` was reached.
       message: sentences on how the path ended, and on the bifurcations that it passed.
     """
 
@@ -89,23 +89,23 @@ def branch(
 ) -> Branch:
     """Follow the equilibrium from one value of a parameter to another, turning at folds.
 
-    Solving anew at every value would jump where the path folds back, and miss the equilibria in between. Here
-    the path is followed in its arclength (pseudo-arclength continuation), so folds are ordinary points of it. What
-    lies closer together than the points of the path, such as two folds between two of them, is searched for
-    where the tangents hint at it, and may otherwise be missed: raise `resolution`.
+    Solving anew at every value would jump where the path folds back, and miss the equilibria in between. Here the path
+    is followed by its arclength (pseudo-arclength continuation), so that folds are ordinary points of it. Details that
+    are smaller than the distance of two points of the path, such as two folds between them, are searched for where the
+    tangents hint at them, and may be missed elsewhere: then increase `resolution`.
 
     Args:
-      game: the physics, at any value of the parameter.
-      response: a smooth one.
+      game: the game, at any value of the parameter.
+      response: how agents act; it must be smooth.
       parameter: the name of a scalar array of game or response, as in `hysteresis`: "beta", "discount",
         "reward.effort_cost", ...; or a function `(game, response) -> leaf` that picks one, such as
         `lambda game, response: game.discount`.
       start: value to start from.
       stop: value to reach, above or below `start`.
       log: follow the logarithm of the parameter; None: for "beta" only.
-      guess: of the equilibrium at `start`, which chooses among several.
-      resolution: least number of points from `start` to `stop`.
-      max_points: most points, folds not counted.
+      guess: guess of the equilibrium at `start`; it decides which one is followed if there are several.
+      resolution: minimal number of points from `start` to `stop`.
+      max_points: maximal number of points, folds not counted.
 
     Returns:
       A `Branch`: points, folds, bifurcations, and `at(value)` for the equilibria of the path at a value.

@@ -22,16 +22,16 @@ from .possible_errors import possible_errors
 
 @dataclasses.dataclass(frozen=True)
 class Hysteresis:
-    """The equilibria that a population keeps while a parameter goes there and back.
+    """The result of `hysteresis`: the equilibria in which a population stays while a parameter changes there and back.
 
     Attributes:
-      name: of the parameter.
-      values: of it, in the order in which they were gone through, `[n]`.
-      there: the mean field at each, from the first value to the last, `[n, ...]`; NaN where none was found.
-      back: likewise from the last to the first, in the order of `values`.
-      joint: whether mean fields are joint laws of states and actions.
-      error: by how much each may be off its equilibrium, there and back, `[2, n]`: by its residual, to first order;
-        NaN where nothing was found, or nothing tells, as for `Greedy`.
+      name: the name of the parameter.
+      values: its values, in the given order, `[n]`.
+      there: the mean field at each value on the way from the first to the last, `[n, ...]`; NaN where none was found.
+      back: the same on the way from the last to the first, stored in the order of `values`.
+      joint: whether the mean fields are joint laws of states and actions.
+      error: estimated distance of each mean field from its equilibrium, there and back, `[2, n]`: to first order, from
+        the residual. NaN where nothing was found, or there is no estimate, as for `Greedy`.
     """
 
     name: str
@@ -43,12 +43,13 @@ class Hysteresis:
 
     @property
     def distance(self) -> np.ndarray:
-        """Total variation distance of the two ways, `[n]`; of flows the largest over time. NaN if one found nothing."""
+        """Total variation distance of the two ways, `[n]`; for flows the largest over time; NaN where one is
+        missing."""
         return self._moved(self.there, self.back)
 
     @property
     def mean_state(self) -> np.ndarray:
-        """Σ_s s z(s) there and back, `[2, n]`; of a flow at its last time."""
+        """The mean state Σ_s s z(s), there and back, `[2, n]`; for a flow at its last time."""
         laws = np.stack([self.there, self.back])
         laws = laws.sum(axis=-1) if self.joint else laws
         last = laws[:, :, -1] if laws.ndim == 4 else laws
@@ -60,16 +61,16 @@ class Hysteresis:
         return np.stack([np.isfinite(way).all(axis=tuple(range(1, way.ndim))) for way in (self.there, self.back)])
 
     def apart(self, distance: float = 1e-6) -> np.ndarray:
-        """Return the values at which the two ways keep mean fields farther apart than `distance` and both errors.
+        """Return the values at which the mean fields of the two ways differ by more than `distance` and both errors.
 
-        The errors are estimated from the residuals. Where they are right, there are at least two equilibria.
+        The errors are estimated from the residuals. Where the estimates are right, there are at least two equilibria.
         """
         least = _checks.number_in("distance", distance, 0, 1, "(0, 1)")
         # fmax, as an error may be NaN: then `distance` alone decides
         return self.values[self.distance > np.fmax(least, self.error.sum(axis=0))]
 
     def jumps(self, distance: float = 0.1) -> dict[str, list[tuple[float, float]]]:
-        """Return between which neighbouring values the population moves by more than `distance`, on either way."""
+        """Return the neighbouring values between which the population moves by more than `distance`, on either way."""
         least = _checks.number_in("distance", distance, 0, 1, "(0, 1)")
         jumps_by_way = {}
         for way, laws in (("there", self.there), ("back", self.back)):
@@ -93,26 +94,28 @@ def hysteresis(
     guess: ArrayLike | Equilibrium | None = None,
     max_steps: int | None = None,
 ) -> Hysteresis:
-    """Lead a population along a parameter and back, each time from the equilibrium that it is in.
+    """Change a parameter step by step and back, and follow the equilibrium in which the population stays.
 
-    Where there is one equilibrium both ways agree. Where there are several, a population that iteration leads stays in
-    its own until that is gone or repels it, and then jumps; on the way back it jumps elsewhere. Other solvers may go to
-    another equilibrium while the old one is still there. `bracket` gives the extreme ones at one value, and `branch`,
-    for smooth responses, follows one through folds.
+    Each solve starts from the equilibrium at the value before. Where there is a single equilibrium, both ways agree.
+    Where there are several, a population that moves by iteration stays at its equilibrium until that disappears or
+    becomes unstable, and then jumps; on the way back it jumps at another value. Solvers other than plain iteration may
+    go to another equilibrium while the old one still exists. `bracket` finds the extreme equilibria at one value, and
+    `branch` follows an equilibrium through folds, for smooth responses.
 
     Args:
-      game: the physics.
+      game: the game.
       response: how agents act.
       parameter: the name of a scalar array of game or response, as in `solve_batch`: "beta", "epsilon", "discount",
         "kernel.c_f", "reward.effort_cost", ...
-      values: of it, in order, at least two.
-      solver: the method at each value; None: the population's own move, `Picard()`, in a stationary game, else
+      values: the values of the parameter, in order, at least two.
+      solver: the method at each value; None: `Picard()` (the population's own moves) in a stationary game, else
         `Auto()`.
-      guess: of the equilibrium at the first value; None: as in `solve`.
-      max_steps: most steps of the solver at each value.
+      guess: guess of the equilibrium at the first value; None: as in `solve`.
+      max_steps: maximal number of steps of the solver at each value.
 
     Returns:
-      A `Hysteresis`. A value at which a solve fails is NaN, and the next starts from the last good one.
+      A `Hysteresis`. Where a solve fails, its mean field is NaN, and the next solve starts from the last equilibrium
+      found.
 
     Raises:
       ValueError: if there is no such parameter, it is not scalar, or a value is out of range.
@@ -130,7 +133,7 @@ def hysteresis(
     numbers = np.asarray(_checks.as_numbers("values", values))
     _checks.shape_is("values", numbers, [(None,)], "values of the parameter")
     if len(numbers) < 2:
-        raise ValueError("`values` must hold at least two numbers: between fewer there is no way.")
+        raise ValueError(f"`values` must hold at least two numbers; got {len(numbers)}.")
     lanes = swept(trace_game(game), fit_response(game, response), method, {parameter: numbers})
     shape = lanes.mapped[0].shape[:-1]
     if shape:

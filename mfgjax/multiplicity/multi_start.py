@@ -21,13 +21,13 @@ _DISTANCE = 1e-4
 
 @dataclasses.dataclass(frozen=True)
 class MultiStart:
-    """The different equilibria that were reached.
+    """The result of `multi_start`: the different equilibria that were found.
 
     Attributes:
-      equilibria: one of each, those that were reached most often first.
-      counts: how many starts reached each.
-      num_starts: how many there were.
-      num_failed: how many of them reached none.
+      equilibria: the different equilibria, those that were reached most often first.
+      counts: the number of starts that reached each of them.
+      num_starts: the number of starts.
+      num_failed: the number of starts that reached no equilibrium.
     """
 
     equilibria: tuple[Equilibrium, ...]
@@ -50,26 +50,26 @@ def multi_start(
     distance: float | None = None,
     max_steps: int | None = None,
 ) -> MultiStart:
-    """Look for equilibria from many random starts, all solved together.
+    """Search for equilibria from many random starts, all solved together.
 
-    What is found exists; that there are no others is not shown. Where the order of a game tells, `bracket` finds the
-    extreme equilibria for certain; `branch` finds those between folds, which iteration runs away from.
+    Every equilibrium that is found exists, but there may be others. In games with strategic complementarities `bracket`
+    surely finds the extreme equilibria; `branch` finds those between folds, which are unstable under iteration.
 
-    Starts of a stationary game are all its point masses, in turn, and laws drawn evenly and near the corners of the
-    simplex; those of a game with a horizon are the flows of random policies.
+    In a stationary game the starts are, in turn, its point masses and random laws, both uniform ones and ones near the
+    corners of the simplex. In a game with a finite horizon they are the flows of random policies.
 
     Args:
-      game: the physics.
+      game: the game.
       response: how agents act.
-      num_starts: at least 1.
-      seed: of the random starts.
+      num_starts: number of starts, at least 1.
+      seed: seed of the random starts.
       solver: the method; None for `Auto()`.
-      distance: mean fields closer than this are taken for one equilibrium, in total variation, in (0, 1), and so are
-        those joined by a chain of such. None: the sum of the possible errors of the two, so that two equilibria next to
-        a fold are not merged, and one that was found inexactly is not counted twice. The error is estimated as four
-        times the first-order error that the residual implies (0.01 where 1 is an eigenvalue of DΓ). Where
-        exploitability is the criterion, as for `Greedy`, there is no such estimate: then 1e-4.
-      max_steps: most steps of the solver from each start.
+      distance: total variation distance in (0, 1). Mean fields that are closer than this count as one equilibrium, and
+        so do mean fields that are connected by a chain of such pairs. None: the sum of the possible errors of the two,
+        so that two equilibria next to a fold are not merged, and one that was found inexactly is not counted twice. The
+        error is estimated as four times the first-order error that the residual implies (0.01 where 1 is an eigenvalue
+        of DΓ). Where the criterion is the exploitability, as for `Greedy`, there is no such estimate, and 1e-4 is used.
+      max_steps: maximal number of steps of the solver from each start.
 
     Returns:
       A `MultiStart`.

@@ -1,4 +1,7 @@
-"""Pictures of crowds, paths, finite populations, sweeps, certificates, designs, orders and learners, by matplotlib."""
+"""Pictures by matplotlib: populations, policies, sweeps, branches of equilibria, certificates, learners and designs.
+
+For those who want to look at a result; each function draws what one function of the library returns.
+"""
 
 from .agents import animate_agents as animate_agents
 from .branch import plot_branch as plot_branch

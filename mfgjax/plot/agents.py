@@ -32,25 +32,29 @@ def animate_agents(
     title: str | None = None,
     ax: Axes | None = None,
 ) -> FuncAnimation:
-    """Let labelled agents move on their graph, each a dot.
+    """Animate labelled agents on their graph, each as a dot.
 
-    Between two times agents move along the edges; those who stay do not. Beside the name of a node is how many agents
-    were there at the last time. Up to twenty agents have numbers; one that deviates is orange.
+    Between two times agents move along the edges. Next to the name of a node is the number of agents that were there at
+    the last time. Up to twenty agents are numbered; an agent that deviates is orange.
 
     Args:
-      game: one with a `MovesKernel`, such as `graph_game` builds.
-      simulation: of `finite.simulate(..., labelled=True)`, for one population.
+      game: a game with a `MovesKernel`, such as `graph_game` builds.
+      simulation: the result of `finite.simulate(..., labelled=True)` for one population.
       run: which of its runs.
       positions: of the nodes by name; None: on a circle.
-      frames_per_step: pictures from one time to the next; half as many stand at a time.
-      title: before the time.
+      frames_per_step: number of frames from one time to the next; half as many more show each time.
+      title: the title, before the time.
       ax: where to draw; None: on a new figure.
 
     Returns:
       The animation: `animation.save("agents.gif", writer="pillow")`; as the value of a cell, notebooks show it.
 
     Raises:
-      ValueError: if the game is no graph, a position is missing, agents have no labels, or there is no such run.
+      ValueError: if the game is not on a graph, a position is missing, the agents have no labels, or there is no such
+        run.
+
+    Example:
+      >>> mfg.plot.animate_agents(game, agents)  # agents = mfg.finite.simulate(..., labelled=True)
     """
     edges = edges_of(game)
     pairs = {(s, end) for s, _, end in edges}

@@ -24,15 +24,15 @@ def plot_branch(
 ) -> Axes:
     """Draw a quantity of the equilibria on a path against the parameter, which turns back at folds.
 
-    Over one value of the parameter lie as many equilibria as the curve has points there. From fold to fold it is
-    drawn in another dash.
+    At a value of the parameter there are as many equilibria as the curve has points above it. Each part between two
+    folds has its own dashes.
 
     Args:
-      path: of `branch`.
+      path: the result of `branch`.
       quantity: a number for each point of the path, such as `path.mean_field[:, -1, 1]`.
-      parameter: its name, with the unit.
-      label: what the quantity is, with the unit.
-      log: draw the parameter on a log axis.
+      parameter: the name of the parameter, with its unit.
+      label: the name of the quantity, with its unit.
+      log: whether the axis of the parameter is logarithmic.
       title: of the picture.
       ax: where to draw; None: on a new figure, which is `returned.figure`.
 
@@ -41,6 +41,9 @@ def plot_branch(
 
     Raises:
       ValueError: if there is not one number for each point.
+
+    Example:
+      >>> mfg.plot.plot_branch(path, path.mean_field[:, 1, 1])  # path = mfg.branch(...)
     """
     if not isinstance(path, Branch):
         raise ValueError(f"`path` must be what `branch` returns; got {_checks.shorten(path)}.")

@@ -31,15 +31,15 @@ def plot_graph(
     title: str | None = None,
     ax: Axes | None = None,
 ) -> Axes:
-    """Draw the crowd on its graph: area and shade of a node grow with its mass, which is printed too.
+    """Draw the population on its graph: area and shade of a node grow with its mass, which is also printed.
 
-    Where there is a policy, arrows widen with the flow μ(s)π(a|s), and edges nobody takes are dotted. That of an
-    equilibrium is drawn at all times but the last of a game, after which nobody moves.
+    If a policy is given, the width of an arrow grows with the flow μ(s)π(a|s), and edges that nobody takes are dotted.
+    The policy of an equilibrium is drawn at all times but the last, after which nobody moves.
 
     Args:
-      game: one with a `MovesKernel`, such as `graph_game` builds; or a dataset of `io.load_equilibrium`.
-      law: of the nodes, at one time or at all; an equilibrium; or a dataset, such as a point of a sweep.
-      policy: at that time; None: that of the equilibrium, if there is one.
+      game: a game with a `MovesKernel`, such as `graph_game` builds; or a dataset of `io.load_equilibrium`.
+      law: the law of the nodes, at one time or at all times; an equilibrium; or a dataset, such as a point of a sweep.
+      policy: the policy at that time; None: that of the equilibrium, if there is one.
       time: t, of what is over time; −1 is the last.
       positions: of the nodes by name; None: on a circle.
       title: of the picture; None: the time, of what is over time.
@@ -49,7 +49,10 @@ def plot_graph(
       The axes.
 
     Raises:
-      ValueError: if the game is no graph, there is no such time, or a position is missing.
+      ValueError: if the game is not on a graph, there is no such time, or a position is missing.
+
+    Example:
+      >>> mfg.plot.plot_graph(game, eq.mean_field[4], policy=eq.policy[4])  # eq = mfg.solve(game, response)
     """
     pictured = pictured_of(game, law)
     row, laws = pictured.row(time), pictured.laws()

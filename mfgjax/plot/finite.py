@@ -46,17 +46,18 @@ def plot_gain(
     title: str | None = None,
     ax: Axes | None = None,
 ) -> Axes:
-    """Draw what one agent gains by leaving a policy against the number of agents, on log axes.
+    """Draw the gain of one agent that leaves a policy against the number of agents, on log axes.
 
-    With the gains go, of the first entry, the value gap (in which KL terms cancel) and the bound on the gain, and
-    the slope −1/2 of Theorem 2 of Guan et al. from the value gap at the fewest agents. Slopes in the legend are
-    fitted; a gain that levels off has its limit, the exploitability, there instead. Estimates of Monte Carlo have
-    bars of one standard error, and where they are not above two of them, an arrow down from there.
+    For the first entry the picture also shows the value gap (in which KL terms cancel), the bound on the gain, and the
+    slope −1/2 of Theorem 2 of Guan et al., starting from the value gap at the fewest agents. Slopes in the legend are
+    fitted; for a gain that levels off, the legend has its limit instead, the exploitability. Monte Carlo estimates have
+    bars of one standard error; an estimate that is not above two standard errors is an arrow down from there.
 
     Args:
       gains: of `finite.deviation_gain`, over several numbers of agents, by the name to print.
-      sampled: estimates, drawn as points in the colour of the entry of the same name.
-      fit: least and most agents that slopes are fitted to; None: from 64 on, or all if fewer than two are there.
+      sampled: Monte Carlo estimates, drawn as points in the colour of the entry of the same name.
+      fit: smallest and largest number of agents to which slopes are fitted; None: from 64 on, or all if fewer than two
+        are left.
       title: of the picture.
       ax: where to draw; None: on a new figure, which is `returned.figure`.
 
@@ -64,7 +65,10 @@ def plot_gain(
       The axes.
 
     Raises:
-      ValueError: if there are no two numbers of agents, or no gain is above 0.
+      ValueError: if there are fewer than two numbers of agents, or no gain is above 0.
+
+    Example:
+      >>> mfg.plot.plot_gain(gain)  # gain = mfg.finite.deviation_gain(...)
     """
     gains_by_name = {"": gains} if isinstance(gains, DeviationGain) else dict(gains)
     sampled_by_name = {} if sampled is None else dict(sampled)

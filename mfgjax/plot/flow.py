@@ -33,19 +33,19 @@ def plot_flow(
     legend: bool = True,
     ax: Axes | None = None,
 ) -> Axes:
-    """Draw the population over time: stacked bars, a stacked area where times are many, shades where states are.
+    """Draw the population over time: as stacked bars, as a stacked area if there are many times, or as a map of shades.
 
-    In a stack, shades grow with the index of the state and differ in hatching, so that the picture prints in grey; of
-    more than twelve states the eleven with most mass at any time are told apart, and the others are one.
+    In a stack, states differ in shade and hatching, so that the picture can be printed in grey. If there are more than
+    twelve states, the eleven with the most mass at any time are shown, and all others as one.
 
     Args:
       game: for the names of the states; or a dataset of `io.load_equilibrium`, or a point of a sweep.
-      equilibrium_or_flow: an `Equilibrium`, a dataset, or a law of the states for every time, `[H+1, S]`; None: the
-        dataset is in place of the game.
-      kind: "bars", "area", "heat" (a map of shades, states over times) or "auto": "heat" of more than twelve states,
-        else "area" of more than forty times, else "bars".
+      equilibrium_or_flow: an `Equilibrium`, a dataset, or a law of the states for every time, `[H+1, S]`; None: `game`
+        is a dataset.
+      kind: "bars", "area", "heat" (a map of shades, states over times) or "auto": "heat" for more than twelve states,
+        else "area" for more than forty times, else "bars".
       title: of the picture.
-      legend: say which hatching is which state.
+      legend: whether to show which hatching belongs to which state.
       ax: where to draw; None: on a new figure, which is `returned.figure`.
 
     Returns:
@@ -53,6 +53,9 @@ def plot_flow(
 
     Raises:
       ValueError: if there is no law for every time, or no such kind.
+
+    Example:
+      >>> mfg.plot.plot_flow(game, eq)  # eq = mfg.solve(game, response)
 
     Source: the form of Guan et al. (2021), arXiv:2110.07469, Fig. 2.
     """

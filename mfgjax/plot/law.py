@@ -28,7 +28,7 @@ def plot_law(
 
     Args:
       game: for the names of the states; or a dataset of `io.load_equilibrium`, or a point of a sweep.
-      law: of the states, at one time or at all; an equilibrium; or a dataset.
+      law: the law of the states, at one time or at all times; an equilibrium; or a dataset.
       time: t, of what is over time; −1 is the last.
       title: of the picture; None: the time, of what is over time.
       ax: where to draw; None: on a new figure, which is `returned.figure`.
@@ -38,6 +38,9 @@ def plot_law(
 
     Raises:
       ValueError: if there is no law, or no such time.
+
+    Example:
+      >>> mfg.plot.plot_law(game, eq, time=5)  # eq = mfg.solve(game, response)
     """
     pictured = pictured_of(game, law)
     row = pictured.row(time)

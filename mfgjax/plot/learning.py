@@ -26,10 +26,10 @@ def plot_learning(
     title: str | None = None,
     ax: Axes | None = None,
 ) -> Axes:
-    """Draw how the population moves while learners learn: the mean over the seeds, in a band of one deviation.
+    """Draw how the population moves during learning: the mean over the seeds, with a band of one standard deviation.
 
     Args:
-      runs: of `learners.run`, by the names to print.
+      runs: results of `learners.run`, by the names to print.
       equilibrium: what distances are measured to, one for all runs, or one for each in their order. With "mean_state"
         its own is drawn as a dotted line.
       quantity: "distance", d_TV(z_k, z*), or "mean_state", Σ s z_k(s).
@@ -41,6 +41,9 @@ def plot_learning(
 
     Raises:
       ValueError: if `quantity` is neither, or "distance" and there is no equilibrium.
+
+    Example:
+      >>> mfg.plot.plot_learning(runs, [ends.greatest, ends.least], quantity="mean_state")  # of mfg.learners.run
     """
     checked(runs)
     _checks.one_of("quantity", quantity, QUANTITIES)
@@ -75,12 +78,12 @@ def plot_learned_laws(
     title: str | None = None,
     ax: Axes | None = None,
 ) -> Axes:
-    """Draw the populations that learners end in: the mean over the seeds, in a band of one deviation.
+    """Draw the last populations of learners: the mean over the seeds, with a band of one standard deviation.
 
     Args:
-      runs: of `learners.run`, by the names to print.
+      runs: results of `learners.run`, by the names to print.
       equilibrium: to compare with, drawn as a thin black line.
-      cumulative: draw P(state ≤ s), of which a lower curve is a higher population; else the shares.
+      cumulative: whether to draw P(state ≤ s), where a lower curve is a higher population; otherwise the probabilities.
       title: of the picture.
       ax: where to draw; None: on a new figure, which is `returned.figure`.
 
@@ -89,6 +92,9 @@ def plot_learned_laws(
 
     Raises:
       ValueError: if `runs` is something else.
+
+    Example:
+      >>> mfg.plot.plot_learned_laws(runs, ends.greatest)  # runs of mfg.learners.run, by name
     """
     checked(runs)
     cumulative = _checks.boolean("cumulative", cumulative)

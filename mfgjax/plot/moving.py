@@ -32,18 +32,18 @@ def animate_flow(
     title: str | None = None,
     ax: Axes | None = None,
 ) -> FuncAnimation:
-    """Let a crowd move over time: on its graph, and where there is none as bars over the states.
+    """Animate the population over time: on its graph or, if there is no graph, as bars over the states.
 
-    On a graph, arrows widen with the flow μ_t(s)π_t(a|s) from t to t + 1, and those who move are discs on the edges,
-    of the area that they add to a node. Between two times masses change evenly.
+    On a graph, the width of an arrow grows with the flow μ_t(s)π_t(a|s) from t to t + 1, and agents who move are discs
+    on the edges, with the area that they add to a node. Between two times masses change evenly.
 
     Args:
       game: for names and edges; or a dataset of `io.load_equilibrium`, or a point of a sweep.
-      equilibrium_or_flow: an `Equilibrium`, a dataset, or a law of the states for every time, `[H+1, S]`, of which no
-        arrows are known; None: the dataset is in place of the game.
+      equilibrium_or_flow: an `Equilibrium`, a dataset, or a law of the states for every time, `[H+1, S]`, which is
+        drawn without arrows; None: `game` is a dataset.
       positions: of the nodes by name; None: on a circle.
-      frames_per_step: pictures from one time to the next; half as many stand at a time.
-      title: before the time.
+      frames_per_step: number of frames from one time to the next; half as many more show each time.
+      title: the title, before the time.
       ax: where to draw; None: on a new figure.
 
     Returns:
@@ -51,6 +51,9 @@ def animate_flow(
 
     Raises:
       ValueError: if there is no law for every time, or a position is missing.
+
+    Example:
+      >>> mfg.plot.animate_flow(game, eq)  # eq = mfg.solve(game, response)
     """
     pictured = pictured_of(game, equilibrium_or_flow)
     if pictured.times is None:

@@ -16,13 +16,13 @@ _RISING, _FALLING = "#0072b2", "#d55e00"
 
 
 def plot_bracket(found: Bracket, *, title: str | None = None, ax: Axes | None = None) -> Axes:
-    """Draw the ways from both ends of the order to the least and the greatest equilibrium.
+    """Draw the iterates of `bracket`, from both ends of the order to the least and the greatest equilibrium.
 
     A population is drawn by its tails, P(state ≥ s): one population is above another in the order if its curve is
-    nowhere below. The populations on the way are thin, and more opaque the later they are.
+    nowhere below. The iterates are thin lines, and the later ones are more opaque.
 
     Args:
-      found: of `bracket`.
+      found: the result of `bracket`.
       title: of the picture; None: whether the ends coincide.
       ax: where to draw; None: on a new figure, which is `returned.figure`.
 
@@ -31,6 +31,9 @@ def plot_bracket(found: Bracket, *, title: str | None = None, ax: Axes | None = 
 
     Raises:
       ValueError: if `found` is something else.
+
+    Example:
+      >>> mfg.plot.plot_bracket(ends)  # ends = mfg.bracket(market, response)
     """
     if not isinstance(found, Bracket):
         raise ValueError(f"`found` must be what `bracket` returns; got {_checks.shorten(found)}.")
@@ -59,11 +62,11 @@ def plot_bracket(found: Bracket, *, title: str | None = None, ax: Axes | None = 
 def plot_hysteresis(
     found: Hysteresis, *, label: str | None = None, title: str | None = None, ax: Axes | None = None
 ) -> Axes:
-    """Draw the mean state of a population while a parameter goes there and back; where they differ is shaded.
+    """Draw the mean state of a population while a parameter goes there and back; differences are shaded.
 
     Args:
-      found: of `hysteresis`.
-      label: of the parameter, with its unit; None: its name.
+      found: the result of `hysteresis`.
+      label: the label of the parameter, with its unit; None: its name.
       title: of the picture.
       ax: where to draw; None: on a new figure, which is `returned.figure`.
 
@@ -72,6 +75,9 @@ def plot_hysteresis(
 
     Raises:
       ValueError: if `found` is something else.
+
+    Example:
+      >>> mfg.plot.plot_hysteresis(there_and_back, label="cost of effort")  # there_and_back = mfg.hysteresis(...)
     """
     if not isinstance(found, Hysteresis):
         raise ValueError(f"`found` must be what `hysteresis` returns; got {_checks.shorten(found)}.")

@@ -41,13 +41,14 @@ def plot_phase(
 ) -> Figure | SubFigure:
     """Draw the law at the last time against beta: a line per state, a panel per combination of the other axes.
 
-    Of a stationary game it is the law in equilibrium. At most 16 panels are drawn: of an axis with more values an even
-    choice, which the panels' titles name. Of many states those 8 are drawn that have the most mass anywhere, and the
-    sum of the others. Lanes that did not converge are gaps, hatched by how they ended.
+    For a stationary game it is the law in equilibrium. At most 16 panels are drawn: from an axis with more values,
+    evenly spaced ones, which the titles of the panels name. If there are many states, the 8 with the most mass anywhere
+    are drawn, and the sum of the others. Games that did not converge are gaps, hatched by the reason why their solver
+    stopped.
 
     Args:
-      dataset: from `sweep`, with `terminal_law` or `mean_field`.
-      along: the horizontal coordinate; None: "beta" where it was swept, else the numbers with most values.
+      dataset: the result of `sweep`, with `terminal_law` or `mean_field`.
+      along: the horizontal coordinate; None: "beta" if it was swept, else the numeric axis with the most values.
       title: above the panels.
       figure: where to draw, empty and with constrained layout; None: a new one.
 
@@ -56,6 +57,9 @@ def plot_phase(
 
     Raises:
       ValueError: if the dataset lacks what is to be drawn, or was not swept over `along`.
+
+    Example:
+      >>> mfg.plot.plot_phase(ds)  # ds = mfg.sweep(game, beta=betas)
     """
     axis, law = horizontal_of(dataset, along), terminal_law_of(dataset)
     parts = parts_of(dataset, axis)

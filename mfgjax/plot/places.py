@@ -10,10 +10,15 @@ BEND = 0.16  # of edges there and back, in their length
 
 
 def circle_positions(labels: Sequence[str]) -> dict[str, tuple[float, float]]:
-    """Place states on the unit circle, clockwise from the top: five of them make a pentagon.
+    """Place states on the unit circle, clockwise from the top; five states form a pentagon.
 
     Args:
-      labels: names in order.
+      labels: the names of the states, in order.
+
+    Example:
+      >>> import mfgjax as mfg
+      >>> [(round(x), round(y)) for x, y in mfg.plot.circle_positions(["north", "south"]).values()]
+      [(0, 1), (0, -1)]
     """
     angles = np.pi / 2 - 2 * np.pi * np.arange(len(labels)) / len(labels)
     return {label: (float(np.cos(a)), float(np.sin(a))) for label, a in zip(labels, angles, strict=True)}

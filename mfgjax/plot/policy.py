@@ -26,17 +26,17 @@ def plot_policy(
     title: str | None = None,
     ax: Axes | None = None,
 ) -> Axes:
-    """Draw π_t(a|s) as a map: at one time of all states, or of one state over time.
+    """Draw a policy π_t(a|s) as a map: for all states at one time, or for one state over time.
 
-    What is not available is hatched. On a graph, rows are the nodes that moves lead to (of more than 26 nodes, the
-    actions). Numbers are printed where there is room.
+    Actions that are not available are hatched. On a graph, the rows are the nodes to which moves lead (with more than
+    26 nodes: the actions). Numbers are printed where there is room.
 
     Args:
       game: for names and masks; or a dataset of `io.load_equilibrium`, or a point of a sweep, which knows no masks.
-      equilibrium_or_policy: an `Equilibrium`, a dataset, or a policy `[S, A]` or `[H+1, S, A]`; None: the dataset is in
-        place of the game.
+      equilibrium_or_policy: an `Equilibrium`, a dataset, or a policy `[S, A]` or `[H+1, S, A]`; None: `game` is a
+        dataset.
       time: t, −1 is the last; None: 0.
-      state: the name of a state, which is drawn over time in place of all states at one.
+      state: the name of a state, whose policy is drawn over time, instead of all states at one time.
       title: of the picture; None: the time, or the state.
       ax: where to draw; None: on a new figure, which is `returned.figure`.
 
@@ -45,6 +45,9 @@ def plot_policy(
 
     Raises:
       ValueError: if there is no policy, no such time or state, or both are given.
+
+    Example:
+      >>> mfg.plot.plot_policy(game, eq, time=4)  # eq = mfg.solve(game, response)
     """
     pictured = pictured_of(game, equilibrium_or_policy, is_policy=True)
     policy = pictured.policies()

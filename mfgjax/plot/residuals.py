@@ -21,11 +21,11 @@ def plot_residuals(
     title: str | None = None,
     ax: Axes | None = None,
 ) -> Axes:
-    """Draw how the criterion of some solves went down, step by step, on a log scale.
+    """Draw the residual (or exploitability) of one or more solves at every step, on a log scale.
 
     Args:
-      equilibria: what `solve` returned, or `io.load_equilibrium`, by the name to print, or one of them by itself; steps
-        that measured no criterion are left out.
+      equilibria: results of `solve` or `io.load_equilibrium`, by the names to print; or a single result. Steps that did
+        not measure the criterion are left out.
       title: of the picture.
       ax: where to draw; None: on a new figure, which is `returned.figure`.
 
@@ -33,7 +33,10 @@ def plot_residuals(
       The axes.
 
     Raises:
-      ValueError: if there is no history, as in a sweep, which keeps none.
+      ValueError: if there is no history, as in a sweep, which does not keep it.
+
+    Example:
+      >>> mfg.plot.plot_residuals({"Auto(), the default": eq, "Picard()": plain})  # what two solvers returned
     """
     # a dataset is a mapping too
     named = {"": equilibria} if isinstance(equilibria, Equilibrium | xr.Dataset) else dict(equilibria)

@@ -15,17 +15,20 @@ def plot_sensitivity(
     """Draw the largest derivatives of an equilibrium quantity as horizontal bars.
 
     Args:
-      found: of `design.sensitivity`.
+      found: the result of `design.sensitivity`.
       top: number of bars.
       ax: axes to draw on; None: new ones.
       title: of the picture.
       quantity: its name, for the axis; the derivative is in its units per unit of the parameter.
 
     Returns:
-      The axes; of a trembling equilibrium the title ends with the smallest action gap.
+      The axes; for `Trembling` and `EpsilonGreedy` the title ends with the smallest action gap.
 
     Raises:
-      ValueError: if nothing moves the quantity.
+      ValueError: if all derivatives are zero.
+
+    Example:
+      >>> mfg.plot.plot_sensitivity(found)  # found = mfg.design.sensitivity(...)
     """
     rows = found.top(_checks.integer_at_least("top", top, 1))
     if not rows:

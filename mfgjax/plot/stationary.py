@@ -25,14 +25,14 @@ def plot_stationary(
     title: str | None = None,
     figure: Figure | SubFigure | None = None,
 ) -> Figure | SubFigure:
-    """Draw a stationary equilibrium: the law of the states as bars, and below each state what is done there.
+    """Draw a stationary equilibrium: the law of the states as bars, and below each state the policy there.
 
-    A dashed line marks the mean state, where states are numbered. Shades of the map are π(a|s); an action that does
-    not exist is hatched.
+    If states are numbers, a dashed line marks the mean state. The shades of the map are π(a|s); an action that does not
+    exist is hatched.
 
     Args:
       game: for the names of states and actions, and the mask; or a dataset of `io.load_equilibrium`.
-      equilibrium: of `solve`, or a dataset, such as a point of a sweep; None: the dataset is in place of the game.
+      equilibrium: the result of `solve`, or a dataset, such as a point of a sweep; None: `game` is a dataset.
       title: above the picture.
       figure: where to draw, empty and with constrained layout; None: a new one.
 
@@ -41,6 +41,9 @@ def plot_stationary(
 
     Raises:
       ValueError: if the game is not stationary, or the equilibrium is not of it.
+
+    Example:
+      >>> mfg.plot.plot_stationary(market, ends.greatest)  # ends = mfg.bracket(market, response)
     """
     if not isinstance(game, xr.Dataset):
         of_kind(StationaryGame, game, f"{_checks.shorten(game)}: see `plot_flow`")

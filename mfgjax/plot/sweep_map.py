@@ -31,15 +31,15 @@ def plot_sweep_map(
     title: str | None = None,
     ax: Axes | None = None,
 ) -> Axes:
-    """Draw a number that every lane has: a map over beta and all other axes, or a line where there is no other.
+    """Draw a number of every game of a sweep: as a map over beta and the other axes, or as a line over a single axis.
 
-    Of more than 512 columns, or 64 rows, neighbours share a cell, which shows the greatest of them. Lanes that
-    did not converge are hatched by how they ended.
+    If there are more than 512 columns, or 64 rows, neighbours share a cell, which shows the largest of their numbers.
+    Games that did not converge are hatched by the reason why their solver stopped.
 
     Args:
-      dataset: from `sweep`.
+      dataset: the result of `sweep`.
       name: "num_steps", "residual", "exploitability", "result_code", or another variable over the swept axes.
-      along: the horizontal coordinate; None: "beta" where it was swept, else the numbers with most values.
+      along: the horizontal coordinate; None: "beta" if it was swept, else the numeric axis with the most values.
       title: of the picture.
       ax: where to draw; None: on a new figure, which is `returned.figure`.
 
@@ -48,6 +48,9 @@ def plot_sweep_map(
 
     Raises:
       ValueError: if there is no such variable, or the dataset was not swept over `along`.
+
+    Example:
+      >>> mfg.plot.plot_sweep_map(ds, "num_steps")  # ds = mfg.sweep(game, beta=betas)
     """
     axis = horizontal_of(dataset, along)
     if name not in dataset.data_vars:

@@ -14,18 +14,21 @@ from .sweep_map import map_height, plot_sweep_map
 
 
 def plot_sweep(dataset: xr.Dataset, *, along: str | None = None, title: str | None = None) -> Figure:
-    """Draw a sweep on one page: the phase diagram, and below it the steps and the residual of every lane.
+    """Draw a sweep on one page: the phase diagram, and below it the steps and the residual of every game.
 
     Args:
-      dataset: from `sweep`, with `terminal_law` or `mean_field`.
-      along: the horizontal coordinate; None: "beta" where it was swept, else the numbers with most values.
-      title: of the page; None: the game, and how many of how many lanes converged.
+      dataset: the result of `sweep`, with `terminal_law` or `mean_field`.
+      along: the horizontal coordinate; None: "beta" if it was swept, else the numeric axis with the most values.
+      title: of the page; None: the game, and how many of all games converged.
 
     Returns:
       The figure.
 
     Raises:
       ValueError: as `plot_phase`.
+
+    Example:
+      >>> mfg.plot.plot_sweep(ds)  # ds = mfg.sweep(game, beta=betas)
     """
     axis = horizontal_of(dataset, along)
     codes, other_axes = dataset["result_code"].values, parts_of(dataset, axis)

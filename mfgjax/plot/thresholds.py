@@ -49,16 +49,17 @@ def plot_thresholds(
 ) -> Axes:
     """Draw certified and true thresholds of a family of games: β against the parameter of the family.
 
-    Below the dashed lines Γ_β is proved to be a contraction, below the thick one there is one equilibrium. At the
-    critical β, the truth that the former approach from below, plain iteration stops converging. Lines that coincide
-    are drawn once. What holds at every β, or lies far above the rest, is an arrow at the upper edge; Theorem 1 of
-    Guan et al. is drawn where it comes near the picture, and otherwise told of in the legend.
+    Below the dashed lines Γ_β is proved to be a contraction; below the thick line there is exactly one equilibrium. At
+    the critical β plain iteration stops converging: this is the true threshold, which the proved ones bound from below.
+    Lines that coincide are drawn once. A threshold that is infinite, or far above the others, is an arrow at the upper
+    edge. Theorem 1 of Guan et al. is drawn if it is near the picture, and otherwise mentioned in the legend.
 
     Args:
-      values: of the parameter, one for each game.
-      reports: of `certify`, in the same order; or one of `jax.vmap`, with the games along its axis.
-      parameter: its name.
-      beta: that is asked for, as a line; None: no line.
+      values: the values of the parameter, one for each game.
+      reports: results of `certify`, in the same order; or one report computed with `jax.vmap`, with the games along its
+        axis.
+      parameter: the name of the parameter.
+      beta: the β of interest, drawn as a line; None: no line.
       title: of the picture.
       ax: where to draw; None: on a new figure, which is `returned.figure`.
 
@@ -67,6 +68,9 @@ def plot_thresholds(
 
     Raises:
       ValueError: if values and reports do not fit together, or no report has a threshold.
+
+    Example:
+      >>> mfg.plot.plot_thresholds(strengths, reports, parameter="strength")  # reports: results of mfg.certify
     """
     x = _values(values)
     order = np.argsort(x, kind="stable")
@@ -104,13 +108,14 @@ def plot_thresholds(
 
 
 def plot_certificates(report: Report, *, title: str | None = None, ax: Axes | None = None) -> Axes:
-    """Draw for each certificate of one game the β up to which it holds, on a log axis.
+    """Draw, for each certificate of one game, the β up to which it holds, on a log axis.
 
-    Certificates without a threshold are left out. The critical β is a diamond, the β of the response a dotted line.
-    What holds at every β ends in an arrow to the right; what ends left of the picture in one to the left.
+    Certificates without a threshold are left out. The critical β is a diamond, the β of the response a dotted line. A
+    certificate that holds at every β ends in an arrow to the right, one that ends left of the picture in an arrow to
+    the left.
 
     Args:
-      report: of `certify`, for one game.
+      report: the result of `certify` for one game.
       title: of the picture.
       ax: where to draw; None: on a new figure, which is `returned.figure`.
 
@@ -119,6 +124,9 @@ def plot_certificates(report: Report, *, title: str | None = None, ax: Axes | No
 
     Raises:
       ValueError: if no certificate has a threshold.
+
+    Example:
+      >>> mfg.plot.plot_certificates(reports[3])  # reports: results of mfg.certify
     """
     if np.ndim(report.beta):
         raise ValueError(f"`report` is of {len(report.beta)} games: draw them with `plot_thresholds`.")

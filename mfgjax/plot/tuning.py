@@ -17,13 +17,13 @@ _MOST_BARS = 24
 
 
 def plot_search(found: Tuned, *, title: str | None = None, ax: Axes | None = None) -> Axes:
-    """Draw the objective of the designs that were tried, step by step: the best so far as a line, each as a dot.
+    """Draw the objective at each step of a search: the best so far as a line, and each design tried as a dot.
 
     Other restarts are drawn thin; crosses at the bottom mark steps to designs without an equilibrium. The scale is
     logarithmic where all objectives are positive.
 
     Args:
-      found: of `design.tune`.
+      found: the result of `design.tune`.
       title: of the picture.
       ax: where to draw; None: on a new figure, which is `returned.figure`.
 
@@ -32,6 +32,9 @@ def plot_search(found: Tuned, *, title: str | None = None, ax: Axes | None = Non
 
     Raises:
       ValueError: if `found` is something else.
+
+    Example:
+      >>> mfg.plot.plot_search(tuned)  # tuned = mfg.design.tune(...)
     """
     if not isinstance(found, Tuned):
         raise ValueError(f"`found` must be what `design.tune` returns; got {_checks.shorten(found)}.")
@@ -70,15 +73,18 @@ def plot_laws(
     """Draw the law of the states at a time before and after tuning, as bars side by side.
 
     Args:
-      before: the equilibrium of the start.
-      found: of `design.tune`.
+      before: the equilibrium before tuning.
+      found: the result of `design.tune`.
       time: t; −1 is the last.
       target: a law `[S]` to compare with; NaN where a state has none.
       title: of the picture.
       ax: where to draw; None: on a new figure, which is `returned.figure`.
 
     Returns:
-      The axes. Of many states those with most of the crowd are drawn.
+      The axes. If there are many states, those with the most mass are drawn.
+
+    Example:
+      >>> mfg.plot.plot_laws(eq, tuned)  # tuned = mfg.design.tune(...), eq: before tuning
     """
     ax = new_axes(ax, (6.4, 4.2))
     first, second = (
@@ -109,18 +115,21 @@ def plot_tuned(
     title: str | None = None,
     figure: Figure | SubFigure | None = None,
 ) -> Figure | SubFigure:
-    """Draw what tuning did: how the search went, and the law of the states before and after it.
+    """Draw the result of `design.tune`: the objective at each step, and the law of the states before and after tuning.
 
     Args:
-      found: of `design.tune`.
-      before: the equilibrium of the start.
-      time: of the laws; −1 is the last.
+      found: the result of `design.tune`.
+      before: the equilibrium before tuning.
+      time: the time t of the laws; −1 is the last.
       target: as in `plot_laws`.
       title: of the whole picture.
       figure: where to draw, empty and with constrained layout; None: a new one.
 
     Returns:
       The figure.
+
+    Example:
+      >>> mfg.plot.plot_tuned(tuned, eq)  # tuned = mfg.design.tune(...), eq: before tuning
     """
     figure = new_figure((12.0, 4.4)) if figure is None else figure
     left, right = figure.subplots(1, 2)
@@ -139,12 +148,12 @@ def plot_trade_off(
     title: str | None = None,
     ax: Axes | None = None,
 ) -> Axes:
-    """Draw the front of two aims: what less of one costs in the other, with the weight at each design.
+    """Draw the designs of `trade_off`: the second objective against the first, with the weight at each design.
 
     Args:
-      found: of `design.trade_off`.
+      found: the result of `design.trade_off`.
       first: name of the first aim.
-      second: of the second.
+      second: name of the second aim.
       title: of the picture.
       ax: where to draw; None: on a new figure, which is `returned.figure`.
 
@@ -153,6 +162,9 @@ def plot_trade_off(
 
     Raises:
       ValueError: if `found` is something else.
+
+    Example:
+      >>> mfg.plot.plot_trade_off(front)  # front = mfg.design.trade_off(...)
     """
     if not isinstance(found, TradeOff):
         raise ValueError(f"`found` must be what `design.trade_off` returns; got {_checks.shorten(found)}.")

@@ -1,4 +1,8 @@
-"""How agents act on their action values; the command line lists responses in this order."""
+"""How agents act on their action values: softly, greedily, or with random mistakes.
+
+For everybody who solves a game; a response of your own is a subclass of `AbstractResponse`. The command line lists
+responses in this order.
+"""
 # ruff: noqa: I001
 
 from .base import AbstractResponse as AbstractResponse

@@ -28,23 +28,23 @@ class Backup(NamedTuple):
 
 
 class AbstractResponse(eqx.Module):
-    """How an agent acts on its action values: one step of the backward induction.
+    """The base class of responses: how an agent acts on its action values, in one step of the backward induction.
 
-    What a class says of itself below holds for that class alone, and not for those derived from it, whose methods may
-    act otherwise: they say it again if it is true of them.
+    The attributes below describe one class and are not inherited, because the methods of a subclass may act
+    differently: a subclass sets them again if they are true of it.
 
     Attributes:
       is_smooth: whether the policy is a differentiable function of the values. Then Γ is smooth, and Newton's method
         and gradients exist.
-      maximises: whether the policy maximises, within what the agent may do, rewards less the terms of `penalty`; only
-        then is there an exploitability of its own.
-      is_softmax: whether the policy is proportional to prior · exp(βQ), of which theorems on contraction speak.
-      rises: whether the policy moves up where the values of higher actions rise, of which theorems on complementarities
-        speak; with a prior of its own it need not.
-      plays_best: whether the policy is known as soon as it is known which action is best in each state.
-      prior_name: what the policy that is played when payoffs do not matter is called, in messages.
-      prior_field: the field that holds its logs.
-      has_path: whether `at_beta` is defined; read off the class.
+      maximises: whether the policy maximises rewards minus the terms of `penalty` among the policies that the response
+        allows; only then does the response have an exploitability of its own.
+      is_softmax: whether the policy is proportional to prior · exp(βQ), which the theorems on contraction assume.
+      rises: whether the policy moves to higher actions if the values of higher actions rise, which the theorems on
+        complementarities assume; with a prior that is not uniform it need not.
+      plays_best: whether the best action in each state determines the policy.
+      prior_name: the name, in messages, of the policy that is played when payoffs do not matter.
+      prior_field: the field that holds the logs of this policy.
+      has_path: whether the class defines `at_beta`; set automatically.
     """
 
     is_smooth: ClassVar[bool]
@@ -126,7 +126,7 @@ class AbstractResponse(eqx.Module):
 
     @property
     def is_optimal(self) -> bool:
-        """Whether the policy maximises over all policies: a trembling hand does so within its own."""
+        """Whether the policy maximises over all policies; `Trembling` maximises only within Π^ε."""
         return self.maximises and self.has_path
 
     def tie_band(self, q: Float[Array, "S A *batch"], available: Bool[Array, "S A"]) -> Array | float:

@@ -12,22 +12,28 @@ from .base import AbstractTempered, Backup, canonical_policy, greedy_values, log
 
 
 class Boltzmann(AbstractTempered):
-    """The softmax of the *greedy* action values, which other codes call Boltzmann policies.
+    """The softmax of the *greedy* action values; other codes call it a Boltzmann policy.
 
         V(s)   = max_a Q(s,a)
         π(a|s) ∝ prior(a|s) exp(β Q(s,a))
 
-    It differs from `EntropyRegularized`: here the values that are backed up ignore the temperature, so the
-    policy maximises no regularised criterion, and there is no regularised exploitability for it.
+    It differs from `EntropyRegularized`: the values in the backward induction ignore the temperature. So the policy
+    does not maximise a regularised criterion, and has no regularised exploitability.
 
     Args:
       beta: inverse temperature β > 0, in 1/reward.
       prior: as `[S, A]` or `[H+1, S, A]`, positive exactly on the available actions, rows summing to 1.
         None: uniform over the available actions.
-      log_prior: its log in its place, up to a constant in each row.
+      log_prior: the log of the prior instead of `prior`, up to a constant in each row.
 
     Raises:
       ValueError: naming the entry that is out of range.
+
+    Example:
+      >>> import mfgjax as mfg
+      >>> eq = mfg.solve(mfg.games.left_right(), mfg.Boltzmann(beta=1.0))
+      >>> f"{eq.policy[0, 0, 0]:.2f}"
+      '0.57'
 
     Source: Cui and Koeppl (2021), arXiv:2102.01585, section 4 ("Boltzmann" there); MFGLib.
     """

@@ -64,14 +64,14 @@ _LOG2E = 1 / math.log(2)
 
 
 class EntropyRegularized(AbstractTempered):
-    """The soft best response: maximise rewards less KL(π‖ρ)/β.
+    """The soft best response: it maximises rewards minus KL(π‖ρ)/β, where ρ is a reference policy.
 
     Args:
       beta: inverse temperature β > 0, in 1/reward. β → 0 plays the reference, β → ∞ a greedy policy.
       reference: ρ(a|s) as `[S, A]` or `[H+1, S, A]`, positive exactly on the available actions, rows
         summing to 1. None: uniform over the available actions. A gradient with respect to it is that
         of the normalised rows.
-      log_reference: log ρ in its place, up to a constant in each row; −inf marks an unavailable action.
+      log_reference: log ρ instead of `reference`, up to a constant in each row; −inf marks an unavailable action.
 
     Raises:
       ValueError: naming the entry that is out of range.

@@ -13,17 +13,23 @@ from .entropy_regularized import EntropyRegularized
 
 
 class Greedy(AbstractResponse):
-    """The best response without regularisation: all weight on one best action.
+    """The best response without regularisation: an agent always takes one best action.
 
         V(s) = max_a Q(s,a),   π(·|s) = 1 at the first (or last) maximiser
 
-    Action values whose difference rounding alone explains count as equal.
+    Two action values count as equal if rounding alone can explain their difference.
 
     Args:
-      tie: which maximiser is taken, "smallest" or "largest" index.
+      tie: which of several best actions is taken: the one with the "smallest" or the "largest" index.
 
     Raises:
-      ValueError: if `tie` is another word.
+      ValueError: if `tie` is neither "smallest" nor "largest".
+
+    Example:
+      >>> import mfgjax as mfg
+      >>> eq = mfg.solve(mfg.games.left_right(), mfg.Greedy())
+      >>> f"{eq.mean_field[1, 1]:.2f}"
+      '0.67'
 
     Source: Guan et al. (2021), arXiv:2110.07469, eq. (12), which leaves the choice at ties open.
     """

@@ -49,22 +49,28 @@ class AbstractTrembling(AbstractResponse):
 
 
 class Trembling(AbstractTrembling):
-    """The best response within Π^ε, the strategies of a trembling hand, which counts in its values that it trembles.
+    """The best response of an agent that takes another action with probability ε, and takes this into account.
 
         π_Q(a|s) = 1 − ε for the maximiser of Q(s,·),  ε/(A(s) − 1) for each other available action
         V(s)     = G(Q)(s) = Σ_a π_Q(a|s) Q(s,a)
 
-    where A(s) is the number of available actions (a state with one plays it). A fixed point of Q = r + γ P G(Q)
-    is the TQ-value, and π_Q then maximises the value over Π^ε. `EpsilonGreedy` is the policy that is greedy first
-    and randomised afterwards.
+    where A(s) is the number of available actions (a single available action is always taken). Π^ε is the set of such
+    "trembling-hand" policies. The fixed point of Q = r + γ P G(Q) is called the TQ-value, and π_Q then maximises the
+    value over Π^ε. `EpsilonGreedy` adds the same randomness, but its values ignore it.
 
     Args:
-      epsilon: ε in [0, 1), a probability; at most (A(s) − 1)/A(s) in every state with A(s) ≥ 2, so that the chosen
-        action is the likeliest.
-      tie: which maximiser is taken, "smallest" or "largest" index.
+      epsilon: ε in [0, 1), a probability; at most (A(s) − 1)/A(s) in every state with A(s) ≥ 2, so that the best action
+        is the most likely one.
+      tie: which of several best actions is taken: the one with the "smallest" or the "largest" index.
 
     Raises:
       ValueError: if ε is out of range; its bound by the number of actions is checked with a game.
+
+    Example:
+      >>> import mfgjax as mfg
+      >>> eq = mfg.solve(mfg.games.infection_tipping(), mfg.Trembling(0.1))
+      >>> f"{eq.policy.min():.3f}"  # ε = 0.1, in equal parts on four other actions
+      '0.025'
 
     Source: Lee et al. (2021), arXiv:2006.11683, section 2 and the definitions of π_Q^ε and G before eq. (5).
     """
@@ -85,18 +91,24 @@ class Trembling(AbstractTrembling):
 
 
 class EpsilonGreedy(AbstractTrembling):
-    """The greedy policy to which randomness is added as an afterthought: its values ignore it.
+    """The greedy policy, but with probability ε another action is taken, which the values ignore.
 
         V(s) = max_a Q(s,a),   π(a|s) = 1 − ε for the maximiser,  ε/(A(s) − 1) for each other available action
 
-    It maximises nothing that its agents receive; `Trembling` is the consistent one.
+    So it does not maximise what its agents really receive; `Trembling` does.
 
     Args:
       epsilon: ε in [0, 1), as for `Trembling`.
-      tie: which maximiser is taken, "smallest" or "largest" index.
+      tie: which of several best actions is taken: the one with the "smallest" or the "largest" index.
 
     Raises:
       ValueError: if ε is out of range.
+
+    Example:
+      >>> import mfgjax as mfg
+      >>> game, flow = mfg.games.left_right(), [[1.0, 0.0, 0.0], [0.0, 0.5, 0.5]]
+      >>> f"{mfg.respond(game, flow, mfg.EpsilonGreedy(0.1)).policy[0, 0, 0]:.2f}"  # 1 − ε
+      '0.90'
 
     Source: the ε-greedy idea from which Lee et al. (2021), arXiv:2006.11683, section 2, set trembling apart.
     """

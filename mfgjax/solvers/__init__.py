@@ -1,4 +1,8 @@
-"""Methods for the fixed-point equation of an equilibrium; the command line lists them in this order."""
+"""Methods that find an equilibrium: the default `Auto`, which tries several in turn, and each of them by itself.
+
+For those who want to choose the method; `solve` without a solver takes `Auto`. The command line lists solvers in this
+order.
+"""
 # ruff: noqa: I001
 
 from .base import AbstractMethod as AbstractMethod

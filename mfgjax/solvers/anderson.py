@@ -37,23 +37,29 @@ class _Pace(NamedTuple):
 
 
 class Anderson(AbstractMethod):
-    """Extrapolate from the last few steps of Γ (Anderson acceleration, type II).
+    """Anderson acceleration (type II): extrapolate from the last few steps of the iteration of Γ.
 
         μ ← Proj(μ + ηf − (ΔX + ηΔF) argmin_c |f − ΔF c|),   f = Γ(μ) − μ
 
-    Fast on mild games; on strongly congested ones at large β it may stall, and says so. Iterates stay
-    distributions; when the residual grows, the memory is dropped. For smooth responses; in stationary games for
-    all: between two changes of the policy Γ is smooth there.
+    It is fast on easy games. On strongly congested games at large β it may stall, which the result code says. Iterates
+    stay distributions; when the residual grows, the stored steps are dropped. It works for smooth responses, and in
+    stationary games for all responses, because Γ is smooth there between two changes of the policy.
 
     Args:
       memory: number of differences kept, ≥ 1.
       mixing: η in (0, 1].
-      within: number of steps; the run ends as soon as the rate of the last ten steps says that the residual will not
-        meet the tolerance within so many. None: it goes on.
+      within: number of steps. The solver stops as soon as the rate of the last ten steps says that the residual will
+        not meet the tolerance within that many steps. None: it does not stop for this reason.
       atol: tolerance on the residual; None for the default of the precision, 0 to run `max_steps`.
 
     Raises:
       ValueError: if an argument is out of range, naming it.
+
+    Example:
+      >>> import mfgjax as mfg
+      >>> game, response = mfg.games.left_right(), mfg.EntropyRegularized(beta=1.0)
+      >>> mfg.solve(game, response, mfg.Anderson(memory=3)).result.name
+      'converged'
 
     Source: Walker and Ni (2011), SIAM J. Numer. Anal. 49(4).
     """

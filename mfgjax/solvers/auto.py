@@ -18,24 +18,31 @@ from .splitting import Splitting, can_split
 
 
 class Auto(AbstractSolver):
-    """Try several methods in turn, each from the guess, until one converges. Needs no tuning.
+    """The default solver: try several methods in turn, each from the guess, until one converges. It needs no tuning.
 
-    Smooth responses with a temperature: Anderson for a few steps, which settles mild games at once, and is left as
-    soon as its rate says that it will take more than a hundred; Newton's method where its steps are cheap (up to 32
-    states in double precision, up to 128 numbers in the law of a stationary game); strongly damped iteration, which
-    settles many games that are not monotone; Newton's method in the other stationary games; then continuation in β
-    along the path of equilibria, through folds, which costs more a step and settles nearly all of the rest. A guess
-    goes to Newton's method first. `Greedy`: the path of regularised equilibria as β → ∞, then fictitious play, then
-    proximal mirror descent. `Trembling` and `EpsilonGreedy` in stationary games: plain iteration (T-BR), then Newton's
-    method, then strong damping, then mixtures of best actions, up to S (A + 3) = 640; with a finite horizon fictitious
-    play.
-    Outside `jit` the later methods are compiled only when they are needed.
+    For smooth responses with a temperature the methods are, in this order: (1) Anderson acceleration for a few steps,
+    which solves easy games at once; it is stopped as soon as its rate of convergence says that it will take more than a
+    hundred steps; (2) Newton's method where its steps are cheap (up to 32 states in double precision, up to 128 numbers
+    in the law of a stationary game); (3) strongly damped iteration, which solves many games that are not monotone; (4)
+    Newton's method in the other stationary games; (5) continuation in β along the path of equilibria, through folds,
+    which costs more per step and solves nearly all of the rest. If there is a guess, Newton's method comes first.
+
+    For `Greedy`: the path of regularised equilibria as β → ∞, then fictitious play, then proximal mirror descent. For
+    `Trembling` and `EpsilonGreedy` in stationary games: plain iteration (T-BR), then Newton's method, then strong
+    damping, then mixtures of best actions if S (A + 3) ≤ 640; with a finite horizon: fictitious play. Outside `jit` the
+    later methods are compiled only when they are needed.
 
     Args:
       atol: tolerance on the criterion; None for the default of the precision.
 
     Raises:
       ValueError: if an argument is out of range, naming it.
+
+    Example:
+      >>> import mfgjax as mfg
+      >>> game, response = mfg.games.left_right(), mfg.EntropyRegularized(beta=1.0)
+      >>> mfg.solve(game, response, mfg.Auto(atol=1e-5)).result.name
+      'converged'
     """
 
     atol: float | None = eqx.field(static=True)

@@ -84,11 +84,12 @@ class Problem(NamedTuple):
 
 
 class AbstractSolver(eqx.Module):
-    """How μ = Γ(μ) is solved: by one method, or by several in turn.
+    """The base class of solvers: how the equation μ = Γ(μ) is solved, by one method or by several in turn.
 
-    `atol` is the tolerance on the criterion: the residual max_t d_TV(μ_t, Γ(μ)_t) for smooth responses, and in
-    stationary games for others too, unless the method mixes policies; else the exploitability. None stands for the
-    default of the precision, 0 for "run `max_steps`".
+    `atol` is the tolerance on the criterion. The criterion is the residual max_t d_TV(μ_t, Γ(μ)_t) for smooth
+    responses, and in stationary games for all responses unless the method mixes policies; elsewhere it is the
+    exploitability. With None the tolerance is the default of the precision; with 0 the solver runs for `max_steps`
+    steps.
     """
 
     atol: eqx.AbstractVar[float | None]
@@ -101,9 +102,9 @@ class AbstractSolver(eqx.Module):
         """Return the methods in turn, each with its share of the steps.
 
         Args:
-          game: the physics.
+          game: the game.
           response: how agents act.
-          max_steps: most steps of all methods together.
+          max_steps: maximal number of steps of all methods together.
           has_guess: whether there is a mean field to start from that may be near an equilibrium.
 
         Raises:
@@ -112,7 +113,7 @@ class AbstractSolver(eqx.Module):
 
 
 class AbstractMethod(AbstractSolver):
-    """One method, as pure `init` and `step` functions that the one loop drives."""
+    """The base class of a solver with a single method: pure functions `init` and `step`, called in a loop."""
 
     splits: ClassVar[bool] = False  # candidates have a `mixture`
     has_lag: ClassVar[bool] = False  # the next iterate depends on the one before, too

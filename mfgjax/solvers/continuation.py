@@ -55,25 +55,32 @@ class _Attempt(NamedTuple):
 
 
 class Continuation(AbstractMethod):
-    """Follow the equilibrium from small β, where it is unique, up to the β wanted.
+    """Continuation in β: follow the equilibrium from a small β, where it is unique, to the β of the response.
 
-    At β → 0 agents play the reference, so the equilibrium there is known; from it a path of equilibria
-    leads upwards in log β. It is followed with a tangent predictor and a Newton corrector, in its
-    arclength, so that it may turn at folds (`through_folds=True`), or in log β alone, which is quicker but
-    ends at a fold. For `Greedy` responses the path of regularised equilibria with uniform reference is
-    followed until their policy is not exploitable to the tolerance.
+    As β → 0 agents play the reference policy, so the equilibrium there is known. From it a path of equilibria leads
+    upwards in log β. The path is followed with a tangent predictor and a Newton corrector: by arclength, so that it may
+    turn at folds (`through_folds=True`), or in log β alone, which is quicker but ends at a fold. For `Greedy` responses
+    the path of regularised equilibria with a uniform reference is followed until the exploitability of their policy is
+    below the tolerance.
 
-    Some paths have hundreds of folds. One that is lost, comes back, or is longer than 1,200 steps is left for another,
-    with a random reference at its start that fades into the one asked for: the same equation at its end.
+    Some paths have hundreds of folds. If a path is lost, turns back to its start, or is longer than 1,200 steps,
+    another path is tried. It starts from a random reference, which changes gradually into the given one, so that the
+    equation at its end is the same.
 
     Args:
-      through_folds: follow the arclength.
+      through_folds: follow the path by arclength, through folds; False: in log β, which ends at a fold.
       start: β at which to start; None: where β times the span of the action values is 1.
-      largest_step: of one step along the path; log β and the flow both count.
+      largest_step: length of the largest step along the path, in which changes of log β and of the flow both count.
       atol: tolerance on the criterion; None for the default of the precision.
 
     Raises:
       ValueError: if an argument is out of range, naming it.
+
+    Example:
+      >>> import mfgjax as mfg
+      >>> game, response = mfg.games.left_right(), mfg.EntropyRegularized(beta=1.0)
+      >>> mfg.solve(game, response, mfg.Continuation()).result.name
+      'converged'
     """
 
     through_folds: bool = eqx.field(static=True)

@@ -13,12 +13,12 @@ from .base import AbstractMethod, Candidate, Problem, Progress, needs_stationary
 
 
 class Lagged(AbstractMethod):
-    """Move a stationary game's population by the strategy found at the step before.
+    """Move the population of a stationary game by the response to the population of the step before.
 
         z_{k+1} = (1 − α) z_k + α Φ(z_k, π_{k−1}),   π_k the response to z_k
 
-    It is what agents do who learn from the moves they make: by the time they know a strategy for the population of
-    those moves, it has moved on. π_{−1} is the prior policy. The lag changes the way, not where it leads.
+    This models agents who learn from the moves that they make: when they know a response to the population, the
+    population has already moved. π_{−1} is the prior policy. The lag changes the iterates, but not their fixed points.
 
     Args:
       damping: α in (0, 1].

@@ -17,24 +17,30 @@ from .base import AbstractMethod, Candidate, Problem, Progress, by_residual
 
 
 class MirrorDescent(AbstractMethod):
-    """Move log policies along the action values of the current policy.
+    """Mirror descent: move the log of the policy along the action values of the current policy.
 
         log π ← (1 − c) log π + c log ρ + η Q^π,   c = min(η/β, 1), normalised
 
-    where Q^π is the regularised evaluation of π in its own flow. It converges exponentially under
-    monotonicity for small η. For `Greedy` responses c = 0 and Q^π is unregularised (online mirror
-    descent), judged by exploitability; with `prior_steps` it is the proximal method there: the problem is
-    regularised towards a prior with inverse temperature `prior_beta`, and every so many steps the prior
-    becomes the current policy.
+    where Q^π are the regularised action values of π in its own flow. In monotone games it converges exponentially for
+    small η. For `Greedy` responses c = 0, Q^π is unregularised (online mirror descent), and the criterion is the
+    exploitability. With `prior_steps` it is the proximal method for `Greedy`: the problem is regularised towards a
+    prior with inverse temperature `prior_beta`, and after every `prior_steps` steps the current policy becomes the
+    prior.
 
     Args:
       learning_rate: η > 0 in 1/reward, or an optax schedule (a callable from the step to η).
-      prior_steps: for `Greedy`: steps between two changes of the prior; None for plain mirror descent.
+      prior_steps: for `Greedy`: number of steps between two changes of the prior; None for plain mirror descent.
       prior_beta: for `Greedy` with `prior_steps`: inverse temperature of the regularisation.
       atol: tolerance on the criterion; None for the default of the precision, 0 to run `max_steps`.
 
     Raises:
       ValueError: if an argument is out of range, naming it.
+
+    Example:
+      >>> import mfgjax as mfg
+      >>> game, response = mfg.games.left_right(), mfg.EntropyRegularized(beta=1.0)
+      >>> mfg.solve(game, response, mfg.MirrorDescent(learning_rate=0.5)).result.name
+      'converged'
 
     Source: Pérolat et al. (2021), arXiv:2103.00623; Isobe, Abe and Ariu, NeurIPS 2025 (regularised and
     proximal form); prior descent: Cui and Koeppl (2021), arXiv:2102.01585.

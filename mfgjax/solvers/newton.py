@@ -22,23 +22,32 @@ _MOST_UNKNOWNS = 128
 
 
 class Newton(AbstractMethod):
-    """Solve the linearised equation of an equilibrium, again and again: quadratic near one, whatever DΓ is.
+    """Newton's method: solve the linearised equation at each step.
 
-    In double precision, where payoffs see the law of at most 32 states of a game with a horizon, the equation is that
-    each single step of the flow follows the response to it. Its matrix is eliminated block by block in time, with H S³
-    operations, and errors do not travel through the horizon, so that it often converges from afar (multiple shooting).
-    Elsewhere the equation is (I − DΓ(μ)) d = Γ(μ) − μ, by LU up to a few hundred unknowns and by GMRES, which needs
-    products only, beyond. Steps are shortened until the equation is better met. In stationary games with a smooth
-    response, steps follow the population in time, the longer the nearer it is to rest.
+    It converges quadratically near a regular equilibrium, whatever DΓ is there.
 
-    For smooth responses; in stationary games for all: with a jumping one a step goes to the stationary law of the
-    policy it finds.
+    For a game with a finite horizon and at most 32 states, in double precision and if payoffs depend on the law of the
+    states, it uses multiple shooting: the equations say that each single step of the flow follows the response to the
+    flow. Their matrix is eliminated block by block in time, with H S³ operations. Errors are not carried along the
+    horizon, so that it often converges from far away. Elsewhere the equation is (I − DΓ(μ)) d = Γ(μ) − μ, solved by LU
+    up to a few hundred unknowns and beyond that by GMRES, which needs only products. Steps are shortened until the
+    residual falls. In stationary games with a smooth response, steps follow the population in time, and get longer as
+    it approaches a stationary law.
+
+    It works for smooth responses, and in stationary games for all responses: if the response jumps, a step goes to the
+    stationary law of the policy that it finds.
 
     Args:
       atol: tolerance on the residual; None for the default of the precision, 0 to run `max_steps`.
 
     Raises:
       ValueError: if an argument is out of range, naming it.
+
+    Example:
+      >>> import mfgjax as mfg
+      >>> game, response = mfg.games.left_right(), mfg.EntropyRegularized(beta=1.0)
+      >>> mfg.solve(game, response, mfg.Newton()).result.name
+      'converged'
 
     Source: Osborne (1969), J. Math. Anal. Appl. 27, for multiple shooting; Kelley and Keyes (1998), SIAM J. Numer.
     Anal. 35, for following time.

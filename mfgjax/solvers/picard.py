@@ -15,23 +15,29 @@ from .base import AbstractMethod, Candidate, Problem, Progress, by_residual
 
 
 class Picard(AbstractMethod):
-    """Iterate μ ← (1 − α) μ + α Γ(μ): the paper's method, damped, or averaged over all steps.
+    """Fixed-point iteration μ ← (1 − α) μ + α Γ(μ): the paper's method, optionally damped or averaged over all steps.
 
-    With α = 1 it converges where Γ contracts; elsewhere it may cycle, and then says with which period. With
-    averaging it is fictitious play, which also serves `Greedy` responses: there the joint laws of states and
-    actions are averaged, and the policy that generates the average is judged by its exploitability.
+    With α = 1 it converges if Γ is a contraction; otherwise it may enter a cycle, whose period is then reported. With
+    averaging it is fictitious play, which also works for `Greedy` responses: the joint laws of states and actions are
+    averaged, and the criterion is the exploitability of the policy that generates the average.
 
-    In a stationary game Γ(z) = Φ(z, π), with π the response to z: with a `Trembling` response it is the T-BR
-    iteration, with α < 1 its damped form. Averaging goes over the stationary laws of the best responses there.
+    In a stationary game Γ(z) = Φ(z, π), where π is the response to z. With a `Trembling` response this is the T-BR
+    iteration, with α < 1 its damped form. With averaging, the stationary laws of the best responses are averaged.
 
     Args:
       damping: α in (0, 1].
-      averaging: None; "uniform", α_k = 1/(k+1), the mean of all best responses; "linear", α_k = 2/(k+2),
-        later ones weighing more.
-      atol: tolerance on the criterion; None for the default of the precision, 0 to run `max_steps`.
+      averaging: None; "uniform": α_k = 1/(k+1), the mean of all best responses; "linear": α_k = 2/(k+2), which gives
+        later ones more weight.
+      atol: tolerance on the criterion; None for the default of the precision, 0 to run for `max_steps` steps.
 
     Raises:
       ValueError: if an argument is out of range, or damping and averaging are both given.
+
+    Example:
+      >>> import mfgjax as mfg
+      >>> game, response = mfg.games.left_right(), mfg.EntropyRegularized(beta=1.0)
+      >>> mfg.solve(game, response, mfg.Picard(damping=0.5)).result.name
+      'converged'
 
     Source: Guan et al. (2021), arXiv:2110.07469, eq. (16) iterated; averaging: Perrin et al. (2020),
     arXiv:2007.03458; in stationary games Lee et al. (2021), arXiv:2006.11683, algorithm 1.

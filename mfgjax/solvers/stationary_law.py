@@ -13,12 +13,13 @@ from .base import AbstractMethod, Candidate, Problem, Progress, needs_stationary
 
 
 class StationaryLaw(AbstractMethod):
-    """Move a stationary game's population to the stationary law of its response.
+    """Move the population of a stationary game to the stationary law under the response to it.
 
         z_{k+1} = (1 − α) z_k + α z',   z'(s') = Σ_{s,a} z'(s) π_k(a|s) P(s'|s,a,z_k),   π_k the response to z_k
 
-    Fewer steps than those of one move each, and dearer ones: agents and their moves see a population that does not
-    change until it has come to rest, which a simulator can do, and a real one cannot.
+    It takes fewer steps than solvers whose steps are one move of the population, but each step costs more. Within a
+    step, rewards and kernel stay at the old population until the agents have reached their stationary law: a simulator
+    can do this, a real population cannot.
 
     Args:
       damping: α in (0, 1].

@@ -50,17 +50,17 @@ def sweep(
         ds = sweep(game, beta=np.geomspace(0.05, 50, 4096), reference={"paper": rho, "uniform": None})
         ds.mean_field.sel(reference="paper", time=5).plot()
 
-    Thousands of games are solved together, in blocks that fit in cache, on all devices that JAX sees, in every
-    process that `jax.distributed` has joined. Each point is solved as `solve` would; one that fails is marked in
-    `result_code` and harms no other.
+    Thousands of games are solved together, in blocks that fit in cache, on all devices that JAX sees, and in every
+    process that `jax.distributed` has connected. Each point is solved as by `solve`; one that fails is marked in
+    `result_code` and does not affect the others.
 
     Args:
-      game: the physics; or a function that builds it, such as `games.ring_crowd`, whose parameters can be
-        swept too (those that change the shape, such as a horizon, are gone through one by one).
-      response: how agents act, with what all points share; or its class, `beta` (of a trembling hand `epsilon`) then
-        being swept.
+      game: the game; or a function that builds it, such as `games.ring_crowd`, whose parameters can then be swept, too
+        (those that change shapes, such as a horizon, are solved one value after the other).
+      response: how agents act; or a class of responses, whose `beta` (or `epsilon`, for `Trembling` and
+        `EpsilonGreedy`) must then be an axis.
       solver: the method; None for `Auto()`.
-      zipped: the axes go side by side, one point for each place in them, rather than span a grid.
+      zipped: whether the i-th values of all axes together are one point; otherwise the axes span a grid.
       outputs: what is kept of every point besides `result_code`, `result_period`, `residual`, `tolerance` and
         `num_steps`: names among "mean_field", "policy", "exploitability", "state_law", "terminal_law",
         "log_policy", "values", "q", "mean_state", and the certificates "unique", "unique_below", "certified_beta",
@@ -68,27 +68,35 @@ def sweep(
         functions `(game, response, equilibrium) -> array`, or to pairs of such a function and the names of its
         dimensions (None: an output of that name). They are computed in the same program. A stationary game has
         neither "terminal_law" nor certificates.
-      out: folder in zarr's format that is written as the sweep goes. Interrupted at any moment, the same call
-        goes on where it was; a call with anything changed is refused.
-      guess: a mean field from which every point starts; None: the flow of its reference.
-      max_steps: most steps of the solver at each point.
-      warm_start: name of an axis, such as "beta", along which neighbours start from one another: in rows of
-        16 each starts on the line through the two before it or, where the response jumps, from the one before.
-      block: points that a device computes together; None: as many as fit in its cache.
-      chunk: points that are computed at once, and are in one file; None: as many as take 128 MB.
-      progress: show a bar with the time left, on a terminal or in a notebook. It says "compiling" while that is done,
-        and moves after each chunk; within a chunk after each method that is tried, by the points that it solved.
-      **axes: what is swept, by name: "beta", "epsilon", "reference", "initial", "discount", "damping", the place of
-        any array, such as `**{"reward.L.weight": weights}`, or a parameter of the builder. Each is a list of
-        values, or a mapping from labels to values; None in a list of references is the uniform one.
+      out: folder (in zarr's format) to which results are written during the sweep. After an interruption at any moment,
+        the same call resumes; a call in which anything has changed raises an error.
+      guess: a mean field from which every point starts; None: the flow of the reference policy of each point.
+      max_steps: maximal number of steps of the solver at each point.
+      warm_start: name of an axis, such as "beta", along which each point starts from its neighbours, in rows of 16:
+        from the line through the two equilibria before it or, where the response jumps, from the one before it.
+      block: number of points that a device computes together; None: as many as fit in its cache.
+      chunk: number of points that are computed at once and stored in one file; None: as many as take 128 MB.
+      progress: whether to show a progress bar with the time left, on a terminal or in a notebook. It says "compiling"
+        while programs are compiled. It moves after each chunk and, within a chunk, after each method that is tried, by
+        the number of points that this method solved.
+      **axes: what is swept, by name: "beta", "epsilon", "reference", "initial", "discount", "damping", the path of any
+        array, such as `**{"reward.L.weight": weights}`, or a parameter of the function that builds the game. Each axis
+        is a list of values, or a mapping from labels to values; None in a list of references is the uniform one.
 
     Returns:
-      A dataset with one dimension for each axis (or "point"), then "time" (not of stationary games), "state", "action";
-      its attributes say what made it. With `out` it is read from there when it is used.
+      An `xarray.Dataset` with one dimension for each axis (or "point" if `zipped`), then "time" (not for stationary
+      games), "state" and "action". Its attributes record how it was computed. With `out` its data are read from the
+      folder when they are used.
 
     Raises:
-      ValueError: if an argument is invalid, naming the axis, the place in it and the value; or if `out` holds
+      ValueError: if an argument is invalid; it names the axis, the place in it and the value. Also if `out` holds
         something else.
+
+    Example:
+      >>> import mfgjax as mfg
+      >>> ds = mfg.sweep(mfg.games.left_right(), beta=[0.5, 1.0, 2.0], progress=False)
+      >>> dict(ds.mean_field.sizes)
+      {'beta': 3, 'time': 2, 'state': 3}
     """
     is_game = isinstance(game, AbstractGame)
     builder = None if is_game else game
