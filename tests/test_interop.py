@@ -136,7 +136,7 @@ def test_a_program_that_does_not_fit_is_refused(fields, sentence):
 def test_what_is_no_program_is_refused():
     with pytest.raises(ValueError, match=r"`ddp` must have R, Q and beta, as a `DiscreteDP`; 3 has no R"):
         games.from_discrete_dp(3)
-    with pytest.raises(ValueError, match=r"`reward` must be a callable \(z\)"):
+    with pytest.raises(ValueError, match=r"`reward` must be a function of \(z\)"):
         games.from_discrete_dp(PROGRAMS["product"], reward=1.0)
 
 
@@ -172,7 +172,7 @@ def test_undirected_edges_lead_both_ways_and_parallel_ones_are_refused():
     path = nx.path_graph(3)  # nodes 0, 1, 2
     game = games.graph_game(path, horizon=1, initial={0: 1.0})
     assert games.moves(game) == [["1"], ["0", "2"], ["1"]]
-    with pytest.raises(ValueError, match=r"\('a', 'b'\), which is there twice"):
+    with pytest.raises(ValueError, match=r"\('a', 'b'\), which occurs twice"):
         games.graph_game(nx.MultiDiGraph([("a", "b"), ("a", "b"), ("b", "a")]), horizon=1, initial={"a": 1.0})
     with pytest.raises(ValueError, match="no edge that leaves node 'b'"):
         games.graph_game(nx.DiGraph([("a", "b")]), horizon=1, initial={"a": 1.0})

@@ -58,8 +58,8 @@ class Lesson:
 class Learn(SavingCommand):
     """Run learning algorithms in a stationary game.
 
-    Prints how close each comes to an equilibrium. In iql and mfq each agent has its own Q-table; in online-tmfq all share
-    one; tmfq and gmbl use a simulator of the game.
+    Prints how close each comes to an equilibrium. In iql and mfq each agent has its own Q-table; in online-tmfq all
+    share one; tmfq and gmbl use a simulator of the game.
 
     Examples:
       mfgjax learn infection-spread --epsilon 0.2
