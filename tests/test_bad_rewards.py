@@ -26,8 +26,9 @@ from faults import (
     whole,
 )
 
-from mfgjax import OwnStateInteraction, PairwiseReward, Power, SuccessorInteraction
+from mfgjax import PairwiseReward
 from mfgjax.model import DenseInteraction, Staged
+from mfgjax.rewards import OwnStateInteraction, Power, SuccessorInteraction
 
 
 class Scaled(eqx.Module):

@@ -136,7 +136,7 @@ def test_a_program_that_does_not_fit_is_refused(fields, sentence):
 def test_what_is_no_program_is_refused():
     with pytest.raises(ValueError, match=r"`ddp` must have R, Q and beta, as a `DiscreteDP`; 3 has no R"):
         games.from_discrete_dp(3)
-    with pytest.raises(ValueError, match=r"`reward` must be a function of \(z\)"):
+    with pytest.raises(ValueError, match=r"`reward` must be a callable \(z\)"):
         games.from_discrete_dp(PROGRAMS["product"], reward=1.0)
 
 
