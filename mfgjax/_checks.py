@@ -114,7 +114,7 @@ def _refuse_neither(name: str, value: object) -> NoReturn:
 
 def _refuse_kind(name: str, value: object, array: Any, kind: str) -> NoReturn:
     if isinstance(array, Tracer):
-        raise ValueError(f"`{name}` {_must(kind)}; got a traced array of kind {array.dtype}.")
+        raise ValueError(f"`{name}` {_must(kind)}; got a traced array of dtype {array.dtype}.")
     # NumPy makes texts of all entries if one is a text, so the originals are looked at
     if array.dtype.kind in "OUS" and array.shape:
         entries = np.asarray(value, dtype=object)
@@ -122,7 +122,7 @@ def _refuse_kind(name: str, value: object, array: Any, kind: str) -> NoReturn:
             entry = entries[index]
             if isinstance(entry, bool | np.bool_) or not isinstance(entry, Real):
                 raise ValueError(f"{place(name, index)} is {shorten(entry)}, but it must be a real number.")
-    of_kind = f" of kind {shorten_text(str(array.dtype))}" if array.dtype.kind in "bcmMV" and array.shape else ""
+    of_kind = f" of dtype {shorten_text(str(array.dtype))}" if array.dtype.kind in "bcmMV" and array.shape else ""
     # an equilibrium in the place of its policy, a file in the place of its reference
     hint = f" Did you mean its `.{name}`?" if name.isidentifier() and hasattr(value, name) else ""
     raise ValueError(f"`{name}` {_must(kind)}; got {shorten(value)}{of_kind}.{hint}")
@@ -136,7 +136,7 @@ def shape_is(name: str, array: Any, allowed: Sequence[tuple], meaning: str) -> N
     wanted = " or ".join(map(_shape_text, dict.fromkeys(allowed)))
     hint = ""
     if len(shape) == 1 and (*shape, 1) in allowed:  # a reward of the states alone
-        hint = ": without actions write `[:, None]` behind it"
+        hint = ": if it does not depend on the action, append `[:, None]`"
     raise ValueError(f"`{name}` must have shape {wanted} ({meaning}); got {shape}{hint}.")
 
 
@@ -162,8 +162,8 @@ def shape_at_times(name: str, table: Any, at_one_time: Sequence[tuple], num_time
         return
     if num_times > 1 and shape[:1] == (num_times - 1,) and fits(shape[1:], at_one_time):
         raise ValueError(
-            f"`{name}` has {shape[0]} times, in shape {shape}, but with horizon = {shape[0]} there are {num_times} of "
-            f"them, from 0 to {shape[0]}."
+            f"`{name}` has shape {shape}, that is {shape[0]} times, but with horizon = {shape[0]} it needs {num_times} "
+            f"times, from 0 to {shape[0]}."
         )
     over_time = [(num_times, *one) for one in at_one_time]
     shape_is(name, table, [*at_one_time, *over_time], f"{meaning}; or times first")
@@ -228,14 +228,16 @@ def random_key(name: str, key: object, why: str = "") -> Array:
     typed = shape == () and jax.numpy.issubdtype(kind, jax.dtypes.prng_key)
     # keys of the older kind are the words themselves: two of threefry, four of rbg
     if not typed and not (shape in ((2,), (4,)) and kind == np.uint32):
-        raise ValueError(f"`{name}` must be a key such as `jax.random.key(0)`{why}; got {shorten(key)}.")
+        raise ValueError(f"`{name}` must be a random key such as `jax.random.key(0)`{why}; got {shorten(key)}.")
     return key  # pyright: ignore[reportReturnType]
 
 
 def integer_at_least(name: str, value: object, least: int) -> int:
     """Return `value` as an int; refuse what is not a whole number of at least `least`."""
     if isinstance(value, Tracer):
-        raise ValueError(f"`{name}` is traced, but it must be known: it cannot be an array that varies inside `jit`.")
+        raise ValueError(
+            f"`{name}` is traced by JAX, but it must be a fixed number: it cannot be an argument of a jitted function."
+        )
     try:
         # `index` takes whole numbers of NumPy and JAX, but no float
         number = None if isinstance(value, bool) else operator.index(value)  # pyright: ignore[reportArgumentType]
@@ -269,7 +271,9 @@ def number_in(name: str, value: object, low: float, high: float, interval: str) 
     """Return `value` as a Python number, refused outside `interval`, or if it is traced."""
     array = scalar_in(name, value, low, high, interval)
     if is_traced(array):
-        raise ValueError(f"`{name}` is traced, but it must be known: it cannot be an array that varies inside `jit`.")
+        raise ValueError(
+            f"`{name}` is traced by JAX, but it must be a fixed number: it cannot be an argument of a jitted function."
+        )
     return float(np.asarray(value, dtype=np.float64))  # not by way of single precision
 
 
@@ -334,8 +338,9 @@ def returned(
             signature.bind(*arguments.values(), **named)
         except TypeError as error:
             is_longer = name in ("kernel", "reward") and len(signature.parameters) > len(arguments) + len(named)
-            hint = ": arguments behind these are given by `params={...}`" if is_longer else ""
-            message = f"`{name}` must be a callable ({names}), but its arguments are {signature}{hint}."
+            hint = ": further arguments are given by `params={...}`" if is_longer else ""
+            taken = f"its arguments are {signature}" if signature.parameters else "it takes no arguments"
+            message = f"`{name}` must be a function of ({names}), but {taken}{hint}."
             raise ValueError(message) from error
 
     def seen(function: Callable, values: Sequence[Any], named: Mapping[str, Any]) -> Any:
@@ -357,7 +362,7 @@ def shape_returned(name: str, result: Any, allowed: Sequence[tuple], meaning: st
             got = "None, as from a function without `return`"
         raise ValueError(f"`{name}` must return an array ({meaning}); got {got}.")
     if not (jax.numpy.issubdtype(kind, np.floating) or jax.numpy.issubdtype(kind, np.integer)):
-        raise ValueError(f"`{name}` must return real numbers; got an array of kind {kind}.")
+        raise ValueError(f"`{name}` must return real numbers; got an array of dtype {kind}.")
     shape_is(name, result, allowed, meaning)
 
 

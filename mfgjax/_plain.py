@@ -226,8 +226,13 @@ def shorten_list(labels: Sequence[str]) -> str:
 
 def _refuse_sparse(name: str, value: Any) -> NoReturn:
     if isinstance(value, list | tuple):
-        call = f"`numpy.stack([k.toarray() for k in {name}], axis=1)` makes of one for each action an array [S, A, S]"
-        raise ValueError(f"`{name}` is a list of {len(value)} sparse matrices: {call}; `SuccessorKernel` keeps few.")
+        call = (
+            f"if each is of one action, `numpy.stack([k.toarray() for k in {name}], axis=1)` gives an array [S, A, S]"
+        )
+        raise ValueError(
+            f"`{name}` is a list of {len(value)} sparse matrices: {call}; `SuccessorKernel` holds the possible next "
+            "states only."
+        )
     call = ".toarray().reshape(S, A, S)` makes an array of one row for each state and action"
     remedy = f"`{name}{call}" if name == "kernel" else f"`{name}.toarray()` makes an array"
     raise ValueError(f"`{name}` is a sparse matrix of shape {value.shape}: {remedy}.")

@@ -39,18 +39,15 @@ class RESULTS(enum.IntEnum):
 _MESSAGES = {
     RESULTS.converged: "The equilibrium was found to the tolerance asked for.",
     RESULTS.max_steps: "The iteration did not settle within `max_steps`. {advice}",
-    RESULTS.cycle: (
-        "The iteration entered a cycle of period {period}: it visits the same mean fields in turn{apart} and will "
-        "not settle. {advice}"
-    ),
+    RESULTS.cycle: ("The iteration entered a cycle of period {period}{apart} and will not settle. {advice}"),
     RESULTS.non_finite: (
         "A number that is not finite came up in the iteration. Check that rewards and kernels stay finite for "
-        "every mean field, and that traced inputs are valid."
+        "every mean field, and that inputs from inside `jit` are valid."
     ),
     RESULTS.stalled: "The iteration stopped making progress before it reached the tolerance. {advice}",
     RESULTS.precision: (
-        "The residual is at the rounding level of this precision, which beta times the span of the action values "
-        "raises above any useful tolerance. Lower `beta`, or {precision}."
+        "Rounding errors dominate the residual. They grow with beta times the span of the action values, and here they "
+        "exceed any useful tolerance. Lower `beta`, or {precision}."
     ),
     RESULTS.not_stochastic: (
         "At the mean field reached, the rows of the kernel are no probabilities (negative, or not summing to 1). "
@@ -62,23 +59,23 @@ _MESSAGES = {
     ),
     RESULTS.no_pure_choice: (
         "No equilibrium was found. Where all agents of a state choose the same action, the iteration enters a cycle of "
-        "period {period}{apart} and will not settle. No mixture of best actions was found either that leaves its own "
-        "population unchanged. Try another `guess`, or the smooth response `EntropyRegularized`."
+        "period {period}{apart} and will not settle. No mixed equilibrium was found either. "
+        "Try another `guess`, or the smooth response `EntropyRegularized`."
     ),
     RESULTS.not_at_rest: (
-        "The policy met the tolerance. But the population that follows it was still moving when it was followed no "
-        "further, so the mean field is not stationary. If the kernel does not depend on the mean field, give it as a "
-        "table, not as a function. Or use the smooth response `EntropyRegularized`."
+        "The policy met the tolerance, but the population under this policy was not yet stationary after the largest "
+        "number of steps. If the kernel does not depend on the mean field, give it as a table, not as a function. Or "
+        "use the smooth response `EntropyRegularized`."
     ),
     RESULTS.ill_conditioned: (
         "The residual met the tolerance, but the equilibrium is ill conditioned: it may be as far away as "
-        "`error_estimate` says, or farther. Give a smaller `atol`, change what makes the game so, such as a population "
-        "that hardly moves or a parameter at a fold, or {precision}."
+        "`error_estimate` says, or farther. Give a smaller `atol`, or {precision}. Or change the game: this happens "
+        "if the population hardly moves, or at a fold."
     ),
     RESULTS.values_inexact: (
         "The equilibrium met the tolerance, but the values of the states are not known well enough: one step of value "
-        "iteration still moves them, and divided by 1 - discount that exceeds a small share of their span. Lower the "
-        "discount, or {precision}."
+        "iteration changes them, and this change divided by 1 - discount exceeds a small share of their span. Lower "
+        "the discount, or {precision}."
     ),
 }
 

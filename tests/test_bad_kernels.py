@@ -101,11 +101,11 @@ KERNELS = {
     "next_state-large": (lambda: MovesKernel(put(NEXT, (1, 0), 3)), "`next_state[1, 0]`", "3", "between 0 and 2"),
     "next_state-large, in a list": (
         lambda: MovesKernel([[0, 3], [1, 0], [2, 2]]),
-        "`next_state[0, 1]` is 3, but a next state lies between 0 and 2 (-1: none).",
+        "`next_state[0, 1]` is 3, but a next state lies between 0 and 2, or is -1 if the action does not exist.",
     ),
     "next_state-large, as floats": (
         lambda: MovesKernel([[0.0, 3.0], [1.0, 0.0], [2.0, 2.0]]),
-        "`next_state[0, 1]` is 3.0, but a next state lies between 0 and 2 (-1: none).",
+        "`next_state[0, 1]` is 3.0, but a next state lies between 0 and 2, or is -1 if the action does not exist.",
     ),
     "next_state-negative": (lambda: MovesKernel(put(NEXT, (1, 0), -2)), "`next_state[1, 0]`", "-2"),
     "next_state-nan": (lambda: MovesKernel(put(NEXT * 1.0, (1, 0), nan)), "`next_state[1, 0]`", "nan"),
@@ -124,7 +124,7 @@ KERNELS = {
         "`next_state[2, 1]`",
         "-1",
     ),
-    "next_state-nowhere at all": (lambda: game(MovesKernel(put(NEXT, 2, -1))), "`kernel[2]`", "leads somewhere"),
+    "next_state-nowhere at all": (lambda: game(MovesKernel(put(NEXT, 2, -1))), "`kernel[2]`", "has no next state"),
     "kernel-zero, available": (
         lambda: game(put(KERNEL, (1, 1), 0), available=np.ones((S, A), bool)),
         "`kernel[1, 1]`",

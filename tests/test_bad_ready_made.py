@@ -29,7 +29,7 @@ ZOO = {
     "edges-unhashable": (lambda: graph([(["a"], "b")]), "`edges[0]`", "['a']"),
     "edges-other node": (lambda: graph(nodes=["a"]), "`edges[1]`", "'b'"),
     "edges-dead end": (lambda: graph([("a", "b")]), "`edges`", "'b'"),
-    "nodes-twice": (lambda: graph(nodes=["a", "b", "a"]), "`nodes`", "3"),
+    "nodes-twice": (lambda: graph(nodes=["a", "b", "a"]), "`nodes`", "'a' occurs twice"),
     "nodes-number": (lambda: graph(nodes=2), "`nodes`", "2"),
     "nodes-isolated": (lambda: graph(nodes=["a", "b", "c"]), "`edges`", "'c'"),
     **{f"graph_game {k}": c for k, c in whole("horizon", lambda n: graph(horizon=n)).items()},

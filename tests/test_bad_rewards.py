@@ -26,8 +26,9 @@ from faults import (
     whole,
 )
 
+from mfgjax import PairwiseReward
 from mfgjax.model import DenseInteraction, Staged
-from mfgjax.rewards import OwnStateInteraction, PairwiseReward, Power, SuccessorInteraction
+from mfgjax.rewards import OwnStateInteraction, Power, SuccessorInteraction
 
 
 class Scaled(eqx.Module):
@@ -89,7 +90,7 @@ REWARDS = {
     ),
     "reward-transposed, of a kernel that is a function": (
         lambda: game(lambda t, m: KERNEL, REWARD.T),
-        "`reward` must have shape (3, any) or (5, 3, any) (states, actions (or 1); or times first); got (2, 3)",
+        "`reward` must have shape (3, any) or (5, 3, any) (states, actions or 1; or times first); got (2, 3)",
     ),
     "reward-list": (
         lambda: game(reward=[1.0, 2.0, 3.0]),
@@ -126,7 +127,12 @@ REWARDS = {
     "reward-ragged": (lambda: game(reward=[[1, 0], [0]]), "`reward`", "[[1, 0], [0]]"),
     "reward-traced shape": (traced(lambda r: game(reward=r), (S, 3)), "`reward`", "got (3, 3)"),
     "reward-class": (lambda: game(reward=Power), "`reward`"),
-    "reward callable-no arguments": (lambda: game(reward=lambda: REWARD), "`reward`", "(t, mean_field)", "()"),
+    "reward callable-no arguments": (
+        lambda: game(reward=lambda: REWARD),
+        "`reward`",
+        "(t, mean_field)",
+        "no arguments",
+    ),
     "reward callable-three": (lambda: game(reward=lambda t, s, a: REWARD), "`reward`", "(t, s, a)"),
     "reward callable-swapped arguments": (
         lambda: game(reward=lambda mu, t: REWARD - mu[:, None]),
@@ -158,7 +164,7 @@ REWARDS = {
     "reward callable-if": (lambda: game(reward=branching), "`reward`", "jax.numpy.where"),
     "reward callable-float": (
         lambda: game(reward=lambda t, m: float(m[0]) * REWARD),
-        "`reward` asks for the value",
+        "`reward` needs the value",
         "float()",
     ),
     "reward callable-numpy": (lambda: game(reward=numpy_reward), "`reward`", "jax.numpy"),
@@ -169,7 +175,7 @@ REWARDS = {
     "reward callable-actions unknown": (
         lambda: game(lambda t, m: KERNEL, lambda t, m: m[:, :1], observes="state_actions"),
         "`available`",
-        "callables",
+        "functions",
     ),
     "reward callable-unknown actions, signature": (
         lambda: game(lambda t, m: KERNEL, lambda t: REWARD),

@@ -159,7 +159,7 @@ SOLVERS = {
     **whole("memory", Anderson),
     **under("mixing", [NONE, ("zero", 0, "0.0"), NEGATIVE, ABOVE_ONE], lambda value: Anderson(mixing=value)),
     **under("learning_rate", [NONE, ("zero", 0, "0.0"), NEGATIVE], MirrorDescent),
-    "learning_rate-signature": (lambda: MirrorDescent(lambda: 0.5), "`learning_rate`", "(step)", "()"),
+    "learning_rate-signature": (lambda: MirrorDescent(lambda: 0.5), "`learning_rate`", "(step)", "no arguments"),
     "learning_rate-shape": (lambda: MirrorDescent(lambda k: jnp.ones(2)), "`learning_rate`", "(2,)"),
     "learning_rate-returns": (lambda: MirrorDescent(lambda k: "fast"), "`learning_rate`", "'fast'"),
     "learning_rate-if": (lambda: MirrorDescent(lambda k: 1.0 if k < 9 else 0.1), "`learning_rate`", "where"),

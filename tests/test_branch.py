@@ -198,7 +198,7 @@ def test_a_path_that_cannot_reach_stop_comes_back_and_says_so():
         ({"start": float("nan")}, "`start` is nan"),
         ({"stop": float("inf")}, "`stop` is inf"),
         ({"log": True}, "both must be positive"),
-        ({"parameter": "gamma"}, "There is no array 'gamma'"),
+        ({"parameter": "gamma"}, "There is no parameter 'gamma'"),
         ({"parameter": "reward.L.feild"}, "did you mean 'reward.L.field'?"),
         ({"parameter": "initial"}, "`initial[0]`"),
         ({"parameter": "discount"}, "`discount[0]` is -1"),

@@ -159,9 +159,9 @@ def test_the_report_of_many_games_is_json_and_says_so_where_it_has_no_table():
 
 @pytest.mark.parametrize("key", [3, "a"])
 def test_keys_are_checked(key):
-    with pytest.raises(ValueError, match="`key` must be a key such as"):
+    with pytest.raises(ValueError, match="`key` must be a random key such as"):
         mfg.certify(GAME, soft(1.0), resting(GAME), key=key)
-    with pytest.raises(ValueError, match="`key` must be a key such as"):
+    with pytest.raises(ValueError, match="`key` must be a random key such as"):
         mfg.sample_lipschitz(GAME, key=key)
     with pytest.raises(ValueError, match="`game` must be a `FiniteHorizonGame`; got 3"):
         mfg.sample_lipschitz(3, key=jax.random.key(0))

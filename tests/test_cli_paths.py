@@ -141,7 +141,7 @@ VALUES = ["--parameter", "beta", "--values"]
     [
         (
             ["branch", *MARKET, *START_STOP, "--parameter", "discount"],
-            "`branch` needs a smooth response, but `Trembling` jumps",
+            "'trembling' is not one of entropy, boltzmann",
         ),
         (["branch", "left-right", *START_STOP, "--beta", "1"], "`--beta 1.0` cannot be given: beta is the"),
         (["branch", "left-right", "--start", "-1", "--stop", "2"], "`beta` is -1"),

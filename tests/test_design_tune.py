@@ -356,7 +356,7 @@ def test_objectives_equal_their_definitions():
 
 BAD = [
     (dict(parameters={}), "`parameters` must map names"),
-    (dict(parameters={"rho": None}), "There is no array 'rho'"),
+    (dict(parameters={"rho": None}), "There is no parameter 'rho'"),
     # also where the response has none yet
     (dict(parameters={"refrence": None}, response=mfg.EntropyRegularized(2.0)), "solver; did you mean 'reference'?"),
     (dict(parameters={"prio": None}, response=mfg.Boltzmann(2.0)), "solver; did you mean 'prior'?"),
@@ -379,7 +379,7 @@ BAD = [
     (dict(objective=TargetLaw({"7": 1.0})), "has the state '7', but the states are"),
     (dict(objective=TargetLaw(np.ones(5) / 5, 9)), "`time` is 9, but the last time of the game is 5"),
     (dict(optimizer=0.1), "`optimizer` must be one of optax"),
-    (dict(restarts=2), "`key` must be a key"),
+    (dict(restarts=2), "`key` must be a random key"),
     (dict(restarts=0), "`restarts` must be at least 1"),
     (dict(max_steps=0), "`max_steps` must be at least 1"),
     (dict(over="best"), "`over` must be one of 'mean', 'worst'"),

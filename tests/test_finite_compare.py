@@ -50,5 +50,5 @@ def test_coupled_populations_are_simulated():
     assert_close(report.laws[..., 1], report.mean_field, atol=1e-3)
     assert (np.asarray(report.distance)[:, 1] < np.asarray(report.distance)[:, 0]).all()
     assert "by simulation" in str(report)
-    with pytest.raises(ValueError, match=r"`key` must be a key .*: simulations are random; got None"):
+    with pytest.raises(ValueError, match=r"`key` must be a random key .*: simulations are random; got None"):
         mfg.finite.compare(game, policy, 3)

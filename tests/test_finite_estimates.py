@@ -44,7 +44,7 @@ def test_monte_carlo_gains_are_not_biased_by_the_best_answer_to_noise():
 
 def test_monte_carlo_takes_over_where_nothing_exact_fits():
     game, _, policy, _ = small("dense tanh")
-    with pytest.raises(ValueError, match=r"`key` must be a key such as .*: no exact method fits this game"):
+    with pytest.raises(ValueError, match=r"`key` must be a random key such as .*: no exact method fits this game"):
         mfg.finite.deviation_gain(game, policy, [2, 500])
     found = mfg.finite.deviation_gain(game, policy, [2, 500], key=jax.random.key(0), num_samples=640)
     assert found.method == "Monte Carlo"

@@ -137,7 +137,10 @@ REFUSED = {
     "too many": ({"num_agents": [5, 2 * 10**9]}, r"`num_agents\[1\]` is 2000000000, but it must lie between 1 and"),
     "half an agent": ({"num_agents": 2.5}, r"`num_agents` is 2.5, but it must be a whole number\."),
     "no runs": ({"num_runs": 0}, r"`num_runs` must be at least 1; got 0\."),
-    "no key": ({"key": None}, r"`key` must be a key such as `jax.random.key\(0\)`: simulations are random; got None\."),
+    "no key": (
+        {"key": None},
+        r"`key` must be a random key such as `jax.random.key\(0\)`: simulations are random; got None\.",
+    ),
     "many labels": ({"num_agents": [2, 3], "labelled": True}, r"`num_agents` must be one known number for labelled"),
     "no game": ({"game": 3}, r"`game` must be a `FiniteHorizonGame`; got 3\."),
     "boltzmann": ({"response": mfg.Boltzmann(1.0)}, r"`finite.simulate\(..., response=Boltzmann\)`: there is"),

@@ -109,7 +109,7 @@ def test_what_rounding_would_drown_is_refused_or_drawn():
     policy = np.ones((3, 1))
     with pytest.raises(ValueError, match=r"`method` is 'lattice', but Θ is so steep that rounding errors exceed"):
         mfg.finite.deviation_gain(game, policy, 6000, method="lattice")
-    with pytest.raises(ValueError, match=r"`key` must be a key such as .*: no exact method fits this game"):
+    with pytest.raises(ValueError, match=r"`key` must be a random key such as .*: no exact method fits this game"):
         mfg.finite.deviation_gain(game, policy, 6000)
     found = mfg.finite.deviation_gain(game, policy, 6000, key=jax.random.key(0), num_samples=64)
     assert found.method == "Monte Carlo"

@@ -84,59 +84,62 @@ GAMES = {
     ),
     "a kernel for each decision": (
         lambda: game(np.full((4, 2, 2, 2), 0.5)),
-        "`kernel` has 4 times; it needs horizon = 3 of them, or one.",
+        "`kernel` has 4 times, but with horizon = 3 there are 3 moves: give it 3 times, or one for all.",
     ),
     "a kernel that does not see z": (
         lambda: rest(lambda: HALF, available=np.ones((2, 2), bool)),
-        "`kernel` must be a callable (z), but its arguments are ().",
+        "`kernel` must be a function of (z), but it takes no arguments.",
     ),
     "a reward over moves": (
         paid(np.zeros((3, 2, 2))),
-        "`reward` has 3 times, in shape (3, 2, 2), but with horizon = 3 there are 4 of them, from 0 to 3.",
+        "`reward` has shape (3, 2, 2), that is 3 times, but with horizon = 3 it needs 4 times, from 0 to 3.",
     ),
-    "a reward of states": (paid([1.0, 0.0]), "got (2,): without actions write `[:, None]` behind it."),
-    "a function of states": (paid(lambda t, mu: -mu), "got (2,): without actions write `[:, None]` behind it."),
+    "a reward of states": (paid([1.0, 0.0]), "got (2,): if it does not depend on the action, append `[:, None]`."),
+    "a function of states": (
+        paid(lambda t, mu: -mu),
+        "got (2,): if it does not depend on the action, append `[:, None]`.",
+    ),
     "a reward that is a list": (
         paid(lambda t, mu: [0.0, -mu[1]]),
-        "`reward` must return an array (states, actions (or 1), at one time); got a list of 2: write "
+        "`reward` must return an array (states, actions or 1, at one time); got a list of 2: write "
         "`jax.numpy.array(...)` around it.",
     ),
     "a reward that is a number": (
         paid(lambda t, mu: mu[0]),
-        "`reward` must have shape (2, 2) or (2, 1) (states, actions (or 1), at one time); got ().",
+        "`reward` must have shape (2, 2) or (2, 1) (states, actions or 1, at one time); got ().",
     ),
     "no return": (paid(lambda t, mu: None), "got None, as from a function without `return`."),
     "a reward of z alone": (
         paid(lambda mu: -mu[:, None]),
-        "`reward` must be a callable (t, mean_field), but its arguments are (mu).",
+        "`reward` must be a function of (t, mean_field), but its arguments are (mu).",
     ),
     "a reward of one state and action": (
         paid(lambda s, a, mu: -mu[s]),
-        "`reward` must be a callable (t, mean_field), but its arguments are (s, a, mu): arguments behind these are "
+        "`reward` must be a function of (t, mean_field), but its arguments are (s, a, mu): further arguments are "
         "given by `params={...}`.",
     ),
     "a time in a stationary game": (
         lambda: rest(reward=lambda t, z: z[:, None]),
-        "`reward` must be a callable (z), but its arguments are (t, z)",
+        "`reward` must be a function of (z), but its arguments are (t, z)",
     ),
     "if": (
         paid(lambda t, mu: ZERO if mu[0] > 0.5 else ZERO + 1),
-        "`reward` asks for the value of an argument or of an array, but t, mean_field and its arrays are traced: use "
-        "`jax.numpy.where` in place of `if`",
+        "`reward` needs the value of an array, but t, mean_field and all that is computed from them are traced by JAX, "
+        "without values: use `jax.numpy.where` in place of `if`",
     ),
     "and": (
         paid(lambda t, mu: jnp.where((mu > 0.2) and (mu < 0.8), 1.0, 0.0)[:, None]),
-        "join conditions by `&` and `|`, and use `jax.numpy.where` in place of `if`.",
+        "combine conditions by `&` and `|`, and use `jax.numpy.where` in place of `if`.",
     ),
     "NumPy": (
         paid(lambda t, mu: np.log(mu)[:, None]),
-        "`reward` hands an argument to NumPy or to `range`, or indexes a list or an array of NumPy with it, but t, "
-        "mean_field are traced: use `jax.numpy` and its arrays.",
+        "`reward` passes an argument to NumPy or to `range`, or uses it as an index of a list or a NumPy array, but t, "
+        "mean_field are traced by JAX: use the functions and arrays of `jax.numpy`.",
     ),
-    "math": (paid(lambda t, mu: jnp.full((2, 2), math.exp(mu[0]))), "`reward` asks for the value of an argument"),
+    "math": (paid(lambda t, mu: jnp.full((2, 2), math.exp(mu[0]))), "`reward` needs the value of an array"),
     "a list over time": (
         paid(lambda t, mu: [ZERO, ZERO, ZERO, ZERO][t]),
-        "indexes a list or an array of NumPy with it",
+        "uses it as an index of a list or a NumPy array",
     ),
     "in place": (
         paid(in_place(jnp)),
@@ -174,16 +177,16 @@ GAMES = {
     ),
     "no action": (
         lambda: game(available=[[False, False], [True, True]]),
-        "`available[0]` is False, but every state needs an available action.",
+        "`available[0]` is all False, but every state needs an action.",
     ),
     "whole numbers for a mask": (
         lambda: game(available=[[0, 1], [1, 1]]),
-        "`available` must hold booleans; got [[0, 1], [1, 1]] of kind int64.",
+        "`available` must hold booleans; got [[0, 1], [1, 1]] of dtype int64.",
     ),
     "functions alone": (
         lambda: rest(lambda z: HALF, lambda z: z[:, None]),
-        "`state_labels` and `action_labels`, or `available` (booleans [S, A]), must be given: callables alone do not "
-        "tell the numbers of states and actions.",
+        "`state_labels` and `action_labels`, or `available` (booleans [S, A]), must be given: the numbers of states "
+        "and actions cannot be inferred from functions.",
     ),
     "params: a misspelt argument": (
         paid(lambda t, mu, crowdng: -crowdng * mu[:, None], params={"crowding": 2.0}),
@@ -191,8 +194,8 @@ GAMES = {
     ),
     "params: nobody takes it": (
         paid(lambda t, mu: -mu[:, None], params={"fun": 1.0}),
-        "`params` has 'fun', which is no argument of `reward`: write `def reward(t, mean_field, fun)`, "
-        "or leave it out.",
+        "`params` has 'fun', which is no argument of `reward`: add it, `def reward(t, mean_field, fun)`, "
+        "or remove it from `params`.",
     ),
     "params: no function": (
         lambda: game(params={"fun": 1.0}),
@@ -200,13 +203,13 @@ GAMES = {
     ),
     "params: not given": (
         paid(lambda t, mu, fun: fun - mu[:, None]),
-        "`reward` must be a callable (t, mean_field), but its arguments are (t, mu, fun): arguments behind these are "
+        "`reward` must be a function of (t, mean_field), but its arguments are (t, mu, fun): further arguments are "
         "given by `params={...}`.",
     ),
     "params: as one argument": (
         paid(lambda t, mu, params: params["fun"] - mu[:, None], params={"fun": 1.0}),
-        "`reward` has the argument 'params', which `params` does not have: each is an argument of its own, `(t, "
-        "mean_field, fun)`.",
+        "`reward` has the argument 'params', which `params` does not have: write one argument for each parameter, "
+        "`(t, mean_field, fun)`.",
     ),
     "params: first": (
         paid(lambda fun, t, mu: fun - mu[:, None], params={"fun": 1.0}),
@@ -222,7 +225,7 @@ GAMES = {
     ),
     "params: time": (
         paid(lambda t, mu: -mu[:, None], params={"t": 1.0}),
-        "`params` has 't', which a function gets from the game: choose another name.",
+        "`params` has 't', but a function gets an argument of this name from the game: choose another name.",
     ),
 }
 
@@ -284,7 +287,7 @@ CALLS = {
     ),
     "a seed for a key": (
         lambda: mfg.finite.simulate(game(), POLICY, 10, 2, key=0),
-        "`key` must be a key such as `jax.random.key(0)`: simulations are random; got 0.",
+        "`key` must be a random key such as `jax.random.key(0)`: simulations are random; got 0.",
     ),
     "the gradient of what jumps": (
         lambda: jax.grad(lambda r: mfg.solve(game(reward=r), mfg.Greedy(), throw=False).mean_field[-1, 0])(ZERO),
@@ -293,8 +296,9 @@ CALLS = {
     ),
     "single precision": (
         in_single_precision(lambda: mfg.solve(game(), SOFT, mfg.Picard(atol=1e-10))),
-        "`atol` is 1.0e-10, which float32 cannot reach: residuals are rounded at 9.5e-07. Use a larger `atol`, or make "
-        'the game in double precision, after `jax.config.update("jax_enable_x64", True)`.',
+        "`atol` is 1.0e-10, which float32 cannot reach: rounding errors of residuals are 9.5e-07. Use a larger "
+        "`atol`, or "
+        'make the game in double precision, after `jax.config.update("jax_enable_x64", True)`.',
     ),
     "a wrong parameter of a ready-made game": (
         lambda: mfg.games.ring_crowd(num_states=2.5),
@@ -302,11 +306,11 @@ CALLS = {
     ),
     "a misspelt parameter of a path": (
         lambda: mfg.branch(game(), SOFT, "betta", start=1, stop=2),
-        "There is no array 'betta' in game, response or solver; did you mean 'beta'?",
+        "There is no parameter 'betta' in game, response or solver; did you mean 'beta'?",
     ),
     "a misspelt design": (
         lambda: mfg.design.tune(game(), {"reward.tabel": None}, mfg.design.TargetLaw([1, 0]), response=SOFT),
-        "There is no array 'reward.tabel' in game, response or solver; did you mean 'reward.table'?",
+        "There is no parameter 'reward.tabel' in game, response or solver; did you mean 'reward.table'?",
     ),
     "a folder that is not there": (
         lambda: mfg.io.load_game("not/there.nc"),
@@ -318,7 +322,7 @@ CALLS = {
     ),
     "a misspelt axis": (
         swept(betta=[1.0]),
-        "There is no array 'betta' in game, response or solver; did you mean 'beta'?",
+        "There is no parameter 'betta' in game, response or solver; did you mean 'beta'?",
     ),
     "one value for an axis": (
         swept(beta=1.0),
@@ -329,27 +333,27 @@ CALLS = {
     "nothing to sweep": (swept(), "`sweep` needs something to sweep, such as `beta=[0.5, 1.0, 2.0]`."),
     "a horizon to sweep": (
         swept(beta=[1.0], horizon=[3, 4]),
-        "`horizon` is no array: `sweep` a function `(horizon) -> game`, which builds each game anew.",
+        "`horizon` changes the shape of a game: give `sweep` a function `(horizon) -> game` that builds each game.",
     ),
     "a field without its place": (
         swept(game(reward=Toll(2.0)), beta=[1.0], toll=[1.0]),
-        "There is no array 'toll' in game, response or solver; did you mean 'reward.toll'?",
+        "There is no parameter 'toll' in game, response or solver; did you mean 'reward.toll'?",
     ),
     "a field that is a whole number": (
         swept(game(reward=Toll()), beta=[1.0], **{"reward.toll": [1.0]}),
-        "Numbers of a function are `params` of the game, or fields of a module that are floating: 2.0, not 2.",
+        "A number that a function uses must be in `params` of the game, or a floating-point field (2.0, not 2)",
     ),
     "a number of a closure": (
         swept(game(reward=lambda t, mu: -mu[:, None]), beta=[1.0], toll=[1.0]),
-        "Numbers of a function are `params` of the game, or fields of a module that are floating: 2.0, not 2.",
+        "A number that a function uses must be in `params` of the game, or a floating-point field (2.0, not 2)",
     ),
     "a misspelt parameter": (
         swept(game(reward=lambda t, mu, toll: -toll * mu[:, None], params={"toll": 1}), SOFT, tol=[1.0]),
-        "There is no array 'tol' in game, response or solver; did you mean 'toll'?",
+        "There is no parameter 'tol' in game, response or solver; did you mean 'toll'?",
     ),
     "a misspelt parameter of a builder": (
         swept(mfg.games.ring_crowd, beta=[1.0], congestoin=[1.0]),
-        "no such parameter of the builder; did you mean 'congestion'?",
+        "no such argument of the function that builds the game; did you mean 'congestion'?",
     ),
     "a parameter that a builder needs": (
         swept(lambda toll: game(), beta=[1.0]),
@@ -369,7 +373,7 @@ CALLS = {
     ),
     "a folder with something else": (
         swept(beta=[1.0], out="tests"),
-        "`out` is tests, which exists, but is not a sweep that this version can resume.",
+        "`out` is tests, which exists, but is not a sweep that this version of mfgjax can resume: give another folder.",
     ),
 }
 

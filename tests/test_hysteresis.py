@@ -56,7 +56,7 @@ def test_two_ways_to_one_equilibrium_that_is_found_inexactly_are_not_two():
 @pytest.mark.parametrize(
     ("name", "values", "sentence"),
     [
-        ("reward.cost", [0.1, 0.2], "There is no array 'reward.cost'"),
+        ("reward.cost", [0.1, 0.2], "There is no parameter 'reward.cost'"),
         ("initial", [0.1, 0.2], "`initial`"),
         ("epsilon", [0.1, 0.9], r"`epsilon\[1\]` is 0.9"),
         ("epsilon", [0.1], "`values` must hold at least two"),

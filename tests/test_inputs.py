@@ -282,15 +282,15 @@ def _solved():
 MIXED_UP = {
     "an axis misspelt": (
         lambda: mfg.sweep(_game(), betta=[1.0]),
-        "There is no array 'betta' in game, response or solver; did you mean 'beta'?",
+        "There is no parameter 'betta' in game, response or solver; did you mean 'beta'?",
     ),
     "a reference misspelt where there is none yet": (
         lambda: mfg.sweep(_game(), beta=[1.0], refrence=[None]),
-        "There is no array 'refrence' in game, response or solver; did you mean 'reference'?",
+        "There is no parameter 'refrence' in game, response or solver; did you mean 'reference'?",
     ),
     "a lane of references misspelt": (
         lambda: mfg.solve_batch(_game(), mfg.EntropyRegularized(1.0), axes={"log_refrence": np.zeros((2, 2, 1))}),
-        "There is no array 'log_refrence' in game, response or solver; did you mean 'log_reference'?",
+        "There is no parameter 'log_refrence' in game, response or solver; did you mean 'log_reference'?",
     ),
     "a value of an axis with a wrong shape": (
         lambda: mfg.sweep(_game(), beta=[1.0], initial=[[0.5, 0.25, 0.25]]),
@@ -310,8 +310,8 @@ MIXED_UP = {
     ),
     "a parameter of the builder misspelt": (
         lambda: mfg.sweep(mfg.games.ring_crowd, beta=[1.0], congestionn=[1.0]),
-        "There is no array 'congestionn' in game, response or solver, and no such parameter of the builder; did you "
-        "mean 'congestion'?",
+        "There is no parameter 'congestionn' in game, response or solver, and no such argument of the function that "
+        "builds the game; did you mean 'congestion'?",
     ),
     "a word for a parameter misspelt": (
         lambda: mfg.sweep(mfg.games.ring_crowd, beta=[1.0], congestionn=["high"]),
@@ -319,7 +319,8 @@ MIXED_UP = {
     ),
     "no parameter of the builder": (
         lambda: mfg.sweep(mfg.games.ring_crowd, beta=[1.0], zzz=[1.0]),
-        "no such parameter of the builder; there are num_states, horizon, congestion, beta, discount, initial,",
+        "no such argument of the function that builds the game; there are num_states, horizon, congestion, beta, "
+        "discount, initial,",
     ),
     "rows with labels on an axis of laws": (
         lambda: mfg.sweep(_game(), beta=[1.0], initial=pd.DataFrame({"1": [0.1], "0": [0.9]})),

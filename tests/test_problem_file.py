@@ -187,7 +187,7 @@ WRONG = [
         "`parameters.discount.start` is 0.95, but it must lie strictly",
     ),
     (("parameters", "discount", "lower"), 0.9, "`parameters.discount.lower` is 0.9, but it must be below"),
-    (("parameters", "reward.L.bass"), {}, "There is no array 'reward.L.bass' in game, response or solver"),
+    (("parameters", "reward.L.bass"), {}, "There is no parameter 'reward.L.bass' in game, response or solver"),
     (("parameters", "reward.L.base", "times"), [6], "`parameters.reward.L.base.times[0]` is 6, but it must be a whole"),
     (("parameters", "reward.L.base", "lower"), "0", "`parameters.reward.L.base.lower` is '0', but it must be a number"),
     (("parameters", "initial"), {"upper": 1}, "`parameters.initial.upper` is 1, but there is no such key"),

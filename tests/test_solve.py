@@ -219,7 +219,7 @@ def test_every_solver_for_greedy_players_finds_the_mixed_equilibrium(name):
     ("solver", "word"), [(mfg.Newton(), "Newton"), (mfg.Anderson(), "Anderson")], ids=["Newton", "Anderson"]
 )
 def test_methods_for_smooth_responses_refuse_greedy_ones(solver, word):
-    with pytest.raises(ValueError, match=f"{word}.*needs a smooth response, but `Greedy` jumps"):
+    with pytest.raises(ValueError, match=f"{word}.*is continuous in the mean field, but the policy of `Greedy` jumps"):
         mfg.solve(example()[0], mfg.Greedy(), solver)
 
 

@@ -41,7 +41,7 @@ GAMES = {
         {"reward": Silent()},
         r"`reward` must be an array or a function; got <.*Silent object at .*>, which has no `__call__`\.",
     ),
-    "kernel of (t, z)": ({"kernel": lambda t, z: HALF}, r"`kernel` must be a callable \(z\)"),
+    "kernel of (t, z)": ({"kernel": lambda t, z: HALF}, r"`kernel` must be a function of \(z\)"),
     "reward shape": ({"reward": np.zeros((3, 2))}, r"`reward` must have shape \(2, 2\) or \(2, 1\)"),
     "reward over time": ({"reward": np.zeros((4, 2, 2))}, r"`reward` must have shape \(2, 2\) .*; got \(4, 2, 2\)"),
     "reward over states": ({"reward": [1.0, 2.0]}, r"`reward` must have shape \(2, 2\) or \(2, 1\) .*; got \(2,\)"),
@@ -58,14 +58,17 @@ GAMES = {
     ),
     "initial": ({"initial": [0.5, 0.6]}, "`initial` sums to 1.1"),
     "initial shape": ({"initial": [1.0]}, r"`initial` must have shape \(2,\)"),
-    "no action": ({"available": [[True, True], [False, False]]}, r"`available\[1\]` is False, but every state needs"),
+    "no action": (
+        {"available": [[True, True], [False, False]]},
+        r"`available\[1\]` is all False, but every state needs",
+    ),
     "available over time": ({"available": np.ones((2, 2, 2), bool)}, r"`available` must have shape \(2, 2\)"),
     "callables alone": (
         {"kernel": lambda z: HALF, "reward": lambda z: jnp.zeros((2, 2))},
         r"`state_labels` and `action_labels`, or `available` \(booleans \[S, A\]\), must be given",
     ),
     "observes": ({"observes": "prices"}, "`observes` must be one of 'states', 'state_actions'"),
-    "labels": ({"state_labels": ["a", "a"]}, r"`state_labels\[1\]` is 'a', which is also the name at 0"),
+    "labels": ({"state_labels": ["a", "a"]}, r"`state_labels\[1\]` is 'a', the same as `state_labels\[0\]`"),
 }
 
 

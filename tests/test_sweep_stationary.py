@@ -228,7 +228,7 @@ REFUSED = {
     "a discount of one": ({"discount": [0.5, 1.0]}, r"`discount\[1\]` is 1.*\(0, 1\)"),
     "what is not there": (
         {"c_f": [0.1]},
-        r"There is no array 'c_f' in game, response or solver; did you mean 'kernel\.c_f'\?",
+        "There is no parameter 'c_f' in game, response or solver; did you mean 'kernel.c_f'",
     ),
     "a flow as a guess": ({"guess": np.full((2, 25), 1 / 25)}, r"`guess` .*\(2, 25\)"),
 }

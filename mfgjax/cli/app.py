@@ -24,8 +24,9 @@ from .sweep import Sweep
 from .tune import Tune
 
 STATUS = "Exit status: 0 done, 1 no equilibrium found, 2 bad input, 130 interrupted."
+_SOLVES_NOTHING = ("list", "plot")
 _ABOUT = """Find the equilibrium of a mean-field game with finite states and actions, see what is proved about it,
-and how N agents, learners and designers fare in it.
+simulate N agents, run learners, and tune parameters.
 
 Example:
   mfgjax solve resource-allocation --beta 3
@@ -73,4 +74,5 @@ for _name, _command in {
     "plot": function_of(Plot),
     "reproduce": function_of(Reproduce),
 }.items():
-    app.command(_name, cls=PlainCommand, epilog=STATUS)(_command)
+    _status = STATUS.replace(" 1 no equilibrium found,", "") if _name in _SOLVES_NOTHING else STATUS
+    app.command(_name, cls=PlainCommand, epilog=_status)(_command)

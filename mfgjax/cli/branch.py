@@ -13,6 +13,7 @@ from rich.table import Table
 
 import mfgjax as mfg
 
+from .._names import by_word
 from .._progress import progress_line
 from . import catalogue
 from .behaviour import behaviour_of
@@ -31,10 +32,10 @@ _MOST_POINTS = 9  # of a path that are shown, folds not counted
 
 @dataclass(frozen=True, kw_only=True)
 class Branch(SavingCommand, GameAndResponse):
-    """Follow an equilibrium as a parameter changes, through folds.
+    """Follow an equilibrium while a parameter changes.
 
-    Where the path turns back, several equilibria exist side by side; --at lists them. The response must be smooth, such
-    as entropy.
+    The path continues where it turns back (a fold). So a value of the parameter may have several equilibria; --at lists
+    them.
 
     Examples:
       mfgjax branch resource-allocation --start 0.1 --stop 20 --out results
@@ -42,16 +43,17 @@ class Branch(SavingCommand, GameAndResponse):
         --start -0.5 --stop 0.5 --at 0
 
     Args:
-      parameter: What changes, by its name in Python, such as discount.
+      parameter: Name of the parameter in Python, such as discount.
       start: Value to start from.
-      stop: Value to reach, above or below it.
+      stop: Value to stop at, above or below --start.
       at: List the equilibria on the path at these values: 0,0.5.
-      log: Follow its logarithm. Without it: for beta only.
-      resolution: Least number of points of the path.
-      max_points: Most points of the path.
+      log: Use a logarithmic scale. Default: for beta only.
+      resolution: Minimum number of points of the path.
+      max_points: Maximum number of points of the path.
       out: Save branch.json, with the mean field at each point, and branch.png.
     """
 
+    response: Annotated[str, tuple(by_word("responses", "AbstractTempered"))] = "entropy"
     parameter: Annotated[str, "NAME"] = "beta"
     start: float
     stop: float

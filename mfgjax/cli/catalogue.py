@@ -83,7 +83,7 @@ def load_family(game: str, settings: Sequence[str]) -> Family:
 def list_games() -> None:
     """List the ready-made games and their parameters.
 
-    Each parameter is printed with its default, as an option --set of the other commands.
+    Prints the parameters with their defaults, in the form of the option --set of the other commands.
 
     Example:
       mfgjax list

@@ -34,8 +34,8 @@ _THRESHOLDS = ("paper_meant", "naive_chain", "span_sum", "path_span", "unique", 
 class Certify(SavingCommand, GameAndResponse):
     """Test whether a game provably has exactly one equilibrium.
 
-    Prints for each theorem whether it holds, and up to which β. For a stationary game: whether it has strategic
-    complementarities, and its least and its greatest equilibrium.
+    Prints statements on uniqueness and convergence, whether each is proved for this game, and below which β. For a
+    stationary game: whether it has strategic complementarities, and its least and its greatest equilibrium.
 
     Examples:
       mfgjax certify resource-allocation --beta 0.5
@@ -44,7 +44,7 @@ class Certify(SavingCommand, GameAndResponse):
 
     Args:
       settings: Value of a parameter of a ready-made game; repeatable. One may be a range such as 0.5:8:20.
-      critical: Look for the β at which plain iteration stops converging. Without it: for at most 200 unknowns.
+      critical: Look for the β at which plain iteration stops converging. Default: in games with at most 200 unknowns.
       explain: Print the theorems, their assumptions and how these were tested.
       out: Save certificates.json and thresholds.png (of a stationary game bracket.png).
     """

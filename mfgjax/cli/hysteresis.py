@@ -31,19 +31,19 @@ _JUMP = 0.1  # in total variation, between neighbouring values
 class Hysteresis(SavingCommand, Method, GameAndResponse):
     """Move a parameter there and back, and find where equilibria jump.
 
-    The population starts each time from the equilibrium that it is in. Where the way back differs from the way there,
-    there are at least two equilibria.
+    Each solve starts from the equilibrium at the previous value. If the way back gives other equilibria than the way
+    there, the game has at least two.
 
     Examples:
       mfgjax hysteresis mturk --response trembling --epsilon 0.1 \\
         --parameter reward.effort_cost --values 0.1:0.25:7 --out results
 
     Args:
-      parameter: What moves, by its name in Python: beta, discount, ...
+      parameter: Name of the parameter in Python, such as discount.
       values: START:STOP:COUNT, START:STOP:COUNT:log, or a list.
-      solver: The method; for auto picard in a stationary game.
-      damping: Share of each step taken, in (0, 1]; not of every method.
-      max_steps: Most steps of the method at each value.
+      solver: The method (auto means picard in a stationary game).
+      damping: Step size in (0, 1], of some methods; 1: full steps.
+      max_steps: Maximum number of steps at each value.
       out: Save hysteresis.json, with all mean fields, and hysteresis.png.
     """
 

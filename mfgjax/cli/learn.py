@@ -56,32 +56,34 @@ class Lesson:
 
 @dataclass(frozen=True, kw_only=True)
 class Learn(SavingCommand):
-    """Let agents learn a stationary game from samples.
+    """Run learning algorithms in a stationary game.
 
-    Prints how near to its equilibria each learner comes.
+    Prints how close each comes to an equilibrium. In iql and mfq each agent has its own Q-table; in online-tmfq all
+    share one; tmfq and gmbl use a simulator of the game.
 
     Examples:
       mfgjax learn infection-spread --epsilon 0.2
       mfgjax learn mturk --epsilon 0.1 --learners iql,mfq --steps 50 --seeds 5
 
     Args:
-      epsilon: Share of random actions, in [0, (A−1)/A] for A actions.
-      learners: Which learners.
-      response: How agents act on the values that they learn.
-      steps: Steps of the population.
-      seeds: Runs of each learner.
+      epsilon: Probability of another action than the best, up to (A−1)/A.
+      learners: Names.
+      response: How agents act.
+      steps: Number of steps of the population.
+      seeds: Number of runs of each learner.
       seed: Seed of the random numbers.
-      agents: Agents of online-tmfq, iql and mfq; else 1000.
-      updates: Updates of tmfq at each step; else 10000.
-      samples: Draws of gmbl of each state and action; else 1000.
-      memory: How online-tmfq forgets (else running).
-      replays: Let online-tmfq learn by so many updates at each step.
-      restart: Let tmfq start its values anew at each step.
-      tolerance: Let tmfq end a step once an update is smaller than this.
-      initial_q: First action values of all learners but gmbl; else 0.
-      tie: Which of equally good actions is taken, by its number.
-      start: First population, such as that of the least equilibrium.
-      out: Save runs as they go, then pictures and table.json. The same command, also with more steps, resumes the runs.
+      agents: Number of agents of online-tmfq, iql, mfq. Default: 1000.
+      updates: Updates of tmfq at each step. Default: 10000.
+      samples: gmbl: samples for each state and action. Default: 1000.
+      memory: online-tmfq: keep old moves, or not.
+      replays: online-tmfq: Q-learning updates at each step.
+      restart: tmfq: reset the action values at each step.
+      tolerance: tmfq: end a step once an update is smaller than this.
+      initial_q: Initial action values, except for gmbl. Default: 0.
+      tie: Action taken at ties.
+      start: Initial population: the game's, all in the lowest or highest state, or the least or greatest
+        equilibrium.
+      out: Save runs as they go, then pictures and table.json. Repeat the command to resume; --steps may be larger.
     """
 
     at_least: ClassVar[Mapping[str, int]] = dict.fromkeys(_WHOLE, 1) | {"seed": 0}

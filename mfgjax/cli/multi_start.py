@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 class MultiStart(SavingCommand, Method, GameAndResponse):
     """Look for several equilibria of a game from random starts.
 
-    Prints the equilibria that were reached, and from how many starts. There may be others.
+    Prints the equilibria that were reached, and from how many starts. Other equilibria may exist.
 
     Examples:
       mfgjax multi-start coordination --beta 4
@@ -37,9 +37,9 @@ class MultiStart(SavingCommand, Method, GameAndResponse):
     Args:
       starts: Number of random starts.
       seed: Seed of the random starts.
-      distance: Equilibria nearer than this count as one; in (0, 1).
-      damping: Share of each step taken, in (0, 1]; not of every method.
-      max_steps: Most steps of the method from each start.
+      distance: Equilibria closer than this in total variation count as one; in (0, 1). Default: by their errors.
+      damping: Step size in (0, 1], of some methods; 1: full steps.
+      max_steps: Maximum number of steps from each start.
       out: Save multi_start.json, and each equilibrium: equilibrium_1.nc, equilibrium_2.nc, ...
     """
 

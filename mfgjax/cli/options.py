@@ -31,10 +31,11 @@ class GameAndResponse:
 
     Args:
       game: Ready-made game (`mfgjax list`) or a TOML or netCDF file.
-      beta: Inverse temperature > 0, in 1/reward; greedy as it grows.
-      epsilon: Probability of another action than the chosen one, in [0, 1); for trembling and epsilon-greedy.
-      reference: Policy that agents are drawn to: uniform, paper, file or a JSON file (see docs/scripts.md). Without it:
-        the game's own, else uniform.
+      beta: Inverse temperature > 0, in 1/reward; greedy in the limit.
+      epsilon: Probability of another action than the best, at most (A−1)/A for A actions; for trembling and
+        epsilon-greedy.
+      reference: Reference policy: uniform, paper, file (in the game file), or path of JSON. Default: the game's own,
+        else uniform.
       response: How agents act.
       settings: Value of a parameter of a ready-made game; repeatable.
     """
@@ -49,13 +50,13 @@ class GameAndResponse:
 
 @dataclass(frozen=True, kw_only=True)
 class Method:
-    """By which method an equilibrium is sought.
+    """Which method looks for an equilibrium.
 
     Args:
       solver: The method.
-      averaging: For picard, average all steps.
-      atol: Tolerance on the residual; for greedy on exploitability.
-      max_steps: Most steps of the method.
+      averaging: For picard, average all iterates.
+      atol: Tolerance on the residual; for greedy, and for trembling with a horizon, on the exploitability.
+      max_steps: Maximum number of steps.
     """
 
     solver: SolverName = "auto"

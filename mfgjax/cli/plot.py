@@ -47,8 +47,8 @@ _FOREIGN = (
 class Plot(Command):
     """Draw a saved equilibrium, sweep or learner, or a game.
 
-    An equilibrium is drawn over time, a sweep as its phase diagram, a learner as the mean state of its population, a
-    game as its agents at time 0.
+    By default: the shares of an equilibrium over time, the phase diagram of a sweep, the mean state over the steps of a
+    learner, the distribution of a game at time 0.
 
     Examples:
       mfgjax plot resource-allocation --out game.png
@@ -59,11 +59,12 @@ class Plot(Command):
     Args:
       file: An equilibrium.nc, sweep.zarr or LEARNER.npz that a command has saved, a game file, or a ready-made game.
       out: The picture: .png, .pdf or .svg; or .gif for an animation.
-      kind: What is drawn. Without it: what suits the file. One of
-      time: Time of a graph or a law (else the last), or of a policy (else 0).
-      state: State whose policy is drawn over time, with --kind policy.
-      at: Point of a sweep whose equilibrium is drawn, the nearest if it is a number; repeat it for each axis.
-      game: The game of an equilibrium or a sweep, for the places of its nodes.
+      kind: What to draw of an equilibrium (flow to animation), a sweep (sweep to result), a learner (mean-state, laws)
+        or a game (graph, law).
+      time: Time to draw. Default: the last time for graph and law, 0 for policy.
+      state: With --kind policy: draw the policy of this state over time.
+      at: Draw the equilibrium of this point of a sweep; for numbers, the nearest point. Repeat it for each axis.
+      game: Game name or file; gives the positions of the nodes in the picture.
       title: Title of the picture.
     """
 

@@ -33,11 +33,11 @@ class Reproduce(Command):
 
     Args:
       example: What to reproduce.
-      preset: For resource-allocation, whose numbers (else paper).
-      figure: For resource-allocation, only what one agent among N gains.
-      seeds: Runs of each learner; else 20.
-      steps: Steps of each run; else 150.
-      agents: Agents that learn together; else 1000.
+      preset: For resource-allocation: numbers of the paper (default) or of the first author's code.
+      figure: For resource-allocation: draw only figure 3, the gain of one agent among N.
+      seeds: Number of runs of each learner. Default: 20.
+      steps: Number of steps of each run. Default: 150.
+      agents: Number of agents that learn together. Default: 1000.
       out: Folder for figures, equilibria and tables.
       as_json: Print the table as JSON and nothing else.
     """

@@ -69,8 +69,8 @@ class Exact:
 class Simulate(SavingCommand, GameAndResponse):
     """Evaluate an equilibrium policy among N agents.
 
-    Prints for each N what agents earn, what one of them gains by leaving the policy, and how far the population is from
-    that of infinitely many agents.
+    Prints for each N the reward of an agent, what one agent gains by leaving the policy, and how far the population is
+    from the mean field.
 
     Examples:
       mfgjax simulate resource-allocation --beta 3 --agents 10,100,1000
@@ -78,7 +78,7 @@ class Simulate(SavingCommand, GameAndResponse):
 
     Args:
       agents: Numbers of agents, up to 1e9: 100, or 10,1000, or START:STOP:COUNT:log.
-      policy: JSON file of a policy, evaluated in place of an equilibrium. With --beta its value has KL terms.
+      policy: JSON file of a policy, evaluated in place of an equilibrium. With --beta, values include the KL cost.
       runs: Simulated populations for each N.
       seed: Seed of the random numbers.
       out: Save simulation.json, gain.png for several N, and agents.gif for up to 200 agents on a graph.

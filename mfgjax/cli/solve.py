@@ -30,7 +30,7 @@ _MOST_NODES = 40  # more do not fit on a picture
 class Solve(SavingCommand, Method, GameAndResponse):
     """Find an equilibrium of one game.
 
-    Prints where agents end, what they earn, and how far from an equilibrium it is.
+    Prints where the agents end, the reward that they expect, and how far the result is from an equilibrium.
 
     Examples:
       mfgjax solve resource-allocation --beta 3
@@ -39,7 +39,7 @@ class Solve(SavingCommand, Method, GameAndResponse):
       mfgjax solve left-right --response greedy --solver picard --averaging uniform
 
     Args:
-      damping: Share of each step taken, in (0, 1]; not of every method.
+      damping: Step size in (0, 1], of some methods; 1: full steps.
       out: Save equilibrium.nc, a picture of the flow (or the stationary law) and, on a graph, of the graph.
     """
 

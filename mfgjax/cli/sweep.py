@@ -45,16 +45,15 @@ class Sweep(SavingCommand, Method):
 
     Args:
       beta: Inverse temperatures > 0, in 1/reward.
-      epsilon: Probabilities of another action, in [0, 1).
-      reference: Policies that agents are drawn to, as in `mfgjax solve`.
+      epsilon: Probabilities of another action than the best.
+      reference: Reference policies, as in `mfgjax solve`.
       settings: Values of a parameter of a ready-made game; repeatable.
-      damping: Shares of each step that are taken, as in `mfgjax solve`.
-      warm_start: Start from the neighbours in beta or epsilon.
-      outputs: What else is kept of each equilibrium, with commas: exploitability, mean_field, policy, values, q,
-        unique, certified_beta, ... (all of them: docs/scripts.md).
-      cores: CPU cores to use; else all.
-      block: Games that a core solves together.
-      chunk: Games between two signs of progress, and in one file.
+      damping: Step sizes, as in `mfgjax solve`.
+      warm_start: Start each solve from results at nearby beta or epsilon.
+      outputs: Further outputs, with commas: exploitability, mean_field, policy, unique, ... (all: docs/scripts.md).
+      cores: Number of CPU cores. Default: all.
+      block: Number of games that a core solves together.
+      chunk: Number of games saved together.
       out: Save sweep.zarr as the sweep goes, then phase.png and table.json. The same command resumes a sweep.
     """
 

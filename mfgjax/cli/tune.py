@@ -44,8 +44,8 @@ class Judged:
 class Tune(SavingCommand):
     """Find the parameters under which a crowd does what you want.
 
-    A problem file says what is wanted, and what may be changed for it: the reference policy, tolls, rewards or any
-    other array of the game. docs/problem-file.md describes it.
+    A problem file says what the crowd should do, and what may change: the reference policy, rewards or any other array
+    of the game. docs/problem-file.md describes it.
 
     Examples:
       mfgjax tune examples/half_and_half.toml
@@ -53,11 +53,11 @@ class Tune(SavingCommand):
 
     Args:
       file: A problem in TOML.
-      agents: Numbers of agents among whom the result is evaluated, such as 100, or 10,1000, or 2:16384:14:log.
+      agents: Sizes of finite populations in which the result is evaluated, such as 100, or 10,1000, or 2:16384:14:log.
       runs: Simulated populations for each number of agents.
       seed: Seed of the simulated populations.
-      max_steps: Most designs that are tried, in place of the number in the file.
-      resume: Start from the best design that an earlier run has left in --out.
+      max_steps: Maximum number of designs tried; overrides the number in the file.
+      resume: Start from the best design of an earlier run in --out.
       out: Save search.json as the search goes, then tuned.json, tuned.toml, reference.json and tuned.png.
     """
 

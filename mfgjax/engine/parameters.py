@@ -210,14 +210,21 @@ def find(triple: Triple, name: str, of_builder: Sequence[str] = ()) -> tuple[int
                 return known[path], path, kind if kind in _POLICIES else ""
     names, hint = [*of_builder, *_names(triple[1], known)], ""
     if name == "horizon":
-        raise ValueError("`horizon` is no array: `sweep` a function `(horizon) -> game`, which builds each game anew.")
+        raise ValueError(
+            "`horizon` changes the shape of a game: give `sweep` a function `(horizon) -> game` that builds each game."
+        )
     inside = [place for place in names if place.endswith(f".{name}")]  # "toll" for "reward.toll"
     which = f"; did you mean {inside[0]!r}?" if inside else did_you_mean(name, names)
     calls_users = any(isinstance(part, AbstractStandIn) for part in (triple[0].kernel, triple[0].reward))
     if name.startswith(("reward.", "kernel.")) or (calls_users and not inside and not suggestion(name, names)):
-        hint = " Numbers of a function are `params` of the game, or fields of a module that are floating: 2.0, not 2."
-    where = "game, response or solver" + (", and no such parameter of the builder" if of_builder else "")
-    raise ValueError(f"There is no array {name!r} in {where}{which}{hint}")
+        hint = (
+            " A number that a function uses must be in `params` of the game, or a floating-point field (2.0, not 2) "
+            "of an `equinox.Module`."
+        )
+    where = "game, response or solver" + (
+        ", and no such argument of the function that builds the game" if of_builder else ""
+    )
+    raise ValueError(f"There is no parameter {name!r} in {where}{which}{hint}")
 
 
 def _names(response: AbstractResponse, known: Mapping[str, int]) -> list[str]:

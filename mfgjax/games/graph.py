@@ -109,14 +109,15 @@ def next_nodes(edges: Any, nodes: Sequence[Hashable] | None) -> tuple[list[Hasha
     names = list(dict.fromkeys(node for pair in pairs for node in pair)) if nodes is None else _nodes(nodes)
     place = {name: i for i, name in enumerate(names)}
     if len(place) != len(names):
-        raise ValueError(f"`nodes` must be different names; got {len(names)} of them, {len(place)} different.")
+        twice = next(node for i, node in enumerate(names) if node in names[:i])
+        raise ValueError(f"`nodes` must not repeat a name; {twice!r} occurs twice.")
     successors: list[list[int]] = [[] for _ in names]
     for i, (start, end) in enumerate(pairs):
         for node in (start, end):
             if node not in place:
                 raise ValueError(f"`edges[{i}]` is ({start!r}, {end!r}), but there is no node {node!r}.")
         if place[end] in successors[place[start]]:
-            raise ValueError(f"`edges[{i}]` is ({start!r}, {end!r}), which is listed twice.")
+            raise ValueError(f"`edges[{i}]` is ({start!r}, {end!r}), which occurs twice.")
         successors[place[start]].append(place[end])
     for name, nexts in zip(names, successors, strict=True):
         if not nexts:

@@ -44,7 +44,10 @@ class DenseKernel(AbstractKernel):
                 f"`numpy.moveaxis(kernel, {p.ndim - 3}, {p.ndim - 2})`."
             )
         if p.shape[-3] != p.shape[-1]:
-            raise ValueError(f"`kernel` leads from {p.shape[-3]} states to {p.shape[-1]}; got shape {p.shape}.")
+            raise ValueError(
+                f"`kernel` has shape {p.shape}, but the numbers of states ({p.shape[-3]}) and of next states "
+                f"({p.shape[-1]}) must be equal."
+            )
         self.probabilities = p[None] if p.ndim == 3 else p  # always with times, so that `at` need not ask
 
     def at(self, t: Array | int) -> Self:

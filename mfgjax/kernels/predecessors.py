@@ -101,5 +101,7 @@ def as_table(name: str, successors: object, ndim: int, meaning: str) -> np.ndarr
         table = given if given.dtype.kind in "iu" else table
     last = table.shape[0] - 1
     inside = (table >= -1) & (table <= last)
-    _checks.all_true(name, table, inside, f"a next state lies between 0 and {last} (-1: none)")
+    _checks.all_true(
+        name, table, inside, f"a next state lies between 0 and {last}, or is -1 if the action does not exist"
+    )
     return table.astype(np.int64)

@@ -31,7 +31,7 @@ def names_of(name: str, labels: Sequence[str | int] | np.ndarray | None, count: 
         raise ValueError(f"`{name}` must be {count} names; got {len(names)}: {', '.join(names)[:60]}.")
     if len(set(names)) < count:
         i = next(i for i, label in enumerate(names) if label in names[:i])
-        raise ValueError(f"`{name}[{i}]` is {names[i]!r}, which is also the name at {names.index(names[i])}.")
+        raise ValueError(f"`{name}[{i}]` is {names[i]!r}, the same as `{name}[{names.index(names[i])}]`.")
     return names
 
 
@@ -111,7 +111,7 @@ def booleans(name: str, value: Any, axes: Sequence[Axis] = ()) -> Any:
             message = f"`{name}` must hold booleans in a rectangular array; got {_checks.shorten(value)}."
             raise ValueError(message) from error
     if array.dtype != bool:
-        raise ValueError(f"`{name}` must hold booleans; got {_checks.shorten(value)} of kind {array.dtype}.")
+        raise ValueError(f"`{name}` must hold booleans; got {_checks.shorten(value)} of dtype {array.dtype}.")
     _checks.shape_is(name, array, [("S", "A"), ("T", "S", "A")], "states, actions; or times first")
     return array
 
@@ -143,14 +143,22 @@ def existing_actions(kernel: Any) -> np.ndarray | None:
     changes = np.argwhere(moves != moves[0])  # the kernel has H times, decisions have H + 1
     if len(changes):
         t, s, a = changes[0]
-        state = "is not" if moves[t, s, a] else "is"
+        later, first = ("is not", "is") if moves[t, s, a] else ("is", "is not")
         raise ValueError(
-            f"`available` must be given: `kernel[{t}, {s}, {a}]` {state} all zero, unlike at time 0, so the kernel "
-            "does not tell whether the action exists at the last time."
+            f"`available` must be given: `kernel[{t}, {s}, {a}]` {later} all zero, but `kernel[0, {s}, {a}]` {first}, "
+            "so the kernel does not show whether the action exists at the last time."
         )
-    rows = moves[0].any(axis=-1)
-    _checks.all_true("kernel", rows, rows, "every state needs an action that leads somewhere")
+    stuck = np.flatnonzero(~moves[0].any(axis=-1))
+    if len(stuck):
+        raise ValueError(f"`kernel[{stuck[0]}]` has no next state for any action, but every state needs one.")
     return moves[0]
+
+
+def check_some_action(available: np.ndarray) -> None:
+    """Check that every state has an available action; `available` is `[S, A]` or `[T, S, A]`."""
+    none = np.argwhere(~available.any(axis=-1))
+    if len(none):
+        raise ValueError(f"{_checks.place('available', none[0])} is all False, but every state needs an action.")
 
 
 class Axes(NamedTuple):

@@ -23,6 +23,7 @@ from .canonical import (
     axes_of,
     axes_of_kernel,
     booleans,
+    check_some_action,
     common_precision,
     counted,
     existing_actions,
@@ -294,8 +295,8 @@ def _num_actions(
     if (count := label_count(labels)) is not None:
         return count
     raise ValueError(
-        "`action_labels` or `available` (booleans [S, A]) must be given: callables alone do not tell the number of "
-        "actions."
+        "`action_labels` or `available` (booleans [S, A]) must be given: the number of actions cannot be inferred "
+        "from functions."
     )
 
 
@@ -306,8 +307,7 @@ def _available(available: Any, num_states: int, num_actions: int, horizon: int) 
     shapes = [(S, A), (1, S, A), (horizon + 1, S, A)]
     _checks.shape_is("available", available, shapes, "states, actions; or times, states, actions")
     if not _checks.is_traced(available):
-        rows = available.any(axis=-1)
-        _checks.all_true("available", rows, rows, "every state needs an available action")
+        check_some_action(available)
     return available[None] if available.ndim == 2 else available
 
 
@@ -320,7 +320,10 @@ def _check_kernel_shape(game: FiniteHorizonGame) -> None:
                 f"`initial` has {S} states and there are {A} actions."
             )
         if game.kernel.num_times not in (1, H):
-            raise ValueError(f"`kernel` has {game.kernel.num_times} times; it needs horizon = {H} of them, or one.")
+            raise ValueError(
+                f"`kernel` has {game.kernel.num_times} times, but with horizon = {H} there are {H} moves: give it {H} "
+                "times, or one for all."
+            )
         return
     # shapes alone: nothing is computed
     values = arguments_of(game.params, "kernel", game.kernel)
@@ -345,7 +348,7 @@ def _check_reward_shape(game: FiniteHorizonGame, given: Any) -> None:
     if isinstance(reward, TableReward):
         check_table(reward.table if given is None else given, S, A, T)
         return
-    meaning = "states, actions (or 1), at one time"
+    meaning = "states, actions or 1, at one time"
     arguments = _arguments(game)
     if not isinstance(reward, PairwiseReward):
         values = arguments_of(game.params, "reward", reward)

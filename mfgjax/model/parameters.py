@@ -74,7 +74,7 @@ def read_params(params: Any, functions: Mapping[str, Any], called_with: Sequence
                 raise ValueError(f"`params` has {name!r}, but neither `kernel` nor `reward` is a function to take it.")
             raise ValueError(
                 f"`params` has {name!r}, which is no argument of {' and '.join(f'`{field}`' for field in users)}: "
-                f"write `def {users[-1]}({', '.join((*called_with, name))})`, or leave it out."
+                f"add it, `def {users[-1]}({', '.join((*called_with, name))})`, or remove it from `params`."
             )
     return Parameters(values, takers)
 
@@ -83,7 +83,9 @@ def _value(name: Any, value: Any, called_with: Sequence[str]) -> Any:
     if not isinstance(name, str) or not name.isidentifier() or name.startswith("_"):
         raise ValueError(f"`params` has the name {_checks.shorten(name)}, which cannot be that of an argument.")
     if name in called_with:
-        raise ValueError(f"`params` has {name!r}, which a function gets from the game: choose another name.")
+        raise ValueError(
+            f"`params` has {name!r}, but a function gets an argument of this name from the game: choose another name."
+        )
     table = _checks.as_numbers(f"params[{name!r}]", value)
     if not _checks.is_traced(table):
         _checks.finite(f"params[{name!r}]", table)
@@ -116,6 +118,6 @@ def _taken(field: str, function: Any, names: list[str], called_with: Sequence[st
         if one.name not in names and is_needed:
             which = did_you_mean(one.name, names)
             if one.name == "params":
-                which = f": each is an argument of its own, `({', '.join((*called_with, *names))})`."
+                which = f": write one argument for each parameter, `({', '.join((*called_with, *names))})`."
             raise ValueError(f"`{field}` has the argument {one.name!r}, which `params` does not have{which}")
     return tuple(one.name for one in later if one.name in names)

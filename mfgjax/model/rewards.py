@@ -229,7 +229,7 @@ def check_table(table: Any, num_states: int | None, num_actions: int | None, num
             f"`reward` has shape {shape}, with actions before states; it must be (states, actions): "
             "`numpy.swapaxes(reward, -2, -1)`."
         )
-    at_one_time, meaning = [(S, A)] if A is None else [(S, A), (S, 1)], "states, actions (or 1)"
+    at_one_time, meaning = [(S, A)] if A is None else [(S, A), (S, 1)], "states, actions or 1"
     if num_times is None:
         _checks.shape_is("reward", table, at_one_time, meaning)
     else:
@@ -250,17 +250,18 @@ def check_interaction(L: object, seen: tuple[int, ...], num_actions: int, num_ti
     if isinstance(L, DenseInteraction):
         if L.num_seen_axes != len(seen):
             kind = "states" if len(seen) == 1 else "states and actions"
+            of_L = "states only" if L.num_seen_axes == 1 else f"{L.num_seen_axes} axes"
             raise ValueError(
-                f"`reward.L` sums over {L.num_seen_axes} axes, but the game observes {kind}: use "
+                f"`reward.L` sums over {of_L}, but the game observes {kind}: use "
                 f"`DenseInteraction(table, num_seen_axes={len(seen)})`."
             )
         allowed = [(*row, *seen) for row in rows]
-        _checks.shape_at_times("reward.L", _given(L.table), allowed, T, "states, actions (or 1), seen")
+        _checks.shape_at_times("reward.L", _given(L.table), allowed, T, "states, actions or 1, axes of the mean field")
     elif isinstance(L, OwnStateInteraction | SuccessorInteraction):
         if len(seen) != 1:
-            raise ValueError(f"`reward.L` is a {type(L).__name__}, which needs a game that observes states.")
-        _checks.shape_at_times("reward.L.base", _given(L.base), rows, T, "states, actions (or 1)")
-        _checks.shape_at_times("reward.L.weight", _given(L.weight), rows, T, "states, actions (or 1)")
+            raise ValueError(f'`reward.L` is a {type(L).__name__}, which works only with `observes="states"`.')
+        _checks.shape_at_times("reward.L.base", _given(L.base), rows, T, "states, actions or 1")
+        _checks.shape_at_times("reward.L.weight", _given(L.weight), rows, T, "states, actions or 1")
         if isinstance(L, SuccessorInteraction):
             _checks.shape_is("reward.L.next_state", L.next_state, [(S, A)], "states, actions")
 

@@ -31,6 +31,7 @@ from .canonical import (
     axes_of,
     axes_of_kernel,
     booleans,
+    check_some_action,
     common_precision,
     counted,
     existing_actions,
@@ -354,8 +355,8 @@ def _sizes(
     if S is not None and A is not None:
         return S, A
     raise ValueError(
-        "`state_labels` and `action_labels`, or `available` (booleans [S, A]), must be given: callables alone do not "
-        "tell the numbers of states and actions."
+        "`state_labels` and `action_labels`, or `available` (booleans [S, A]), must be given: the numbers of states "
+        "and actions cannot be inferred from functions."
     )
 
 
@@ -364,8 +365,7 @@ def _available(mask: Any, num_states: int, num_actions: int) -> Any:
         return np.ones((1, num_states, num_actions), dtype=bool)
     _checks.shape_is("available", mask, [(num_states, num_actions)], "states, actions")
     if not _checks.is_traced(mask):
-        rows = mask.any(axis=-1)
-        _checks.all_true("available", rows, rows, "every state needs an available action")
+        check_some_action(mask)
     return mask[None]
 
 
@@ -393,7 +393,7 @@ def _check_shapes(game: StationaryGame) -> None:
     elif isinstance(reward, PairwiseReward):
         check_interaction(reward.L, seen.shape, A, 1)
         result = _checks.returned("reward", reward, {"t": jnp.int32(0), "z": seen}, at)
-        _checks.shape_returned("reward", result, shapes, "states, actions (or 1)")
+        _checks.shape_returned("reward", result, shapes, "states, actions or 1")
     else:
         result = _checks.returned("reward", reward, {"z": seen}, at, params=arguments_of(game.params, "reward", reward))
-        _checks.shape_returned("reward", result, shapes, "states, actions (or 1)")
+        _checks.shape_returned("reward", result, shapes, "states, actions or 1")

@@ -207,7 +207,7 @@ class AbstractTempered(AbstractResponse):
     def check(self, num_times: int, available: Bool[Array, "#T S A"]) -> None:
         if self.beta.ndim:
             shape = self.beta.shape
-            raise ValueError(f"`beta` must be one number; got an array of shape {shape}: use `jax.vmap` over it.")
+            raise ValueError(f"`beta` must be one number; got an array of shape {shape}: `sweep` takes several.")
         # checked again in the game's precision, where β may have become 0 or inf
         if not _checks.is_traced(self.beta) and not 0 < float(self.beta) < np.inf:
             raise ValueError(f"`beta` is {self.beta} in {self.beta.dtype}, but it must lie in (0, inf).")

@@ -43,7 +43,7 @@ class AbstractTrembling(AbstractResponse):
     def check(self, num_times: int, available: Bool[Array, "#T S A"]) -> None:
         if self.epsilon.ndim:
             shape = self.epsilon.shape
-            raise ValueError(f"`epsilon` must be one number; got an array of shape {shape}: use `jax.vmap` over it.")
+            raise ValueError(f"`epsilon` must be one number; got an array of shape {shape}: `sweep` takes several.")
         if not _checks.is_traced((self.epsilon, available)):
             check_epsilon(np.asarray(self.epsilon), np.asarray(available))
 

@@ -178,8 +178,9 @@ def needs_smooth(solver: AbstractMethod, game: AnyGame, response: AbstractRespon
 def refuse_jumps(solver: AbstractMethod, response: AbstractResponse) -> NoReturn:
     """Say that a method needs a smooth response."""
     raise ValueError(
-        f"`solver={type(solver).__name__}(...)` needs a smooth response, but `{type(response).__name__}` jumps. "
-        "Use `EntropyRegularized`, or a solver such as `Auto`, `Continuation`, `Picard(averaging=...)`."
+        f"`solver={type(solver).__name__}(...)` needs a response that is continuous in the mean field, but the "
+        f"policy of `{type(response).__name__}` jumps. Use `EntropyRegularized`, or a solver such as `Auto`, "
+        "`Continuation`, `Picard(averaging=...)`."
     )
 
 

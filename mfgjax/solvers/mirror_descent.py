@@ -79,14 +79,11 @@ class MirrorDescent(AbstractMethod):
     def check(self, game: AnyGame, response: AbstractResponse) -> None:
         if not response.is_optimal:
             raise ValueError(
-                f"`solver=MirrorDescent(...)` follows a criterion, and `{type(response).__name__}` policies maximise "
-                "none. Use `EntropyRegularized` or `Greedy`, or the default solver."
+                "`solver=MirrorDescent(...)` needs a response that maximises an objective; "
+                f"`{type(response).__name__}` does not. Use `EntropyRegularized` or `Greedy`, or the default solver."
             )
         if self.prior_steps is not None and response.penalty(game.available, game.dtype) is not None:
-            raise ValueError(
-                f"`prior_steps={self.prior_steps}` moves the prior towards an unregularised equilibrium; it goes "
-                "with the `Greedy` response only."
-            )
+            raise ValueError(f"`prior_steps={self.prior_steps}` can be used with the `Greedy` response only.")
 
     def init(self, problem: Problem, guess: Array) -> Any:
         game, response, prior = problem.game, problem.response, problem.prior_policy()

@@ -70,7 +70,10 @@ class Store:
             except (OSError, KeyError, ValueError):
                 found = None
         if found is None:
-            raise ValueError(f"`out` is {self.path}, which exists, but is not a sweep that this version can resume.")
+            raise ValueError(
+                f"`out` is {self.path}, which exists, but is not a sweep that this version of mfgjax can resume: give "
+                "another folder."
+            )
         self._check_files()
         if names := changed(own_identity, found):
             raise ValueError(

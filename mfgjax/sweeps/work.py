@@ -113,7 +113,9 @@ def _instance(kind: type, points: Points) -> AbstractResponse:
                     raise ValueError(str(error).replace(f"`{name}`", f"`{name}[0]`", 1)) from error
             for other in swept:
                 if suggestion(other, [name]):
-                    raise ValueError(f"There is no array {other!r} in game, response or solver; did you mean {name!r}?")
+                    raise ValueError(
+                        f"There is no parameter {other!r} in game, response or solver; did you mean {name!r}?"
+                    )
             raise ValueError(
                 f"`response` is the class {kind.__name__}, but `{name}` is not swept: give `{name}=[...]`, or a "
                 f"response such as `{kind.__name__}({value})`."
