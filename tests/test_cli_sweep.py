@@ -259,7 +259,7 @@ ERRORS = [
     ([PAPER, BETA, "--cores=100000", OUT], f"this process may use {num_cores()} at most"),
     ([PAPER, BETA, "--out=a_file"], "`--out` is 'a_file', but that is a file, not a folder"),
     ([PAPER, BETA, "--out=/proc/results"], "nothing can be written there"),
-    ([PAPER, BETA, "--out=other"], "is not a sweep that this version can resume"),
+    ([PAPER, BETA, "--out=other"], "is not a sweep that this version of mfgjax can resume"),
 ]
 
 
