@@ -341,7 +341,7 @@ def test_what_is_no_sweep_is_refused_and_left_as_it_is(kind, tmp_path):
     before = path.read_text() if path.is_file() else files_of(path)
     with pytest.raises(ValueError) as caught:
         swept(path)
-    assert "`out` is " in str(caught.value) and "is no sweep" in str(caught.value)
+    assert "`out` is " in str(caught.value) and "is not a sweep" in str(caught.value)
     assert "\n" not in str(caught.value)
     assert before == (path.read_text() if path.is_file() else files_of(path))
     assert [p.name for p in tmp_path.iterdir()] == ["mine"]
