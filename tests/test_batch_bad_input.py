@@ -82,7 +82,11 @@ NAMED = {
     ),
     "the solver's name of another solver": (lambda: {"damping": [1.0]}, "'damping'", "there are beta"),
     "different numbers of lanes": (lambda: {"beta": [1, 2, 3.0], "discount": [1, 0.5]}, "3 lanes of 'beta'", "2 of"),
-    "one array under two names": (lambda: {"beta": [1.0], "response.beta": [1.0]}, "response.beta", "twice"),
+    "one array under two names": (
+        lambda: {"beta": [1.0], "response.beta": [1.0]},
+        "response.beta",
+        "which another entry of `axes` also sets",
+    ),
     "nothing": (lambda: {}, "`axes` is empty"),
     "no lanes": (lambda: {"beta": []}, "`beta`", "at least one lane"),
     "a number": (lambda: {"beta": 2.0}, "`beta`", "lane", "()"),
@@ -186,5 +190,5 @@ def test_what_is_no_game_or_no_response_is_refused():
     refused(lambda: batch(3.0, axes={"beta": [1.0]}), "`response` must be a response", "3.0")
     refused(
         lambda: batch(mfg.Greedy(), solver=mfg.Newton(), axes={"discount": [1.0]}),
-        "needs a smooth response, but `Greedy`",
+        "needs a response that is continuous in the mean field, but the policy of `Greedy` jumps",
     )

@@ -215,7 +215,7 @@ ERRORS = [
     ([*SOLVE, BETA, "--solver=picard", "--damping=2", OUT], "`damping` is 2"),
     ([*SOLVE, BETA, "--response=greedy", OUT], "`--beta 1.0` does not apply to `--response greedy`"),
     ([*SOLVE, "--response=greedy", "--reference=paper", OUT], "`--reference paper` does not apply"),
-    ([*SOLVE, "--response=greedy", "--solver=newton", OUT], "needs a smooth response"),
+    ([*SOLVE, "--response=greedy", "--solver=newton", OUT], "needs a response that is continuous in the mean field"),
     ([*SOLVE, BETA, "--atol=-1", OUT], "`atol` is -1"),
     ([*SOLVE, BETA, "--atol=tiny", OUT], "'tiny' is not a number"),
     ([*SOLVE, BETA, "--atol=1e-17", OUT], "float64 cannot reach"),

@@ -469,7 +469,7 @@ REFUSED = {
     ),
     "a method for other responses": (
         dict(response=mfg.Greedy, solver=mfg.Newton(), discount=[1.0]),
-        "needs a smooth response, but `Greedy`",
+        "needs a response that is continuous in the mean field, but the policy of `Greedy` jumps",
     ),
 }
 
