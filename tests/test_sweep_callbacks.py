@@ -40,7 +40,7 @@ def test_a_game_that_calls_python_is_swept_in_memory_but_not_on_disk(name, tmp_p
     for weight in (0.0, 5.0):  # the odds of going at time 0 to those of staying are e^weight
         found = mfg.sweep(game(weight), **SWEPT)
         np.testing.assert_allclose(found.policy[0, 0, 0, 1], 1 / (1 + np.exp(-weight)), rtol=1e-9)
-        with pytest.raises(ValueError, match=rf"^`out` cannot be given where .* calls Python by `{name}`: .*\.$"):
+        with pytest.raises(ValueError, match=rf"^`out` cannot be given if .* calls Python by `{name}`: .*\.$"):
             mfg.sweep(game(weight), out=tmp_path / "sweep", **SWEPT)
     assert not list(tmp_path.iterdir())
 
