@@ -28,8 +28,8 @@ def _what_failed(error: Exception, arguments: str, at: str, call: str) -> str:
     if any(isinstance(cause, jax.errors.ConcretizationTypeError) for cause in causes):
         return (
             f"needs the value of an array, but {arguments} and all that is computed from them are traced by JAX, "
-            "without "
-            "values: use `jax.numpy.where` in place of `if`, `x.at[i].set(y)` in place of `x[i] = y`, and no `float()`"
+            "without values: use `jax.numpy.where` in place of `if`, `x.at[i].set(y)` in place of `x[i] = y`, "
+            "and no `float()`"
         )
     if isinstance(error, jax.errors.TracerArrayConversionError | jax.errors.TracerIntegerConversionError):
         return (

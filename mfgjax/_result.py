@@ -39,7 +39,7 @@ class RESULTS(enum.IntEnum):
 _MESSAGES = {
     RESULTS.converged: "The equilibrium was found to the tolerance asked for.",
     RESULTS.max_steps: "The iteration did not settle within `max_steps`. {advice}",
-    RESULTS.cycle: ("The iteration entered a cycle of period {period}{apart} and will not settle. {advice}"),
+    RESULTS.cycle: "The iteration entered a cycle of period {period}{apart} and will not settle. {advice}",
     RESULTS.non_finite: (
         "A number that is not finite came up in the iteration. Check that rewards and kernels stay finite for "
         "every mean field, and that inputs from inside `jit` are valid."

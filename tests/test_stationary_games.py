@@ -113,7 +113,7 @@ def test_parameters_are_arrays_that_can_be_swept_in_lanes():
     assert_close(HEALTH @ found.mean_field, [20.359148, 19.569801, 13.778329], atol=1e-6)
     game, axes = mfg.games.mturk(), {"reward.effort_cost": [0.01, 0.164, 1.0]}
     found = mfg.solve_batch(game, mfg.Trembling(0.1), axes=axes, guess=np.eye(25)[0])
-    # cheap effort lifts the market from the lowest start; dear effort does not
+    # a low cost of effort lifts the market from the lowest start; a high cost does not
     assert_close(HEALTH @ found.mean_field, [20.109247, 8.890705, 8.890705], atol=1e-6)
 
 

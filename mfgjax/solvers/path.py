@@ -60,7 +60,7 @@ class Linearised(NamedTuple):
       floor: its rounding level.
       correction: Newton's, at fixed λ.
       along: dx/dλ: how the end of that correction moves with λ.
-      determinant_sign: computes the sign of det(I − DΓ); None where that is too dear.
+      determinant_sign: computes the sign of det(I − DΓ); None where that costs too much.
     """
 
     residual: Scalar

@@ -1,4 +1,4 @@
-"""The iteration that lets the population come to rest between two changes of strategy."""
+"""The iteration in which the population becomes stationary between two changes of strategy."""
 
 from typing import Any, ClassVar
 

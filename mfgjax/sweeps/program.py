@@ -24,7 +24,7 @@ from .devices import gathered, spread
 from .outputs import Output, compute_outputs
 
 _FEW = 16
-"""Lanes at a time of methods that are dear and seldom needed: a block is filled up with copies."""
+"""Lanes at a time of methods that cost much and are seldom needed: a block is filled up with copies."""
 
 
 class Report(NamedTuple):
