@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .._modes import in_own_modes
-from .._simplex import total_variation
+from .._simplex import onto_simplex, total_variation
 from .._typing import Array, Bool, Float, Scalar
 from ..kernels import AbstractKernel, DenseKernel
 from ..kernels.base import time_slice
@@ -130,6 +130,13 @@ class AbstractGame(eqx.Module):
         """Return max_t d_TV(μ_t, μ'_t) of two mean fields, lane by lane."""
         # times come first and lanes last: the sum is over what lies between
         return total_variation(first, second, axis=tuple(range(1, 1 + self.num_seen_axes))).max(axis=0)
+
+    def stepped_to(self, following: Array, image: Array, residual: Array) -> Array:
+        """Return where an extrapolated step ends: at distributions, clipped at 0 and rescaled.
+
+        `image` is that of the iterate that the step began with, `residual` the distance between the two.
+        """
+        return onto_simplex(following, self.num_seen_axes)
 
     @abstractmethod
     def first_guess(self, policy: Array) -> Array:

@@ -57,6 +57,7 @@ class LaneGame(eqx.Module):
     agent_start = _of_kind("agent_start")
     discounted = _of_kind("discounted")
     distance = _of_kind("distance")
+    stepped_to = _of_kind("stepped_to")
     first_guess = _of_kind("first_guess")
     first_values = _of_kind("first_values")
     timed = _of_kind("timed")

@@ -11,7 +11,7 @@ import numpy as np
 from .. import _checks
 from .._linear import STATIONARY_LIMIT
 from .._modes import in_own_modes
-from .._simplex import log_ratio, random_policies
+from .._simplex import log_ratio, onto_simplex, random_policies
 from .._typing import Array, ArrayLike, Bool, Float, Scalar
 from ..kernels import AbstractKernel, DenseKernel
 from ..kernels.base import align
@@ -233,14 +233,14 @@ class StationaryGame(AbstractGame):
     def moved_on(self, mean_field: Array, policy: Array) -> tuple[Array, Array]:
         """Return the law of the states after one step of the McKean-Vlasov dynamics Φ, and what payoffs see of it.
 
-        Φ conserves mass, so that I − D_z Φ is singular on R^S. What is missing from a total mass of 1 is added in equal
-        parts. On the simplex this changes nothing but the derivative across it, which becomes 0 instead of 1: then
-        I − D_z Φ is regular wherever 1 is no eigenvalue on vectors of sum zero, equals it there, and keeps sums of
-        zero.
+        Φ conserves mass, so that I − D_z Φ is singular on R^S. What is missing from a total mass of 1 is added in
+        proportion to Φ. On the simplex this changes nothing but the derivative across it, which becomes 0 instead of 1:
+        then I − D_z Φ is regular wherever 1 is no eigenvalue on vectors of sum zero, equals it there, and keeps sums of
+        zero. A state that nobody enters stays empty: a share that rounding made negative could grow.
         """
         law, pi = self.agent_start(mean_field), policy[0]
         moved = self.kernel_at(jnp.int32(0), mean_field[0]).push(law[:, None] * pi)
-        moved = moved + (1 - law.sum(axis=0)) / self.num_states  # 0 on laws, but not in derivatives
+        moved = moved + (1 - law.sum(axis=0)) * jax.lax.stop_gradient(moved)  # 0 on laws, but not in derivatives
         return moved[None], self.observe(moved, moved[:, None] * pi)[None]
 
     def generated(self, policy: Array) -> tuple[Array, Array]:
@@ -292,6 +292,16 @@ class StationaryGame(AbstractGame):
     def first_guess(self, policy: Array) -> Array:
         law = self.initial[None]
         return self.observe(law, law[:, :, None] * policy)
+
+    def stepped_to(self, following: Array, image: Array, residual: Array) -> Array:
+        """Return where an extrapolated step ends; if it would empty states that agents are in, take the image instead.
+
+        A state may be entered only if somebody is there, as infections are. Then a law with nobody there is an
+        equilibrium, too, which the population itself may never come near. Where hardly anybody is, nothing is lost.
+        """
+        axes = tuple(range(1, 1 + self.num_seen_axes))
+        is_emptied = jnp.where(following > 0, 0, image).sum(axis=axes) > residual
+        return onto_simplex(jnp.where(is_emptied, image, following), self.num_seen_axes)
 
     def first_values(self) -> Array:
         return jnp.zeros_like(self.initial)

@@ -8,7 +8,7 @@ import numpy as np
 
 from .. import _checks
 from .._traced import as_it_is_now
-from .._typing import ArrayLike
+from .._typing import Array, ArrayLike
 from ..engine import fit_response
 from ..engine.parameters import swept
 from ..engine.prepare import game_and_response
@@ -96,11 +96,13 @@ def hysteresis(
 ) -> Hysteresis:
     """Change a parameter step by step and back, and follow the equilibrium in which the population stays.
 
-    Each solve starts from the equilibrium at the value before. Where there is a single equilibrium, both ways agree.
-    Where there are several, a population that moves by iteration stays at its equilibrium until that disappears or
-    becomes unstable, and then jumps; on the way back it jumps at another value. Solvers other than plain iteration may
-    go to another equilibrium while the old one still exists. `bracket` finds the extreme equilibria at one value, and
-    `branch` follows an equilibrium through folds, for smooth responses.
+    Each solve starts from the equilibrium at the value before; in a stationary game a share √ε of the agents (ε: the
+    spacing of numbers near 1) is first moved to states chosen evenly, as a population at rest in an unstable
+    equilibrium would stay there. Where there is a single equilibrium, both ways agree. Where there are several, a
+    population that moves by iteration stays at its equilibrium until that disappears or becomes unstable, and then
+    jumps; on the way back it jumps at another value. Solvers other than plain iteration may go to another equilibrium
+    while the old one still exists, or stay at one that is unstable. `bracket` finds the extreme equilibria at one
+    value, and `branch` follows an equilibrium through folds, for smooth responses.
 
     Args:
       game: the game.
@@ -139,17 +141,22 @@ def hysteresis(
     if shape:
         raise ValueError(f"`parameter` is {parameter!r}, an array of shape {shape}; it must be one number.")
 
+    def moved_aside(law: Array) -> Array:
+        share = float(np.finfo(game.dtype).eps) ** 0.5 if game.seeks_pure else 0
+        return (1 - share) * law + share / law.size
+
     def lead(order: Sequence[int], start: Any) -> tuple[dict[int, tuple[np.ndarray, float]], Any]:
         laws = {}
         for i in order:
             game, response, method = lanes.lane(i)
             solved = solve(game, response, method, guess=start, max_steps=max_steps, throw=False)
             if bool(solved.converged):
-                start = solved.mean_field  # a solve that fails leaves the last good one
+                start = moved_aside(solved.mean_field)  # a solve that fails leaves the last good one
                 # exploitability says how much agents gain, not how far the mean field is off
                 has_estimate = solved.criterion == "residual"
-                error = float(possible_errors(game, response, game.timed(start)[None])[0]) if has_estimate else np.nan
-                laws[i] = np.asarray(start), error
+                found = solved.mean_field
+                error = float(possible_errors(game, response, game.timed(found)[None])[0]) if has_estimate else np.nan
+                laws[i] = np.asarray(found), error
         return laws, start
 
     there, end = lead(range(len(numbers)), guess)

@@ -133,7 +133,7 @@ class Anderson(AbstractMethod):
         if pace is not None:
             pace, slow = pace.next(residual, problem.tolerance, self.within)
         progress = Progress(Candidate(x, None), residual, slow)
-        following = problem.project(following)
+        following = problem.game.stepped_to(following, image, residual)
         return (count + 1, following, x, f, past_x, past_f, gram, residual, values, pace), progress
 
 
