@@ -17,7 +17,7 @@ def is_traced(tree: object) -> bool:
 def shorten(value: object) -> str:
     """Return the `repr` of a value, the name of a class or function, on one line of at most 60 characters."""
     if is_traced(value):
-        return f"traced values in a {type(value).__name__}" if isinstance(value, list | tuple) else "a traced array"
+        return f"a {type(value).__name__}, array or object with values that JAX traces"
     if isinstance(value, type | FunctionType):  # without modules and addresses
         return f"the {'class' if isinstance(value, type) else 'function'} {value.__name__}"
     return shorten_text(repr(value))

@@ -309,7 +309,7 @@ def test_rows_of_a_table_of_moves_are_laws_in_a_stationary_game():
     # entry p01 up by h: the row is (1 − p01, p01 + h)/(1 + h), so p01 moves by (1 − p01) h
     expected = [[-p01 * d01, (1 - p01) * d01], [(1 - p10) * d10, -p10 * d10]]
     assert_close(np.asarray(found.derivatives["kernel.probabilities"]).reshape(2, 2), expected, rtol=1e-9)
-    assert np.isinf(found.action_gap) and "No state has a choice" in str(found)
+    assert np.isinf(found.action_gap) and "No state has more than one action" in str(found)
 
 
 def test_a_tie_is_said_plainly():

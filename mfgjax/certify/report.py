@@ -15,6 +15,8 @@ from .contraction import Chain
 from .lipschitz import Lipschitz
 from .paper_bounds import PaperBound
 
+LETTERS = "Γ: the mean-field map; d_M: the largest total variation distance over time; –: not known or none."
+
 
 class Report(eqx.Module):
     """The result of `certify`: certificates by name, and the constants on which they are based.
@@ -123,7 +125,7 @@ class Report(eqx.Module):
         for name, word, value, threshold, meaning in rows:
             cells = (name.ljust(widths[0]), word.ljust(widths[1]), value.rjust(widths[2]), threshold.rjust(widths[3]))
             lines.append("  ".join((*cells, meaning)))
-        return "\n".join(lines)
+        return "\n".join((*lines, LETTERS))
 
     __repr__ = __str__
 

@@ -70,7 +70,12 @@ class Comparison(eqx.Module):
         rows.append(("mean field", f"{limit:.8g}", "", "0", "0", "0", _short(gain), "", ""))
         widths = [max(len(row[i]) for row in rows) for i in range(len(header))]
         lines = ["  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
-        return "\n".join([f"Values and gains {kind}, by {self.method}.", *(line.rstrip() for line in lines)])
+        legend = (
+            "- mean field: the value less that among infinitely many agents; d_TV: from the population to the mean "
+            "field;\n"
+            "gain: of one agent that leaves the policy; bound: on the gain."
+        )
+        return "\n".join([f"Values and gains {kind}, by {self.method}.", *(line.rstrip() for line in lines), legend])
 
     def __repr__(self) -> str:
         return str(self)

@@ -61,7 +61,7 @@ def simulate(
       game: the game; its kernel may depend on the population.
       policy: of all agents, `[T, S, A]` or `[S, A]`. Trailing axes stand for several policies; they broadcast with the
         axes of `num_agents` to `*batch`.
-      num_agents: N in 1..1e9, one number or an array; may be traced.
+      num_agents: N in 1..1e9, one number or an array; may be an argument inside `jit`.
       num_runs: number of independent runs.
       key: random key of JAX.
       deviation: the policy of one of the N agents who leaves `policy`; this agent is followed separately.

@@ -17,7 +17,7 @@ from ..model.rewards import DenseInteraction
 
 MAX_ENTRIES = 100_000_000  # of a table, in memory
 _MOST_PLACES = 64  # at which everybody is, when functions are tried
-_REMEDY = "PyTorch's functions cannot be traced by JAX: give it as `{argument}`, a callable (t, mean_field) -> {shape}"
+_REMEDY = "JAX cannot compile functions of PyTorch: give it as `{argument}`, a callable (t, mean_field) -> {shape}"
 
 
 class MetMoves(eqx.Module):

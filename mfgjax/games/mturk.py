@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .. import _checks
+from .._modes import in_own_modes
 from .._typing import Array, ArrayLike, Scalar
 from ..kernels import MixtureKernel, MovesKernel, RestartKernel
 from ..kernels.base import align
@@ -51,6 +52,7 @@ def _standing(z: Array) -> Array:
     return (align(jnp.arange(len(z)), z) * z).sum(axis=0) / (len(z) - 1)
 
 
+@in_own_modes
 def mturk(
     effort_cost: ArrayLike = 0.164,
     *,

@@ -75,7 +75,9 @@ def to_dataset(
       1.0
     """
     if is_traced(equilibrium) or equilibrium.residual.ndim:
-        raise ValueError("`equilibrium` must be a single concrete one; got a batch of them, or a traced one.")
+        raise ValueError(
+            "`equilibrium` must be a single one with known numbers; got a batch, or one inside `jit` or `vmap`."
+        )
     available = np.broadcast_to(game.untimed(np.asarray(game.available)), equilibrium.q.shape)
     renamed = {
         "q": np.where(available, np.asarray(equilibrium.q), np.nan),

@@ -41,6 +41,16 @@ class Hysteresis:
     joint: bool
     error: np.ndarray
 
+    def __repr__(self) -> str:
+        low, high = self.values[0], self.values[-1]
+        missed, farthest = int((~self.found).sum()), np.fmax.reduce(self.distance, initial=0.0)
+        failed = f", {missed} solves failed" if missed else ""
+        return (
+            f"Hysteresis({self.name} from {low:g} to {high:g} and back, {len(self.values)} values{failed}; the mean "
+            "fields "
+            f"of the two ways differ by up to {farthest:.3g} in total variation)"
+        )
+
     @property
     def distance(self) -> np.ndarray:
         """Total variation distance of the two ways, `[n]`; for flows the largest over time; NaN where one is

@@ -86,6 +86,8 @@ class Problem(NamedTuple):
 class AbstractSolver(eqx.Module):
     """The base class of solvers: how the equation μ = Γ(μ) is solved, by one method or by several in turn.
 
+    Γ is the mean-field map (`mean_field_map`).
+
     `atol` is the tolerance on the criterion. The criterion is the residual max_t d_TV(μ_t, Γ(μ)_t) for smooth
     responses, and in stationary games for all responses unless the method mixes policies; elsewhere it is the
     exploitability. With None the tolerance is the default of the precision; with 0 the solver runs for `max_steps`
