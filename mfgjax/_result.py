@@ -65,8 +65,7 @@ _MESSAGES = {
     RESULTS.not_at_rest: (
         "The policy met the tolerance, but the population that follows it was not yet stationary after the largest "
         "number of moves that are tried. If the kernel does not depend on the mean field, give it as a table, not as "
-        "a function. Or "
-        "use the smooth response `EntropyRegularized`."
+        "a function. Or use the smooth response `EntropyRegularized`."
     ),
     RESULTS.ill_conditioned: (
         "The residual met the tolerance, but the equilibrium is ill conditioned: it may be as far from the mean field "

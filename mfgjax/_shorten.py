@@ -1,7 +1,9 @@
 """Short texts for values and places, for error messages."""
 
+import dataclasses
 from collections.abc import Sequence
 from types import FunctionType
+from typing import Any
 
 import jax
 import numpy as np
@@ -21,6 +23,20 @@ def shorten(value: object) -> str:
     if isinstance(value, type | FunctionType):  # without modules and addresses
         return f"the {'class' if isinstance(value, type) else 'function'} {value.__name__}"
     return shorten_text(repr(value))
+
+
+def shown_fields(module: Any) -> str:
+    """Return the `repr` of a dataclass with its numbers; larger arrays are given by their shapes."""
+
+    def shown(value: Any) -> str:
+        if is_traced(value):
+            return "traced by JAX"
+        if isinstance(value, jax.Array | np.ndarray):
+            return f"{value.item():g}" if value.shape == () else f"array of shape {value.shape}"
+        return shorten(value)
+
+    pairs = (f"{field.name}={shown(getattr(module, field.name))}" for field in dataclasses.fields(module))
+    return f"{type(module).__name__}({', '.join(pairs)})"
 
 
 def shorten_text(text: str, length: int = 60) -> str:

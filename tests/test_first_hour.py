@@ -124,8 +124,8 @@ GAMES = {
     ),
     "if": (
         paid(lambda t, mu: ZERO if mu[0] > 0.5 else ZERO + 1),
-        "`reward` needs the value of an array, but JAX compiles it once for all values, so t, mean_field and all that is "
-        "computed from them have only shapes: use `jax.numpy.where` in place of `if`",
+        "`reward` needs the value of an array, but JAX compiles it once for all values, so t, mean_field and all "
+        "that is computed from them have only shapes: use `jax.numpy.where` in place of `if`",
     ),
     "and": (
         paid(lambda t, mu: jnp.where((mu > 0.2) and (mu < 0.8), 1.0, 0.0)[:, None]),
@@ -133,8 +133,9 @@ GAMES = {
     ),
     "NumPy": (
         paid(lambda t, mu: np.log(mu)[:, None]),
-        "`reward` passes an argument to NumPy or to `range`, or uses it as an index of a list or a NumPy array, but JAX "
-        "compiles it once for all values, so t, mean_field have only shapes: use the functions and arrays of `jax.numpy`.",
+        "`reward` passes an argument to NumPy or to `range`, or uses it as an index of a list or a NumPy array, but "
+        "JAX compiles it once for all values, so t, mean_field have only shapes: use the functions and arrays of "
+        "`jax.numpy`.",
     ),
     "math": (paid(lambda t, mu: jnp.full((2, 2), math.exp(mu[0]))), "`reward` needs the value of an array"),
     "a list over time": (
@@ -341,11 +342,13 @@ CALLS = {
     ),
     "a field that is a whole number": (
         swept(game(reward=Toll()), beta=[1.0], **{"reward.toll": [1.0]}),
-        "A number that a function uses is a parameter only if it is in `params` of the game, or a floating-point field (2.0",
+        "A number that a function uses is a parameter only if it is in `params` of the game, or a floating-point "
+        "field (2.0",
     ),
     "a number of a closure": (
         swept(game(reward=lambda t, mu: -mu[:, None]), beta=[1.0], toll=[1.0]),
-        "A number that a function uses is a parameter only if it is in `params` of the game, or a floating-point field (2.0",
+        "A number that a function uses is a parameter only if it is in `params` of the game, or a floating-point "
+        "field (2.0",
     ),
     "a misspelt parameter": (
         swept(game(reward=lambda t, mu, toll: -toll * mu[:, None], params={"toll": 1}), SOFT, tol=[1.0]),

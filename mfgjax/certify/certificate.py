@@ -59,7 +59,7 @@ class Certificate(eqx.Module):
         if isinstance(self.status, Tracer) or np.ndim(self.status):  # no single numbers to print
             return f"Certificate({self.name}, of games {np.shape(self.status)})"
         return (
-            f"Certificate({self.name} {self.word}. {self.statement} The value is {float(self.value):.4g}: "
+            f"Certificate({self.name}: {self.word}. {self.statement} The value is {float(self.value):.4g}: "
             f"{self.meaning})"
         )
 

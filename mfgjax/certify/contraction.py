@@ -185,8 +185,8 @@ def naive_chain(premises: Premises, against: AgainstContraction) -> tuple[Certif
         chain = _decoupled_chain(premises, constants)
     per_beta = _coupled_chain(premises, constants) if chain is None else chain.per_beta
     how = (
-        "α, Dobrushin's coefficient of the kernel, and K_t, the Lipschitz constant of R_t, over all available pairs of "
-        f"state and action; {premises.how}"
+        "α (Dobrushin's coefficient of the kernel) and K_t (Lipschitz constant of R_t) are maxima over all available "
+        f"pairs of state and action; {premises.how}"
     )
     return linear_bound(premises, theorem, per_beta, how, against), chain
 

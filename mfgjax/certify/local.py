@@ -38,15 +38,14 @@ _LOCAL = Theorem(
     "Plain iteration of Γ converges if it starts near the equilibrium.",
     "spectral radius of the derivative DΓ (or a bound on it): rate of plain iteration",
     "iteration of a smooth map converges near a fixed point if the spectral radius of the derivative there is below "
-    "1; if "
-    "it is above 1, the fixed point repels some starts near it",
+    "1; if it is above 1, the fixed point repels some starts near it",
     "Ostrowski's theorem",
     "a smooth response; the mean field is an equilibrium",
 )
 _CRITICAL = Theorem(
     "critical_beta",
     "β is below the critical β, at which plain iteration stops converging to the equilibrium followed from β = 0.",
-    "the first β found, on the path of equilibria from β = 0, with local_radius 1",
+    "the first β found, on the path of equilibria from β = 0, where local_radius is 1",
     "as for local_radius; below it the path of equilibria from β = 0 is smooth",
     DOCS,
     "a smooth response",
@@ -95,11 +94,9 @@ def local_radius(
     near = follows & (residual < eps**0.5)  # else iteration need not stay near the point
     how = (
         "numerically, with a lower and an upper bound that allow for rounding errors; the line holds or fails only "
-        "if the "
-        f"residual is below {eps**0.5:.1g} and if small differences of Γ in random directions agree with its "
-        "derivative; "
-        "if the bounds are more than 5% apart, the value is the lower one if that is at least 1, else the upper one; "
-        "nothing is said about other equilibria"
+        f"if the residual is below {eps**0.5:.1g} and if small differences of Γ in random directions agree with its "
+        "derivative; if the bounds are more than 5% apart, the value is the lower one if that is at least 1, else "
+        "the upper one; nothing is said about other equilibria"
     )
     line = _LOCAL.certificate(value, how, holds=near & (there.high < 1), fails=near & (there.low > 1))
     return line, AgainstContraction(refutes, follows & (here.estimate >= 1))
@@ -153,10 +150,9 @@ def critical_beta(premises: Premises, contraction: Certificate, searched: bool) 
     found = _search(premises.smooth, response)
     how = (
         "numerically: the equilibrium is followed by Newton's method along β in steps of 3 to 14%, then the crossing "
-        "is "
-        "bisected; the radius may exceed 1 between two of these points, so the line holds only if `contraction` does; "
-        "the value is infinite if the radius is below 1 at all points, up to 500 times the β that its slope at β = 0 "
-        f"suggests; {premises.how}"
+        "is bisected; the radius may exceed 1 between two of these points, so the line holds only if `contraction` "
+        "does; the value is infinite if the radius is below 1 at all points, up to 500 times the β that its slope at "
+        f"β = 0 suggests; {premises.how}"
     )
     above = premises.beta >= found
     below = (contraction.status == HOLDS) & ~above

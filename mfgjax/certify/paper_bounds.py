@@ -18,7 +18,7 @@ _PRINTED = Theorem(
     "paper_printed",
     CONTRACTS,
     "K_prop K_opt of Theorem 1 as printed, which bounds nothing",
-    "K_prop K_opt < 1 with K_prop = |S|(|S|^H-1)/(|S|-1), K_opt = |A|(|A|-1) β (ρ_max/ρ_min)² K_Q / 2",
+    "K_prop K_opt < 1 with K_prop = |S|(|S|^H-1)/(|S|-1), K_opt = |A|(|A|-1) β (ρ_max/ρ_min)² K_Q / 2, K_Q of Lemma 3",
     f"{GUAN}, Theorem 1 with Lemmas 2-4",
     "pairwise rewards Θ_t(Σ L_t μ), a kernel that does not depend on the mean field, an EntropyRegularized response",
 )

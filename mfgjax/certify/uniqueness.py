@@ -40,8 +40,7 @@ _HYPOMONOTONE = Theorem(
     "There is one equilibrium, as rewards are hypomonotone: they violate monotonicity by little enough for this β.",
     "β max_τ Σ_{t>=τ} γ^(t−τ) m_t with m_t as c above, for time t; below 1: one equilibrium",
     "two equilibria satisfy Σ_t γ^t k_t <= β Σ_t γ^t m_t |η_t−η'_t|_1², with k_t the KL divergences between their "
-    "policies "
-    "in both directions, and by Pinsker's inequality |η_t−η'_t|_1² <= Σ_{τ<=t} k_τ",
+    "policies in both directions, and by Pinsker's inequality |η_t−η'_t|_1² <= Σ_{τ<=t} k_τ",
     DOCS,
     "an EntropyRegularized response, a kernel that does not depend on the mean field",
 )

@@ -137,9 +137,8 @@ class Sensitivity(eqx.Module):
             )
         if logs:
             lines.append(
-                f"Rows of {', '.join(logs)} are logs of probabilities: a derivative is per unit of the entry log p, "
-                "after "
-                "which the row is normalised."
+                f"Rows of {', '.join(logs)} are logs of probabilities: a derivative is per unit of one entry, log p; "
+                "the row is normalised afterwards."
             )
         if self.gap_text:
             lines.append(self.gap_text)

@@ -135,8 +135,7 @@ def _tolerance(game: AnyGame, response: AbstractResponse, atol: float | None, me
     if 0 < atol < least:
         raise ValueError(
             f"`atol` is {atol:.1e}, which {game.dtype} cannot reach: rounding errors of the residual are about "
-            f"{least:.1e}. Use "
-            f"a larger `atol`, or {double_precision()}."
+            f"{least:.1e}. Use a larger `atol`, or {double_precision()}."
         )
     return np.asarray(atol, game.dtype)
 

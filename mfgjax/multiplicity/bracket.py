@@ -117,8 +117,7 @@ class Bracket:
         if not self.ordered:
             return (
                 "fails: the ends are not in order, so the map does not keep the order of populations, and other "
-                "equilibria "
-                "may lie anywhere."
+                "equilibria may lie anywhere."
             )
         near = self.coincide and (self.unique or self.spread < 0.5)
         if not near and not self.differ:
@@ -138,16 +137,14 @@ class Bracket:
         if isotone:
             return (
                 "holds: complementarities hold, hence the map keeps the order of populations (it is isotone); every "
-                "step kept "
-                f"the order; {ends}, {reach}."
+                f"step kept the order; {ends}, {reach}."
             )
         return f"unknown: every step kept the order, but {shown}; if the map keeps the order of populations, {ends}."
 
     def __repr__(self) -> str:
         return (
             f"Bracket(the ends are the least and the greatest equilibrium, {self.distance:.3g} apart in total "
-            "variation; "
-            f"{self.certificate})"
+            f"variation; {self.certificate})"
         )
 
 

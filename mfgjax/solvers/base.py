@@ -7,6 +7,7 @@ import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 
+from .._shorten import shown_fields
 from .._simplex import onto_simplex
 from .._typing import Array, Bool
 from ..model import AnyGame
@@ -96,6 +97,9 @@ class AbstractSolver(eqx.Module):
 
     atol: eqx.AbstractVar[float | None]
     default_max_steps: ClassVar[int]
+
+    def __repr__(self) -> str:
+        return shown_fields(self)
 
     @abstractmethod
     def stages(

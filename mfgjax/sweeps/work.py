@@ -131,8 +131,7 @@ def _stacked(triple: Any, name: str, values: Any) -> Any:
     if getattr(values, "ndim", 0) == 3 and 1 < len(values) == game.horizon + 1:
         raise ValueError(
             f"`{name}` is an array of shape {values.shape}, which may be one policy that changes over the times 0, "
-            "..., "
-            f"{game.horizon} or {len(values)} policies: write `[{name}]` for one, `list({name})` for several."
+            f"..., {game.horizon} or {len(values)} policies: write `[{name}]` for one, `list({name})` for several."
         )
     arrays = []
     for i, value in enumerate(values):
