@@ -33,7 +33,7 @@ def shown_fields(module: Any) -> str:
             return "traced by JAX"
         if isinstance(value, jax.Array | np.ndarray):
             return f"{value.item():g}" if value.shape == () else f"array of shape {value.shape}"
-        return shorten(value)
+        return shorten(value) if isinstance(value, FunctionType) else repr(value)
 
     pairs = (f"{field.name}={shown(getattr(module, field.name))}" for field in dataclasses.fields(module))
     return f"{type(module).__name__}({', '.join(pairs)})"
