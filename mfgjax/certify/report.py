@@ -21,8 +21,8 @@ LETTERS = "Γ: the mean-field map; d_M: the largest total variation distance ove
 class Report(eqx.Module):
     """The result of `certify`: certificates by name, and the constants on which they are based.
 
-    `report["path_span"]` is a `Certificate`, `print(report)` a table, `report.to_dict()` is for JSON. Under `vmap` all
-    arrays have one axis more; `jax.tree.map(lambda x: x[i], report)` is the i-th.
+    `report["path_span"]` is a `Certificate`, `print(report)` a table, `report.to_dict()` is for JSON. Under `jax.vmap`
+    all arrays have one axis more; `jax.tree.map(lambda x: x[i], report)` is the i-th.
 
     Attributes:
       certificates: in the order of the table.

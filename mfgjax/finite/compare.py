@@ -108,7 +108,7 @@ def compare(
       policy: of all agents, `[T, S, A]` or `[S, A]`.
       num_agents: N in 1..1e9, one number or a list.
       response: None for rewards alone; `EntropyRegularized` for values and gains with KL terms.
-      key: random key, needed if something is simulated.
+      key: random key, such as `jax.random.key(0)`, needed if something is simulated.
       num_samples: number of random draws of the other agents, if no exact method fits the rewards.
       num_runs: number of simulated populations of each size, if the kernel depends on the population.
 

@@ -147,7 +147,7 @@ def infection_tipping(c_f: ArrayLike = 0.2) -> StationaryGame:
     """Build Infection Spread with two equilibria: a population that protects itself, and one that has given up.
 
     It is `infection_spread` with more patient agents and a higher cost of effort: γ = .9, δ = (.5, .3, .05). With
-    `Trembling(0.1)` and c_f = .2 its extreme equilibria have mean health 5.798445 and 17.231141.
+    `Trembling(0.1)` and c_f = .2 its least and greatest equilibrium have mean health 5.798445 and 17.231141.
 
     Args:
       c_f: infection intensity c_f in [0, 1]; `game.kernel.c_f`.

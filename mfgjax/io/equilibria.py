@@ -55,7 +55,7 @@ def to_dataset(
     is stored as `reference`.
 
     Args:
-      game: the game, for labels and masks.
+      game: the game, for labels and for which actions are available.
       equilibrium: a single result of `solve`, outside `jit`.
       response: the response with which it was solved, to be recorded.
       solver: the solver, to be recorded.

@@ -108,8 +108,8 @@ def hysteresis(
     Each solve starts from the equilibrium at the value before. Where there is a single equilibrium, both ways agree.
     Where there are several, a population that moves by iteration stays at its equilibrium until that disappears or
     becomes unstable, and then jumps; on the way back it jumps at another value. Solvers other than plain iteration may
-    go to another equilibrium while the old one still exists. `bracket` finds the extreme equilibria at one value, and
-    `branch` follows an equilibrium through folds, for smooth responses.
+    go to another equilibrium while the old one still exists. `bracket` finds the least and the greatest equilibrium at
+    one value, and `branch` follows an equilibrium through folds, for smooth responses.
 
     Args:
       game: the game.
