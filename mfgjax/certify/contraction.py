@@ -59,7 +59,7 @@ _BEST = Theorem(
 _DISTANCE = Theorem(
     "distance",
     "The distance from the mean field found to the only equilibrium is at most the value.",
-    "bound on d_M(μ, μ*) from the mean field found, μ, to the equilibrium, μ*",
+    "bound on d_M(μ, μ*), from the mean field found to the equilibrium",
     "d_M(μ,μ*) <= d_M(μ,Γ(μ))/(1 − q) if Γ contracts by q",
     "Banach's fixed-point theorem",
     "a proved contraction factor q < 1",

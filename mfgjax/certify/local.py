@@ -36,7 +36,7 @@ _DIRECTIONS = 16
 _LOCAL = Theorem(
     "local_radius",
     "Plain iteration of Γ converges if it starts near the equilibrium.",
-    "spectral radius of the derivative DΓ (or a bound on it): rate of plain iteration",
+    "spectral radius of DΓ (or a bound on it): the rate of plain iteration",
     "iteration of a smooth map converges near a fixed point if the spectral radius of the derivative there is below "
     "1; if it is above 1, the fixed point repels some starts near it",
     "Ostrowski's theorem",
@@ -45,7 +45,7 @@ _LOCAL = Theorem(
 _CRITICAL = Theorem(
     "critical_beta",
     "β is below the critical β, at which plain iteration stops converging to the equilibrium followed from β = 0.",
-    "the first β found, on the path of equilibria from β = 0, where local_radius is 1",
+    "first β found on the path from β = 0 where local_radius reaches 1",
     "as for local_radius; below it the path of equilibria from β = 0 is smooth",
     DOCS,
     "a smooth response",

@@ -15,7 +15,7 @@ from .contraction import Chain
 from .lipschitz import Lipschitz
 from .paper_bounds import PaperBound
 
-LETTERS = "Γ: the mean-field map; d_M: the largest total variation distance over time; –: not known or none."
+LETTERS = "Γ: the mean-field map, DΓ its derivative; d_M: the largest total variation distance over time; –: not known."
 
 
 class Report(eqx.Module):

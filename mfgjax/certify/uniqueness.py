@@ -30,7 +30,7 @@ _MONOTONE = Theorem(
     "monotone",
     "Rewards are monotone (roughly: they fall where the crowd grows): Σ_t ⟨η_t−η'_t, R_t(μ_t)−R_t(μ'_t)⟩ <= 0 for all "
     "joint laws η, η' of states and actions with mean fields μ, μ'.",
-    "c in Σ_t ⟨η_t−η'_t, R_t−R'_t⟩ <= c Σ_t |η_t−η'_t|_1²; without a bound, the largest c found",
+    "c in Σ ⟨η−η',R−R'⟩ <= c Σ |η−η'|_1²; without a bound the largest found",
     "with monotone rewards there is at most one regularised equilibrium at every β",
     f"{DOCS}; Lasry and Lions (2007), Japanese Journal of Mathematics 2",
     "an EntropyRegularized response and a kernel that does not depend on the mean field, for the uniqueness",
@@ -38,7 +38,7 @@ _MONOTONE = Theorem(
 _HYPOMONOTONE = Theorem(
     "hypomonotone",
     "There is one equilibrium, as rewards are hypomonotone: they violate monotonicity by little enough for this β.",
-    "β max_τ Σ_{t>=τ} γ^(t−τ) m_t with m_t as c above, for time t; below 1: one equilibrium",
+    "β max_τ Σ_{t>=τ} γ^(t−τ) m_t with m_t as c, at time t; below 1: unique",
     "two equilibria satisfy Σ_t γ^t k_t <= β Σ_t γ^t m_t |η_t−η'_t|_1², with k_t the KL divergences between their "
     "policies in both directions, and by Pinsker's inequality |η_t−η'_t|_1² <= Σ_{τ<=t} k_τ",
     DOCS,

@@ -231,7 +231,8 @@ def _factors(report: mfg.results.Report) -> Iterator[Table | str]:
 
     rows = ([name, *map(power, logs), threshold] for name, logs, threshold in lines)
     yield table("Lipschitz constants: Γ is a contraction if K_prop K_opt < 1", ("bound", *headings), rows)
-    yield "K_prop          of mean fields in policies; K_Q: of action values, K_opt: of policies, in mean fields"
+    yield "K_prop          of the mean field as a function of the policy"
+    yield "K_Q, K_opt      of action values and of the policy as functions of the mean field"
 
 
 def _page_of_family(content: Mapping[str, Any]) -> Iterator[Table | str]:

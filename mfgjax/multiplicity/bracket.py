@@ -142,10 +142,7 @@ class Bracket:
         return f"unknown: every step kept the order, but {shown}; if the map keeps the order of populations, {ends}."
 
     def __repr__(self) -> str:
-        return (
-            f"Bracket(the ends are the least and the greatest equilibrium, {self.distance:.3g} apart in total "
-            f"variation; {self.certificate})"
-        )
+        return f"Bracket(least and greatest end {self.distance:.3g} apart in total variation; {self.certificate})"
 
 
 @as_it_is_now
