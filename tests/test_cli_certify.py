@@ -26,8 +26,8 @@ def saved(tmp_path_factory):
 def test_the_table_has_every_certificate_with_its_status(saved):
     _, (status, out, err) = saved
     assert (status, err) == (0, "")
-    assert "path_span holds 0.625 0.8 bound" in words(out)
-    assert "critical_beta holds 1.431 1.431 the first" in words(out)
+    assert "path_span holds 0.625 0.8 q in the bound" in words(out)
+    assert "critical_beta holds 1.431 1.431 first" in words(out)
     assert "naive_chain unknown 3.75 0.1333" in words(out) and "monotone fails" in words(out)
     assert max(map(len, out.split("At β = 0.5")[0].splitlines())) <= 124 and "…" not in out
 

@@ -280,10 +280,10 @@ def test_more_lanes_than_memory_or_disk_can_hold_are_refused(folder, monkeypatch
     monkeypatch.setattr(output.shutil, "disk_usage", lambda path: SimpleNamespace(free=3_000_000))
     monkeypatch.setattr(output.os, "sysconf", lambda name: 500)
     _, _, err = run(PAPER, "--beta=1:2:4000", OUT)
-    assert "4,000 lanes take 0.00419 GB of disk, but 0.003 GB are free in 'results'" in err
+    assert "4,000 games take 0.00419 GB of disk, but 0.003 GB are free in 'results'" in err
     assert not (folder / "results").exists()
     _, _, err = run(PAPER, "--beta=1:2:4000")
-    assert "4,000 lanes take 0.000352 GB of memory, but 0.00025 GB are there: give fewer, or `--out`." in err
+    assert "4,000 games take 0.000352 GB of memory, but 0.00025 GB are there: give fewer, or `--out`." in err
 
 
 def test_an_interruption_before_the_first_lane_leaves_nothing(folder, monkeypatch):
