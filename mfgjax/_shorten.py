@@ -19,7 +19,9 @@ def is_traced(tree: object) -> bool:
 def shorten(value: object) -> str:
     """Return the `repr` of a value, the name of a class or function, on one line of at most 60 characters."""
     if is_traced(value):
-        return f"a {type(value).__name__}, array or object with values that JAX traces"
+        # the types of traced arrays are JAX's own
+        thing = f"a {type(value).__name__}" if isinstance(value, list | tuple) else "an array"
+        return f"{thing} that JAX traces (inside `jit`, `grad` or `vmap`)"
     if isinstance(value, type | FunctionType):  # without modules and addresses
         return f"the {'class' if isinstance(value, type) else 'function'} {value.__name__}"
     return shorten_text(repr(value))

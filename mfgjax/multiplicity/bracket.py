@@ -19,8 +19,7 @@ from .ascent import Ascent, climb, rounding_of_sums, went_back
 
 @dataclasses.dataclass(frozen=True)
 class Bracket:
-    """The result of `bracket`: the equilibria at both ends; all others lie between them if the map keeps the
-    order of populations.
+    """The result of `bracket`: the equilibria at both ends; all others lie between if the map keeps the order.
 
     Attributes:
       least: the equilibrium reached from the point mass on the first state.
