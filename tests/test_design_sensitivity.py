@@ -139,7 +139,8 @@ def test_the_table_says_the_unit_of_probabilities():
     game = mfg.FiniteHorizonGame(np.eye(2)[:, None], np.zeros((2, 1)), [0.7, 0.3], 1)
     found = mfg.design.sensitivity(game, mfg.EntropyRegularized(1.0), lambda eq: eq.mean_field[1, 1])
     assert_close(found.derivatives["initial"], [-0.3, 0.7])  # 1 per unit of p: (1 − 0.3) of it per unit of mass
-    assert "Rows of initial sum to 1" in str(found).replace("kernel.probabilities, ", "") and "divide by 1 − p" in str(found)
+    table = str(found).replace("kernel.probabilities, ", "")
+    assert "Rows of initial sum to 1" in table and "divide by 1 − p" in table
     plain = mfg.design.sensitivity(mfg.games.coordination(0.1), mfg.Boltzmann(1.0), lambda eq: eq.mean_field[1, 1])
     assert set(plain.laws) == {"initial"} and "divide by" not in str(plain)
 

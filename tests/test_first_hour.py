@@ -452,3 +452,15 @@ def test_a_law_may_be_given_by_labels():
 def test_whole_numbers_do():
     made = game([[[1, 0], [0, 1]], [[0, 1], [1, 0]]], [[0, 1], [1, 0]], [1, 0])
     assert made.reward.table.tolist() == [[[0.0, 1.0], [1.0, 0.0]]]
+
+
+def test_what_is_printed_shows_numbers():
+    assert repr(mfg.EntropyRegularized(3.0)) == "EntropyRegularized(beta=3, log_reference=None)"
+    assert repr(mfg.Boltzmann(2.0, HALF[0])) == "Boltzmann(beta=2, log_weights=array of shape (1, 2, 2))"
+    assert repr(mfg.Picard(0.5)) == "Picard(damping=0.5, averaging=None, atol=None)"
+    run = mfg.learners.Run(np.array([[[0.5, 0.5], [0.25, 0.75]]]), POLICY[:1], None, 1, 0)
+    assert repr(run) == "Run(1 seeds, 1 steps; mean state at the end: 0.750)"
+    there, back = np.array([[1.0, 0.0], [np.nan, np.nan]]), np.array([[0.5, 0.5], [0.0, 1.0]])
+    path = mfg.results.Hysteresis("cost", np.array([1.0, 2.0]), there, back, False, np.zeros((2, 2)))
+    assert "cost from 1 to 2 and back, 2 values, 1 solves failed" in repr(path)
+    assert "by up to 0.5 in total variation" in repr(path)
