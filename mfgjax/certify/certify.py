@@ -41,8 +41,7 @@ def certify(
     Every line of the report has a number, a status (holds, fails, unknown), the theorem with its source, its
     assumptions, and how they were checked. The status is "holds" only where the theorem applies and its constants are
     proved bounds: exact finite computations, tables, or ranges derived from the code of the rewards by interval
-    arithmetic. All of this is
-    computed in floating point arithmetic, without directed rounding.
+    arithmetic. All of this is computed in floating point arithmetic, without directed rounding.
 
     Args:
       game: the game.

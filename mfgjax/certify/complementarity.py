@@ -127,9 +127,9 @@ def check_complementarity(game: StationaryGame, form: str | None = None, *, seed
     is also required at a fixed y, because the best y rises with s although the best action may not.
 
     Either form makes the map z ↦ Φ(z, π), from a population to the next one, isotone: a higher population has a higher
-    next one. By induction over value iteration V(s,z) rises in s and has increasing differences
-    in (s,z): for the maximum by Topkis' theorem, for the share ε that `Trembling` spreads evenly because it is a sum.
-    So the largest (smallest) best action rises with s and z, and with it z ↦ Φ(z, π).
+    next one. By induction over value iteration V(s,z) rises in s and has increasing differences in (s,z): for the
+    maximum by Topkis' theorem, for the share ε that `Trembling` spreads evenly because it is a sum. So the largest
+    (smallest) best action rises with s and z, and with it z ↦ Φ(z, π).
 
     Args:
       game: one whose kernel and rewards depend on the law of the states; every action must be available in every state.

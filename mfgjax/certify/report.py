@@ -15,7 +15,7 @@ from .contraction import Chain
 from .lipschitz import Lipschitz
 from .paper_bounds import PaperBound
 
-LETTERS = "Γ: the mean-field map, DΓ its derivative; d_M: the largest total variation distance over time; –: not known."
+LETTERS = "Γ: mean-field map, DΓ: its derivative; d_M: largest total variation distance over time; –: none, or unknown."
 
 
 class Report(eqx.Module):

@@ -121,7 +121,7 @@ def _curvature(premises: Premises) -> _Curvature:
         return _Curvature(bound, zeros, alike, between_states(game, payoffs.separable), how)
     if not isinstance(payoffs.slopes, DenseSlopes) or _size(premises) > _MOST_UNKNOWNS:
         return _Curvature(
-            spans / 4, zeros, at_no_time, none, ("the spans of rewards, which cannot show that rewards are monotone")
+            spans / 4, zeros, at_no_time, none, "the spans of rewards, which cannot show that rewards are monotone"
         )
     largest, off, by_states, directions = _eigenvalues(game, payoffs.slopes)
     rounding = rounding_of_matrices(game) * spans  # of computed eigenvalues, on the scale of their own time
