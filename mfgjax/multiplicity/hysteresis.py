@@ -41,6 +41,15 @@ class Hysteresis:
     joint: bool
     error: np.ndarray
 
+    def __repr__(self) -> str:
+        low, high = self.values[0], self.values[-1]
+        missed, farthest = int((~self.found).sum()), np.fmax.reduce(self.distance, initial=0.0)
+        failed = f", {missed} solves failed" if missed else ""
+        return (
+            f"Hysteresis({self.name} from {low:g} to {high:g} and back, {len(self.values)} values{failed}; the mean "
+            f"fields of the two ways differ by up to {farthest:.3g} in total variation)"
+        )
+
     @property
     def distance(self) -> np.ndarray:
         """Total variation distance of the two ways, `[n]`; for flows the largest over time; NaN where one is
@@ -99,8 +108,8 @@ def hysteresis(
     Each solve starts from the equilibrium at the value before. Where there is a single equilibrium, both ways agree.
     Where there are several, a population that moves by iteration stays at its equilibrium until that disappears or
     becomes unstable, and then jumps; on the way back it jumps at another value. Solvers other than plain iteration may
-    go to another equilibrium while the old one still exists. `bracket` finds the extreme equilibria at one value, and
-    `branch` follows an equilibrium through folds, for smooth responses.
+    go to another equilibrium while the old one still exists. `bracket` finds the least and the greatest equilibrium at
+    one value, and `branch` follows an equilibrium through folds, for smooth responses.
 
     Args:
       game: the game.
