@@ -114,7 +114,7 @@ def _refuse_neither(name: str, value: object) -> NoReturn:
 
 def _refuse_kind(name: str, value: object, array: Any, kind: str) -> NoReturn:
     if isinstance(array, Tracer):
-        raise ValueError(f"`{name}` {_must(kind)}; got a traced array of dtype {array.dtype}.")
+        raise ValueError(f"`{name}` {_must(kind)}; got an array of dtype {array.dtype} that JAX traces.")
     # NumPy makes texts of all entries if one is a text, so the originals are looked at
     if array.dtype.kind in "OUS" and array.shape:
         entries = np.asarray(value, dtype=object)
@@ -236,7 +236,8 @@ def integer_at_least(name: str, value: object, least: int) -> int:
     """Return `value` as an int; refuse what is not a whole number of at least `least`."""
     if isinstance(value, Tracer):
         raise ValueError(
-            f"`{name}` is traced by JAX, but it must be a fixed number: it cannot be an argument of a jitted function."
+            f"`{name}` is traced by JAX (it depends on an argument of a function inside `jax.jit`, `jax.grad` or "
+            "`jax.vmap`, which has no value yet), but it must be a fixed number."
         )
     try:
         # `index` takes whole numbers of NumPy and JAX, but no float
@@ -272,7 +273,8 @@ def number_in(name: str, value: object, low: float, high: float, interval: str) 
     array = scalar_in(name, value, low, high, interval)
     if is_traced(array):
         raise ValueError(
-            f"`{name}` is traced by JAX, but it must be a fixed number: it cannot be an argument of a jitted function."
+            f"`{name}` is traced by JAX (it depends on an argument of a function inside `jax.jit`, `jax.grad` or "
+            "`jax.vmap`, which has no value yet), but it must be a fixed number."
         )
     return float(np.asarray(value, dtype=np.float64))  # not by way of single precision
 
@@ -340,7 +342,8 @@ def returned(
             is_longer = name in ("kernel", "reward") and len(signature.parameters) > len(arguments) + len(named)
             hint = ": further arguments are given by `params={...}`" if is_longer else ""
             taken = f"its arguments are {signature}" if signature.parameters else "it takes no arguments"
-            message = f"`{name}` must be a function of ({names}), but {taken}{hint}."
+            meaning = ", with z the mean field" if "z" in arguments else ""
+            message = f"`{name}` must be a function of ({names}){meaning}, but {taken}{hint}."
             raise ValueError(message) from error
 
     def seen(function: Callable, values: Sequence[Any], named: Mapping[str, Any]) -> Any:

@@ -27,14 +27,15 @@ def _what_failed(error: Exception, arguments: str, at: str, call: str) -> str:
     causes = [error, error.__cause__, error.__context__]  # NumPy raises an error of its own from that of JAX
     if any(isinstance(cause, jax.errors.ConcretizationTypeError) for cause in causes):
         return (
-            f"needs the value of an array, but {arguments} and all that is computed from them are traced by JAX, "
-            "without values: use `jax.numpy.where` in place of `if`, `x.at[i].set(y)` in place of `x[i] = y`, "
-            "and no `float()`"
+            f"needs the value of an array, but JAX compiles it once for all values, so {arguments} and all that is "
+            "computed from them have only shapes: use `jax.numpy.where` in place of `if`, `x.at[i].set(y)` in place "
+            "of `x[i] = y`, and no `float()`"
         )
     if isinstance(error, jax.errors.TracerArrayConversionError | jax.errors.TracerIntegerConversionError):
         return (
             "passes an argument to NumPy or to `range`, or uses it as an index of a list or a NumPy array, but "
-            f"{arguments} are traced by JAX: use the functions and arrays of `jax.numpy`"
+            f"JAX compiles it once for all values, so {arguments} have only shapes: use the functions and arrays of "
+            "`jax.numpy`"
         )
     message = shorten_text(str(error), 120).rstrip(".")
     if "truth value of an array" in message:

@@ -13,6 +13,8 @@ from typing import Any, TypeVar, cast
 
 import jax
 
+from ._names import refuse_unknown_arguments
+
 _Function = TypeVar("_Function", bound=Callable)
 
 _NANS, _INFS, _DTYPES, _RANKS = _MODES = cast(
@@ -31,14 +33,21 @@ _outside = _Outside()
 
 
 def in_own_modes(function: _Function) -> _Function:
-    """Return a function that runs in the library's modes, as every public function that computes does."""
+    """Return a function that runs in the library's modes, as every public function that computes does.
+
+    If an argument is named that the function does not have, the error suggests the nearest.
+    """
 
     @functools.wraps(function)
     def call(*arguments: Any, **named: Any) -> Any:
-        if _now() == _OWN:
-            return function(*arguments, **named)
-        with _own_modes():
-            return function(*arguments, **named)
+        try:
+            if _now() == _OWN:
+                return function(*arguments, **named)
+            with _own_modes():
+                return function(*arguments, **named)
+        except TypeError:
+            refuse_unknown_arguments(function, named)
+            raise
 
     return cast(_Function, call)
 
@@ -57,7 +66,7 @@ def users_modes(function: Any) -> Iterator[None]:
 def double_precision() -> str:
     """Return the end of a sentence that says what to do where single precision, JAX's default, is not enough."""
     if jax.config.jax_enable_x64:  # pyright: ignore[reportAttributeAccessIssue]
-        return "make the game in double precision if it is not"
+        return "make the game in double precision, if its arrays are float32"
     return 'make the game in double precision, after `jax.config.update("jax_enable_x64", True)`'
 
 

@@ -3,8 +3,9 @@
 import ast
 import difflib
 import functools
+import inspect
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import ModuleType
 from typing import NoReturn
@@ -85,6 +86,18 @@ def suggestion(word: str, known: Iterable[object]) -> str:
     """Return "(did you mean ...?)" with the nearest known name, for the middle of an error; "" if no name is near."""
     close = _nearest(word, list(map(str, known)))
     return f" (did you mean {close[0]!r}?)" if close else ""
+
+
+def refuse_unknown_arguments(function: Callable, named: Iterable[str]) -> None:
+    """Raise an error that suggests the nearest argument, if a function does not have one of those that are named."""
+    known = inspect.signature(function).parameters
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in known.values()):
+        return
+    for name in named:
+        if name not in known:
+            otherwise = f"; it has {', '.join(one for one in known if one != 'self') or 'none'}."
+            hint = did_you_mean(name, known, otherwise)
+            raise TypeError(f"{function.__qualname__}() has no argument {name!r}{hint}") from None
 
 
 def without(module: str, name: str, names: Iterable[str]) -> AttributeError:

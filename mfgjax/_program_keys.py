@@ -69,9 +69,10 @@ def key_of(x: Any, rules: tuple = ()) -> Any:
         return x.dtype.str, x.shape, x.tobytes()
     if isinstance(x, Tracer):
         raise _checks.Refusal(
-            "A function that was given to the library reads a number that `jax.grad` or `jax.jit` around the call "
-            "traces, in a place from which it cannot be passed on (such as a function with a derivative rule of its "
-            "own, `jax.custom_jvp`): make the number an argument, or a field of an `equinox.Module`."
+            "A function that was given to mfgjax reads from outside a number on which the `jax.grad` or `jax.jit` "
+            "around the call depends, and does so where mfgjax cannot pass the number on (such as in a function with "
+            "a derivative rule of its own, `jax.custom_jvp`): make the number an argument, or a field of an "
+            "`equinox.Module`."
         )
     if isinstance(x, jax.Array) and not jnp.issubdtype(x.dtype, jax.dtypes.extended):
         return key_of(np.asarray(x))

@@ -38,11 +38,11 @@ class RESULTS(enum.IntEnum):
 
 _MESSAGES = {
     RESULTS.converged: "The equilibrium was found to the tolerance asked for.",
-    RESULTS.max_steps: "The iteration did not settle within `max_steps`. {advice}",
-    RESULTS.cycle: "The iteration entered a cycle of period {period}{apart} and will not settle. {advice}",
+    RESULTS.max_steps: "The iteration did not converge within `max_steps` steps. {advice}",
+    RESULTS.cycle: "The iteration entered a cycle of period {period}{apart} and will not converge. {advice}",
     RESULTS.non_finite: (
-        "A number that is not finite came up in the iteration. Check that rewards and kernels stay finite for "
-        "every mean field, and that inputs from inside `jit` are valid."
+        "The iteration produced a number that is infinite or NaN. Check that rewards and kernels stay finite for "
+        "every mean field, and that inputs computed inside `jax.jit`, which are not checked, are valid."
     ),
     RESULTS.stalled: "The iteration stopped making progress before it reached the tolerance. {advice}",
     RESULTS.precision: (
@@ -50,32 +50,32 @@ _MESSAGES = {
         "exceed any useful tolerance. Lower `beta`, or {precision}."
     ),
     RESULTS.not_stochastic: (
-        "At the mean field reached, the rows of the kernel are no probabilities (negative, or not summing to 1). "
-        "Check the callable given as `kernel`."
+        "At the mean field reached, the rows of the kernel are not probabilities: an entry is negative, or a row does "
+        "not sum to 1. Check the function given as `kernel`."
     ),
     RESULTS.tied: (
         "The iteration met the tolerance, but the policy and the mean field that are returned do not: rounding decides "
         "which of two actions is better. Use another solver, another `tie` or a larger `atol`, or {precision}."
     ),
     RESULTS.no_pure_choice: (
-        "No equilibrium was found. Where all agents of a state choose the same action, the iteration enters a cycle of "
-        "period {period}{apart} and will not settle. No mixed equilibrium was found either. "
+        "No equilibrium was found. If all agents in a state choose the same action, the iteration enters a cycle of "
+        "period {period}{apart} and will not converge. No equilibrium in which they mix actions was found either. "
         "Try another `guess`, or the smooth response `EntropyRegularized`."
     ),
     RESULTS.not_at_rest: (
-        "The policy met the tolerance, but the population under this policy was not yet stationary after the largest "
-        "number of steps. If the kernel does not depend on the mean field, give it as a table, not as a function. Or "
-        "use the smooth response `EntropyRegularized`."
+        "The policy met the tolerance, but the population that follows it was not yet stationary after the largest "
+        "number of moves that are tried. If the kernel does not depend on the mean field, give it as a table, not as "
+        "a function. Or use the smooth response `EntropyRegularized`."
     ),
     RESULTS.ill_conditioned: (
-        "The residual met the tolerance, but the equilibrium is ill conditioned: it may be as far away as "
-        "`error_estimate` says, or farther. Give a smaller `atol`, or {precision}. Or change the game: this happens "
-        "if the population hardly moves, or at a fold."
+        "The residual met the tolerance, but the equilibrium is ill conditioned: it may be as far from the mean field "
+        "found as `error_estimate` says, or farther. Give a smaller `atol`, or {precision}. Or change the game: this "
+        "happens if agents hardly ever change their state, or near a fold, where two equilibria merge."
     ),
     RESULTS.values_inexact: (
-        "The equilibrium met the tolerance, but the values of the states are not known well enough: one step of value "
-        "iteration changes them, and this change divided by 1 - discount exceeds a small share of their span. Lower "
-        "the discount, or {precision}."
+        "The equilibrium met the tolerance, but the values of the states are too inexact: one more step of value "
+        "iteration changes them by more than a small share of their span times 1 - discount. Lower the "
+        "discount, or {precision}."
     ),
 }
 
@@ -86,7 +86,7 @@ _ADVICE = {
         "leave the choice of method to the default solver, `Auto()`; if the residual oscillates, lower `beta` or "
         "`damping`."
     ),
-    RESULTS.cycle: "Use the default solver `Auto()`, damping below 1, or averaging.",
+    RESULTS.cycle: "Use the default solver `Auto()`, or `Picard` with `damping` below 1 or with `averaging`.",
     RESULTS.stalled: "Use the default solver `Auto()`, or follow the path of equilibria with `branch`.",
 }
 _ADVICE_AFTER_SEVERAL = (

@@ -37,8 +37,9 @@ def solve_batch(
       solver: the method; None for `Auto()`, whose later methods are run only for the lanes that need them.
       axes: what differs between lanes. Either a mapping from names to arrays whose *last* axis is the lanes; a name is
         "beta", "epsilon", "reference", "initial", "discount", "damping", or the path of any array, such as
-        "reward.L.weight" or "kernel.probabilities". Or, if game and response already hold such arrays, a pytree prefix
-        of `(game, response)` or `(game, response, solver)` with -1 (lanes on the last axis) and None (shared).
+        "reward.L.weight" or "kernel.probabilities". Or, if game and response already hold such arrays, a tree of the
+        form `(game, response)` or `(game, response, solver)` with -1 (lanes on the last axis) or None (shared) in the
+        place of each array, or of a part whose arrays are all alike (a pytree prefix, as `in_axes` of `jax.vmap`).
       guess: a mean field to start from, with or without a last axis of lanes; None: the reference's flow.
       max_steps: maximal number of steps of the solver in each lane; None for its default.
       block: number of lanes that are computed together; None: as many as fit in a core's cache, or in an accelerator's

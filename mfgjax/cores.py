@@ -13,8 +13,8 @@ is_chosen = False
 def use_cpu_cores(count: int | None = None) -> int:
     """Make JAX use one CPU device per core, so that a sweep uses all cores. Call it before anything is computed.
 
-    At the sizes of most games XLA computes on one core of each device, so more cores need more devices. On accelerators
-    this has no effect.
+    By default JAX treats all cores together as one device, and at the sizes of most games it uses one core of a device.
+    On accelerators this has no effect.
 
     Args:
       count: number of devices; None: one for each core that this process may use.

@@ -10,10 +10,11 @@ from ._typing import Array, Bool, Float, Int
 
 
 class Equilibrium(eqx.Module):
-    """A mean field, the policy that answers it and generates it, and how well they agree.
+    """A mean field, a policy, and how near they are to an equilibrium.
 
     Attributes:
-      mean_field: what payoffs see, `[H+1, S]` (or `[H+1, S, A]` where the game observes the joint law).
+      mean_field: the law of the states at each time, `[H+1, S]` (or the joint law of states and actions, `[H+1, S, A]`,
+        if rewards and kernel depend on that).
       policy: π_t(a|s), `[H+1, S, A]`. For smooth responses it is exactly the response to `mean_field`. In a stationary
         game with a `Trembling` or `EpsilonGreedy` response it is so, too, unless the default solver found no pure
         equilibrium: then it is a mixture of best responses.
@@ -23,8 +24,8 @@ class Equilibrium(eqx.Module):
       residual: how far `mean_field` is from a fixed point of the mean-field map Γ: max_t d_TV(μ_t, Γ(μ)_t). This holds
         for smooth responses and, in a stationary game, for all responses unless the solver mixes policies; elsewhere it
         is the exploitability. If `policy` is a mixture of best responses in a stationary game, it is the larger of two
-        numbers: d_TV(z, Φ(z, π)), and the most that the policy loses in any state against the best action, divided by
-        the span of q.
+        numbers: d_TV(z, Φ(z, π)), with Φ(z, π) the law one move later, and the most that the policy loses in any state
+        against the best action, divided by the span of q.
       exploitability: the most that one agent can gain by leaving `policy` while all others follow it, in units of
         reward. The gain is measured in the criterion of the response: with KL terms for `EntropyRegularized`, without
         for others.

@@ -29,9 +29,9 @@ def solve(
 ) -> Equilibrium:
     """Find an equilibrium: a fixed point of the mean-field map, with the best response to it.
 
-    It also works inside `jit` and under `vmap`. Its derivatives with respect to every array in game and response follow
-    from the equation of the equilibrium (implicit differentiation), in forward and reverse mode and of any order. They
-    are also right where iterating Γ diverges, and NaN where no equilibrium was found.
+    It also works inside `jax.jit` and `jax.vmap`. Its derivatives with respect to every array in game and response
+    follow from the equation of the equilibrium (implicit differentiation), in forward and reverse mode and of any
+    order. They are also right where iterating the mean-field map Γ diverges, and NaN where no equilibrium was found.
 
     Args:
       game: the game.
@@ -76,6 +76,6 @@ def refuse_unless_converged(found: Equilibrium, methods: Sequence[AbstractMethod
         tried = f" Tried in turn: {names}." if len(methods) > 1 else ""
         raise ConvergenceError(
             f"{found.result.message}{tried} Best {found.criterion}: {residual:.2e} after {int(found.num_steps)} steps "
-            f"(tolerance {tolerance:.1e}). `throw=False` returns it.",
+            f"(tolerance {tolerance:.1e}). `throw=False` returns the best iterate.",
             found,
         )

@@ -83,7 +83,7 @@ def test_references_and_games_are_families_too(rng):
 def test_a_report_has_a_table_words_and_json():
     report = mfg.certify(GAME, soft(0.5, RHO))
     table = str(report)
-    assert "What is proved at β = 0.5" in table and len(table.splitlines()) == 2 + len(report.certificates)
+    assert "What is proved at β = 0.5" in table and len(table.splitlines()) == 3 + len(report.certificates)
     assert all(len(line) <= 120 for line in table.splitlines())
     for certificate in report.certificates:
         text = report.explain(certificate.name)

@@ -182,7 +182,7 @@ def test_a_violation_that_was_found_is_no_bound_where_the_reward_jumps():
         np.full((3, 1, 3), 1 / 3), lambda t, m: (jnp.floor(5 * m) / 2)[:, None], np.full(3, 1 / 3), 1
     )
     line = mfg.certify(game, soft(1.0))["monotone"]
-    assert line.word == "fails" and "without one, what was found" in line.meaning
+    assert line.word == "fails" and "without a bound the largest found" in line.meaning
     h = 1e-6
     above, below = np.array([0.2 + h / 2, 0.5, 0.3 - h / 2]), np.array([0.2 - h / 2, 0.5, 0.3 + h / 2])
     pays = [np.asarray(game.pay_at(1, jnp.asarray(law)))[:, 0] for law in (above, below)]

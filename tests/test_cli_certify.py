@@ -26,8 +26,8 @@ def saved(tmp_path_factory):
 def test_the_table_has_every_certificate_with_its_status(saved):
     _, (status, out, err) = saved
     assert (status, err) == (0, "")
-    assert "path_span holds 0.625 0.8 bound" in words(out)
-    assert "critical_beta holds 1.431 1.431 the first" in words(out)
+    assert "path_span holds 0.625 0.8 q in the bound" in words(out)
+    assert "critical_beta holds 1.431 1.431 first" in words(out)
     assert "naive_chain unknown 3.75 0.1333" in words(out) and "monotone fails" in words(out)
     assert max(map(len, out.split("At β = 0.5")[0].splitlines())) <= 124 and "…" not in out
 
@@ -80,7 +80,7 @@ def test_what_is_not_proved_is_said_and_is_no_error():
     status, out, err = run(PAPER, "--beta", "3")
     assert (status, err) == (0, "")
     assert "That there is only one equilibrium is not proved at β = 3: it is for β < " in out
-    assert "Plain iteration does not settle at the one found (rate 1.983; for β < 1.431 it does)" in out
+    assert "Plain iteration does not converge to the one found (rate 1.983; for β < 1.431 it does)" in out
 
 
 def test_a_file_has_the_thresholds_of_its_game():
@@ -98,7 +98,7 @@ def test_explain_prints_the_theorems():
 def test_greedy_agents_have_no_threshold_and_no_picture(tmp_path):
     status, out, err = run("left-right", "--response", "greedy", "--out", str(tmp_path))
     assert (status, err) == (0, "") and [path.name for path in tmp_path.iterdir()] == ["certificates.json"]
-    assert "the theorems are for responses with a temperature" in out and "not drawn" in out
+    assert "the theorems are for responses with a β" in out and "not drawn" in out
     assert "monotone holds" in words(out)
 
 
@@ -164,7 +164,7 @@ def unsolved(monkeypatch):
 
 def test_what_was_not_solved_is_status_1_with_all_that_was_found(unsolved, tmp_path):
     status, out, err = run("coordination", "--beta", "1", "--set", "field=0.5", "--out", str(tmp_path))
-    assert status == 1 and err.count("\n") == 1 and "did not settle" in err
+    assert status == 1 and err.count("\n") == 1 and "did not converge" in err
     assert "there is exactly one equilibrium" in out and "local_radius" in out
     bound = float(out.split("the mean field found is within ")[1].split(" of it")[0])
     assert bound > 1e-3  # Banach's bound holds for any mean field

@@ -46,7 +46,7 @@ def test_an_interruption_leaves_what_was_done(tmp_path, monkeypatch, call, begin
     monkeypatch.setattr(learners, "run", interrupted)
     command = ("learn", "mturk", *SMALL, "--steps", "4", "--out", str(tmp_path / "out"))
     status, _, said = run(*command)
-    assert status == 130 and "the same command goes on from there" in said
+    assert status == 130 and "the same command resumes them" in said
     calls.clear()
     calls.extend([{}] * call)  # no more interruptions
     status, told, _ = run(*command, "--json")

@@ -54,7 +54,7 @@ def test_solve_prints_law_mean_values_and_exploitability(solved):
     assert "mean state 13.778329" in words(out)  # as `infection_spread` documents it
     assert f"value {float(eq.mean_field @ eq.values):.6f} (of an agent somewhere in the population" in words(out)
     free = float(mfg.exploitability(mfg.games.infection_spread(0.3), eq.policy))
-    assert f"{free:.2e} by a hand that does not" in out and "among hands that tremble" in out
+    assert f"{free:.2e} among all policies" in out and "among policies with the same ε" in out
 
 
 def test_solve_saves_the_equilibrium_and_a_picture_of_law_and_policy(solved):

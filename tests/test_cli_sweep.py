@@ -51,7 +51,7 @@ def test_a_sweep_finds_the_known_laws_and_says_how(saved):
     assert "2 converged" in out and "4 (2 reference × 2 beta), of which 4 converged" in out
     assert "law at the end, beta = 1" in out and "3: 0.670, 4: 0.327, 5: 0.001" in out
     assert all(f"saved           {folder / name}" in out for name in ("sweep.zarr", "phase.png", "table.json"))
-    assert max(map(len, out.split("\nlanes")[0].splitlines())) <= 124 and "…" not in out
+    assert max(map(len, out.split("\ngames")[0].splitlines())) <= 124 and "…" not in out
     found = opened(folder)
     for beta, law in ((1, LAW_AT_1), (3, LAW_AT_3)):
         np.testing.assert_allclose(found.terminal_law.sel(reference="paper", beta=beta), law, atol=1e-6)
@@ -101,7 +101,9 @@ def test_the_same_command_again_computes_nothing(saved, monkeypatch):
     folder, _ = saved
     before = {path: data for path, data in contents(folder).items() if path.name != "table.json"}
     status, out, err = run(PAPER, "--beta", "3,1", "--reference", "paper,uniform", "--out", str(folder))
-    assert (status, err) == (0, "") and "4 of them were there" in out and "lanes per second" not in out
+    assert (
+        (status, err) == (0, "") and "4 of them were solved in an earlier run" in out and "games per second" not in out
+    )
     assert {path: data for path, data in contents(folder).items() if path.name != "table.json"} == before
 
 
@@ -119,7 +121,7 @@ def test_lanes_that_fail_are_told_and_saved_with_all_others(tmp_path):
     options = ["--beta", "0.5,1,2.5,3", *PICARD, "--damping", "1,0.2", "--max-steps", "500", "--out", str(tmp_path)]
     status, out, err = run(PAPER, *options)
     assert status == 1 and "2 converged, 2 cycle" in out and "4 converged" in out
-    assert err == "mfgjax: 2 of 8 lanes did not converge (2 cycle), the first at beta 2.5 to 3, damping 1.\n"
+    assert err == "mfgjax: 2 of 8 games did not converge (2 cycle), the first at beta 2.5 to 3, damping 1.\n"
     codes = opened(tmp_path).result_code.sel(damping=1.0)
     assert (codes == RESULTS.cycle).values.tolist() == [False, False, True, True]
     table = json.loads((tmp_path / "table.json").read_text(encoding="utf-8"))
@@ -278,10 +280,10 @@ def test_more_lanes_than_memory_or_disk_can_hold_are_refused(folder, monkeypatch
     monkeypatch.setattr(output.shutil, "disk_usage", lambda path: SimpleNamespace(free=3_000_000))
     monkeypatch.setattr(output.os, "sysconf", lambda name: 500)
     _, _, err = run(PAPER, "--beta=1:2:4000", OUT)
-    assert "4,000 lanes take 0.00419 GB of disk, but 0.003 GB are free in 'results'" in err
+    assert "4,000 games take 0.00419 GB of disk, but 0.003 GB are free in 'results'" in err
     assert not (folder / "results").exists()
     _, _, err = run(PAPER, "--beta=1:2:4000")
-    assert "4,000 lanes take 0.000352 GB of memory, but 0.00025 GB are there: give fewer, or `--out`." in err
+    assert "4,000 games take 0.000352 GB of memory, but 0.00025 GB are there: give fewer, or `--out`." in err
 
 
 def test_an_interruption_before_the_first_lane_leaves_nothing(folder, monkeypatch):
@@ -347,7 +349,7 @@ def num_files(folder: Path) -> int:
 def test_a_sweep_that_is_interrupted_and_then_killed_goes_on_where_it_was(tmp_path):
     status, out, err = stopped(tmp_path, signal.SIGINT, 3)
     assert (status, out) == (130, "") and err.count("\n") == 1
-    assert f"of 4,096 lanes are in {tmp_path / 'sweep.zarr'}, and the same command goes on from there." in err
+    assert f"of 4,096 games are in {tmp_path / 'sweep.zarr'}, and the same command resumes the sweep." in err
     first = num_files(tmp_path)
     status, out, err = stopped(tmp_path, signal.SIGKILL, first + 3)
     assert (status, out, err) == (-signal.SIGKILL, "", "")

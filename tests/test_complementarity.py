@@ -185,8 +185,8 @@ def test_what_bends_between_sampled_laws_is_never_said_to_hold(up):
     assert found.complementarity is not None and not found.complementarity.affine
     assert not found.complementarity.holds and not found.certificate.startswith("holds")
     if not found.complementarity.fails and found.certificate.startswith("unknown"):
-        assert "sampled at 66 laws, not proved" in found.certificate
-    assert "sampled at 66 laws, not proved" in str(found.complementarity)
+        assert "tested at 66 laws only, which is no proof" in found.certificate
+    assert "tested at 66 laws only, which is no proof" in str(found.complementarity)
 
 
 def test_what_bends_at_no_law_holds():

@@ -88,7 +88,7 @@ GAMES = {
     ),
     "a kernel that does not see z": (
         lambda: rest(lambda: HALF, available=np.ones((2, 2), bool)),
-        "`kernel` must be a function of (z), but it takes no arguments.",
+        "`kernel` must be a function of (z), with z the mean field, but it takes no arguments.",
     ),
     "a reward over moves": (
         paid(np.zeros((3, 2, 2))),
@@ -120,12 +120,12 @@ GAMES = {
     ),
     "a time in a stationary game": (
         lambda: rest(reward=lambda t, z: z[:, None]),
-        "`reward` must be a function of (z), but its arguments are (t, z)",
+        "`reward` must be a function of (z), with z the mean field, but its arguments are (t, z)",
     ),
     "if": (
         paid(lambda t, mu: ZERO if mu[0] > 0.5 else ZERO + 1),
-        "`reward` needs the value of an array, but t, mean_field and all that is computed from them are traced by JAX, "
-        "without values: use `jax.numpy.where` in place of `if`",
+        "`reward` needs the value of an array, but JAX compiles it once for all values, so t, mean_field and all "
+        "that is computed from them have only shapes: use `jax.numpy.where` in place of `if`",
     ),
     "and": (
         paid(lambda t, mu: jnp.where((mu > 0.2) and (mu < 0.8), 1.0, 0.0)[:, None]),
@@ -133,8 +133,9 @@ GAMES = {
     ),
     "NumPy": (
         paid(lambda t, mu: np.log(mu)[:, None]),
-        "`reward` passes an argument to NumPy or to `range`, or uses it as an index of a list or a NumPy array, but t, "
-        "mean_field are traced by JAX: use the functions and arrays of `jax.numpy`.",
+        "`reward` passes an argument to NumPy or to `range`, or uses it as an index of a list or a NumPy array, but "
+        "JAX compiles it once for all values, so t, mean_field have only shapes: use the functions and arrays of "
+        "`jax.numpy`.",
     ),
     "math": (paid(lambda t, mu: jnp.full((2, 2), math.exp(mu[0]))), "`reward` needs the value of an array"),
     "a list over time": (
@@ -157,11 +158,11 @@ GAMES = {
     ),
     "initial and horizon swapped": (
         lambda: game(initial=3, horizon=START),
-        "`FiniteHorizonGame` takes (kernel, reward, initial, horizon), in this order.",
+        "(kernel, reward, initial, horizon), in this order; `initial` is 3, `horizon` is [0.5, 0.5].",
     ),
     "kernel and reward swapped": (
         lambda: game(ZERO, SWAP),
-        "`FiniteHorizonGame` takes (kernel, reward, initial, horizon), in this order.",
+        "`FiniteHorizonGame` takes (kernel, reward, initial, horizon), in this order; `reward` is a MovesKernel.",
     ),
     "a discount of 1 for ever": (lambda: rest(discount=1.0), "`discount` is 1.0, but it must lie in (0, 1)."),
     "a state in place of a law": (lambda: game(initial=0), "`initial` must have shape [S] (states); got ()."),
@@ -296,8 +297,8 @@ CALLS = {
     ),
     "single precision": (
         in_single_precision(lambda: mfg.solve(game(), SOFT, mfg.Picard(atol=1e-10))),
-        "`atol` is 1.0e-10, which float32 cannot reach: rounding errors of residuals are 9.5e-07. Use a larger "
-        "`atol`, or "
+        "`atol` is 1.0e-10, which float32 cannot reach: rounding errors of the residual are about 9.5e-07. Use a "
+        "larger `atol`, or "
         'make the game in double precision, after `jax.config.update("jax_enable_x64", True)`.',
     ),
     "a wrong parameter of a ready-made game": (
@@ -341,11 +342,13 @@ CALLS = {
     ),
     "a field that is a whole number": (
         swept(game(reward=Toll()), beta=[1.0], **{"reward.toll": [1.0]}),
-        "A number that a function uses must be in `params` of the game, or a floating-point field (2.0, not 2)",
+        "A number that a function uses is a parameter only if it is in `params` of the game, or a floating-point "
+        "field (2.0",
     ),
     "a number of a closure": (
         swept(game(reward=lambda t, mu: -mu[:, None]), beta=[1.0], toll=[1.0]),
-        "A number that a function uses must be in `params` of the game, or a floating-point field (2.0, not 2)",
+        "A number that a function uses is a parameter only if it is in `params` of the game, or a floating-point "
+        "field (2.0",
     ),
     "a misspelt parameter": (
         swept(game(reward=lambda t, mu, toll: -toll * mu[:, None], params={"toll": 1}), SOFT, tol=[1.0]),
@@ -405,6 +408,27 @@ def test_a_misspelt_name_suggests_the_nearest(typed, sentence):
     assert str(caught.value).endswith(sentence)
 
 
+@pytest.mark.parametrize(
+    ("typed", "sentence"),
+    [
+        (
+            lambda: mfg.games.ring_crowd(num_state=3),
+            "ring_crowd() has no argument 'num_state'; did you mean 'num_states'?",
+        ),
+        (lambda: mfg.games.left_right(sides=2), "left_right() has no argument 'sides'; it has none."),
+        (lambda: mfg.solve(game(), SOFT, max_step=3), "solve() has no argument 'max_step'; did you mean 'max_steps'?"),
+        (
+            lambda: game(discoutn=1.0),
+            "FiniteHorizonGame.__init__() has no argument 'discoutn'; did you mean 'discount'?",
+        ),
+    ],
+)
+def test_a_misspelt_argument_suggests_the_nearest(typed, sentence):
+    with pytest.raises(TypeError) as caught:
+        typed()
+    assert str(caught.value) == sentence
+
+
 def test_single_precision_is_named_where_it_is_not_enough():
     with jax.enable_x64(False):
         for code in (mfg.RESULTS.precision, mfg.RESULTS.ill_conditioned):
@@ -428,3 +452,15 @@ def test_a_law_may_be_given_by_labels():
 def test_whole_numbers_do():
     made = game([[[1, 0], [0, 1]], [[0, 1], [1, 0]]], [[0, 1], [1, 0]], [1, 0])
     assert made.reward.table.tolist() == [[[0.0, 1.0], [1.0, 0.0]]]
+
+
+def test_what_is_printed_shows_numbers():
+    assert repr(mfg.EntropyRegularized(3.0)) == "EntropyRegularized(beta=3, log_reference=None)"
+    assert repr(mfg.Boltzmann(2.0, HALF[0])) == "Boltzmann(beta=2, log_weights=array of shape (1, 2, 2))"
+    assert repr(mfg.Picard(0.5)) == "Picard(damping=0.5, averaging=None, atol=None)"
+    run = mfg.learners.Run(np.array([[[0.5, 0.5], [0.25, 0.75]]]), POLICY[:1], None, 1, 0)
+    assert repr(run) == "Run(1 seeds, 1 steps; mean state at the end: 0.750)"
+    there, back = np.array([[1.0, 0.0], [np.nan, np.nan]]), np.array([[0.5, 0.5], [0.0, 1.0]])
+    path = mfg.results.Hysteresis("cost", np.array([1.0, 2.0]), there, back, False, np.zeros((2, 2)))
+    assert "cost from 1 to 2 and back, 2 values, 1 solves failed" in repr(path)
+    assert "by up to 0.5 in total variation" in repr(path)

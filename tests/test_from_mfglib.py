@@ -174,8 +174,8 @@ def two_actions_matter(t, L):
 REFUSED = {
     "a logarithm": (
         lambda: games.from_mfglib(beach()),
-        "`env.reward` is not linear in the mean field (at t = 0, state 0, action 0), and PyTorch's functions cannot be "
-        "traced by JAX: give it as `reward`, a callable (t, mean_field) -> [S, A].",
+        "`env.reward` is not linear in the mean field (at t = 0, state 0, action 0), and JAX cannot compile "
+        "functions of PyTorch: give it as `reward`, a callable (t, mean_field) -> [S, A].",
     ),
     "bends at the last time": (
         lambda: games.from_mfglib(changed(reward=lambda t, L: np.tile(L.sum(1)[:, None] ** (1 + t), 2))),

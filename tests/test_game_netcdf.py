@@ -179,7 +179,7 @@ REFUSED = {
     "no game": (lambda: mfg.Greedy(), "`game` must be a `FiniteHorizonGame`, a `StationaryGame` or a `GameFile`"),
     "a batch": (
         lambda: jax.tree.map(lambda leaf: jnp.stack([leaf, leaf], -1), GAMES["dense, a table"]),
-        "a single concrete one",
+        "a single one with known numbers",
     ),
 }
 

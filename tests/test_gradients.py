@@ -387,7 +387,7 @@ def test_an_eager_gradient_of_an_unsettled_solve_is_nan():
         return mfg.solve(game, response, mfg.Picard(), max_steps=1, throw=False).mean_field[-1, 2]
 
     assert np.isnan(jax.grad(share)(0.5))
-    with pytest.raises(mfg.ConvergenceError, match="did not settle within `max_steps`"):
+    with pytest.raises(mfg.ConvergenceError, match="did not converge within `max_steps`"):
         jax.grad(lambda beta: mfg.solve(game, mfg.EntropyRegularized(beta, rho), mfg.Picard(), max_steps=1).residual)(
             0.5
         )

@@ -217,7 +217,7 @@ ERRORS = {
         lambda: jax.jit(lambda x: grid_crowd(2, 2, obstacles=x))(np.zeros((2, 2), bool)),
         "or booleans",
     ),
-    "traced": (lambda: jax.jit(lambda x: grid_crowd(obstacles=x))(0.1), "`obstacles` is traced by JAX, but it must be"),
+    "traced": (lambda: jax.jit(lambda x: grid_crowd(obstacles=x))(0.1), "`obstacles` is traced by JAX (it depends on"),
 }
 
 

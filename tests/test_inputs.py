@@ -362,7 +362,7 @@ MIXED_UP = {
     "no path": (lambda: mfg.io.load_equilibrium(None), "`path` must be the path of a file; got None."),
     "a stationary game to certify": (
         lambda: mfg.certify(mfg.games.mturk(), mfg.Trembling(0.1)),
-        "of a `StationaryGame` `bracket` and `check_complementarity` say what is proved.",
+        "for a `StationaryGame` use `bracket` and `check_complementarity`.",
     ),
 }
 

@@ -164,5 +164,5 @@ def test_attributes_of_the_format_are_not_overwritten(solved):
 
 def test_a_batch_is_refused(solved):
     batch = jax.tree.map(lambda leaf: jnp.stack([leaf, leaf]), solved[2])
-    with pytest.raises(ValueError, match="a single concrete one"):
+    with pytest.raises(ValueError, match="a single one with known numbers"):
         io.to_dataset(solved[0], batch)

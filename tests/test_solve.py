@@ -372,7 +372,7 @@ def test_a_kernel_that_is_none_at_the_equilibrium_is_reported():
     game = mfg.FiniteHorizonGame(kernel, np.eye(2), [0.5, 0.5], 2)
     eq = mfg.solve(game, mfg.EntropyRegularized(0.5), mfg.Picard(0.5), throw=False)
     assert eq.result.name == "not_stochastic"
-    with pytest.raises(mfg.ConvergenceError, match="rows of the kernel are no probabilities"):
+    with pytest.raises(mfg.ConvergenceError, match="rows of the kernel are not probabilities"):
         mfg.solve(game, mfg.EntropyRegularized(0.5), mfg.Picard(0.5))
 
 

@@ -116,7 +116,7 @@ CALLS = {
     ),
     "epsilon-greedy, finite horizon": (
         lambda: mfg.solve(mfg.games.left_right(), mfg.EpsilonGreedy(0.1)),
-        "`EpsilonGreedy` policies maximise nothing",
+        "`EpsilonGreedy` policies maximise no known criterion",
     ),
     "mean field, finite horizon": (
         lambda: mfg.propagate(mfg.games.left_right(), jnp.full((2, 3, 2), 0.5), jnp.ones(3) / 3),

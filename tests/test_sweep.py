@@ -420,8 +420,8 @@ REFUSED = {
     "lists of two lengths": (dict(zipped=True, beta=[1, 2], discount=[1.0]), "'beta' has 2 values", "'discount' has 1"),
     "an unknown axis to warm": (dict(beta=[1.0], warm_start="heat"), "`warm_start`", "beta", "'heat'"),
     "an unknown output": (dict(beta=[1.0], outputs=["flow"]), "'flow'", "mean_field", "function"),
-    "an output that is there anyway": (dict(beta=[1.0], outputs=["residual"]), "'residual'", "always there"),
-    "an output twice": (dict(beta=[1.0], outputs=["q", "q"]), "'q'", "twice"),
+    "an output that is there anyway": (dict(beta=[1.0], outputs=["residual"]), "'residual'", "which every sweep has"),
+    "an output twice": (dict(beta=[1.0], outputs=["q", "q"]), "'q'", "given once"),
     "a word for outputs": (
         dict(beta=[1.0], outputs="policy"),
         "`outputs` must be a list of names",

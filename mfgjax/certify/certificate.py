@@ -5,6 +5,7 @@ from typing import NamedTuple
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 from .._typing import Array, Int
 
@@ -53,6 +54,14 @@ class Certificate(eqx.Module):
                 f"{self.name} holds the certificates of many games: look at `status`, or take one of them."
             )
         return WORDS[int(self.status)]
+
+    def __repr__(self) -> str:
+        if isinstance(self.status, Tracer) or np.ndim(self.status):  # no single numbers to print
+            return f"Certificate({self.name}, of games {np.shape(self.status)})"
+        return (
+            f"Certificate({self.name}: {self.word}. {self.statement} The value is {float(self.value):.4g}: "
+            f"{self.meaning})"
+        )
 
 
 class Theorem(NamedTuple):

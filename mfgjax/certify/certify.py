@@ -40,8 +40,8 @@ def certify(
 
     Every line of the report has a number, a status (holds, fails, unknown), the theorem with its source, its
     assumptions, and how they were checked. The status is "holds" only where the theorem applies and its constants are
-    proved bounds: exact finite computations, tables, or ranges derived from the programs of the rewards. All of this is
-    computed in floating point arithmetic, without directed rounding.
+    proved bounds: exact finite computations, tables, or ranges derived from the code of the rewards by interval
+    arithmetic. All of this is computed in floating point arithmetic, without directed rounding.
 
     Args:
       game: the game.
@@ -68,7 +68,7 @@ def certify(
 
     Source: Guan et al. (2021), arXiv:2110.07469, Theorem 1; for the sharper bounds see `docs/mathematics.md`.
     """
-    instead = "of a `StationaryGame` `bracket` and `check_complementarity` say what is proved"
+    instead = "for a `StationaryGame` use `bracket` and `check_complementarity`"
     game = of_kind(FiniteHorizonGame, game, instead=instead)
     if not isinstance(response, AbstractResponse):
         got = _checks.shorten(response)

@@ -58,6 +58,12 @@ class Verdicts:
     conditions: tuple[Condition, ...]
 
     @property
+    def legend(self) -> str:
+        """What the letters in the conditions stand for."""
+        action = "a: action" if self.form == "action" else "y = s + a: state after action a"
+        return f"s: state; {action}; z: population; r: reward; tails: P(next state >= k); Q: action values."
+
+    @property
     def holds(self) -> bool:
         """Whether every condition holds."""
         return all(condition.status == "holds" for condition in self.conditions)
@@ -72,7 +78,7 @@ class Verdicts:
         for c in self.conditions:
             worst = "" if c.status == "holds" else f"  worst {c.violation:.3g} at {c.where}"
             lines.append(f"  {c.status:18} {c.name}{worst}")
-        return "\n".join(lines)
+        return "\n".join((*lines, self.legend))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,7 +88,7 @@ class Complementarity(Verdicts):
     Attributes:
       form: "action" or "post-decision": what the action was taken to be.
       conditions: the conditions, each with its worst violation and the place of that.
-      affine: whether the programs of rewards and kernel were proved to be affine in z.
+      affine: whether rewards and kernel were proved, from their code, to be affine in z.
       num_laws: the number of laws at which they were tried.
       why: why they were not proved to be affine; empty if they were.
     """
@@ -95,8 +101,8 @@ class Complementarity(Verdicts):
     def how(self) -> str:
         """The evidence for the verdicts, as the end of a sentence."""
         if self.affine:
-            return "affine in the population by their programs"
-        return f"sampled at {self.num_laws} laws, not proved{f' ({self.why})' if self.why else ''}"
+            return "affine in the population, as their code shows"
+        return f"tested at {self.num_laws} laws only, which is no proof{f' ({self.why})' if self.why else ''}"
 
     def __str__(self) -> str:
         return self._table(f"Strategic complementarities, {self.form} form; rewards and moves {self.how}")
@@ -104,7 +110,7 @@ class Complementarity(Verdicts):
 
 @in_own_modes
 def check_complementarity(game: StationaryGame, form: str | None = None, *, seed: int = 0) -> Complementarity:
-    """Check whether a stationary game has strategic complementarities (is an MFG-SC).
+    """Check whether a stationary game has strategic complementarities: higher populations make higher actions better.
 
     States and actions are ordered by their numbers, populations by stochastic dominance. The form "action" has the
     conditions of the paper's definition 1:
@@ -120,9 +126,10 @@ def check_complementarity(game: StationaryGame, form: str | None = None, *, seed
     action, because an agent in a better state can copy what one in a worse state does. For the law of the next state it
     is also required at a fixed y, because the best y rises with s although the best action may not.
 
-    Either form makes T-BR isotone. By induction over value iteration V(s,z) rises in s and has increasing differences
-    in (s,z): for the maximum by Topkis' theorem, for the share ε that `Trembling` spreads evenly because it is a sum.
-    So the largest (smallest) best action rises with s and z, and with it z ↦ Φ(z, π).
+    Either form makes the map z ↦ Φ(z, π), from a population to the next one, isotone: a higher population has a higher
+    next one. By induction over value iteration V(s,z) rises in s and has increasing differences in (s,z): for the
+    maximum by Topkis' theorem, for the share ε that `Trembling` spreads evenly because it is a sum. So the largest
+    (smallest) best action rises with s and z, and with it z ↦ Φ(z, π).
 
     Args:
       game: one whose kernel and rewards depend on the law of the states; every action must be available in every state.
@@ -130,7 +137,7 @@ def check_complementarity(game: StationaryGame, form: str | None = None, *, seed
       seed: seed of the random laws on which the conditions are tried.
 
     Returns:
-      A `Complementarity`, which prints as a table. Conditions "hold" if the programs of rewards and kernel are proved
+      A `Complementarity`, which prints as a table. Conditions "hold" if rewards and kernel are proved from their code
       to be affine in z and no difference is violated by more than rounding, on its own scale. Otherwise the table only
       says that no violation was found.
 

@@ -20,26 +20,30 @@ from .slopes import MOST_CONTRASTS
 
 _MOST_PAIRS = 2**22  # of state-action pairs; beyond that, twice the best single path stands in
 
-CONTRACTS = "Γ_β contracts in d_M on mean fields that share μ_0, so there is one equilibrium and iteration finds it."
-_RATIO = "bound on d_M(Γ(μ),Γ(μ'))/d_M(μ,μ')"
+CONTRACTS = (
+    "The mean-field map Γ is a contraction in d_M on mean fields that share μ_0, so there is one equilibrium and plain "
+    "iteration converges to it."
+)
+_RATIO = "q in the bound d_M(Γ(μ),Γ(μ')) <= q d_M(μ,μ')"
 _CHAIN = Theorem(
     "naive_chain",
     CONTRACTS,
     _RATIO,
-    "Lip(B_prop) Lip(B_opt) with K_prop = Σ_k α^k, K_Q = Σ_t γ^t K_t, and β/2 for the softmax",
+    "Lip(Γ) <= K_prop K_Q β/2 with K_prop = Σ_k α^k (from policies to mean fields), K_Q = max_t Σ_{τ>=t} γ^(τ−t) K_τ "
+    "(from mean fields to action values), β/2 (from action values to policies)",
     f"{DOCS}, after {GUAN}, Lemmas 1-4",
     "Lipschitz rewards, an EntropyRegularized or Boltzmann response",
 )
 _COUPLED_CHAIN = _CHAIN._replace(
-    theorem="the same chain with the kernel's Lipschitz constants in values and propagation",
+    theorem="as for kernels that do not depend on the mean field, with terms for the Lipschitz constants of the kernel",
     assumed=f"{_CHAIN.assumed}, a Lipschitz kernel",
 )
 _SPANS = Theorem(
     "span_sum",
     CONTRACTS,
     _RATIO,
-    "the laws of paths under two mean fields are tilted by what the rewards differ along a path; the distance of two "
-    "tilted laws is at most β/4 times the span of the tilt",
+    "when the mean field changes, so does the sum of rewards along a path; the law of an agent's path then changes in "
+    "total variation by at most β/4 times the span of this change over paths (discount 1; below 1 see the source)",
     DOCS,
     "an EntropyRegularized response, a kernel that does not depend on the mean field",
 )
@@ -47,15 +51,15 @@ _PATHS = _SPANS._replace(name="path_span")
 _BEST = Theorem(
     "contraction",
     CONTRACTS,
-    "the least factor that is proved",
-    "the best of the bounds above; a local spectral radius above 1 refutes them all",
+    "the smallest factor q that is proved",
+    "the smallest q in the lines above; Γ is no contraction if local_radius is above 1",
     DOCS,
-    "what the best bound assumes",
+    "those of the line above with the smallest q",
 )
 _DISTANCE = Theorem(
     "distance",
-    "The mean field is that near to the one equilibrium.",
-    "bound on d_M(μ, μ*)",
+    "The distance from the mean field found to the only equilibrium is at most the value.",
+    "bound on d_M(μ, μ*), from the mean field found to the equilibrium",
     "d_M(μ,μ*) <= d_M(μ,Γ(μ))/(1 − q) if Γ contracts by q",
     "Banach's fixed-point theorem",
     "a proved contraction factor q < 1",
@@ -180,7 +184,10 @@ def naive_chain(premises: Premises, against: AgainstContraction) -> tuple[Certif
     if premises.decoupled:
         chain = _decoupled_chain(premises, constants)
     per_beta = _coupled_chain(premises, constants) if chain is None else chain.per_beta
-    how = f"α and K_t over all available pairs; {premises.how}"
+    how = (
+        "α (Dobrushin's coefficient of the kernel) and K_t (Lipschitz constant of R_t) are maxima over all available "
+        f"pairs of state and action; {premises.how}"
+    )
     return linear_bound(premises, theorem, per_beta, how, against), chain
 
 
@@ -247,10 +254,10 @@ def path_space(premises: Premises, against: AgainstContraction) -> tuple[Certifi
     by_paths, how = _by_paths(premises)
     # where single paths stand in for pairs, their bound may be the larger one
     by_paths = jnp.minimum(by_paths, by_spans)
-    of_spans = f"spans over all available pairs at each time; {premises.how}"
+    of_spans = f"the span is bounded at each time, over all available pairs of state and action; {premises.how}"
     return (
         linear_bound(premises, _SPANS, by_spans, of_spans, against),
-        linear_bound(premises, _PATHS, by_paths, f"spans over {how}; {premises.how}", against),
+        linear_bound(premises, _PATHS, by_paths, f"the span is bounded over {how}; {premises.how}", against),
     )
 
 
@@ -280,7 +287,7 @@ def _by_paths(premises: Premises) -> tuple[Array, str]:
         pairing = "pairs of feasible paths"
     else:
         tails = 2 * _single_paths(game, payoffs, mask)  # a contrast is at most the sum of two constants
-        pairing = "twice the most along one feasible path, as there are too many pairs"
+        pairing = "single feasible paths and doubled, as there are too many pairs of paths"
     # states that nobody can be in do not count
     worst = jnp.where(reachable(game), tails, 0).max(axis=1)
     by_start = _norm(premises, jnp.where(game.initial > 0, tails[0], 0), worst[:, None])
@@ -360,5 +367,5 @@ def distance(premises: Premises, factor: Array, residual: Array | None) -> Certi
     # what rounding of the game may move Γ by, wherever it is computed
     off = premises.beta * premises.lost * premises.resolution
     value = jnp.where(factor < 1, (residual + off) / (1 - jnp.where(factor < 1, factor, 0)), jnp.inf)
-    how = f"the residual is computed anew, and what rounding may hide of it is added; {premises.how}"
+    how = f"the residual is computed again, with an allowance for rounding errors; {premises.how}"
     return _DISTANCE.certificate(value, how, holds=jnp.isfinite(value))

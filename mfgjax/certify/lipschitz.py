@@ -85,7 +85,7 @@ def sample_lipschitz(game: FiniteHorizonGame, *, key: Array, num_pairs: int = 10
 
     Args:
       game: the game.
-      key: of the random numbers.
+      key: random key, such as `jax.random.key(0)`.
       num_pairs: number of pairs of mean fields; each pair is tried at all times.
 
     Returns:

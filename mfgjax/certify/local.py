@@ -35,16 +35,17 @@ _DIRECTIONS = 16
 
 _LOCAL = Theorem(
     "local_radius",
-    "Iterating Γ_β converges from near the equilibrium.",
-    "spectral radius of DΓ at the mean field, or a bound: rate of iteration",
-    "iteration of a smooth map converges near a fixed point if the spectral radius there is below 1, not above",
+    "Plain iteration of Γ converges if it starts near the equilibrium.",
+    "spectral radius of DΓ (or a bound on it): the rate of plain iteration",
+    "iteration of a smooth map converges near a fixed point if the spectral radius of the derivative there is below "
+    "1; if it is above 1, the fixed point repels some starts near it",
     "Ostrowski's theorem",
-    "a smooth response; that the mean field is an equilibrium",
+    "a smooth response; the mean field is an equilibrium",
 )
 _CRITICAL = Theorem(
     "critical_beta",
-    "β lies below the critical one, where iteration stops converging to the equilibrium that is there at small β.",
-    "the first β found on the path from 0 at which the local radius reaches 1",
+    "β is below the critical β, at which plain iteration stops converging to the equilibrium followed from β = 0.",
+    "first β found on the path from β = 0 where local_radius reaches 1",
     "as for local_radius; below it the path of equilibria from β = 0 is smooth",
     DOCS,
     "a smooth response",
@@ -79,7 +80,9 @@ def local_radius(
         radius = arnoldi_radius(lambda v: push(v.reshape(shape)).reshape(-1), size, mean_field.dtype)
         radius = jnp.where(follows, radius, jnp.nan)
         never = jnp.zeros_like(radius, bool)
-        how = f"estimated on a Krylov space of 60 vectors, as there are {size} unknowns, which proves nothing"
+        how = (
+            f"estimated by the Arnoldi method with 60 vectors, as there are {size} unknowns; an estimate proves nothing"
+        )
         return _LOCAL.certificate(radius, how, holds=never), AgainstContraction(never, radius >= 1)
     matrix = _matrix(push, mean_field)
     norm = jnp.sqrt((matrix**2).sum())
@@ -90,9 +93,10 @@ def local_radius(
     refutes = follows & (here.low >= 1)
     near = follows & (residual < eps**0.5)  # else iteration need not stay near the point
     how = (
-        f"numerically, between bounds that carry rounding along, where the residual is below {eps**0.5:.1g} and small "
-        "differences of Γ are those of its derivative, in random directions; where the bounds are more than 5 % apart "
-        "the value is one of them, the lower one if that is at least 1; it says nothing about other equilibria"
+        "numerically, with a lower and an upper bound that allow for rounding errors; the line holds or fails only "
+        f"if the residual is below {eps**0.5:.1g} and if small differences of Γ in random directions agree with its "
+        "derivative; if the bounds are more than 5% apart, the value is the lower one if that is at least 1, else "
+        "the upper one; nothing is said about other equilibria"
     )
     line = _LOCAL.certificate(value, how, holds=near & (there.high < 1), fails=near & (there.low > 1))
     return line, AgainstContraction(refutes, follows & (here.estimate >= 1))
@@ -145,10 +149,10 @@ def critical_beta(premises: Premises, contraction: Certificate, searched: bool) 
         return _CRITICAL.unknown("the response jumps" if response is None else why, premises.beta)
     found = _search(premises.smooth, response)
     how = (
-        "numerically, at the points tried: Newton's method along β in steps of 3 to 14 %, then bisection; the radius "
-        "may pass 1 between two points, so below the number found it is proved only where `contraction` holds; "
-        "infinite if it is below 1 at all points tried, up to 500 times the β that its slope at 0 suggests; "
-        f"{premises.how}"
+        "numerically: the equilibrium is followed by Newton's method along β in steps of 3 to 14%, then the crossing "
+        "is bisected; the radius may exceed 1 between two of these points, so the line holds only if `contraction` "
+        "does; the value is infinite if the radius is below 1 at all points, up to 500 times the β that its slope at "
+        f"β = 0 suggests; {premises.how}"
     )
     above = premises.beta >= found
     below = (contraction.status == HOLDS) & ~above

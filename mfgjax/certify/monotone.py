@@ -40,8 +40,8 @@ def check_monotone_response(
     `check_complementarity` checks sufficient conditions on the game itself, before anything is solved. Here the action
     values Q_z of the populations z_0 ≤ z_1 ≤ ... are computed, and these conditions are checked:
 
-      Q supermodular in (s,a), so that better states have higher best actions;
-      Q with increasing differences in a and z, so that better populations have;
+      Q supermodular in (s,a), so that the best action is higher in higher states;
+      Q with increasing differences in a and z, so that it is higher in higher populations;
       the policy itself non-decreasing in s and in z, by stochastic dominance.
 
     If they hold along the iterates of `bracket`, such as `bracket(game, response).rising.laws`, every step rose for the

@@ -17,12 +17,12 @@ _LOG10 = np.log(10)
 _PRINTED = Theorem(
     "paper_printed",
     CONTRACTS,
-    "K_prop K_opt of Theorem 1 as printed, which is no bound",
-    "K_prop K_opt < 1 with K_prop = |S|(|S|^H-1)/(|S|-1), K_opt = |A|(|A|-1) β (ρ_max/ρ_min)² K_Q / 2",
+    "K_prop K_opt of Theorem 1 as printed, which bounds nothing",
+    "K_prop K_opt < 1 with K_prop = |S|(|S|^H-1)/(|S|-1), K_opt = |A|(|A|-1) β (ρ_max/ρ_min)² K_Q / 2, K_Q of Lemma 3",
     f"{GUAN}, Theorem 1 with Lemmas 2-4",
     "pairwise rewards Θ_t(Σ L_t μ), a kernel that does not depend on the mean field, an EntropyRegularized response",
 )
-_MEANT = _PRINTED._replace(name="paper_meant", meaning="K_prop K_opt of Theorem 1")
+_MEANT = _PRINTED._replace(name="paper_meant", meaning="K_prop K_opt of Theorem 1 as it must have been meant")
 
 
 class PaperBound(eqx.Module):
@@ -68,7 +68,10 @@ def theorem_1(premises: Premises, against: AgainstContraction) -> list[tuple[Cer
         holds, checked = (with_rounding < premises.below_one) & ~jnp.asarray(against.doubts), how
         if theorem is _PRINTED:
             holds = jnp.zeros_like(holds)
-            checked = f"for comparison only: K_Q,t+1 is printed inside the exponential, where it bounds nothing; {how}"
+            checked = (
+                "for comparison only: the paper prints K_Q,t+1 inside an exponential, which gives no valid "
+                f"bound; {how}"
+            )
         value, threshold = 10**bound.log10_factor, 10**bound.log10_threshold  # ∞ or 0 where floats end
         line = theorem.certificate(value, checked, holds=holds, fails=against.refutes, threshold=threshold)
         lines.append((line, bound))

@@ -133,12 +133,12 @@ def _program(game: FiniteHorizonGame, reward: Any) -> Payoffs:
     # affine first, which is exact: intervals may be loose
     table, rounding, is_affine, why = _affine_table(game, game.pay_at)
     if table is not None and rounding is not None and is_affine is True:
-        how = "read off the reward's program, which is affine in the mean field"
+        how = "computed from the reward's code, which is affine in the mean field"
         return _pairwise(game, None, table, rounding, how)
     shape, num_pairs = game.seen_shape, game.num_states * game.num_actions
     size = int(np.prod(shape))
     if (game.horizon + 1) * num_pairs * size > _MOST_NUMBERS:
-        raise NotDerivable(f"its derivatives would be {num_pairs:,} × {size:,} numbers a time")
+        raise NotDerivable(f"its derivatives would be {num_pairs:,} × {size:,} numbers at each time")
     box = Interval(jnp.zeros(shape, game.dtype), jnp.ones(shape, game.dtype))
 
     def at(t: Array) -> tuple[Interval, Interval, Array]:
@@ -146,13 +146,13 @@ def _program(game: FiniteHorizonGame, reward: Any) -> Payoffs:
         return found.value, Interval(*(jnp.moveaxis(end, 0, -1) for end in found.slope)), found.rounding
 
     value, slope, rounding = jax.vmap(at)(jnp.arange(game.horizon + 1, dtype=jnp.int32))
-    how = f"read off the reward's program by intervals, as it is not known to be affine: {why}"
+    how = f"bounded from the reward's code by interval arithmetic, as it is not known to be affine: {why}"
     return Payoffs(from_ranges(slope, False), value, None, None, False, how, True, _finite(rounding))
 
 
 def _pairwise_reward(game: FiniteHorizonGame, reward: Any) -> Payoffs:
-    of_theta = "" if reward.theta is None else ", the slope of Θ read off its program on the range of its argument"
-    how = f"interaction from its table{of_theta}"
+    of_theta = "" if reward.theta is None else ", slope of Θ bounded from its code, over the range of its argument"
+    how = f"interaction L from its table{of_theta}"
     if type(reward.L) in (OwnStateInteraction, SuccessorInteraction):
         return _one_node(game, reward.theta, reward.L, how)
     if type(reward.L) is DenseInteraction:
@@ -163,7 +163,7 @@ def _pairwise_reward(game: FiniteHorizonGame, reward: Any) -> Payoffs:
     table, rounding, is_affine, why = _affine_table(game, reward.L)
     if table is None or rounding is None or is_affine is not True:
         raise NotDerivable(f"the interaction is not known to be affine in the mean field: {why}")
-    how = f"interaction read off its program, which is affine{of_theta}"
+    how = f"interaction L computed from its code, which is affine{of_theta}"
     return _pairwise(game, reward.theta, table, rounding, how)
 
 

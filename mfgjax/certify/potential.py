@@ -16,11 +16,12 @@ from .uniqueness import rounding_of_matrices, without_constants
 
 _POTENTIAL = Theorem(
     "potential",
-    "Rewards are the gradient of a function of the population; equilibria are its regularised critical points.",
+    "Rewards are the gradient of a function of the population (a potential), whose regularised critical points are the "
+    "equilibria.",
     "largest asymmetry of the derivative of rewards on vectors that sum to 0",
     "a derivative that is symmetric everywhere on a convex set is that of a gradient",
     "Poincaré's lemma",
-    "for the statement on equilibria a kernel that does not depend on the mean field, and no discount",
+    "for the statement on equilibria: the kernel does not depend on the mean field, and the discount is 1",
 )
 
 
@@ -34,7 +35,10 @@ def potential(premises: Premises, key: Array) -> Certificate:
     rounding = rounding_of_matrices(game)
     if payoffs is not None and payoffs.separable is not None:
         alike = (payoffs.separable.alike | (times == 0)).all()  # at time 0 the law is μ_0 anyway
-        how = "by the form of the rewards: each state's has its own antiderivative where all actions earn the same"
+        how = (
+            "by the form of the rewards: each depends on the share of agents in its own state alone, so it has an "
+            "antiderivative if all actions there earn the same"
+        )
         return _POTENTIAL.certificate(jnp.where(alike, 0, jnp.asarray(jnp.nan, game.dtype)), how, holds=alike)
     if premises.no_derivative or size * size * (game.horizon + 1) > 2**24:
         return _POTENTIAL.unknown(premises.no_derivative or "the game is too large", premises.beta)

@@ -77,7 +77,9 @@ class Premises(NamedTuple):
         """How the constants were found, and why not all of them were."""
         known = () if self.payoffs is None else (f"constants: {self.payoffs.how}",)
         if self.proved:
-            known += (f"rounding of the rewards is added, as a slope at distances of {self.resolution:.0e} or more",)
+            known += (
+                f"rounding errors of rewards count as slopes between mean fields at least {self.resolution:.0e} apart",
+            )
         return "; ".join((*known, *self.reasons))
 
     def why_not(self, *, coupled: bool = False) -> str:

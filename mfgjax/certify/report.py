@@ -15,12 +15,14 @@ from .contraction import Chain
 from .lipschitz import Lipschitz
 from .paper_bounds import PaperBound
 
+LETTERS = "Γ: mean-field map, DΓ: its derivative; d_M: largest total variation distance over time; –: none, or unknown."
+
 
 class Report(eqx.Module):
     """The result of `certify`: certificates by name, and the constants on which they are based.
 
-    `report["path_span"]` is a `Certificate`, `print(report)` a table, `report.to_dict()` is for JSON. Under `vmap` all
-    arrays have one axis more; `jax.tree.map(lambda x: x[i], report)` is the i-th.
+    `report["path_span"]` is a `Certificate`, `print(report)` a table, `report.to_dict()` is for JSON. Under `jax.vmap`
+    all arrays have one axis more; `jax.tree.map(lambda x: x[i], report)` is the i-th.
 
     Attributes:
       certificates: in the order of the table.
@@ -123,7 +125,7 @@ class Report(eqx.Module):
         for name, word, value, threshold, meaning in rows:
             cells = (name.ljust(widths[0]), word.ljust(widths[1]), value.rjust(widths[2]), threshold.rjust(widths[3]))
             lines.append("  ".join((*cells, meaning)))
-        return "\n".join(lines)
+        return "\n".join((*lines, LETTERS))
 
     __repr__ = __str__
 

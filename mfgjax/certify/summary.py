@@ -39,7 +39,7 @@ def _iteration(report: Report, solved: bool) -> str:
     critical, tried = float(report["critical_beta"].threshold), ""
     if critical < float(report.beta):
         rate, tried = f"{rate}; for β < {shown(critical)} it does", ", at the values of β that were tried"
-    return f"plain iteration does not settle at the one found (rate {rate}){tried}"
+    return f"plain iteration does not converge to the one found (rate {rate}){tried}"
 
 
 def _nearness(report: Report, found: Equilibrium) -> str:
@@ -50,12 +50,12 @@ def _nearness(report: Report, found: Equilibrium) -> str:
         return "no equilibrium was found"
     if found.criterion == "residual":
         return f"the mean field found has residual {float(found.residual):.0e}"
-    return f"an agent can gain {float(found.exploitability):.0e} on the one found"
+    return f"an agent can gain {float(found.exploitability):.0e} by leaving the policy found"
 
 
 def _unproved(report: Report, beta: str) -> str:
     if math.isnan(report.beta):
-        return "that there is only one equilibrium is not proved: the theorems are for responses with a temperature"
+        return "that there is only one equilibrium is not proved: the theorems are for responses with a β"
     below = float(report["unique"].threshold)
     where = " or any other β" if math.isnan(below) else f": it is for β < {shown(below)}"
     return f"that there is only one equilibrium is not proved at {beta}{where}"

@@ -28,27 +28,29 @@ _MOST_UNKNOWNS = 512
 
 _MONOTONE = Theorem(
     "monotone",
-    "Rewards are monotone: Σ_t ⟨η_t−η'_t, R_t(μ_t)−R_t(μ'_t)⟩ <= 0 for all laws; crowds repel.",
-    "bound on that sum per Σ_t |η_t−η'_t|_1²; without one, what was found",
-    "then there is one regularised equilibrium at every β",
+    "Rewards are monotone (roughly: they fall where the crowd grows): Σ_t ⟨η_t−η'_t, R_t(μ_t)−R_t(μ'_t)⟩ <= 0 for all "
+    "joint laws η, η' of states and actions with mean fields μ, μ'.",
+    "c in Σ ⟨η−η',R−R'⟩ <= c Σ |η−η'|_1²; without a bound the largest found",
+    "with monotone rewards there is at most one regularised equilibrium at every β",
     f"{DOCS}; Lasry and Lions (2007), Japanese Journal of Mathematics 2",
     "an EntropyRegularized response and a kernel that does not depend on the mean field, for the uniqueness",
 )
 _HYPOMONOTONE = Theorem(
     "hypomonotone",
-    "There is one equilibrium, as rewards are hypomonotone: not too far from monotone for β.",
-    "β times the largest M_τ = Σ_t γ^(t−τ) m_t, below 1 for uniqueness",
-    "two equilibria satisfy Σ_t γ^t k_t <= β Σ_t γ^t m_t |η_t−η'_t|_1² and, by Pinsker, |η_t−η'_t|_1² <= Σ_τ k_τ",
+    "There is one equilibrium, as rewards are hypomonotone: they violate monotonicity by little enough for this β.",
+    "β max_τ Σ_{t>=τ} γ^(t−τ) m_t with m_t as c, at time t; below 1: unique",
+    "two equilibria satisfy Σ_t γ^t k_t <= β Σ_t γ^t m_t |η_t−η'_t|_1², with k_t the KL divergences between their "
+    "policies in both directions, and by Pinsker's inequality |η_t−η'_t|_1² <= Σ_{τ<=t} k_τ",
     DOCS,
     "an EntropyRegularized response, a kernel that does not depend on the mean field",
 )
 _UNIQUE = Theorem(
     "unique",
     "There is exactly one equilibrium at this β.",
-    "the β below which that is proved",
-    "a contraction has one fixed point; monotone and hypomonotone rewards allow one equilibrium",
+    "the β below which one equilibrium is proved",
+    "a contraction has one fixed point; monotone and hypomonotone rewards allow at most one equilibrium",
     DOCS,
-    "what the line that holds assumes; equilibria exist by Brouwer's theorem",
+    "those of the line from which it follows; equilibria exist by Brouwer's theorem",
 )
 
 
@@ -68,11 +70,11 @@ def monotone(premises: Premises, key: Array) -> tuple[Certificate, Certificate]:
     no_more_than_rounding = jnp.isfinite(curvature.bound) & (curvature.bound <= curvature.rounding)
     holds = no_more_than_rounding.all() & premises.proved & ~violated
     how = (
-        f"by {curvature.how}; violations beyond rounding of the rewards were looked for in pairs of flows, random ones "
-        "and where they are likely, and the largest is no bound"
+        f"by {curvature.how}; a violation beyond rounding errors of the rewards was looked for in pairs of flows, some "
+        "random, some chosen where it is likely; the largest one found is no bound"
     )
     if not premises.proved:
-        how = f"only sampled, so at most no violation was found ({premises.how})"
+        how = f"only sampled, so monotonicity may fail where no violation was found ({premises.how})"
     value = jnp.where(violated, jnp.fmax(violation, largest_bound), largest_bound)  # fmax, as the bound may be NaN
     # what rounding may hide of monotone rewards bounds their β, as for hypomonotone ones
     threshold = jnp.where(holds, hypomonotone.threshold, jnp.nan)
@@ -115,10 +117,12 @@ def _curvature(premises: Premises) -> _Curvature:
         alike = payoffs.separable.alike  # then the spans, too, bound the sum by |μ−μ'|_1²
         own_bound = _of_own_state(payoffs.separable)
         bound = jnp.minimum(counted(game, jnp.where(alike, own_bound, jnp.inf)), spans / 4)
-        how = "the slope of the reward in the crowd at one's own state, on every part of [0, 1]"
+        how = "the slope of the reward as a function of the share of agents at one's own state, on [0, 1]"
         return _Curvature(bound, zeros, alike, between_states(game, payoffs.separable), how)
     if not isinstance(payoffs.slopes, DenseSlopes) or _size(premises) > _MOST_UNKNOWNS:
-        return _Curvature(spans / 4, zeros, at_no_time, none, "the spans of rewards, which tell nothing of signs")
+        return _Curvature(
+            spans / 4, zeros, at_no_time, none, "the spans of rewards, which cannot show that rewards are monotone"
+        )
     largest, off, by_states, directions = _eigenvalues(game, payoffs.slopes)
     rounding = rounding_of_matrices(game) * spans  # of computed eigenvalues, on the scale of their own time
     bound = counted(game, jnp.maximum(largest + off + rounding, 0) / 2)
@@ -257,6 +261,6 @@ def unique(premises: Premises, lines: Sequence[Certificate]) -> Certificate:
     # of monotone rewards the line says nothing of what rounding may do to Γ
     proved = [holds & (premises.beta * premises.lost < premises.below_one) for holds in proved]
     how = ", ".join(line.name for line in lines)
-    how = f"from the lines {how}; monotone rewards count where they are bounded, so that an equilibrium exists"
+    how = f"from the lines {how}; monotone rewards count only if they are bounded, because then an equilibrium exists"
     how = f"{how}; {premises.how}"
     return _UNIQUE.certificate(largest, how, holds=jnp.stack(proved).any(axis=0), threshold=largest)

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 _WHY_NOT = {
     "beta": "which has no temperature",
-    "reference": "which is not drawn to a policy",
-    "epsilon": "which does not tremble",
+    "reference": "which has no reference policy",
+    "epsilon": "which has no ε",
 }
 _REFERENCES = ("uniform", "paper", "file")
 

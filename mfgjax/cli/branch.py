@@ -43,6 +43,7 @@ class Branch(SavingCommand, GameAndResponse):
         --start -0.5 --stop 0.5 --at 0
 
     Args:
+      epsilon: Not for this command, whose responses have no ε.
       parameter: Name of the parameter in Python, such as discount.
       start: Value to start from.
       stop: Value to stop at, above or below --start.

@@ -35,7 +35,8 @@ class Certify(SavingCommand, GameAndResponse):
     """Test whether a game provably has exactly one equilibrium.
 
     Prints statements on uniqueness and convergence, whether each is proved for this game, and below which β. For a
-    stationary game: whether it has strategic complementarities, and its least and its greatest equilibrium.
+    stationary game: whether it has strategic complementarities (in higher populations higher actions pay more), and its
+    least and its greatest equilibrium.
 
     Examples:
       mfgjax certify resource-allocation --beta 0.5
@@ -45,7 +46,7 @@ class Certify(SavingCommand, GameAndResponse):
     Args:
       settings: Value of a parameter of a ready-made game; repeatable. One may be a range such as 0.5:8:20.
       critical: Look for the β at which plain iteration stops converging. Default: in games with at most 200 unknowns.
-      explain: Print the theorems, their assumptions and how these were tested.
+      explain: Print theorems and how assumptions were tested.
       out: Save certificates.json and thresholds.png (of a stationary game bracket.png).
     """
 
@@ -193,8 +194,11 @@ def _page_of_game(
     title: str, report: mfg.results.Report, content: Mapping[str, Any], explain: bool
 ) -> Iterator[Table | str]:
     """Yield the certificates of one game, the factors of the chains, and the theorems if they are asked for."""
+    from ..certify.report import LETTERS
+
     rows = ([name, status(word), *rest] for name, word, *rest in report.rows())
     yield table(title, ("certificate", "status", ">value", ">for β <", "the value is"), rows, whole=True)
+    yield LETTERS
     yield from _factors(report)
     if explain:
         yield report.explain()
@@ -203,8 +207,8 @@ def _page_of_game(
     yield from _not_drawn(content["files"])
 
 
-def _factors(report: mfg.results.Report) -> Iterator[Table]:
-    """Yield the table of the factors of the chains of Lipschitz constants, if there are any."""
+def _factors(report: mfg.results.Report) -> Iterator[Table | str]:
+    """Yield the table of the Lipschitz constants that bounds on contraction multiply, if there are any."""
     from ..certify.report import shown, shown_log10
 
     lines: list[tuple[str, list[float], str]] = []
@@ -226,7 +230,9 @@ def _factors(report: mfg.results.Report) -> Iterator[Table]:
         return f"10^{x:{'.2f' if abs(x) < 1e5 else '.3g'}}" if math.isfinite(x) else shown_log10(x)
 
     rows = ([name, *map(power, logs), threshold] for name, logs, threshold in lines)
-    yield table("factors of the chains: Γ contracts if K_prop K_opt < 1", ("chain", *headings), rows)
+    yield table("Lipschitz constants: Γ is a contraction if K_prop K_opt < 1", ("bound", *headings), rows)
+    yield "K_prop          of the mean field as a function of the policy"
+    yield "K_Q, K_opt      of action values and of the policy as functions of the mean field"
 
 
 def _page_of_family(content: Mapping[str, Any]) -> Iterator[Table | str]:
@@ -322,14 +328,16 @@ def _page_of_bracket(title: str, found: mfg.results.Bracket, content: Mapping[st
     checked = found.complementarity
     if checked is not None:
         yield _table_of_conditions(title, checked)
+        yield checked.legend
     yield _table_of_ends(title if checked is None else "", content["bracket"])
     if checked is None:
         why = "some actions do not exist in some states, or the response has a reference of its own"
         yield f"complementarities  not tested: {why}"
     yield f"bracket         {found.certificate}"
     yield f"distance        {found.distance:.3g} between the ends (total variation)"
-    yield "error           bound on the distance of an end to its limit; factor: of one step in total variation"
-    yield "action gap      by how much the best action, and those that tie with it, beat the next on the way"
+    yield "error           estimated total variation distance of an end from its limit"
+    yield "factor          the factor by which one step multiplies small distances near the end, at most"
+    yield "action gap      by how much the best actions are better than the next one, at the closest step"
 
 
 def _table_of_conditions(title: str, checked: mfg.results.Complementarity) -> Table:

@@ -62,7 +62,7 @@ class Hysteresis(SavingCommand, Method, GameAndResponse):
         own = "picard" if game.seeks_pure and self.solver == "auto" else self.solver
         method = solver_of(replace(self, solver=own), self.damping)
         with staged(self.out) as files, progress_line() as begin:
-            begin(f"leading {loaded.name} along {self.parameter}, there and back")
+            begin(f"following {loaded.name} along {self.parameter}, there and back")
             found = mfg.hysteresis(game, response, self.parameter, values, solver=method, max_steps=self.max_steps)
             content = self._content(loaded, found)
             if files:

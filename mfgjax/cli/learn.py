@@ -126,7 +126,9 @@ class Learn(SavingCommand):
         for end in content["equilibria"]:
             if end["result"] != "converged" and failure is None:
                 which, result = end["which"], end["result"]
-                failure = f"the {which} equilibrium was not found ({result}); distances are to the last step."
+                failure = (
+                    f"the {which} equilibrium was not found ({result}); distances are measured to its last iterate."
+                )
         return self.report(content, _page(content), failure)
 
     def _lesson(self) -> Lesson:
@@ -176,7 +178,7 @@ class Learn(SavingCommand):
                     # then there is nothing to resume
                     if out is None or not any((out / f"{one}.npz").exists() for one in paths):
                         raise
-                    message = f"interrupted; runs are in {out}, and the same command goes on from there."
+                    message = f"interrupted; runs are in {out}, and the same command resumes them."
                     raise Interrupted(message) from None
         return found
 

@@ -37,7 +37,8 @@ class MultiStart(SavingCommand, Method, GameAndResponse):
     Args:
       starts: Number of random starts.
       seed: Seed of the random starts.
-      distance: Equilibria closer than this in total variation count as one; in (0, 1). Default: by their errors.
+      distance: Equilibria closer than this in total variation count as one; in (0, 1). Default: the sum of their
+        estimated errors.
       damping: Step size in (0, 1], of some methods; 1: full steps.
       max_steps: Maximum number of steps from each start.
       out: Save multi_start.json, and each equilibrium: equilibrium_1.nc, equilibrium_2.nc, ...

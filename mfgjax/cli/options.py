@@ -31,7 +31,7 @@ class GameAndResponse:
 
     Args:
       game: Ready-made game (`mfgjax list`) or a TOML or netCDF file.
-      beta: Inverse temperature > 0, in 1/reward; greedy in the limit.
+      beta: Inverse temperature > 0, in 1/reward; large: near greedy.
       epsilon: Probability of another action than the best, at most (A−1)/A for A actions; for trembling and
         epsilon-greedy.
       reference: Reference policy: uniform, paper, file (in the game file), or path of JSON. Default: the game's own,
@@ -55,7 +55,8 @@ class Method:
     Args:
       solver: The method.
       averaging: For picard, average all iterates.
-      atol: Tolerance on the residual; for greedy, and for trembling with a horizon, on the exploitability.
+      atol: Tolerance on the distance from a fixed point; for greedy and trembling with a horizon: on the gain by
+        deviating.
       max_steps: Maximum number of steps.
     """
 

@@ -59,8 +59,8 @@ class Plot(Command):
     Args:
       file: An equilibrium.nc, sweep.zarr or LEARNER.npz that a command has saved, a game file, or a ready-made game.
       out: The picture: .png, .pdf or .svg; or .gif for an animation.
-      kind: What to draw of an equilibrium (flow to animation), a sweep (sweep to result), a learner (mean-state, laws)
-        or a game (graph, law).
+      kind: What to draw; the first nine words are for an equilibrium, the next six for a sweep, the last two for a
+        learner; a game takes graph or law.
       time: Time to draw. Default: the last time for graph and law, 0 for policy.
       state: With --kind policy: draw the policy of this state over time.
       at: Draw the equilibrium of this point of a sweep; for numbers, the nearest point. Repeat it for each axis.

@@ -30,7 +30,9 @@ _MOST_NODES = 40  # more do not fit on a picture
 class Solve(SavingCommand, Method, GameAndResponse):
     """Find an equilibrium of one game.
 
-    Prints where the agents end, the reward that they expect, and how far the result is from an equilibrium.
+    Prints where the agents end, the reward that they expect, and how far the result is from an equilibrium. Responses:
+    entropy is the best response with a KL cost of leaving the reference policy, boltzmann a softmax of greedy action
+    values; trembling agents know that they err with probability epsilon, epsilon-greedy ones ignore it.
 
     Examples:
       mfgjax solve resource-allocation --beta 3
@@ -117,14 +119,14 @@ class Solve(SavingCommand, Method, GameAndResponse):
         """Say what leaving the policy gains, in rewards alone and in what the response maximises."""
         unit = "(in units of reward)"
         if self.response == "trembling":
-            yield f"exploitability  {own:.2e} among hands that tremble {unit}"
-            yield f"                {gain:.2e} by a hand that does not"
+            yield f"exploitability  {own:.2e} among policies with the same ε {unit}"
+            yield f"                {gain:.2e} among all policies"
         elif self.response == "epsilon-greedy":
-            yield f"exploitability  {gain:.2e} by a hand that does not tremble {unit}"
+            yield f"exploitability  {gain:.2e} among all policies {unit}"
         else:
             yield f"exploitability  {gain:.2e} without regularisation {unit}"
         if self.response == "entropy":
-            yield f"                {own:.2e} with it"
+            yield f"                {own:.2e} with regularisation"
 
 
 def _value(game: Any, found: mfg.Equilibrium) -> float:

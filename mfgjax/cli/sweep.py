@@ -79,7 +79,7 @@ class Sweep(SavingCommand, Method):
         _use_cores(self.cores)
         plan = make_plan(self)
         if self.out is None:
-            check_room(f"{plan.num_lanes:,} lanes", plan.num_bytes, None, ", or `--out`")
+            check_room(f"{plan.num_lanes:,} games", plan.num_bytes, None, ", or `--out`")
             content = self.about(plan.loaded, **_content(plan, *self._compute(plan, None)))
         else:
             content = self._written(plan, self.out)
@@ -91,7 +91,7 @@ class Sweep(SavingCommand, Method):
         with writable(out):
             is_new = not store.exists()
             if is_new:
-                check_room(f"{plan.num_lanes:,} lanes", plan.num_bytes, out, ", or fewer `--outputs`")
+                check_room(f"{plan.num_lanes:,} games", plan.num_bytes, out, ", or fewer `--outputs`")
             try:
                 sweep_result = self._compute(plan, store)
                 content = self.about(plan.loaded, **_content(plan, *sweep_result))
@@ -107,8 +107,8 @@ class Sweep(SavingCommand, Method):
                 if done and isinstance(error, KeyboardInterrupt):
                     # zarr's write that was broken off would say so when it is collected
                     warnings.filterwarnings("ignore", "coroutine .* was never awaited", RuntimeWarning)
-                    progress = f"{done:,} of {plan.num_lanes:,} lanes are in {store}"
-                    raise Interrupted(f"interrupted; {progress}, and the same command goes on from there.") from None
+                    progress = f"{done:,} of {plan.num_lanes:,} games are in {store}"
+                    raise Interrupted(f"interrupted; {progress}, and the same command resumes the sweep.") from None
                 raise
         return content
 
@@ -265,7 +265,7 @@ def _law(law: xr.DataArray) -> dict[str, float]:
 def _page(content: Mapping[str, Any]) -> Iterator[Table | str]:
     """Yield the table of groups, and what was computed."""
     request, groups, along = content["request"], content["groups"], content["along"]
-    title = f"{content['game']} ({request['response']}, solver {request['solver']}), lanes along {along}"
+    title = f"{content['game']} ({request['response']}, solver {request['solver']}), games along {along}"
     headings = [*groups[0]["at"], "result", f">worst {content['criterion']}", ">steps, most"]
     for end in groups[0]["ends"]:
         law = "law" if "law" in end else "law at the end"
@@ -278,12 +278,12 @@ def _page(content: Mapping[str, Any]) -> Iterator[Table | str]:
     yield table(title, headings, rows)
     yield from left_out(content["num_groups"] - len(groups), "combinations of the other axes are")
     axes = " × ".join(f"{axis['count']:,} {name}" for name, axis in content["axes"].items())
-    yield f"lanes           {content['num_lanes']:,} ({axes}), of which {content['num_converged']:,} converged"
+    yield f"games           {content['num_lanes']:,} ({axes}), of which {content['num_converged']:,} converged"
     computed, devices = content["num_computed"], f"{content['num_devices']} {content['platform']} device"
     if computed < content["num_lanes"]:
-        yield f"before          {content['num_lanes'] - computed:,} of them were there"
+        yield f"before          {content['num_lanes'] - computed:,} of them were solved in an earlier run"
     if computed:
-        speed = f"{content['seconds']:.1f} s with compilation: {content['lanes_per_second']:,.4g} lanes per second"
+        speed = f"{content['seconds']:.1f} s with compilation: {content['lanes_per_second']:,.4g} games per second"
         yield f"time            {speed} on {devices}{'s' * (content['num_devices'] > 1)} ({content['dtype']})"
     yield "steps           the median of those taken, and the most"
 
@@ -293,10 +293,10 @@ def _failure(content: Mapping[str, Any]) -> str | None:
     if content["first_failure"] is None:
         return None
     counts = {name: count for name, count in content["results"].items() if name != "converged"}
-    lanes = f"{sum(counts.values()):,} of {content['num_lanes']:,} lanes did not converge ({_counts(counts)})"
+    games = f"{sum(counts.values()):,} of {content['num_lanes']:,} games did not converge ({_counts(counts)})"
     first, (low, high) = dict(content["first_failure"]), content["first_failure"][content["along"]]
     first[content["along"]] = _text(low) if low == high else f"{_text(low)} to {_text(high)}"
-    return f"{lanes}, the first at {', '.join(f'{name} {_text(value)}' for name, value in first.items())}."
+    return f"{games}, the first at {', '.join(f'{name} {_text(value)}' for name, value in first.items())}."
 
 
 def _text(value: Any) -> str:

@@ -77,7 +77,8 @@ def least_effort_policy(game: FiniteHorizonGame, flow: ArrayLike, prior: ArrayLi
     _checks.shape_is("flow", mu, [(game.horizon + 1, game.num_states)], "times, states")
     if _checks.is_traced((mu, game)):
         raise ValueError(
-            "`flow` or `game` is traced, but whether a flow is possible must be known: call it outside `jit`."
+            "`flow` or `game` is traced by JAX, but its numbers must be known, to check that the flow is possible: "
+            "call this function outside `jit`."
         )
     _checks.distribution("flow", mu, leading=1)
     start = np.asarray(mu)[0]
@@ -196,8 +197,9 @@ def _check_possible(game: FiniteHorizonGame, mu: Array) -> None:
             at = int(np.flatnonzero(found.x[: len(state_of)] <= 1e-9)[0])
             s, a = state_of[at], np.tile(np.arange(A), S)[mask][at]
             raise ValueError(
-                f"`flow[{t + 1}]` leaves nobody for action {game.action_labels[a]!r} in state {game.state_labels[s]!r} "
-                f"at time {t}, or for some other: no policy that is positive on all available actions realises it."
+                f"`flow[{t + 1}]` is only reached if nobody takes action {game.action_labels[a]!r} in state "
+                f"{game.state_labels[s]!r} at time {t} (or nobody takes another available action), so no policy that "
+                "is positive on all available actions leads to it."
             )
 
 

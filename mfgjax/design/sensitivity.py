@@ -80,8 +80,10 @@ class Sensitivity(eqx.Module):
                 f"({error:.1g}): two actions are equally good, the choice may jump, and then there is no derivative."
             )
         if np.isinf(gap):
-            return "No state has a choice of actions."
-        return f"Choices are held; the smallest action gap is {gap:.4g} in units of reward."
+            return "No state has more than one action."
+        return (
+            f"The action chosen in each state is held fixed; the smallest action gap is {gap:.4g} in units of reward."
+        )
 
     def top(self, count: int = _SHOWN) -> list[tuple[str, float, float]]:
         """Return the entries with the largest derivatives: place, derivative, and the entry itself.
@@ -122,15 +124,21 @@ class Sensitivity(eqx.Module):
         rows = [(name, f"{slope:+.4g}", f"{own:.4g}") for name, slope, own in self.top()]
         rows = [("parameter", "derivative", "its value"), *rows]
         widths = [max(len(row[i]) for row in rows) for i in range(3)]
-        lines = [f"The quantity is {float(self.value):.6g}; what moves it most:"]
+        lines = [f"The quantity is {float(self.value):.6g}. Its largest derivatives:"]
         for name, slope, own in rows:
             lines.append(f"{name.ljust(widths[0])}  {slope.rjust(widths[1])}  {own.rjust(widths[2])}")
         shown = [place for place in self.laws if any(name.startswith(f"{place}[") for name, _, _ in rows)]
-        if shown:
+        logs = [place for place in shown if place.rpartition(".")[2].startswith("log_")]
+        if probabilities := [place for place in shown if place not in logs]:
             lines.append(
-                f"In {', '.join(shown)} rows sum to 1: derivatives are per unit of mass that is taken from all of the "
-                "row in proportion and added to an entry (per unit of a probability p itself, divide by 1 − p); those "
-                "of logs are per unit of log p before the row is normalised."
+                f"Rows of {', '.join(probabilities)} sum to 1: a derivative is per unit of mass that is taken from all "
+                "entries of the row, in proportion to them, and added to this entry (per unit of the entry p itself, "
+                "divide by 1 − p)."
+            )
+        if logs:
+            lines.append(
+                f"Rows of {', '.join(logs)} are logs of probabilities: a derivative is per unit of one entry, log p; "
+                "the row is normalised afterwards."
             )
         if self.gap_text:
             lines.append(self.gap_text)

@@ -303,7 +303,7 @@ def _scenarios(triple: Triple, named: Mapping, games: Any, tuned_leaves: Sequenc
             found[p.leaf] = p.values
         counts = {name: np.shape(values)[-1] for name, values in named.items()}
         if len(set(counts.values())) > 1:
-            raise ValueError(f"`scenarios` has different numbers of them: {counts}.")
+            raise ValueError(f"`scenarios` has different numbers of scenarios: {counts}.")
         count = next(iter(counts.values()))
     elif games:
         count = len(games)
@@ -331,7 +331,7 @@ def _of_builder(build: Callable, parameters: Any, response: Any, solver: Any) ->
         name = jax.tree_util.keystr(keys, simple=True, separator=".") or "parameters"
         variable = leaf if isinstance(leaf, Variable) else Variable(leaf)
         if variable.start is None:
-            raise ValueError(f"`parameters[{name!r}]` has no start, which a builder needs.")
+            raise ValueError(f"`parameters[{name!r}]` has no start, but needs one if `game` is a function.")
         variables[name] = coordinates_of(name, REAL, variable, np.asarray(variable.start))
 
     def pair(arrays: list[Array]) -> tuple[FiniteHorizonGame, AbstractResponse]:

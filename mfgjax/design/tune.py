@@ -120,7 +120,7 @@ def tune(
       parameters: what may change: a mapping from names of arrays ("reference", "beta", "initial", "discount", or the
         path of any array such as "reward.L.weight") to the value at which the search starts, to None for the present
         value, or to a `Variable` with bounds. A reference `[S, A]` is the same at all times, `[H+1, S, A]` is not. If
-        `game` is a function: any pytree of arrays or `Variable`s.
+        `game` is a function: any nested dict, list or tuple (pytree) of arrays or `Variable`s.
       objective: what is minimised: an objective of this module, a sum or multiple of such, or a function of the
         equilibrium, or of `(game, response, equilibrium)`.
       optimizer: an optimizer of optax; None: L-BFGS with a line search, which needs no tuning.

@@ -95,14 +95,9 @@ def is_unmeasured(outcome: Outcome) -> Array:
     Either no step showed how far, or the residual hardly fell over long ways, as next to an equilibrium that is
     degenerate, and where there is none: just past a fold the residual is small, too.
     """
-    is_unknown = outcome.stretch != outcome.stretch  # NaN differs from itself
-    return (outcome.code == RESULTS.converged) & is_unknown | is_suspect(outcome)
-
-
-def is_suspect(outcome: Outcome) -> Array:
-    """Tell where the residual met the tolerance, but hardly fell over long ways."""
     eps = jnp.finfo(outcome.residual.dtype).eps
-    return (outcome.code == RESULTS.converged) & (outcome.stretch > 0.5 / eps**_SUSPECT)
+    # not the other way around: what is not known is NaN
+    return (outcome.code == RESULTS.converged) & ~(outcome.stretch <= 0.5 / eps**_SUSPECT)
 
 
 def measured(problem: Problem, outcome: Outcome) -> Outcome:

@@ -200,7 +200,9 @@ def gave_up(code: Array) -> Array:
 
 def with_verdict(outcome: Outcome, tolerance: Array) -> Outcome:
     """Call an equilibrium ill conditioned if its error takes more than half of the digits of the tolerance."""
-    lost = (outcome.code == RESULTS.converged) & (outcome.error > jnp.sqrt(tolerance))
+    # also where the tolerance is NaN, as next to a singular matrix; an error of NaN is not known
+    is_near = (outcome.error <= jnp.sqrt(tolerance)) | jnp.isnan(outcome.error)
+    lost = (outcome.code == RESULTS.converged) & ~is_near
     return outcome._replace(code=jnp.where(lost, RESULTS.ill_conditioned, outcome.code).astype(jnp.int32))
 
 

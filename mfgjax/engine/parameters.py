@@ -218,8 +218,8 @@ def find(triple: Triple, name: str, of_builder: Sequence[str] = ()) -> tuple[int
     calls_users = any(isinstance(part, AbstractStandIn) for part in (triple[0].kernel, triple[0].reward))
     if name.startswith(("reward.", "kernel.")) or (calls_users and not inside and not suggestion(name, names)):
         hint = (
-            " A number that a function uses must be in `params` of the game, or a floating-point field (2.0, not 2) "
-            "of an `equinox.Module`."
+            " A number that a function uses is a parameter only if it is in `params` of the game, or a floating-point "
+            "field (2.0, not 2) of an `equinox.Module`."
         )
     where = "game, response or solver" + (
         ", and no such argument of the function that builds the game" if of_builder else ""

@@ -90,9 +90,9 @@ def methods(
     game, response = game_and_response(game, response)
     if not (response.is_smooth or response.maximises or game.seeks_pure):
         raise ValueError(
-            f"`{type(response).__name__}` policies maximise nothing that is known. With a finite horizon, "
-            "equilibria usually mix policies, and the error of such a mixture cannot be measured then. Use "
-            "`Trembling`, or a `StationaryGame`."
+            f"`{type(response).__name__}` policies maximise no known criterion. With a finite horizon, equilibria are "
+            "usually mixtures of several policies, and without a criterion the error of a mixture cannot be measured. "
+            "Use `Trembling`, or a `StationaryGame`."
         )
     if not isinstance(solver, AbstractSolver):
         raise ValueError(f"`solver` must be a solver such as `Auto()`; got {_checks.shorten(solver)}.")
@@ -134,8 +134,8 @@ def _tolerance(game: AnyGame, response: AbstractResponse, atol: float | None, me
     least = 8 * float(jnp.finfo(game.dtype).eps)
     if 0 < atol < least:
         raise ValueError(
-            f"`atol` is {atol:.1e}, which {game.dtype} cannot reach: rounding errors of residuals are {least:.1e}. Use "
-            f"a larger `atol`, or {double_precision()}."
+            f"`atol` is {atol:.1e}, which {game.dtype} cannot reach: rounding errors of the residual are about "
+            f"{least:.1e}. Use a larger `atol`, or {double_precision()}."
         )
     return np.asarray(atol, game.dtype)
 

@@ -70,7 +70,12 @@ class Comparison(eqx.Module):
         rows.append(("mean field", f"{limit:.8g}", "", "0", "0", "0", _short(gain), "", ""))
         widths = [max(len(row[i]) for row in rows) for i in range(len(header))]
         lines = ["  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
-        return "\n".join([f"Values and gains {kind}, by {self.method}.", *(line.rstrip() for line in lines)])
+        legend = (
+            "- mean field: the value less that among infinitely many agents; d_TV: from the population to the mean "
+            "field;\n"
+            "gain: of one agent that leaves the policy; bound: on the gain."
+        )
+        return "\n".join([f"Values and gains {kind}, by {self.method}.", *(line.rstrip() for line in lines), legend])
 
     def __repr__(self) -> str:
         return str(self)
@@ -103,7 +108,7 @@ def compare(
       policy: of all agents, `[T, S, A]` or `[S, A]`.
       num_agents: N in 1..1e9, one number or a list.
       response: None for rewards alone; `EntropyRegularized` for values and gains with KL terms.
-      key: random key, needed if something is simulated.
+      key: random key, such as `jax.random.key(0)`, needed if something is simulated.
       num_samples: number of random draws of the other agents, if no exact method fits the rewards.
       num_runs: number of simulated populations of each size, if the kernel depends on the population.
 

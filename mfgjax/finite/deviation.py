@@ -127,7 +127,7 @@ def deviation_gain(
       policy: of all agents, `[T, S, A]` or `[S, A]`.
       num_agents: N in 1..1e9, one number or an array.
       response: None for the gain in rewards alone; `EntropyRegularized` for the gain with KL terms.
-      key: random key for Monte Carlo.
+      key: random key for Monte Carlo, such as `jax.random.key(0)`.
       num_samples: number of random draws of the other agents for Monte Carlo.
       method: name of one of the methods above; None: the first that fits.
 

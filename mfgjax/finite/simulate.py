@@ -61,9 +61,9 @@ def simulate(
       game: the game; its kernel may depend on the population.
       policy: of all agents, `[T, S, A]` or `[S, A]`. Trailing axes stand for several policies; they broadcast with the
         axes of `num_agents` to `*batch`.
-      num_agents: N in 1..1e9, one number or an array; may be traced.
+      num_agents: N in 1..1e9, one number or an array; may be an argument inside `jit`.
       num_runs: number of independent runs.
-      key: random key of JAX.
+      key: random key, such as `jax.random.key(0)`.
       deviation: the policy of one of the N agents who leaves `policy`; this agent is followed separately.
       labelled: whether to follow every agent separately, to get trajectories. This needs one known N; memory and time
         grow with N.

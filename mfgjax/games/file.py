@@ -60,7 +60,7 @@ def load_game(path: str | os.PathLike[str]) -> GameFile:
     """Read a graph game from a TOML file.
 
     At node s the reward is scale · (value(s) − congestion(s) · μ_t(s))^exponent, with the numbers of
-    `[running]` at t < H and those of `[terminal]` at t = H. Numbers get JAX's default precision: enable x64
+    `[running]` at t < H and those of `[terminal]` at t = H. Numbers get JAX's default precision: set `jax_enable_x64`
     before loading for float64. A file without `horizon` is a stationary game, which `[running]` pays at all times.
     `mfgjax.io.load_game` reads such files, too, and games of tables in netCDF.
 

@@ -7,6 +7,7 @@ import equinox as eqx
 import numpy as np
 
 from .. import _checks
+from .._modes import in_own_modes
 from .._typing import Array, ArrayLike, Float
 from ..kernels import MovesKernel
 from ..model import AbstractGame, FiniteHorizonGame, OwnStateInteraction, PairwiseReward, Power, Staged
@@ -31,6 +32,7 @@ class NodeReward(eqx.Module):
         self.theta = Power(scale, exponent)
 
 
+@in_own_modes
 def graph_game(
     edges: Any,
     *,

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from .. import _checks
+from .._modes import in_own_modes
 from .._typing import Array, ArrayLike
 from ..kernels import MovesKernel
 from ..model import FiniteHorizonGame, OwnStateInteraction, PairwiseReward
@@ -13,6 +14,7 @@ MOVES = {"stay": (0, 0), "north": (-1, 0), "south": (1, 0), "west": (0, -1), "ea
 """The actions of `grid_crowd` in their order: what each adds to row and column."""
 
 
+@in_own_modes
 def grid_crowd(
     rows: int = 20,
     columns: int = 20,

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .. import _checks
+from .._modes import in_own_modes
 from .._typing import Array, ArrayLike, Scalar
 from ..kernels import MixtureKernel, MovesKernel, RestartKernel
 from ..kernels.base import align
@@ -64,6 +65,7 @@ def _mean(z: Array) -> Array:
     return (align(jnp.arange(len(z)), z) * z).sum(axis=0)
 
 
+@in_own_modes
 def infection_spread(
     c_f: ArrayLike = 0.1,
     *,
@@ -84,11 +86,12 @@ def infection_spread(
     As printed in the paper, with effort as the action, the game does not have strategic complementarities in the sense
     of the paper's definition: the tails of s + a are not supermodular, and if an infection leaves part of the health,
     the best response may fall as the population gets healthier. Here, by default, an infection resets health to 0 (w =
-    28 takes all the health that can be reached). Then T-BR is monotone. Proof: take the health y after the decision, s
-    ≤ y ≤ s + 4, as the action. Rewards are δ₁(1 − p(s)) + δ₃ s + δ₂(...) − δ₃ y: separable, hence supermodular in (s,
-    y), and additive in z. The next state depends on (s, y) through y alone. Its tails P(s' ≥ k) = (1−ζ)(1−i_z) 1{y ≥ k}
-    + const for k ≥ 1 rise in y and in z, with increasing differences in (y, z). The constraint sets rise with s. So the
-    values and the best y rise in s and z, and z ↦ Φ(z, BR(z)) is isotone.
+    28 takes all the health that can be reached). Then the next population rises with the population. Proof: take the
+    health y after the decision, s ≤ y ≤ s + 4, as the action. Rewards are δ₁(1 − p(s)) + δ₃ s + δ₂(...) − δ₃ y:
+    separable, hence supermodular in (s, y), and additive in z. The next state depends on (s, y) through y alone. Its
+    tails P(s' ≥ k) = (1−ζ)(1−i_z) 1{y ≥ k} + const for k ≥ 1 rise in y and in z, with increasing differences in (y, z).
+    The constraint sets rise with s. So the values and the best y rise in s and z, and so does the next population, z ↦
+    Φ(z, BR(z)).
 
     With the defaults and `Trembling(0.2)` the equilibrium is unique for c_f = .05, .1 and .3, with mean health
     20.359148, 19.569801 and 13.778329.
@@ -139,11 +142,12 @@ def infection_spread(
     return StationaryGame(kernel, InfectionReward(*deltas), discount, available=available)
 
 
+@in_own_modes
 def infection_tipping(c_f: ArrayLike = 0.2) -> StationaryGame:
     """Build Infection Spread with two equilibria: a population that protects itself, and one that has given up.
 
     It is `infection_spread` with more patient agents and a higher cost of effort: γ = .9, δ = (.5, .3, .05). With
-    `Trembling(0.1)` and c_f = .2 its extreme equilibria have mean health 5.798445 and 17.231141.
+    `Trembling(0.1)` and c_f = .2 its least and greatest equilibrium have mean health 5.798445 and 17.231141.
 
     Args:
       c_f: infection intensity c_f in [0, 1]; `game.kernel.c_f`.

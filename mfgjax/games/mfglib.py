@@ -17,7 +17,7 @@ from ..model.rewards import DenseInteraction
 
 MAX_ENTRIES = 100_000_000  # of a table, in memory
 _MOST_PLACES = 64  # at which everybody is, when functions are tried
-_REMEDY = "PyTorch's functions cannot be traced by JAX: give it as `{argument}`, a callable (t, mean_field) -> {shape}"
+_REMEDY = "JAX cannot compile functions of PyTorch: give it as `{argument}`, a callable (t, mean_field) -> {shape}"
 
 
 class MetMoves(eqx.Module):
@@ -60,7 +60,8 @@ def from_mfglib(
     Args:
       env: the environment. `T`, `S`, `A`, `mu0`, `reward(t, L_t)` and `prob(t, L_t)` are used, MFGLib itself is not
         imported.
-      reward: a callable `(t, mean_field) -> [S, A]` in JAX, with t a traced int32; None: from `env.reward`.
+      reward: a callable `(t, mean_field) -> [S, A]` written with `jax.numpy`, with t a whole number; None: from
+        `env.reward`.
       kernel: as in `FiniteHorizonGame`; None: from `env.prob`.
       observes: what `mean_field` is: "state_actions", the joint law `[S, A]` as in MFGLib, or "states", the law `[S]`
         of the states, if the environment sees no more of it (tables are then A times smaller).

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .. import _checks
+from .._modes import in_own_modes
 from .._typing import Array, ArrayLike, Scalar
 from ..kernels import MixtureKernel, MovesKernel, RestartKernel
 from ..kernels.base import align
@@ -51,6 +52,7 @@ def _standing(z: Array) -> Array:
     return (align(jnp.arange(len(z)), z) * z).sum(axis=0) / (len(z) - 1)
 
 
+@in_own_modes
 def mturk(
     effort_cost: ArrayLike = 0.164,
     *,
@@ -66,7 +68,7 @@ def mturk(
     moves to min(s + a, 24). It earns r(s,a,z) = (s/24)(w₀ + w₁ m) − d a/4.
 
     It has strategic complementarities in the reputation after the decision, as `infection_spread` has. With the
-    defaults and `Trembling(0.1)` its extreme equilibria have mean reputation 8.890705 and 20.109247.
+    defaults and `Trembling(0.1)` its least and greatest equilibrium have mean reputation 8.890705 and 20.109247.
 
     Args:
       effort_cost: d ≥ 0, the cost of full effort; `game.reward.effort_cost`.

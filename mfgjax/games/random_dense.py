@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .. import _checks
+from .._modes import in_own_modes
 from .._typing import Array, Float, Scalar
 from ..model import FiniteHorizonGame, PairwiseReward
 
@@ -21,6 +22,7 @@ class SquashedLinear(eqx.Module):
         return jnp.tanh(self.steepness * x)
 
 
+@in_own_modes
 def random_dense(
     seed: int = 0, num_states: int = 10, num_actions: int = 4, horizon: int = 20, steepness: float | Array = 1.0
 ) -> FiniteHorizonGame:

@@ -3,6 +3,7 @@
 import numpy as np
 
 from .. import _checks
+from .._modes import in_own_modes
 from .._typing import Array, Float
 from ..model import FiniteHorizonGame
 from .graph import NodeReward, graph_game, policy_on_edges
@@ -10,6 +11,7 @@ from .graph import NodeReward, graph_game, policy_on_edges
 _MOVES = {"1": "125", "2": "234", "3": "34", "4": "345", "5": "15"}
 
 
+@in_own_modes
 def resource_allocation(preset: str = "paper", *, self_loop_at_2: bool = True) -> FiniteHorizonGame:
     """Build the resource-allocation example of Guan et al.: a crowd on five nodes chooses where to be at time 5.
 

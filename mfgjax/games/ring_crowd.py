@@ -3,11 +3,13 @@
 import numpy as np
 
 from .. import _checks
+from .._modes import in_own_modes
 from .._typing import Array
 from ..kernels import MovesKernel
 from ..model import FiniteHorizonGame, OwnStateInteraction, PairwiseReward
 
 
+@in_own_modes
 def ring_crowd(num_states: int = 20, horizon: int = 20, congestion: float | Array = 1.0) -> FiniteHorizonGame:
     """Build the game of a crowd on a ring: one side of the ring pays best, and crowded places pay less.
 

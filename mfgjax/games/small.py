@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .. import _checks
+from .._modes import in_own_modes
 from .._typing import Array, Scalar
 from ..kernels import MovesKernel
 from ..model import FiniteHorizonGame, OwnStateInteraction, PairwiseReward
@@ -21,6 +22,7 @@ class Together(eqx.Module):
         return jnp.where(t == 1, pay, 0)[:, None]  # t is traced, so no `if`
 
 
+@in_own_modes
 def coordination(field: float | Array = 0.0, strength: float | Array = 1.0) -> FiniteHorizonGame:
     """Build the coordination game: two states, and everybody wants to be where most others are.
 
@@ -52,6 +54,7 @@ def coordination(field: float | Array = 0.0, strength: float | Array = 1.0) -> F
     )
 
 
+@in_own_modes
 def left_right() -> FiniteHorizonGame:
     """Build the left-right game: agents go left or right from the centre, and are paid less where more agents are.
 

@@ -4,12 +4,14 @@ from collections.abc import Hashable, Sequence
 from typing import Any
 
 from .. import _checks
+from .._modes import in_own_modes
 from .._typing import ArrayLike
 from ..kernels import MovesKernel
 from ..model import OwnStateInteraction, PairwiseReward, StationaryGame
 from .graph import NodeReward, next_nodes, per_node
 
 
+@in_own_modes
 def stationary_graph_game(
     edges: Any,
     reward: NodeReward,

@@ -55,7 +55,7 @@ def to_dataset(
     is stored as `reference`.
 
     Args:
-      game: the game, for labels and masks.
+      game: the game, for labels and for which actions are available.
       equilibrium: a single result of `solve`, outside `jit`.
       response: the response with which it was solved, to be recorded.
       solver: the solver, to be recorded.
@@ -75,7 +75,9 @@ def to_dataset(
       1.0
     """
     if is_traced(equilibrium) or equilibrium.residual.ndim:
-        raise ValueError("`equilibrium` must be a single concrete one; got a batch of them, or a traced one.")
+        raise ValueError(
+            "`equilibrium` must be a single one with known numbers; got a batch, or one inside `jit` or `vmap`."
+        )
     available = np.broadcast_to(game.untimed(np.asarray(game.available)), equilibrium.q.shape)
     renamed = {
         "q": np.where(available, np.asarray(equilibrium.q), np.nan),

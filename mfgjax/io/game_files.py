@@ -80,7 +80,7 @@ def load_game(path: str | os.PathLike[str]) -> GameFile:
 
     Returns:
       A `GameFile`; solve it with `solve(file.game, EntropyRegularized(beta, file.reference))`. Numbers have the
-      precision they were saved in, but no more than JAX's default: enable x64 before loading for float64.
+      precision they were saved in, but no more than JAX's default: set `jax_enable_x64` before loading for float64.
 
     Raises:
       ValueError: if there is no such file, or the file is damaged, of another program, or of another version of the

@@ -61,7 +61,7 @@ def to_tables(file: GameFile) -> xr.Dataset:
     """
     game = file.game
     if _checks.is_traced(game) or game.initial.ndim != 1:
-        raise ValueError("`game` must be a single concrete one; got a batch of them, or a traced one.")
+        raise ValueError("`game` must be a single one with known numbers; got a batch, or one inside `jit` or `vmap`.")
     tables = _Tables(game)
     tables.put("initial", ("state",), game.initial)
     tables.put("discount", (), game.discount)

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .. import _checks
+from .._shorten import shown_fields
 from .._typing import Array, ArrayLike, Scalar
 from ..model import StationaryGame, of_kind
 from ..responses.base import Backup
@@ -50,6 +51,9 @@ class AbstractLearner(eqx.Module):
 
     A state is any tuple of arrays whose field `z` is the law of the states, `[S]`.
     """
+
+    def __repr__(self) -> str:
+        return shown_fields(self)
 
     @abstractmethod
     def init(self, task: Task, key: Array, z: Array) -> Any:

@@ -23,8 +23,8 @@ class GMBLState(NamedTuple):
 class GMBL(AbstractLearner):
     """GMBL: draw the next state n times for every pair (s,a) in population z_k, and use the frequencies as kernel.
 
-    The TQ-values of the estimated kernel are computed exactly, and the population also moves by it, without further
-    draws.
+    The TQ-values of the estimated kernel (action values of an agent that errs with probability ε, see `Trembling`) are
+    computed exactly, and the population also moves by it, without further draws.
 
     Args:
       num_samples: n ≥ 1, draws of each pair at each step. With few draws the population is biased, because the policy

@@ -11,7 +11,9 @@ from .mfq import AgentsState, act_and_learn, mean_policy, start_agents
 
 
 class IQL(AbstractLearner):
-    """Independent Q-learning: every agent learns its own TQ-values `[S, A]` from its own moves and ignores the others.
+    """Independent Q-learning: every agent learns action values `[S, A]` from its own moves and ignores the others.
+
+    These are TQ-values, the action values of an agent that errs with probability ε (see `Trembling`).
 
     Agents start in states drawn from z_0. An agent makes one move at each step, so for hundreds of steps Q₀ and the tie
     rule of the response decide what it plays: with Q₀ = 0 and positive rewards what was tried first looks best.

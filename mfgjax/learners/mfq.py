@@ -23,7 +23,9 @@ class AgentsState(NamedTuple):
 
 
 class MFQ(AbstractLearner):
-    """Mean-field Q-learning: every agent learns TQ-values over (what it sees of the others, s, a) from its moves.
+    """Mean-field Q-learning: every agent learns action values of (what it sees of the others, s, a) from its moves.
+
+    These are TQ-values, the action values of an agent that errs with probability ε (see `Trembling`).
 
     An agent sees the mean state of some agents, drawn anew at each step from all (with replacement, itself among them),
     in one of a few bins of equal width from 0 to S. Agents start in states drawn from z_0, and look before they first

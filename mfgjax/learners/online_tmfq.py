@@ -27,6 +27,8 @@ class OnlineState(NamedTuple):
 class OnlineTMFQ(AbstractLearner):
     """Online TMFQ-learning: all agents act once by π_{k−1}, and TQ-values are learned from a memory of their moves.
 
+    TQ-values are the action values of an agent that errs with probability ε (see `Trembling`).
+
     Pairs that the memory does not hold keep their values. The values of the others are learned from the frequencies P̂
     in the memory, starting from the last values, in one of two ways:
 

@@ -38,6 +38,11 @@ class Run:
     num_steps: int
     seed: int
 
+    def __repr__(self) -> str:
+        means = ", ".join(f"{mean:.3f}" for mean in self.mean_state[:3, -1])
+        more = ", ..." if len(self.laws) > 3 else ""
+        return f"Run({len(self.laws)} seeds, {self.num_steps} steps; mean state at the end: {means}{more})"
+
     def distance(self, to: Equilibrium | ArrayLike) -> np.ndarray:
         """Return the total variation distance of every law from a given one, `[seeds, steps + 1]`."""
         law = np.asarray(to.mean_field if isinstance(to, Equilibrium) else to)

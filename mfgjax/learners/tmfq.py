@@ -29,6 +29,9 @@ class TMFQState(NamedTuple):
 class TMFQ(AbstractLearner):
     """TMFQ-learning: learn TQ-values in a simulator that keeps the population at z_k, then move the population once.
 
+    TQ-values are the action values of an agent that errs with probability ε (see `Trembling`), and G(Q) the values of
+    the states.
+
         Q(s_t,a_t) ← (1 − α) Q(s_t,a_t) + α (r(s_t,a_t,z_k) + γ G(Q)(s_{t+1})),   a_t ~ π_Q^ε(s_t),   t < T₀
 
     then z_{k+1} = Next-MF(z_k, π_Q^ε). The agent starts in a state drawn from z_0. Algorithm 2 of the paper is

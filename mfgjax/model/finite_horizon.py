@@ -51,8 +51,9 @@ class FiniteHorizonGame(AbstractGame):
       kernel: how an agent moves between t and t+1, for t = 0..H−1: an array `[S, A, S]` or `[H, S, A, S]`
         of P(s'|s,a), a kernel object (`DenseKernel`, `SuccessorKernel`, `MovesKernel`), or a callable
         `(t, mean_field) -> array or kernel object` when it depends on the population.
-      reward: an array `[S, A]` or `[H+1, S, A]`, a `PairwiseReward`, or a callable
-        `(t, mean_field) -> [S, A]` with t a traced whole number in 0..H; A may be 1 where all actions earn the same.
+      reward: an array `[S, A]` or `[H+1, S, A]`, a `PairwiseReward`, or a callable `(t, mean_field) -> [S, A]`; A may
+        be 1 where all actions earn the same. JAX compiles it once for all times and mean fields, so it uses `jax.numpy`
+        and no `if` on t or mean_field; t is a whole number in 0..H.
       initial: law of the states at time 0, `[S]`; if the states have labels, also a dict from labels to probabilities.
       horizon: H ≥ 1.
       available: which actions exist in which state, booleans `[S, A]` or `[H+1, S, A]`; None: all, except those without
@@ -67,18 +68,19 @@ class FiniteHorizonGame(AbstractGame):
       action_labels: names of the actions.
 
     All arrays are converted to one precision: the highest among kernel, reward and initial law, and at least single.
-    Whole numbers, fractions and lists of Python numbers count as double if x64 is enabled. Probabilities that were
-    rounded in a lower precision are divided by their sum. Responses, policies, mean fields and what functions return
-    are converted to the game's precision in the same way; they do not change it.
+    Whole numbers, fractions and lists of Python numbers count as double if `jax_enable_x64` is on. Probabilities that
+    were rounded in a lower precision are divided by their sum. Responses, policies, mean fields and what functions
+    return are converted to the game's precision in the same way; they do not change it.
 
     Tables of pandas and xarray are aligned by label with `state_labels` and `action_labels` (by default the numbers 0,
     1, ...); tables without labels of their own are taken by position. Functions are evaluated at every time, at a few
     mean fields. If the result depends on an entry outside an array, which JAX does not report, an error is raised.
 
-    Functions are traced anew at each call of `solve`, `sweep` and the like. A variable that they read from outside has
-    the value that it has at that call, and gradients pass through it. A parameter that you want to sweep, or to refer
-    to by name, belongs in `params`, or in a field (an array or a floating-point number) of an `equinox.Module` with
-    `__call__`: these are part of the game, and copied.
+    At each call of `solve`, `sweep` and the like JAX traces the functions: it calls them with placeholders for t and
+    the mean field, and records what they compute. A variable that they read from outside has the value that it has at
+    that call, and gradients pass through it. A parameter that you want to sweep, or to refer to by name, belongs in
+    `params`, or in a field (an array or a floating-point number) of an `equinox.Module` with `__call__`: these are part
+    of the game, and copied.
 
     Raises:
       ValueError: naming the field, the first offending place and its value.
@@ -123,8 +125,12 @@ class FiniteHorizonGame(AbstractGame):
         state_labels: Sequence[str | int] | np.ndarray | None = None,
         action_labels: Sequence[str | int] | np.ndarray | None = None,
     ):
-        if (isinstance(initial, int | float) and np.ndim(horizon) == 1) or isinstance(reward, AbstractKernel):
-            raise ValueError("`FiniteHorizonGame` takes (kernel, reward, initial, horizon), in this order.")
+        order = "`FiniteHorizonGame` takes (kernel, reward, initial, horizon), in this order"
+        if isinstance(reward, AbstractKernel):
+            raise ValueError(f"{order}; `reward` is a {type(reward).__name__}.")
+        if isinstance(initial, int | float) and np.ndim(horizon) == 1:
+            got = f"`initial` is {_checks.shorten(initial)}, `horizon` is {_checks.shorten(horizon)}"
+            raise ValueError(f"{order}; {got}.")
         self.horizon = _checks.integer_at_least("horizon", horizon, 1)
         _checks.one_of("observes", observes, ("states", "state_actions"))
         self.observes = str(observes)

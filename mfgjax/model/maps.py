@@ -31,7 +31,7 @@ def as_now(game: AnyGame) -> AnyGame:
 def respond(
     game: AnyGame, mean_field: ArrayLike, response: AbstractResponse, start: Array | None = None
 ) -> BestResponse:
-    """Compute the best response to a given mean field (B_opt; in stationary games one element of Ψ(z)).
+    """Compute the best response to a given mean field.
 
         Q_t(s,a) = R_t(s,a,μ_t) + γ Σ_s' P_t(s'|s,a,μ_t) V_{t+1}(s'),   Q_H = R_H
         Greedy:              V = max_a Q,                           π on a maximiser            (12)
@@ -45,8 +45,8 @@ def respond(
 
     Args:
       game: the game.
-      mean_field: the population as payoffs see it, `[H+1, S]` (or `[H+1, S, A]` if the game observes the joint law); in
-        a stationary game `[S]` (or `[S, A]`).
+      mean_field: the law of the states at each time, `[H+1, S]` (or the joint law of states and actions, `[H+1, S, A]`,
+        if the game observes that); in a stationary game `[S]` (or `[S, A]`).
       response: how the agent acts.
       start: for stationary games: values `[S]` to start from, which save work if they are near the solution; None:
         zeros.
@@ -188,7 +188,10 @@ def timed(game: AnyGame, *arrays: tuple[Any, int]) -> tuple[list[Array], Any]:
 
 @in_own_modes
 def mean_field_map(game: AnyGame, response: AbstractResponse):
-    """Return the mean-field map Γ = B_prop ∘ B_opt, whose fixed points are the equilibria.
+    """Return the mean-field map Γ, whose fixed points are the equilibria.
+
+    Γ takes a mean field to the best response to it (`respond`, B_opt in the paper), and that policy to the mean field
+    of a population that follows it (`propagate`, B_prop in the paper).
 
     In a stationary game it maps z to Φ(z, π), where π is the response to z: one step of the McKean-Vlasov dynamics.
 

@@ -159,7 +159,7 @@ class Power(eqx.Module):
 
     Args:
       scale: a number.
-      exponent: a whole number ≥ 1 (static: it selects code).
+      exponent: a whole number ≥ 1; it cannot be swept or differentiated.
 
     Raises:
       ValueError: if the exponent is no whole number ≥ 1.

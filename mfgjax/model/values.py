@@ -85,7 +85,7 @@ def exploitability(
 ) -> Scalar:
     """Compute how much one agent gains by leaving a policy that all others follow.
 
-        E(π) = max_π' J_μ(π') − J_μ(π),   μ = B_prop(π)
+        E(π) = max_π' J_μ(π') − J_μ(π),   μ the flow that π generates (`propagate`), J as in `policy_value`
 
     The sum is computed without cancellation, by the performance-difference identity. With V*, Q*, π* the best response
     to μ, E(π) = Σ_t γ^t Σ_{s} μ_t(s) (V*_t(s) − Σ_a π_t(a|s) Q*_t(s,a)), and in the regularised case E(π) = Σ_t γ^t Σ_s
@@ -99,8 +99,9 @@ def exploitability(
     Args:
       game: the game.
       policy: `[H+1, S, A]`, or `[S, A]` for all times.
-      response: None or `Greedy` for the unregularised gain, `Trembling` for the gain within Π^ε (for a policy in Π^ε,
-        or a mixture of such policies), `EntropyRegularized` for the gain in J^KL.
+      response: None or `Greedy` for the unregularised gain, `Trembling` for the gain within Π^ε, the policies that
+        `Trembling` allows (for a policy in Π^ε, or a mixture of such policies), `EntropyRegularized` for the gain in
+        J^KL.
       mean_field: only for a stationary game: z, `[S]`. None: the stationary law that a population reaches if it starts
         from `initial` and follows the policy; the result is NaN if no stationary law was reached.
 

@@ -19,12 +19,13 @@ from .ascent import Ascent, climb, rounding_of_sums, went_back
 
 @dataclasses.dataclass(frozen=True)
 class Bracket:
-    """The result of `bracket`: the equilibria at both ends; all others lie between them if the map is isotone.
+    """The result of `bracket`: the equilibria at both ends; all others lie between if the map keeps the order.
 
     Attributes:
       least: the equilibrium reached from the point mass on the first state.
       greatest: the equilibrium reached from the point mass on the last state.
-      rising: the iterates to the least; `rising.steps_to(.1)` is k₀(.1).
+      rising: the iterates to the least; `rising.steps_to(0.1)` is the step from which on the l1 distance to the
+        least is at most 0.1, k₀(0.1) in the paper.
       falling: the iterates to the greatest.
       distance: the total variation distance of the two.
       unique: whether it is proved, where complementarities hold, that there is no more than one equilibrium between the
@@ -95,8 +96,8 @@ class Bracket:
                     f"of action values may do that up to {worst.disorder_error:.2g}."
                 )
             return (
-                f"fails: step {worst.disorder_step} went against the order by {worst.disorder:.2g}, so the map is not "
-                "isotone, and other equilibria may lie anywhere."
+                f"fails: step {worst.disorder_step} went against the order by {worst.disorder:.2g}, so the map does "
+                "not keep the order of populations, and other equilibria may lie anywhere."
             )
         for name, end in (("least", self.least), ("greatest", self.greatest)):
             if not bool(end.converged):
@@ -113,7 +114,10 @@ class Bracket:
                     f"{way.gap_error:.2g}, so either action may be the better one."
                 )
         if not self.ordered:
-            return "fails: the ends are not in order, so the map is not isotone, and other equilibria may lie anywhere."
+            return (
+                "fails: the ends are not in order, so the map does not keep the order of populations, and other "
+                "equilibria may lie anywhere."
+            )
         near = self.coincide and (self.unique or self.spread < 0.5)
         if not near and not self.differ:
             return (
@@ -131,12 +135,13 @@ class Bracket:
             ends += " (provided that actions whose values differ by rounding alone are equally good)"
         if isotone:
             return (
-                f"holds: complementarities hold, hence the map is isotone; every step kept the order; {ends}, {reach}."
+                "holds: complementarities hold, hence the map keeps the order of populations (it is isotone); every "
+                f"step kept the order; {ends}, {reach}."
             )
-        return f"unknown: every step kept the order, but {shown}; if the map is isotone, {ends}."
+        return f"unknown: every step kept the order, but {shown}; if the map keeps the order of populations, {ends}."
 
     def __repr__(self) -> str:
-        return f"Bracket(distance={self.distance:.3g}, {self.certificate})"
+        return f"Bracket(least and greatest end {self.distance:.3g} apart in total variation; {self.certificate})"
 
 
 @as_it_is_now
@@ -150,8 +155,9 @@ def bracket(
 ) -> Bracket:
     """Find the least and the greatest equilibrium of a stationary game by iterating from both ends of the order.
 
-    Laws are ordered by stochastic dominance in the order of the states. Suppose that z ↦ Φ(z, π(z)) is isotone, as it
-    is under strategic complementarities. Then the iterates from the point mass on the first state, with the smallest
+    Laws are ordered by stochastic dominance in the order of the states. Suppose that the map z ↦ Φ(z, π(z)), from a
+    population to the next one, is isotone: it keeps this order, as it does under strategic complementarities (see
+    `check_complementarity`). Then the iterates from the point mass on the first state, with the smallest
     best action at ties, rise to the least equilibrium; those from the point mass on the last state, with the largest
     best action at ties, fall to the greatest. Every step is checked. If the two ends coincide, all equilibria lie
     within `Bracket.spread` of them, and the iteration comes that close to them from every law.

@@ -59,6 +59,13 @@ class Branch:
     message: str
     _at: Callable[[float], list[Equilibrium]]
 
+    def __repr__(self) -> str:
+        low, high = self.parameter[0], self.parameter[-1]
+        return (
+            f"Branch({len(self.parameter)} points from {low:g} to {high:g}, {len(self.folds)} folds, "
+            f"{len(self.bifurcations)} bifurcations: {self.message})"
+        )
+
     @in_own_modes
     def at(self, value: float) -> list[Equilibrium]:
         """Find the equilibria that the path has at one value of the parameter, each once, in order along it.
@@ -87,7 +94,7 @@ def branch(
     resolution: int = 60,
     max_points: int = 2_000,
 ) -> Branch:
-    """Follow the equilibrium from one value of a parameter to another, turning at folds.
+    """Follow an equilibrium from one value of a parameter to another, also where the path turns back (at folds).
 
     Solving anew at every value would jump where the path folds back, and miss the equilibria in between. Here the path
     is followed by its arclength (pseudo-arclength continuation), so that folds are ordinary points of it. Details that

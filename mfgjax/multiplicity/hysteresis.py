@@ -41,6 +41,15 @@ class Hysteresis:
     joint: bool
     error: np.ndarray
 
+    def __repr__(self) -> str:
+        low, high = self.values[0], self.values[-1]
+        missed, farthest = int((~self.found).sum()), np.fmax.reduce(self.distance, initial=0.0)
+        failed = f", {missed} solves failed" if missed else ""
+        return (
+            f"Hysteresis({self.name} from {low:g} to {high:g} and back, {len(self.values)} values{failed}; the mean "
+            f"fields of the two ways differ by up to {farthest:.3g} in total variation)"
+        )
+
     @property
     def distance(self) -> np.ndarray:
         """Total variation distance of the two ways, `[n]`; for flows the largest over time; NaN where one is
@@ -96,13 +105,13 @@ def hysteresis(
 ) -> Hysteresis:
     """Change a parameter step by step and back, and follow the equilibrium in which the population stays.
 
-    Each solve starts from the equilibrium at the value before; in a stationary game a share √ε of the agents (ε: the
-    spacing of numbers near 1) is first moved to states chosen evenly, as a population at rest in an unstable
+    Each solve starts from the equilibrium at the value before. In a stationary game a share √ε of the agents (ε: the
+    spacing of numbers near 1) is first moved to states chosen evenly, as a population that is exactly at an unstable
     equilibrium would stay there. Where there is a single equilibrium, both ways agree. Where there are several, a
     population that moves by iteration stays at its equilibrium until that disappears or becomes unstable, and then
     jumps; on the way back it jumps at another value. Solvers other than plain iteration may go to another equilibrium
-    while the old one still exists, or stay at one that is unstable. `bracket` finds the extreme equilibria at one
-    value, and `branch` follows an equilibrium through folds, for smooth responses.
+    while the old one still exists, or stay at one that is unstable. `bracket` finds the least and the greatest
+    equilibrium at one value, and `branch` follows an equilibrium through folds, for smooth responses.
 
     Args:
       game: the game.

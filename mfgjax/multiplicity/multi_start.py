@@ -53,7 +53,8 @@ def multi_start(
     """Search for equilibria from many random starts, all solved together.
 
     Every equilibrium that is found exists, but there may be others. In games with strategic complementarities `bracket`
-    surely finds the extreme equilibria; `branch` finds those between folds, which are unstable under iteration.
+    surely finds the least and the greatest equilibrium; `branch` finds those between folds, which are unstable under
+    iteration.
 
     In a stationary game the starts are, in turn, its point masses and random laws, both uniform ones and ones near the
     corners of the simplex. In a game with a finite horizon they are the flows of random policies.

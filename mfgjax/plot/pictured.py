@@ -86,7 +86,7 @@ def pictured_of(game: Game | xr.Dataset, drawn: Any = None, *, is_policy: bool =
     """
     if isinstance(game, xr.Dataset):
         if drawn is not None:
-            raise ValueError("a dataset in place of the game is all there is to draw; got something more.")
+            raise ValueError("if a dataset is given in place of the game, nothing else can be given.")
         return _of_dataset(game)
     if not isinstance(game, Game):
         raise ValueError(f"`game` must be a game, or a dataset of one equilibrium; got {_checks.shorten(game)}.")
@@ -169,7 +169,9 @@ def _of_dataset(dataset: xr.Dataset) -> Pictured:
     whole = [a.transpose(..., *_INNER[: 2 if "action" in a.dims else 1]).values for a in shown]
     seen: Any = ~np.isnan(whole[0].reshape(1 if rows is None else len(rows), sizes[0], -1)).all(axis=2)
     if not seen.any():
-        raise ValueError("there is nothing to draw: all numbers are NaN, so this lane has not been computed.")
+        raise ValueError(
+            "there is nothing to draw: all numbers are NaN, so this point of the sweep has not been computed."
+        )
     when, where = np.flatnonzero(seen.any(axis=1)), np.flatnonzero(seen.any(axis=0))
 
     def kept(array: xr.DataArray, *inner: int) -> np.ndarray:

@@ -32,7 +32,8 @@ def plot_policy(
     26 nodes: the actions). Numbers are printed where there is room.
 
     Args:
-      game: for names and masks; or a dataset of `io.load_equilibrium`, or a point of a sweep, which knows no masks.
+      game: for names, and for which actions are available; or a dataset of `io.load_equilibrium`, or a point of a
+        sweep, which does not hold that.
       equilibrium_or_policy: an `Equilibrium`, a dataset, or a policy `[S, A]` or `[H+1, S, A]`; None: `game` is a
         dataset.
       time: t, −1 is the last; None: 0.

@@ -31,7 +31,7 @@ def plot_stationary(
     exist is hatched.
 
     Args:
-      game: for the names of states and actions, and the mask; or a dataset of `io.load_equilibrium`.
+      game: for the names of states and actions, and which actions exist; or a dataset of `io.load_equilibrium`.
       equilibrium: the result of `solve`, or a dataset, such as a point of a sweep; None: `game` is a dataset.
       title: above the picture.
       figure: where to draw, empty and with constrained layout; None: a new one.

@@ -11,6 +11,7 @@ import numpy as np
 from .. import _checks
 from .._modes import in_own_modes
 from .._plain import Axis
+from .._shorten import shown_fields
 from .._simplex import log_normalize, safe_log
 from .._typing import Array, Bool, Float, Self
 from ..kernels.base import align
@@ -64,6 +65,9 @@ class AbstractResponse(eqx.Module):
         cls.has_path = cls.at_beta is not AbstractResponse.at_beta  # read off, so that word and method cannot disagree
         if "backup" in cls.__dict__ and "act" not in cls.__dict__:
             cls.act = AbstractResponse.act  # what is inherited may act otherwise than the new `backup`
+
+    def __repr__(self) -> str:
+        return shown_fields(self)
 
     @abstractmethod
     def backup(

@@ -41,6 +41,9 @@ class Anderson(AbstractMethod):
 
         μ ← Proj(μ + ηf − (ΔX + ηΔF) argmin_c |f − ΔF c|),   f = Γ(μ) − μ
 
+    where Γ is the mean-field map, ΔX and ΔF hold the last differences of μ and of f, and Proj projects onto
+    distributions.
+
     It is fast on easy games. On strongly congested games at large β it may stall, which the result code says. Iterates
     stay distributions; when the residual grows, the stored steps are dropped. It works for smooth responses, and in
     stationary games for all responses, because Γ is smooth there between two changes of the policy.

@@ -28,7 +28,7 @@ class Auto(AbstractSolver):
     which costs more per step and solves nearly all of the rest. If there is a guess, Newton's method comes first.
 
     For `Greedy`: the path of regularised equilibria as β → ∞, then fictitious play, then proximal mirror descent. For
-    `Trembling` and `EpsilonGreedy` in stationary games: plain iteration (T-BR), then Newton's method, then strong
+    `Trembling` and `EpsilonGreedy` in stationary games: plain iteration (`Picard`), then Newton's method, then strong
     damping, then mixtures of best actions if S (A + 3) ≤ 640; with a finite horizon: fictitious play. Outside `jit` the
     later methods are compiled only when they are needed.
 

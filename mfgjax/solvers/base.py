@@ -7,6 +7,7 @@ import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 
+from .._shorten import shown_fields
 from .._simplex import onto_simplex
 from .._typing import Array, Bool
 from ..model import AnyGame
@@ -86,6 +87,8 @@ class Problem(NamedTuple):
 class AbstractSolver(eqx.Module):
     """The base class of solvers: how the equation μ = Γ(μ) is solved, by one method or by several in turn.
 
+    Γ is the mean-field map (`mean_field_map`).
+
     `atol` is the tolerance on the criterion. The criterion is the residual max_t d_TV(μ_t, Γ(μ)_t) for smooth
     responses, and in stationary games for all responses unless the method mixes policies; elsewhere it is the
     exploitability. With None the tolerance is the default of the precision; with 0 the solver runs for `max_steps`
@@ -94,6 +97,9 @@ class AbstractSolver(eqx.Module):
 
     atol: eqx.AbstractVar[float | None]
     default_max_steps: ClassVar[int]
+
+    def __repr__(self) -> str:
+        return shown_fields(self)
 
     @abstractmethod
     def stages(

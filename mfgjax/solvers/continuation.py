@@ -59,9 +59,9 @@ class Continuation(AbstractMethod):
 
     As β → 0 agents play the reference policy, so the equilibrium there is known. From it a path of equilibria leads
     upwards in log β. The path is followed with a tangent predictor and a Newton corrector: by arclength, so that it may
-    turn at folds (`through_folds=True`), or in log β alone, which is quicker but ends at a fold. For `Greedy` responses
-    the path of regularised equilibria with a uniform reference is followed until the exploitability of their policy is
-    below the tolerance.
+    turn at folds, where it goes back to smaller β (`through_folds=True`), or in log β alone, which is quicker but ends
+    at a fold. For `Greedy` responses the path of regularised equilibria with a uniform reference is followed until the
+    exploitability of their policy is below the tolerance.
 
     Some paths have hundreds of folds. If a path is lost, turns back to its start, or is longer than 1,200 steps,
     another path is tried. It starts from a random reference, which changes gradually into the given one, so that the

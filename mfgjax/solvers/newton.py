@@ -24,7 +24,8 @@ _MOST_UNKNOWNS = 128
 class Newton(AbstractMethod):
     """Newton's method: solve the linearised equation at each step.
 
-    It converges quadratically near a regular equilibrium, whatever DΓ is there.
+    It converges quadratically near an equilibrium at which I − DΓ is invertible (DΓ: the derivative of the mean-field
+    map), also if plain iteration diverges there.
 
     For a game with a finite horizon and at most 32 states, in double precision and if payoffs depend on the law of the
     states, it uses multiple shooting: the equations say that each single step of the flow follows the response to the

@@ -15,14 +15,15 @@ from .base import AbstractMethod, Candidate, Problem, Progress, by_residual
 
 
 class Picard(AbstractMethod):
-    """Fixed-point iteration μ ← (1 − α) μ + α Γ(μ): the paper's method, optionally damped or averaged over all steps.
+    """Fixed-point iteration μ ← (1 − α) μ + α Γ(μ) of the mean-field map Γ, damped or averaged if asked for.
 
     With α = 1 it converges if Γ is a contraction; otherwise it may enter a cycle, whose period is then reported. With
     averaging it is fictitious play, which also works for `Greedy` responses: the joint laws of states and actions are
     averaged, and the criterion is the exploitability of the policy that generates the average.
 
-    In a stationary game Γ(z) = Φ(z, π), where π is the response to z. With a `Trembling` response this is the T-BR
-    iteration, with α < 1 its damped form. With averaging, the stationary laws of the best responses are averaged.
+    In a stationary game Γ(z) = Φ(z, π), where π is the response to z. With a `Trembling` response this is the trembling
+    best response (T-BR) iteration of Lee et al., with α < 1 its damped form. With averaging, the stationary laws of the
+    best responses are averaged.
 
     Args:
       damping: α in (0, 1].

@@ -64,7 +64,7 @@ def build_games(game: AbstractGame | Callable, points: Points) -> Games:
         chosen = list(np.ndindex(*lengths))
     built = [_build(game, axes, indices) for indices in chosen]
     if len({type(game_built) for game_built in built}) > 1:
-        raise ValueError("`game` returns games with a finite horizon and stationary ones: sweep them apart.")
+        raise ValueError("`game` returns games with a finite horizon and stationary ones: sweep them separately.")
     keys: dict[Any, int] = {}
     # games of one kind share a compiled program; any other shape, label or program needs its own
     family_of = np.array([keys.setdefault(kind_of(game_built), len(keys)) for game_built in built])

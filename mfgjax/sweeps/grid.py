@@ -38,7 +38,7 @@ def parse_axes(axes: Mapping[str, Any], builder: Callable | None) -> list[SweptA
     found = []
     for name, table in axes.items():
         if name in COORDINATES:
-            raise ValueError(f"`{name}` cannot be an axis: it is a dimension of what comes back.")
+            raise ValueError(f"`{name}` cannot be an axis: it is a dimension of the dataset that `sweep` returns.")
         values, labels = _values(name, table)
         if not len(values):
             raise ValueError(f"`{name}` is empty; an axis needs at least one value.")

@@ -114,9 +114,12 @@ def parse_outputs(outputs: Any, game: AbstractGame, axes: Sequence[str] = ()) ->
     found = []
     for name, output in pairs:
         if not isinstance(name, str) or name in (*ALWAYS, *(output.name for output in found)):
-            raise ValueError(f"`outputs` has the name {name!r}, which is no name, is there twice or is always there.")
+            raise ValueError(
+                f"`outputs` has {name!r}, but each output needs a name that is a string, is given once, and is none of "
+                f"{', '.join(ALWAYS)}, which every sweep has."
+            )
         if name in (*axes, *COORDINATES):
-            raise ValueError(f"`outputs` has the name {name!r}, which is a dimension of what comes back.")
+            raise ValueError(f"`outputs` has the name {name!r}, which is a dimension of the dataset.")
         function, dims = output if isinstance(output, tuple) and len(output) == 2 else (output, None)
         if function is None and name in KNOWN:
             check_output("outputs", name, game)

@@ -13,7 +13,7 @@ from .._progress import Bar
 from .._result import RESULTS
 from .._typing import Array
 from ..engine import finish_lanes, join, measure, run_stage
-from ..engine.error import is_small, is_suspect
+from ..engine.error import can_be_measured, is_unmeasured
 from ..engine.lanes import Lanes, method_width
 from ..engine.loop import Outcome, Tolerance
 from ..engine.prepare import Stages
@@ -25,8 +25,8 @@ from .outputs import Output, compute_outputs
 
 _FEW = 16
 """Lanes at a time of methods that cost much and are seldom needed: a block is filled up with copies."""
-_SUSPECT = "is_suspect"
-"""The name, beside those of outputs, of what `is_suspect` says of each lane."""
+_UNMEASURED = "is_unmeasured"
+"""The name, beside those of outputs, of whether a lane's error is still to be estimated."""
 
 
 class Report(NamedTuple):
@@ -145,7 +145,7 @@ def _run(
     bar: Bar,
     closely: bool = False,
 ) -> dict[str, np.ndarray]:
-    """Run one method in all lanes; those in which there may be no equilibrium nearby again, and `closely`."""
+    """Run one method in all lanes; those that are still to be measured again, and `closely`: with their errors."""
     count = lanes.num_lanes
     padded = np.concatenate([np.arange(count), np.full(-count % mesh.size, count - 1)])
     if len(padded) > count:
@@ -158,14 +158,14 @@ def _run(
     bar.says()
     found = gathered(computed)
     found = {name: array[:count] for name, array in found.items()}
-    suspect = found.pop(_SUSPECT)
-    if closely or is_small(lanes.problem[0]) or not suspect.any():
+    unmeasured = found.pop(_UNMEASURED)
+    if closely or not unmeasured.any():
         return found
 
     def run(few: np.ndarray) -> dict[str, np.ndarray]:
         return _run(lanes.take(few), None, stage, tolerance, outputs, mesh, width, bar, closely=True)
 
-    return _some_again(found, np.flatnonzero(suspect), mesh.size * _FEW, run, _put)
+    return _some_again(found, np.flatnonzero(unmeasured), mesh.size * _FEW, run, _put)
 
 
 def _put(found: dict[str, np.ndarray], later: dict[str, np.ndarray], lane_numbers: np.ndarray) -> None:
@@ -193,7 +193,7 @@ def _program(
         if closely:
             outcome = measure(block_lanes, outcome, tolerance, block_lanes.num_lanes)
         found = compute_outputs(outputs, block_lanes, finish_lanes(block_lanes, outcome, tolerance, judged))
-        return {**found, _SUSPECT: is_suspect(outcome)}
+        return {**found, _UNMEASURED: is_unmeasured(outcome) & can_be_measured(lanes.problem[0], outcome)}
 
     def on_device(mapped: list[Array], *start: Array) -> dict[str, Array]:
         return lanes.having(mapped, lanes_per_device).in_blocks(width, block, *start, lanes_first=True)

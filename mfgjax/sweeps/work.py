@@ -130,8 +130,8 @@ def _stacked(triple: Any, name: str, values: Any) -> Any:
     game = triple[0]
     if getattr(values, "ndim", 0) == 3 and 1 < len(values) == game.horizon + 1:
         raise ValueError(
-            f"`{name}` is an array of shape {values.shape}: one policy for each time 0, ..., {game.horizon}, which is "
-            f"`[{name}]`, or as many policies, which is `list({name})`?"
+            f"`{name}` is an array of shape {values.shape}, which may be one policy that changes over the times 0, "
+            f"..., {game.horizon} or {len(values)} policies: write `[{name}]` for one, `list({name})` for several."
         )
     arrays = []
     for i, value in enumerate(values):
