@@ -233,14 +233,17 @@ class StationaryGame(AbstractGame):
     def moved_on(self, mean_field: Array, policy: Array) -> tuple[Array, Array]:
         """Return the law of the states after one step of the McKean-Vlasov dynamics Φ, and what payoffs see of it.
 
-        Φ conserves mass, so that I − D_z Φ is singular on R^S. What is missing from a total mass of 1 is added in
-        proportion to Φ. On the simplex this changes nothing but the derivative across it, which becomes 0 instead of 1:
-        then I − D_z Φ is regular wherever 1 is no eigenvalue on vectors of sum zero, equals it there, and keeps sums of
-        zero. A state that nobody enters stays empty: a share that rounding made negative could grow.
+        Φ conserves mass, so that I − D_z Φ is singular on R^S. The derivative is therefore that of
+        Φ + (1 − Σ z)/S. On the simplex this is Φ, but the derivative across it is 0 instead of 1: then I − D_z Φ is
+        regular wherever 1 is no eigenvalue on vectors of sum zero, equals it there, and keeps sums of zero. The value
+        is that of Φ (2 − Σ z), which loses no mass by rounding either, and in which a state that nobody enters stays
+        empty: a share that rounding made negative could grow.
         """
         law, pi = self.agent_start(mean_field), policy[0]
         moved = self.kernel_at(jnp.int32(0), mean_field[0]).push(law[:, None] * pi)
-        moved = moved + (1 - law.sum(axis=0)) * jax.lax.stop_gradient(moved)  # 0 on laws, but not in derivatives
+        missing = 1 - law.sum(axis=0)  # 0 on laws, but not in derivatives
+        moved = moved + jax.lax.stop_gradient(missing * moved)
+        moved = moved + (missing - jax.lax.stop_gradient(missing)) / self.num_states
         return moved[None], self.observe(moved, moved[:, None] * pi)[None]
 
     def generated(self, policy: Array) -> tuple[Array, Array]:
