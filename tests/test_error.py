@@ -241,3 +241,29 @@ def test_sweeps_pass_by_where_there_is_no_equilibrium():
     found = mfg.sweep(past_a_fold, RESPONSES[0], gap=gaps, progress=False)
     assert_close(found.mean_field[:, 1, 1], np.full(4, 0.999), atol=1e-8)
     assert (found.result_code == 0).all() and (found.error_estimate < 1e-8).all()
+
+
+def nearly_even(field):
+    """One choice at time 0, between two places whose payoffs at time 1 are the shares there, one with a field more."""
+
+    def pay(t, m):
+        return jnp.where(t == 1, m + field * jnp.array([0.0, 0.0, 1.0]), 0.0)[:, None]
+
+    return mfg.FiniteHorizonGame(mfg.MovesKernel([[1, 2], [1, 1], [2, 2]]), pay, [1.0, 0.0, 0.0], 1)
+
+
+def test_an_equation_that_is_singular_to_the_last_digit_is_ill_conditioned():
+    """At β = 2 the share x solves 2x − 1 = tanh(2x − 1 + 1e-10): a triple root, but for the field."""
+    share = brentq(lambda x: np.tanh(2 * x - 1 + 1e-10) - (2 * x - 1), 0.5 + 1e-6, 1, xtol=1e-15)
+    found = mfg.solve(nearly_even(1e-10), mfg.EntropyRegularized(2.0), throw=False)
+    off = abs(float(found.mean_field[1, 2]) - share)
+    assert off > 1e-4 and found.result.name == "ill_conditioned" and found.error_estimate >= off
+
+
+def test_a_sweep_measures_what_meets_the_tolerance_at_a_first_look_as_solve_does():
+    game, share = mfg.games.coordination(1e-10), 0.5003347
+    table = mfg.sweep(game, beta=[1.0, 2.0], progress=False)
+    assert list(table.result_code) == [mfg.RESULTS.converged, mfg.RESULTS.ill_conditioned]
+    # 2x − 1 = tanh(β/2 (2x − 1 + field)): at β = 1 half of the field, at β = 2 the cube root of three times the field
+    off = np.abs(table.mean_field[:, 1, 1] - [0.5 + 0.5e-10, share])
+    assert off[1] > 1e-4 and (off <= table.error_estimate).all()

@@ -1,5 +1,6 @@
 """A population led there and back along a parameter."""
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from helpers import assert_close
@@ -51,6 +52,44 @@ def test_two_ways_to_one_equilibrium_that_is_found_inexactly_are_not_two():
         x = 1 / (1 + np.exp(-4 * (2 * x - 1)))
     assert_close((path.there[0, 1, 1], path.back[0, 1, 1]), (x, 0.5), atol=1e-8)
     assert (path.error[:, 0] < 1e-8).all()
+
+
+def test_an_epidemic_breaks_out_once_nobody_ill_is_unstable():
+    """Of the healthy a share rate · (ill) falls ill, of the ill half recover: ill = 1 − 1/(2 rate), or nobody is."""
+    rates = np.array([0.3, 0.6, 0.9])
+    path = mfg.hysteresis(epidemic(), mfg.EntropyRegularized(1.0), "rate", rates)
+    assert_close(path.there[:, 1], np.maximum(1 - 1 / (2 * rates), 0), atol=1e-8)
+    assert path.apart().size == 0
+
+
+def epidemic(rate=0.9):
+    """One choice; the healthy, the ill."""
+
+    def moves(z, rate):
+        return jnp.array([[[1 - rate * z[1], rate * z[1]]], [[0.5, 0.5]]])
+
+    return mfg.StationaryGame(moves, np.zeros((2, 1)), 0.9, params={"rate": rate}, initial=[0.8, 0.2])
+
+
+@pytest.mark.parametrize("solver", [mfg.Auto(), mfg.Newton()])
+def test_an_extrapolated_step_does_not_end_an_epidemic(solver):
+    """From a fifth the first step of Newton's method, or of Anderson's, leads below 0."""
+    found = mfg.solve(epidemic(), mfg.EntropyRegularized(1.0), solver)
+    assert_close(found.mean_field, [5 / 9, 4 / 9], atol=1e-9)
+
+
+def test_rounding_makes_nobody_ill():
+    """The immune lose their immunity, nobody is ill: a share of −1e-17 grew, and bracket gave infinite numbers."""
+
+    def moves(z):
+        return jnp.array([[1 - 0.9 * z[1], 0.9 * z[1], 0.0], [0.0, 0.7, 0.3], [0.1, 0.0, 0.9]])[:, None]
+
+    game = mfg.StationaryGame(moves, np.zeros((3, 1)), 0.9, initial=[0.0, 0.0, 1.0])
+    found = mfg.solve(game, mfg.EntropyRegularized(1.0), mfg.Picard())
+    assert_close(found.mean_field, [1.0, 0.0, 0.0], atol=1e-9)
+    greatest = mfg.bracket(game, mfg.EntropyRegularized(1.0)).greatest.mean_field
+    assert_close(greatest, [1.0, 0.0, 0.0], atol=1e-9)
+    assert (greatest >= 0).all() and (found.mean_field >= 0).all()
 
 
 @pytest.mark.parametrize(

@@ -100,8 +100,9 @@ def _step_in_time(problem: Problem, state: Any) -> tuple[Any, Progress]:
     off, seen = look(problem, x)
     residual = problem.game.distance(x, seen.image)
     ratio = jnp.where(jnp.isfinite(before), before / residual, 1)
-    # a residual that hardly grows shows a population on its way, which longer steps follow as well
-    growth = jnp.where(ratio < 0.9, jnp.maximum(ratio, 0.3), jnp.maximum(2 * jnp.isfinite(before), ratio))
+    # a residual that hardly grows shows a population on its way, which somewhat longer steps follow as well
+    on_its_way = jnp.where(ratio < 1, 1.3, jnp.maximum(2 * jnp.isfinite(before), ratio))
+    growth = jnp.where(ratio < 0.99, jnp.maximum(ratio, 0.3), on_its_way)
     length = jnp.maximum(length * growth, _LEAST_TIME)
     following = x + newton_solver(problem, x, seen.best)(off, 1 / length)
     following = problem.game.stepped_to(following, seen.image, residual)
