@@ -103,6 +103,18 @@ def test_the_error_of_a_finite_horizon_is_covered_by_its_estimate(seed):
         assert off <= found.error_estimate + 1e-12 and found.error_estimate <= 1e-8
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_an_estimate_counts_what_rounding_of_the_action_values_does_to_the_policy(seed):
+    """An error of δ in Q moves a soft policy by up to β δ, however small the residual is."""
+    rng = np.random.default_rng(seed)
+    game, plain = random_game("crowd kernel", rng)
+    beta, spacing = 3e4, np.finfo(float).eps
+    found = mfg.solve(game, mfg.EntropyRegularized(beta, random_policy(rng, plain.available)), throw=False)
+    exists = np.broadcast_to(plain.available, found.q.shape)
+    span = max(np.ptp(q[mask]) for q, mask in zip(np.asarray(found.q), exists, strict=True))
+    assert found.error_estimate >= beta * 8 * spacing * span * (1 - 1e-9)
+
+
 def coordinated(field, beta):
     """Return the lowest root x of x = 1/(1 + exp(−β(2x − 1 + field))), and dx/d field."""
     x = 0.0

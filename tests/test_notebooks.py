@@ -202,9 +202,9 @@ def test_01_has_the_gradient_of_the_oracles_equilibrium():
 def test_02_has_the_limits_that_theory_says():
     names = executed("02_reference_and_beta")
     game, _ = resource_allocation_by_hand()
-    fond = np.asarray(names["habits"]["fond of 4"])
+    fond = np.asarray(names["references"]["fond of 4"])
     _, by_habit = oracle.spread(game, over_time(fond))
-    np.testing.assert_allclose(names["by_habit"], by_habit, atol=1e-12)
+    np.testing.assert_allclose(names["reference_flow"], by_habit, atol=1e-12)
     law = names["ds"].terminal_law
     np.testing.assert_allclose(law.sel(reference="fond of 4").values[0], by_habit[-1], atol=0.03)  # O(β)
     np.testing.assert_allclose(law.isel(beta=-1), np.tile([0, 0, 0.75, 0.25, 0], (3, 1)), atol=0.02)  # O(1/β)
@@ -361,7 +361,7 @@ def test_06_has_shared_learning_at_the_top_and_lone_learning_at_the_bottom():
     shared, *alone = (run.mean_state[:, -1] for run in names["runs"].values())
     assert (shared > 18.5).all() and (np.stack(alone) < 11).all()  # of 8.89 and 20.11
     # at the even population the least effort is the best, by less than a thousandth
-    even = names["mfg"].respond(names["market"], names["market"].initial, names["hand"]).q[8]
+    even = names["mfg"].respond(names["market"], names["market"].initial, names["trembling"]).q[8]
     assert int(even.argmax()) == 0 and 0 < even[0] - even[-1] < 1e-3
     assert names["mine"].distance(names["ends"].greatest)[:, -1].max() < 0.25
     apart = {name: run.distance(names["healthy"].least)[:, -1].mean() for name, run in names["spreading"].items()}

@@ -30,7 +30,7 @@ _OF_ROUNDING = 16
 """Multiples of the rounding level of a residual that rounding may be all there is to."""
 
 _SUSPECT = 0.25
-"""Share of the digits by which an estimated error exceeds its residual where there may be no equilibrium at all."""
+"""Share of the digits by which twice the way exceeds what the residual fell by where there may be no equilibrium."""
 
 
 def is_polished(problem: Problem, method: AbstractMethod) -> bool:
@@ -89,19 +89,20 @@ def can_be_measured(game: AnyGame, outcome: Outcome) -> bool:
     return outcome.candidate.log_policy is None and outcome.candidate.mixture is None and not is_small(game)
 
 
-def is_unmeasured(code: Array, error: Array, residual: Array) -> Array:
+def is_unmeasured(outcome: Outcome) -> Array:
     """Tell where what meets the tolerance may yet be far from an equilibrium.
 
     Either no step showed how far, or the residual hardly fell over long ways, as next to an equilibrium that is
     degenerate, and where there is none: just past a fold the residual is small, too.
     """
-    return (code == RESULTS.converged) & (error != error) | is_suspect(code, error, residual)  # NaN differs from itself
+    is_unknown = outcome.stretch != outcome.stretch  # NaN differs from itself
+    return (outcome.code == RESULTS.converged) & is_unknown | is_suspect(outcome)
 
 
-def is_suspect(code: Array, error: Array, residual: Array) -> Array:
+def is_suspect(outcome: Outcome) -> Array:
     """Tell where the residual met the tolerance, but hardly fell over long ways."""
-    eps = jnp.finfo(residual.dtype).eps
-    return (code == RESULTS.converged) & (error > (residual + 8 * eps) / eps**_SUSPECT)
+    eps = jnp.finfo(outcome.residual.dtype).eps
+    return (outcome.code == RESULTS.converged) & (outcome.stretch > 0.5 / eps**_SUSPECT)
 
 
 def measured(problem: Problem, outcome: Outcome) -> Outcome:
@@ -152,8 +153,8 @@ def measured(problem: Problem, outcome: Outcome) -> Outcome:
     # beyond 1 there is no distance, and a matrix that is singular by rounding alone tells nothing
     is_found = jnp.isfinite(error) & (last.residual <= _OF_ROUNDING * (last.floor + eps))
     error = jnp.minimum(jnp.where(is_found, error, 1), 1)
-    found = with_verdict(outcome._replace(error=error), reachable(problem.tolerance, last.floor))
-    open_ = is_unmeasured(outcome.code, outcome.error, outcome.residual)
+    found = outcome._replace(error=error, stretch=jnp.zeros_like(error))
+    found, open_ = with_verdict(found, reachable(problem.tolerance, last.floor)), is_unmeasured(outcome)
     return jax.tree.map(lambda new, old: jnp.where(open_, new, old), found, outcome)
 
 

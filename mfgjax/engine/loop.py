@@ -34,6 +34,8 @@ class Outcome(NamedTuple):
     """The largest distance, over a cycle, of a mean field to the first; 0 if there is no cycle."""
     error: Any = np.nan
     """How far from an equilibrium the candidate is estimated to be, in total variation; NaN if that is not known."""
+    stretch: Any = np.nan
+    """How far the last steps went for what the residual fell by; 0 if the error was measured, NaN if nobody knows."""
     num_methods: Any = 1
     """How many methods were tried."""
 
@@ -183,11 +185,12 @@ def iterate(
     limit = reachable(judged_by, floor)
     code = jnp.where(got_nowhere & (best.residual <= limit), RESULTS.converged, code)
     # twice, as this is what the last steps show, which need not look every way; NaN if there were none
-    error = (2 * best.residual + 8 * eps) * jnp.maximum(carry.stretch, 1)
-    error = error if is_residual else unknown
+    error = (2 * best.residual + jnp.maximum(8 * eps, floor)) * jnp.maximum(carry.stretch, 1)
+    # beyond 1 there is no distance
+    error = jnp.minimum(error, 1) if is_residual else unknown
     one = jnp.ones(lanes, jnp.int32)
-    ending = (code.astype(jnp.int32), carry.period, carry.num_steps, carry.history, carry.spread, error, one)
-    return with_verdict(Outcome(best.candidate, best.residual, *ending), limit)
+    ending = (carry.period, carry.num_steps, carry.history, carry.spread, error, carry.stretch, one)
+    return with_verdict(Outcome(best.candidate, best.residual, code.astype(jnp.int32), *ending), limit)
 
 
 def gave_up(code: Array) -> Array:

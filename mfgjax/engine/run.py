@@ -71,7 +71,7 @@ def measure(lanes: Lanes, outcome: Outcome, tolerance: Tolerance, width: int) ->
         return measured(_problem(game, response, tolerance), outcome)
 
     def block(part: Lanes, found: Outcome) -> Outcome:
-        needed = is_unmeasured(found.code, found.error, found.residual).any()
+        needed = is_unmeasured(found).any()
         return where_needed(needed, lambda found: part.per_lane(one, found), alike(found))
 
     return lanes.in_blocks(solving_width(lanes.problem[0], width), block, outcome)
@@ -81,9 +81,11 @@ _measure = compiled(measure)
 
 
 def _needs_measure(lanes: Lanes, outcome: Outcome) -> bool:
+    if not can_be_measured(lanes.problem[0], outcome):
+        return False
     # on the host, as each solve asks
-    known: Any = map(np.asarray, (outcome.code, outcome.error, outcome.residual))
-    return can_be_measured(lanes.problem[0], outcome) and bool(is_unmeasured(*known).any())
+    code, residual, stretch = map(np.asarray, (outcome.code, outcome.residual, outcome.stretch))
+    return bool(is_unmeasured(outcome._replace(code=code, residual=residual, stretch=stretch)).any())
 
 
 def run_stage(
@@ -245,5 +247,5 @@ def _first_jit(
     outcome = run_stage(lanes, guess, stage, tolerance, width)
     is_done = outcome.code == RESULTS.converged
     if can_be_measured(lanes.problem[0], outcome):
-        is_done &= ~is_unmeasured(outcome.code, outcome.error, outcome.residual)
+        is_done &= ~is_unmeasured(outcome)
     return is_done, outcome, finish_lanes(lanes, outcome, tolerance)

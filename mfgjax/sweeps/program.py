@@ -25,6 +25,8 @@ from .outputs import Output, compute_outputs
 
 _FEW = 16
 """Lanes at a time of methods that cost much and are seldom needed: a block is filled up with copies."""
+_SUSPECT = "is_suspect"
+"""The name, beside those of outputs, of what `is_suspect` says of each lane."""
 
 
 class Report(NamedTuple):
@@ -156,7 +158,7 @@ def _run(
     bar.says()
     found = gathered(computed)
     found = {name: array[:count] for name, array in found.items()}
-    suspect = is_suspect(*(found[name] for name in ("result_code", "error_estimate", "residual")))
+    suspect = found.pop(_SUSPECT)
     if closely or is_small(lanes.problem[0]) or not suspect.any():
         return found
 
@@ -190,7 +192,8 @@ def _program(
         outcome = run_stage(block_lanes, start[0] if start else None, stage, tolerance, block_lanes.num_lanes)
         if closely:
             outcome = measure(block_lanes, outcome, tolerance, block_lanes.num_lanes)
-        return compute_outputs(outputs, block_lanes, finish_lanes(block_lanes, outcome, tolerance, judged))
+        found = compute_outputs(outputs, block_lanes, finish_lanes(block_lanes, outcome, tolerance, judged))
+        return {**found, _SUSPECT: is_suspect(outcome)}
 
     def on_device(mapped: list[Array], *start: Array) -> dict[str, Array]:
         return lanes.having(mapped, lanes_per_device).in_blocks(width, block, *start, lanes_first=True)
