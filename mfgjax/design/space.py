@@ -13,7 +13,7 @@ from .. import _checks
 from .._compiled import compiled
 from .._families import differing, kind_of
 from .._trees import with_leaves
-from .._typing import Array
+from .._typing import Array, Scalar
 from ..engine import Prepared, finish_lanes, fit_response, run
 from ..engine.lanes import Lanes, block_width, narrow_width
 from ..engine.loop import Outcome, Tolerance
@@ -64,6 +64,11 @@ class DesignSpace(NamedTuple):
     def arrays(self, point: Any) -> dict[str, Array]:
         """Return the arrays of one design by name: probabilities, not their logs."""
         return {name: variable.array(point[name]) for name, variable in self.variables.items()}
+
+    def steepness(self, point: Any, gradient: Any) -> Scalar:
+        """Return the largest entry of a gradient, by which convergence is judged; see `Coordinates.steepness`."""
+        names = self.variables.items()
+        return jnp.stack([variable.steepness(point[name], gradient[name]).max() for name, variable in names]).max()
 
     def single(self, point: Any) -> tuple[FiniteHorizonGame, AbstractResponse]:
         """Return game and response of one design."""

@@ -132,6 +132,29 @@ class Coordinates:
         inside = jnp.where(has_low & has_high, low + (high - low) * jax.nn.sigmoid(y), one_sided)
         return jnp.where(free, jnp.where(has_low | has_high, inside, y), start)
 
+    def steepness(self, coordinates: Array, gradient: Array) -> Array:
+        """Return the sizes of the entries of a gradient, by which convergence is judged.
+
+        |df/dy|, but |df/dy|/min(1, r) where lower values of f lie away from the nearest bound,
+
+        with r = exp(y) if there is one bound, and if there are two r = 2 (x − bound)/(upper − lower). Since y moves x
+        in proportion to its distance from the bound, df/dy vanishes there. That is right if lower values of f lie
+        beyond the bound; otherwise df/dx counts, in units of x or of half the interval.
+
+        Args:
+          coordinates: y.
+          gradient: df/dy.
+        """
+        if self.kind == LAW:
+            return jnp.abs(gradient)
+        has_low, has_high = (np.isfinite(bound).reshape(-1)[self.index] for bound in (self.lower, self.upper))
+        # f falls as y grows if the gradient is negative: then x moves up between two bounds, away from a single one
+        grows = gradient < 0
+        between = 2 * jnp.where(grows, jax.nn.sigmoid(coordinates), jax.nn.sigmoid(-coordinates))
+        alone = jnp.where(grows, jnp.exp(jnp.minimum(coordinates, 0)), 1)
+        distance = jnp.where(has_low & has_high, between, jnp.where(has_low | has_high, alone, 1))
+        return jnp.abs(gradient) / jnp.clip(distance, jnp.finfo(gradient.dtype).tiny, 1)
+
     def log_array(self, coordinates: Array) -> Array:
         """Return the logs of rows of probabilities, −inf off their support: shares too small for a number count."""
         dtype, free = coordinates.dtype, self.free.any(axis=-1, keepdims=True)
