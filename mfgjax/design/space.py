@@ -20,7 +20,7 @@ from ..engine.loop import Outcome, Tolerance
 from ..engine.parameters import Triple, cast_response, find, parameter, with_policy_leaf
 from ..engine.prepare import Stages, methods
 from ..equilibrium import Equilibrium
-from ..model import AnyGame, FiniteHorizonGame, trace_game
+from ..model import AnyGame, FiniteHorizonGame, no_game, trace_game
 from ..ranges.dependence import depends
 from ..responses import AbstractResponse
 from ..solvers.base import Problem
@@ -155,6 +155,8 @@ def objective_values(objectives: Sequence[Callable], game: Any, response: Any, f
     found = dataclasses.replace(found, action_axis=-1)
     values = [objective(game, response, found) for objective in objectives]
     for value in values:
+        if not eqx.is_array_like(value):
+            raise ValueError(f"`objective` must return one real number; it returned {_checks.shorten(value)}.")
         if jnp.shape(value) != () or not jnp.issubdtype(jnp.result_type(value), jnp.floating):
             raise ValueError(f"`objective` must return one real number; got shape {jnp.shape(value)}.")
     return jnp.stack([jnp.asarray(value, game.dtype) for value in values])
@@ -172,7 +174,7 @@ def design_space(game: Any, parameters: Any, response: Any, solver: Any, scenari
         if scenarios is not None:
             raise ValueError("`scenarios` need a game, not a function that builds one.")
         return _of_builder(game, parameters, response, solver)
-    game = _with_horizon(game, "be a game, or a function from `parameters` to one")
+    game = _with_horizon(game, "be a `FiniteHorizonGame`, or a function from `parameters` to one")
     method, stages, tolerance = _solved_by(game, response, solver)
     triple: Triple = (trace_game(game), fit_response(game, response), method)
     return _of_names(triple, parameters, scenarios, stages, tolerance)
@@ -181,7 +183,7 @@ def design_space(game: Any, parameters: Any, response: Any, solver: Any, scenari
 def _with_horizon(game: Any, must: str) -> FiniteHorizonGame:
     """Return a game with a finite horizon, or say what `game` must do."""
     if not isinstance(game, FiniteHorizonGame):
-        raise ValueError(f"`game` must {must}; got {_checks.shorten(game)}.")
+        raise ValueError(f"`game` must {must}; got {no_game(game)}.")
     return game
 
 

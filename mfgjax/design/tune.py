@@ -116,7 +116,8 @@ def tune(
         found.equilibrium.mean_field[-1], found.parameters["reference"]
 
     Args:
-      game: the game; or a function from `parameters` to a game, or to `(game, response)`.
+      game: a game with a finite horizon; or a function from `parameters` to such a game, or to `(game, response)`.
+        For a `StationaryGame` there are `sensitivity` and `jax.grad`, but no `tune`.
       parameters: what may change: a mapping from names of arrays ("reference", "beta", "initial", "discount", or the
         path of any array such as "reward.L.weight") to the value at which the search starts, to None for the present
         value, or to a `Variable` with bounds. A reference `[S, A]` is the same at all times, `[H+1, S, A]` is not. If
