@@ -39,7 +39,7 @@ class Tuned:
       restarts: the parameters that each restart ended with, by name, with a last axis of restarts.
       status: why each restart stopped, one sentence for each.
       history: the objective at every step, `[steps, restarts]`; NaN where a design was not accepted.
-      gradient_norm: largest entry of the gradient at every step, `[steps, restarts]`.
+      gradient_norm: largest entry of the gradient at every step, as `gtol` counts it, `[steps, restarts]`.
       failed: whether the design had no equilibrium, so that the step was shortened, `[steps, restarts]`.
       num_steps: number of designs that were tried.
     """
@@ -142,8 +142,9 @@ def tune(
       key: random key of JAX for these points.
       guess: a mean field to start from, for the first equilibrium.
       max_steps: maximal number of designs that are tried in each restart.
-      gtol: a search has converged when the largest entry of the gradient, in coordinates, is below this; None: by
-        precision.
+      gtol: a search has converged when the largest entry of the gradient is below this; None: by precision. The
+        gradient is with respect to the coordinates (see `Variable`). If a number is near a bound and lower objectives
+        lie away from it, the gradient is with respect to the number; between two bounds in units of half the interval.
       goal: a search may stop when the objective is this small; None: no goal.
       callback: a function that is called after each step with a dict of "step", "values", "best", "failed" and "design"
         (a function that returns the best parameters so far); the search stops when it returns True.
