@@ -139,10 +139,12 @@ def test_the_table_says_the_unit_of_probabilities():
     game = mfg.FiniteHorizonGame(np.eye(2)[:, None], np.zeros((2, 1)), [0.7, 0.3], 1)
     found = mfg.design.sensitivity(game, mfg.EntropyRegularized(1.0), lambda eq: eq.mean_field[1, 1])
     assert_close(found.derivatives["initial"], [-0.3, 0.7])  # 1 per unit of p: (1 − 0.3) of it per unit of mass
-    table = str(found).replace("kernel.probabilities, ", "")
-    assert "Rows of initial sum to 1" in table and "divide by 1 − p" in table
+    text = str(found).replace("kernel.probabilities, ", "")
+    # multiplied by 1 − h, with h added to the second entry, the row is (0.7 − 0.7 h, 0.3 + 0.7 h)
+    assert "Each row of initial sums to 1." in text and "multiplied by 1 − h and h is added to the entry" in text
+    assert "divide the derivative by 1 − p" in text
     plain = mfg.design.sensitivity(mfg.games.coordination(0.1), mfg.Boltzmann(1.0), lambda eq: eq.mean_field[1, 1])
-    assert set(plain.laws) == {"initial"} and "divide by" not in str(plain)
+    assert set(plain.laws) == {"initial"} and "divide the derivative" not in str(plain)
 
 
 def test_the_table_names_what_moves_the_crowd_most():

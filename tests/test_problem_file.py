@@ -184,7 +184,7 @@ WRONG = [
     (
         ("parameters", "discount", "start"),
         0.95,
-        "`parameters.discount.start` is 0.95, but it must lie strictly",
+        "`parameters.discount.start` is 0.95, but it must lie between the bounds",
     ),
     (("parameters", "discount", "lower"), 0.9, "`parameters.discount.lower` is 0.9, but it must be below"),
     (("parameters", "reward.L.bass"), {}, "There is no parameter 'reward.L.bass' in game, response or solver"),

@@ -122,6 +122,23 @@ CALLS = {
         lambda: mfg.propagate(mfg.games.left_right(), jnp.full((2, 3, 2), 0.5), jnp.ones(3) / 3),
         "`mean_field` is for stationary games",
     ),
+    "trade_off": (
+        lambda: mfg.design.trade_off(game(), {"discount": None}, sum, sum, [0.5]),  # pyright: ignore
+        "`game` must be a `FiniteHorizonGame`, or a function from `parameters` to one; got StationaryGame",
+    ),
+    **{
+        f"finite.{function.__name__}": (
+            lambda function=function, options=options: function(game(), np.ones((2, 2)) / 2, 10, **options),
+            "`game` must be a `FiniteHorizonGame`; got StationaryGame",
+        )
+        for function, options in [
+            (mfg.finite.compare, {}),
+            (mfg.finite.deviation_gain, {}),
+            (mfg.finite.law, {}),
+            (mfg.finite.simulate, {"num_runs": 1, "key": None}),
+            (mfg.finite.smallest_population, {}),
+        ]
+    },
     "certify": (lambda: mfg.certify(game(), mfg.Greedy()), "`game` must be a `FiniteHorizonGame`"),  # pyright: ignore
     "restart": (lambda: mfg.kernels.RestartKernel([[1.0]], 2), r"`law` must have shape \(any,\)"),
     "mixture": (lambda: mfg.kernels.MixtureKernel([mfg.DenseKernel(HALF)], [0.5, 0.5]), "got 2 for 1"),

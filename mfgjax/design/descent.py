@@ -101,7 +101,13 @@ def begin(method: Method, point: Any) -> Descent:
 
 
 def tell(
-    method: Method, search: Descent, value: Scalar, gradient: Any, found: Bool[Array, ""], value_fn: Callable
+    method: Method,
+    search: Descent,
+    value: Scalar,
+    gradient: Any,
+    steepness: Scalar,
+    found: Bool[Array, ""],
+    value_fn: Callable,
 ) -> tuple[Descent, Bool[Array, ""]]:
     """Update a search with the objective of the design on trial, and tell whether that was accepted.
 
@@ -113,6 +119,7 @@ def tell(
       search: the search.
       value: objective of the design on trial; anything where it has no equilibrium.
       gradient: of the objective there.
+      steepness: largest entry of the gradient, by which convergence is judged.
       found: whether it has an equilibrium.
       value_fn: the objective at other coordinates, for methods of optax that search along a line themselves.
     """
@@ -144,7 +151,7 @@ def tell(
         accept, jnp.minimum(1, reach / jnp.where(size > 0, size, 1)), search.length / jnp.where(usable, 2, 4)
     )
     # where probabilities are all but 0 or 1 gradients vanish, too: only the best design can be an answer
-    status = jnp.where(accept & better & (_size(clean) <= method.gtol), CONVERGED, RUNNING)
+    status = jnp.where(accept & better & (steepness <= method.gtol), CONVERGED, RUNNING)
     if method.searches:  # others may rise before they fall
         status = jnp.where(accept & (flat >= _PATIENCE), SETTLED, status)
     status = jnp.where(~accept & (length < _SHORTEST), jnp.where(usable, SETTLED, STUCK), status)
@@ -168,10 +175,32 @@ def _direction(
     if not method.searches:
         return direction, state
     # where the curvature along the last step was negative the direction may lead up: begin anew
-    fresh, fresh_state = ask(method.optimizer.init(trial))
+    first, fresh_state = ask(method.optimizer.init(trial))
+    fresh = _steepest(search, trial, gradient, first)
     slope = _dot(gradient, direction)
     leads_down = slope < 0
     return _where(leads_down, direction, fresh), _where(leads_down, state, fresh_state)
+
+
+def _steepest(search: Descent, trial: Any, gradient: Any, first: Any) -> Any:
+    """Return the direction of steepest descent, as long as the curvature of the last step suggests.
+
+        d = −g ‖s‖/‖y‖,   s the last step, y the change of the gradient along it;   before the first step `first`
+
+    For a single number this is −f'/|f''|, Newton's step with the size of the curvature. The gradient alone may be far
+    too short: near a bound the derivative with respect to y of x = lower + exp(y) is as small as x − lower. So is the
+    curvature, and d is a step of about 1 in y.
+
+    Source: Dai, Al-Baali and Yang (2015), "A positive Barzilai-Borwein-like stepsize and an extension for symmetric
+    linear systems": the geometric mean of the two stepsizes of Barzilai and Borwein.
+    """
+    step = optax.tree.sub(trial, search.point)
+    change = optax.tree.sub(gradient, search.gradient)
+    moved, changed = jnp.sqrt(_dot(step, step)), jnp.sqrt(_dot(change, change))
+    # a step may be rounded to nothing
+    measured = jnp.isfinite(search.value) & (moved > 0) & (changed > 0)
+    length = moved / jnp.where(measured, changed, 1)
+    return jax.tree.map(lambda g, d: jnp.where(measured, -length * g, d), gradient, first)
 
 
 def _size(tree: Any) -> Scalar:

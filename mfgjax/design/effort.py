@@ -47,7 +47,8 @@ def least_effort_policy(game: FiniteHorizonGame, flow: ArrayLike, prior: ArrayLi
     Newton's method.
 
     Args:
-      game: a game that observes the law of the states; its kernel may depend on the population, which is known here.
+      game: a game with a finite horizon that observes the law of the states; its kernel may depend on the population,
+        which is known here.
       flow: laws of the states `[H+1, S]`, starting with the game's `initial`.
       prior: `[S, A]` or `[H+1, S, A]`, positive exactly on the available actions; None: uniform over them.
 

@@ -54,7 +54,7 @@ def inverse_reference(
     that property. Under ρ there may be other equilibria, too, and a solver may find one of those.
 
     Args:
-      game: the game, whose rewards must be known completely.
+      game: a game with a finite horizon, whose rewards must be known completely.
       target: a policy `[T, S, A]` or `[S, A]`, positive on all available actions; or a flow of states `[T, S]`, for
         which the policy of least effort is used (see `least_effort_policy`).
       beta: inverse temperature β > 0, in 1/reward.

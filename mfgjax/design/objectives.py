@@ -232,7 +232,7 @@ class ReferenceChange(AbstractObjective):
         _checks.shape_is("reference", table, [(None,) * 2, (None,) * 3], "states, actions; or times, states, actions")
         if not _checks.is_traced(table):
             _checks.distribution("reference", table, leading=table.ndim - 1)
-        logs = safe_log(jnp.asarray(table))
+        logs = log_normalize(safe_log(jnp.asarray(table)), axis=-1)
         self.log_reference = logs[None] if logs.ndim == 2 else logs
 
     def __call__(self, game: FiniteHorizonGame, response: Any, equilibrium: Equilibrium) -> Scalar:
@@ -240,7 +240,22 @@ class ReferenceChange(AbstractObjective):
         S, A, T = game.num_states, game.num_actions, game.horizon + 1
         _checks.shape_is("reference", self.log_reference, [(1, S, A), (T, S, A)], "times (or 1), states, actions")
         logs, log_given = jnp.broadcast_arrays(logs, self.log_reference)
-        return (jnp.exp(logs) * log_ratio(logs, log_given)).sum(axis=-1).mean()
+        return _divergence(logs, log_given).mean()
+
+
+def _divergence(log_p: Array, log_q: Array) -> Array:
+    """Return KL(p ‖ q) over the last axis, from terms that cannot be negative.
+
+        KL(p ‖ q) = Σ (p log(p/q) − p + q) = Σ p (x + e^−x − 1),   x = log(p/q)
+
+    Both sum to 1. The sum of p log(p/q), whose terms have both signs, may be negative where p and q are nearly equal.
+    """
+    p, x = jnp.exp(log_p), log_ratio(log_p, log_q)
+    # the series, up to rounding, where the two parts of the other form cancel
+    near = jnp.abs(x) < 1e-3
+    small = jnp.where(near, x, 0)
+    cost = jnp.where(near, small**2 / 2 * (1 - small / 3 + small**2 / 12 - small**3 / 60), x + jnp.expm1(-x))
+    return jnp.where(p > 0, p * cost, jnp.exp(log_q)).sum(axis=-1)
 
 
 def _time(time: object) -> int:

@@ -265,8 +265,14 @@ def _numbers(place: str, entry: Mapping[str, Any], game: FiniteHorizonGame, name
     start, lower, upper = (options.get(key) for key in _BOUNDS)
     if lower is not None and upper is not None and not lower < upper:
         raise _toml.wrong(f"{place}.lower", entry["lower"], f"it must be below `{place}.upper` = {upper:g}")
-    if start is not None and not ((-np.inf if lower is None else lower) < start < (np.inf if upper is None else upper)):
-        raise _toml.wrong(f"{place}.start", entry["start"], "it must lie strictly between the bounds")
+    if start is not None:
+        below, above = lower is not None and start < lower, upper is not None and start > upper
+        if below or above:
+            raise _toml.wrong(f"{place}.start", entry["start"], "it must lie between the bounds")
+        # a start on one of two bounds is moved inside later
+        if (lower is None or upper is None) and start in (lower, upper):
+            must = "it must not lie on the bound: choose a start well inside"
+            raise _toml.wrong(f"{place}.start", entry["start"], must)
     where = None
     if name is not None and options.keys() & {"states", "times"}:
         array = _leaf(place, game, name)

@@ -320,14 +320,16 @@ def _advance(search: Search, now: _Going, outcome: Outcome) -> tuple[_Going, _Re
     found = (outcome.code == RESULTS.converged).reshape(-1, space.num_scenarios).all(axis=1)
     running = state.status == RUNNING
 
-    def one(state: Descent, value: Array, gradient: Any, found: Array, field: Array) -> tuple[Descent, Array]:
-        return tell(search.method, state, value, gradient, found, partial(_alone, search, field))
+    def one(
+        state: Descent, value: Array, gradient: Any, size: Array, found: Array, field: Array
+    ) -> tuple[Descent, Array]:
+        return tell(search.method, state, value, gradient, size, found, partial(_alone, search, field))
 
     by_search = new.reshape(*new.shape[:-1], -1, space.num_scenarios).swapaxes(-1, -2)
     tried = _trials(state)
-    state, accepted = jax.vmap(one, in_axes=-1, out_axes=-1)(state, value, gradient, found, by_search)
+    sizes = jax.vmap(space.steepness, in_axes=-1)(tried, gradient)
+    state, accepted = jax.vmap(one, in_axes=-1, out_axes=-1)(state, value, gradient, sizes, found, by_search)
     state = state._replace(status=jnp.where(accepted & (plain <= search.method.goal), GOAL, state.status))
-    sizes = jnp.stack([jnp.abs(leaf).max(axis=0) for leaf in jax.tree.leaves(gradient)]).max(axis=0)
     return now.after(state, accepted, plain, new, tried), _Report(plain, sizes, accepted, found | ~running)
 
 

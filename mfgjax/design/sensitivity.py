@@ -131,14 +131,14 @@ class Sensitivity(eqx.Module):
         logs = [place for place in shown if place.rpartition(".")[2].startswith("log_")]
         if probabilities := [place for place in shown if place not in logs]:
             lines.append(
-                f"Rows of {', '.join(probabilities)} sum to 1: a derivative is per unit of mass that is taken from all "
-                "entries of the row, in proportion to them, and added to this entry (per unit of the entry p itself, "
-                "divide by 1 − p)."
+                f"Each row of {', '.join(probabilities)} sums to 1. A derivative is the change of the quantity per "
+                "unit of h, for small h, if the row is multiplied by 1 − h and h is added to the entry. The entry "
+                "itself, p, then changes by (1 − p) h: for the change per unit of p, divide the derivative by 1 − p."
             )
         if logs:
             lines.append(
-                f"Rows of {', '.join(logs)} are logs of probabilities: a derivative is per unit of one entry, log p; "
-                "the row is normalised afterwards."
+                f"Each row of {', '.join(logs)} holds logs of probabilities. A derivative is the change of the "
+                "quantity per unit of the entry, log p, if the probabilities are then divided by their sum."
             )
         if self.gap_text:
             lines.append(self.gap_text)
@@ -169,7 +169,7 @@ def sensitivity(
     where π depends on ε alone. The smallest action gap says how far the choices are from changing.
 
     Args:
-      game: the game.
+      game: the game, with a finite horizon or stationary.
       response: a smooth response; in a stationary game also `Trembling` or `EpsilonGreedy`.
       quantity: a function from an `Equilibrium` to a number, such as `lambda eq: eq.mean_field[-1, 2]`.
       solver: as in `solve`.

@@ -13,14 +13,14 @@ from .. import _checks
 from .._compiled import compiled
 from .._families import differing, kind_of
 from .._trees import with_leaves
-from .._typing import Array
+from .._typing import Array, Scalar
 from ..engine import Prepared, finish_lanes, fit_response, run
 from ..engine.lanes import Lanes, block_width, narrow_width
 from ..engine.loop import Outcome, Tolerance
 from ..engine.parameters import Triple, cast_response, find, parameter, with_policy_leaf
 from ..engine.prepare import Stages, methods
 from ..equilibrium import Equilibrium
-from ..model import AnyGame, FiniteHorizonGame, trace_game
+from ..model import AnyGame, FiniteHorizonGame, no_game, trace_game
 from ..ranges.dependence import depends
 from ..responses import AbstractResponse
 from ..solvers.base import Problem
@@ -64,6 +64,11 @@ class DesignSpace(NamedTuple):
     def arrays(self, point: Any) -> dict[str, Array]:
         """Return the arrays of one design by name: probabilities, not their logs."""
         return {name: variable.array(point[name]) for name, variable in self.variables.items()}
+
+    def steepness(self, point: Any, gradient: Any) -> Scalar:
+        """Return the largest entry of a gradient, by which convergence is judged; see `Coordinates.steepness`."""
+        names = self.variables.items()
+        return jnp.stack([variable.steepness(point[name], gradient[name]).max() for name, variable in names]).max()
 
     def single(self, point: Any) -> tuple[FiniteHorizonGame, AbstractResponse]:
         """Return game and response of one design."""
@@ -150,6 +155,8 @@ def objective_values(objectives: Sequence[Callable], game: Any, response: Any, f
     found = dataclasses.replace(found, action_axis=-1)
     values = [objective(game, response, found) for objective in objectives]
     for value in values:
+        if not eqx.is_array_like(value):
+            raise ValueError(f"`objective` must return one real number; it returned {_checks.shorten(value)}.")
         if jnp.shape(value) != () or not jnp.issubdtype(jnp.result_type(value), jnp.floating):
             raise ValueError(f"`objective` must return one real number; got shape {jnp.shape(value)}.")
     return jnp.stack([jnp.asarray(value, game.dtype) for value in values])
@@ -167,7 +174,7 @@ def design_space(game: Any, parameters: Any, response: Any, solver: Any, scenari
         if scenarios is not None:
             raise ValueError("`scenarios` need a game, not a function that builds one.")
         return _of_builder(game, parameters, response, solver)
-    game = _with_horizon(game, "be a game, or a function from `parameters` to one")
+    game = _with_horizon(game, "be a `FiniteHorizonGame`, or a function from `parameters` to one")
     method, stages, tolerance = _solved_by(game, response, solver)
     triple: Triple = (trace_game(game), fit_response(game, response), method)
     return _of_names(triple, parameters, scenarios, stages, tolerance)
@@ -176,7 +183,7 @@ def design_space(game: Any, parameters: Any, response: Any, solver: Any, scenari
 def _with_horizon(game: Any, must: str) -> FiniteHorizonGame:
     """Return a game with a finite horizon, or say what `game` must do."""
     if not isinstance(game, FiniteHorizonGame):
-        raise ValueError(f"`game` must {must}; got {_checks.shorten(game)}.")
+        raise ValueError(f"`game` must {must}; got {no_game(game)}.")
     return game
 
 

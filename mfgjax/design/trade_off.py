@@ -81,7 +81,7 @@ def trade_off(
     designs found with one another.
 
     Args:
-      game: as in `tune`.
+      game: as in `tune`, with a finite horizon.
       parameters: as in `tune`.
       first: the first objective, as in `tune`.
       second: the second objective.

@@ -39,7 +39,7 @@ class Tuned:
       restarts: the parameters that each restart ended with, by name, with a last axis of restarts.
       status: why each restart stopped, one sentence for each.
       history: the objective at every step, `[steps, restarts]`; NaN where a design was not accepted.
-      gradient_norm: largest entry of the gradient at every step, `[steps, restarts]`.
+      gradient_norm: largest entry of the gradient at every step, as `gtol` counts it, `[steps, restarts]`.
       failed: whether the design had no equilibrium, so that the step was shortened, `[steps, restarts]`.
       num_steps: number of designs that were tried.
     """
@@ -116,7 +116,8 @@ def tune(
         found.equilibrium.mean_field[-1], found.parameters["reference"]
 
     Args:
-      game: the game; or a function from `parameters` to a game, or to `(game, response)`.
+      game: a game with a finite horizon; or a function from `parameters` to such a game, or to `(game, response)`.
+        For a `StationaryGame` there are `sensitivity` and `jax.grad`, but no `tune`.
       parameters: what may change: a mapping from names of arrays ("reference", "beta", "initial", "discount", or the
         path of any array such as "reward.L.weight") to the value at which the search starts, to None for the present
         value, or to a `Variable` with bounds. A reference `[S, A]` is the same at all times, `[H+1, S, A]` is not. If
@@ -141,8 +142,9 @@ def tune(
       key: random key of JAX for these points.
       guess: a mean field to start from, for the first equilibrium.
       max_steps: maximal number of designs that are tried in each restart.
-      gtol: a search has converged when the largest entry of the gradient, in coordinates, is below this; None: by
-        precision.
+      gtol: a search has converged when the largest entry of the gradient is below this; None: by precision. The
+        gradient is with respect to the coordinates (see `Variable`). If a number is near a bound and lower objectives
+        lie away from it, the gradient is with respect to the number; between two bounds in units of half the interval.
       goal: a search may stop when the objective is this small; None: no goal.
       callback: a function that is called after each step with a dict of "step", "values", "best", "failed" and "design"
         (a function that returns the best parameters so far); the search stops when it returns True.

@@ -16,6 +16,9 @@ from .._typing import Array, ArrayLike
 LAW, POSITIVE, SHARE, REAL = "law", "positive", "share", "real"
 """Kinds of variables: rows of probabilities, numbers in (0, ∞), numbers in (0, 1), any numbers."""
 
+_INSIDE = 0.01
+"""Share of the interval between two bounds by which a start on one of them is moved inside."""
+
 _RANGES = {LAW: (0.0, 1.0), POSITIVE: (0.0, np.inf), SHARE: (0.0, 1.0), REAL: (-np.inf, np.inf)}
 
 
@@ -25,6 +28,9 @@ class Variable:
     The search moves freely in coordinates y that keep x within the bounds: x = lower + (upper − lower) σ(y) between two
     bounds, x = lower + exp(y) above one, x = upper − exp(y) below one, and x = lower + (1 − n lower) softmax(y) for
     rows of n probabilities. An optimum at a bound is approached, but not reached.
+
+    A number that starts on one of its two bounds is moved inside by a hundredth of the interval between them, because y
+    is infinite on a bound. A start must lie off a single bound, and an entry of probabilities above `lower`.
 
     Args:
       start: where the search begins; None: at the value in game or response. Its shape says what is shared: a reference
@@ -36,7 +42,8 @@ class Variable:
       where: booleans that broadcast to `start`: entries (for probabilities: rows) that may change; None: all.
 
     Raises:
-      ValueError: naming the first entry of `start` that is not strictly inside the bounds.
+      ValueError: if `lower` is not below `upper`; by `tune`, if `start` is out of bounds or on a single bound. The
+        first such entry is named.
     """
 
     def __init__(
@@ -50,6 +57,7 @@ class Variable:
         self.start = None if start is None else _checks.as_numbers("start", start)
         self.lower = None if lower is None else _checks.as_numbers("lower", lower)
         self.upper = None if upper is None else _checks.as_numbers("upper", upper)
+        _check_bounds(self.lower, self.upper)
         self.where = None if where is None else np.asarray(where)
         if self.where is not None and self.where.dtype != bool:
             raise ValueError(f"`where` must hold booleans; got {_checks.shorten(where)}.")
@@ -132,6 +140,29 @@ class Coordinates:
         inside = jnp.where(has_low & has_high, low + (high - low) * jax.nn.sigmoid(y), one_sided)
         return jnp.where(free, jnp.where(has_low | has_high, inside, y), start)
 
+    def steepness(self, coordinates: Array, gradient: Array) -> Array:
+        """Return the sizes of the entries of a gradient, by which convergence is judged.
+
+        |df/dy|, but |df/dy|/min(1, r) where lower values of f lie away from the nearest bound,
+
+        with r = exp(y) if there is one bound, and if there are two r = 2 (x − bound)/(upper − lower). Since y moves x
+        in proportion to its distance from the bound, df/dy vanishes there. That is right if lower values of f lie
+        beyond the bound; otherwise df/dx counts, in units of x or of half the interval.
+
+        Args:
+          coordinates: y.
+          gradient: df/dy.
+        """
+        if self.kind == LAW:
+            return jnp.abs(gradient)
+        has_low, has_high = (np.isfinite(bound).reshape(-1)[self.index] for bound in (self.lower, self.upper))
+        # f falls as y grows if the gradient is negative: then x moves up between two bounds, away from a single one
+        grows = gradient < 0
+        between = 2 * jnp.where(grows, jax.nn.sigmoid(coordinates), jax.nn.sigmoid(-coordinates))
+        alone = jnp.where(grows, jnp.exp(jnp.minimum(coordinates, 0)), 1)
+        distance = jnp.where(has_low & has_high, between, jnp.where(has_low | has_high, alone, 1))
+        return jnp.abs(gradient) / jnp.clip(distance, jnp.finfo(gradient.dtype).tiny, 1)
+
     def log_array(self, coordinates: Array) -> Array:
         """Return the logs of rows of probabilities, −inf off their support: shares too small for a number count."""
         dtype, free = coordinates.dtype, self.free.any(axis=-1, keepdims=True)
@@ -171,11 +202,34 @@ def coordinates_of(name: str, kind: str, variable: Variable, start: np.ndarray) 
     _checks.all_true(f"{place}.lower", lower, lower >= low, f"it must be at least {low:g}")
     _checks.all_true(f"{place}.upper", upper, upper <= high, f"it must be at most {high:g}")
     _checks.all_true(f"{place}.lower", lower, lower < upper, "it must be below `upper`")
-    inside = (start > lower) & (start < upper) | ~where  # entries that stay may lie on a bound
-    _checks.all_true(f"{place}.start", start, inside, "it must lie strictly between the bounds")
+    inside = (start >= lower) & (start <= upper) | ~where  # entries that stay may lie anywhere
+    _checks.all_true(f"{place}.start", start, inside, "it must lie between the bounds")
+    start = np.where(where, _off_two_bounds(start, lower, upper), start)
+    off = (start != lower) & (start != upper) | ~where
+    _checks.all_true(f"{place}.start", start, off, "it must not lie on the bound: choose a start well inside")
     if not where.any():
         raise ValueError(f"`{place}.where` is False everywhere: nothing of it may change.")
     return Coordinates(name, kind, start, lower, upper, np.flatnonzero(where), np.ones(start.shape, bool))
+
+
+def _check_bounds(lower: Any, upper: Any) -> None:
+    if lower is None or upper is None:
+        return
+    try:
+        low, high = np.broadcast_arrays(np.asarray(lower), np.asarray(upper))
+    except ValueError as error:
+        raise ValueError(f"`lower` of shape {lower.shape} does not broadcast with `upper` of {upper.shape}.") from error
+    if not (low < high).all():
+        first = np.unravel_index(np.argmin(low < high), low.shape)
+        must = f"it must be below `upper` = {high[first]}"
+        raise ValueError(f"{_checks.place('lower', first)} is {low[first]}, but {must}.")
+
+
+def _off_two_bounds(start: np.ndarray, lower: np.ndarray, upper: np.ndarray) -> np.ndarray:
+    """Return the start with entries on one of two bounds moved inside."""
+    two = np.isfinite(lower) & np.isfinite(upper)
+    inside = _INSIDE * np.where(two, upper, 0) - _INSIDE * np.where(two, lower, 0)
+    return np.where(two & (start == lower), lower + inside, np.where(two & (start == upper), upper - inside, start))
 
 
 def _law(place: str, name: str, variable: Variable, start: np.ndarray, where: np.ndarray) -> Coordinates:
@@ -190,7 +244,8 @@ def _law(place: str, name: str, variable: Variable, start: np.ndarray, where: np
         largest = 1 / int(support.sum(axis=-1).max())
         lower = _checks.number_in(f"{place}.lower", variable.lower, 0, largest, f"[0, {largest:g})")
         inside = (start > lower) | ~support | ~rows[..., None] | (support.sum(axis=-1, keepdims=True) == 1)
-        _checks.all_true(f"{place}.start", start, inside, f"it must be above `lower` = {lower:g}")
+        must = f"it must be above `lower` = {lower:g}: choose a start well inside"
+        _checks.all_true(f"{place}.start", start, inside, must)
     # a row with one entry has nothing to move
     free = support & rows[..., None] & (support.sum(axis=-1, keepdims=True) > 1)
     if not free.any():

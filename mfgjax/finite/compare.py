@@ -104,7 +104,7 @@ def compare(
     no gains.
 
     Args:
-      game: the game.
+      game: a game with a finite horizon.
       policy: of all agents, `[T, S, A]` or `[S, A]`.
       num_agents: N in 1..1e9, one number or a list.
       response: None for rewards alone; `EntropyRegularized` for values and gains with KL terms.

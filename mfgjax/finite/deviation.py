@@ -123,7 +123,7 @@ def deviation_gain(
     exact numbers do not hold; the bound O(1/√N) of the paper does.
 
     Args:
-      game: a game whose kernel does not depend on the population.
+      game: a game with a finite horizon whose kernel does not depend on the population.
       policy: of all agents, `[T, S, A]` or `[S, A]`.
       num_agents: N in 1..1e9, one number or an array.
       response: None for the gain in rewards alone; `EntropyRegularized` for the gain with KL terms.

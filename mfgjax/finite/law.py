@@ -92,7 +92,7 @@ def law(
                            ≤ 1/N + ((N−1)/N) ½ Σ_s √(μ_t(s)(1 − μ_t(s))/(N−1))
 
     Args:
-      game: a game whose kernel does not depend on the population.
+      game: a game with a finite horizon whose kernel does not depend on the population.
       policy: of all agents, `[T, S, A]` or `[S, A]`.
       num_agents: N in 1..1e9, one number or an array.
       deviation: the policy of one agent who deviates; None: nobody deviates.

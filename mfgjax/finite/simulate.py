@@ -58,7 +58,7 @@ def simulate(
     independent of each other.
 
     Args:
-      game: the game; its kernel may depend on the population.
+      game: a game with a finite horizon; its kernel may depend on the population.
       policy: of all agents, `[T, S, A]` or `[S, A]`. Trailing axes stand for several policies; they broadcast with the
         axes of `num_agents` to `*batch`.
       num_agents: N in 1..1e9, one number or an array; may be an argument inside `jit`.

@@ -53,8 +53,8 @@ def smallest_population(
     are not added to the measure.
 
     Args:
-      game: a game whose kernel does not depend on the population, with rewards that an exact method of `deviation_gain`
-        fits.
+      game: a game with a finite horizon whose kernel does not depend on the population, with rewards that an exact
+        method of `deviation_gain` fits.
       policy: of all agents, `[T, S, A]` or `[S, A]`.
       epsilon: ε > 0, in units of reward.
       response: as in `deviation_gain`.
