@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
-from .._typing import Array, Int
+from .._typing import Array, Bool, Int
 
 GUAN = "Guan et al. (2021), arXiv:2110.07469"
 DOCS = "docs/mathematics.md"
@@ -54,6 +54,12 @@ class Certificate(eqx.Module):
                 f"{self.name} holds the certificates of many games: look at `status`, or take one of them."
             )
         return WORDS[int(self.status)]
+
+    def unless(self, is_void: Bool[Array, "*batch"]) -> "Certificate":
+        """Return the certificate, or one of which nothing is known where its premises are void."""
+        value, threshold = (jnp.where(is_void, jnp.nan, number) for number in (self.value, self.threshold))
+        status = jnp.where(is_void, UNKNOWN, self.status).astype(self.status.dtype)
+        return eqx.tree_at(lambda line: (line.value, line.threshold, line.status), self, (value, threshold, status))
 
     def __repr__(self) -> str:
         if isinstance(self.status, Tracer) or np.ndim(self.status):  # no single numbers to print

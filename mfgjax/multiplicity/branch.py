@@ -47,7 +47,8 @@ class Branch:
       folds: values of the parameter at which the path turns, in order along it; each fold is a point of the path.
       bifurcations: values at which an eigenvalue of DΓ crosses 1 although the path does not turn, in order along it. As
         a rule, equilibria that are not on the path meet it there. They are searched for up to 640 unknowns.
-      complete: whether the path reached `stop`. Otherwise it came back past `start`, or `max_points` was reached.
+      complete: whether the path reached `stop`. Otherwise it came back past `start`, was lost, as where equilibria
+        jump, came to where the rows of the kernel are no longer probabilities, or `max_points` was reached.
       message: sentences on how the path ended, and on the bifurcations that it passed.
     """
 
@@ -77,6 +78,14 @@ class Branch:
 
         Args:
           value: of the parameter.
+
+        Returns:
+          The equilibria; none for a value beyond a fold, where the path turns back.
+
+        Raises:
+          ValueError: if the path ends before the value.
+          ConvergenceError: if no equilibrium was found between the points of the path next to the value, as where
+            equilibria jump.
         """
         return self._at(_checks.number_in("value", value, -np.inf, np.inf, "(-inf, inf)"))
 
@@ -97,7 +106,8 @@ def branch(
     """Follow an equilibrium from one value of a parameter to another, also where the path turns back (at folds).
 
     Solving anew at every value would jump where the path folds back, and miss the equilibria in between. Here the path
-    is followed by its arclength (pseudo-arclength continuation), so that folds are ordinary points of it. Details that
+    is followed by its arclength (pseudo-arclength continuation), so that folds are ordinary points of it. It ends where
+    equilibria jump, and where the rows of the kernel are no longer probabilities. Details that
     are smaller than the distance of two points of the path, such as two folds between them, are searched for where the
     tangents hint at them, and may be missed elsewhere: then increase `resolution`.
 
@@ -202,23 +212,22 @@ def branch(
         lambda position: _why_no_game(problem_at(position).game),
     )
     values = np.asarray([float(value_at(knot.position)) for knot in knots])
+    values[0] = first  # the number itself, not exp of its logarithm
     if complete:
-        values[-1] = last  # the number itself, not exp of its logarithm
+        values[-1] = last
     flows = np.stack([knot.flow for knot in knots])
     turns = [value for value, knot in zip(values, knots, strict=True) if knot.is_fold]
     crossed = np.asarray([float(value_at(p)) for p in bifurcations])
 
     def found_at(value: float) -> list[Equilibrium]:
-        reached = [int(values.argmin()), int(values.argmax())]
-        for end, is_beyond in zip(reached, (value < values[reached[0]], value > values[reached[1]]), strict=True):
-            if not is_beyond:
-                continue
-            if knots[end].is_fold:  # where the path turns it has none beyond
-                return []
-            least, most = values[reached]
-            raise ValueError(f"`value` is {value:g}, but the path has values from {least:.6g} to {most:.6g}. {message}")
-        position = (forward(value) - low) / unit
+        position = ((-np.inf if log and value <= 0 else forward(value)) - low) / unit
         sides = [tracer.side(knot, position) for knot in knots]
+        if abs(sum(sides)) == len(sides):  # all of the path is on one side
+            nearest = (min if sides[0] > 0 else max)(knots, key=lambda knot: knot.position)
+            if nearest.is_fold:  # where the path turns it has none beyond
+                return []
+            least, most = values.min(), values.max()
+            raise ValueError(f"`value` is {value:g}, but the path has values from {least:.6g} to {most:.6g}. {message}")
         found = [knots[0].flow] if sides[0] == 0 else []
         for (one, other), (here, there) in zip(pairwise(knots), pairwise(sides), strict=True):
             if here * there < 0:  # folds are knots, so between two the parameter passes a value once
