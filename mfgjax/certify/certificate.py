@@ -55,12 +55,6 @@ class Certificate(eqx.Module):
             )
         return WORDS[int(self.status)]
 
-    def unless(self, is_void: Bool[Array, "*batch"]) -> "Certificate":
-        """Return the certificate, or one of which nothing is known where its premises are void."""
-        value, threshold = (jnp.where(is_void, jnp.nan, number) for number in (self.value, self.threshold))
-        status = jnp.where(is_void, UNKNOWN, self.status).astype(self.status.dtype)
-        return eqx.tree_at(lambda line: (line.value, line.threshold, line.status), self, (value, threshold, status))
-
     def __repr__(self) -> str:
         if isinstance(self.status, Tracer) or np.ndim(self.status):  # no single numbers to print
             return f"Certificate({self.name}, of games {np.shape(self.status)})"
@@ -68,6 +62,13 @@ class Certificate(eqx.Module):
             f"Certificate({self.name}: {self.word}. {self.statement} The value is {float(self.value):.4g}: "
             f"{self.meaning})"
         )
+
+
+def unknown_where(is_void: Bool[Array, "*batch"], line: Certificate) -> Certificate:
+    """Return a certificate that says nothing where its premises are void."""
+    value, threshold = (jnp.where(is_void, jnp.nan, number) for number in (line.value, line.threshold))
+    status = jnp.where(is_void, UNKNOWN, line.status).astype(line.status.dtype)
+    return eqx.tree_at(lambda line: (line.value, line.threshold, line.status), line, (value, threshold, status))
 
 
 class Theorem(NamedTuple):

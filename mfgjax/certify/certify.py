@@ -16,6 +16,7 @@ from ..model import FiniteHorizonGame, of_kind, trace_game, validate
 from ..responses import AbstractResponse
 from ..solve import solve
 from ..solvers.base import Problem
+from .certificate import unknown_where
 from .contraction import contraction, distance, lost_to_rounding, naive_chain, path_space
 from .lipschitz import Lipschitz, contradict
 from .local import MOST_UNKNOWNS, critical_beta, local_radius
@@ -145,10 +146,10 @@ def _certified(
         potential(premises, key),
         unique(premises, (best, *monotonicity)),
     )
-    # there no theorem applies
+    # where the kernel is none, no theorem applies
     mu, image = game.moved_on(mean_field, game.best_response(mean_field, response).policy)
     is_unsound = unsound(game, mean_field, image, mu)
-    certificates = tuple(line.unless(is_unsound) for line in certificates)
+    certificates = tuple(unknown_where(is_unsound, line) for line in certificates)
     lipschitz_used = None
     if constants is not None and premises.constants is not None:
         lipschitz_used = Lipschitz(constants[0], constants[1], origin=constants[2])
