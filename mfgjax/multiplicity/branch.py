@@ -209,7 +209,7 @@ def branch(
         _RANGE / resolution,
         max_points,
         value_at,
-        lambda position: _why_no_game(problem_at(position).game),
+        lambda position: _why_no_game(moved(value_at(position))[0]),
     )
     values = np.asarray([float(value_at(knot.position)) for knot in knots])
     values[0] = first  # the number itself, not exp of its logarithm

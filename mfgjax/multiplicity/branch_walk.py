@@ -72,16 +72,15 @@ def walk(
             else:
                 following = tracer.knot(before.x, before.parameter, state.tangent_parameter, state.tangent_x)
             folds = tracer.folds(knots[-1], following) if knots else []
-            explained = not knots or _is_explained(tracer, knots[-1], following, len(folds))
-            if not explained and is_shortest:
+            if knots and not _is_explained(tracer, knots[-1], following, len(folds)):
+                if not is_shortest:
+                    state = _shorter(before)
+                    continue
                 bifurcations += _looked_at(tracer, knots[-1], following, len(folds))
-                explained = True
         except Lost:
             if is_shortest:
                 return ended(f"{near}: the equilibrium may jump there, or the path may have left its branch.")
-            explained = False  # a shorter step may stay on the path
-        if not explained:
-            state = _shorter(before)
+            state = _shorter(before)  # which may stay on the path
             continue
         for knot in [*folds, following]:
             if not tracer.is_sound(knot):
