@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from numbers import Real
 from pathlib import Path
+from types import UnionType
 from typing import Any, NoReturn
 
 import equinox as eqx
@@ -285,6 +286,23 @@ def file_path(name: str, value: object) -> Path:
     if not isinstance(value, str | os.PathLike) or not isinstance(os.fspath(value), str):
         raise ValueError(f"`{name}` must be the path of a file; got {shorten(value)}.")
     return Path(value)
+
+
+def made_by(source: str, kind: type | UnionType, name: str, value: object) -> None:
+    """Refuse a value that is not of the class of what a function returns; `source` names the function."""
+    if not isinstance(value, kind):
+        raise ValueError(f"`{name}` must be what `{source}` returns; got {shorten(value)}.")
+
+
+def by_name(source: str, kind: type | UnionType, name: str, value: object) -> dict[str, Any]:
+    """Return what a function returned by the names to print, a single result by the empty name; refuse all else."""
+    if isinstance(value, kind):
+        return {"": value}
+    if not isinstance(value, Mapping):
+        raise ValueError(f"`{name}` must be what `{source}` returns, or map names to that; got {shorten(value)}.")
+    for key, one in value.items():
+        made_by(source, kind, f"{name}[{key!r}]", one)
+    return dict(value)
 
 
 def one_of(name: str, value: object, allowed: Sequence[object]) -> None:

@@ -52,7 +52,11 @@ def test_three_equilibria_are_found_between_the_folds(s_curve, field):
 
 def test_one_equilibrium_is_found_outside_the_folds(s_curve):
     assert [len(s_curve.at(field)) for field in (-0.9, 0.6, 1.0)] == [1, 1, 1]
-    assert s_curve.at(1.5) == []
+
+
+def test_a_value_that_the_path_does_not_reach_is_refused(s_curve):
+    with pytest.raises(ValueError, match=r"`value` is 1.5, but the path has values from -1 to 1. The path reached"):
+        s_curve.at(1.5)
 
 
 def roots(beta, field, strength=1.0, cells=199_999):
@@ -200,10 +204,13 @@ def test_a_path_that_cannot_reach_stop_comes_back_and_says_so():
         ({"log": True}, "both must be positive"),
         ({"parameter": "gamma"}, "There is no parameter 'gamma'"),
         ({"parameter": "reward.L.feild"}, "did you mean 'reward.L.field'?"),
-        ({"parameter": "initial"}, "`initial[0]`"),
+        ({"parameter": "initial"}, "`parameter` must name a single number, but 'initial' is an array of shape (2,)."),
         ({"parameter": "discount"}, "`discount[0]` is -1"),
         ({"parameter": 3.0}, "`parameter` must be a name or a function (game, response) -> leaf; got 3.0."),
         ({"parameter": lambda game, response: game.initial}, "scalar array"),
+        ({"parameter": lambda game, response: game.initial[1]}, "as it is, but it computes one, such as an entry"),
+        ({"parameter": lambda game, response: 2 * response.beta}, "as it is, but it computes one"),
+        ({"parameter": lambda game, response: response.beta, "log": False}, "`response.beta[0]` is -1"),
         ({"resolution": 0}, "`resolution` must be at least 1; got 0"),
         ({"max_points": 1}, "`max_points` must be at least 2; got 1"),
         ({"response": mfg.Greedy()}, "needs a smooth response"),
@@ -222,6 +229,62 @@ def test_a_parameter_by_its_name_is_that_which_a_function_picks(s_curve):
     path = mfg.branch(game, response, "reward.L.field", start=-1.0, stop=1.0)
     np.testing.assert_array_equal(path.mean_field, s_curve.mean_field)
     assert len(path.at(0.1)) == 3
+
+
+def door_kernel(seen, p):
+    return jnp.stack([jnp.array([[1 - p, p], [0.5, 0.5]]), jnp.array([[0.5, 0.5], [0.1, 0.9]])])
+
+
+def door_game(stationary):
+    """In state 0 the first action moves with probability p, so that there is no game beyond p = 1."""
+    pays = jnp.array([[0.0, 0.0], [0.5, 0.5]])
+    if stationary:
+        options = dict(available=np.ones((2, 2), bool), params={"p": 0.3})
+        return mfg.StationaryGame(door_kernel, lambda z: pays - z[:, None], 0.5, **options)
+    kernel = lambda t, mu, p: door_kernel(mu, p)  # noqa: E731
+    return mfg.FiniteHorizonGame(kernel, lambda t, mu: pays - mu[:, None], [1.0, 0.0], 2, params={"p": 0.3})
+
+
+@pytest.mark.parametrize("stationary", [False, True])
+def test_a_path_ends_where_the_kernel_stops_being_one(stationary):
+    game, response = door_game(stationary), mfg.EntropyRegularized(1.0)
+    path = mfg.branch(game, response, "p", start=0.3, stop=1.8, resolution=5)
+    assert not path.complete and len(path.parameter) > 2
+    # rows are probabilities up to the square root of a rounding error, as `solve` has it
+    np.testing.assert_allclose(path.parameter.max(), 1, atol=1e-7)
+    assert re.match(r"The game ends near 1\. At 1\.\d+, `kernel\[0, 0, 0\]` at .* is -0\.", path.message)
+    with pytest.raises(ValueError, match=r"`value` is 1.5, but the path has values from 0.3 to 1\. The game ends"):
+        path.at(1.5)
+
+
+@pytest.fixture(scope="module")
+def jumping():
+    """The second state pays `size` more from p = 1 on: at smaller p the shares at the last time are even."""
+
+    def reward(t, mu, p, size):
+        return size * jnp.floor(p) * jnp.array([[0.0], [1.0]]) - mu[:, None]
+
+    def path(size):
+        params = {"p": 0.3, "size": size}
+        game = mfg.FiniteHorizonGame(mfg.MovesKernel([[0, 1], [1, 0]]), reward, [1.0, 0.0], 3, params=params)
+        return mfg.branch(game, mfg.EntropyRegularized(1.0), "p", start=0.3, stop=1.7, resolution=1)
+
+    return path
+
+
+def test_a_path_ends_where_the_equilibrium_jumps(jumping):
+    path = jumping(1.0)
+    assert not path.complete and "lost near 1" in path.message and 0.99 < path.parameter.max() <= 1
+    np.testing.assert_allclose(path.mean_field[:, -1], 0.5, atol=1e-9)
+
+
+def test_an_equilibrium_within_a_jump_that_was_not_noticed_is_refused_in_a_sentence(jumping):
+    path = jumping(0.05)
+    assert path.complete
+    with pytest.raises(mfg.ConvergenceError, match=r"between its points at 0.3 and 1.7: the equilibrium may jump"):
+        path.at(0.99999)
+    (found,) = path.at(0.9)
+    np.testing.assert_allclose(found.mean_field[-1], 0.5, atol=1e-9)
 
 
 class Waves(eqx.Module):

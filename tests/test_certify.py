@@ -67,6 +67,27 @@ def test_families_are_certified_at_once():
     assert "beta=" in str(together)
 
 
+def test_nothing_is_proved_of_a_kernel_with_a_negative_probability():
+    """Its parameter was replaced after the game was made; the same game with a sound one is monotone."""
+
+    def kernel(t, mu, p):
+        return jnp.array([[[1 - p, p], [0.5, 0.5]], [[0.5, 0.5], [0.1, 0.9]]])
+
+    made = mfg.FiniteHorizonGame(kernel, lambda t, mu: -mu[:, None], [1.0, 0.0], 1, params={"p": 0.3})
+
+    def certified(p):
+        game = eqx.tree_at(lambda game: game.params.p, made, p)
+        return mfg.certify(game, soft(1.0), jnp.array([[1.0, 0.0], [0.5, 0.5]]), critical=False)
+
+    with pytest.raises(
+        ValueError, match=r"`kernel\[0, 0, 0\]` at t = 0 is -0\.6\d*, but a probability must not be negative"
+    ):
+        certified(jnp.array(1.6))
+    report = jax.jit(jax.vmap(certified))(jnp.array([0.3, 1.6]))  # where no error can be raised
+    assert report.unique.tolist() == [1, 0]
+    assert all(int(line.status[1]) == 0 and np.isnan(line.threshold[1]) for line in report.certificates)
+
+
 def test_references_and_games_are_families_too(rng):
     references = jnp.asarray(rng.dirichlet(np.ones(2), size=(3, 2)))
     fields = jnp.array([0.0, 0.1, 0.2])

@@ -24,7 +24,7 @@ def field_by_hand(x):
 @pytest.fixture(scope="module")
 def branched(tmp_path_factory):
     folder = tmp_path_factory.mktemp("branched") / "out"
-    printed = run("branch", "coordination", *FIELD, "--at", "0", "--out", str(folder))
+    printed = run("branch", "coordination", *FIELD, "--at", "0,0.7", "--out", str(folder))
     return json.loads((folder / "branch.json").read_text(encoding="utf-8")), folder, printed
 
 
@@ -67,6 +67,7 @@ def test_branch_prints_the_path_and_the_equilibria_at_a_value(branched):
     assert_close(sorted(shares), (low, 0.5, 1 - low), atol=1e-8)
     assert "folds 2, at 0.26642, -0.26642" in words(out) and "bifurcations none found" in words(out)
     assert f"0 {low:.4f} 0: {1 - low:.3f}, 1: {low:.3f}" in words(out)
+    assert "`value` is 0.7, but the path has values from -0.5 to 0.5." in words(out)  # and yet all else is there
     assert out.count("fold ") == 2 and max(map(len, out.split("saved")[0].splitlines())) <= 124
 
 

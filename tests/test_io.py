@@ -162,6 +162,16 @@ def test_attributes_of_the_format_are_not_overwritten(solved):
         io.to_dataset(solved[0], solved[2], attrs={"format": "mine"})
 
 
+def test_arguments_that_are_swapped_are_refused_in_a_sentence(solved, tmp_path):
+    game, _, found = solved
+    with pytest.raises(ValueError, match="`game` must be a `FiniteHorizonGame` or a `StationaryGame`; got Equilibrium"):
+        io.to_dataset(found, game)
+    with pytest.raises(ValueError, match="`game` must be a `FiniteHorizonGame` or a `StationaryGame`; got Equilibrium"):
+        io.save_equilibrium(tmp_path / "a.nc", found, game)
+    with pytest.raises(ValueError, match="`equilibrium` must be what `solve` returns; got "):
+        io.to_dataset(game, game)
+
+
 def test_a_batch_is_refused(solved):
     batch = jax.tree.map(lambda leaf: jnp.stack([leaf, leaf]), solved[2])
     with pytest.raises(ValueError, match="a single one with known numbers"):

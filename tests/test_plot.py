@@ -1,6 +1,7 @@
 """Pictures: what they show is in proportion, all of it is legible, and pyplot is left alone."""
 
 import itertools
+import re
 from io import BytesIO
 
 import numpy as np
@@ -168,6 +169,28 @@ def test_a_path_is_drawn_with_its_folds():
     assert [part.get_linestyle() for part in parts] == ["-", "--", "-"]
     np.testing.assert_allclose(marks.get_xdata(), folds, atol=0.01)  # at the nearest points of the path
     assert len(png(ax)) > 10_000
+
+
+@pytest.mark.parametrize(
+    ("draw", "words"),
+    [
+        (plot.plot_sweep, "`dataset` must be what `sweep` returns"),
+        (plot.plot_phase, "`dataset` must be what `sweep` returns"),
+        (lambda game: plot.plot_sweep_map(game, "residual"), "`dataset` must be what `sweep` returns"),
+        (plot.plot_certificates, "`report` must be what `certify` returns"),
+        (lambda game: plot.plot_thresholds([1.0], game), "`reports` must be what `certify` returns"),
+        (lambda game: plot.plot_thresholds([1.0], [game]), "`reports[0]` must be what `certify` returns"),
+        (plot.plot_sensitivity, "`found` must be what `design.sensitivity` returns"),
+        (lambda game: plot.plot_laws(game, game), "`before` must be what `solve` returns"),
+        (plot.plot_gain, "`gains` must be what `finite.deviation_gain` returns, or map names to that"),
+        (lambda game: plot.plot_gain({"a": game}), "`gains['a']` must be what `finite.deviation_gain` returns"),
+        (plot.plot_residuals, "`equilibria` must be what `solve` returns, or map names to that"),
+        (lambda game: plot.animate_agents(game, game), "`simulation` must be what `finite.simulate` returns"),
+    ],
+)
+def test_something_else_than_what_is_drawn_is_refused_in_a_sentence(draw, words):
+    with pytest.raises(ValueError, match=re.escape(words)):
+        draw(mfg.games.left_right())
 
 
 def test_a_path_is_drawn_with_one_number_for_each_point():

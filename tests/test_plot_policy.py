@@ -197,7 +197,7 @@ def test_what_cannot_be_drawn_is_refused(eq, forms):
         plot.plot_flow(mfg.games.left_right(), forms["file"][0])
     with pytest.raises(ValueError, match="`game` must be a game, or a dataset"):
         plot.plot_flow(eq)
-    with pytest.raises(ValueError, match="all there is to draw"):
+    with pytest.raises(ValueError, match="nothing else can be given"):
         plot.plot_flow(forms["file"][0], eq)
     with pytest.raises(ValueError, match="there is nothing to draw"):
         plot.plot_flow(GAME)

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
-from .._typing import Array, Int
+from .._typing import Array, Bool, Int
 
 GUAN = "Guan et al. (2021), arXiv:2110.07469"
 DOCS = "docs/mathematics.md"
@@ -62,6 +62,13 @@ class Certificate(eqx.Module):
             f"Certificate({self.name}: {self.word}. {self.statement} The value is {float(self.value):.4g}: "
             f"{self.meaning})"
         )
+
+
+def unknown_where(is_void: Bool[Array, "*batch"], line: Certificate) -> Certificate:
+    """Return a certificate that says nothing where its premises are void."""
+    value, threshold = (jnp.where(is_void, jnp.nan, number) for number in (line.value, line.threshold))
+    status = jnp.where(is_void, UNKNOWN, line.status).astype(line.status.dtype)
+    return eqx.tree_at(lambda line: (line.value, line.threshold, line.status), line, (value, threshold, status))
 
 
 class Theorem(NamedTuple):

@@ -10,12 +10,13 @@ from .. import _checks
 from .._compiled import compiled
 from .._traced import as_it_is_now
 from .._typing import Array, ArrayLike
-from ..engine import fit_response
+from ..engine import fit_response, unsound
 from ..equilibrium import Equilibrium
-from ..model import FiniteHorizonGame, of_kind, trace_game
+from ..model import FiniteHorizonGame, of_kind, trace_game, validate
 from ..responses import AbstractResponse
 from ..solve import solve
 from ..solvers.base import Problem
+from .certificate import unknown_where
 from .contraction import contraction, distance, lost_to_rounding, naive_chain, path_space
 from .lipschitz import Lipschitz, contradict
 from .local import MOST_UNKNOWNS, critical_beta, local_radius
@@ -55,10 +56,11 @@ def certify(
 
     Returns:
       A `Report`. Inside `jit` and `vmap` its numbers are arrays, so that whole families of games can be certified at
-      once.
+      once. Where the rows of the kernel at the mean field are not probabilities, every status is "unknown".
 
     Raises:
-      ValueError: if an argument is invalid: the field, the place and the value are named.
+      ValueError: if an argument is invalid, or the game by now (see `validate`): the field, the place and the value
+        are named.
 
     Example:
       >>> import mfgjax as mfg
@@ -75,6 +77,7 @@ def certify(
         raise ValueError(f"`response` must be a response such as `EntropyRegularized(beta)`; got {got}.")
     if lipschitz is not None and not isinstance(lipschitz, Lipschitz):
         raise ValueError(f"`lipschitz` must be a `Lipschitz`, or None; got {_checks.shorten(lipschitz)}.")
+    validate(game)  # its arrays may have been replaced since it was made
     game, response = trace_game(game), fit_response(game, response)
     # threefry takes seconds to compile
     key = _checks.random_key("key", jax.random.key(0, impl="rbg") if key is None else key)
@@ -143,6 +146,10 @@ def _certified(
         potential(premises, key),
         unique(premises, (best, *monotonicity)),
     )
+    # where the kernel is none, no theorem applies
+    mu, image = game.moved_on(mean_field, game.best_response(mean_field, response).policy)
+    is_unsound = unsound(game, mean_field, image, mu)
+    certificates = tuple(unknown_where(is_unsound, line) for line in certificates)
     lipschitz_used = None
     if constants is not None and premises.constants is not None:
         lipschitz_used = Lipschitz(constants[0], constants[1], origin=constants[2])

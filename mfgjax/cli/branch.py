@@ -95,7 +95,12 @@ class Branch(SavingCommand, GameAndResponse):
     def _content(self, loaded: GameFile, path: mfg.results.Branch, values: list[float]) -> dict[str, Any]:
         game, is_fold = loaded.game, np.isin(path.parameter, path.folds)
         points = zip(path.parameter, is_fold, path.mean_field, strict=True)
-        equilibria = [(value, found) for value in values for found in path.at(value)]
+        equilibria, not_reached = [], []
+        for value in values:
+            try:
+                equilibria += [(value, found) for found in path.at(value)]
+            except ValueError as error:  # the path ends before: what it has is shown and saved
+                not_reached.append(str(error))
         return self.about(
             loaded,
             states=list(game.state_labels),
@@ -105,6 +110,7 @@ class Branch(SavingCommand, GameAndResponse):
             folds=path.folds.tolist(),
             bifurcations=path.bifurcations.tolist(),
             equilibria=[{self.parameter: value, **_of_equilibrium(game, found)} for value, found in equilibria],
+            not_reached=not_reached,
             path=[{self.parameter: float(x), "fold": bool(fold), **described(game, law)} for x, fold, law in points],
         )
 
@@ -123,6 +129,7 @@ class Branch(SavingCommand, GameAndResponse):
             )
             heads = (f">{name}", *columns, ">residual", ">exploitability")
             yield table(f"equilibria on the path at {name} = {self.at}", heads, rows)
+            yield from content["not_reached"]
         yield f"path            {len(path)} points. {content['message']}"
         yield f"folds           {_listed(content['folds'])}"
         yield f"bifurcations    {_listed(content['bifurcations'])}"

@@ -5,6 +5,7 @@ prepare -> run (the methods in turn, each by the one loop) -> finish (all that f
 
 from .finish import finish as finish
 from .finish import finish_lanes as finish_lanes
+from .finish import unsound as unsound
 from .lanes import Lanes as Lanes
 from .prepare import Prepared as Prepared
 from .prepare import fit_response as fit_response

@@ -75,7 +75,7 @@ def finish(
         target = reachable(target, floor)
     elif judged:
         residual = gains
-    code = jnp.where(_unsound(game, mean_field, image, mu), RESULTS.not_stochastic, outcome.code)
+    code = jnp.where(unsound(game, mean_field, image, mu), RESULTS.not_stochastic, outcome.code)
     # policies that jump are found among values that are no numbers, too
     is_finite = jnp.isfinite(best.values).all(axis=(0, 1))
     met = (code == RESULTS.converged) | (code == RESULTS.ill_conditioned)
@@ -140,7 +140,7 @@ def _gained(
     return gain(game, mu, log_policy, best, penalty)
 
 
-def _unsound(game: Any, mean_field: Array, image: Array, mu: Array) -> Array:
+def unsound(game: Any, mean_field: Array, image: Array, mu: Array) -> Array:
     """Tell whether the law of states is none or, for a kernel given as a callable, its rows at the flow reached."""
     slack = float(jnp.finfo(game.dtype).eps) ** 0.5
     mass = mean_field.sum(axis=tuple(range(1, 1 + game.num_seen_axes)))  # of which `moved_on` would hide what is lost

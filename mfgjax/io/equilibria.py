@@ -10,12 +10,12 @@ import jax
 import numpy as np
 import xarray as xr
 
-from .._checks import file_path, is_traced
+from .._checks import file_path, is_traced, made_by
 from .._version import __version__
 from ..equilibrium import Equilibrium
 from ..games import moves
 from ..kernels import MovesKernel
-from ..model import AbstractGame
+from ..model import AbstractGame, no_game
 from ..responses import AbstractResponse
 from ..solvers import AbstractSolver
 from . import netcdf
@@ -65,7 +65,7 @@ def to_dataset(
       A dataset with the dimensions time (not for a stationary game), state, action and step.
 
     Raises:
-      ValueError: if `equilibrium` is a batch, or a name in `attrs` is already in use.
+      ValueError: if an argument is of the wrong kind, `equilibrium` is a batch, or a name in `attrs` is already in use.
 
     Example:
       >>> import mfgjax as mfg
@@ -74,6 +74,9 @@ def to_dataset(
       >>> float(ds.state_law.sel(time=0, state="centre"))
       1.0
     """
+    if not isinstance(game, AbstractGame):
+        raise ValueError(f"`game` must be a `FiniteHorizonGame` or a `StationaryGame`; got {no_game(game)}.")
+    made_by("solve", Equilibrium, "equilibrium", equilibrium)
     if is_traced(equilibrium) or equilibrium.residual.ndim:
         raise ValueError(
             "`equilibrium` must be a single one with known numbers; got a batch, or one inside `jit` or `vmap`."

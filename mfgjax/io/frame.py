@@ -36,8 +36,7 @@ def to_frame(dataset: xr.Dataset, *, per: str = "action") -> "pd.DataFrame":
       >>> list(table.columns)
       ['time', 'state', 'mean_field', 'state_law', 'values']
     """
-    if not isinstance(dataset, xr.Dataset):
-        raise ValueError(f"`dataset` must be what `to_dataset` returns; got {_checks.shorten(dataset)}.")
+    _checks.made_by("to_dataset", xr.Dataset, "dataset", dataset)
     _checks.one_of("per", per, ("action", "state"))
     names = [
         str(name)

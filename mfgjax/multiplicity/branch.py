@@ -14,26 +14,26 @@ import numpy as np
 from .. import _checks
 from .._linear import DENSE_LIMIT
 from .._modes import in_own_modes
-from .._result import RESULTS
+from .._result import RESULTS, ConvergenceError, Result
 from .._traced import as_it_is_now
 from .._trees import with_leaves
 from .._typing import Array, ArrayLike, Scalar
-from ..engine import fit_response
+from ..engine import fit_response, unsound
+from ..engine.parameters import find, paths, with_policy_leaf
 from ..engine.parameters import parameter as named_array
-from ..engine.parameters import with_policy_leaf
 from ..engine.prepare import game_and_response
 from ..equilibrium import Equilibrium
-from ..model import AbstractGame, trace_game
+from ..model import AbstractGame, trace_game, validate
 from ..responses import AbstractResponse
 from ..solve import refuse_unless_converged, solve
 from ..solvers import Newton
 from ..solvers.base import Problem
-from ..solvers.path import TRACK, PathReport, PathState, path_start, path_step
+from ..solvers.path import PathReport, PathState, path_start, path_step
 from ..solvers.shooting import along_path
-from .branch_points import Knot, Lost, Tracer
+from .branch_points import Lost, Tracer
+from .branch_walk import walk
 
 _RANGE = 4.0  # length of the parameter's interval in units of the path; a flow moves by at most 1.4
-_RETRIES = 4  # a step over something unexplained is tried again at a quarter, that often
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,7 +47,8 @@ class Branch:
       folds: values of the parameter at which the path turns, in order along it; each fold is a point of the path.
       bifurcations: values at which an eigenvalue of DΓ crosses 1 although the path does not turn, in order along it. As
         a rule, equilibria that are not on the path meet it there. They are searched for up to 640 unknowns.
-      complete: whether the path reached `stop`. Otherwise it came back past `start`, or `max_points` was reached.
+      complete: whether the path reached `stop`. Otherwise it came back past `start`, was lost, as where equilibria
+        jump, came to where the rows of the kernel are no longer probabilities, or `max_points` was reached.
       message: sentences on how the path ended, and on the bifurcations that it passed.
     """
 
@@ -77,6 +78,14 @@ class Branch:
 
         Args:
           value: of the parameter.
+
+        Returns:
+          The equilibria; none for a value beyond a fold, where the path turns back.
+
+        Raises:
+          ValueError: if the path ends before the value.
+          ConvergenceError: if no equilibrium was found between the points of the path next to the value, as where
+            equilibria jump.
         """
         return self._at(_checks.number_in("value", value, -np.inf, np.inf, "(-inf, inf)"))
 
@@ -97,7 +106,8 @@ def branch(
     """Follow an equilibrium from one value of a parameter to another, also where the path turns back (at folds).
 
     Solving anew at every value would jump where the path folds back, and miss the equilibria in between. Here the path
-    is followed by its arclength (pseudo-arclength continuation), so that folds are ordinary points of it. Details that
+    is followed by its arclength (pseudo-arclength continuation), so that folds are ordinary points of it. It ends where
+    equilibria jump, and where the rows of the kernel are no longer probabilities. Details that
     are smaller than the distance of two points of the path, such as two folds between them, are searched for where the
     tangents hint at them, and may be missed elsewhere: then increase `resolution`.
 
@@ -181,69 +191,53 @@ def branch(
     def derivative(x: Array, position: Scalar | float) -> Array:
         return jax.jacfwd(lambda x: problem_at(position).image(x))(x).reshape(x.size, x.size)
 
+    @jax.jit
+    def is_unsound(x: Array, position: Scalar | float) -> Array:
+        game, response = moved(value_at(position))
+        mu, image = game.moved_on(x, game.best_response(x, response).policy)
+        return unsound(game, x, image, mu)
+
     begin = solve(*moved(first), guess=guess)
     at = game.timed(begin.mean_field)
     # eigenvalues need the whole matrix
-    tracer = Tracer(step, derivative if at.size <= DENSE_LIMIT else None, tolerance)
+    tracer = Tracer(step, derivative if at.size <= DENSE_LIMIT else None, is_unsound, tolerance)
     state = path_start(at, jnp.zeros((), game.dtype), _RANGE / resolution)
-    shortest_step = _RANGE / resolution / 4**_RETRIES
-    knots: list[Knot] = []
-    next_knot: Any = None
-    bifurcations, points = [], 0
-    complete, message = False, f"The path was cut after {max_points} points."
-    while points < max_points:
-        before = state
-        state, report = step(state, _RANGE, tolerance, _RANGE / resolution)
-        if bool(report.failed):
-            message = f"The path was lost near {value_at(before.base_parameter):.6g}, where no step could be corrected."
-            break
-        complete = bool(report.finished)
-        # a point beyond the target is met by interpolation next
-        if not complete and (not bool(report.accepted) or float(before.parameter) > _RANGE):
-            continue
-        try:
-            if complete:
-                next_knot = tracer.tangent(knots[-1], np.asarray(before.x), _RANGE)
-            else:
-                next_knot = tracer.knot(before.x, before.parameter, state.tangent_parameter)
-            folds = tracer.folds(knots[-1], next_knot) if knots else []
-            explained = not knots or tracer.explains(knots[-1], next_knot, len(folds))
-            # at the shortest step, what no fold explains is looked at as a bifurcation
-            if not explained and float(before.step) <= shortest_step:
-                bifurcations += tracer.bifurcation(knots[-1], next_knot)
-                explained = True
-        except Lost:
-            folds, explained = [], False  # a shorter step may stay on the path
-            if float(before.step) <= shortest_step:
-                complete = False
-                message = f"The path was lost near {value_at(before.base_parameter):.6g}: it may have left its branch."
-                break
-        if not explained:
-            complete, state = False, _shorter(before)
-            continue
-        knots, points = [*knots, *folds, next_knot], points + 1
-        if complete:
-            message = "The path reached `stop`."
-            break
-        if knots[-1].position < 0:
-            message = "The path came back to `start` without reaching `stop`."
-            break
+    knots, bifurcations, complete, message = walk(
+        tracer,
+        state,
+        _RANGE,
+        _RANGE / resolution,
+        max_points,
+        value_at,
+        lambda position: _why_no_game(moved(value_at(position))[0]),
+    )
     values = np.asarray([float(value_at(knot.position)) for knot in knots])
+    values[0] = first  # the number itself, not exp of its logarithm
     if complete:
-        values[-1] = last  # the number itself, not exp of its logarithm
+        values[-1] = last
     flows = np.stack([knot.flow for knot in knots])
     turns = [value for value, knot in zip(values, knots, strict=True) if knot.is_fold]
     crossed = np.asarray([float(value_at(p)) for p in bifurcations])
 
     def found_at(value: float) -> list[Equilibrium]:
-        if log and value <= 0:
-            return []
-        position = (forward(value) - low) / unit
+        position = ((-np.inf if log and value <= 0 else forward(value)) - low) / unit
         sides = [tracer.side(knot, position) for knot in knots]
+        if abs(sum(sides)) == len(sides):  # all of the path is on one side
+            nearest = (min if sides[0] > 0 else max)(knots, key=lambda knot: knot.position)
+            if nearest.is_fold:  # where the path turns it has none beyond
+                return []
+            least, most = values.min(), values.max()
+            raise ValueError(f"`value` is {value:g}, but the path has values from {least:.6g} to {most:.6g}. {message}")
         found = [knots[0].flow] if sides[0] == 0 else []
         for (one, other), (here, there) in zip(pairwise(knots), pairwise(sides), strict=True):
             if here * there < 0:  # folds are knots, so between two the parameter passes a value once
-                found.append(tracer.crossing(one, other, position).flow)
+                try:
+                    found.append(tracer.crossing(one, other, position).flow)
+                except Lost:
+                    between = [float(value_at(knot.position)) for knot in (one, other)]
+                    guess = game.untimed((one.flow + other.flow) / 2)
+                    nearby = solve(*moved(value), Newton(), guess=guess, throw=False)
+                    raise ConvergenceError(_lost_between(value, between), nearby) from None
             elif there == 0:
                 found.append(other.flow)
         return [_found_near(*moved(value), game.untimed(flow)) for flow in found]
@@ -268,6 +262,22 @@ def _found_near(game: AbstractGame, response: Any, flow: ArrayLike) -> Equilibri
     return found
 
 
+def _lost_between(value: float, between: list[float]) -> str:
+    return (
+        f"No equilibrium of the path was found at {value:g}, which is between its points at {between[0]:.6g} and "
+        f"{between[1]:.6g}: the equilibrium may jump there. Give `branch` a larger `resolution`."
+    )
+
+
+def _why_no_game(game: AbstractGame) -> str:
+    """Return a sentence on a game whose kernel is none at an equilibrium, with the first wrong entry if it is found."""
+    try:
+        validate(game)
+    except ValueError as error:
+        return str(error)
+    return Result(RESULTS.not_stochastic).message
+
+
 def _about(bifurcations: np.ndarray, tracer: Tracer) -> list[str]:
     """Return sentences on the bifurcations that a path passed."""
     if not tracer.counts:
@@ -282,33 +292,42 @@ def _about(bifurcations: np.ndarray, tracer: Tracer) -> list[str]:
     ]
 
 
-def _shorter(state: PathState) -> PathState:
-    """Return the state that predicts a quarter of the step again, from the same base."""
-    length = state.step / 4
-    return state._replace(
-        x=state.base_x + length * state.tangent_x,
-        parameter=state.base_parameter + length * state.tangent_parameter,
-        step=length,
-        mode=jnp.full_like(state.mode, TRACK),
-        corrections=jnp.zeros_like(state.corrections),
-    )
-
-
 def _mover(
     game: AbstractGame, response: Any, parameter: Any, ends: list[float]
 ) -> Callable[[Any], tuple[AbstractGame, Any]]:
     """Return a function from the parameter's value to game and response; refuse ends that are out of range."""
     pair = game, response
+    triple: Any = (*pair, None)  # a path has no solver
+    leaves = jax.tree.leaves(pair)
     if isinstance(parameter, str):
-        triple: Any = (*pair, None)  # a path has no solver
-        index = named_array(with_policy_leaf(triple, [parameter]), parameter, ends, each=True).leaf
-        dtype = jax.tree.leaves(pair)[index].dtype
-        return lambda value: with_leaves(pair, {index: jnp.asarray(value, dtype)})
-    if not callable(parameter):
+        triple = with_policy_leaf(triple, [parameter])
+        name, index = parameter, find(triple, parameter)[0]
+        shape = np.shape(jax.tree.leaves(triple)[index])
+        if shape:
+            raise ValueError(f"`parameter` must name a single number, but {name!r} is an array of shape {shape}.")
+    elif callable(parameter):
+        index = _picked(pair, leaves, parameter)
+        name = next((path for path, place in paths(triple).items() if place == index), None)
+    else:
         got = _checks.shorten(parameter)
         raise ValueError(f"`parameter` must be a name or a function (game, response) -> leaf; got {got}.")
+    if name is not None:
+        named_array(triple, name, ends, each=True)
+    dtype = leaves[index].dtype
+    return lambda value: with_leaves(pair, {index: jnp.asarray(value, dtype)})
+
+
+def _picked(pair: tuple[AbstractGame, Any], leaves: list, parameter: Callable) -> int:
+    """Return the number of the leaf that a function picks of game and response; refuse it if it computes something."""
     leaf: Any = parameter(*pair)
     if not eqx.is_inexact_array(leaf) or leaf.ndim:
         got = _checks.shorten(leaf)
         raise ValueError(f"`parameter` must pick a scalar array of game or response; it picked {got}.")
-    return lambda value: eqx.tree_at(lambda pair: parameter(*pair), pair, jnp.asarray(value, leaf.dtype))
+    if not any(leaf is own for own in leaves):
+        raise ValueError(
+            "`parameter` must pick a scalar array of game or response as it is, but it computes one, such as an entry "
+            "of a longer array: make the number a parameter of its own, such as one in `params` of the game."
+        )
+    # by its place, as two places may hold one array
+    moved = jax.tree.leaves(eqx.tree_at(lambda pair: parameter(*pair), pair, jnp.zeros_like(leaf)))
+    return next(i for i, (old, new) in enumerate(zip(leaves, moved, strict=True)) if new is not old)

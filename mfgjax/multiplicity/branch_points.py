@@ -1,4 +1,4 @@
-"""What happens between two points of a path of equilibria: crossings of a value, folds, and bifurcations."""
+"""What happens between two points of a path of equilibria: crossings of a value, folds, bifurcations, and jumps."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -6,10 +6,13 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
-from ..solvers.path import TRACK, PathState, arclength
+from ..solvers.path import TRACK, PathReport, PathState, arclength
 
 _MOST_CORRECTIONS = 20
 _BISECTIONS = 30
+
+_OFF_TANGENTS = 0.02
+"""By how much the unit chord between two points may differ from the mean of their tangents, beside half the turn."""
 
 
 class Lost(Exception):
@@ -23,6 +26,7 @@ class Knot(NamedTuple):
       position: the parameter, in units of the path.
       flow: the mean field, with times.
       slope: by how much the parameter grows along the path; 0 at a fold.
+      direction: by how much the flow grows along the path.
       above: how many real eigenvalues of DΓ are above 1; None where they were not counted.
       is_fold: whether the path turns there.
     """
@@ -30,6 +34,7 @@ class Knot(NamedTuple):
     position: float
     flow: np.ndarray
     slope: float
+    direction: np.ndarray
     above: int | None
     is_fold: bool = False
 
@@ -40,11 +45,12 @@ class Tracer:
     Args:
       step: `(state, target, tolerance, largest step) -> (state, report)`, one step of `path_step`.
       derivative: `(flow, position) -> DΓ`; None where it is too large to count its eigenvalues.
+      is_unsound: `(flow, position) -> bool`: whether there is no game, as the rows of the kernel are no probabilities.
       tolerance: on the residual of the points of the path; those found here are a hundred times as exact.
     """
 
-    def __init__(self, step: Callable, derivative: Callable | None, tolerance: float):
-        self._step, self._derivative, self._tolerance = step, derivative, tolerance
+    def __init__(self, step: Callable, derivative: Callable | None, is_unsound: Callable, tolerance: float):
+        self._step, self._derivative, self._is_unsound, self._tolerance = step, derivative, is_unsound, tolerance
 
     @property
     def counts(self) -> bool:
@@ -58,10 +64,14 @@ class Tracer:
         apart = knot.position - position
         return 0 if abs(apart) <= near else int(np.sign(apart))
 
-    def knot(self, flow: Any, position: Any, slope: Any) -> Knot:
+    def advance(self, state: PathState, target: float, largest_step: float) -> tuple[PathState, PathReport]:
+        """Correct the current point of the path once, or accept it and predict the next."""
+        return self._step(state, target, self._tolerance, largest_step)
+
+    def knot(self, flow: Any, position: Any, slope: Any, direction: Any) -> Knot:
         """Return a point of the path with its count of eigenvalues."""
         flow, position = np.asarray(flow), float(position)
-        return Knot(position, flow, float(slope), self._above(flow, position))
+        return Knot(position, flow, float(slope), np.asarray(direction), self._above(flow, position))
 
     def _above(self, flow: np.ndarray, position: float) -> int | None:
         if self._derivative is None:
@@ -78,7 +88,7 @@ class Tracer:
         """
         dtype = first.flow.dtype
         across, ahead = second.flow - first.flow, second.position - first.position
-        length = float(arclength(jnp.asarray(across), ahead))
+        length = _length(across, ahead)
         one = jnp.ones((), dtype)
         begin = PathState(
             jnp.asarray(first.flow + share * across),
@@ -101,18 +111,19 @@ class Tracer:
                 if bool(report.accepted):
                     flow, position = np.asarray(before.x), float(before.parameter)
                     above = self._above(flow, position) if counted else None
-                    return Knot(position, flow, float(state.tangent_parameter), above)
+                    direction = np.asarray(state.tangent_x)
+                    return Knot(position, flow, float(state.tangent_parameter), direction, above)
                 if int(state.corrections) == 0:  # given up, a shorter step would come next
                     break
         raise Lost
 
     def tangent(self, first: Knot, flow: np.ndarray, position: float) -> Knot:
         """Return the knot of an equilibrium that was found, checked to be the next point of the path."""
-        aim = Knot(position, flow, 0.0, None)
+        aim = Knot(position, flow, 0.0, np.zeros_like(flow), None)
         found = self.between(first, aim, 1.0)
         if abs(found.position - position) > 1e-3 or np.abs(found.flow - flow).max() > 1e-3:
             raise Lost
-        return self.knot(flow, position, found.slope)
+        return self.knot(flow, position, found.slope, found.direction)
 
     def crossing(self, first: Knot, second: Knot, position: float) -> Knot:
         """Return the point between two others at which the parameter has a value between theirs."""
@@ -154,7 +165,7 @@ class Tracer:
     @staticmethod
     def _mean_slope(first: Knot, second: Knot) -> float:
         across, ahead = second.flow - first.flow, second.position - first.position
-        return ahead / float(arclength(jnp.asarray(across), ahead))
+        return ahead / _length(across, ahead)
 
     def explains(self, first: Knot, second: Knot, num_folds: int) -> bool:
         """Tell whether the folds between two points are all that changed the count of eigenvalues above 1."""
@@ -172,13 +183,7 @@ class Tracer:
         Raises:
           Lost: if the points on both sides are not one path.
         """
-        low, high = first, second
-        for _ in range(_BISECTIONS):
-            try:
-                middle = self.between(low, high, 0.5, counted=True)
-            except Lost:  # next to a bifurcation the system is singular
-                break
-            low, high = (middle, high) if middle.above == low.above else (low, middle)
+        low, high = self._narrowed(first, second, lambda low, middle, _: middle.above == low.above, counted=True)
         if np.abs(low.flow - high.flow).max() > 1e-2:
             raise Lost
         derivative: Any = self._derivative
@@ -187,6 +192,70 @@ class Tracer:
             for knot in (low, high)
         )
         return [(low.position + high.position) / 2] if nearest < 1e-2 else []
+
+    def _off_tangents(self, first: Knot, second: Knot) -> float:
+        """Return by how much the chord differs from what the tangents at its ends explain, in units of the path."""
+        across, ahead = second.flow - first.flow, second.position - first.position
+        length = _length(across, ahead)
+        tangent, slope = (first.direction + second.direction) / 2, (first.slope + second.slope) / 2
+        off = _length(across - length * tangent, ahead - length * slope)
+        # a tangent that turns steadily from the one to the other stays within half of the turn
+        turn = _length(second.direction - first.direction, second.slope - first.slope)
+        return off - length * (_OFF_TANGENTS + turn / 2)
+
+    def is_smooth(self, first: Knot, second: Knot) -> bool:
+        """Tell whether the path may lead from one point to the next without a jump, by the tangents at both."""
+        return self._off_tangents(first, second) <= 100 * self._tolerance  # points are known no better
+
+    def check_gap(self, first: Knot, second: Knot) -> None:
+        """Look for a jump between two points, closer and closer to where the tangents explain least.
+
+        Raises:
+          Lost: if there is one.
+        """
+        low, high = self._narrowed(
+            first,
+            second,
+            lambda low, middle, high: self._off_tangents(low, middle) <= self._off_tangents(middle, high),
+        )
+        if np.abs(low.flow - high.flow).max() > 1e-3:
+            raise Lost
+
+    def is_sound(self, knot: Knot) -> bool:
+        """Tell whether the equilibrium is one of a game: the rows of the kernel are probabilities."""
+        return not bool(self._is_unsound(knot.flow, knot.position))
+
+    def last_sound(self, first: Knot, second: Knot) -> Knot:
+        """Return the last point on the way from one that is sound to one that is not, which may be the first."""
+        return self._narrowed(first, second, lambda _, middle, __: self.is_sound(middle))[0]
+
+    def _narrowed(
+        self,
+        low: Knot,
+        high: Knot,
+        goes_on_behind: Callable[[Knot, Knot, Knot], bool],
+        *,
+        counted: bool = False,
+    ) -> tuple[Knot, Knot]:
+        """Return two points of the path next to each other, by bisection between two that are apart.
+
+        Args:
+          low: a point.
+          high: one behind it.
+          goes_on_behind: from `low`, a point between, and `high` to whether what is looked for is behind the middle.
+          counted: whether eigenvalues are counted.
+        """
+        for _ in range(_BISECTIONS):
+            try:
+                middle = self.between(low, high, 0.5, counted=counted)
+            except Lost:  # next to a bifurcation the system is singular, and within a jump there is no point
+                break
+            low, high = (middle, high) if goes_on_behind(low, middle, high) else (low, middle)
+        return low, high
+
+
+def _length(across: np.ndarray, ahead: float) -> float:
+    return float(arclength(jnp.asarray(across), ahead))
 
 
 def _root(function: Callable[[float], float], low: float = 0.0, high: float = 1.0) -> float:

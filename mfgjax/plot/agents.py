@@ -10,6 +10,7 @@ from matplotlib.collections import EllipseCollection
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle
 
+from .. import _checks
 from ..finite import Simulation
 from ..model import FiniteHorizonGame
 from .animation import animate, eased, moments, tell_time
@@ -56,6 +57,7 @@ def animate_agents(
     Example:
       >>> mfg.plot.animate_agents(game, agents)  # agents = mfg.finite.simulate(..., labelled=True)
     """
+    _checks.made_by("finite.simulate", Simulation, "simulation", simulation)
     edges = edges_of(game)
     pairs = {(s, end) for s, _, end in edges}
     paths = _paths(simulation, run)

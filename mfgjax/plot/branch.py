@@ -45,9 +45,8 @@ def plot_branch(
     Example:
       >>> mfg.plot.plot_branch(path, path.mean_field[:, 1, 1])  # path = mfg.branch(...)
     """
-    if not isinstance(path, Branch):
-        raise ValueError(f"`path` must be what `branch` returns; got {_checks.shorten(path)}.")
-    x, y = np.asarray(path.parameter, dtype=float), np.asarray(quantity, dtype=float)
+    _checks.made_by("branch", Branch, "path", path)
+    x, y = np.asarray(path.parameter, dtype=float), np.asarray(_checks.as_numbers("quantity", quantity), dtype=float)
     if y.shape != x.shape:
         raise ValueError(f"`quantity` has shape {y.shape}, but the path has {len(x)} points.")
     ax = new_axes(ax, (6.4, 4.2))

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import xarray as xr
 
+from .. import _checks
 from .._largest_states import largest_states
 from .._names import did_you_mean
 from .._result import RESULTS
@@ -79,6 +80,7 @@ def _is_numeric(dataset: xr.Dataset, name: str) -> bool:
 
 
 def horizontal_of(dataset: xr.Dataset, name: str | None) -> Horizontal:
+    _checks.made_by("sweep", xr.Dataset, "dataset", dataset)
     if "result_code" not in dataset:
         raise ValueError("`dataset` has no variable `result_code`: it must be what `sweep` returns.")
     shape, dims = dataset["result_code"].shape, [str(dim) for dim in dataset["result_code"].dims]

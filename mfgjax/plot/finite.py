@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, NullFormatter
 
+from .. import _checks
 from ..finite import DeviationGain
 from .figures import new_axes
 from .styles import BESIDE, frame
@@ -70,8 +71,10 @@ def plot_gain(
     Example:
       >>> mfg.plot.plot_gain(gain)  # gain = mfg.finite.deviation_gain(...)
     """
-    gains_by_name = {"": gains} if isinstance(gains, DeviationGain) else dict(gains)
-    sampled_by_name = {} if sampled is None else dict(sampled)
+    gains_by_name = _checks.by_name("finite.deviation_gain", DeviationGain, "gains", gains)
+    sampled_by_name = {}
+    if sampled is not None:
+        sampled_by_name = _checks.by_name("finite.deviation_gain", DeviationGain, "sampled", sampled)
     if not gains_by_name or len(gains_by_name) > len(_GAINS):
         raise ValueError(f"`gains` must have 1 to {len(_GAINS)} entries; got {len(gains_by_name)}.")
     for name in sampled_by_name:

@@ -35,8 +35,7 @@ def plot_bracket(found: Bracket, *, title: str | None = None, ax: Axes | None = 
     Example:
       >>> mfg.plot.plot_bracket(ends)  # ends = mfg.bracket(market, response)
     """
-    if not isinstance(found, Bracket):
-        raise ValueError(f"`found` must be what `bracket` returns; got {_checks.shorten(found)}.")
+    _checks.made_by("bracket", Bracket, "found", found)
     ax = new_axes(ax, (6.4, 4.4))
     states = np.arange(found.rising.laws.shape[1])
     ways = ((found.rising, found.least, _RISING, "-", "^"), (found.falling, found.greatest, _FALLING, "--", "v"))
@@ -79,8 +78,7 @@ def plot_hysteresis(
     Example:
       >>> mfg.plot.plot_hysteresis(there_and_back, label="cost of effort")  # there_and_back = mfg.hysteresis(...)
     """
-    if not isinstance(found, Hysteresis):
-        raise ValueError(f"`found` must be what `hysteresis` returns; got {_checks.shorten(found)}.")
+    _checks.made_by("hysteresis", Hysteresis, "found", found)
     ax = new_axes(ax, (6.4, 4.2))
     x, (mean_there, mean_back) = found.values, found.mean_state
     rising = x[-1] > x[0]

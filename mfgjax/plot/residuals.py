@@ -38,8 +38,7 @@ def plot_residuals(
     Example:
       >>> mfg.plot.plot_residuals({"Auto(), the default": eq, "Picard()": plain})  # what two solvers returned
     """
-    # a dataset is a mapping too
-    named = {"": equilibria} if isinstance(equilibria, Equilibrium | xr.Dataset) else dict(equilibria)
+    named = _checks.by_name("solve", Equilibrium | xr.Dataset, "equilibria", equilibria)
     histories = {name: _history(name, one) for name, one in named.items()}
     ax = new_axes(ax, (6.4, 4.2))
     for i, (name, (history, _, result, tolerance)) in enumerate(histories.items()):

@@ -25,11 +25,12 @@ def plot_sensitivity(
       The axes; for `Trembling` and `EpsilonGreedy` the title ends with the smallest action gap.
 
     Raises:
-      ValueError: if all derivatives are zero.
+      ValueError: if `found` is something else, or all derivatives are zero.
 
     Example:
       >>> mfg.plot.plot_sensitivity(found)  # found = mfg.design.sensitivity(...)
     """
+    _checks.made_by("design.sensitivity", Sensitivity, "found", found)
     rows = found.top(_checks.integer_at_least("top", top, 1))
     if not rows:
         raise ValueError("`found` has no derivative that is not zero: nothing moves the quantity.")

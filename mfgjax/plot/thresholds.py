@@ -10,6 +10,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
+from .. import _checks
 from ..certify import Report
 from ..certify.report import shown, shown_log10
 from .figures import new_axes
@@ -73,6 +74,11 @@ def plot_thresholds(
       >>> mfg.plot.plot_thresholds(strengths, reports, parameter="strength")  # reports: results of mfg.certify
     """
     x = _values(values)
+    if not isinstance(reports, list | tuple):
+        _checks.made_by("certify", Report, "reports", reports)
+    else:
+        for i, report in enumerate(reports):
+            _checks.made_by("certify", Report, f"reports[{i}]", report)
     order = np.argsort(x, kind="stable")
     found = {name: _thresholds(reports, name, len(x))[order] for name in (*_CHAINS, "unique", "critical_beta")}
     contraction, exponents, x = _thresholds(reports, "contraction", len(x))[order], _exponents(reports), x[order]
@@ -123,11 +129,12 @@ def plot_certificates(report: Report, *, title: str | None = None, ax: Axes | No
       The axes.
 
     Raises:
-      ValueError: if no certificate has a threshold.
+      ValueError: if `report` is something else, or no certificate has a threshold.
 
     Example:
       >>> mfg.plot.plot_certificates(reports[3])  # reports: results of mfg.certify
     """
+    _checks.made_by("certify", Report, "report", report)
     if np.ndim(report.beta):
         raise ValueError(f"`report` is of {len(report.beta)} games: draw them with `plot_thresholds`.")
     exponents = _exponents(report)

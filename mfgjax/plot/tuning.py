@@ -36,8 +36,7 @@ def plot_search(found: Tuned, *, title: str | None = None, ax: Axes | None = Non
     Example:
       >>> mfg.plot.plot_search(tuned)  # tuned = mfg.design.tune(...)
     """
-    if not isinstance(found, Tuned):
-        raise ValueError(f"`found` must be what `design.tune` returns; got {_checks.shorten(found)}.")
+    _checks.made_by("design.tune", Tuned, "found", found)
     ax = new_axes(ax, (6.4, 4.2))
     steps, best = np.arange(1, len(found.history) + 1), found.best
     # `fmin` passes over NaN, the designs that were not accepted
@@ -83,9 +82,14 @@ def plot_laws(
     Returns:
       The axes. If there are many states, those with the most mass are drawn.
 
+    Raises:
+      ValueError: if `before` or `found` is something else.
+
     Example:
       >>> mfg.plot.plot_laws(eq, tuned)  # tuned = mfg.design.tune(...), eq: before tuning
     """
+    _checks.made_by("solve", Equilibrium, "before", before)
+    _checks.made_by("design.tune", Tuned, "found", found)
     ax = new_axes(ax, (6.4, 4.2))
     first, second = (
         np.asarray(equilibrium.state_law[time], dtype=float) for equilibrium in (before, found.equilibrium)
@@ -166,8 +170,7 @@ def plot_trade_off(
     Example:
       >>> mfg.plot.plot_trade_off(front)  # front = mfg.design.trade_off(...)
     """
-    if not isinstance(found, TradeOff):
-        raise ValueError(f"`found` must be what `design.trade_off` returns; got {_checks.shorten(found)}.")
+    _checks.made_by("design.trade_off", TradeOff, "found", found)
     ax = new_axes(ax, (6.4, 4.6))
     good = np.flatnonzero(found.efficient)
     order = good[np.argsort(found.first[good], kind="stable")]
