@@ -11,9 +11,9 @@ import numpy as np
 from .. import _checks
 from .._names import did_you_mean, suggestion
 from .._simplex import log_normalize, safe_log
-from .._traced import AbstractStandIn, named_path
+from .._traced import AbstractStandIn, named_path, owner_of
 from .._typing import Array, ArrayLike
-from ..model import AbstractGame, trace_game
+from ..model import AbstractGame, check_reads_of_games, trace_game
 from ..responses import AbstractResponse, Boltzmann, EntropyRegularized
 from ..responses.base import response_in_precision
 from ..responses.trembling import check_epsilon
@@ -59,7 +59,17 @@ def swept(game: AbstractGame, response: AbstractResponse, solver: Any, axes: Map
         if carried[p.leaf]:
             raise ValueError(f"`axes[{name!r}]` is the array {p.path}, which another entry of `axes` also sets.")
         leaves[p.leaf], carried[p.leaf] = p.values, True
-    return Lanes(jax.tree.unflatten(structure, leaves), tuple(carried), num_lanes)
+    return _checked(Lanes(jax.tree.unflatten(structure, leaves), tuple(carried), num_lanes))
+
+
+def _checked(lanes: Lanes) -> Lanes:
+    """Return the problems if no function of their games depends on an entry outside an array."""
+    leaves = jax.tree.leaves(lanes.problem[0])
+    values = {i: leaf for i, (leaf, lane) in enumerate(zip(leaves, lanes.carried, strict=False)) if lane}
+    index = dict.fromkeys(values, np.arange(lanes.num_lanes))
+    one = lanes.lane(0)[0]
+    check_reads_of_games(one, values, index, lambda lane: f" in lane {lane}")
+    return lanes
 
 
 def place(game: AbstractGame, response: AbstractResponse, solver: Any, axes: Any) -> Lanes:
@@ -98,7 +108,7 @@ def place(game: AbstractGame, response: AbstractResponse, solver: Any, axes: Any
         elif not _checks.is_traced(leaf):
             _check_values(game, path.removeprefix("game."), path, np.moveaxis(np.asarray(leaf), -1, 0))
         leaves[index] = leaf.astype(game.dtype)
-    return _traced(Lanes(jax.tree.unflatten(structure, leaves), tuple(carried), counts.pop()))
+    return _checked(_traced(Lanes(jax.tree.unflatten(structure, leaves), tuple(carried), counts.pop())))
 
 
 def _traced(lanes: Lanes) -> Lanes:
@@ -164,7 +174,7 @@ def parameter(triple: Triple, name: str, values: Any, each: bool = False) -> Par
         return Parameter(path, index, _log_policies(game, name, kind, table, each))
     shape, given = tuple(leaf.shape), tuple(table.shape[:-1])
     times = game.horizon if path.startswith("game.kernel") else game.horizon + 1
-    over_time = bool(shape) and shape[0] == 1 and given[1:] == shape[1:] and given[:1] == (times,)
+    over_time = shape[:1] == (1,) and given == (times, *shape[1:]) and _is_table_of_times(triple, index)
     if shape and shape[0] == 1 and given == shape[1:]:
         table = table[None]
     elif given != shape and not over_time:
@@ -173,6 +183,13 @@ def parameter(triple: Triple, name: str, values: Any, each: bool = False) -> Par
     if not _checks.is_traced(table):
         _check_values(game, name, path, np.moveaxis(np.asarray(table, game.dtype), -1, 0))
     return Parameter(path, index, jnp.asarray(table, game.dtype))
+
+
+def _is_table_of_times(triple: Triple, index: int) -> bool:
+    """Tell whether a first axis of length 1 stands for all times: in the library's own kernels and rewards alone."""
+    keys, _ = jax.tree_util.tree_leaves_with_path(triple)[index]
+    kind = type(owner_of(triple, keys))
+    return keys[1].name in ("kernel", "reward") and kind.__module__.startswith("mfgjax.")
 
 
 def paths(triple: Triple) -> dict[str, int]:

@@ -5,6 +5,8 @@ from .arguments import of_kind as of_kind
 from .base import AbstractGame as AbstractGame
 from .base import BestResponse as BestResponse
 from .base import residual_tolerance as residual_tolerance
+from .changed import check_reads_of_games as check_reads_of_games
+from .changed import trace_game as trace_game
 from .distances import flow_distance as flow_distance
 from .distances import policy_distance as policy_distance
 from .finite_horizon import FiniteHorizonGame as FiniteHorizonGame
@@ -23,7 +25,6 @@ from .rewards import Staged as Staged
 from .rewards import SuccessorInteraction as SuccessorInteraction
 from .stationary import StationaryGame as StationaryGame
 from .traced import is_own as is_own
-from .traced import trace_game as trace_game
 from .traced import with_users_functions as with_users_functions
 from .values import exploitability as exploitability
 from .values import policy_value as policy_value

@@ -74,7 +74,9 @@ class FiniteHorizonGame(AbstractGame):
 
     Tables of pandas and xarray are aligned by label with `state_labels` and `action_labels` (by default the numbers 0,
     1, ...); tables without labels of their own are taken by position. Functions are evaluated at every time, at a few
-    mean fields. If the result depends on an entry outside an array, which JAX does not report, an error is raised.
+    mean fields. If the result depends on an entry outside an array, which JAX does not report, an error is raised; also
+    later, where a parameter, a field or a global variable that is an index has changed, and for every point of a sweep.
+    Numbers that JAX traces (inside `jit`, `grad` and `vmap`, and while `design.tune` searches) are not checked.
 
     At each call of `solve`, `sweep` and the like JAX traces the functions: it calls them with placeholders for t and
     the mean field, and records what they compute. A variable that they read from outside has the value that it has at

@@ -113,6 +113,7 @@ def sweep(
     parsed_outputs = parse_outputs(outputs, plans[0].lanes.problem[0], tuple(axes))
     parsed_outputs = tuple(_observed(output, plans[0]) for output in parsed_outputs)
     work = Work(points, games, plans, parsed_outputs, lane_mesh(), block, warm_start is not None)
+    work.check_reads()
     tiles = work.tiles(None if chunk is None else _checks.integer_at_least("chunk", chunk, 1))
     attrs = provenance(game, plans[0], points)
     order = tuple(axes) if not zipped else ("point",)
