@@ -217,14 +217,22 @@ def find(triple: Triple, name: str, of_builder: Sequence[str] = ()) -> tuple[int
     known = paths(triple)
     kind = name.removeprefix("response.")
     alias = {"reference": "log_reference", "prior": "log_weights", "log_prior": "log_weights"}.get(kind, kind)
+    of_game = f"game.params.{name}"
     wrong = {"reference": Boltzmann, "log_reference": Boltzmann, "prior": EntropyRegularized}.get(kind)
-    if wrong is None or not isinstance(triple[1], wrong):
-        of_game = f"game.params.{name}"
-        for path in (f"response.{alias}", f"solver.{name}", f"game.{name}", name, of_game):
-            if path in known:
-                if of_game in known and path != of_game:
-                    raise ValueError(f"{name!r} may be {path!r} or {of_game[5:]!r}: give one of these names.")
-                return known[path], path, kind if kind in _POLICIES else ""
+    has_policy = wrong is None or not isinstance(triple[1], wrong)
+    for path in (f"response.{alias}", f"solver.{name}", f"game.{name}", name, of_game) if has_policy else ():
+        if path in known:
+            if of_game in known and path != of_game:
+                path = f"response.{name}" if path == f"response.{alias}" else path
+                raise ValueError(f"{name!r} may be {path!r} or {of_game[5:]!r}: give one of these names.")
+            if path == of_game and kind in _POLICIES:
+                break
+            return known[path], path, kind if kind in _POLICIES else ""
+    if of_game in known:
+        raise ValueError(
+            f"{name!r} is the name of a policy of responses, which `{type(triple[1]).__name__}` does not have; the "
+            f"parameter of the game is {of_game[5:]!r}."
+        )
     names, hint = [*of_builder, *_names(triple[1], known)], ""
     if name == "horizon":
         raise ValueError(

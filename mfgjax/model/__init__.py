@@ -16,6 +16,7 @@ from .maps import mean_field_map as mean_field_map
 from .maps import propagate as propagate
 from .maps import q_operator as q_operator
 from .maps import respond as respond
+from .parameters import parameter_names as parameter_names
 from .probes import validate as validate
 from .rewards import DenseInteraction as DenseInteraction
 from .rewards import OwnStateInteraction as OwnStateInteraction

@@ -15,13 +15,13 @@ from .._progress import progress_bar
 from .._traced import as_it_is_now
 from .._typing import ArrayLike
 from ..equilibrium import Equilibrium
-from ..model import AbstractGame, no_game
+from ..model import AbstractGame, no_game, parameter_names
 from ..observers import observer
 from ..responses import AbstractResponse, EntropyRegularized
 from ..solvers import AbstractSolver
 from .devices import lane_mesh, meet, of_first_process
 from .games import build_games
-from .grid import Points, Tile, parameters_of, parse_axes
+from .grid import Points, Tile, parameters_of, parse_axes, refuse_arguments
 from .outputs import ATTRIBUTES, Output, parse_outputs
 from .record import criterion_of, parts_of, provenance
 from .store import FORMAT, Store
@@ -102,7 +102,12 @@ def sweep(
     builder = None if is_game else game
     if not is_game and not callable(game):
         raise ValueError(f"`game` must be a game or a function that returns one; got {no_game(game)}.")
-    points = Points(parse_axes(axes, builder), _checks.boolean("zipped", zipped))
+    params = parameter_names(game) if is_game else []
+    arguments = {"solver": solver, "outputs": outputs, "out": out, "guess": guess, "progress": progress}
+    arguments |= {"zipped": zipped, "max_steps": max_steps, "warm_start": warm_start, "block": block, "chunk": chunk}
+    refuse_arguments(arguments, params, not axes)
+    _check_response(response)
+    points = Points(parse_axes(axes, builder, params), _checks.boolean("zipped", zipped))
     points.check()
     if warm_start is not None:
         points = _with_last(points, warm_start)
@@ -123,6 +128,14 @@ def sweep(
         dataset = _on_disk(work, tiles, attrs, _checks.file_path("out", out), _checks.boolean("progress", progress))
     # a warm start has moved its axis last
     return dataset.transpose(*order, ...)
+
+
+def _check_response(response: Any) -> None:
+    if not isinstance(response, AbstractResponse | type):
+        swept = isinstance(response, list | tuple | np.ndarray | jax.Array)
+        hint = ", not a list of values: if these are values of β, write `sweep(game, beta=[...])`" if swept else ""
+        got = _checks.shorten(response)
+        raise ValueError(f"`response` must be a response such as `EntropyRegularized(beta)`{hint}; got {got}.")
 
 
 def _observed(output: Output, plan: Plan) -> Output:
