@@ -181,7 +181,9 @@ def parameter(triple: Triple, name: str, values: Any, each: bool = False) -> Par
         allowed = [shape, shape[1:]] if shape and shape[0] == 1 else [shape]
         _lanes_of_shape(name, table, allowed, f"that of `{path}`{'' if each else ', then lanes'}", each)
     if not _checks.is_traced(table):
-        _check_values(game, name, path, np.moveaxis(np.asarray(table, game.dtype), -1, 0))
+        values = _checks.cast_to(game.dtype, name, np.moveaxis(np.asarray(table), -1, 0))
+        _check_values(game, name, path, values)
+        table = np.moveaxis(values, 0, -1)
     return Parameter(path, index, jnp.asarray(table, game.dtype))
 
 

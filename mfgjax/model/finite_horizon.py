@@ -322,11 +322,10 @@ def _available(available: Any, num_states: int, num_actions: int, horizon: int) 
 def _check_kernel_shape(game: FiniteHorizonGame) -> None:
     S, A, H = game.num_states, game.num_actions, game.horizon
     if isinstance(game.kernel, AbstractKernel):
-        if (game.kernel.num_states, game.kernel.num_actions) != (S, A):
-            raise ValueError(
-                f"`kernel` is for {game.kernel.num_states} states and {game.kernel.num_actions} actions, but "
-                f"`initial` has {S} states and there are {A} actions."
-            )
+        if game.kernel.num_states != S:
+            raise ValueError(f"`kernel` is for {game.kernel.num_states} states, but `initial` has {S}.")
+        if game.kernel.num_actions != A:
+            raise ValueError(f"`kernel` is for {game.kernel.num_actions} actions, but there are {A}.")
         if game.kernel.num_times not in (1, H):
             raise ValueError(
                 f"`kernel` has {game.kernel.num_times} times, but with horizon = {H} there are {H} moves: give it {H} "
