@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from ..model import AbstractGame, no_game, parameter_names
 from ..observers import observer
 from ..responses import AbstractResponse, EntropyRegularized
 from ..solvers import AbstractSolver
-from .devices import lane_mesh, meet, of_first_process
+from .devices import advise_cores, lane_mesh, meet, of_first_process
 from .games import build_games
 from .grid import Points, Tile, parameters_of, parse_axes, refuse_arguments
 from .outputs import ATTRIBUTES, Output, parse_outputs
@@ -80,8 +81,9 @@ def sweep(
         while programs are compiled. It moves after each chunk and, within a chunk, after each method that is tried, by
         the number of points that this method solved.
       **axes: what is swept, by name: "beta", "epsilon", "reference", "initial", "discount", "damping", the path of any
-        array, such as `**{"reward.L.weight": weights}`, or a parameter of the function that builds the game. Each axis
-        is a list of values, or a mapping from labels to values; None in a list of references is the uniform one.
+        array, such as `**{"reward.L.weight": weights}`, a parameter of the game (by its path, `**{"params.beta": [...]}`,
+        if its name means something else here), or a parameter of the function that builds the game. Each axis is a list
+        of values, or a mapping from labels to values; None in a list of references is the uniform one.
 
     Returns:
       An `xarray.Dataset` with one dimension for each axis (or "point" if `zipped`), then "time" (not for stationary
@@ -158,7 +160,7 @@ def _with_last(points: Points, name: str) -> Points:
 
 
 def _in_memory(work: Work, tiles: list[Tile], attrs: dict[str, str], progress: bool) -> xr.Dataset:
-    shape, points = work.points.shape, work.points
+    shape, points, since = work.points.shape, work.points, time.monotonic()
     data: dict[str, np.ndarray] = {
         name: np.empty((*shape, *inner), kind) for name, (_, inner, kind) in work.shapes.items()
     }
@@ -167,13 +169,14 @@ def _in_memory(work: Work, tiles: list[Tile], attrs: dict[str, str], progress: b
             for name, array in work.compute(tile, tiles[0].size, bar).items():
                 data[name][tile.region] = array
             bar(tile.size)
+            advise_cores(since)
     dims = {name: (*points.dims, *dims) for name, (dims, _, _) in work.shapes.items()}
     variables = {name: (dims[name], array, ATTRIBUTES.get(name, {})) for name, array in data.items()}
     return xr.Dataset(variables, work.coords(), {"format": FORMAT, **attrs})
 
 
 def _on_disk(work: Work, tiles: list[Tile], attrs: dict[str, str], path: Path, progress: bool) -> xr.Dataset:
-    store, points = Store(path), work.points
+    store, points, since = Store(path), work.points, time.monotonic()
     variables = {
         name: ((*points.dims, *dims), (*points.shape, *inner), kind)
         for name, (dims, inner, kind) in work.shapes.items()
@@ -197,6 +200,7 @@ def _on_disk(work: Work, tiles: list[Tile], attrs: dict[str, str], path: Path, p
             if first:
                 store.write(tile, found)
             bar(tile.size)
+            advise_cores(since)
     meet("sweep written")
     return store.dataset()
 
