@@ -42,7 +42,7 @@ def as_numbers(
     except Exception as error:  # objects that turn themselves into arrays may raise anything
         message = f"`{name}` {_must(kind)} (in a rectangular array); got {shorten(value)}."
         raise ValueError(message) from error
-    if array.dtype == object and all(type(entry) in (int, float) for entry in array.flat):
+    if array.dtype == object and all(type(entry) in (int, float) for entry in np.ravel(array)):
         array = plain(name, array)  # whole numbers of more than 64 bits, which only Python has
     if not (jax.numpy.issubdtype(array.dtype, np.floating) or array.dtype.kind in "iu"):
         if isinstance(value, Mapping):
@@ -359,7 +359,6 @@ def returned(
             taken = f"its arguments are {signature}" if signature.parameters else "it takes no arguments"
             meaning = ", with z the mean field" if "z" in arguments else ""
             raise ValueError(f"`{name}` must be a function of ({names}){meaning}, but {taken}{hint}.") from error
-
         order, own = tuple(arguments), list(signature.parameters)
         # said here, as the error that follows from it would not tell; and there may be none
         if order[:1] == ("t",) and len(order) > 1 and own[1:2] in (["t"], ["time"]):

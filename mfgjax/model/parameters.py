@@ -1,7 +1,7 @@
 """Named parameters of a game whose kernel or reward is a plain function."""
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -34,7 +34,7 @@ def _flatten(params: Parameters) -> tuple[list[tuple[Any, Any]], Any]:
     return children, (tuple(values), tuple(params._takers.items()))
 
 
-def _unflatten(structure: Any, children: Sequence[Any]) -> Parameters:
+def _unflatten(structure: Any, children: Iterable[Any]) -> Parameters:
     names, takers = structure
     return Parameters(dict(zip(names, children, strict=True)), dict(takers))
 

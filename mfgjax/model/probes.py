@@ -150,7 +150,7 @@ class Tried(NamedTuple):
 
     def place(self, game: AbstractGame, number: np.intp) -> tuple[Array, Array, str, str]:
         """Return the time and the law of a pair, the words for the law, and what a message says of both."""
-        time, law, words = int(self.times[number]), int(self.law_numbers[number]), ""
+        time, law = int(self.times[number]), int(self.law_numbers[number])
         words = self.words[law]
         return jnp.asarray(time, jnp.int32), jnp.asarray(self.laws[law]), words, _place(game, time, words)
 

@@ -81,9 +81,9 @@ def sweep(
         while programs are compiled. It moves after each chunk and, within a chunk, after each method that is tried, by
         the number of points that this method solved.
       **axes: what is swept, by name: "beta", "epsilon", "reference", "initial", "discount", "damping", the path of any
-        array, such as `**{"reward.L.weight": weights}`, a parameter of the game (by its path, `**{"params.beta": [...]}`,
-        if its name means something else here), or a parameter of the function that builds the game. Each axis is a list
-        of values, or a mapping from labels to values; None in a list of references is the uniform one.
+        array, such as `**{"reward.L.weight": weights}`, a parameter of the game (`**{"params.beta": [...]}` if its name
+        means something else here), or a parameter of the function that builds the game. Each axis is a list of values,
+        or a mapping from labels to values; None in a list of references is the uniform one.
 
     Returns:
       An `xarray.Dataset` with one dimension for each axis (or "point" if `zipped`), then "time" (not for stationary
