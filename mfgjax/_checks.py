@@ -43,6 +43,8 @@ def as_numbers(
     except Exception as error:  # objects that turn themselves into arrays may raise anything
         message = f"`{name}` {_must(kind)} (in a rectangular array); got {shorten(value)}."
         raise ValueError(message) from error
+    if array.dtype == object and all(type(entry) in (int, float) for entry in np.ravel(array)):
+        array = plain(name, array)  # whole numbers of more than 64 bits, which only Python has
     if not (jax.numpy.issubdtype(array.dtype, np.floating) or array.dtype.kind in "iu"):
         if isinstance(value, Mapping):
             refuse_mapping(name, value, kind, axes)
@@ -56,8 +58,16 @@ def as_numbers(
     # a weakly typed array would take the precision of whatever it meets
     if isinstance(value, jax.Array) and array.dtype == value.dtype and not value.weak_type:
         return value
-    with np.errstate(over="ignore"):  # what float32 cannot hold is found as inf later
-        return array.astype(jax.dtypes.canonicalize_dtype(array.dtype))
+    return cast_to(jax.dtypes.canonicalize_dtype(array.dtype), name, array)
+
+
+def cast_to(dtype: Any, name: str, array: Any) -> Any:
+    """Return an array in a precision; refuse a finite number that is too large for it."""
+    with np.errstate(over="ignore"):
+        cast = array.astype(dtype)
+    if isinstance(array, np.ndarray):
+        all_true(name, array, np.isfinite(cast) | ~np.isfinite(array), f"{np.dtype(dtype)} holds no number as large")
+    return cast
 
 
 def native(leaf: Any) -> Any:
@@ -78,7 +88,8 @@ def on_device(leaf: Any, dtype: Any) -> Any:
     if isinstance(leaf, float | np.floating):
         leaf = np.asarray(leaf, dtype)
     if eqx.is_inexact_array(leaf) and leaf.dtype != dtype:
-        leaf = leaf.astype(dtype)
+        with np.errstate(over="ignore"):  # found as inf where it matters
+            leaf = leaf.astype(dtype)
     if not isinstance(leaf, np.ndarray):
         return leaf
     with jax.ensure_compile_time_eval():  # known inside `jit`, too
@@ -208,10 +219,9 @@ def distribution(
     all_true(name, values, (values >= 0) | ~rows, "a probability must not be negative", when)
     # the rounding of the table is judged, not that of its sum
     sums = values.sum(axis=tuple(range(leading, values.ndim)), dtype=np.float64)
-    bad = np.argwhere((np.abs(sums - 1) > max(precision(values.dtype), slack)) & where)
-    if len(bad):
-        total = sums[tuple(bad[0])]
-        raise ValueError(f"{place(name, bad[0])}{when} sums to {total:.10g}, but probabilities must sum to 1.")
+    for bad in np.argwhere((np.abs(sums - 1) > max(precision(values.dtype), slack)) & where):
+        total = sums[tuple(bad)]
+        raise ValueError(f"{place(name, bad)}{when} sums to {total:.10g}, but probabilities must sum to 1.")
 
 
 def precision(kind: Any) -> float:
@@ -357,12 +367,20 @@ def returned(
         try:
             signature.bind(*arguments.values(), **named)
         except TypeError as error:
+            if any(one.kind is one.POSITIONAL_ONLY and one.name in named for one in signature.parameters.values()):
+                message = (
+                    f"`{name}` gets parameters by name, so its arguments must not end with `/`: they are {signature}."
+                )
+                raise ValueError(message) from error
             is_longer = name in ("kernel", "reward") and len(signature.parameters) > len(arguments) + len(named)
             hint = ": further arguments are given by `params={...}`" if is_longer else ""
             taken = f"its arguments are {signature}" if signature.parameters else "it takes no arguments"
             meaning = ", with z the mean field" if "z" in arguments else ""
-            message = f"`{name}` must be a function of ({names}){meaning}, but {taken}{hint}."
-            raise ValueError(message) from error
+            raise ValueError(f"`{name}` must be a function of ({names}){meaning}, but {taken}{hint}.") from error
+        order, own = tuple(arguments), list(signature.parameters)
+        # said here, as the error that follows from it would not tell; and there may be none
+        if order[:1] == ("t",) and len(order) > 1 and own[1:2] in (["t"], ["time"]):
+            raise ValueError(f"`{name}` is called with ({names}), in this order, but its arguments are {signature}.")
 
     def seen(function: Callable, values: Sequence[Any], named: Mapping[str, Any]) -> Any:
         result = function(*values, **named)

@@ -52,7 +52,7 @@ def _bytes(value: Any) -> bytes:
 def arrays_of(tree: Any) -> list[Any]:
     """Return the structure of a tree and its arrays."""
     arrays, without_arrays = eqx.partition(tree, eqx.is_array_like)
-    return [_without_addresses(str(jax.tree.structure(without_arrays))), *jax.tree.leaves(arrays)]
+    return [without_addresses(str(jax.tree.structure(without_arrays))), *jax.tree.leaves(arrays)]
 
 
 def program_of(function: Callable, *arguments: Any) -> list[Any]:
@@ -68,7 +68,7 @@ def program_of(function: Callable, *arguments: Any) -> list[Any]:
             f"`out` cannot be given if a function of the game, the solver or the outputs calls Python by `{call}`: a "
             "sweep that resumes could not check that this code is the same. Use `jax.numpy`, or leave out `out`."
         )
-    return [_without_addresses(str(traced.jaxpr)), *_constants(traced)]
+    return [without_addresses(str(traced.jaxpr)), *_constants(traced)]
 
 
 def _calls_of_python(jaxpr: Jaxpr) -> Iterator[str]:
@@ -94,5 +94,6 @@ def _constants(program: Any) -> Iterator[Any]:
             yield from _constants(parameter)
 
 
-def _without_addresses(text: str) -> str:
-    return re.sub(r"0x[0-9a-f]+", "", text)  # functions are printed with theirs, which change with the process
+def without_addresses(text: str) -> str:
+    """Return a text without the addresses of objects in it, which change with the process."""
+    return re.sub(r"0x[0-9a-f]+", "", text)

@@ -130,7 +130,10 @@ def _number(name: str, value: Any, index: tuple[int, ...]) -> float:
         raise ValueError(f"{place(name, index)} is {shorten(value)}, but it must be a real number.")
     try:
         return float(value)
-    except (OverflowError, ValueError) as error:  # a signalling NaN of decimals is none either
+    except OverflowError as error:
+        where = place(name, index)
+        raise ValueError(f"{where} is {shorten(value)}, which is too large for a floating-point number.") from error
+    except ValueError as error:  # a signalling NaN of decimals
         raise ValueError(f"{place(name, index)} is {shorten(value)}, which no floating-point number holds.") from error
 
 

@@ -247,6 +247,12 @@ def users_function(standing_in: Any, users: Any) -> Any:
     )
 
 
+def users_programs(tree: Any) -> list[TracedFunction | KeyedFunction]:
+    """Return the traced functions in a tree."""
+    kinds = (TracedFunction, KeyedFunction)
+    return [x for x in jax.tree.leaves(tree, is_leaf=lambda x: isinstance(x, kinds)) if isinstance(x, kinds)]
+
+
 def named_path(tree: Any, keys: Sequence[Any]) -> list[Any] | None:
     """Return the path of a leaf as a user knows it; None for a leaf that only a traced function has."""
     names = []
@@ -257,6 +263,14 @@ def named_path(tree: Any, keys: Sequence[Any]) -> list[Any] | None:
             return None
         tree = _child(tree, key)
     return names
+
+
+def owner_of(tree: Any, keys: Sequence[Any]) -> Any:
+    """Return the module of a tree that holds a leaf as its field: for an array of the user's, the user's own."""
+    owner = tree
+    for key in keys:
+        owner, tree = tree if isinstance(tree, eqx.Module) else owner, _child(tree, key)
+    return owner
 
 
 def _child(tree: Any, key: Any) -> Any:

@@ -50,7 +50,7 @@ KERNELS = {
     ),
     "kernel-times": (lambda: game(over_time(KERNEL, H + 1)), "`kernel`", "5 times", "horizon = 4"),
     "kernel-no times": (lambda: game(np.ones((0, S, A, S))), "`kernel`", "(0, 3, 2, 3)"),
-    "kernel-other states": (lambda: game(np.full((4, A, 4), 0.25)), "`kernel`", "4 states", "3 states"),
+    "kernel-other states": (lambda: game(np.full((4, A, 4), 0.25)), "`kernel`", "4 states", "`initial` has 3"),
     "kernel-other actions": (lambda: game(np.full((S, 3, S), 1 / 3), available=MASK), "`available`", "(3, 2)"),
     "kernel-not square": (lambda: game(np.full((S, A, 4), 0.25)), "`kernel`", "(3, 2, 4)"),
     "kernel-matrix": (lambda: game(np.eye(S)), "`kernel`", "(3, 3)"),

@@ -136,18 +136,15 @@ REWARDS = {
     "reward callable-three": (lambda: game(reward=lambda t, s, a: REWARD), "`reward`", "(t, s, a)"),
     "reward callable-swapped arguments": (
         lambda: game(reward=lambda mu, t: REWARD - mu[:, None]),
-        "`reward` fails at t = 0 with IndexError",
-        "; it is called with (t, mean_field).",
+        "`reward` is called with (t, mean_field), in this order, but its arguments are (mu, t).",
     ),
     "reward callable-swapped arguments of L": (
         lambda: game(reward=PairwiseReward(lambda mu, t: REWARD - mu[:, None])),
-        "`reward.L` fails",
-        "; it is called with (t, mean_field).",
+        "`reward.L` is called with (t, mean_field), in this order, but its arguments are (mu, t).",
     ),
     "reward callable-swapped arguments of theta": (
         lambda: game(reward=PairwiseReward(INTERACTION, lambda x, t: x[t, 0] * REWARD[0])),
-        "`reward.theta` fails",
-        "; it is called with (t, x).",
+        "`reward.theta` is called with (t, x), in this order, but its arguments are (x, t).",
     ),
     "reward callable-shape": (lambda: game(reward=lambda t, m: m), "`reward`", "(3,)"),
     "reward callable-number": (lambda: game(reward=lambda t, m: 1.0), "`reward`", "1.0"),

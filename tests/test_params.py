@@ -147,15 +147,29 @@ def test_new_values_compile_nothing():
     assert len(COMPILED) == count
 
 
-def test_a_sweep_goes_on_only_with_the_same_parameters(tmp_path):
+def test_a_sweep_on_disk_goes_on_only_with_the_same_game_and_names_what_changed_alone(tmp_path):
     folder = tmp_path / "sweep.zarr"
 
-    def run(fun):
-        return mfg.sweep(bar(fun), SOFT, crowding=[1.0, 2.0, 3.0], out=folder, progress=False)
+    def squared(t, mean_field, fun, crowding):
+        return pay(t, mean_field**2, fun, crowding)
 
-    run(1.0)
-    with pytest.raises(ValueError, match="which holds another sweep: the game changed"):
-        run(1.5)
+    def run(values=(1.0, 2.0, 3.0), reward=pay, fun=1.0, initial=(1.0, 0.0), horizon=1, moves=MOVES):
+        params = {"fun": fun, "crowding": 1.0}
+        game = mfg.FiniteHorizonGame(mfg.MovesKernel(moves), reward, np.array(initial), horizon, params=params)
+        return mfg.sweep(game, SOFT, crowding=values, out=folder, progress=False)
+
+    run()
+    for changes, what in (
+        ({"fun": 1.5}, "`params.fun`"),
+        ({"reward": squared}, "the function `reward`"),
+        ({"reward": squared, "fun": 1.5}, "`params.fun` and the function `reward`"),
+        ({"initial": (0.5, 0.5)}, "`initial`"),
+        ({"horizon": 2}, "`horizon`"),
+        ({"moves": [[1, 0], [0, 1]]}, "`kernel.next_state`"),
+        ({"values": (1.0, 2.0)}, "`crowding`"),
+    ):
+        with pytest.raises(ValueError, match=f"which holds another sweep: {what} changed"):
+            run(**changes)
 
 
 def test_a_name_that_could_be_two_arrays_is_refused():

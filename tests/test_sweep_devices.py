@@ -93,19 +93,23 @@ def test_a_number_of_cores_that_is_none_is_refused(count):
         mfg.use_cpu_cores(count)
 
 
-def test_a_sweep_on_one_core_of_many_says_so_once(caplog, monkeypatch):
+@pytest.mark.parametrize(("seconds", "times"), [(0.0, 1), (3600.0, 0)])
+def test_a_long_sweep_on_one_core_of_many_says_so_once(seconds, times, caplog, monkeypatch):
     monkeypatch.setattr(devices, "_told", set())
+    monkeypatch.setattr(devices, "_LONG", seconds)
     monkeypatch.setattr(devices, "num_cores", lambda: 16)
     with caplog.at_level(logging.WARNING, logger="mfgjax"):
         for _ in range(2):
             iterated(beta=BETAS)
-    assert [record.getMessage() for record in caplog.records] == [
-        "This sweep runs on one core of 16: call `mfgjax.use_cpu_cores()` before anything else."
+    assert [record.getMessage() for record in caplog.records] == times * [
+        "This sweep runs on one core of 16. To use all, start Python anew and call `mfgjax.use_cpu_cores()` directly "
+        "after the imports."
     ]
 
 
 def test_a_sweep_on_the_only_core_says_nothing(caplog, monkeypatch):
     monkeypatch.setattr(devices, "_told", set())
+    monkeypatch.setattr(devices, "_LONG", 0.0)
     monkeypatch.setattr(devices, "num_cores", lambda: 1)
     with caplog.at_level(logging.WARNING, logger="mfgjax"):
         iterated(beta=BETAS)

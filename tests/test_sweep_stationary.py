@@ -280,7 +280,7 @@ def costly(c_f):
 
 
 CHANGED = {
-    "the reward": ({"game": costly}, "the game"),
+    "the reward": ({"game": costly}, "`reward.delta3`"),
     "the tie": ({"response": mfg.Trembling(0.1, "largest")}, "the response"),
     "another way to tremble": ({"response": mfg.EpsilonGreedy}, "the response"),
     "a value of ε": ({"epsilon": [0.1, 0.15]}, "`epsilon`"),

@@ -220,8 +220,8 @@ CHANGES = {
     "labels": (dict(beta={f"{b:.2f}": b for b in BETAS}), "`beta`"),
     "another axis": (dict(**{"reward.L.field": FIELDS + 0.1}), "`reward.L.field`"),
     "one axis more": (dict(discount=[0.9]), "the axes"),
-    "a number of the game": (dict(game=mfg.games.coordination(strength=-0.9)), "the game"),
-    "the labels of the game": (dict(game=labelled()), "the game"),
+    "a number of the game": (dict(game=mfg.games.coordination(strength=-0.9)), "`reward.L.strength`"),
+    "the labels of the game": (dict(game=labelled()), "`state_labels`"),
     "the reference": (dict(response=TILTED), "the response"),
     "the kind of response": (dict(response=mfg.Boltzmann(1.0)), "the response"),
     "the damping": (dict(solver=mfg.Picard(0.99)), "the solver"),
@@ -232,7 +232,7 @@ CHANGES = {
     "an output": (dict(outputs=("mean_field", "exploitability")), "the outputs"),
     "the precision": (dict(game=single_precision()), "the precision"),
     "the warm start": (dict(warm_start="beta"), "the warm start"),
-    "the chunks": (dict(chunk=5), "the chunks"),
+    "the chunks": (dict(chunk=5), "`chunk`"),
 }
 
 
@@ -287,8 +287,8 @@ def test_functions_written_anew_that_do_the_same_are_the_same_sweep(programmed):
 @pytest.mark.parametrize(
     ("numbers", "word"),
     [
-        ({"pay": 0.6}, "the game"),
-        ({"crowd": 0.3}, "the game"),
+        ({"pay": 0.6}, "a number that the function `reward` reads"),
+        ({"crowd": 0.3}, "a number that the function `reward` reads"),
         ({"share": 2.5}, "the outputs"),
         ({"flow": 3.5}, "the outputs"),
         ({"rate": 0.4}, "the solver"),

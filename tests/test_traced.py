@@ -205,7 +205,7 @@ def test_a_sweep_on_disk_is_not_gone_on_with_when_what_its_reward_reads_has_chan
     mfg.sweep(game, beta=[1.0], out=tmp_path / "s", progress=False)
     mfg.sweep(game, beta=[1.0], out=tmp_path / "s", progress=False)
     OUTSIDE.toll = 3.0
-    with pytest.raises(ValueError, match="the game changed"):
+    with pytest.raises(ValueError, match="a number that the function `reward` reads changed"):
         mfg.sweep(game, beta=[1.0], out=tmp_path / "s", progress=False)
 
 

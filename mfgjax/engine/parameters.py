@@ -11,9 +11,9 @@ import numpy as np
 from .. import _checks
 from .._names import did_you_mean, suggestion
 from .._simplex import log_normalize, safe_log
-from .._traced import AbstractStandIn, named_path
+from .._traced import AbstractStandIn, named_path, owner_of
 from .._typing import Array, ArrayLike
-from ..model import AbstractGame, trace_game
+from ..model import AbstractGame, check_reads_of_games, trace_game
 from ..responses import AbstractResponse, Boltzmann, EntropyRegularized
 from ..responses.base import response_in_precision
 from ..responses.trembling import check_epsilon
@@ -59,7 +59,17 @@ def swept(game: AbstractGame, response: AbstractResponse, solver: Any, axes: Map
         if carried[p.leaf]:
             raise ValueError(f"`axes[{name!r}]` is the array {p.path}, which another entry of `axes` also sets.")
         leaves[p.leaf], carried[p.leaf] = p.values, True
-    return Lanes(jax.tree.unflatten(structure, leaves), tuple(carried), num_lanes)
+    return _checked(Lanes(jax.tree.unflatten(structure, leaves), tuple(carried), num_lanes))
+
+
+def _checked(lanes: Lanes) -> Lanes:
+    """Return the problems if no function of their games depends on an entry outside an array."""
+    leaves = jax.tree.leaves(lanes.problem[0])
+    values = {i: leaf for i, (leaf, lane) in enumerate(zip(leaves, lanes.carried, strict=False)) if lane}
+    index = dict.fromkeys(values, np.arange(lanes.num_lanes))
+    one = lanes.lane(0)[0]
+    check_reads_of_games(one, values, index, lambda lane: f" in lane {lane}")
+    return lanes
 
 
 def place(game: AbstractGame, response: AbstractResponse, solver: Any, axes: Any) -> Lanes:
@@ -98,7 +108,7 @@ def place(game: AbstractGame, response: AbstractResponse, solver: Any, axes: Any
         elif not _checks.is_traced(leaf):
             _check_values(game, path.removeprefix("game."), path, np.moveaxis(np.asarray(leaf), -1, 0))
         leaves[index] = leaf.astype(game.dtype)
-    return _traced(Lanes(jax.tree.unflatten(structure, leaves), tuple(carried), counts.pop()))
+    return _checked(_traced(Lanes(jax.tree.unflatten(structure, leaves), tuple(carried), counts.pop())))
 
 
 def _traced(lanes: Lanes) -> Lanes:
@@ -164,15 +174,24 @@ def parameter(triple: Triple, name: str, values: Any, each: bool = False) -> Par
         return Parameter(path, index, _log_policies(game, name, kind, table, each))
     shape, given = tuple(leaf.shape), tuple(table.shape[:-1])
     times = game.horizon if path.startswith("game.kernel") else game.horizon + 1
-    over_time = bool(shape) and shape[0] == 1 and given[1:] == shape[1:] and given[:1] == (times,)
+    over_time = shape[:1] == (1,) and given == (times, *shape[1:]) and _is_table_of_times(triple, index)
     if shape and shape[0] == 1 and given == shape[1:]:
         table = table[None]
     elif given != shape and not over_time:
         allowed = [shape, shape[1:]] if shape and shape[0] == 1 else [shape]
         _lanes_of_shape(name, table, allowed, f"that of `{path}`{'' if each else ', then lanes'}", each)
     if not _checks.is_traced(table):
-        _check_values(game, name, path, np.moveaxis(np.asarray(table, game.dtype), -1, 0))
+        values = _checks.cast_to(game.dtype, name, np.moveaxis(np.asarray(table), -1, 0))
+        _check_values(game, name, path, values)
+        table = np.moveaxis(values, 0, -1)
     return Parameter(path, index, jnp.asarray(table, game.dtype))
+
+
+def _is_table_of_times(triple: Triple, index: int) -> bool:
+    """Tell whether a first axis of length 1 stands for all times: in the library's own kernels and rewards alone."""
+    keys, _ = jax.tree_util.tree_leaves_with_path(triple)[index]
+    kind = type(owner_of(triple, keys))
+    return keys[1].name in ("kernel", "reward") and kind.__module__.startswith("mfgjax.")
 
 
 def paths(triple: Triple) -> dict[str, int]:
@@ -200,14 +219,22 @@ def find(triple: Triple, name: str, of_builder: Sequence[str] = ()) -> tuple[int
     known = paths(triple)
     kind = name.removeprefix("response.")
     alias = {"reference": "log_reference", "prior": "log_weights", "log_prior": "log_weights"}.get(kind, kind)
+    of_game = f"game.params.{name}"
     wrong = {"reference": Boltzmann, "log_reference": Boltzmann, "prior": EntropyRegularized}.get(kind)
-    if wrong is None or not isinstance(triple[1], wrong):
-        of_game = f"game.params.{name}"
-        for path in (f"response.{alias}", f"solver.{name}", f"game.{name}", name, of_game):
-            if path in known:
-                if of_game in known and path != of_game:
-                    raise ValueError(f"{name!r} may be {path!r} or {of_game[5:]!r}: give one of these names.")
-                return known[path], path, kind if kind in _POLICIES else ""
+    has_policy = wrong is None or not isinstance(triple[1], wrong)
+    for path in (f"response.{alias}", f"solver.{name}", f"game.{name}", name, of_game) if has_policy else ():
+        if path in known:
+            if of_game in known and path != of_game:
+                path = f"response.{name}" if path == f"response.{alias}" else path
+                raise ValueError(f"{name!r} may be {path!r} or {of_game[5:]!r}: give one of these names.")
+            if path == of_game and kind in _POLICIES:
+                break
+            return known[path], path, kind if kind in _POLICIES else ""
+    if of_game in known:
+        raise ValueError(
+            f"{name!r} is the name of a policy of responses, which `{type(triple[1]).__name__}` does not have; the "
+            f"parameter of the game is {of_game[5:]!r}."
+        )
     names, hint = [*of_builder, *_names(triple[1], known)], ""
     if name == "horizon":
         raise ValueError(

@@ -93,6 +93,9 @@ def in_one_precision(
     """Return the parts of a game as arrays of JAX in one precision, with probabilities that sum to 1 in it."""
     kernel = kernel_in_precision(kernel, dtype) if isinstance(kernel, AbstractKernel) else kernel
     # functions that are modules are trees, too: their numbers are parameters of the game
+    for name, value in vars(params).items():
+        if isinstance(value, np.ndarray):
+            _checks.cast_to(dtype, f"params[{name!r}]", value)
     fields = kernel, reward, in_precision(law, dtype), discount, available, params
     return jax.tree.map(lambda leaf: _checks.on_device(leaf, dtype), fields)
 
@@ -190,4 +193,22 @@ def check_kernel_values(kernel: AbstractKernel, masks: np.ndarray, when: str = "
     exists = np.broadcast_to(masks, (times, *masks.shape[1:]))
     if times == 1:  # then the place in the message has no time
         shown, exists = shown[0], exists[0]
-    _checks.distribution("kernel", shown, exists, leading=exists.ndim, when=when)
+    try:
+        _checks.distribution("kernel", shown, exists, leading=exists.ndim, when=when)
+    except ValueError as error:
+        if hint := _other_order(table):
+            raise ValueError(f"{str(error).rstrip('.')}; {hint}.") from None
+        raise
+
+
+def _other_order(table: np.ndarray) -> str:
+    """Return how to reorder a kernel whose next states are not on the last axis; "" unless sums show that."""
+    if not (table >= 0).all():
+        return ""
+    for axis, word, move in ((-2, "actions", "moveaxis(kernel, -2, -1)"), (-3, "states", "moveaxis(kernel, -3, -1)")):
+        near = np.abs(table.sum(axis=axis) - 1) <= _checks.precision(table.dtype)
+        if near.all() and table.shape[axis] == table.shape[-1]:
+            # (next states, actions, states), as otherwise the numbers of states and actions would be exchanged
+            move = move if table.shape[-2] == table.shape[-1] else "swapaxes(kernel, -3, -1)"
+            return f"its sums over the axis of {word} are 1: if next states are there, move them last, `numpy.{move}`"
+    return ""

@@ -74,7 +74,9 @@ class FiniteHorizonGame(AbstractGame):
 
     Tables of pandas and xarray are aligned by label with `state_labels` and `action_labels` (by default the numbers 0,
     1, ...); tables without labels of their own are taken by position. Functions are evaluated at every time, at a few
-    mean fields. If the result depends on an entry outside an array, which JAX does not report, an error is raised.
+    mean fields. If the result depends on an entry outside an array, which JAX does not report, an error is raised; also
+    later, where a parameter, a field or a global variable that is an index has changed, and for every point of a sweep.
+    Numbers that JAX traces (inside `jit`, `grad` and `vmap`, and while `design.tune` searches) are not checked.
 
     At each call of `solve`, `sweep` and the like JAX traces the functions: it calls them with placeholders for t and
     the mean field, and records what they compute. A variable that they read from outside has the value that it has at
@@ -320,11 +322,10 @@ def _available(available: Any, num_states: int, num_actions: int, horizon: int) 
 def _check_kernel_shape(game: FiniteHorizonGame) -> None:
     S, A, H = game.num_states, game.num_actions, game.horizon
     if isinstance(game.kernel, AbstractKernel):
-        if (game.kernel.num_states, game.kernel.num_actions) != (S, A):
-            raise ValueError(
-                f"`kernel` is for {game.kernel.num_states} states and {game.kernel.num_actions} actions, but "
-                f"`initial` has {S} states and there are {A} actions."
-            )
+        if game.kernel.num_states != S:
+            raise ValueError(f"`kernel` is for {game.kernel.num_states} states, but `initial` has {S}.")
+        if game.kernel.num_actions != A:
+            raise ValueError(f"`kernel` is for {game.kernel.num_actions} actions, but there are {A}.")
         if game.kernel.num_times not in (1, H):
             raise ValueError(
                 f"`kernel` has {game.kernel.num_times} times, but with horizon = {H} there are {H} moves: give it {H} "

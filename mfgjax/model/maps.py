@@ -12,9 +12,9 @@ from .._typing import Array, ArrayLike, Float
 from ..responses import AbstractResponse
 from .arguments import mean_field_of, policy_of, response_of
 from .base import AbstractGame, BestResponse
+from .changed import trace_game
 from .lanes import LaneGame
 from .stationary import StationaryGame
-from .traced import trace_game
 
 AnyGame = AbstractGame | LaneGame
 

@@ -1,7 +1,7 @@
 """Named parameters of a game whose kernel or reward is a plain function."""
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -12,8 +12,10 @@ from .._typing import Array
 from ..kernels import AbstractKernel
 from .rewards import PairwiseReward, TableReward
 
+_RESERVED = ("game", "response")
+"""The first arguments of `sweep`, which Python takes by position or by name: no axis can have such a name."""
 
-@jax.tree_util.register_pytree_with_keys_class
+
 class Parameters:
     """The parameters of a game by name, each an array: `game.params.fun`."""
 
@@ -25,26 +27,43 @@ class Parameters:
     def __repr__(self) -> str:
         return f"Parameters({', '.join(f'{name}={value}' for name, value in _values(self).items())})"
 
-    def tree_flatten_with_keys(self) -> tuple[list[tuple[Any, Any]], Any]:
-        values = _values(self)
-        children = [(jax.tree_util.GetAttrKey(name), value) for name, value in values.items()]
-        return children, (tuple(values), tuple(self._takers.items()))
 
-    @classmethod
-    def tree_unflatten(cls, structure: Any, children: Sequence[Any]) -> "Parameters":
-        names, takers = structure
-        return cls(dict(zip(names, children, strict=True)), dict(takers))
+def _flatten(params: Parameters) -> tuple[list[tuple[Any, Any]], Any]:
+    values = _values(params)
+    children = [(jax.tree_util.GetAttrKey(name), value) for name, value in values.items()]
+    return children, (tuple(values), tuple(params._takers.items()))
+
+
+def _unflatten(structure: Any, children: Iterable[Any]) -> Parameters:
+    names, takers = structure
+    return Parameters(dict(zip(names, children, strict=True)), dict(takers))
+
+
+# functions, as methods would be hidden by parameters of their names
+jax.tree_util.register_pytree_with_keys(Parameters, _flatten, _unflatten)
 
 
 def _values(params: Parameters) -> dict[str, Any]:
     return {name: value for name, value in vars(params).items() if name != "_takers"}
 
 
+def parameter_names(game: Any) -> list[str]:
+    """Return the names of the parameters of a game."""
+    return list(_values(game.params))
+
+
 def arguments_of(params: Parameters, field: str, function: Any) -> dict[str, Array]:
     """Return the parameters that the kernel or the reward takes, by name; none if a table stands in its place now."""
     if not _is_users(function):
         return {}
-    return {name: getattr(params, name) for name in params._takers[field]}
+    taken = {name: getattr(params, name) for name in params._takers[field]}
+    for name, value in taken.items():
+        if not hasattr(value, "dtype"):  # put there by `tree_at`
+            raise ValueError(
+                f"`params.{name}` must be an array of JAX, also where `equinox.tree_at` puts it: write "
+                f"`jax.numpy.asarray(...)`; got {_checks.shorten(value)}."
+            )
+    return taken
 
 
 def read_params(params: Any, functions: Mapping[str, Any], called_with: Sequence[str]) -> Parameters:
@@ -82,6 +101,10 @@ def read_params(params: Any, functions: Mapping[str, Any], called_with: Sequence
 def _value(name: Any, value: Any, called_with: Sequence[str]) -> Any:
     if not isinstance(name, str) or not name.isidentifier() or name.startswith("_"):
         raise ValueError(f"`params` has the name {_checks.shorten(name)}, which cannot be that of an argument.")
+    if name in _RESERVED:
+        raise ValueError(
+            f"`params` has {name!r}, but functions such as `sweep` have an argument of this name: choose another name."
+        )
     if name in called_with:
         raise ValueError(
             f"`params` has {name!r}, but a function gets an argument of this name from the game: choose another name."

@@ -1,8 +1,9 @@
 """Check of a game's values: tables once, functions of users at every time and in several populations."""
 
+import weakref
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from typing import Any
+from typing import Any, NamedTuple, NoReturn
 
 import jax
 import jax.numpy as jnp
@@ -11,19 +12,23 @@ import numpy as np
 from .. import _checks
 from .._compiled import compiled, is_in_a_program
 from .._modes import in_own_modes
+from .._traced import Program, TracedFunction, users_programs
 from .._typing import Array
 from ..kernels import AbstractKernel
 from . import reads
 from .base import AbstractGame
 from .canonical import check_kernel_values
 from .rewards import TableReward
-from .traced import is_own, trace_game
+from .traced import is_own, trace_functions
 
 _MOST_ENTRIES = 2**25
 """Numbers up to which everything is tried everywhere; beyond, later laws are tried at the first and the last time."""
 
 _MOST_TIMES = 2**16
 """Times at which anything is tried; of a longer horizon as many, evenly spaced."""
+
+tried_programs: weakref.WeakSet[Program] = weakref.WeakSet()
+"""Programs of users' functions that were tried, and do not depend on an entry outside an array."""
 
 
 def simple_laws(num_states: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -37,7 +42,8 @@ def simple_laws(num_states: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 def validate(game: AbstractGame) -> None:
     """Check the numbers of a game: its arrays, and what its functions return at every time at a few mean fields.
 
-    A function must not depend on an entry outside an array: JAX silently takes the nearest entry in its place.
+    A function must not depend on an entry outside an array: JAX silently takes the nearest entry in its place. This
+    alone is checked again by `solve`, `sweep` and the like, if an index is computed from numbers that may have changed.
 
     Args:
       game: the game. Traced values (inside `jit` or `vmap`) are skipped; if something is wrong with them, `solve` says
@@ -51,7 +57,7 @@ def validate(game: AbstractGame) -> None:
       >>> import mfgjax as mfg
       >>> mfg.validate(mfg.games.left_right())  # all is well: no error
     """
-    users_game, game = game, trace_game(game)  # messages quote the user's own lines, which a program no longer has
+    users_game, game = game, trace_functions(game)  # messages quote the user's own lines, which a program no longer has
     if _checks.is_traced(game):
         return
     _checks.distribution("initial", game.initial)
@@ -87,31 +93,74 @@ def check_callables(
 
 
 def _check(game: AbstractGame, users_game: AbstractGame, name: str, laws: Mapping[str, Any], num_times: int) -> None:
-    words, table = list(laws), np.stack([np.asarray(law) for law in laws.values()])
-    entries = game.num_states * game.num_actions * (game.num_states if name == "kernel" else 1)
-    everywhere = num_times * len(words) * entries <= _MOST_ENTRIES
-    times_tried = np.unique(np.linspace(0, num_times - 1, min(num_times, _MOST_TIMES)).astype(np.int64))
-    times, law_number = np.meshgrid(times_tried, np.arange(len(words)), indexing="ij")
-    # the first law is the game's own, and is tried at all times
-    is_tried = (law_number == 0) | everywhere | (times == 0) | (times == num_times - 1)
-    times, law_number = times[is_tried].astype(np.int32), law_number[is_tried].astype(np.int32)
-    with _known_values():
-        trusted = is_own(getattr(users_game, name))
-        is_sound, reads_outside = (np.asarray(flags) for flags in _tried(game, name, table, times, law_number, trusted))
+    with known_values():
+        tried = Tried.of(game, name, laws, num_times)
+        is_sound, reads_outside = tried.flags(game, trusted=is_own(getattr(users_game, name)))
         for i in np.flatnonzero(~is_sound | reads_outside):
-            time, law = jnp.asarray(times[i]), jnp.asarray(table[law_number[i]])
-            at = _place(game, int(times[i]), words[law_number[i]])
+            time, law, words, at = tried.place(game, i)
             if reads_outside[i]:
-                reads.refuse_read(
-                    name, lambda t, law: _soundness_and_values(users_game, name, t, law)[1], (time, law), at.strip()
-                )
+                refuse_read_of(users_game, name, time, law, at)
             # nobody need ever be in such a corner, where rewards such as log μ are infinite
-            if name == "reward" and not game.is_stationary and "all in" in words[law_number[i]]:
+            if name == "reward" and not game.is_stationary and "all in" in words:
                 continue
             _refuse_values(game, name, time, law, at)
 
 
-def _known_values() -> Any:
+class Tried(NamedTuple):
+    """Times and laws at which the kernel or the reward of a game is tried.
+
+    Attributes:
+      name: "kernel" or "reward".
+      words: for the laws.
+      laws: of the states `[L, S]`; the first is the game's own.
+      times: of the pairs that are tried `[P]`.
+      law_numbers: of the pairs `[P]`.
+      all_times: the times that are tried in the first law.
+    """
+
+    name: str
+    words: list[str]
+    laws: np.ndarray
+    times: np.ndarray
+    law_numbers: np.ndarray
+    all_times: np.ndarray
+
+    @classmethod
+    def of(cls, game: AbstractGame, name: str, laws: Mapping[str, Any], num_times: int) -> "Tried":
+        words, table = list(laws), np.stack([np.asarray(law) for law in laws.values()])
+        entries = game.num_states * game.num_actions * (game.num_states if name == "kernel" else 1)
+        everywhere = num_times * len(words) * entries <= _MOST_ENTRIES
+        all_times = np.unique(np.linspace(0, num_times - 1, min(num_times, _MOST_TIMES)).astype(np.int32))
+        times, law_numbers = np.meshgrid(all_times, np.arange(len(words), dtype=np.int32), indexing="ij")
+        # the first law is the game's own, and is tried at all times
+        is_tried = (law_numbers == 0) | everywhere | (times == 0) | (times == num_times - 1)
+        return cls(name, words, table, times[is_tried], law_numbers[is_tried], all_times)
+
+    def flags(self, game: AbstractGame, trusted: bool = False) -> tuple[np.ndarray, np.ndarray]:
+        """Tell for each pair whether values are sound, and whether they depend on a read outside an array.
+
+        The library's own functions are trusted to read their tables inside.
+        """
+        found = _tried(game, self.name, self.laws, self.times, self.law_numbers, self.all_times, trusted)
+        is_sound, reads_outside = map(np.asarray, found)
+        if not (trusted or reads_outside.any()):
+            functions = users_programs(getattr(game, self.name))
+            tried_programs.update(one.program for one in functions if isinstance(one, TracedFunction))
+        return is_sound, reads_outside
+
+    def place(self, game: AbstractGame, number: np.intp) -> tuple[Array, Array, str, str]:
+        """Return the time and the law of a pair, the words for the law, and what a message says of both."""
+        time, law = int(self.times[number]), int(self.law_numbers[number])
+        words = self.words[law]
+        return jnp.asarray(time, jnp.int32), jnp.asarray(self.laws[law]), words, _place(game, time, words)
+
+
+def refuse_read_of(users_game: AbstractGame, name: str, time: Array, law: Array, at: str) -> NoReturn:
+    """Raise the error on a read outside an array at a time and a law."""
+    reads.refuse_read(name, lambda t, law: _soundness_and_values(users_game, name, t, law)[1], (time, law), at.strip())
+
+
+def known_values() -> Any:
     """Return a context in which a game that is known has values, also if it is built inside `jit`."""
     # elsewhere it would evaluate reads at known places while tracing, so that nobody sees them
     return jax.ensure_compile_time_eval() if is_in_a_program() else nullcontext()
@@ -159,35 +208,39 @@ def _soundness_and_values(game: AbstractGame, name: str, time: Array, law: Array
 
 @compiled
 def _tried(
-    game: AbstractGame, name: str, laws: Any, times: Any, law_numbers: Any, trusted: bool
+    game: AbstractGame, name: str, laws: Any, times: Any, law_numbers: Any, all_times: Any, trusted: bool
 ) -> tuple[Array, Array]:
-    """Tell for pairs of a time and a law whether values are sound, and whether they depend on a read outside.
-
-    The library's own functions are trusted to read their tables inside.
-    """
-
-    def looked_at(time: Array, law: Array) -> list[Array]:
-        is_sound, values = _soundness_and_values(game, name, time, law)
-        return [is_sound, *values]
-
     times, law_numbers, laws = jnp.asarray(times), jnp.asarray(law_numbers), jnp.asarray(laws)
+
+    def is_sound(pair: tuple[Array, Array]) -> Array:
+        return _soundness_and_values(game, name, pair[0], laws[pair[1]])[0]
+
+    sound = jax.lax.map(is_sound, (times, law_numbers))
     if trusted:  # a first solve of the library's own games stays quick
-        is_sound = jax.lax.map(
-            lambda pair: _soundness_and_values(game, name, pair[0], laws[pair[1]])[0], (times, law_numbers)
-        )
-        return is_sound, jnp.zeros_like(is_sound)
-    program = jax.make_jaxpr(looked_at)(times[0], laws[0])  # traced once, run at all times and laws
+        return sound, jnp.zeros_like(sound)
+    return sound, reads_outside(game, name, laws, times, law_numbers, jnp.asarray(all_times))
 
-    def replaced(pair: tuple[Array, Array]) -> tuple[Array, Array]:
+
+def reads_outside(
+    game: AbstractGame, name: str, laws: Array, times: Array, law_numbers: Array, all_times: Array
+) -> Array:
+    """Tell for pairs of a time and a law, see `Tried`, whether values depend on a read outside an array."""
+
+    def values(time: Array, law: Array) -> list[Array]:
+        return _soundness_and_values(game, name, time, law)[1]
+
+    program = jax.make_jaxpr(values)(times[0], laws[0])  # traced once, run at all times and laws
+
+    def depend(pair: tuple[Array, Array]) -> Array:
         # the first sign leaves the program as it is
-        is_sound, *values = jax.lax.map(lambda sign: reads.run(program, sign, pair[0], laws[pair[1]]), reads.SIGNS)
-        return is_sound[0], jnp.stack([reads.changes(one) for one in values]).any()
+        found = jax.lax.map(lambda sign: reads.run(program, sign, pair[0], laws[pair[1]]), reads.SIGNS)
+        return jnp.stack([reads.changes(one) for one in found]).any()
 
-    has_reads, depends = reads.reads_of(program)
-    if depends:
-        return jax.lax.map(replaced, (times, law_numbers))
-    is_sound = jax.lax.map(lambda pair: looked_at(pair[0], laws[pair[1]])[0], (times, law_numbers))
+    has_reads, moves = reads.reads_of(program)
+    if moves:
+        return jax.lax.map(depend, (times, law_numbers))
     if not has_reads:
-        return is_sound, jnp.zeros_like(is_sound)
-    # fixed places lie outside at every time and law or at none: one is tried
-    return is_sound, jnp.zeros_like(is_sound).at[0].set(replaced((times[0], law_numbers[0]))[1])
+        return jnp.zeros(times.shape, bool)
+    # fixed places lie outside at every time and law or at none; what is read there may count at some times only
+    by_time = jax.lax.map(depend, (all_times, jnp.zeros_like(all_times)))
+    return by_time[jnp.searchsorted(all_times, times)] & (law_numbers == 0)

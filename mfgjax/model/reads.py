@@ -7,7 +7,7 @@ the result changes, it depends on such a read. A read that is thrown away, `jnp.
 import linecache
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 import equinox
 import jax
@@ -30,10 +30,11 @@ _LIBRARIES = tuple(str(Path(str(module.__file__)).parent) for module in (jax, eq
 
 def reads_of(program: ClosedJaxpr) -> tuple[bool, bool]:
     """Tell whether a traced program reads arrays at computed places, and whether its arguments may decide where."""
-    return _reads(program.jaxpr, [True] * len(program.jaxpr.invars))
+    return reads_in(program.jaxpr, [True] * len(program.jaxpr.invars))
 
 
-def _reads(jaxpr: Jaxpr, varying: list[bool]) -> tuple[bool, bool]:
+def reads_in(jaxpr: Jaxpr, varying: list[bool]) -> tuple[bool, bool]:
+    """Tell whether a program reads arrays at computed places, and whether some of its inputs may decide where."""
     varies_by_variable = dict(zip(jaxpr.invars, varying, strict=True))
     has_reads = depends = False
     for equation in jaxpr.eqns:
@@ -47,7 +48,7 @@ def _reads(jaxpr: Jaxpr, varying: list[bool]) -> tuple[bool, bool]:
         alike = name not in ("scan", "while")
         for inner in _inside(equation.params):
             count = len(inner.invars)
-            inner_result = _reads(inner, varies if alike and len(varies) == count else [any(varies)] * count)
+            inner_result = reads_in(inner, varies if alike and len(varies) == count else [any(varies)] * count)
             has_reads, depends = has_reads or inner_result[0], depends or inner_result[1]
         # on the safe side: one input that varies makes all outputs vary
         varies_by_variable.update(dict.fromkeys(equation.outvars, any(varies)))
@@ -217,7 +218,7 @@ def changes(outs: Array) -> Array:
     return ~same.all()
 
 
-def refuse_read(name: str, function: Callable[..., list[Array]], arguments: tuple, at: str) -> None:
+def refuse_read(name: str, function: Callable[..., list[Array]], arguments: tuple, at: str) -> NoReturn:
     """Raise the error that says where a callable reads outside an array and its result depends on it."""
     program = jax.make_jaxpr(function)(*arguments)
     flat = jax.tree.leaves(arguments)

@@ -74,12 +74,11 @@ class KeyedKernel(AbstractKernel, AbstractStandIn):
         return self.kernel.num_times
 
 
-def trace_game(game: Game, dtype: Any = None, *, in_lanes: bool = False) -> Game:
+def trace_functions(game: Game, dtype: Any = None, *, in_lanes: bool = False) -> Game:
     """Replace the functions of users in a game by programs of what they compute now.
 
-    What they read (a global, an attribute, a table) is an array of the game that is returned. Every public function
-    that compiles code for a game begins with this; the library's own rewards and kernels, which read nothing but
-    their fields, stay as they are.
+    What they read (a global, an attribute, a table) is an array of the game that is returned. The library's own
+    rewards and kernels, which read nothing but their fields, stay as they are.
 
     Args:
       game: the game.

@@ -234,7 +234,8 @@ def response_in_precision(response: AbstractResponse, dtype: Any) -> Any:
         # a wider precision shows the rounding of the narrower one
         if leaf is table and jnp.finfo(leaf.dtype).bits < jnp.finfo(dtype).bits:
             return log_normalize(jnp.asarray(leaf.astype(dtype)), axis=2)
-        return leaf.astype(dtype)
+        with np.errstate(over="ignore", under="ignore"):  # `check` finds what it becomes
+            return leaf.astype(dtype)
 
     return jax.tree.map(converted, response)
 

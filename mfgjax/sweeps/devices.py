@@ -1,6 +1,7 @@
 """The devices that the lanes of a sweep are spread over."""
 
 import logging
+import time
 from typing import Any
 
 import jax
@@ -15,19 +16,27 @@ from ..cores import num_cores
 
 _log = logging.getLogger("mfgjax")
 _told = set()
+_LONG = 30.0
+"""Seconds after which more cores would be worth a new start."""
 
 
 def lane_mesh() -> Mesh:
     """Return the mesh of all devices of all processes, along which lanes are spread."""
-    devices = jax.devices()
-    unused = jax.default_backend() == "cpu" and len(devices) == 1 and num_cores() > 1
-    if unused and not cores.is_chosen and "cores" not in _told:
+    # Auto: the compiler places what is inside; arrays carry no placement in their types
+    return Mesh(np.array(jax.devices()), ("lanes",), axis_types=(AxisType.Auto,))
+
+
+def advise_cores(since: float) -> None:
+    """Say once that more cores could compute, if a sweep that began at `since` (`time.monotonic`) takes long on one."""
+    if cores.is_chosen or "cores" in _told or time.monotonic() - since < _LONG:
+        return
+    if jax.default_backend() == "cpu" and len(jax.devices()) == 1 and num_cores() > 1:
         _told.add("cores")
         _log.warning(
-            "This sweep runs on one core of %d: call `mfgjax.use_cpu_cores()` before anything else.", num_cores()
+            "This sweep runs on one core of %d. To use all, start Python anew and call `mfgjax.use_cpu_cores()` "
+            "directly after the imports.",
+            num_cores(),
         )
-    # Auto: the compiler places what is inside; arrays carry no placement in their types
-    return Mesh(np.array(devices), ("lanes",), axis_types=(AxisType.Auto,))
 
 
 def spread(mesh: Mesh, array: Any) -> Array:

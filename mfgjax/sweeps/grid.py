@@ -11,7 +11,7 @@ from .. import _checks
 from .._plain import plain
 from .._typing import Array
 from ..engine.parameters import is_policy
-from .outputs import COORDINATES
+from .outputs import ALWAYS, COORDINATES
 
 
 class SweptAxis(NamedTuple):
@@ -30,20 +30,49 @@ class SweptAxis(NamedTuple):
     builds: bool
 
 
-def parse_axes(axes: Mapping[str, Any], builder: Callable | None) -> list[SweptAxis]:
-    """Read the axes that are swept, in the order given; refuse an axis that is no list of values."""
+def parse_axes(axes: Mapping[str, Any], builder: Callable | None, params: Sequence[str] = ()) -> list[SweptAxis]:
+    """Read the axes that are swept, in the order given; refuse an axis that is no list of values.
+
+    Args:
+      axes: values by name.
+      builder: the function that builds the games, if there is one.
+      params: names of the parameters of the game.
+    """
     known = parameters_of(builder)
     if not axes:
         raise ValueError("`sweep` needs something to sweep, such as `beta=[0.5, 1.0, 2.0]`.")
     found = []
     for name, table in axes.items():
-        if name in COORDINATES:
-            raise ValueError(f"`{name}` cannot be an axis: it is a dimension of the dataset that `sweep` returns.")
+        if name in (*COORDINATES, *ALWAYS):
+            kind = "a dimension" if name in COORDINATES else "a variable"
+            instead = f": {by_path(name)}" if name in params else ": give it another name"
+            raise ValueError(
+                f"`{name}` cannot be an axis, as it is {kind} of every dataset that `sweep` returns{instead}."
+            )
         values, labels = _values(name, table)
         if not len(values):
             raise ValueError(f"`{name}` is empty; an axis needs at least one value.")
         found.append(SweptAxis(name, values, labels, name in known))
     return found
+
+
+def refuse_arguments(given: Mapping[str, Any], params: Sequence[str], nothing_swept: bool) -> None:
+    """Refuse values for a parameter of the game that has the name of an argument of `sweep`.
+
+    Args:
+      given: the arguments of `sweep` that have such names.
+      params: names of the parameters of the game.
+      nothing_swept: whether no axis is given.
+    """
+    for name, value in given.items():
+        is_list = not isinstance(value, str | bytes) and np.ndim(value) == 1 and np.asarray(value).dtype.kind in "iuf"
+        if name in params and is_list and (nothing_swept or name != "guess"):
+            raise ValueError(f"`{name}` is an argument of `sweep` and a parameter of the game: {by_path(name)}.")
+
+
+def by_path(name: str) -> str:
+    """Return how a parameter is swept whose name alone means something else."""
+    return f'to sweep the parameter, write `**{{"params.{name}": [...]}}`'
 
 
 def parameters_of(builder: Callable | None) -> list[str]:

@@ -118,7 +118,12 @@ def parse_outputs(outputs: Any, game: AbstractGame, axes: Sequence[str] = ()) ->
                 f"`outputs` has {name!r}, but each output needs a name that is a string, is given once, and is none of "
                 f"{', '.join(ALWAYS)}, which every sweep has."
             )
-        if name in (*axes, *COORDINATES):
+        if name in axes:
+            raise ValueError(
+                f"`outputs` has {name!r}, which is also an axis: name the parameter by its path, "
+                f'`**{{"params.{name}": [...]}}`, or leave out this output.'
+            )
+        if name in COORDINATES:
             raise ValueError(f"`outputs` has the name {name!r}, which is a dimension of the dataset.")
         function, dims = output if isinstance(output, tuple) and len(output) == 2 else (output, None)
         if function is None and name in KNOWN:

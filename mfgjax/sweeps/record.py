@@ -1,13 +1,14 @@
 """What made a sweep: for its readers, and to be compared before it is resumed."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import jax
 import numpy as np
 
-from .._identity import arrays_of, program_of
+from .._identity import arrays_of, program_of, without_addresses
+from .._traced import TracedFunction, named_path, users_programs
 from .._version import __version__
 from ..engine import finish_lanes, run_stage
 from ..engine.lanes import Lanes
@@ -18,6 +19,10 @@ from .grid import Points, Tile
 from .outputs import Output, compute_outputs
 from .work import Plan, Work
 
+_PROGRAM, _STRUCTURE, _OF_OUTPUTS = "the program of the game", "the game", "a function of the outputs"
+_FIELDS = ("kernel", "reward")
+_WIDE = ("mfgjax's version", "JAX's version", "the precision")
+
 
 def parts_of(work: Work, attrs: Mapping[str, str], chunk: Tile) -> dict[str, Any]:
     """Return everything that determines a sweep, under names that an error message can use."""
@@ -26,17 +31,18 @@ def parts_of(work: Work, attrs: Mapping[str, str], chunk: Tile) -> dict[str, Any
         "JAX's version": jax.__version__,
         "the precision": attrs["dtype"],
         "the axes": [*work.points.dims, work.points.zipped],
-        "the chunks": list(chunk.shape),
+        "`chunk`": list(chunk.shape),
         "the warm start": work.warm,
     }
     for place, axis in enumerate(work.points.axes):
         tables = [table for plan in work.plans for table, of in plan.tables if of == place]
         facts[f"`{axis.name}`"] = [axis.labels, *tables]
-    games, responses, solvers, programs, outputs = [], [], [], [], []
+    responses, solvers, programs, outputs = [], [], [], []
     for plan in work.plans:
-        # what differs between lanes is told apart above, but for what the builder made of its parameters
-        game, response, solver = plan.lanes.single([np.zeros(()) for _ in plan.tables])
-        games += [*arrays_of(game), *(table for table, of in plan.tables if of < 0)]
+        # what is swept is told apart above, but for what the builder made of its parameters
+        game, response, solver = plan.lanes.single([np.zeros(()) if of >= 0 else table for table, of in plan.tables])
+        for name, value in _fields_of(game):
+            facts.setdefault(name, []).append(value)  # an axis may have the name of a field, as "initial"
         responses += arrays_of(response)
         solvers += [*arrays_of(solver), repr(plan.stages), *jax.tree.leaves(plan.tolerance)]
         for leaf in jax.tree.leaves(solver, is_leaf=callable):  # a schedule of step sizes
@@ -46,16 +52,53 @@ def parts_of(work: Work, attrs: Mapping[str, str], chunk: Tile) -> dict[str, Any
         flow = np.zeros(one[0].mean_field_shape, one[0].dtype)
         programs += program_of(lambda g, r, m: mean_field_map(g, r)(m), one[0], one[1], flow)
         outputs += program_of(lambda lanes, plan=plan: _outputs_alone(work.outputs, lanes, plan), plan.lanes)
-    for output in work.outputs:
-        outputs += [output.name, repr(output.dims), output.function is not None]
     return {
         **facts,
-        "the game": games,
         "the response": responses,
         "the solver": solvers,
-        "the program of the game": programs,
-        "the outputs": outputs,
+        _PROGRAM: programs,
+        "the outputs": [[output.name, repr(output.dims), output.function is not None] for output in work.outputs],
+        _OF_OUTPUTS: outputs,
     }
+
+
+def told(names: list[str]) -> list[str]:
+    """Return which of the names of what has changed to tell: without those that follow from others."""
+    if wide := [name for name in names if name in _WIDE]:  # these change all the rest
+        return wide
+    numbers = {f"a number that the function `{field}` reads" for field in _FIELDS}
+    functions = {f"the function `{field}`" for field in _FIELDS}
+    follow: set[str] = set()
+    if not {*functions, _PROGRAM}.isdisjoint(names):  # another function reads other numbers
+        follow = {_STRUCTURE, *numbers}
+    if not functions.isdisjoint(names):
+        follow |= {_PROGRAM}
+    if not {"`horizon`", "`state_labels`", "`action_labels`"}.isdisjoint(names):
+        follow = {_STRUCTURE, _PROGRAM, *numbers, *functions}
+    rest = [name for name in names if name not in follow]
+    weak = [name for name in rest if ".predecessors" in name]
+    for name in (*weak, "`chunk`", _OF_OUTPUTS):  # outputs, and the size of a chunk, depend on the rest
+        if name in rest and len(rest) > 1:
+            rest.remove(name)
+    return rest
+
+
+def _fields_of(game: AbstractGame) -> Iterator[tuple[str, Any]]:
+    """Yield what a game consists of, by names that a user knows."""
+    for name in ("horizon", "observes", "state_labels", "action_labels"):
+        yield f"`{name}`", repr(getattr(game, name))
+    for keys, leaf in jax.tree_util.tree_leaves_with_path(game):
+        own = named_path(game, keys)
+        if own is None:
+            yield f"a number that the function `{keys[0].name}` reads", leaf
+        else:
+            yield f"`{jax.tree_util.keystr(tuple(own)).lstrip('.')}`", leaf
+    for field in _FIELDS:
+        programs = [
+            one.program.jaxpr for one in users_programs(getattr(game, field)) if isinstance(one, TracedFunction)
+        ]
+        yield f"the function `{field}`", without_addresses(str(programs))
+    yield _STRUCTURE, arrays_of(game)[0]
 
 
 def _outputs_alone(outputs: tuple[Output, ...], lanes: Lanes, plan: Plan) -> Any:

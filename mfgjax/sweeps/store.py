@@ -14,6 +14,7 @@ from .._identity import changed, identity
 from .._shorten import shorten_text
 from .grid import Tile
 from .outputs import ATTRIBUTES
+from .record import told
 
 FORMAT = "mfgjax-sweep/1"
 _OPEN = -1  # `result_code` of a lane that is not computed yet
@@ -76,9 +77,10 @@ class Store:
             )
         self._check_files()
         if names := changed(own_identity, found):
+            what = _listed(told(names))
             raise ValueError(
-                f"`out` is {self.path}, which holds another sweep: {_listed(names)} changed. Give another folder, or "
-                "delete that one."
+                f"`out` is {self.path}, which holds another sweep: {what} changed. Give another folder, or delete that "
+                "one."
             )
 
     def is_done(self, tiles: list[Tile]) -> np.ndarray:

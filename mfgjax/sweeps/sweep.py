@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,13 +16,13 @@ from .._progress import progress_bar
 from .._traced import as_it_is_now
 from .._typing import ArrayLike
 from ..equilibrium import Equilibrium
-from ..model import AbstractGame, no_game
+from ..model import AbstractGame, no_game, parameter_names
 from ..observers import observer
 from ..responses import AbstractResponse, EntropyRegularized
 from ..solvers import AbstractSolver
-from .devices import lane_mesh, meet, of_first_process
+from .devices import advise_cores, lane_mesh, meet, of_first_process
 from .games import build_games
-from .grid import Points, Tile, parameters_of, parse_axes
+from .grid import Points, Tile, parameters_of, parse_axes, refuse_arguments
 from .outputs import ATTRIBUTES, Output, parse_outputs
 from .record import criterion_of, parts_of, provenance
 from .store import FORMAT, Store
@@ -80,8 +81,9 @@ def sweep(
         while programs are compiled. It moves after each chunk and, within a chunk, after each method that is tried, by
         the number of points that this method solved.
       **axes: what is swept, by name: "beta", "epsilon", "reference", "initial", "discount", "damping", the path of any
-        array, such as `**{"reward.L.weight": weights}`, or a parameter of the function that builds the game. Each axis
-        is a list of values, or a mapping from labels to values; None in a list of references is the uniform one.
+        array, such as `**{"reward.L.weight": weights}`, a parameter of the game (`**{"params.beta": [...]}` if its name
+        means something else here), or a parameter of the function that builds the game. Each axis is a list of values,
+        or a mapping from labels to values; None in a list of references is the uniform one.
 
     Returns:
       An `xarray.Dataset` with one dimension for each axis (or "point" if `zipped`), then "time" (not for stationary
@@ -102,7 +104,12 @@ def sweep(
     builder = None if is_game else game
     if not is_game and not callable(game):
         raise ValueError(f"`game` must be a game or a function that returns one; got {no_game(game)}.")
-    points = Points(parse_axes(axes, builder), _checks.boolean("zipped", zipped))
+    params = parameter_names(game) if is_game else []
+    arguments = {"solver": solver, "outputs": outputs, "out": out, "guess": guess, "progress": progress}
+    arguments |= {"zipped": zipped, "max_steps": max_steps, "warm_start": warm_start, "block": block, "chunk": chunk}
+    refuse_arguments(arguments, params, not axes)
+    _check_response(response)
+    points = Points(parse_axes(axes, builder, params), _checks.boolean("zipped", zipped))
     points.check()
     if warm_start is not None:
         points = _with_last(points, warm_start)
@@ -113,6 +120,7 @@ def sweep(
     parsed_outputs = parse_outputs(outputs, plans[0].lanes.problem[0], tuple(axes))
     parsed_outputs = tuple(_observed(output, plans[0]) for output in parsed_outputs)
     work = Work(points, games, plans, parsed_outputs, lane_mesh(), block, warm_start is not None)
+    work.check_reads()
     tiles = work.tiles(None if chunk is None else _checks.integer_at_least("chunk", chunk, 1))
     attrs = provenance(game, plans[0], points)
     order = tuple(axes) if not zipped else ("point",)
@@ -122,6 +130,14 @@ def sweep(
         dataset = _on_disk(work, tiles, attrs, _checks.file_path("out", out), _checks.boolean("progress", progress))
     # a warm start has moved its axis last
     return dataset.transpose(*order, ...)
+
+
+def _check_response(response: Any) -> None:
+    if not isinstance(response, AbstractResponse | type):
+        swept = isinstance(response, list | tuple | np.ndarray | jax.Array)
+        hint = ", not a list of values: if these are values of β, write `sweep(game, beta=[...])`" if swept else ""
+        got = _checks.shorten(response)
+        raise ValueError(f"`response` must be a response such as `EntropyRegularized(beta)`{hint}; got {got}.")
 
 
 def _observed(output: Output, plan: Plan) -> Output:
@@ -144,7 +160,7 @@ def _with_last(points: Points, name: str) -> Points:
 
 
 def _in_memory(work: Work, tiles: list[Tile], attrs: dict[str, str], progress: bool) -> xr.Dataset:
-    shape, points = work.points.shape, work.points
+    shape, points, since = work.points.shape, work.points, time.monotonic()
     data: dict[str, np.ndarray] = {
         name: np.empty((*shape, *inner), kind) for name, (_, inner, kind) in work.shapes.items()
     }
@@ -153,13 +169,14 @@ def _in_memory(work: Work, tiles: list[Tile], attrs: dict[str, str], progress: b
             for name, array in work.compute(tile, tiles[0].size, bar).items():
                 data[name][tile.region] = array
             bar(tile.size)
+            advise_cores(since)
     dims = {name: (*points.dims, *dims) for name, (dims, _, _) in work.shapes.items()}
     variables = {name: (dims[name], array, ATTRIBUTES.get(name, {})) for name, array in data.items()}
     return xr.Dataset(variables, work.coords(), {"format": FORMAT, **attrs})
 
 
 def _on_disk(work: Work, tiles: list[Tile], attrs: dict[str, str], path: Path, progress: bool) -> xr.Dataset:
-    store, points = Store(path), work.points
+    store, points, since = Store(path), work.points, time.monotonic()
     variables = {
         name: ((*points.dims, *dims), (*points.shape, *inner), kind)
         for name, (dims, inner, kind) in work.shapes.items()
@@ -183,6 +200,7 @@ def _on_disk(work: Work, tiles: list[Tile], attrs: dict[str, str], path: Path, p
             if first:
                 store.write(tile, found)
             bar(tile.size)
+            advise_cores(since)
     meet("sweep written")
     return store.dataset()
 

@@ -19,7 +19,7 @@ from ..engine.lanes import Lanes, block_width
 from ..engine.loop import Tolerance
 from ..engine.parameters import find, is_policy, parameter, with_policy_leaf
 from ..engine.prepare import Stages, methods, one_guess
-from ..model import validate
+from ..model import check_reads_of_games, validate
 from ..responses import AbstractResponse
 from .games import Family, Games
 from .grid import Points, Tile
@@ -93,7 +93,7 @@ def make_plan(
         leaves[index] = table[..., :1]
     carried = tuple(index in found for index in range(len(leaves)))
     lanes = Lanes(jax.tree.unflatten(structure, leaves), carried, 1)
-    # the first and the last values: thousands of games are not checked one by one
+    # the first and the last values: thousands of games are not checked one by one, but by `Work.check_reads`
     for corner in (0, -1):
         validate(lanes.single([table[..., corner] for table, _ in tables])[0])
     flow = None if guess is None else np.asarray(game.untimed(cast(Any, one_guess(game, guess))))
@@ -161,6 +161,28 @@ class Work:
     mesh: Mesh
     block: int | None
     warm: bool
+
+    def check_reads(self) -> None:
+        """Refuse a point at which a function of the game depends on an entry outside an array."""
+        places = self.points.indices(Tile((0,) * len(self.points.shape), self.points.shape))
+        combination = self.games.combination(places)
+
+        def at(point: int) -> str:
+            shown = [(axis, axis.labels[of[point]]) for axis, of in zip(self.points.axes, places, strict=True)]
+            return f" for {', '.join(f'{axis.name} = {label}' for axis, label in shown)}"
+
+        for number, plan in enumerate(self.plans):
+            mine = np.flatnonzero(self.games.family_of[combination] == number)
+            game = plan.lanes.single([table[..., 0] for table, _ in plan.tables])[0]
+            carried = [leaf for leaf, lane in enumerate(plan.lanes.carried) if lane]
+            of_game = {
+                leaf: (table, (self.games.place_of[combination] if axis < 0 else places[axis])[mine])
+                for leaf, (table, axis) in zip(carried, plan.tables, strict=True)
+                if leaf < len(jax.tree.leaves(game))
+            }
+            values = {leaf: table for leaf, (table, _) in of_game.items()}
+            index = {leaf: rows for leaf, (_, rows) in of_game.items()}
+            check_reads_of_games(game, values, index, lambda k, mine=mine: at(int(mine[k])))
 
     @functools.cached_property
     def shapes(self) -> dict[str, tuple[tuple[str, ...], tuple[int, ...], np.dtype]]:

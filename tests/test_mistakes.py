@@ -1,0 +1,89 @@
+"""Mistakes that people made who used the library for the first time: one sentence says what to do."""
+
+import re
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import mfgjax as mfg
+
+MOVES, ZERO = mfg.MovesKernel([[0, 1], [1, 0]]), np.zeros((2, 2))
+ROWS = np.random.default_rng(0).dirichlet(np.ones(2), (2, 2))  # states, actions, next states
+HUGE = 10**400
+
+
+def game(kernel=MOVES, reward=ZERO, initial=(1.0, 0.0), **params):
+    return mfg.FiniteHorizonGame(kernel, reward, np.asarray(initial), 3, params=params or None)
+
+
+def single(**params):
+    ready = np.zeros((2, 2), np.float32), np.array([1, 0], np.float32)
+    kernel = mfg.DenseKernel(np.full((2, 2, 2), 0.5, np.float32))
+    return mfg.FiniteHorizonGame(kernel, lambda t, z, toll: toll + ready[0], ready[1], 3, params=params)
+
+
+def by_position(t, mu, fun, crowd, /):
+    return fun - crowd * mu[:, None]
+
+
+MISTAKES = {
+    "parameters by position": (
+        lambda: game(reward=by_position, fun=1.0, crowd=1.0),
+        "`reward` gets parameters by name, so its arguments must not end with `/`: they are (t, mu, fun, crowd, /).",
+    ),
+    "too large for a float": (lambda: game(reward=[[HUGE, 0.5], [0, 0]]), "`reward[0, 0]` is 1000", "too large"),
+    "a β too large for a float": (lambda: mfg.EntropyRegularized(HUGE), "`beta` is 1000", "too large"),
+    "too large for single precision": (
+        lambda: single(toll=1e300),
+        "`params['toll']` is 1e+300, but float32 holds no number as large.",
+    ),
+    "a value too large for single precision": (
+        lambda: mfg.sweep(single(toll=1.0), mfg.EntropyRegularized(1.0), toll=[1.0, 1e300]),
+        "`toll[1]` is 1e+300, but float32 holds no number as large.",
+    ),
+    "a β too large for single precision": (
+        lambda: mfg.solve(single(toll=1.0), mfg.EntropyRegularized(1e300)),
+        "`beta` is inf in float32, but it must lie in (0, inf).",
+    ),
+    "arguments swapped": (
+        lambda: game(reward=lambda mu, t: -mu[:, None]),
+        "`reward` is called with (t, mean_field), in this order, but its arguments are (mu, t).",
+    ),
+    "arguments swapped, and no error of JAX": (
+        lambda: game(reward=lambda mu, t: t - mu + ZERO),
+        "`reward` is called with (t, mean_field), in this order, but its arguments are (mu, t).",
+    ),
+    "too many shares": (
+        lambda: game(reward=lambda t, mu: -mu[:, None], initial=[1.0, 0, 0]),
+        "`kernel` is for 2 states, but `initial` has 3.",
+    ),
+    "next states first": (
+        lambda: game(np.moveaxis(ROWS, -1, 0)),
+        "its sums over the axis of states are 1: if next states are there, move them last, "
+        "`numpy.moveaxis(kernel, -3, -1)`.",
+    ),
+    "actions last": (
+        lambda: game(lambda t, mu: jnp.asarray(np.moveaxis(ROWS, -1, 1))),
+        "`kernel[0, 0]` at t = 0 sums to",
+        "its sums over the axis of actions are 1",
+        "`numpy.moveaxis(kernel, -2, -1)`.",
+    ),
+}
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(("do", "parts"), [(do, parts) for do, *parts in MISTAKES.values()], ids=list(MISTAKES))
+def test_a_mistake_ends_in_one_sentence(do, parts):
+    with pytest.raises(ValueError, match=re.escape(parts[0])) as caught:
+        do()
+    assert all(part in str(caught.value) for part in parts)
+
+
+def test_whole_numbers_of_more_than_64_bits_do():
+    assert game(reward=[[10**20, 0.5], [0, 0]]).reward_at(0, jnp.array([1.0, 0.0]))[0, 0] == 1e20
+
+
+def test_the_hint_on_the_order_of_axes_is_right():
+    for wrong, move in ((np.moveaxis(ROWS, -1, 0), (-3, -1)), (np.moveaxis(ROWS, -1, 1), (-2, -1))):
+        assert (np.moveaxis(wrong, *move) == ROWS).all()
