@@ -28,7 +28,7 @@ def main() -> None:
     response = mfg.EntropyRegularized(3.0, rho)
     policy = mfg.solve(game, response).policy
     gain = mfg.finite.deviation_gain(game, policy, np.unique(np.geomspace(2, 1000, 24).astype(int)), response)
-    mfg.plot.plot_gain({"exact": gain}, title="what one of N agents gains", ax=middle)
+    mfg.plot.plot_gain(gain, title="what one of N agents gains", ax=middle)
     legend = middle.get_legend()
     legend.set_loc("upper right")
     legend.set_bbox_to_anchor((1, 1), transform=middle.transAxes)

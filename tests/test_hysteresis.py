@@ -96,7 +96,7 @@ def test_rounding_makes_nobody_ill():
     ("name", "values", "sentence"),
     [
         ("reward.cost", [0.1, 0.2], "There is no parameter 'reward.cost'"),
-        ("initial", [0.1, 0.2], "`initial`"),
+        ("initial", [0.1, 0.2], "must name a single number, but .initial. is an array of shape"),
         ("epsilon", [0.1, 0.9], r"`epsilon\[1\]` is 0.9"),
         ("epsilon", [0.1], "`values` must hold at least two"),
         ("epsilon", [[0.1, 0.2]], "`values`"),

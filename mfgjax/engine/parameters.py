@@ -254,6 +254,15 @@ def find(triple: Triple, name: str, of_builder: Sequence[str] = ()) -> tuple[int
     raise ValueError(f"There is no parameter {name!r} in {where}{which}{hint}")
 
 
+def find_number(triple: Triple, name: str) -> int:
+    """Return the number of the leaf of a parameter; refuse one that is not a single number."""
+    triple = with_policy_leaf(triple, [name])
+    index = find(triple, name)[0]
+    if shape := np.shape(jax.tree.leaves(triple)[index]):
+        raise ValueError(f"`parameter` must name a single number, but {name!r} is an array of shape {shape}.")
+    return index
+
+
 def _names(response: AbstractResponse, known: Mapping[str, int]) -> list[str]:
     """Return the names that `find` understands, also those of the policies that a response holds as logs, or could."""
     policies = {"log_reference": ("reference", "log_reference"), "log_weights": ("prior", "log_prior")}

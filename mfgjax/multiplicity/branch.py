@@ -19,7 +19,7 @@ from .._traced import as_it_is_now
 from .._trees import with_leaves
 from .._typing import Array, ArrayLike, Scalar
 from ..engine import fit_response, unsound
-from ..engine.parameters import find, paths, with_policy_leaf
+from ..engine.parameters import find_number, paths
 from ..engine.parameters import parameter as named_array
 from ..engine.prepare import game_and_response
 from ..equilibrium import Equilibrium
@@ -300,11 +300,7 @@ def _mover(
     triple: Any = (*pair, None)  # a path has no solver
     leaves = jax.tree.leaves(pair)
     if isinstance(parameter, str):
-        triple = with_policy_leaf(triple, [parameter])
-        name, index = parameter, find(triple, parameter)[0]
-        shape = np.shape(jax.tree.leaves(triple)[index])
-        if shape:
-            raise ValueError(f"`parameter` must name a single number, but {name!r} is an array of shape {shape}.")
+        name, index = parameter, find_number(triple, parameter)
     elif callable(parameter):
         index = _picked(pair, leaves, parameter)
         name = next((path for path, place in paths(triple).items() if place == index), None)

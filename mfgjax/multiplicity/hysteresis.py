@@ -10,7 +10,7 @@ from .. import _checks
 from .._traced import as_it_is_now
 from .._typing import Array, ArrayLike
 from ..engine import fit_response
-from ..engine.parameters import swept
+from ..engine.parameters import find_number, swept
 from ..engine.prepare import game_and_response
 from ..equilibrium import Equilibrium
 from ..model import AbstractGame, trace_game
@@ -145,10 +145,8 @@ def hysteresis(
     _checks.shape_is("values", numbers, [(None,)], "values of the parameter")
     if len(numbers) < 2:
         raise ValueError(f"`values` must hold at least two numbers; got {len(numbers)}.")
+    find_number((game, response, method), parameter)
     lanes = swept(trace_game(game), fit_response(game, response), method, {parameter: numbers})
-    shape = lanes.mapped[0].shape[:-1]
-    if shape:
-        raise ValueError(f"`parameter` is {parameter!r}, an array of shape {shape}; it must be one number.")
 
     def moved_aside(law: Array) -> Array:
         share = float(np.finfo(game.dtype).eps) ** 0.5 if game.seeks_pure else 0
