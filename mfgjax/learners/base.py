@@ -8,7 +8,7 @@ import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 
-from .. import _checks
+from .. import _checks, _functions
 from .._shorten import shown_fields
 from .._typing import Array, ArrayLike, Scalar
 from ..model import StationaryGame, of_kind
@@ -149,5 +149,7 @@ def step_size(name: str, rate: Any) -> Any:
         got = _checks.shorten(rate)
         raise ValueError(f"`{name}` must be a callable (visits), such as an optax schedule; got {got}.")
     # tried at the first visit, so that a schedule that fails does so here
-    _checks.shape_returned(name, _checks.returned(name, rate, {"visits": jnp.ones(())}, "at 1"), [()], "one number")
+    _functions.shape_returned(
+        name, _functions.returned(name, rate, {"visits": jnp.ones(())}, "at 1"), [()], "one number"
+    )
     return rate

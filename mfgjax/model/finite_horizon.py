@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .. import _checks
+from .. import _checks, _functions
 from .._linear import DENSE_LIMIT
 from .._modes import in_own_modes
 from .._simplex import random_policies
@@ -289,12 +289,12 @@ def _num_actions(
     elif observes == "states":  # joint laws `[S, A]` cannot even be made before A is known
         arguments = {"t": jnp.zeros((), time_type(initial.dtype)), "mean_field": initial}
         values = arguments_of(params, "kernel", kernel)
-        returned = _checks.returned("kernel", kernel, arguments, "at t = 0", kernel_axes, values)
+        returned = _functions.returned("kernel", kernel, arguments, "at t = 0", kernel_axes, values)
         if isinstance(returned, Axes):
             return returned.actions
         if len(getattr(returned, "shape", ())) == 3:
             return returned.shape[1]
-        result = _checks.returned(
+        result = _functions.returned(
             "reward", reward, arguments, "at t = 0", params=arguments_of(params, "reward", reward)
         )
         shape = getattr(result, "shape", ())
@@ -334,9 +334,9 @@ def _check_kernel_shape(game: FiniteHorizonGame) -> None:
         return
     # shapes alone: nothing is computed
     values = arguments_of(game.params, "kernel", game.kernel)
-    result = _checks.returned("kernel", game.kernel, _arguments(game), "at t = 0", kernel_axes, values)
+    result = _functions.returned("kernel", game.kernel, _arguments(game), "at t = 0", kernel_axes, values)
     if not isinstance(result, Axes):
-        _checks.shape_returned("kernel", result, [(S, A, S)], "states, actions, next states, by the callable")
+        _functions.shape_returned("kernel", result, [(S, A, S)], "states, actions, next states, by the callable")
     elif result != Axes(1, S, A):
         raise ValueError(
             f"`kernel` must return the kernel of one time, {S} states and {A} actions; got (times, states, "
@@ -359,13 +359,13 @@ def _check_reward_shape(game: FiniteHorizonGame, given: Any) -> None:
     arguments = _arguments(game)
     if not isinstance(reward, PairwiseReward):
         values = arguments_of(game.params, "reward", reward)
-        result = _checks.returned("reward", reward, arguments, "at t = 0", params=values)
-        _checks.shape_returned("reward", result, one_time, meaning)
+        result = _functions.returned("reward", reward, arguments, "at t = 0", params=values)
+        _functions.shape_returned("reward", result, one_time, meaning)
         return
     # L and Θ one by one, so that the message names the one that is wrong
     check_interaction(reward.L, arguments["mean_field"].shape, A, T)
-    x = _checks.returned("reward.L", reward.L, arguments, "at t = 0")
-    _checks.shape_returned("reward.L", x, one_time, meaning)
+    x = _functions.returned("reward.L", reward.L, arguments, "at t = 0")
+    _functions.shape_returned("reward.L", x, one_time, meaning)
     if reward.theta is not None:
-        result = _checks.returned("reward.theta", reward.theta, {"t": arguments["t"], "x": x}, "at t = 0")
-        _checks.shape_returned("reward.theta", result, [x.shape], "the shape of x")
+        result = _functions.returned("reward.theta", reward.theta, {"t": arguments["t"], "x": x}, "at t = 0")
+        _functions.shape_returned("reward.theta", result, [x.shape], "the shape of x")

@@ -6,7 +6,7 @@ from typing import Any
 
 import jax
 
-from .. import _checks
+from .. import _checks, _functions
 from .._names import did_you_mean
 from .._typing import Array
 from ..kernels import AbstractKernel
@@ -121,7 +121,7 @@ def _is_users(part: Any) -> bool:
 
 def _taken(field: str, function: Any, names: list[str], called_with: Sequence[str]) -> tuple[str, ...]:
     """Return the parameters that a function has as arguments behind those it is called with in any case."""
-    signature = _checks.signature_of(function) if _is_users(function) else None
+    signature = _functions.signature_of(function) if _is_users(function) else None
     if signature is None:
         return ()
     kinds = inspect.Parameter

@@ -27,17 +27,14 @@ from ..operators import (
 from ..responses import AbstractResponse
 from .base import AbstractGame, BestResponse, residual_tolerance
 from .canonical import (
-    Axes,
     axes_of,
     axes_of_kernel,
     booleans,
-    check_some_action,
     common_precision,
     counted,
     existing_actions,
     in_native_order,
     in_one_precision,
-    kernel_axes,
     known_actions,
     label_count,
     names_of,
@@ -45,7 +42,8 @@ from .canonical import (
 )
 from .parameters import Parameters, arguments_of, read_params
 from .probes import simple_laws, validate
-from .rewards import PairwiseReward, TableReward, check_interaction, check_table
+from .rewards import PairwiseReward, TableReward, check_table
+from .stationary_inputs import available_table, check_shapes, known_states, sizes
 
 
 class StationaryGame(AbstractGame):
@@ -140,12 +138,12 @@ class StationaryGame(AbstractGame):
             num_actions = known_actions(kernel, mask)
             # without their number from elsewhere the table will be asked for it
             if num_actions is None or not _checks.fits(table.shape, [(None, None)]):
-                check_table(table, _known_states(kernel, mask, law), num_actions)
+                check_table(table, known_states(kernel, mask, law), num_actions)
             reward = TableReward(table[None])
         mask = existing_actions(kernel) if mask is None else mask
         named = read_params(params, {"kernel": kernel, "reward": reward}, ("z",))
         counts = label_count(state_labels), label_count(action_labels)
-        S, A = _sizes(kernel, reward, law, mask, self.observes, named, counts)
+        S, A = sizes(kernel, reward, law, mask, self.observes, named, counts)
         if law is None:
             law = np.full(S, 1 / S)
         else:
@@ -155,13 +153,13 @@ class StationaryGame(AbstractGame):
         is_known = any(eqx.is_inexact_array(leaf) for leaf in jax.tree.leaves(fields))
         # functions alone have no precision: then JAX's default
         dtype = common_precision(fields) if is_known else jnp.zeros(()).dtype
-        mask = _available(mask, S, A)
+        mask = available_table(mask, S, A)
         self.kernel, self.reward, self.initial, self.discount, self.available, self.params = in_one_precision(
             kernel, reward, law, discount, mask, named, dtype
         )
         self.state_labels = names_of("state_labels", state_labels, S)
         self.action_labels = names_of("action_labels", action_labels, A)
-        _check_shapes(self)
+        check_shapes(self)
         self.reward = without_missing(self.reward, self.available)
         validate(self)  # last, as it calls the functions of users
 
@@ -335,78 +333,3 @@ class StationaryGame(AbstractGame):
         mask = jnp.broadcast_to(self.available[0], (count, *self.available.shape[1:]))
         masses = laws[:, :, None] * random_policies(of_policies, mask, self.dtype)
         return jnp.moveaxis(self.observe(laws, masses), 0, -1)
-
-
-def _known_states(kernel: Any, mask: Any, law: Any) -> int | None:
-    if law is not None:
-        return law.shape[0]
-    return getattr(kernel, "num_states", None) if mask is None else mask.shape[-2]
-
-
-def _sizes(
-    kernel: Any, reward: Any, law: Any, mask: Any, observes: str, params: Parameters, counts: Sequence[int | None]
-) -> tuple[int, int]:
-    if isinstance(kernel, AbstractKernel):
-        return kernel.num_states, kernel.num_actions
-    if mask is not None:
-        return mask.shape[-2], mask.shape[-1]
-    if isinstance(reward, TableReward):
-        return reward.table.shape[1], reward.table.shape[2]
-    if law is not None and observes == "states":  # joint laws `[S, A]` cannot be made before A is known
-        values = arguments_of(params, "kernel", kernel)
-        returned = _checks.returned("kernel", kernel, {"z": law}, "at the initial law", kernel_axes, values)
-        if isinstance(returned, Axes):
-            return law.shape[0], returned.actions
-        if len(getattr(returned, "shape", ())) == 3:
-            return law.shape[0], returned.shape[1]
-    if law is not None and observes == "states" and not isinstance(reward, PairwiseReward):
-        values = arguments_of(params, "reward", reward)
-        shape = getattr(_checks.returned("reward", reward, {"z": law}, "at the initial law", None, values), "shape", ())
-        if len(shape) == 2 and shape[1] > 1:
-            return law.shape[0], shape[1]
-    S, A = counts[0] if law is None else law.shape[0], counts[1]
-    if S is not None and A is not None:
-        return S, A
-    raise ValueError(
-        "`state_labels` and `action_labels`, or `available` (booleans [S, A]), must be given: the numbers of states "
-        "and actions cannot be inferred from functions."
-    )
-
-
-def _available(mask: Any, num_states: int, num_actions: int) -> Any:
-    if mask is None:
-        return np.ones((1, num_states, num_actions), dtype=bool)
-    _checks.shape_is("available", mask, [(num_states, num_actions)], "states, actions")
-    if not _checks.is_traced(mask):
-        check_some_action(mask)
-    return mask[None]
-
-
-def _check_shapes(game: StationaryGame) -> None:
-    S, A = game.num_states, game.num_actions
-    seen = jax.ShapeDtypeStruct(game.seen_shape, game.dtype)
-    kernel, reward, at = game.kernel, game.reward, "at the initial law"
-    if isinstance(kernel, AbstractKernel):
-        if kernel.num_times != 1:
-            raise ValueError(f"`kernel` has {kernel.num_times} times; a stationary game needs one.")
-    else:
-        result = _checks.returned(
-            "kernel", kernel, {"z": seen}, at, kernel_axes, arguments_of(game.params, "kernel", kernel)
-        )
-        if not isinstance(result, Axes):
-            _checks.shape_returned("kernel", result, [(S, A, S)], "states, actions, next states, by the callable")
-        elif result != Axes(1, S, A):
-            raise ValueError(
-                f"`kernel` must return the kernel of one time, {S} states and {A} actions; got (times, states, "
-                f"actions) = {tuple(result)}."
-            )
-    shapes = [(S, A), (S, 1)]
-    if isinstance(reward, TableReward):
-        check_table(reward.table[0], S, A)
-    elif isinstance(reward, PairwiseReward):
-        check_interaction(reward.L, seen.shape, A, 1)
-        result = _checks.returned("reward", reward, {"t": jnp.int32(0), "z": seen}, at)
-        _checks.shape_returned("reward", result, shapes, "states, actions or 1")
-    else:
-        result = _checks.returned("reward", reward, {"z": seen}, at, params=arguments_of(game.params, "reward", reward))
-        _checks.shape_returned("reward", result, shapes, "states, actions or 1")

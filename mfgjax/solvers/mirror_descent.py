@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 import equinox as eqx
 import jax.numpy as jnp
 
-from .. import _checks
+from .. import _checks, _functions
 from .._simplex import log_normalize
 from .._typing import Array, ArrayLike, Float
 from ..kernels.base import align
@@ -62,9 +62,9 @@ class MirrorDescent(AbstractMethod):
         atol: float | None = None,
     ):
         if callable(learning_rate):
-            result = _checks.returned("learning_rate", learning_rate, {"step": jnp.int32(0)}, "at step 0")
+            result = _functions.returned("learning_rate", learning_rate, {"step": jnp.int32(0)}, "at step 0")
             if not isinstance(result, float | int):
-                _checks.shape_returned("learning_rate", result, [()], "one number")
+                _functions.shape_returned("learning_rate", result, [()], "one number")
             self.learning_rate = learning_rate
         else:
             self.learning_rate = _checks.scalar_in("learning_rate", learning_rate, 0, float("inf"), "(0, inf)")

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from .. import _checks
+from .. import _checks, _functions
 from .._families import differing, kind_of
 from ..model import AbstractGame, trace_game
 from .grid import Points, SweptAxis
@@ -86,7 +86,7 @@ def build_games(game: AbstractGame | Callable, points: Points) -> Games:
 
 def _build(builder: Callable, axes: Sequence[SweptAxis], indices: Sequence[int]) -> AbstractGame:
     chosen = {axis.name: axis.values[i] for axis, i in zip(axes, indices, strict=True)}
-    signature = _checks.signature_of(builder)
+    signature = _functions.signature_of(builder)
     for name, parameter in signature.parameters.items() if signature else ():
         is_needed = parameter.default is parameter.empty and parameter.kind != parameter.VAR_POSITIONAL
         if is_needed and parameter.kind != parameter.VAR_KEYWORD and name not in chosen:

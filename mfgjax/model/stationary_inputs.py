@@ -1,0 +1,97 @@
+"""What a stationary game is built from: its sizes, and whether kernel and rewards fit them."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from .. import _checks, _functions
+from ..kernels import AbstractKernel
+from .canonical import Axes, check_some_action, kernel_axes
+from .parameters import Parameters, arguments_of
+from .rewards import PairwiseReward, TableReward, check_interaction, check_table
+
+
+def known_states(kernel: Any, mask: Any, law: Any) -> int | None:
+    """Return the number of states, if law, kernel or available actions tell it."""
+    if law is not None:
+        return law.shape[0]
+    return getattr(kernel, "num_states", None) if mask is None else mask.shape[-2]
+
+
+def sizes(
+    kernel: Any, reward: Any, law: Any, mask: Any, observes: str, params: Parameters, counts: Sequence[int | None]
+) -> tuple[int, int]:
+    """Return the numbers of states and actions, from whatever tells them first."""
+    if isinstance(kernel, AbstractKernel):
+        return kernel.num_states, kernel.num_actions
+    if mask is not None:
+        return mask.shape[-2], mask.shape[-1]
+    if isinstance(reward, TableReward):
+        return reward.table.shape[1], reward.table.shape[2]
+    if law is not None and observes == "states":  # joint laws `[S, A]` cannot be made before A is known
+        values = arguments_of(params, "kernel", kernel)
+        returned = _functions.returned("kernel", kernel, {"z": law}, "at the initial law", kernel_axes, values)
+        if isinstance(returned, Axes):
+            return law.shape[0], returned.actions
+        if len(getattr(returned, "shape", ())) == 3:
+            return law.shape[0], returned.shape[1]
+    if law is not None and observes == "states" and not isinstance(reward, PairwiseReward):
+        values = arguments_of(params, "reward", reward)
+        shape = getattr(
+            _functions.returned("reward", reward, {"z": law}, "at the initial law", None, values), "shape", ()
+        )
+        if len(shape) == 2 and shape[1] > 1:
+            return law.shape[0], shape[1]
+    S, A = counts[0] if law is None else law.shape[0], counts[1]
+    if S is not None and A is not None:
+        return S, A
+    raise ValueError(
+        "`state_labels` and `action_labels`, or `available` (booleans [S, A]), must be given: the numbers of states "
+        "and actions cannot be inferred from functions."
+    )
+
+
+def available_table(mask: Any, num_states: int, num_actions: int) -> Any:
+    """Return the available actions as a table `[1, S, A]`; None stands for all."""
+    if mask is None:
+        return np.ones((1, num_states, num_actions), dtype=bool)
+    _checks.shape_is("available", mask, [(num_states, num_actions)], "states, actions")
+    if not _checks.is_traced(mask):
+        check_some_action(mask)
+    return mask[None]
+
+
+def check_shapes(game: Any) -> None:
+    """Check that kernel and rewards have the shapes that the sizes of the game ask for."""
+    S, A = game.num_states, game.num_actions
+    seen = jax.ShapeDtypeStruct(game.seen_shape, game.dtype)
+    kernel, reward, at = game.kernel, game.reward, "at the initial law"
+    if isinstance(kernel, AbstractKernel):
+        if kernel.num_times != 1:
+            raise ValueError(f"`kernel` has {kernel.num_times} times; a stationary game needs one.")
+    else:
+        result = _functions.returned(
+            "kernel", kernel, {"z": seen}, at, kernel_axes, arguments_of(game.params, "kernel", kernel)
+        )
+        if not isinstance(result, Axes):
+            _functions.shape_returned("kernel", result, [(S, A, S)], "states, actions, next states, by the callable")
+        elif result != Axes(1, S, A):
+            raise ValueError(
+                f"`kernel` must return the kernel of one time, {S} states and {A} actions; got (times, states, "
+                f"actions) = {tuple(result)}."
+            )
+    shapes = [(S, A), (S, 1)]
+    if isinstance(reward, TableReward):
+        check_table(reward.table[0], S, A)
+    elif isinstance(reward, PairwiseReward):
+        check_interaction(reward.L, seen.shape, A, 1)
+        result = _functions.returned("reward", reward, {"t": jnp.int32(0), "z": seen}, at)
+        _functions.shape_returned("reward", result, shapes, "states, actions or 1")
+    else:
+        result = _functions.returned(
+            "reward", reward, {"z": seen}, at, params=arguments_of(game.params, "reward", reward)
+        )
+        _functions.shape_returned("reward", result, shapes, "states, actions or 1")
