@@ -31,8 +31,9 @@ class Solve(SavingCommand, Method, GameAndResponse):
     """Find an equilibrium of one game.
 
     Prints where the agents end, the reward that they expect, and how far the result is from an equilibrium. Responses:
-    entropy is the best response with a KL cost of leaving the reference policy, boltzmann a softmax of greedy action
-    values; trembling agents know that they err with probability epsilon, epsilon-greedy ones ignore it.
+    entropy is the best response with a KL cost of leaving the reference policy, boltzmann a softmax of action
+    values that assume best actions later, greedy a best action; trembling agents know that they err with probability
+    epsilon, epsilon-greedy ones ignore it.
 
     Examples:
       mfgjax solve resource-allocation --beta 3
