@@ -12,9 +12,10 @@ from typing import Any
 import equinox as eqx
 import jax
 import numpy as np
-from jax.extend.core import ClosedJaxpr, Jaxpr, Literal, jaxprs_in_params
+from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
 
 from ._families import as_numpy
+from ._jaxprs import calls_of_python
 
 
 def identity(ingredients: Mapping[str, Any]) -> dict[str, str]:
@@ -63,21 +64,12 @@ def program_of(function: Callable, *arguments: Any) -> list[Any]:
     """
     dynamic, static = eqx.partition(arguments, eqx.is_array)
     traced = jax.make_jaxpr(lambda dynamic: function(*eqx.combine(dynamic, static)))(dynamic)
-    if call := next(_calls_of_python(traced.jaxpr), None):
+    if call := next(calls_of_python(traced.jaxpr), None):
         raise ValueError(
             f"`out` cannot be given if a function of the game, the solver or the outputs calls Python by `{call}`: a "
             "sweep that resumes could not check that this code is the same. Use `jax.numpy`, or leave out `out`."
         )
     return [without_addresses(str(traced.jaxpr)), *_constants(traced)]
-
-
-def _calls_of_python(jaxpr: Jaxpr) -> Iterator[str]:
-    for equation in jaxpr.eqns:
-        name = equation.primitive.name
-        if "callback" in name and not name.startswith("debug"):  # what is printed changes no number
-            yield name
-        for inner in jaxprs_in_params(equation.params):
-            yield from _calls_of_python(inner)
 
 
 def _constants(program: Any) -> Iterator[Any]:

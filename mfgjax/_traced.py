@@ -20,6 +20,7 @@ from jax.core import Tracer
 from jax.extend import core as jex
 from jax.extend.core import primitives
 
+from ._jaxprs import calls_of_python
 from ._modes import in_own_modes
 from ._program_keys import Same, key_of, kind_of
 from ._typing import Array
@@ -251,6 +252,12 @@ def users_programs(tree: Any) -> list[TracedFunction | KeyedFunction]:
     """Return the traced functions in a tree."""
     kinds = (TracedFunction, KeyedFunction)
     return [x for x in jax.tree.leaves(tree, is_leaf=lambda x: isinstance(x, kinds)) if isinstance(x, kinds)]
+
+
+def calls_python(tree: Any) -> bool:
+    """Tell whether a traced function in a tree calls Python while it runs, as by `jax.pure_callback`."""
+    programs = (function.program for function in users_programs(tree) if isinstance(function, TracedFunction))
+    return any(next(calls_of_python(program.jaxpr), None) is not None for program in programs)
 
 
 def named_path(tree: Any, keys: Sequence[Any]) -> list[Any] | None:

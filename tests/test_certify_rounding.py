@@ -167,7 +167,7 @@ def test_large_numbers_elsewhere_hide_no_steps(reward):
     report = certified_twice(reward, 3)
     for name in ("contraction", "unique", "distance", "hypomonotone"):
         assert report[name].word != "holds", name
-    assert "rounding of the rewards is added" in report["path_span"].checked
+    assert "rounding errors of rewards count as slopes" in report["path_span"].checked
 
 
 def test_what_rounding_moves_is_part_of_the_distance():

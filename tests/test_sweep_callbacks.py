@@ -45,6 +45,14 @@ def test_a_game_that_calls_python_is_swept_in_memory_but_not_on_disk(name, tmp_p
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("name", CALLS)
+def test_a_game_that_calls_python_is_solved_without_an_estimate_that_needs_derivatives(name):
+    """Nobody earns anything, so that the first look meets the tolerance."""
+    found = mfg.solve(with_reward(CALLS[name](0.0)), mfg.EntropyRegularized(1.0))
+    np.testing.assert_allclose(found.mean_field[1], [0.5, 0.5], rtol=1e-12)
+    assert np.isnan(found.error_estimate)
+
+
 def test_a_call_within_a_branch_is_seen(tmp_path):
     pay = CALLS["pure_callback"](1.0)
     game = with_reward(lambda t, mu: jax.lax.cond(t == 0, pay, lambda t, mu: jnp.zeros((2, 2)), t, mu))

@@ -149,10 +149,10 @@ def critical_beta(premises: Premises, contraction: Certificate, searched: bool) 
         return _CRITICAL.unknown("the response jumps" if response is None else why, premises.beta)
     found = _search(premises.smooth, response)
     how = (
-        "numerically: the equilibrium is followed by Newton's method along β in steps of 3 to 14%, then the crossing "
-        "is bisected; the radius may exceed 1 between two of these points, so the line holds only if `contraction` "
-        "does; the value is infinite if the radius is below 1 at all points, up to 500 times the β that its slope at "
-        f"β = 0 suggests; {premises.how}"
+        "numerically, at the points tried: the equilibrium is followed by Newton's method along β in steps of 3 to "
+        "14%, then the crossing is bisected; the radius may exceed 1 between two of these points, so the line holds "
+        "only if `contraction` does; the value is infinite if the radius is below 1 at all points, up to 500 times the "
+        f"β that its slope at β = 0 suggests; {premises.how}"
     )
     above = premises.beta >= found
     below = (contraction.status == HOLDS) & ~above

@@ -13,6 +13,7 @@ import numpy as np
 
 from .._linear import solve_dense
 from .._result import RESULTS
+from .._traced import calls_python
 from .._typing import Array, Scalar
 from .._varying import alike, identity
 from ..model import AnyGame
@@ -85,8 +86,12 @@ def polished(problem: Problem, outcome: Outcome) -> Outcome:
 
 
 def can_be_measured(game: AnyGame, outcome: Outcome) -> bool:
-    """Tell whether `measured` applies: to what the residual alone judges, and `polished` does not measure."""
-    return outcome.candidate.log_policy is None and outcome.candidate.mixture is None and not is_small(game)
+    """Tell whether `measured` applies: to what the residual alone judges, and `polished` does not measure.
+
+    It needs derivatives, which functions that call Python do not have.
+    """
+    by_residual_alone = outcome.candidate.log_policy is None and outcome.candidate.mixture is None
+    return by_residual_alone and not is_small(game) and not calls_python(game)
 
 
 def is_unmeasured(outcome: Outcome) -> Array:
