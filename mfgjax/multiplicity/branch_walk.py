@@ -61,7 +61,7 @@ def walk(
         is_shortest = float(before.step) <= shortest_step
         near = f"The path was lost near {value_at(before.base_parameter):.6g}"
         if bool(report.failed):
-            return ended(f"{near}: Newton's method found no next point of the path, even after the shortest step.")
+            return ended(f"{near}: no next point of the path was found.")
         finished = bool(report.finished)
         # a point beyond the target is met by interpolation next
         if not finished and (not bool(report.accepted) or float(before.parameter) > target):
