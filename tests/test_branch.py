@@ -252,8 +252,9 @@ def test_a_path_ends_where_the_kernel_stops_being_one(stationary):
     assert not path.complete and len(path.parameter) > 2
     # rows are probabilities up to the square root of a rounding error, as `solve` has it
     np.testing.assert_allclose(path.parameter.max(), 1, atol=1e-7)
-    assert re.match(r"The game ends near 1\. At 1\.\d+, `kernel\[0, 0, 0\]` at .* is -0\.", path.message)
-    with pytest.raises(ValueError, match=r"`value` is 1.5, but the path has values from 0.3 to 1\. The game ends"):
+    end = r"The path ends near 1, as the game is not valid at 1\.\d+\. `kernel\[0, 0, 0\]` at .* is -0\."
+    assert re.match(end, path.message)
+    with pytest.raises(ValueError, match=r"`value` is 1.5, but the path has values from 0.3 to 1\. The path ends"):
         path.at(1.5)
 
 

@@ -151,11 +151,11 @@ def test_ctrl_c_after_the_search_says_what_is_there(half, tmp_path, monkeypatch)
 
 def test_no_equilibrium_at_the_start_is_status_1_and_no_file(tmp_path, monkeypatch):
     def fails(*arguments, **options):
-        raise mfg.ConvergenceError("No start has an equilibrium; the best residual is 1.", None)
+        raise mfg.ConvergenceError("No equilibrium was found at any start; the best residual is 1.", None)
 
     monkeypatch.setattr(mfg.design, "tune", fails)
     status, out, err = run(HALF, "--out", str(tmp_path / "results"))
-    assert (status, out, err) == (1, "", "mfgjax: No start has an equilibrium; the best residual is 1.\n")
+    assert (status, out, err) == (1, "", "mfgjax: No equilibrium was found at any start; the best residual is 1.\n")
     assert not (tmp_path / "results").exists()
 
 

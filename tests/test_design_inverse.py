@@ -170,9 +170,7 @@ def test_a_flow_that_is_impossible_as_a_whole_is_refused():
 
 def test_a_flow_that_leaves_no_room_for_an_action_is_refused():
     game = mfg.FiniteHorizonGame(mfg.MovesKernel([[0, 1], [0, 1]]), np.zeros((2, 2)), [0.5, 0.5], 1)
-    with pytest.raises(
-        ValueError, match=r"`flow\[1\]` is only reached if nobody takes action '1' in state '[01]' at time 0"
-    ):
+    with pytest.raises(ValueError, match=r"`flow\[1\]` is reached only by .* at time 0, such as '1' in state '[01]'"):
         mfg.design.least_effort_policy(game, [[0.5, 0.5], [1.0, 0.0]])
 
 

@@ -264,11 +264,11 @@ def test_steps_to_designs_without_an_equilibrium_are_shortened_and_told():
     assert np.isnan(found.history[found.failed]).all()
     assert found.equilibrium.converged
     assert 0.95 < radius(GAME, found.response, found.equilibrium.mean_field) < 1
-    assert "had no equilibrium" in str(found)
+    assert "no equilibrium was found" in str(found)
 
 
 def test_a_start_without_an_equilibrium_is_refused():
-    with pytest.raises(mfg.ConvergenceError, match="No start has an equilibrium; the best residual is"):
+    with pytest.raises(mfg.ConvergenceError, match="No equilibrium was found at any start; the best residual is"):
         tune(GAME, {"beta": 50.0}, lambda eq: -eq.mean_field[-1, 2], response=RESPONSE, solver=mfg.Picard(atol=1e-10))
 
 
@@ -378,7 +378,7 @@ BAD = [
     (dict(over="best"), "`over` must be one of 'mean', 'worst'"),
     (dict(scenarios={"beta": [1.0, -1.0]}), r"beta"),
     (dict(scenarios={"reference": np.ones((5, 3, 2)) / 3}), r"available|both set"),
-    (dict(scenarios=[GAME, mfg.games.ring_crowd(5, 5)]), r"`scenarios\[1\]` is no game of the structure"),
+    (dict(scenarios=[GAME, mfg.games.ring_crowd(5, 5)]), r"`scenarios\[1\]` must be a game that differs from `game`"),
 ]
 
 

@@ -180,7 +180,7 @@ WRONG = [
     (("parameters", "reference", "shared"), "yes", "`parameters.reference.shared` is 'yes', but it must be true or"),
     (("parameters", "reference", "upper"), 0.5, "`parameters.reference.upper` is 0.5, but there is no such key"),
     (("parameters", "reference", "states"), ["7"], "`parameters.reference.states[0]` is '7', but there is no state"),
-    (("parameters", "beta"), {"lower": 1}, "`parameters.beta` is {'lower': 1}, but `scenarios.beta` gives it"),
+    (("parameters", "beta"), {"lower": 1}, "`parameters.beta` is {'lower': 1}, but `scenarios.beta` fixes"),
     (
         ("parameters", "discount", "start"),
         0.95,

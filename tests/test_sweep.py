@@ -455,7 +455,7 @@ REFUSED = {
             **{"reward.L.field": [0.1, 0.2]},
         ),
         "reward.L.field",
-        "builder",
+        "which the function `game` sets too",
     ),
     "a class without a temperature": (
         dict(response=mfg.EntropyRegularized, discount=[0.5, 1.0]),

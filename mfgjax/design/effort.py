@@ -192,15 +192,15 @@ def _check_possible(game: FiniteHorizonGame, mu: Array) -> None:
             n = int(missing.argmax())
             raise ValueError(
                 f"`flow[{t + 1}, {n}]` is {there[n]:.6g}, but no policy leads from the law at time {t} to that at time "
-                f"{t + 1}: {missing[n]:.3g} are missing in state {game.state_labels[n]!r}."
+                f"{t + 1}: a share of {missing[n]:.3g} is missing in state {game.state_labels[n]!r}."
             )
         if room <= 1e-12:
             at = int(np.flatnonzero(found.x[: len(state_of)] <= 1e-9)[0])
             s, a = state_of[at], np.tile(np.arange(A), S)[mask][at]
             raise ValueError(
-                f"`flow[{t + 1}]` is only reached if nobody takes action {game.action_labels[a]!r} in state "
-                f"{game.state_labels[s]!r} at time {t} (or nobody takes another available action), so no policy that "
-                "is positive on all available actions leads to it."
+                f"`flow[{t + 1}]` is reached only by policies that give probability 0 to some available action at time "
+                f"{t}, such as {game.action_labels[a]!r} in state {game.state_labels[s]!r}; no policy that is positive "
+                "on all available actions leads to it."
             )
 
 

@@ -139,7 +139,8 @@ def terms_of(value: Any, game: FiniteHorizonGame, reference: np.ndarray) -> tupl
         # each kind has keys of its own, and those of others are refused
         options = _toml.fields(place, entry, table, {key: readers[key] for key in ("kind", "weight", *KINDS[kind])})
         if options.get("weight") == 0:
-            raise _toml.wrong(f"{place}.weight", entry["weight"], "it must not be 0: leave the table out for that")
+            must = "it must not be 0; to leave this objective out, delete its table"
+            raise _toml.wrong(f"{place}.weight", entry["weight"], must)
         label, objective, of_law = _objective(place, options, game, reference)
         same = sum(term.label.split(" #")[0] == label for term in terms)  # labels are keys in what is printed and saved
         label = f"{label} #{same + 1}" if same else label
@@ -206,7 +207,7 @@ def parameters_of(
             variables[name] = Variable(**_toml.fields(place, entry, "a table", {"lower": _toml.number}, KEYS))
         elif name == "beta":
             if several:
-                raise _toml.wrong(place, entry, "`scenarios.beta` gives it: it cannot change")
+                raise _toml.wrong(place, entry, "`scenarios.beta` fixes the values of β, so β cannot be tuned")
             variables[name] = _numbers(place, entry, game, None)
         else:
             variables[name] = _numbers(place, entry, game, name)

@@ -373,5 +373,5 @@ def _alone(search: Search, field: Array, point: Any) -> Scalar:
 def _no_start(report: _Report, outcome: Outcome) -> ConvergenceError:
     if not report.found.any():
         residual = float(np.asarray(outcome.residual).min())
-        return ConvergenceError(f"No start has an equilibrium; the best residual is {residual:.2e}.", None)
+        return ConvergenceError(f"No equilibrium was found at any start; the best residual is {residual:.2e}.", None)
     return ConvergenceError("The objective, or its gradient, is not finite at any start.", None)

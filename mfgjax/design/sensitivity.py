@@ -209,8 +209,8 @@ def sensitivity(
         is_same = jnp.abs(played - pure.policy).max() <= 1e-6
         if not _checks.is_traced(is_same) and not bool(is_same):
             raise ValueError(
-                "the equilibrium found splits the population between actions that are equally good: it has no "
-                "derivative with choices held. `EntropyRegularized` is a smooth alternative."
+                "The equilibrium found splits the population between actions that are equally good: it has no "
+                "derivative with fixed actions. `EntropyRegularized` is a smooth alternative."
             )
         gap, error = smallest_gap(trace_game(fixed_game), fixed_response, pure)
 

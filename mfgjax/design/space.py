@@ -317,7 +317,10 @@ def _scenarios(triple: Triple, named: Mapping, games: Any, tuned_leaves: Sequenc
         for k, game in enumerate(games):
             # scenarios are lanes of one program, so that they may differ in numbers alone
             if type(game) is not type(triple[0]) or kind_of(game) != kind_of(triple[0]):
-                raise ValueError(f"`scenarios[{k}]` is no game of the structure, the shapes and the masks of `game`.")
+                raise ValueError(
+                    f"`scenarios[{k}]` must be a game that differs from `game` only in floating-point numbers: "
+                    "classes, shapes, available actions and whole numbers must be the same."
+                )
         # the first is not among the scenarios, but what they share may be other than there
         found = {index: jnp.asarray(table[..., 1:]) for index, table in differing([triple[0], *games]).items()}
     else:
@@ -332,7 +335,7 @@ def _of_builder(build: Callable, parameters: Any, response: Any, solver: Any) ->
     """Return the space of a function from arrays to the game, or to game and response."""
     paths, structure = jax.tree_util.tree_flatten_with_path(parameters, is_leaf=lambda x: isinstance(x, Variable))
     if not paths:
-        raise ValueError("`parameters` is empty: it must hold the arrays that the builder takes.")
+        raise ValueError("`parameters` is empty: it must hold the arrays that the function `game` takes.")
     variables: dict[str, Coordinates] = {}
     for keys, leaf in paths:
         name = jax.tree_util.keystr(keys, simple=True, separator=".") or "parameters"
@@ -346,7 +349,8 @@ def _of_builder(build: Callable, parameters: Any, response: Any, solver: Any) ->
         game, own = built if isinstance(built, tuple) and len(built) == 2 else (built, response)
         game = _with_horizon(game, "return a `FiniteHorizonGame`")
         if not isinstance(own, AbstractResponse):
-            raise ValueError(f"`response` must be given, or returned by the builder; got {_checks.shorten(own)}.")
+            got = _checks.shorten(own)
+            raise ValueError(f"`response` must be given, or returned by the function `game`; got {got}.")
         return trace_game(game), cast_response(game, own)
 
     starts = [jnp.asarray(variable.start) for variable in variables.values()]

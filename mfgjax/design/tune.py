@@ -69,7 +69,7 @@ class Tuned:
         lines[0] += f" {self.status[self.best]}"
         failures = int(self.failed.sum())
         if failures:
-            lines.append(f"{failures} designs on the way had no equilibrium; the steps to them were made shorter.")
+            lines.append(f"For {failures} designs on the way no equilibrium was found; these steps were made shorter.")
         if len(self.values) > 1:
             lines.append(
                 f"Best of {len(self.values)} restarts, which ended between {np.nanmin(self.values):.6g} and "

@@ -234,7 +234,7 @@ def _off_two_bounds(start: np.ndarray, lower: np.ndarray, upper: np.ndarray) -> 
 
 def _law(place: str, name: str, variable: Variable, start: np.ndarray, where: np.ndarray) -> Coordinates:
     if variable.upper is not None:
-        raise ValueError(f"`{place}.upper` is given, but it holds probabilities: give `lower`, the least of them.")
+        raise ValueError(f"`{place}.upper` is given, but probabilities have only a lower bound: give `lower` alone.")
     lower = 0.0
     support, rows = start > 0, np.ones(start.shape[:-1], bool)
     if variable.where is not None:

@@ -90,7 +90,8 @@ def place(game: AbstractGame, response: AbstractResponse, solver: Any, axes: Any
     except (TypeError, KeyError, ValueError) as error:
         if "`axes`" in str(error):
             raise
-        raise ValueError("`axes` does not have the structure of (game, response), or of a prefix of it.") from error
+        must = "`axes` does not have the structure of (game, response), in which -1 or None may stand for a whole part."
+        raise ValueError(must) from error
     S, A = game.initial.shape[0], game.num_actions
     shared = "times (or 1), states, actions: booleans and whole numbers are shared by all lanes"
     _checks.shape_is("game.available", game.available, [(1, S, A), (game.horizon + 1, S, A)], shared)
@@ -98,7 +99,10 @@ def place(game: AbstractGame, response: AbstractResponse, solver: Any, axes: Any
     leaves, structure = jax.tree.flatten(triple)
     counts = {leaf.shape[-1] if leaf.ndim else 0 for leaf, lane in zip(leaves, carried, strict=True) if lane}
     if len(counts) != 1 or 0 in counts:
-        raise ValueError(f"`axes` marks arrays with last axes of {sorted(counts)} lanes; it must be one number.")
+        raise ValueError(
+            "`axes` must mark at least one array with -1, and all marked arrays must have the same number of lanes "
+            f"(the length of the last axis); the numbers of lanes are {sorted(counts)}."
+        )
     for path, index in paths(triple).items():
         leaf = leaves[index]
         if not carried[index]:
@@ -165,7 +169,9 @@ def parameter(triple: Triple, name: str, values: Any, each: bool = False) -> Par
     index, path, kind = find(triple, name)
     averaging = getattr(triple[2], "averaging", None)
     if path == "solver.damping" and averaging is not None:
-        raise ValueError(f"`{name}` cannot differ between lanes: `averaging={averaging!r}` sets the weights.")
+        raise ValueError(
+            f"`{name}` cannot be given with `averaging={averaging!r}`, which sets the weight of each step."
+        )
     leaf, game = jax.tree.leaves(triple)[index], triple[0]
     table = _checks.as_numbers(name, values)
     if table.ndim == 0 or table.shape[-1] == 0:

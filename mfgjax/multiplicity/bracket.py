@@ -110,7 +110,7 @@ class Bracket:
             if not way.is_certain:
                 return (
                     f"unknown: {'' if isotone else f'{shown}, and '}on the way to the {name} end the values of two "
-                    f"actions differ by {way.gap:.2g}, and rounding, and what the law is off by, may change that by "
+                    f"actions differ by {way.gap:.2g}, and the errors of rounding and of the law may change that by "
                     f"{way.gap_error:.2g}, so either action may be the better one."
                 )
         if not self.ordered:

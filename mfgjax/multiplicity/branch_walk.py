@@ -61,7 +61,7 @@ def walk(
         is_shortest = float(before.step) <= shortest_step
         near = f"The path was lost near {value_at(before.base_parameter):.6g}"
         if bool(report.failed):
-            return ended(f"{near}, where no step could be corrected.")
+            return ended(f"{near}: no next point of the path was found.")
         finished = bool(report.finished)
         # a point beyond the target is met by interpolation next
         if not finished and (not bool(report.accepted) or float(before.parameter) > target):
@@ -87,7 +87,8 @@ def walk(
                 last = tracer.last_sound(knots[-1], knot)
                 knots += [] if last is knots[-1] else [last]
                 end, beyond = (f"{value_at(position):.6g}" for position in (last.position, knot.position))
-                return ended(f"The game ends near {end}. At {beyond}, {why_no_game(knot.position)}")
+                why = why_no_game(knot.position)
+                return ended(f"The path ends near {end}, as the game is not valid at {beyond}. {why}")
             knots.append(knot)
         points += 1
         if finished:

@@ -47,7 +47,7 @@ class Hysteresis:
         failed = f", {missed} solves failed" if missed else ""
         return (
             f"Hysteresis({self.name} from {low:g} to {high:g} and back, {len(self.values)} values{failed}; the mean "
-            f"fields of the two ways differ by up to {farthest:.3g} in total variation)"
+            f"fields there and back differ by up to {farthest:.3g} in total variation)"
         )
 
     @property

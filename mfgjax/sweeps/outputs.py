@@ -59,11 +59,11 @@ WHOLE = ("result_code", "result_period", "num_steps", "unique")
 
 ATTRIBUTES: dict[str, dict[str, Any]] = {
     "result_code": {
-        "long_name": "how the solve ended",
+        "long_name": "why the solver stopped",
         "flag_values": [int(code) for code in RESULTS],
         "flag_meanings": " ".join(code.name for code in RESULTS),
     },
-    "result_period": {"long_name": "period of the cycle the solve ended in", "units": "steps"},
+    "result_period": {"long_name": "period of the cycle that the solver entered", "units": "steps"},
     "residual": {"long_name": "how far from an equilibrium, in the unit of the criterion"},
     "tolerance": {"long_name": "what the residual was compared with"},
     "error_estimate": {"long_name": "estimated distance to an equilibrium, in total variation"},
@@ -149,7 +149,7 @@ def _dims(name: str, dims: Any, axes: Sequence[str]) -> tuple[str, ...]:
     names = (dims,) if isinstance(dims, str) else tuple(dims)
     for dim in names:
         if dim in axes or names.count(dim) > 1:
-            raise ValueError(f"`outputs[{name!r}]` has the dimension {dim!r}, which is an axis or is there twice.")
+            raise ValueError(f"`outputs[{name!r}]` has the dimension {dim!r}, which is an axis or is given twice.")
     return names
 
 

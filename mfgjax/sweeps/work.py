@@ -84,7 +84,8 @@ def make_plan(
         find(triple, axis.name, of_builder)  # first, as values for what is not there need be no numbers
         swept = parameter(triple, axis.name, _stacked(triple, axis.name, axis.values), each=True)
         if swept.leaf in found:
-            raise ValueError(f"`{axis.name}` is {swept.path}, which {paths.get(swept.leaf, 'the builder')} sets too.")
+            other = paths.get(swept.leaf, "the function `game`")
+            raise ValueError(f"`{axis.name}` is {swept.path}, which {other} sets too.")
         paths[swept.leaf] = f"`{axis.name}`"
         found[swept.leaf] = np.asarray(swept.values), place
     leaves, structure = jax.tree.flatten(triple)
