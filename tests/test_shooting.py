@@ -65,9 +65,8 @@ def test_newton_finds_a_crowd_on_a_ring_from_a_cold_start(beta):
     assert_close(found.mean_field, mfg.solve(game, response, mfg.Continuation()).mean_field, atol=1e-8)
 
 
-@pytest.mark.parametrize("num_states", [10, 15, 20])
-def test_newton_finds_birth_death_chains_at_every_beta(num_states):
-    """Chains that move up the faster, the higher the others are; iterating takes hundreds of steps, or stalls."""
+def birth_death(num_states):
+    """A chain that moves up the faster, the higher the others are."""
     places = jnp.arange(num_states)
 
     def kernel(z):
@@ -77,9 +76,24 @@ def test_newton_finds_birth_death_chains_at_every_beta(num_states):
         return P.at[places, :, jnp.maximum(places - 1, 0)].add(0.2).at[places, :, places].add(0.8 - up)
 
     reward = jnp.sqrt(places / (num_states - 1))[:, None] - 0.15 * jnp.array([0.0, 1.0])
-    game = mfg.StationaryGame(kernel, reward, 0.95)
+    return mfg.StationaryGame(kernel, reward, 0.95), kernel
+
+
+@pytest.mark.parametrize("num_states", [10, 15, 20])
+def test_newton_finds_birth_death_chains_at_every_beta(num_states):
+    """Iterating takes hundreds of steps, or stalls."""
+    game, kernel = birth_death(num_states)
     for beta in (1.0, 5.0, 20.0, 100.0, 1000.0):
         found = mfg.solve(game, mfg.EntropyRegularized(beta), mfg.Newton())
         assert int(found.num_steps) <= 25
         z, pi = np.asarray(found.mean_field), np.asarray(found.policy)
         assert_close(np.einsum("s,sa,sax->x", z, pi, np.asarray(kernel(jnp.asarray(z)))), z, atol=1e-9)
+
+
+def test_steps_empty_the_states_that_a_population_leaves():
+    """Half of it begins in the lower half of the states, and hardly anybody ends there."""
+    game, kernel = birth_death(30)
+    found = mfg.solve(game, mfg.EntropyRegularized(10.0), mfg.Newton())
+    z, pi = np.asarray(found.mean_field), np.asarray(found.policy)
+    assert int(found.num_steps) <= 20 and z[:15].sum() < 1e-3
+    assert_close(np.einsum("s,sa,sax->x", z, pi, np.asarray(kernel(jnp.asarray(z)))), z, atol=1e-9)

@@ -131,10 +131,10 @@ class AbstractGame(eqx.Module):
         # times come first and lanes last: the sum is over what lies between
         return total_variation(first, second, axis=tuple(range(1, 1 + self.num_seen_axes))).max(axis=0)
 
-    def stepped_to(self, following: Array, image: Array, residual: Array) -> Array:
-        """Return where an extrapolated step ends: at distributions, clipped at 0 and rescaled.
+    def stepped_to(self, following: Array, mean_field: Array, image: Array) -> Array:
+        """Return where an extrapolated step from a mean field ends, given its image: at distributions.
 
-        `image` is that of the iterate that the step began with, `residual` the distance between the two.
+        Negative entries are clipped at 0, and the others rescaled.
         """
         return onto_simplex(following, self.num_seen_axes)
 

@@ -294,14 +294,15 @@ class StationaryGame(AbstractGame):
         law = self.initial[None]
         return self.observe(law, law[:, :, None] * policy)
 
-    def stepped_to(self, following: Array, image: Array, residual: Array) -> Array:
-        """Return where an extrapolated step ends; if it would empty states that agents are in, take the image instead.
+    def stepped_to(self, following: Array, mean_field: Array, image: Array) -> Array:
+        """Return where an extrapolated step ends; if it would empty states that fill, take the image instead.
 
         A state may be entered only if somebody is there, as infections are. Then a law with nobody there is an
         equilibrium, too, which the population itself may never come near. Where hardly anybody is, nothing is lost.
         """
         axes = tuple(range(1, 1 + self.num_seen_axes))
-        is_emptied = jnp.where(following > 0, 0, image).sum(axis=axes) > residual
+        lost = jnp.where((following <= 0) & (image > mean_field), image, 0).sum(axis=axes)
+        is_emptied = lost > self.distance(mean_field, image)
         return onto_simplex(jnp.where(is_emptied, image, following), self.num_seen_axes)
 
     def first_values(self) -> Array:

@@ -136,7 +136,7 @@ class Anderson(AbstractMethod):
         if pace is not None:
             pace, slow = pace.next(residual, problem.tolerance, self.within)
         progress = Progress(Candidate(x, None), residual, slow)
-        following = problem.game.stepped_to(following, image, residual)
+        following = problem.game.stepped_to(following, x, image)
         return (count + 1, following, x, f, past_x, past_f, gram, residual, values, pace), progress
 
 

@@ -105,7 +105,7 @@ def _step_in_time(problem: Problem, state: Any) -> tuple[Any, Progress]:
     growth = jnp.where(ratio < 0.99, jnp.maximum(ratio, 0.3), on_its_way)
     length = jnp.maximum(length * growth, _LEAST_TIME)
     following = x + newton_solver(problem, x, seen.best)(off, 1 / length)
-    following = problem.game.stepped_to(following, seen.image, residual)
+    following = problem.game.stepped_to(following, x, seen.image)
     finite = jnp.isfinite(following).all()
     return (jnp.where(finite, following, x), length, residual), Progress(Candidate(x, None), residual, ~finite)
 
