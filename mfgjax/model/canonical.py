@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
-from .. import _checks
+from .. import _checks, _functions
 from .._plain import Axis, plain
 from ..kernels import AbstractKernel, DenseKernel, MovesKernel, SuccessorKernel
 from ..kernels.precision import in_precision, kernel_in_precision
@@ -177,6 +177,30 @@ def kernel_axes(result: Any) -> Any:
     if isinstance(result, AbstractKernel):
         return Axes(result.num_times, result.num_states, result.num_actions)
     return result
+
+
+def check_kernel_function(
+    kernel: Any, arguments: Mapping[str, Any], at: str, params: Mapping[str, Any], num_states: int, num_actions: int
+) -> None:
+    """Check that a kernel given as a function returns that of one time, for S states and A actions.
+
+    Args:
+      kernel: the function.
+      arguments: their names and values.
+      at: where, as it stands in the sentence: "at t = 0".
+      params: of the game, handed over by name.
+      num_states: S.
+      num_actions: A.
+    """
+    S, A = num_states, num_actions
+    result = _functions.returned("kernel", kernel, arguments, at, kernel_axes, params)
+    if not isinstance(result, Axes):
+        _functions.shape_returned("kernel", result, [(S, A, S)], "states, actions, next states, by the callable")
+    elif result != Axes(1, S, A):
+        raise ValueError(
+            f"`kernel` must return the kernel of one time, {S} states and {A} actions; got (times, states, "
+            f"actions) = {tuple(result)}."
+        )
 
 
 def check_kernel_values(kernel: AbstractKernel, masks: np.ndarray, when: str = "") -> None:

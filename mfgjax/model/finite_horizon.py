@@ -23,6 +23,7 @@ from .canonical import (
     axes_of,
     axes_of_kernel,
     booleans,
+    check_kernel_function,
     check_some_action,
     common_precision,
     counted,
@@ -334,14 +335,7 @@ def _check_kernel_shape(game: FiniteHorizonGame) -> None:
         return
     # shapes alone: nothing is computed
     values = arguments_of(game.params, "kernel", game.kernel)
-    result = _functions.returned("kernel", game.kernel, _arguments(game), "at t = 0", kernel_axes, values)
-    if not isinstance(result, Axes):
-        _functions.shape_returned("kernel", result, [(S, A, S)], "states, actions, next states, by the callable")
-    elif result != Axes(1, S, A):
-        raise ValueError(
-            f"`kernel` must return the kernel of one time, {S} states and {A} actions; got (times, states, "
-            f"actions) = {tuple(result)}."
-        )
+    check_kernel_function(game.kernel, _arguments(game), "at t = 0", values, S, A)
 
 
 def _arguments(game: FiniteHorizonGame) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from .. import _checks, _functions
 from ..kernels import AbstractKernel
-from .canonical import Axes, check_some_action, kernel_axes
+from .canonical import Axes, check_kernel_function, check_some_action, kernel_axes
 from .parameters import Parameters, arguments_of
 from .rewards import PairwiseReward, TableReward, check_interaction, check_table
 
@@ -73,16 +73,7 @@ def check_shapes(game: Any) -> None:
         if kernel.num_times != 1:
             raise ValueError(f"`kernel` has {kernel.num_times} times; a stationary game needs one.")
     else:
-        result = _functions.returned(
-            "kernel", kernel, {"z": seen}, at, kernel_axes, arguments_of(game.params, "kernel", kernel)
-        )
-        if not isinstance(result, Axes):
-            _functions.shape_returned("kernel", result, [(S, A, S)], "states, actions, next states, by the callable")
-        elif result != Axes(1, S, A):
-            raise ValueError(
-                f"`kernel` must return the kernel of one time, {S} states and {A} actions; got (times, states, "
-                f"actions) = {tuple(result)}."
-            )
+        check_kernel_function(kernel, {"z": seen}, at, arguments_of(game.params, "kernel", kernel), S, A)
     shapes = [(S, A), (S, 1)]
     if isinstance(reward, TableReward):
         check_table(reward.table[0], S, A)
