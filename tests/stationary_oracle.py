@@ -124,4 +124,4 @@ def stationary_law(game, policy, z=None):
         if np.abs(after - law).max() <= 1e-16:
             return after
         law = after
-    raise AssertionError("the chain of the oracle did not come to rest")
+    raise AssertionError("the law of the chain did not become stationary")

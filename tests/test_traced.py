@@ -220,7 +220,7 @@ def test_a_function_of_a_sweep_that_reads_a_global_is_what_it_is_now():
 
 
 def test_an_objective_that_reads_a_global_is_what_it_is_now():
-    """The best reference is dear or cheap by the number outside; a constant factor is in the value."""
+    """The objective is the number outside times a function of the design: six times the number, six times the value."""
 
     def objective(eq):
         return OUTSIDE.toll * (eq.mean_field[-1, 1] - 0.9) ** 2 + OUTSIDE.toll

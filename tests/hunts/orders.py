@@ -111,9 +111,8 @@ def draw(kind, seed):
     bonus = np.zeros((S, A))
     moved = np.zeros((S, A))
     epsilon = rng.choice([0.0, rng.uniform(0, 0.4)]) if "trembling" in family else 0.0
-    if (
-        name in LOCAL and rng.random() < 0.7
-    ):  # p is where another policy than elsewhere comes to rest, and near p it is paid for
+    # p is the stationary law of a policy that is paid for near p, and not elsewhere
+    if name in LOCAL and rng.random() < 0.7:
         policy = rng.integers(A, size=S)
         p = _at_rest(weights[:7], low, high, policy, epsilon)
         bonus[np.arange(S), policy] = rng.uniform(1, 6)
@@ -134,7 +133,7 @@ def draw(kind, seed):
 
 
 def _at_rest(weights, low, high, policy, epsilon):
-    """Return where a population with no trouble comes to rest under a policy of a hand that trembles."""
+    """Return the stationary law of a population that follows a policy with trembling, if the feature is 0."""
     s, a = np.linspace(0, 1, S), (1 - epsilon) * policy + epsilon * (1 - policy)
     z = np.full(S, 1 / S)
     for _ in range(2000):
