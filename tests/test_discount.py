@@ -203,3 +203,23 @@ def test_values_at_discount_9999_have_the_derivatives_of_the_oracle(kind):
         e = np.eye(3)[i] * step
         expected = (plainly(e) - plainly(-e)) / (2 * step)
         assert_close(found[i], expected, rtol=1e-4)
+
+
+def test_rows_that_sum_to_1_up_to_rounding_count_as_normalised():
+    # state 1 pays 1 and is left with probability 1/4; from 0 an agent comes there with `up`; the first row is too long
+    discount, beta, up = 1 - 2.0**-20, 1.0, np.array([0.25, 0.5])
+    stay = np.array([0.75 + 2.0**-52, 0.5])
+    kernel = np.array([np.stack([stay, up], axis=1), [[0.25, 0.75], [0.25, 0.75]]])
+    reward = np.array([[0.0, 0.0], [1.0, 1.0]])
+    found = mfg.solve(mfg.StationaryGame(kernel, reward, discount), mfg.EntropyRegularized(beta))
+    # h = V(1) − V(0) = 1 + γ (3/4) h − (1/β) log mean_a exp(β γ up h), by bisection in extended precision
+    g, rows = np.longdouble(discount), up.astype(np.longdouble)
+    rows = rows / (rows + stay)
+    low, high = np.longdouble(0), np.longdouble(4)
+    for _ in range(80):
+        h = (low + high) / 2
+        weights = np.exp(beta * g * rows * h)
+        low, high = (h, high) if 1 + g * 3 / 4 * h - np.log(weights.mean()) / beta > h else (low, h)
+    rate = weights @ rows / weights.sum()
+    # values are near a million: rows taken as they are would move the policy by 2e-16 of that
+    assert abs(float(found.mean_field[1]) - rate / (rate + 0.25)) < 1e-15
