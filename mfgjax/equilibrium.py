@@ -1,5 +1,6 @@
 """What a solve returns."""
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import equinox as eqx
@@ -8,14 +9,17 @@ import numpy as np
 from jax.core import Tracer
 
 from ._coordinates import coordinates, dims_of_equilibrium
-from ._result import RESULTS, Result
-from ._shorten import is_traced
+from ._display import BAD, GOOD, Facts, Page, Part, Table, shows_itself
+from ._result import RESULTS, Result, counted_results
+from ._shorten import is_traced, short_number
+from ._shown_laws import law_parts
 from ._typing import Array, Bool, Float, Int
 
 if TYPE_CHECKING:
     import xarray as xr
 
 
+@shows_itself
 class Equilibrium(eqx.Module):
     """A mean field, a policy, and how near they are to an equilibrium.
 
@@ -136,8 +140,8 @@ class Equilibrium(eqx.Module):
         lanes = self.residual.ndim
         if lanes != -1 - self.action_axis:
             raise ValueError(
-                "`to_xarray` needs a single equilibrium or a batch of `solve_batch`, but this is a batch of `jax.vmap`: "
-                "take one of them with `jax.tree.map(lambda x: x[i], batch)`."
+                "`to_xarray` needs a single equilibrium, or a batch of `solve_batch`; this is a batch of `jax.vmap`: "
+                "take one with `jax.tree.map(lambda x: x[i], batch)`."
             )
         own = {
             "state_law": self._law(),
@@ -164,10 +168,39 @@ class Equilibrium(eqx.Module):
         law = np.asarray(self.mean_field)
         return law if self.observes == "states" else law.sum(axis=self.action_axis)
 
-    def __repr__(self) -> str:
-        if isinstance(self.residual, Tracer) or self.residual.ndim:
-            return f"Equilibrium(mean_field={self.mean_field.shape}, policy={self.policy.shape})"
-        return (
-            f"Equilibrium({self.result.name} in {int(self.num_steps)} steps: residual={float(self.residual):.2e}, "
-            f"exploitability={float(self.exploitability):.2e}, mean_field={self.mean_field.shape})"
+    def _page(self) -> Page:
+        name, codes = type(self).__name__, np.asarray(self.result.code)
+        status = GOOD if (codes == RESULTS.converged).all() else BAD
+        if codes.ndim:
+            counts = ", ".join(f"{count:,} {kind}" for kind, count in counted_results(codes).items())
+            summary = f"{codes.size:,} games: {counts}; mean_field={self.mean_field.shape}"
+            return Page(name, summary, self._lane_parts, status)
+        summary = (
+            f"{self.result.name} in {int(self.num_steps)} steps: residual={float(self.residual):.2e}, "
+            f"exploitability={float(self.exploitability):.2e}, mean_field={self.mean_field.shape}"
         )
+        return Page(name, summary, self._parts, status)
+
+    def _parts(self) -> Iterator[Part]:
+        if int(self.result.code) != RESULTS.converged:
+            yield self.result.message
+        exploitability = float(self.exploitability)
+        facts = [
+            ("residual", f"{float(self.residual):.2e} (tolerance {float(self.tolerance):.0e})"),
+            ("exploitability", "not computed" if np.isnan(exploitability) else f"{exploitability:.2e}"),
+            ("error estimate", short_number(self.error_estimate)),
+            ("policy", f"array {self.policy.shape}, {self.policy.dtype}"),
+        ]
+        if self.observes != "states":
+            facts.append(("observes", "joint law of states and actions; the law of the states is shown"))
+        yield Facts([*facts, ("axes with names", "to_xarray()")])
+        yield from law_parts(self._law(), self.state_labels)
+
+    def _lane_parts(self) -> Iterator[Part]:
+        codes, residuals, steps = (np.ravel(np.asarray(x)) for x in (self.result.code, self.residual, self.num_steps))
+        rows = []
+        for kind, count in counted_results(codes).items():
+            own = codes == RESULTS[kind]
+            worst = short_number(residuals[own].max())
+            rows.append([kind, f"{count:,}", worst, f"{np.median(steps[own]):g}", f"{steps[own].max():,}"])
+        yield Table(["result", ">games", ">largest residual", ">median steps", ">most steps"], rows)

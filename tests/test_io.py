@@ -94,9 +94,7 @@ def test_an_equilibrium_by_itself_has_the_axes_of_its_saved_file(solved):
     game, _, found = solved
     bare, saved = found.to_xarray(), io.to_dataset(game, found)
     xr.testing.assert_identical(bare.drop_attrs(), saved[list(bare)].drop_attrs())
-    assert set(bare) == {*"mean_field state_law policy values residual_history residual tolerance".split()} | {
-        *"error_estimate exploitability num_steps result_code result_period".split()
-    }
+    assert set(bare) == set(saved) - {"q", "leads_to"}
     assert bare.attrs == {
         "criterion": "residual",
         "observes": "states",
@@ -119,7 +117,7 @@ def test_a_batch_has_a_last_dimension_of_lanes_and_its_laws_are_those_of_the_sta
 def test_a_batch_of_vmap_and_one_inside_jit_are_refused(solved):
     found = solved[2]
     mapped = jax.tree.map(lambda leaf: jnp.stack([leaf] * 2), found)
-    with pytest.raises(ValueError, match=r"batch of `jax.vmap`: take one of them"):
+    with pytest.raises(ValueError, match="batch of `jax.vmap`: take one with"):
         mapped.to_xarray()
     with pytest.raises(ValueError, match=r"`to_xarray` needs known numbers"):
         jax.jit(lambda eq: eq.to_xarray())(found)

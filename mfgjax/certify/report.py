@@ -9,6 +9,7 @@ import numpy as np
 from jax.core import Tracer
 
 from .._names import did_you_mean
+from .._shorten import short_number as shown
 from .._typing import Array, Int
 from .certificate import WORDS, Certificate
 from .contraction import Chain
@@ -146,16 +147,6 @@ class Report(eqx.Module):
 
 def _is_inf(number: Any) -> bool:
     return math.isinf(float(number)) and float(number) > 0
-
-
-def shown(number: Any) -> str:
-    """Format a number for tables."""
-    value = float(number)
-    if math.isnan(value):
-        return "–"
-    if math.isinf(value):
-        return "∞"
-    return f"{value:.2e}" if value and not 1e-3 <= abs(value) < 1e5 else f"{value:.4g}"
 
 
 def shown_log10(exponent: Any) -> str:

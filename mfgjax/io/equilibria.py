@@ -25,7 +25,6 @@ from .describe import describe
 FORMAT = "mfgjax-equilibrium/1"
 
 
-
 def to_dataset(
     game: AbstractGame,
     equilibrium: Equilibrium,

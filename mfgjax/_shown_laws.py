@@ -1,0 +1,75 @@
+"""Laws, flows and numbers as objects show them: cut tables and small pictures, in NumPy alone."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from . import _svg
+from ._display import Part, Picture, Table
+from ._largest_states import evenly, largest_states
+
+MOST_SHOWN = 2_000_000
+"""Numbers of a mean field up to which it is looked at: more would take longer than a glance may."""
+_MOST_ROWS, _MOST_TIMES, _MOST_LINES, _MOST_BARS = 12, 7, 7, 40
+
+
+def names_or_numbers(labels: Sequence[str], count: int) -> Sequence[str]:
+    """Return labels, or the numbers from 0 on if there are none."""
+    return labels if len(labels) == count else [str(i) for i in range(count)]
+
+
+def listed(labels: Sequence[str], most: int = 8) -> str:
+    """Return the first few labels, and the last one, on a line."""
+    shown = [label if len(label) <= 24 else label[:23] + "…" for label in labels[: most + 1]]
+    if len(labels) <= most + 1:
+        return ", ".join(shown)
+    return f"{', '.join(shown[:most])}, ..., {labels[-1]}"
+
+
+def law_parts(law: np.ndarray, labels: Sequence[str], caption: str = "") -> Iterator[Part]:
+    """Yield the picture and the table of a law `[S]` or a flow `[T, S]`.
+
+    Args:
+      law: the law, or one for each time.
+      labels: of the states; none: their numbers.
+      caption: below the picture; empty: what is drawn.
+    """
+    if law.size > MOST_SHOWN:
+        yield f"The mean field has {law.size:,} numbers, too many to be shown."
+        return
+    names = names_or_numbers(labels, law.shape[-1])
+    if law.ndim == 1:
+        yield Picture(law_picture(law, names), caption or "share of the agents in each state")
+        yield law_table(law[:, None], names, [">share"])
+        return
+    times = np.arange(len(law))
+    if law.shape[1] <= _MOST_LINES:
+        lines = [_svg.Line(name, times, law[:, s]) for s, name in enumerate(names)]
+        picture = _svg.lines(lines, "time", "share", zero=True)
+    else:
+        picture = _svg.heat_map(law.T, times.tolist(), names, "time", "state")
+    yield Picture(picture, caption or "share of the agents in each state, over time")
+    chosen = evenly(len(law), _MOST_TIMES)
+    yield law_table(law[chosen].T, names, [f">t = {t}" for t in chosen], law.max(axis=0))
+
+
+def law_picture(law: np.ndarray, names: Sequence[str]) -> str:
+    """Draw a law: bars, or a line over the numbers of the states if there are many."""
+    if len(law) <= _MOST_BARS:
+        return _svg.bars(law, names, "state", "share")
+    return _svg.lines([_svg.Line("", np.arange(len(law)), law)], "number of the state", "share", zero=True)
+
+
+def laws_picture(laws: Sequence[np.ndarray], names: Sequence[str]) -> str:
+    """Draw several laws over the numbers of the states."""
+    series = [_svg.Line(name, np.arange(len(law)), law) for law, name in zip(laws, names, strict=True)]
+    return _svg.lines(series[:_MOST_LINES], "number of the state", "share", zero=True)
+
+
+def law_table(columns: np.ndarray, labels: Sequence[str], headings: Sequence[str], mass: Any = None) -> Table:
+    """Return the table of the states with the largest mass, in their own order; `columns` are `[S, columns]`."""
+    shown = largest_states(columns.max(axis=1) if mass is None else mass, _MOST_ROWS)
+    rows = [[labels[s], *(f"{share:.4f}" for share in columns[s])] for s in shown]
+    left = len(labels) - len(shown)
+    return Table(["state", *headings], rows, f"{left:,} states with less mass are not shown." if left else "")
