@@ -30,7 +30,7 @@ _STYLE = (
 )
 
 
-class Table(NamedTuple):
+class Listing(NamedTuple):
     """A table; headings that begin with ">" are those of columns of numbers, which end in line."""
 
     headings: Sequence[str]
@@ -51,7 +51,7 @@ class Picture(NamedTuple):
     caption: str
 
 
-Part = str | Table | Facts | Picture
+Part = str | Listing | Facts | Picture
 
 
 class Page(NamedTuple):
@@ -62,8 +62,10 @@ class Page(NamedTuple):
       summary: the rest of the line, which stands in brackets.
       parts: what follows below; called only if it is shown.
       status: the colour of the bar beside the title.
-      heading: the first line of the text, in place of name and summary. An object with a heading prints whole; others
-        print their line, and the rest for `print`.
+      heading: the first lines of the text, in place of name and summary. An object with a heading always prints whole;
+        others have a `repr` of one line.
+      title: what stands beside the name in HTML; empty: heading or summary.
+      details: what HTML alone has, below the parts.
     """
 
     name: str
@@ -71,6 +73,8 @@ class Page(NamedTuple):
     parts: Callable[[], Iterable[Part]] = tuple
     status: str = PLAIN
     heading: str = ""
+    title: str = ""
+    details: Callable[[], Iterable[Part]] = tuple
 
     @property
     def line(self) -> str:
@@ -97,8 +101,8 @@ def shows_itself(cls: _Class) -> _Class:
 def as_html(self: Any) -> str:
     """Return the page of an object as HTML: no script, nothing from the network, every text escaped."""
     page = _page_of(self)
-    title = f"<b>{_escaped(page.name)}</b> {_escaped(page.heading or page.summary)}"
-    return _framed(title, page.status, "".join(map(_as_html, page.parts())))
+    title = f"<b>{_escaped(page.name)}</b> {_escaped(page.title or page.heading or page.summary)}"
+    return _framed(title, page.status, "".join(map(_as_html, [*page.parts(), *page.details()])))
 
 
 def shapes(self: Any) -> str:
@@ -112,7 +116,7 @@ def shapes(self: Any) -> str:
     return f"{type(self).__name__}({', '.join(f'{name}={_shape(value)}' for name, value in pairs)})"
 
 
-def aligned(table: Table) -> list[str]:
+def aligned(table: Listing) -> list[str]:
     """Return the lines of a table as text, its columns in line."""
     rows = [[heading.removeprefix(">") for heading in table.headings], *table.rows]
     numbers = [heading.startswith(">") for heading in table.headings]
@@ -157,7 +161,7 @@ def _framed(title: str, status: str, body: str) -> str:
 
 
 def _is_text(part: Part) -> bool:
-    return isinstance(part, str | Table)
+    return isinstance(part, str | Listing)
 
 
 def _as_text(part: Any) -> str:

@@ -29,9 +29,9 @@ def shorten(value: object) -> str:
 
 
 def fields_text(module: Any, *without: str) -> str:
-    """Return the fields of a dataclass, but those that are left out, as `shown` shows them."""
-    names = [field.name for field in dataclasses.fields(module) if field.name not in without]
-    return shown_pairs({name: getattr(module, name) for name in names})
+    """Return the fields of a dataclass or a named tuple, but those that are left out, as `shown` shows them."""
+    names = getattr(module, "_fields", None) or [field.name for field in dataclasses.fields(module)]
+    return shown_pairs({name: getattr(module, name) for name in names if name not in without})
 
 
 def shown_pairs(values: Mapping[str, Any]) -> str:

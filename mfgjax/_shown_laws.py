@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from . import _svg
-from ._display import Part, Picture, Table
+from ._display import Listing, Part, Picture
 from ._largest_states import evenly, largest_states
 
 MOST_SHOWN = 2_000_000
@@ -67,9 +67,29 @@ def laws_picture(laws: Sequence[np.ndarray], names: Sequence[str]) -> str:
     return _svg.lines(series[:_MOST_LINES], "number of the state", "share", zero=True)
 
 
-def law_table(columns: np.ndarray, labels: Sequence[str], headings: Sequence[str], mass: Any = None) -> Table:
+def last_laws(mean_fields: np.ndarray) -> np.ndarray | None:
+    """Return the laws of the states `[n, S]` of many mean fields, at the last time; None if there are too many.
+
+    Args:
+      mean_fields: laws or joint laws of states and actions, or flows of these, `[n, ...]`; NaN where one is missing.
+    """
+    if mean_fields.size > MOST_SHOWN:
+        return None
+    # the mass of a mean field is its number of times, as each law sums to 1
+    over_time = np.nanmax(mean_fields.reshape(len(mean_fields), -1).sum(axis=1)) > 1.5
+    laws = mean_fields[:, -1] if over_time else mean_fields
+    return laws.sum(axis=2) if laws.ndim == 3 else laws
+
+
+def share_that_varies(laws: np.ndarray) -> tuple[int, np.ndarray]:
+    """Return the number of the state whose share varies most among laws `[n, S]`, and its shares."""
+    state = int(np.nanargmax(np.nanmax(laws, axis=0) - np.nanmin(laws, axis=0)))
+    return state, laws[:, state]
+
+
+def law_table(columns: np.ndarray, labels: Sequence[str], headings: Sequence[str], mass: Any = None) -> Listing:
     """Return the table of the states with the largest mass, in their own order; `columns` are `[S, columns]`."""
     shown = largest_states(columns.max(axis=1) if mass is None else mass, _MOST_ROWS)
     rows = [[labels[s], *(f"{share:.4f}" for share in columns[s])] for s in shown]
     left = len(labels) - len(shown)
-    return Table(["state", *headings], rows, f"{left:,} states with less mass are not shown." if left else "")
+    return Listing(["state", *headings], rows, f"{left:,} states with less mass are not shown." if left else "")

@@ -9,7 +9,7 @@ import numpy as np
 from jax.core import Tracer
 
 from ._coordinates import coordinates, dims_of_equilibrium
-from ._display import BAD, GOOD, Facts, Page, Part, Table, shows_itself
+from ._display import BAD, GOOD, Facts, Listing, Page, Part, shows_itself
 from ._result import RESULTS, Result, counted_results
 from ._shorten import is_traced, short_number
 from ._shown_laws import law_parts
@@ -179,7 +179,7 @@ class Equilibrium(eqx.Module):
             f"{self.result.name} in {int(self.num_steps)} steps: residual={float(self.residual):.2e}, "
             f"exploitability={float(self.exploitability):.2e}, mean_field={self.mean_field.shape}"
         )
-        return Page(name, summary, self._parts, status)
+        return Page(name, summary, self._parts, status, title=summary.partition(":")[0])
 
     def _parts(self) -> Iterator[Part]:
         if int(self.result.code) != RESULTS.converged:
@@ -203,4 +203,4 @@ class Equilibrium(eqx.Module):
             own = codes == RESULTS[kind]
             worst = short_number(residuals[own].max())
             rows.append([kind, f"{count:,}", worst, f"{np.median(steps[own]):g}", f"{steps[own].max():,}"])
-        yield Table(["result", ">games", ">largest residual", ">median steps", ">most steps"], rows)
+        yield Listing(["result", ">games", ">largest residual", ">median steps", ">most steps"], rows)

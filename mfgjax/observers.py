@@ -39,5 +39,4 @@ def _equilibrium_of(game: AbstractGame, criterion: str) -> Equilibrium:
     seen = shaped(*game.mean_field_shape)
     # a history of length 0: neither sweeps nor designs keep one
     arrays = (seen, pairs, pairs, states, pairs, one, one, one, whole, shaped(0), one)
-    names = {"state_labels": game.state_labels, "action_labels": game.action_labels}
-    return Equilibrium(*arrays, result, criterion, game.observes, **names)
+    return Equilibrium(*arrays, result, criterion, game.observes, -1, game.state_labels, game.action_labels)

@@ -117,7 +117,7 @@ def test_a_batch_has_a_last_dimension_of_lanes_and_its_laws_are_those_of_the_sta
 def test_a_batch_of_vmap_and_one_inside_jit_are_refused(solved):
     found = solved[2]
     mapped = jax.tree.map(lambda leaf: jnp.stack([leaf] * 2), found)
-    with pytest.raises(ValueError, match="batch of `jax.vmap`: take one with"):
+    with pytest.raises(ValueError, match=r"batch of `jax\.vmap`: take one with"):
         mapped.to_xarray()
     with pytest.raises(ValueError, match=r"`to_xarray` needs known numbers"):
         jax.jit(lambda eq: eq.to_xarray())(found)

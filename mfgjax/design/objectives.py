@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .. import _checks
+from .._display import shows_itself
 from .._names import did_you_mean
 from .._simplex import log_normalize, log_ratio, safe_log
 from .._typing import Array, ArrayLike, Scalar
@@ -18,6 +19,7 @@ from ..equilibrium import Equilibrium
 from ..model import FiniteHorizonGame
 
 
+@shows_itself
 class AbstractObjective(eqx.Module):
     """The base class of objectives: functions `(game, response, equilibrium) -> number`.
 

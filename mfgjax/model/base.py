@@ -26,6 +26,7 @@ from .parameters import Parameters, values_of
 AnyArray = TypeVar("AnyArray", Array, np.ndarray)  # users get back the kind of array that they gave
 
 
+@shows_itself
 class BestResponse(NamedTuple):
     """The best response to a mean field and its values. The arrays of a stationary game have no time axis.
 
@@ -79,9 +80,9 @@ class AbstractGame(eqx.Module):
         sizes = f"{self.num_states:,} states, {self.num_actions:,} actions, {span}"
         parts = f"kernel {_kind(self.kernel)}, reward {_kind(self.reward)}"
         more = f"; parameters {shown_pairs(params)}" if params else ""
-        return Page(name, f"{sizes}, {parts}{seen}{more}", self._parts)
+        return Page(name, f"{sizes}, {parts}{seen}{more}", title=sizes, details=self._facts)
 
-    def _parts(self) -> Iterator[Part]:
+    def _facts(self) -> Iterator[Part]:
         exists = np.asarray(self.available)
         pairs = f"{exists.sum():,} of {exists.size:,} pairs of state and action"
         facts = [
@@ -98,7 +99,8 @@ class AbstractGame(eqx.Module):
             ("available", "all actions" if exists.all() else f"{pairs}{' and time' * (len(exists) > 1)}"),
         ]
         if self.initial.ndim == 1:
-            facts.append(("initial law", heaviest(self.state_labels, np.asarray(self.initial)) or "even"))
+            law = np.asarray(self.initial)
+            facts.append(("initial law", "uniform" if np.ptp(law) == 0 else heaviest(self.state_labels, law)))
         facts += [(f"parameter {name}", shown(value)) for name, value in values_of(self.params).items()]
         yield Facts([*facts, ("precision", str(self.dtype))])
 
