@@ -190,4 +190,4 @@ def _as_html(part: Part) -> str:
 
 def _escaped(text: str) -> str:
     # a text over several lines keeps them
-    return html.escape(text).replace("\n", "<br>")
+    return html.escape(text).replace("\n", "<br/>")

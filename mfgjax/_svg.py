@@ -59,8 +59,12 @@ class _Scale(NamedTuple):
         if self.log:
             first, last = math.ceil(self.low - 1e-9), math.floor(self.high + 1e-9)
             step = max(1, math.ceil((last - first) / 4))
-            return [10.0**k for k in range(first, last + 1, step)]
-        raw = (self.high - self.low) / 4
+            powers = [10.0**k for k in range(first, last + 1, step)]
+            if len(powers) > 1:
+                return powers
+            near = [m * 10.0**k for k in range(first - 1, last + 1) for m in (1, 2, 5)]
+            return [tick for tick in near if self.low - 1e-9 <= math.log10(tick) <= self.high + 1e-9]
+        raw = (self.high - self.low) / 5
         unit = 10.0 ** math.floor(math.log10(raw))
         step = unit * min((m for m in (1, 2, 5, 10) if m * unit >= raw * (1 - 1e-9)), default=10)
         return [k * step for k in range(math.ceil(self.low / step - 1e-9), math.floor(self.high / step + 1e-9) + 1)]

@@ -89,10 +89,11 @@ class Tuned:
         return "\n".join(lines)
 
     def _details(self) -> Iterator[Part]:
-        steps = np.arange(len(self.history))
         runs = evenly(len(self.values), _MOST_RUNS)
-        series = [Line(f"restart {i}", steps, self.history[:, i]) for i in runs]
-        yield Picture(lines(series, "step", "objective"), "the objective at every step")
+        accepted = [np.flatnonzero(np.isfinite(self.history[:, i])) for i in runs]
+        series = [Line(f"restart {i}", steps, self.history[steps, i]) for i, steps in zip(runs, accepted, strict=True)]
+        picture = lines(series, "step", "objective", log_y=all((line.y > 0).all() for line in series))
+        yield Picture(picture, "the objective at every design that was accepted")
         yield Facts([(f"tuned {name}", shown(table[..., self.best])) for name, table in self.restarts.items()])
         found = self.equilibrium
         law = np.asarray(found.mean_field)

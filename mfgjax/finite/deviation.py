@@ -76,11 +76,13 @@ class DeviationGain(eqx.Module):
     def _details(self) -> Iterator[Part]:
         fields = (self.num_agents, self.gain, self.gain_error, self.bound, self.value_gap)
         columns = [np.ravel(np.asarray(field)) for field in fields]
+        yield Facts(
+            [("exploitability", short_number(self.exploitability)), ("value", short_number(self.mean_field_value))]
+        )
         chosen = evenly(len(columns[0]), _MOST_ROWS)
         rows = [(f"{columns[0][i]:,}", *(short_number(column[i]) for column in columns[1:])) for i in chosen]
         yield Listing((">agents", ">gain", ">± error", ">bound on the gain", ">value gap"), rows)
         yield gain_picture(self.num_agents, {"gain": self.gain, "bound": self.bound})
-        yield Facts([("exploitability among infinitely many", short_number(self.exploitability))])
 
 
 def gain_picture(num_agents: Array, measures: Mapping[str, Array]) -> Picture:

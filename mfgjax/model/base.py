@@ -90,7 +90,10 @@ class AbstractGame(eqx.Module):
             ("actions", f"{self.num_actions:,}: {listed(self.action_labels)}"),
             *([] if self.is_stationary else [("times", f"0 to {self.horizon}")]),
             ("discount", shown(self.discount)),
-            ("kernel", _kind(self.kernel)),
+            (
+                "kernel",
+                f"{_kind(self.kernel)}: {_MOVES.get(type(self.kernel).__name__, 'may depend on the mean field')}",
+            ),
             ("reward", _kind(self.reward)),
             (
                 "payoffs see",
@@ -279,6 +282,13 @@ class AbstractGame(eqx.Module):
     def observe(self, mu: Array, mass: Array) -> Array:
         """Return what payoffs see of the law of states `mu` and the joint law `mass` of one time."""
         return mu if self.observes == "states" else mass
+
+
+_MOVES = {
+    "MovesKernel": "each action leads to one state",
+    "SuccessorKernel": "lists of possible next states",
+    "DenseKernel": "a table of probabilities",
+}
 
 
 def _kind(part: Any) -> str:

@@ -11,7 +11,7 @@ from .. import _checks
 from .._display import BAD, GOOD, Listing, Page, Part, Picture, shows_itself
 from .._largest_states import heaviest
 from .._shorten import short_number
-from .._shown_laws import last_laws, laws_picture
+from .._shown_laws import last_laws, laws_picture, names_or_numbers
 from .._traced import as_it_is_now
 from ..batch import solve_batch
 from ..engine.prepare import fit_response, game_and_response
@@ -52,17 +52,18 @@ class MultiStart:
         if not self.equilibria:
             return
         laws = last_laws(np.stack([np.asarray(eq.mean_field) for eq in self.equilibria]))
-        names = self.equilibria[0].state_labels
+        first = self.equilibria[0]
+        names = names_or_numbers(first.state_labels, first.policy.shape[-2])
         rows = [
             [str(i), f"{count:,}", short_number(eq.residual), "" if laws is None else heaviest(names, laws[i])]
             for i, (eq, count) in enumerate(zip(self.equilibria[:_MOST_ROWS], self.counts, strict=False))
         ]
         left = len(self.equilibria) - len(rows)
-        when = " at the last time" * (self.equilibria[0].policy.ndim == 3)
+        when = " at the last time" * (first.policy.ndim == 3)
         headings = ["equilibrium", ">starts", ">residual", f"largest shares{when}"]
         yield Listing(headings, rows, f"{left:,} equilibria that fewer starts reached are not shown." if left else "")
         if laws is not None:
-            picture = laws_picture(list(laws), [f"equilibrium {i}" for i in range(len(laws))])
+            picture = laws_picture(list(laws), [str(i) for i in range(len(laws))])
             yield Picture(picture, f"share of the agents in each state{when}")
 
 
