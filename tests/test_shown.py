@@ -164,8 +164,6 @@ def test_a_batch_counts_its_results():
             "StationaryGame(2 states, 1 actions, discount 0.5, kernel a function, reward a function; parameters "
             "fee=1.0, rates=array of shape (2,))",
         ),
-        (lambda: mfg.EntropyRegularized(3), "EntropyRegularized(beta=3.0, reference uniform)"),
-        (lambda: mfg.Boltzmann(2.0, np.full((2, 2), 0.5)), "Boltzmann(beta=2.0, prior of shape (2, 2))"),
         (lambda: mfg.Trembling(0.1), "Trembling(epsilon=0.1, tie='smallest')"),
         (
             lambda: mfg.design.Entropy() + 2 * mfg.design.Cost(),
