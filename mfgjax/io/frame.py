@@ -13,8 +13,7 @@ if TYPE_CHECKING:
 
 
 def to_frame(dataset: xr.Dataset, *, per: str = "action") -> "pd.DataFrame":
-    """Return an equilibrium, or a sweep, as a tidy table: a row for each time and state, for each action there too, or
-    for each point of the sweep.
+    """Return a tidy table with one row for each time, state and available action, each time and state, or each point.
 
     `dataset.to_dataframe()` repeats every number at every time, state, action and step. Here the columns are only those
     that belong to a row: `policy`, `q`, `leads_to`, ... for actions; `state_law`, `values`, ... for states; `residual`,
