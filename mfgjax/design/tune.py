@@ -92,7 +92,7 @@ class Tuned:
         runs = evenly(len(self.values), _MOST_RUNS)
         accepted = [np.flatnonzero(np.isfinite(self.history[:, i])) for i in runs]
         series = [Line(f"restart {i}", steps, self.history[steps, i]) for i, steps in zip(runs, accepted, strict=True)]
-        picture = lines(series, "step", "objective", log_y=all((line.y > 0).all() for line in series))
+        picture = lines(series, "step", "objective", log_y=bool(np.nanmin(self.history) > 0))
         yield Picture(picture, "the objective at every design that was accepted")
         yield Facts([(f"tuned {name}", shown(table[..., self.best])) for name, table in self.restarts.items()])
         found = self.equilibrium
