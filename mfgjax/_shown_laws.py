@@ -9,14 +9,14 @@ from . import _svg
 from ._display import Listing, Part, Picture
 from ._largest_states import evenly, largest_states
 
-MOST_SHOWN = 2_000_000
+MOST_SHOWN = 300_000
 """Numbers of a mean field up to which it is looked at: more would take longer than a glance may."""
-_MOST_ROWS, _MOST_TIMES, _MOST_LINES, _MOST_BARS = 12, 7, 7, 40
+_MOST_ROWS, _MOST_TIMES, _MOST_LINES, _MOST_BARS, _MOST_POINTS = 12, 7, 7, 40, 120
 
 
 def names_or_numbers(labels: Sequence[str], count: int) -> Sequence[str]:
-    """Return labels, or the numbers from 0 on if there are none."""
-    return labels if len(labels) == count else [str(i) for i in range(count)]
+    """Return labels, or the numbers from 0 on if there are none; of games too large to be shown, none."""
+    return labels if len(labels) == count else [str(i) for i in range(min(count, MOST_SHOWN))]
 
 
 def listed(labels: Sequence[str], most: int = 8) -> str:
@@ -58,7 +58,9 @@ def law_picture(law: np.ndarray, names: Sequence[str]) -> str:
     """Draw a law: bars, or a line over the numbers of the states if there are many."""
     if len(law) <= _MOST_BARS:
         return _svg.bars(law, names, "state", "share")
-    return _svg.lines([_svg.Line("", np.arange(len(law)), law)], "number of the state", "share", zero=True)
+    shares = _svg.greatest_of_neighbours(law, _MOST_POINTS)
+    places = np.arange(len(shares)) * -(-len(law) // _MOST_POINTS)
+    return _svg.lines([_svg.Line("", places, shares)], "number of the state", "share", zero=True)
 
 
 def laws_picture(laws: Sequence[np.ndarray], names: Sequence[str]) -> str:
