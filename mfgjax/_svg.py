@@ -49,6 +49,7 @@ class _Scale(NamedTuple):
     begin: float
     end: float
     log: bool = False
+    whole: bool = False  # ticks at whole numbers only, as of times
 
     def place(self, values: np.ndarray | float) -> np.ndarray:
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -67,6 +68,7 @@ class _Scale(NamedTuple):
         raw = (self.high - self.low) / 5
         unit = 10.0 ** math.floor(math.log10(raw))
         step = unit * min((m for m in (1, 2, 5, 10) if m * unit >= raw * (1 - 1e-9)), default=10)
+        step = max(step, 1) if self.whole else step
         return [k * step for k in range(math.ceil(self.low / step - 1e-9), math.floor(self.high / step + 1e-9) + 1)]
 
 
@@ -85,6 +87,7 @@ def lines(
     """
     right = _WIDTH - (_LEGEND if len(series) > 1 else 10)
     across = _scale([line.x for line in series], _LEFT, right, log_x)
+    across = across._replace(whole=all((np.asarray(line.x) == np.round(line.x)).all() for line in series))
     up = _scale([line.y for line in series], _HEIGHT - _BOTTOM, _TOP, log_y, zero)
     drawn = [_axes(across, up, x_label, y_label)]
     for i, line in enumerate(series):
@@ -225,7 +228,9 @@ def _vertical(text: str, y: float) -> str:
 
 
 def _number(value: float) -> str:
-    return f"{value:.3g}".replace("e-0", "e-").replace("e+0", "e").replace("e+", "e")
+    text = f"{value:.3g}"
+    text = f"{value:.0e}" if len(text) > 5 and abs(value) < 1 else text  # 0.0001 would reach into the label
+    return text.replace("e-0", "e-").replace("e+0", "e").replace("e+", "e")
 
 
 def _cut(text: str, length: int) -> str:
