@@ -18,7 +18,7 @@ def main() -> None:
     game = mfg.games.resource_allocation()
     rho = mfg.games.resource_allocation_reference(game)
     ds = mfg.sweep(game, beta=np.geomspace(0.05, 50, 256), reference=[rho], outputs=["terminal_law"])
-    for node, line in (("3", "-"), ("4", "--"), ("5", ":")):
+    for node, line in ((3, "-"), (4, "--"), (5, ":")):
         left.plot(ds.beta, ds.terminal_law.sel(state=node).squeeze(), line, linewidth=2, label=f"node {node}")
     left.set(xscale="log", xlabel="inverse temperature β (1/reward)", ylabel="share of the population at the end")
     left.set_title("256 equilibria in one call")

@@ -1,12 +1,14 @@
 """Why a solver stopped: a code with a sentence."""
 
 import enum
+from collections import Counter
 from typing import Any
 
 import equinox as eqx
 import jax.numpy as jnp
-from jax.core import Tracer
+import numpy as np
 
+from ._display import BAD, GOOD, Page, shows_itself
 from ._modes import double_precision
 from ._typing import Array, ArrayLike, Float, Int
 
@@ -95,6 +97,12 @@ _ADVICE_AFTER_SEVERAL = (
 )
 
 
+def counted_results(codes: np.ndarray) -> dict[str, int]:
+    """Return how many solves ended in which way, by the names of the results in the order of their codes."""
+    return Counter(RESULTS(code).name for code in sorted(np.ravel(codes).tolist()))
+
+
+@shows_itself
 class Result(eqx.Module):
     """Why a solver stopped.
 
@@ -148,10 +156,12 @@ class Result(eqx.Module):
     def __hash__(self) -> int:
         return id(self)  # Python takes the hash of a class that defines `__eq__`
 
-    def __repr__(self) -> str:
-        if isinstance(self.code, Tracer) or self.code.ndim:
-            return f"Result(code={self.code})"
-        return f"<{self.name}: {self.message}>"
+    def _page(self) -> Page:
+        if self.code.ndim:
+            counts = counted_results(np.asarray(self.code)).items()
+            return Page(type(self).__name__, ", ".join(f"{count:,} {name}" for name, count in counts))
+        status = GOOD if int(self.code) == RESULTS.converged else BAD
+        return Page(type(self).__name__, f"{self.name}: {self.message}", status=status)
 
 
 class ConvergenceError(RuntimeError):

@@ -1,7 +1,8 @@
 """Short texts for values and places, for error messages."""
 
 import dataclasses
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from types import FunctionType
 from typing import Any
 
@@ -27,18 +28,39 @@ def shorten(value: object) -> str:
     return shorten_text(repr(value))
 
 
-def shown_fields(module: Any) -> str:
-    """Return the `repr` of a dataclass with its numbers; larger arrays are given by their shapes."""
+def fields_text(module: Any, *without: str) -> str:
+    """Return the fields of a dataclass or a named tuple, but those that are left out, as `shown` shows them."""
+    names = getattr(module, "_fields", None) or [field.name for field in dataclasses.fields(module)]
+    return shown_pairs({name: getattr(module, name) for name in names if name not in without})
 
-    def shown(value: Any) -> str:
-        if is_traced(value):
-            return "traced by JAX"
-        if isinstance(value, jax.Array | np.ndarray):
-            return f"{value.item():g}" if value.shape == () else f"array of shape {value.shape}"
-        return shorten(value) if isinstance(value, FunctionType) else repr(value)
 
-    pairs = (f"{field.name}={shown(getattr(module, field.name))}" for field in dataclasses.fields(module))
-    return f"{type(module).__name__}({', '.join(pairs)})"
+def shown_pairs(values: Mapping[str, Any]) -> str:
+    """Return names and values as arguments are written."""
+    return ", ".join(f"{name}={shown(value)}" for name, value in values.items())
+
+
+def shown(value: Any) -> str:
+    """Return the `repr` of a value; arrays, unless of one number, are given by their shapes."""
+    if is_traced(value):
+        return "traced by JAX"
+    if isinstance(value, jax.Array | np.ndarray):
+        return _one(value.item()) if value.shape == () else f"array of shape {value.shape}"
+    return shorten(value) if isinstance(value, FunctionType) else repr(value)
+
+
+def _one(number: Any) -> str:
+    """Return a number of an array as Python writes it, with at most six digits: 3.0 is told from 3."""
+    return repr(float(f"{number:.6g}") if isinstance(number, float) else number)
+
+
+def short_number(value: Any) -> str:
+    """Format a number for tables: four digits; a dash for one that is not known (NaN)."""
+    number = float(value)
+    if math.isnan(number):
+        return "–"
+    if math.isinf(number):
+        return "∞" if number > 0 else "-∞"
+    return f"{number:.2e}" if number and not 1e-3 <= abs(number) < 1e5 else f"{number:.4g}"
 
 
 def shorten_text(text: str, length: int = 60) -> str:

@@ -1,14 +1,25 @@
 """What a solve returns."""
 
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
-from ._result import RESULTS, Result
+from ._coordinates import coordinates, dims_of_equilibrium
+from ._display import BAD, GOOD, Facts, Listing, Page, Part, shows_itself
+from ._result import RESULTS, Result, counted_results
+from ._shorten import is_traced, short_number
+from ._shown_laws import law_parts
 from ._typing import Array, Bool, Float, Int
 
+if TYPE_CHECKING:
+    import xarray as xr
 
+
+@shows_itself
 class Equilibrium(eqx.Module):
     """A mean field, a policy, and how near they are to an equilibrium.
 
@@ -40,6 +51,8 @@ class Equilibrium(eqx.Module):
       criterion: "residual" or "exploitability": which of the two `residual` holds.
       observes: "states" or "state_actions": which law `mean_field` is, as in the game.
       action_axis: the axis of the actions in joint laws, counted from the end.
+      state_labels: the names of the states, as in the game.
+      action_labels: the names of the actions.
 
     For a stationary game the arrays have no time axis: `mean_field` is z, `[S]`, and `policy` is `[S, A]`. The
     exploitability is then that of an agent whose first state is drawn from z, in a population that stays at z.
@@ -70,6 +83,8 @@ class Equilibrium(eqx.Module):
     criterion: str = eqx.field(static=True)
     observes: str = eqx.field(static=True)
     action_axis: int = eqx.field(static=True, default=-1)
+    state_labels: tuple[str, ...] = eqx.field(static=True, default=())
+    action_labels: tuple[str, ...] = eqx.field(static=True, default=())
 
     @property
     def converged(self) -> Bool[Array, "*lanes"]:
@@ -97,10 +112,95 @@ class Equilibrium(eqx.Module):
         values = np.asarray(self.residual_history)
         return jnp.asarray(values[np.isfinite(values)])
 
-    def __repr__(self) -> str:
-        if isinstance(self.residual, Tracer) or self.residual.ndim:
-            return f"Equilibrium(mean_field={self.mean_field.shape}, policy={self.policy.shape})"
-        return (
-            f"Equilibrium({self.result.name} in {int(self.num_steps)} steps: residual={float(self.residual):.2e}, "
-            f"exploitability={float(self.exploitability):.2e}, mean_field={self.mean_field.shape})"
+    def to_xarray(self) -> "xr.Dataset":
+        """Return the equilibrium as an `xarray.Dataset` with named axes, as `sweep` and saved files have them.
+
+        The variables are `mean_field`, `state_law`, `policy`, `values`, `residual_history` (the steps that measured the
+        criterion) and numbers such as `residual`, `exploitability` and `result_code`. The attributes `result` and
+        `message` say why the solver stopped. A batch of `solve_batch` has a last dimension "lane" and, in place of the
+        attributes, `result_code` for each lane. `mfg.io.to_dataset` adds `q` and what belongs to the game.
+
+        Returns:
+          A dataset with the dimensions time (not for a stationary game), state, action and step. Coordinates of states
+          and actions are whole numbers if all of their labels are, else the labels.
+
+        Raises:
+          ValueError: inside `jit`, where there are no numbers, and for a batch of `jax.vmap`.
+
+        Example:
+          >>> import mfgjax as mfg
+          >>> ds = mfg.solve(mfg.games.left_right(), mfg.EntropyRegularized(beta=1.0)).to_xarray()
+          >>> ds.policy.dims, float(ds.state_law.sel(time=0, state="centre")), ds.attrs["result"]
+          (('time', 'state', 'action'), 1.0, 'converged')
+        """
+        import xarray as xr  # half a second, and only those who call this need it
+
+        if is_traced(self):
+            raise ValueError("`to_xarray` needs known numbers, but this equilibrium is inside `jit`, `grad` or `vmap`.")
+        lanes = self.residual.ndim
+        if lanes != -1 - self.action_axis:
+            raise ValueError(
+                "`to_xarray` needs a single equilibrium, or a batch of `solve_batch`; this is a batch of `jax.vmap`: "
+                "take one with `jax.tree.map(lambda x: x[i], batch)`."
+            )
+        own = {
+            "state_law": self._law(),
+            "residual_history": self.history,
+            "result_code": self.result.code,
+            "result_period": self.result.period,
+        }
+        over_time = self.policy.ndim - lanes == 3
+        data = {
+            name: ((*dims, *["lane"] * lanes), np.asarray(own[name] if name in own else getattr(self, name)))
+            for name, dims in dims_of_equilibrium(self.observes, over_time).items()
+        }
+        num_states, num_actions = self.policy.shape[over_time : over_time + 2]
+        coords = {
+            **({"time": np.arange(self.policy.shape[0])} if over_time else {}),
+            **coordinates(self.state_labels or range(num_states), self.action_labels or range(num_actions)),
+            "step": np.arange(1, len(data["residual_history"][1]) + 1),
+        }
+        verdict = {} if lanes else {"result": self.result.name, "message": self.result.message}
+        return xr.Dataset(data, coords, {"criterion": self.criterion, **verdict, "observes": self.observes})
+
+    def _law(self) -> np.ndarray:
+        """Return `state_law` in NumPy, which compiles nothing."""
+        law = np.asarray(self.mean_field)
+        return law if self.observes == "states" else law.sum(axis=self.action_axis)
+
+    def _page(self) -> Page:
+        name, codes = type(self).__name__, np.asarray(self.result.code)
+        status = GOOD if (codes == RESULTS.converged).all() else BAD
+        if codes.ndim:
+            counts = ", ".join(f"{count:,} {kind}" for kind, count in counted_results(codes).items())
+            summary = f"{codes.size:,} games: {counts}; mean_field={self.mean_field.shape}"
+            return Page(name, summary, self._lane_parts, status)
+        summary = (
+            f"{self.result.name} in {int(self.num_steps)} steps: residual={float(self.residual):.2e}, "
+            f"exploitability={float(self.exploitability):.2e}, mean_field={self.mean_field.shape}"
         )
+        return Page(name, summary, self._parts, status, title=summary.partition(":")[0])
+
+    def _parts(self) -> Iterator[Part]:
+        if int(self.result.code) != RESULTS.converged:
+            yield self.result.message
+        exploitability = float(self.exploitability)
+        facts = [
+            ("residual", f"{float(self.residual):.2e} (tolerance {float(self.tolerance):.0e})"),
+            ("exploitability", "not computed" if np.isnan(exploitability) else f"{exploitability:.2e}"),
+            ("error estimate", short_number(self.error_estimate)),
+            ("policy", f"array {self.policy.shape}, {self.policy.dtype}"),
+        ]
+        if self.observes != "states":
+            facts.append(("observes", "joint law of states and actions; the law of the states is shown"))
+        yield Facts([*facts, ("axes with names", "to_xarray()")])
+        yield from law_parts(self._law(), self.state_labels)
+
+    def _lane_parts(self) -> Iterator[Part]:
+        codes, residuals, steps = (np.ravel(np.asarray(x)) for x in (self.result.code, self.residual, self.num_steps))
+        rows = []
+        for kind, count in counted_results(codes).items():
+            own = codes == RESULTS[kind]
+            worst = short_number(residuals[own].max())
+            rows.append([kind, f"{count:,}", worst, f"{np.median(steps[own]):g}", f"{steps[own].max():,}"])
+        yield Listing(["result", ">games", ">largest residual", ">median steps", ">most steps"], rows)

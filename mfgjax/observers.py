@@ -38,6 +38,5 @@ def _equilibrium_of(game: AbstractGame, criterion: str) -> Equilibrium:
     result = jax.eval_shape(Result, whole, whole)
     seen = shaped(*game.mean_field_shape)
     # a history of length 0: neither sweeps nor designs keep one
-    return Equilibrium(
-        seen, pairs, pairs, states, pairs, one, one, one, whole, shaped(0), one, result, criterion, game.observes
-    )
+    arrays = (seen, pairs, pairs, states, pairs, one, one, one, whole, shaped(0), one)
+    return Equilibrium(*arrays, result, criterion, game.observes, -1, game.state_labels, game.action_labels)

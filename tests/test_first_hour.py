@@ -455,8 +455,8 @@ def test_whole_numbers_do():
 
 
 def test_what_is_printed_shows_numbers():
-    assert repr(mfg.EntropyRegularized(3.0)) == "EntropyRegularized(beta=3, log_reference=None)"
-    assert repr(mfg.Boltzmann(2.0, HALF[0])) == "Boltzmann(beta=2, log_weights=array of shape (1, 2, 2))"
+    assert repr(mfg.EntropyRegularized(3.0)) == "EntropyRegularized(beta=3.0, reference uniform)"
+    assert repr(mfg.Boltzmann(2.0, HALF[0])) == "Boltzmann(beta=2.0, prior of shape (2, 2))"
     assert repr(mfg.Picard(0.5)) == "Picard(damping=0.5, averaging=None, atol=None)"
     run = mfg.learners.Run(np.array([[[0.5, 0.5], [0.25, 0.75]]]), POLICY[:1], None, 1, 0)
     assert repr(run) == "Run(1 seeds, 1 steps; mean state at the end: 0.750)"

@@ -144,7 +144,7 @@ def test_any_netcdf_reader_can_open_a_game(tmp_path):
         assert dataset.attrs["format"] == "mfgjax-game/1"
         assert dataset.probabilities.dims == ("move", "state", "action", "next_state")
         np.testing.assert_array_equal(dataset.probabilities, DENSES)
-        np.testing.assert_array_equal(dataset.reward.sel(state="2"), PAYS[:, 2])
+        np.testing.assert_array_equal(dataset.reward.sel(state=2), PAYS[:, 2])
 
 
 class Pay:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 import stationary_oracle as oracle
+import xarray as xr
 from helpers import assert_close, random_mask
 
 import mfgjax as mfg
@@ -190,7 +191,7 @@ def test_a_table_has_a_row_for_each_time_state_and_available_action(solved):
     table = io.to_frame(ds)
     assert list(table.columns) == ["time", "state", "action", "policy", "q", "leads_to"]
     assert len(table) == (game.horizon + 1) * int(game.available.sum())
-    row = table[(table.time == 2) & (table.state == "4") & (table.action == "edge 1")].iloc[0]
+    row = table[(table.time == 2) & (table.state == 4) & (table.action == "edge 1")].iloc[0]
     assert (row.policy, row.q, row.leads_to) == (float(found.policy[2, 3, 1]), float(found.q[2, 3, 1]), "4")
     assert_close(table.groupby(["time", "state"]).policy.sum(), 1, atol=1e-12)
 
@@ -200,6 +201,18 @@ def test_a_table_per_state_has_the_law_and_the_values(solved):
     table = io.to_frame(ds, per="state")
     assert list(table.columns) == ["time", "state", "mean_field", "state_law", "values"]
     np.testing.assert_array_equal(table.pivot(index="time", columns="state", values="state_law"), found.state_law)
+
+
+def test_a_table_per_point_names_the_results_of_a_sweep_and_keeps_what_has_no_other_axes():
+    numbers = {"result_code": ("point", [0, 1, -1]), "residual": ("point", [0.0, 0.5, np.nan])}
+    coords = {"beta": ("point", [1.0, 2.0, 3.0])}
+    ds = xr.Dataset({**numbers, "values": (("point", "state"), np.zeros((3, 2)))}, coords)
+    table = io.to_frame(ds, per="point")
+    assert list(table.columns) == ["point", "beta", "result", "result_code", "residual"]
+    assert table.result.tolist() == ["converged", "max_steps", "not computed"]
+    assert table[table.result != "converged"].beta.tolist() == [2.0, 3.0]
+    with pytest.raises(ValueError, match="`dataset` has no points: it is no sweep"):
+        io.to_frame(ds.isel(point=0), per="point")
 
 
 def test_a_table_of_a_stationary_game_has_no_times_and_one_of_a_sweep_begins_with_its_axes():

@@ -10,6 +10,7 @@ import xarray as xr
 
 import mfgjax as mfg
 from mfgjax import io
+from mfgjax._coordinates import coordinate
 
 
 @pytest.fixture(scope="module")
@@ -36,9 +37,9 @@ def test_what_is_loaded_is_what_was_solved(solved, tmp_path):
     np.testing.assert_array_equal(loaded.residual_history, found.history)
     np.testing.assert_allclose(loaded.reference, mfg.games.resource_allocation_reference(game), rtol=1e-14)
     assert loaded.policy.dims == ("time", "state", "action")
-    assert loaded.state.values.tolist() == list(game.state_labels)
-    assert loaded.leads_to.sel(state="4").values.tolist() == ["3", "4", "5"]
-    assert loaded.leads_to.sel(state="3").values.tolist() == ["3", "4", ""]
+    assert loaded.state.values.tolist() == [1, 2, 3, 4, 5] and loaded.action.values[0] == "edge 0"
+    assert loaded.leads_to.sel(state=4).values.tolist() == ["3", "4", "5"]
+    assert loaded.leads_to.sel(state=3).values.tolist() == ["3", "4", ""]
     assert loaded.attrs["format"] == "mfgjax-equilibrium/1"
     assert json.loads(loaded.attrs["numbers"]) == [1, 2.5, None, None]
     assert json.loads(loaded.attrs["response"])["beta"] == 3.0
@@ -65,6 +66,61 @@ def test_a_stationary_equilibrium_is_kept_without_times(tmp_path):
     flat.to_netcdf(tmp_path / "b.nc")
     with pytest.raises(ValueError, match=r"`policy` has dims \('state',\), but they must be \('state', 'action'\)"):
         io.load_equilibrium(tmp_path / "b.nc")
+
+
+def test_numbers_that_an_earlier_version_wrote_as_texts_are_read_as_numbers(solved, tmp_path):
+    game, _, found = solved
+    now = io.to_dataset(game, found)
+    now.assign_coords(state=np.array(list("12345"), object)).to_netcdf(tmp_path / "a.nc")
+    xr.testing.assert_identical(io.load_equilibrium(tmp_path / "a.nc"), now)
+
+
+@pytest.mark.parametrize(
+    ("labels", "expected"),
+    [
+        ([1, "2", "30"], [1, 2, 30]),
+        (["-1", "0", "1"], [-1, 0, 1]),
+        (["0", "01"], ["0", "01"]),  # 01 would come back as 1
+        (["1", "home"], ["1", "home"]),
+        (["0.5", "1"], ["0.5", "1"]),
+        (["10000000000000000000"], ["10000000000000000000"]),  # more than 64 bits hold
+    ],
+)
+def test_labels_are_numbers_only_if_all_of_them_are_whole_numbers_as_python_writes_them(labels, expected):
+    assert coordinate(labels).tolist() == expected
+
+
+def test_an_equilibrium_by_itself_has_the_axes_of_its_saved_file(solved):
+    game, _, found = solved
+    bare, saved = found.to_xarray(), io.to_dataset(game, found)
+    xr.testing.assert_identical(bare.drop_attrs(), saved[list(bare)].drop_attrs())
+    assert set(bare) == set(saved) - {"q", "leads_to"}
+    assert bare.attrs == {
+        "criterion": "residual",
+        "observes": "states",
+        "result": "converged",
+        "message": found.result.message,
+    }
+
+
+def test_a_batch_has_a_last_dimension_of_lanes_and_its_laws_are_those_of_the_states():
+    game = mfg.FiniteHorizonGame(
+        np.full((2, 2, 2), 0.5), lambda t, mass: -mass, [0.5, 0.5], 1, observes="state_actions"
+    )
+    lanes = mfg.solve_batch(game, mfg.EntropyRegularized(1.0), axes={"beta": [0.5, 1.0, 2.0]})
+    ds = lanes.to_xarray()
+    assert ds.mean_field.dims == ("time", "state", "action", "lane") and ds.result_code.values.tolist() == [0, 0, 0]
+    np.testing.assert_allclose(ds.state_law, np.full((2, 2, 3), 0.5), atol=1e-15)  # by symmetry
+    assert ds.state.values.tolist() == ds.action.values.tolist() == [0, 1] and "result" not in ds.attrs
+
+
+def test_a_batch_of_vmap_and_one_inside_jit_are_refused(solved):
+    found = solved[2]
+    mapped = jax.tree.map(lambda leaf: jnp.stack([leaf] * 2), found)
+    with pytest.raises(ValueError, match=r"batch of `jax\.vmap`: take one with"):
+        mapped.to_xarray()
+    with pytest.raises(ValueError, match=r"`to_xarray` needs known numbers"):
+        jax.jit(lambda eq: eq.to_xarray())(found)
 
 
 def test_any_netcdf_reader_can_open_the_file(content, solved, tmp_path):

@@ -51,7 +51,7 @@ def test_a_grid_has_one_dimension_for_each_axis_in_the_order_given():
     assert ds.initial.values.tolist() == [0, 1]  # arrays are numbered
     assert ds.beta.values.tolist() == list(BETAS)
     assert ds.time.values.tolist() == list(range(6))
-    assert ds.state.values.tolist() == ["1", "2", "3", "4", "5"]
+    assert ds.state.values.tolist() == [1, 2, 3, 4, 5]
     assert ds.sizes["action"] == 3
 
 
@@ -309,7 +309,7 @@ def test_games_of_different_shapes_share_a_grid_and_are_nan_where_they_have_noth
     ds = mfg.sweep(ring, beta=[0.3, 0.6], size=["small", "wide"], congestion=[1.0, 2.0], solver=mfg.Picard(0.7))
     assert ds.mean_field.dims == ("beta", "size", "congestion", "time", "state")
     assert ds["size"].values.tolist() == ["small", "wide"]
-    assert ds.time.values.tolist() == [0, 1, 2] and ds.state.values.tolist() == ["0", "1", "2", "3"]
+    assert ds.time.values.tolist() == [0, 1, 2] and ds.state.values.tolist() == [0, 1, 2, 3]
     assert (ds.result_code == 0).all()
     for beta in (0.3, 0.6):
         for congestion in (1.0, 2.0):

@@ -310,7 +310,7 @@ def test_the_phase_diagram_shows_the_law_in_equilibrium():
     top = [line for line in figure.axes[0].lines if np.array_equal(line.get_xdata(), INTENSITIES)]
     drawn = np.array([line.get_ydata() for line in top])
     law = ds.mean_field.sel(epsilon=0.1, discount=0.5)
-    assert any(np.array_equal(y, law.sel(state="24")) for y in drawn)
+    assert any(np.array_equal(y, law.sel(state=24)) for y in drawn)
     mfg.plot.plot_sweep(ds)
     ax = mfg.plot.plot_sweep_map(ds, "mean_state", along="c_f")
     assert ax.get_xlabel() == "c_f"

@@ -1,12 +1,14 @@
 """One line of a report: a theorem applied to one game and one response."""
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
-from jax.core import Tracer
 
+from .._display import BAD, GOOD, PLAIN, Facts, Page, Part, shows_itself
+from .._shorten import short_number
 from .._typing import Array, Bool, Int
 
 GUAN = "Guan et al. (2021), arXiv:2110.07469"
@@ -17,6 +19,7 @@ HOLDS, UNKNOWN, FAILS = 1, 0, -1
 WORDS = {HOLDS: "holds", UNKNOWN: "unknown", FAILS: "fails"}
 
 
+@shows_itself
 class Certificate(eqx.Module):
     """One statement about a game and a response, and whether it is proved.
 
@@ -55,13 +58,18 @@ class Certificate(eqx.Module):
             )
         return WORDS[int(self.status)]
 
-    def __repr__(self) -> str:
-        if isinstance(self.status, Tracer) or np.ndim(self.status):  # no single numbers to print
-            return f"Certificate({self.name}, of games {np.shape(self.status)})"
-        return (
-            f"Certificate({self.name}: {self.word}. {self.statement} The value is {float(self.value):.4g}: "
-            f"{self.meaning})"
-        )
+    def _page(self) -> Page:
+        name = type(self).__name__
+        if np.ndim(self.status):  # no single numbers to show
+            return Page(name, f"{self.name}, of games {np.shape(self.status)}")
+        status, begin = {HOLDS: GOOD, FAILS: BAD}.get(int(self.status), PLAIN), f"{self.name}: {self.word}"
+        summary = f"{begin}. {self.statement} The value is {float(self.value):.4g}: {self.meaning}"
+        return Page(name, summary, status=status, title=begin, details=self._facts)
+
+    def _facts(self) -> Iterator[Part]:
+        rows = [("statement", self.statement), ("value", f"{short_number(self.value)}: {self.meaning}")]
+        rows += [("proved for β below", short_number(self.threshold)), ("theorem", f"{self.theorem} [{self.source}]")]
+        yield Facts([*rows, ("assumed", self.assumed), ("checked", self.checked)])
 
 
 def unknown_where(is_void: Bool[Array, "*batch"], line: Certificate) -> Certificate:

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .. import _checks
+from .._display import BAD, GOOD, PLAIN, Listing, Page, shows_itself
 from .._modes import in_own_modes
 from ..kernels import DenseKernel
 from ..model import StationaryGame, of_kind, trace_game
@@ -73,14 +74,17 @@ class Verdicts:
         """The conditions that fail."""
         return tuple(condition for condition in self.conditions if condition.status == "fails")
 
-    def _table(self, title: str) -> str:
-        lines = [title]
-        for c in self.conditions:
-            worst = "" if c.status == "holds" else f"  worst {c.violation:.3g} at {c.where}"
-            lines.append(f"  {c.status:18} {c.name}{worst}")
-        return "\n".join((*lines, self.legend))
+    def _page_under(self, heading: str) -> Page:
+        rows = [
+            (c.status, c.name, "" if c.status == "holds" else f"worst {c.violation:.3g} at {c.where}")
+            for c in self.conditions
+        ]
+        status = GOOD if self.holds else BAD if self.fails else PLAIN
+        table = Listing(("status", "condition", ""), rows, self.legend)
+        return Page(type(self).__name__, "", lambda: [table], status, heading)
 
 
+@shows_itself
 @dataclasses.dataclass(frozen=True)
 class Complementarity(Verdicts):
     """Which conditions of strategic complementarity hold: the result of `check_complementarity`.
@@ -104,8 +108,8 @@ class Complementarity(Verdicts):
             return "affine in the population, as their code shows"
         return f"tested at {self.num_laws} laws only, which is no proof{f' ({self.why})' if self.why else ''}"
 
-    def __str__(self) -> str:
-        return self._table(f"Strategic complementarities, {self.form} form; rewards and moves {self.how}")
+    def _page(self) -> Page:
+        return self._page_under(f"Strategic complementarities, {self.form} form; rewards and moves {self.how}")
 
 
 @in_own_modes

@@ -10,6 +10,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
+from .._display import shows_itself
 from .._typing import Array, Float
 from ..model import FiniteHorizonGame
 from .certificate import DOCS, GUAN, HOLDS, Certificate, Theorem
@@ -66,6 +67,7 @@ _DISTANCE = Theorem(
 )
 
 
+@shows_itself
 class Chain(eqx.Module):
     """The pieces of the chain Γ = B_prop ∘ B_opt, with sharp constants.
 

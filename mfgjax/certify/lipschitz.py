@@ -9,6 +9,7 @@ import numpy as np
 
 from .. import _checks
 from .._compiled import compiled
+from .._display import shows_itself
 from .._modes import in_own_modes
 from .._simplex import total_variation
 from .._typing import Array, ArrayLike, Float
@@ -25,6 +26,7 @@ _MOST_NUMBERS = 2**24
 _NEAREST = 1e-4  # distance of mean fields whose quotients are looked at
 
 
+@shows_itself
 class Lipschitz(eqx.Module):
     """Lipschitz constants of rewards and kernel: how fast they change with the mean field.
 

@@ -6,6 +6,7 @@ import jax
 import numpy as np
 
 from .. import _checks
+from .._display import Page, shows_itself
 from .._traced import as_it_is_now
 from .._typing import ArrayLike
 from ..engine import fit_response
@@ -15,6 +16,7 @@ from .complementarity import NOWHERE, Condition, Verdicts
 from .differences import by_post_decision, worst_of
 
 
+@shows_itself
 @dataclasses.dataclass(frozen=True)
 class MonotoneResponse(Verdicts):
     """Whether responses rise with state and population: the result of `check_monotone_response`.
@@ -27,8 +29,8 @@ class MonotoneResponse(Verdicts):
 
     num_laws: int
 
-    def __str__(self) -> str:
-        return self._table(f"Monotone response, {self.form} form, in {self.num_laws} populations")
+    def _page(self) -> Page:
+        return self._page_under(f"Monotone response, {self.form} form, in {self.num_laws} populations")
 
 
 @as_it_is_now

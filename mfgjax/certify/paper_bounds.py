@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from .._display import shows_itself
 from .._typing import Array
 from .certificate import GUAN, Certificate, Theorem
 from .contraction import CONTRACTS, AgainstContraction, rounding_counts
@@ -25,6 +26,7 @@ _PRINTED = Theorem(
 _MEANT = _PRINTED._replace(name="paper_meant", meaning="K_prop K_opt of Theorem 1 as it must have been meant")
 
 
+@shows_itself
 class PaperBound(eqx.Module):
     """The factors of Theorem 1 at one β = β_max, as decimal logarithms, and the largest β it admits.
 

@@ -2,13 +2,15 @@
 
 import math
 import textwrap
+from collections.abc import Iterator
 from typing import Any
 
 import equinox as eqx
 import numpy as np
-from jax.core import Tracer
 
+from .._display import GOOD, PLAIN, Listing, Page, Part, shows_itself
 from .._names import did_you_mean
+from .._shorten import short_number as shown
 from .._typing import Array, Int
 from .certificate import WORDS, Certificate
 from .contraction import Chain
@@ -18,6 +20,7 @@ from .paper_bounds import PaperBound
 LETTERS = "Γ: mean-field map, DΓ: its derivative; d_M: largest total variation distance over time; –: none, or unknown."
 
 
+@shows_itself
 class Report(eqx.Module):
     """The result of `certify`: certificates by name, and the constants on which they are based.
 
@@ -114,20 +117,18 @@ class Report(eqx.Module):
             rows.append((line.name, status, value, threshold, line.meaning))
         return rows
 
-    def __str__(self) -> str:
-        if isinstance(self.beta, Tracer) or np.ndim(self.beta):  # no single numbers to print
-            return f"Report(beta={self.beta}, {', '.join(line.name for line in self.certificates)})"
-        heading = ("certificate", "status", "value", "for β <", "the value is (why: report.explain(name))")
-        rows = [heading, *self.rows()]
-        widths = [max(len(row[i]) for row in rows) for i in range(4)]
+    def _page(self) -> Page:
+        name = type(self).__name__
+        if np.ndim(self.beta):  # no single numbers to show
+            names = ", ".join(line.name for line in self.certificates)
+            return Page(name, f"beta={np.asarray(self.beta)}, {names}")
         at = "" if math.isnan(float(self.beta)) else f" at β = {float(self.beta):g}"
-        lines = [f"What is proved{at}"]
-        for name, word, value, threshold, meaning in rows:
-            cells = (name.ljust(widths[0]), word.ljust(widths[1]), value.rjust(widths[2]), threshold.rjust(widths[3]))
-            lines.append("  ".join((*cells, meaning)))
-        return "\n".join((*lines, LETTERS))
+        status = GOOD if int(np.asarray(self.unique)) else PLAIN
+        return Page(name, "", self._parts, status, heading=f"What is proved{at}")
 
-    __repr__ = __str__
+    def _parts(self) -> Iterator[Part]:
+        headings = ("certificate", "status", ">value", ">for β <", "the value is (why: report.explain(name))")
+        yield Listing(headings, self.rows(), LETTERS)
 
     def explain(self, name: str | None = None) -> str:
         """Return the statement, the theorem and how it was checked, as text, for one certificate or for all."""
@@ -146,16 +147,6 @@ class Report(eqx.Module):
 
 def _is_inf(number: Any) -> bool:
     return math.isinf(float(number)) and float(number) > 0
-
-
-def shown(number: Any) -> str:
-    """Format a number for tables."""
-    value = float(number)
-    if math.isnan(value):
-        return "–"
-    if math.isinf(value):
-        return "∞"
-    return f"{value:.2e}" if value and not 1e-3 <= abs(value) < 1e5 else f"{value:.4g}"
 
 
 def shown_log10(exponent: Any) -> str:

@@ -13,6 +13,7 @@ from rich.table import Table
 
 import mfgjax as mfg
 
+from .._largest_states import evenly
 from .._names import by_word
 from .._progress import progress_line
 from . import catalogue
@@ -22,7 +23,7 @@ from .mean_fields import cells, described, drawn_quantity, headings, moving_resp
 from .options import GameAndResponse
 from .output import finite, staged
 from .ranges import numbers
-from .tables import chosen, number, table
+from .tables import number, table
 
 if TYPE_CHECKING:
     from ..games import GameFile
@@ -118,7 +119,7 @@ class Branch(SavingCommand, GameAndResponse):
         """Yield the ends and the folds of the path with some points between them, and the equilibria asked for."""
         name, path, columns = self.parameter, content["path"], headings(loaded.game)
         folds = [i for i, point in enumerate(path) if point["fold"]]
-        shown = sorted({*chosen(len(path), _MOST_POINTS), *folds})
+        shown = sorted({*evenly(len(path), _MOST_POINTS), *folds})
         places = {i: "fold" for i in folds} | {0: "start", len(path) - 1: "end"}
         rows = ([places.get(i, ""), f"{path[i][name]:.6g}", *cells(path[i])] for i in shown)
         yield table(f"{loaded.name} ({behaviour_of(self)}): the path along {name}", ("", f">{name}", *columns), rows)

@@ -15,13 +15,14 @@ from rich.text import Text
 
 import mfgjax as mfg
 
+from .._largest_states import evenly
 from .._progress import progress_line
 from . import catalogue
 from .behaviour import behaviour_of, response_of, takes
 from .command import Report, SavingCommand
 from .options import GameAndResponse
 from .output import finite, staged
-from .tables import chosen, left_out, number, status, table
+from .tables import MOST_ROWS, left_out, number, status, table
 
 if TYPE_CHECKING:
     from ..games import GameFile
@@ -251,7 +252,7 @@ def _page_of_family(content: Mapping[str, Any]) -> Iterator[Table | str]:
             numbers[0] = shown_log10(row["log10_paper_meant"])
         return [f"{row[parameter]:.4g}", *numbers, status(row["status"]["unique"])]
 
-    rows = chosen(len(members))
+    rows = evenly(len(members), MOST_ROWS)
     yield table(title, headings, (cells(members[i]) for i in rows))
     yield from left_out(len(members) - len(rows), f"values of {parameter} are")
     yield _summary_of_family(request, parameter, members)

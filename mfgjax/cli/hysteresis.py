@@ -11,6 +11,7 @@ from rich.table import Table
 
 import mfgjax as mfg
 
+from .._largest_states import evenly
 from .._progress import progress_line
 from . import catalogue
 from .behaviour import behaviour_of, solver_of
@@ -19,7 +20,7 @@ from .mean_fields import cells, described, headings, moving_response
 from .options import GameAndResponse, Method
 from .output import finite, staged
 from .ranges import numbers
-from .tables import chosen, left_out, number, table
+from .tables import MOST_ROWS, left_out, number, table
 
 if TYPE_CHECKING:
     from ..games import GameFile
@@ -97,7 +98,7 @@ class Hysteresis(SavingCommand, Method, GameAndResponse):
         name, rows = self.parameter, content["rows"]
         # one column each way: the mean state, or where most agents are if states have no numbers
         heads = [f"{headings(loaded.game)[0]}, {way}" for way in ("there", "back")]
-        shown = chosen(len(rows))
+        shown = evenly(len(rows), MOST_ROWS)
 
         def line(row: Mapping[str, Any]) -> list[str]:
             ways = ("–" if row[way] is None else cells(row[way])[0] for way in ("there", "back"))

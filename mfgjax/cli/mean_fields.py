@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .._largest_states import heaviest
 from .behaviour import response_of
 from .options import GameAndResponse
 from .output import finite
-from .tables import heaviest, number
+from .tables import number
 
 if TYPE_CHECKING:
     from ..games import GameFile
@@ -56,8 +57,9 @@ def headings(game: AbstractGame) -> list[str]:
 
 def cells(mean_field: Mapping[str, Any]) -> list[str]:
     """Return the mean and the states with most mass of what `described` has returned."""
+    law = mean_field["law"]
     mean = mean_field["mean_state"]
-    return [number(mean, ".4f")] * (mean is not None) + [heaviest(mean_field["law"])]
+    return [number(mean, ".4f")] * (mean is not None) + [heaviest(list(law), list(law.values()))]
 
 
 def drawn_quantity(game: AbstractGame, mean_fields: Any) -> tuple[Any, str]:

@@ -11,6 +11,7 @@ from rich.table import Table
 
 import mfgjax as mfg
 
+from .._largest_states import evenly
 from .._progress import progress_line
 from . import catalogue
 from .behaviour import behaviour_of, response_of, solver_of
@@ -18,7 +19,7 @@ from .command import Report, SavingCommand
 from .mean_fields import cells, described, headings
 from .options import GameAndResponse, Method
 from .output import check_room, finite, staged
-from .tables import chosen, left_out, number, table
+from .tables import MOST_ROWS, left_out, number, table
 
 if TYPE_CHECKING:
     from ..games import GameFile
@@ -97,7 +98,7 @@ class MultiStart(SavingCommand, Method, GameAndResponse):
     def _page(self, loaded: GameFile, content: Mapping[str, Any]) -> Iterator[Table | str]:
         """Yield the equilibria, those that were reached most often first."""
         rows = content["equilibria"]
-        shown = chosen(len(rows))
+        shown = evenly(len(rows), MOST_ROWS)
 
         def line(i: int) -> list[str]:
             numbers = (number(rows[i][name], ".1e") for name in ("residual", "exploitability"))

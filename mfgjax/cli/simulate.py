@@ -13,6 +13,7 @@ from rich.table import Table
 
 import mfgjax as mfg
 
+from .._largest_states import evenly
 from .._progress import progress_line
 from . import catalogue
 from .among_agents import Gains, gains_of, told_gains, told_laws
@@ -21,7 +22,7 @@ from .command import Report, SavingCommand
 from .options import GameAndResponse
 from .output import Files, check_room, finite, staged
 from .ranges import numbers_of_agents
-from .tables import by_state, chosen, left_out, number, table
+from .tables import MOST_ROWS, by_state, left_out, number, table
 
 if TYPE_CHECKING:
     import jax
@@ -318,7 +319,7 @@ def _over_numbers(content: Mapping[str, Any]) -> Iterator[Table | str]:
     pairs = [cell for gain in gains for cell in (number(gain), "")]
     last = ["mean field", "", f"{content['mean_field_value']:.6f}", *pairs, "0", "", ""]
     title = f"{content['game']} ({behaviour}) among N agents"
-    shown = chosen(len(populations))
+    shown = evenly(len(populations), MOST_ROWS)
     yield table(title, (f">{heading}" for heading in headings), [*map(cells, shown), last])
     yield from left_out(len(populations) - len(shown), "numbers of agents are")
 

@@ -18,12 +18,12 @@ from rich.table import Table
 
 import mfgjax as mfg
 
-from .._largest_states import largest_states
+from .._largest_states import evenly, heaviest, largest_states
 from .command import Report, SavingCommand
 from .options import GameName, Method, ResponseName
 from .output import Interrupted, check_room, finite, staged, writable
 from .sweep_plan import SweepPlan, make_plan
-from .tables import MOST_ROWS, chosen, heaviest, left_out, number, table
+from .tables import MOST_ROWS, left_out, number, table
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -213,7 +213,7 @@ def _groups(plan: SweepPlan, dataset: xr.Dataset) -> tuple[list[dict[str, Any]],
         return {name: _plain(numbers[name].values[i]) for name, i in at(row).items()}
 
     groups = []
-    for row in chosen(len(codes), _MOST_GROUPS):
+    for row in evenly(len(codes), _MOST_GROUPS):
         last = dataset[list(plan.shown)].isel({**at(row), along: order[first_and_last]})
         lanes = zip(labels[first_and_last], codes[row][first_and_last], range(2), strict=False)
         group = {
@@ -313,4 +313,4 @@ def _heaviest(end: Mapping[str, Any]) -> str:
         return end["result"]
     law = end["law"] if "law" in end else end["terminal_law"]
     mean = f"{end['mean_state']:.4f};  " if end.get("mean_state") is not None else ""
-    return mean + heaviest(law)
+    return mean + heaviest(list(law), list(law.values()))

@@ -1,6 +1,6 @@
 """How results are printed: tables in one style, and lines below them."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,6 @@ from rich.text import Text
 from .._largest_states import largest_states
 
 MOST_ROWS = 40
-_TOP_STATES = 3  # of a law in a cell
 _STYLES = {"holds": "green", "fails": "red", "unknown": "dim"}
 
 
@@ -59,19 +58,6 @@ def number(value: float | None, form: str = ".2e", error: float | None = None) -
 def status(word: str) -> Text:
     """Return the word "holds", "fails" or "unknown" in its colour."""
     return Text(word, style=_STYLES.get(word, "dim"))
-
-
-def chosen(count: int, max_rows: int = MOST_ROWS) -> list[int]:
-    """Return which of many rows are shown: evenly spaced ones, the first and the last among them."""
-    shown = min(count, max_rows)
-    return [round(i * (count - 1) / max(shown - 1, 1)) for i in range(shown)]
-
-
-def heaviest(law: Mapping[str, float]) -> str:
-    """Return the three states of a law with most mass, the heaviest first."""
-    # rounded, so that shares that are equal but for rounding keep the order of the states
-    masses = sorted(law.items(), key=lambda item: -round(item[1], 6))[:_TOP_STATES]
-    return ", ".join(f"{state}: {mass:.3f}" for state, mass in masses if mass >= 5e-4)
 
 
 def left_out(count: int, plural: str) -> list[str]:

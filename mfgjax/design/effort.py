@@ -9,6 +9,7 @@ import numpy as np
 
 from .. import _checks
 from .._compiled import compiled
+from .._display import shows_itself
 from .._modes import in_own_modes
 from .._simplex import log_normalize
 from .._typing import Array, ArrayLike, Float
@@ -20,6 +21,7 @@ from ..responses import Boltzmann
 _STEPS = 100
 
 
+@shows_itself
 class LeastEffort(eqx.Module):
     """The result of `least_effort_policy`: the policy nearest to a prior that moves the population along a given flow.
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from .. import _checks
 from .._compiled import compiled
+from .._display import shows_itself
 from .._modes import in_own_modes
 from .._simplex import log_normalize, safe_log
 from .._typing import Array, ArrayLike, Float
@@ -17,6 +18,7 @@ from ..responses import EntropyRegularized
 from .effort import least_effort_policy
 
 
+@shows_itself
 class InverseReference(eqx.Module):
     """The result of `inverse_reference`: a reference policy, and the equilibrium for which it was computed.
 

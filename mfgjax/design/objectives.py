@@ -11,13 +11,16 @@ import jax.numpy as jnp
 import numpy as np
 
 from .. import _checks
+from .._display import Page, shows_itself
 from .._names import did_you_mean
+from .._shorten import shown
 from .._simplex import log_normalize, log_ratio, safe_log
 from .._typing import Array, ArrayLike, Scalar
 from ..equilibrium import Equilibrium
 from ..model import FiniteHorizonGame
 
 
+@shows_itself
 class AbstractObjective(eqx.Module):
     """The base class of objectives: functions `(game, response, equilibrium) -> number`.
 
@@ -50,6 +53,11 @@ class AbstractObjective(eqx.Module):
 class _Sum(AbstractObjective):
     terms: tuple[Callable, ...]
     factors: tuple[float, ...] = eqx.field(static=True)
+
+    def _page(self) -> Page:
+        return Page(
+            "Sum", " + ".join(f"{w:g} * {shown(term)}" for w, term in zip(self.factors, self.terms, strict=True))
+        )
 
     def __call__(self, game: FiniteHorizonGame, response: Any, equilibrium: Equilibrium) -> Scalar:
         pairs = zip(self.factors, self.terms, strict=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import _checks, _toml
+from .._display import Facts, Listing, Page, Part, shows_itself
 from .._identity import arrays_of, checksum
 from .._names import by_word, did_you_mean, is_ready_made
+from .._shown_laws import listed
 from ..games import GameFile, edges_of_policy, load_game, ready_made
 from ..games.file import reference_of_table, with_horizon
 from ..kernels import MovesKernel
@@ -30,6 +32,7 @@ FORMAT = "mfgjax-tune/1"
 _MOST_SCENARIOS = 10_000
 
 
+@shows_itself
 @dataclass(frozen=True, eq=False)  # arrays have no single truth value when they are compared
 class DesignProblem:
     """A design problem that was read from a file.
@@ -57,6 +60,20 @@ class DesignProblem:
     smoothing: float | None
     search: SearchSettings
     resolved: dict[str, Any]
+
+    def _page(self) -> Page:
+        tuned, terms = ", ".join(self.parameters), len(self.terms)
+        scenarios = f", {len(self.betas)} scenarios" if len(self.betas) > 1 else ""
+        summary = f"{self.name}: tunes {tuned}; {terms} objective{'s' * (terms > 1)}{scenarios}"
+        return Page(type(self).__name__, summary, details=self._details)
+
+    def _details(self) -> Iterator[Part]:
+        rows = [("game", repr(self.game)), ("response", repr(self.response))]
+        rows += [(f"tunes {name}", repr(variable)) for name, variable in self.parameters.items()]
+        if len(self.betas) > 1:
+            rows.append(("scenarios", f"{self.over} over β = {listed([f'{beta:g}' for beta in self.betas])}"))
+        yield Facts(rows)
+        yield Listing(("objective", ">weight"), [(term.label, f"{term.weight:g}") for term in self.terms])
 
     def tune(self, *, out: str | os.PathLike[str] | None = None, resume: bool = False) -> Tuned:
         """Search for the design that solves the problem.

@@ -1,16 +1,16 @@
 """What moves the crowd most: derivatives of an equilibrium quantity with respect to everything, in one call."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.core import Tracer
 
 from .. import _checks
 from .._compiled import compiled
+from .._display import Listing, Page, Part, shows_itself
 from .._gradients import stop_gradients
 from .._simplex import log_normalize
 from .._traced import as_it_is_now
@@ -33,6 +33,7 @@ _ROUNDING = 16
 """Spacings of numbers, at the size of the values, by which a reward plus an expectation may be off."""
 
 
+@shows_itself
 class Sensitivity(eqx.Module):
     """The result of `sensitivity`: the derivatives of a quantity of the equilibrium.
 
@@ -118,33 +119,30 @@ class Sensitivity(eqx.Module):
             words = [f"state {states[index[0]]}", actions[index[1]]]
         return f"{place}[{', '.join(words)}]"
 
-    def __str__(self) -> str:
-        if isinstance(self.value, Tracer) or jnp.ndim(self.value):
-            return f"Sensitivity({', '.join(self.derivatives)})"
+    def _page(self) -> Page:
+        if jnp.ndim(self.value):
+            return Page(type(self).__name__, ", ".join(self.derivatives))
+        heading = f"The quantity is {float(self.value):.6g}. Its largest derivatives:"
+        return Page(type(self).__name__, "", self._parts, heading=heading)
+
+    def _parts(self) -> Iterator[Part]:
         rows = [(name, f"{slope:+.4g}", f"{own:.4g}") for name, slope, own in self.top()]
-        rows = [("parameter", "derivative", "its value"), *rows]
-        widths = [max(len(row[i]) for row in rows) for i in range(3)]
-        lines = [f"The quantity is {float(self.value):.6g}. Its largest derivatives:"]
-        for name, slope, own in rows:
-            lines.append(f"{name.ljust(widths[0])}  {slope.rjust(widths[1])}  {own.rjust(widths[2])}")
+        yield Listing(("parameter", ">derivative", ">its value"), rows)
         shown = [place for place in self.laws if any(name.startswith(f"{place}[") for name, _, _ in rows)]
         logs = [place for place in shown if place.rpartition(".")[2].startswith("log_")]
         if probabilities := [place for place in shown if place not in logs]:
-            lines.append(
+            yield (
                 f"Each row of {', '.join(probabilities)} sums to 1. A derivative is the change of the quantity per "
                 "unit of h, for small h, if the row is multiplied by 1 − h and h is added to the entry. The entry "
                 "itself, p, then changes by (1 − p) h: for the change per unit of p, divide the derivative by 1 − p."
             )
         if logs:
-            lines.append(
+            yield (
                 f"Each row of {', '.join(logs)} holds logs of probabilities. A derivative is the change of the "
                 "quantity per unit of the entry, log p, if the probabilities are then divided by their sum."
             )
         if self.gap_text:
-            lines.append(self.gap_text)
-        return "\n".join(lines)
-
-    __repr__ = __str__
+            yield self.gap_text
 
 
 @as_it_is_now

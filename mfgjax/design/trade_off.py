@@ -1,13 +1,15 @@
 """Two aims traded off against each other."""
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import optax
 
 from .. import _checks
+from .._display import Listing, Page, Part, Picture, shows_itself
+from .._svg import Line, lines
 from .._traced import as_it_is_now
 from .._typing import ArrayLike
 from ..equilibrium import Equilibrium
@@ -20,6 +22,7 @@ from .search import Search, all_arrays, make_method, observed
 from .space import design_space, repeated
 
 
+@shows_itself
 @dataclasses.dataclass(frozen=True, eq=False)
 class TradeOff:
     """The result of `trade_off`: the best designs for several weights of two aims.
@@ -42,17 +45,21 @@ class TradeOff:
     status: tuple[str, ...]
     num_steps: int
 
-    def __str__(self) -> str:
-        rows = [("weight", "first", "second", "")]
-        for w, a, b, best in zip(self.weights, self.first, self.second, self.efficient, strict=True):
-            rows.append((f"{w:.4g}", f"{a:.6g}", f"{b:.6g}", "" if best else "beaten by another"))
-        widths = [max(len(row[i]) for row in rows) for i in range(3)]
-        return "\n".join(
-            "  ".join([*(cell.rjust(width) for cell, width in zip(row[:3], widths, strict=True)), row[3]]).rstrip()
-            for row in rows
-        )
+    def _page(self) -> Page:
+        heading = f"Two objectives for {len(self.weights)} weights of the second"
+        return Page(type(self).__name__, "", self._parts, heading=heading, details=self._details)
 
-    __repr__ = __str__
+    def _parts(self) -> Iterator[Part]:
+        rows = [
+            (f"{w:.4g}", f"{a:.6g}", f"{b:.6g}", "" if best else "beaten by another")
+            for w, a, b, best in zip(self.weights, self.first, self.second, self.efficient, strict=True)
+        ]
+        yield Listing((">weight", ">first", ">second", ""), rows)
+
+    def _details(self) -> Iterator[Part]:
+        kinds = (("efficient", self.efficient), ("beaten", ~self.efficient))
+        series = [Line(name, self.first[own], self.second[own], dots=True) for name, own in kinds if own.any()]
+        yield Picture(lines(series, "first objective", "second objective"), "a point for each weight")
 
 
 @as_it_is_now

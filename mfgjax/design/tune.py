@@ -1,7 +1,7 @@
 """The entry point: tune what shapes a population until its equilibrium does what is wanted."""
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -10,6 +10,11 @@ import numpy as np
 import optax
 
 from .. import _checks
+from .._display import Facts, Page, Part, Picture, shows_itself
+from .._largest_states import evenly
+from .._shorten import shown
+from .._shown_laws import law_parts
+from .._svg import Line, lines
 from .._traced import as_it_is_now
 from .._typing import Array, ArrayLike
 from ..equilibrium import Equilibrium
@@ -22,7 +27,10 @@ from .objectives import as_objective
 from .search import Search, all_arrays, make_method, observed
 from .space import DesignSpace, Points, design_space, repeated, single
 
+_MOST_RUNS = 5
 
+
+@shows_itself
 @dataclasses.dataclass(frozen=True, eq=False)
 class Tuned:
     """The result of `tune`: the best design that was found, and how the search went.
@@ -63,7 +71,10 @@ class Tuned:
         """The index of the restart that found the best design."""
         return int(np.nanargmin(self.values))
 
-    def __str__(self) -> str:
+    def _page(self) -> Page:
+        return Page(type(self).__name__, "", heading=self._verdict(), details=self._details)
+
+    def _verdict(self) -> str:
         start = self.history[0, self.best]
         lines = [f"Objective {self.value:.6g} after {self.num_steps} steps ({start:.6g} at the start)."]
         lines[0] += f" {self.status[self.best]}"
@@ -77,7 +88,17 @@ class Tuned:
             )
         return "\n".join(lines)
 
-    __repr__ = __str__
+    def _details(self) -> Iterator[Part]:
+        runs = evenly(len(self.values), _MOST_RUNS)
+        accepted = [np.flatnonzero(np.isfinite(self.history[:, i])) for i in runs]
+        series = [Line(f"restart {i}", steps, self.history[steps, i]) for i, steps in zip(runs, accepted, strict=True)]
+        picture = lines(series, "step", "objective", log_y=bool(np.nanmin(self.history) > 0))
+        yield Picture(picture, "the objective at every design that was accepted")
+        yield Facts([(f"tuned {name}", shown(table[..., self.best])) for name, table in self.restarts.items()])
+        found = self.equilibrium
+        law = np.asarray(found.mean_field)
+        law = law if found.observes == "states" else law.sum(axis=-1)
+        yield from law_parts(law, found.state_labels, "share of the agents in each state, in the design found")
 
 
 @as_it_is_now

@@ -10,6 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from .. import _checks
+from .._display import Page, shows_itself
+from .._shorten import shown_pairs
 from .._simplex import log_normalize
 from .._typing import Array, ArrayLike
 
@@ -22,6 +24,7 @@ _INSIDE = 0.01
 _RANGES = {LAW: (0.0, 1.0), POSITIVE: (0.0, np.inf), SHARE: (0.0, 1.0), REAL: (-np.inf, np.inf)}
 
 
+@shows_itself
 class Variable:
     """An array that `tune` may change, with bounds.
 
@@ -62,8 +65,9 @@ class Variable:
         if self.where is not None and self.where.dtype != bool:
             raise ValueError(f"`where` must hold booleans; got {_checks.shorten(where)}.")
 
-    def __repr__(self) -> str:
-        return f"Variable(start={_checks.shorten(self.start)}, lower={self.lower}, upper={self.upper})"
+    def _page(self) -> Page:
+        bounds = {"start": self.start, "lower": self.lower, "upper": self.upper}
+        return Page(type(self).__name__, shown_pairs(bounds))
 
 
 @dataclass(frozen=True, eq=False)

@@ -107,6 +107,8 @@ def finish(
         criterion="residual" if is_residual else "exploitability",
         observes=game.observes,
         action_axis=-1 - len(game.lanes),
+        state_labels=game.state_labels,
+        action_labels=game.action_labels,
     )
 
 

@@ -1,21 +1,25 @@
 """Compare a policy among infinitely many agents with the same policy among N."""
 
+from collections.abc import Iterator
+
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 
+from .._display import Listing, Page, Part, shows_itself
 from .._traced import as_it_is_now
 from .._typing import Array, ArrayLike, Float, Int
 from ..kernels import AbstractKernel
 from ..model import FiniteHorizonGame, exploitability, policy_value
 from ..responses import AbstractResponse
 from .arguments import checked_agents, checked_criterion, checked_game, normalized, single_policy
-from .deviation import gain_in_double
+from .deviation import gain_in_double, gain_picture
 from .law import law
 from .precision import as_double, as_precision, double, game_as_double
 from .simulate import simulate_in_double
 
 
+@shows_itself
 class Comparison(eqx.Module):
     """The result of `compare`: one policy among infinitely many agents and among N. It prints as a table.
 
@@ -52,10 +56,17 @@ class Comparison(eqx.Module):
     method: str = eqx.field(static=True)
     regularized: bool = eqx.field(static=True)
 
-    def __str__(self) -> str:
+    def _page(self) -> Page:
         kind = "with KL terms" if self.regularized else "in rewards alone"
+        heading = f"Values and gains {kind}, by {self.method}."
+        return Page(type(self).__name__, "", self._parts, heading=heading, details=self._details)
+
+    def _details(self) -> Iterator[Part]:
+        yield gain_picture(self.num_agents, {"gain": self.gains, "bound": self.bounds})
+
+    def _parts(self) -> Iterator[Part]:
         header = ("agents", "value", "± s.e.", "- mean field", "E d_TV at H", "max over t", "gain", "± s.e.", "bound")
-        rows: list[tuple[str, ...]] = [header]
+        rows: list[tuple[str, ...]] = []
         limit, gain = float(self.mean_field_value), float(self.exploitability)
         columns = (
             *(self.num_agents, self.values, self.value_errors, self.differences),
@@ -68,17 +79,12 @@ class Comparison(eqx.Module):
             numbers = (difference, distance[-1, i], distance[:, i].max(), own, own_error, bound)
             rows.append((f"{n:,}", f"{value:.8g}", _short(error), *(_short(x) for x in numbers)))
         rows.append(("mean field", f"{limit:.8g}", "", "0", "0", "0", _short(gain), "", ""))
-        widths = [max(len(row[i]) for row in rows) for i in range(len(header))]
-        lines = ["  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
         legend = (
             "- mean field: the value less that among infinitely many agents; d_TV: from the population to the mean "
             "field;\n"
             "gain: of one agent that leaves the policy; bound: on the gain."
         )
-        return "\n".join([f"Values and gains {kind}, by {self.method}.", *(line.rstrip() for line in lines), legend])
-
-    def __repr__(self) -> str:
-        return str(self)
+        yield Listing([f">{name}" for name in header], rows, legend)
 
 
 def _short(x: float) -> str:

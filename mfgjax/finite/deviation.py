@@ -1,12 +1,18 @@
 """The gain of one agent among N that leaves a policy: Theorem 2 with its numbers."""
 
+from collections.abc import Iterator, Mapping
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
+from .._display import Facts, Listing, Page, Part, Picture, shows_itself
+from .._largest_states import evenly
+from .._shorten import short_number
 from .._simplex import safe_log
+from .._svg import Line, lines
 from .._traced import as_it_is_now
 from .._typing import Array, ArrayLike, Float, Int
 from ..model import FiniteHorizonGame
@@ -18,7 +24,10 @@ from .payoffs import PayoffMethod, is_enumerable, payoff_methods
 from .poles import reward_with_poles
 from .precision import as_double, as_precision, double, game_as_double
 
+_MOST_ROWS = 12
 
+
+@shows_itself
 class DeviationGain(eqx.Module):
     """The result of `deviation_gain`: what one agent gains by leaving a policy that N − 1 others follow.
 
@@ -57,13 +66,31 @@ class DeviationGain(eqx.Module):
     value_error: Float[Array, "*populations"]
     method: str = eqx.field(static=True)
 
-    def __repr__(self) -> str:
-        if isinstance(self.gain, Tracer):
-            return f"DeviationGain(by {self.method})"
+    def _page(self) -> Page:
         numbers, gains, gaps = (np.ravel(np.asarray(x)) for x in (self.num_agents, self.gain, self.value_gap))
         shown = ", ".join(f"N={n:,}: {g:.3g}" for n, g in zip(numbers[:6], gains[:6], strict=True))
         ellipsis = ", ..." if len(numbers) > 6 else ""
-        return f"DeviationGain({shown}{ellipsis}; value gap {gaps[0]:.3g} to {gaps[-1]:.3g}; by {self.method})"
+        summary = f"{shown}{ellipsis}; value gap {gaps[0]:.3g} to {gaps[-1]:.3g}; by {self.method}"
+        return Page(type(self).__name__, summary, title=f"by {self.method}", details=self._details)
+
+    def _details(self) -> Iterator[Part]:
+        fields = (self.num_agents, self.gain, self.gain_error, self.bound, self.value_gap)
+        columns = [np.ravel(np.asarray(field)) for field in fields]
+        yield Facts(
+            [("exploitability", short_number(self.exploitability)), ("value", short_number(self.mean_field_value))]
+        )
+        chosen = evenly(len(columns[0]), _MOST_ROWS)
+        rows = [(f"{columns[0][i]:,}", *(short_number(column[i]) for column in columns[1:])) for i in chosen]
+        yield Listing((">agents", ">gain", ">± error", ">bound on the gain", ">value gap"), rows)
+        yield gain_picture(self.num_agents, {"gain": self.gain, "bound": self.bound})
+
+
+def gain_picture(num_agents: Array, measures: Mapping[str, Array]) -> Picture:
+    """Draw measures of N agents against N; those that are 0 or NaN are left out."""
+    numbers = np.ravel(np.asarray(num_agents))
+    series = [Line(name, numbers, np.ravel(np.asarray(values))) for name, values in measures.items()]
+    caption = "what one agent gains at most by leaving the policy"
+    return Picture(lines(series, "number of agents N", "units of reward", log_x=True, log_y=True), caption)
 
 
 @as_it_is_now

@@ -1,12 +1,17 @@
 """The law of a finite population, and its expected distance from the mean field."""
 
+from collections.abc import Iterator
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from .. import _checks
+from .._display import Page, Part, Picture, shows_itself
 from .._modes import in_own_modes
+from .._shown_laws import law_parts
+from .._svg import Line, lines
 from .._typing import Array, ArrayLike, Float, Int
 from ..model import FiniteHorizonGame
 from . import binomial
@@ -14,6 +19,7 @@ from .arguments import checked_agents, decoupled_game, normalized, single_policy
 from .precision import DOUBLE, as_precision, double, game_as_double
 
 
+@shows_itself
 class PopulationLaw(eqx.Module):
     """The result of `law`: how N independent agents are distributed. `*populations` is the shape of `num_agents`.
 
@@ -36,6 +42,21 @@ class PopulationLaw(eqx.Module):
     deviated_distance: Float[Array, "T *populations"] | None
     deviated_bound: Float[Array, "T *populations"]
     exact_mean_field: Float[Array, "T S"] = eqx.field(repr=False)
+
+    def _page(self) -> Page:
+        numbers = np.ravel(np.asarray(self.num_agents))
+        farthest = np.asarray(self.distance).max(axis=0).ravel()
+        shown = ", ".join(f"N={n:,}: {d:.3g}" for n, d in zip(numbers[:6], farthest[:6], strict=True))
+        summary = f"largest expected distance from the mean field {shown}{', ...' * (len(numbers) > 6)}"
+        return Page(type(self).__name__, summary, details=self._details)
+
+    def _details(self) -> Iterator[Part]:
+        numbers = np.ravel(np.asarray(self.num_agents))
+        tables = {"exact": self.distance, "bound": self.bound}
+        series = [Line(name, numbers, np.asarray(table).max(axis=0).ravel()) for name, table in tables.items()]
+        picture = lines(series, "number of agents N", "distance", log_x=True, log_y=True)
+        yield Picture(picture, "E d_TV of N agents from the mean field, largest over time")
+        yield from law_parts(np.asarray(self.mean_field), ())
 
     def probability(self, count: ArrayLike, t: ArrayLike, state: ArrayLike) -> Array:
         """Return the probability that exactly `count` agents are at `state` at time t.

@@ -1,14 +1,19 @@
 """The result of `simulate`: counts and rewards of finite populations over time."""
 
+from collections.abc import Iterator
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jax.core import Tracer
+import numpy as np
 
+from .._display import Page, Part, shows_itself
 from .._modes import in_own_modes
+from .._shown_laws import MOST_SHOWN, law_parts
 from .._typing import Array, Float, Int
 
 
+@shows_itself
 class Simulation(eqx.Module):
     """The result of `simulate`: simulated populations, many runs of each.
 
@@ -75,14 +80,22 @@ class Simulation(eqx.Module):
         # at full precision, also on accelerators
         return jnp.tensordot(weight, rewards, axes=1, precision=jax.lax.Precision.HIGHEST)
 
-    def __repr__(self) -> str:
+    def _page(self) -> Page:
         T, S, *batch, runs = self.counts.shape
-        text = f"Simulation({runs} runs of {T} times, {S} states"
-        if not batch and not isinstance(self.counts, Tracer):
-            text += (
-                f", {int(self.num_agents):,} agents: value {float(self.value):.6g} ± {float(self.standard_error):.1g}"
-            )
-        return text + ")"
+        text = f"{runs} runs of {T} times, {S} states"
+        if not batch:
+            text += f", {int(self.num_agents):,} agents"
+        if not batch and self.rewards.size <= MOST_SHOWN:
+            rewards = np.asarray(self.rewards, float)  # in NumPy, as a `repr` compiles nothing
+            values = np.asarray(self.discount, float) ** np.arange(T) @ rewards
+            error = values.std(ddof=1) / np.sqrt(runs) if runs > 1 else np.nan
+            text += f": value {values.mean():.6g} ± {error:.1g}"
+        return Page(type(self).__name__, text, details=self._details)
+
+    def _details(self) -> Iterator[Part]:
+        if self.counts.ndim == 3 and self.counts.size <= MOST_SHOWN:
+            law = np.asarray(self.counts).mean(axis=2) / int(self.num_agents)
+            yield from law_parts(law, (), "mean share of the agents in each state, by its number, over time")
 
 
 @in_own_modes

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .. import _checks
+from .._display import shows_itself
 from .._traced import as_it_is_now
 from .._typing import ArrayLike
 from ..model import FiniteHorizonGame
@@ -18,6 +19,7 @@ from .precision import double
 _AT_ONCE = 32
 
 
+@shows_itself
 class SmallestPopulation(NamedTuple):
     """The result of `smallest_population`: the number of agents from which on a measure is at most ε.
 

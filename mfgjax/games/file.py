@@ -1,7 +1,7 @@
 """Graph games from a TOML file; `docs/game-file.md` describes the format. Games of tables are in `mfgjax.io`."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -11,6 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from .. import _toml
+from .._display import Facts, Page, Part, shows_itself
+from .._shorten import shown
 from .._typing import Array, Float
 from ..model import AbstractGame, FiniteHorizonGame, StationaryGame
 from .graph import NodeReward, graph_game, moves, policy_on_edges
@@ -30,6 +32,7 @@ _REWARD_KEYS = ("value", "congestion", "scale", "exponent")
 Game = TypeVar("Game", bound=AbstractGame)
 
 
+@shows_itself
 @dataclass(frozen=True, eq=False)
 class GameFile(Generic[Game]):
     """A game with its name, reference policy, positions of the nodes and description, as a file holds them.
@@ -47,6 +50,17 @@ class GameFile(Generic[Game]):
     reference: Float[Array, "S A"] | None
     positions: dict[str, tuple[float, float]] | None
     description: str
+
+    def _page(self) -> Page:
+        extras = [name for name in ("reference", "positions") if getattr(self, name) is not None]
+        more = f", with {' and '.join(extras)}" if extras else ""
+        summary = f"{self.name}: {self.game!r}{more}"
+        return Page(type(self).__name__, summary, title=self.name, details=self._details)
+
+    def _details(self) -> Iterator[Part]:
+        if self.description:
+            yield self.description
+        yield Facts([(name, shown(getattr(self, name))) for name in ("game", "reference")])
 
 
 def with_horizon(file: GameFile, caller: str) -> GameFile[FiniteHorizonGame]:

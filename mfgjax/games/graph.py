@@ -7,12 +7,14 @@ import equinox as eqx
 import numpy as np
 
 from .. import _checks
+from .._display import shows_itself
 from .._modes import in_own_modes
 from .._typing import Array, ArrayLike, Float
 from ..kernels import MovesKernel
 from ..model import AbstractGame, FiniteHorizonGame, OwnStateInteraction, PairwiseReward, Power, Staged
 
 
+@shows_itself
 class NodeReward(eqx.Module):
     """The reward of the nodes of a graph: scale · (value(s) − congestion(s) · μ(s))^exponent at node s.
 

@@ -11,6 +11,7 @@ import numpy as np
 import xarray as xr
 
 from .._checks import file_path, is_traced, made_by
+from .._coordinates import PAIRS, dims_of_equilibrium, without_texts_of_numbers
 from .._version import __version__
 from ..equilibrium import Equilibrium
 from ..games import moves
@@ -22,22 +23,6 @@ from . import netcdf
 from .describe import describe
 
 FORMAT = "mfgjax-equilibrium/1"
-
-_STATES, _PAIRS = ("time", "state"), ("time", "state", "action")
-_DIMS = {
-    "state_law": _STATES,
-    "policy": _PAIRS,
-    "values": _STATES,
-    "q": _PAIRS,
-    "residual_history": ("step",),
-    "residual": (),
-    "tolerance": (),
-    "error_estimate": (),
-    "exploitability": (),
-    "num_steps": (),
-    "result_code": (),
-    "result_period": (),
-}
 
 
 def to_dataset(
@@ -81,24 +66,16 @@ def to_dataset(
         raise ValueError(
             "`equilibrium` must be a single one with known numbers; got a batch, or one inside `jit` or `vmap`."
         )
+    bare = equilibrium.to_xarray()
     available = np.broadcast_to(game.untimed(np.asarray(game.available)), equilibrium.q.shape)
-    renamed = {
-        "q": np.where(available, np.asarray(equilibrium.q), np.nan),
-        "residual_history": equilibrium.history,
-        "result_code": equilibrium.result.code,
-        "result_period": equilibrium.result.period,
-    }
-    data: dict[str, tuple[tuple[str, ...], Any]] = {
-        name: (dims, np.asarray(renamed[name] if name in renamed else getattr(equilibrium, name)))
-        for name, dims in _dims(equilibrium.observes, bool(game.times)).items()
-    }
+    data: dict[str, tuple[Any, Any]] = {"q": (bare.policy.dims, np.where(available, np.asarray(equilibrium.q), np.nan))}
     prior = None if response is None else response.prior_table
     if prior is not None:
         table = np.exp(np.asarray(prior))
         # a prior that is the same at all times has no axis of them
-        data["reference"] = (_PAIRS[1:], table[0]) if len(table) == 1 else (_PAIRS, table)
+        data["reference"] = (PAIRS[1:], table[0]) if len(table) == 1 else (PAIRS, table)
     if isinstance(game.kernel, MovesKernel):
-        data["leads_to"] = (_PAIRS[1:], leads_to(game))
+        data["leads_to"] = (PAIRS[1:], leads_to(game))
     recorded = {
         "format": FORMAT,
         "mfgjax_version": __version__,
@@ -106,33 +83,14 @@ def to_dataset(
         "dtype": str(game.dtype),
         "response": json.dumps(describe(response)),
         "solver": json.dumps(describe(solver)),
-        "criterion": equilibrium.criterion,
-        "result": equilibrium.result.name,
-        "message": equilibrium.result.message,
-        "observes": equilibrium.observes,
+        **bare.attrs,
     }
     for key, value in ({} if attrs is None else attrs).items():
         if key in recorded:
             raise ValueError(f"`attrs` has the key {key!r}, which this format writes itself.")
         # attributes of netCDF are texts and numbers
         recorded[key] = value if isinstance(value, str) else json.dumps(describe(value))
-    coords = {
-        **game.coordinates_of_time(),
-        "state": np.array(game.state_labels, dtype=object),
-        "action": np.array(game.action_labels, dtype=object),
-        "step": np.arange(1, len(data["residual_history"][1]) + 1),
-    }
-    return xr.Dataset(data, coords, recorded)
-
-
-def _dims(observes: Any, over_time: bool) -> dict[str, tuple[str, ...]]:
-    """Return the dimensions of each saved variable; those of a stationary game have no times."""
-    dims = {"mean_field": _STATES if observes == "states" else _PAIRS, **_DIMS}
-    return (
-        dims
-        if over_time
-        else {name: tuple(dim for dim in dims_of_variable if dim != "time") for name, dims_of_variable in dims.items()}
-    )
+    return bare.assign(data).assign_attrs(recorded)
 
 
 def leads_to(game: AbstractGame) -> np.ndarray:
@@ -207,7 +165,9 @@ def load_equilibrium(path: str | os.PathLike) -> xr.Dataset:
     dataset = netcdf.read(path)
     netcdf.check_format(path, dataset, FORMAT, "equilibrium")
     # without a game only the file itself tells which dimensions there must be
-    for name, dims in _dims(dataset.attrs.get("observes"), "time" in dataset.coords).items():
+    over_time = "time" in dataset.coords
+    pairs = PAIRS if over_time else PAIRS[1:]
+    for name, dims in {**dims_of_equilibrium(dataset.attrs.get("observes"), over_time), "q": pairs}.items():
         if name in dataset or name != "error_estimate":  # files of earlier versions have none
             netcdf.values_of(path, dataset, name, dims)
-    return dataset
+    return without_texts_of_numbers(dataset)

@@ -10,6 +10,7 @@ import numpy as np
 import xarray as xr
 
 from .. import _checks
+from .._coordinates import coordinates
 from .._version import __version__
 from ..games import GameFile
 from ..games.random_dense import SquashedLinear
@@ -87,9 +88,7 @@ def to_tables(file: GameFile) -> xr.Dataset:
     }
     if game.times:
         recorded["horizon"] = game.horizon
-    states, actions = (np.array(labels, dtype=object) for labels in (game.state_labels, game.action_labels))
-    coords = {"state": states, "action": actions}
-    return xr.Dataset(tables.data, coords, recorded)
+    return xr.Dataset(tables.data, coordinates(game.state_labels, game.action_labels), recorded)
 
 
 def _put_kernel(tables: _Tables, kernel: Any) -> str:

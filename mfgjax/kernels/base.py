@@ -7,12 +7,14 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
+from .._display import Page, shows_itself
 from .._typing import Array, Float, Self
 
 _FEW_STATES = 128
 """States up to which a matrix is summed over all places, whether they are reached or not."""
 
 
+@shows_itself
 class AbstractKernel(eqx.Module):
     """The base class of kernels: transition probabilities P(s'|s,a), given by their two products with vectors.
 
@@ -26,6 +28,10 @@ class AbstractKernel(eqx.Module):
 
     probabilities: eqx.AbstractVar[Array]
     takes_lanes: ClassVar[bool] = False  # safe: kernels of users are written for one game
+
+    def _page(self) -> Page:
+        times = f", different in each of {self.num_times} moves" if self.num_times > 1 else ""
+        return Page(type(self).__name__, f"{self.num_states} states, {self.num_actions} actions{times}")
 
     @abstractmethod
     def at(self, t: Array | int) -> Self:

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .. import _checks, _functions
-from .._shorten import shown_fields
+from .._display import shows_itself
 from .._typing import Array, ArrayLike, Scalar
 from ..model import StationaryGame, of_kind
 from ..responses.base import Backup
@@ -19,6 +19,7 @@ from .sampling import Draw
 MOST = 2**31 - 1  # what int32 holds
 
 
+@shows_itself
 class Task(eqx.Module):
     """The task of a learner: a game whose moves can only be sampled; its rewards are known.
 
@@ -46,14 +47,12 @@ class Task(eqx.Module):
         return jnp.where(self.game.available[0], self.game.reward_at(jnp.int32(0), z), 0)
 
 
+@shows_itself
 class AbstractLearner(eqx.Module):
     """The base class of learners: pure functions `init` and `step`, which `run` calls.
 
     A state is any tuple of arrays whose field `z` is the law of the states, `[S]`.
     """
-
-    def __repr__(self) -> str:
-        return shown_fields(self)
 
     @abstractmethod
     def init(self, task: Task, key: Array, z: Array) -> Any:
@@ -68,6 +67,7 @@ class AbstractLearner(eqx.Module):
         """Return what is played, `[S, A]`; the mean over agents in a state where each has a policy of its own."""
 
 
+@shows_itself
 class Polynomial(eqx.Module):
     """The step size 1/n^w at the n-th visit of a pair of state and action.
 

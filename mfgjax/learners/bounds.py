@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from .. import _checks
+from .._display import shows_itself
 from .._linear import zero_sum_norm
 from .._modes import in_own_modes
 from .._typing import Array, ArrayLike
@@ -17,6 +18,7 @@ from ..responses.trembling import AbstractTrembling
 from .base import learned
 
 
+@shows_itself
 class Guarantee(NamedTuple):
     """The result of `model_guarantee`: an error bound for values learned from n draws of each pair in one population.
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from .. import _checks
 from .._compiled import compiled
+from .._display import shows_itself
 from .._modes import in_own_modes
 from .._typing import Array, ArrayLike
 from ..model import StationaryGame, respond
@@ -17,6 +18,7 @@ from .bounds import population, zero_sum_norm
 from .sampling import GameSimulator, draw_actions
 
 
+@shows_itself
 class Constants(NamedTuple):
     """The result of `estimate_constants`: Lipschitz constants in the l1 norm (laws) and maximum norm (values).
 

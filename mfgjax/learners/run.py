@@ -1,7 +1,7 @@
 """`run`, which runs a learner with many seeds at once, and the `Run` that it returns."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import equinox as eqx
@@ -10,6 +10,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from .. import _checks
+from .._display import Page, Part, Picture, shows_itself
+from .._largest_states import evenly
+from .._shown_laws import law_picture, names_or_numbers
+from .._svg import Line, lines
 from .._traced import as_it_is_now, keyed, unshared
 from .._typing import Array, ArrayLike
 from ..engine import fit_response
@@ -19,7 +23,10 @@ from ..responses.trembling import AbstractTrembling
 from .base import AbstractLearner, Task, count, learned, seed_number
 from .sampling import GameSimulator, OwnSimulator
 
+_MOST_SEEDS = 7
 
+
+@shows_itself
 @dataclasses.dataclass(frozen=True)
 class Run:
     """The result of `run`: the laws at all steps, and the last policy and state, for every seed.
@@ -38,10 +45,18 @@ class Run:
     num_steps: int
     seed: int
 
-    def __repr__(self) -> str:
+    def _page(self) -> Page:
         means = ", ".join(f"{mean:.3f}" for mean in self.mean_state[:3, -1])
         more = ", ..." if len(self.laws) > 3 else ""
-        return f"Run({len(self.laws)} seeds, {self.num_steps} steps; mean state at the end: {means}{more})"
+        summary = f"{len(self.laws)} seeds, {self.num_steps} steps; mean state at the end: {means}{more}"
+        return Page(type(self).__name__, summary, details=self._details)
+
+    def _details(self) -> Iterator[Part]:
+        means, seeds = self.mean_state, evenly(len(self.laws), _MOST_SEEDS)
+        series = [Line(f"run {i}", np.arange(means.shape[1]), means[i]) for i in seeds]
+        yield Picture(lines(series, "step", "mean state"), "mean number of the state, step by step")
+        names = names_or_numbers((), self.laws.shape[2])
+        yield Picture(law_picture(self.laws[:, -1].mean(axis=0), names), "law at the last step, mean over the runs")
 
     def distance(self, to: Equilibrium | ArrayLike) -> np.ndarray:
         """Return the total variation distance of every law from a given one, `[seeds, steps + 1]`."""

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from .. import _checks
+from .._display import shows_itself
 from .._modes import in_own_modes
 from .._typing import Array
 from ..model import StationaryGame
@@ -16,6 +17,7 @@ Draw = Callable[[Array, Array, Array], Array]
 """`(key, states, actions) -> next states`, integers of one shape: what a simulator does in one population."""
 
 
+@shows_itself
 class GameSimulator(eqx.Module):
     """The simulator of a game: z ↦ a function that draws s' ~ P(·|s,a,z).
 

@@ -1,7 +1,8 @@
 """The abstract game: what maps and solvers ask of every kind of game."""
 
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from types import FunctionType
 from typing import Any, ClassVar, NamedTuple, TypeVar, cast
 
 import equinox as eqx
@@ -9,18 +10,23 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from .._display import Facts, Page, Part, shows_itself
+from .._largest_states import heaviest
 from .._modes import in_own_modes
+from .._shorten import shown, shown_pairs
+from .._shown_laws import listed
 from .._simplex import onto_simplex, total_variation
 from .._typing import Array, Bool, Float, Scalar
 from ..kernels import AbstractKernel, DenseKernel
 from ..kernels.base import time_slice
 from ..kernels.precision import kernel_in_precision
 from ..responses import AbstractResponse
-from .parameters import Parameters
+from .parameters import Parameters, values_of
 
 AnyArray = TypeVar("AnyArray", Array, np.ndarray)  # users get back the kind of array that they gave
 
 
+@shows_itself
 class BestResponse(NamedTuple):
     """The best response to a mean field and its values. The arrays of a stationary game have no time axis.
 
@@ -37,6 +43,7 @@ class BestResponse(NamedTuple):
     q: Float[Array, "T S A"]
 
 
+@shows_itself
 class AbstractGame(eqx.Module):
     """Kernel, reward and initial law, and the maps of which an equilibrium is a fixed point.
 
@@ -65,6 +72,40 @@ class AbstractGame(eqx.Module):
     """Numbers of a mean field up to which the matrix of I − DΓ is formed and factorised."""
     lanes: ClassVar[tuple[int, ...]] = ()
     """The axes behind those of one game: none. `LaneGame` has one."""
+
+    def _page(self) -> Page:
+        name, params = type(self).__name__, values_of(self.params)
+        span = f"discount {shown(self.discount)}" if self.is_stationary else f"horizon {self.horizon}"
+        seen = "" if self.observes == "states" else ", observes the joint law of states and actions"
+        sizes = f"{self.num_states:,} states, {self.num_actions:,} actions, {span}"
+        parts = f"kernel {_kind(self.kernel)}, reward {_kind(self.reward)}"
+        more = f"; parameters {shown_pairs(params)}" if params else ""
+        return Page(name, f"{sizes}, {parts}{seen}{more}", title=sizes, details=self._facts)
+
+    def _facts(self) -> Iterator[Part]:
+        exists = np.asarray(self.available)
+        pairs = f"{exists.sum():,} of {exists.size:,} pairs of state and action"
+        facts = [
+            ("states", f"{self.num_states:,}: {listed(self.state_labels)}"),
+            ("actions", f"{self.num_actions:,}: {listed(self.action_labels)}"),
+            *([] if self.is_stationary else [("times", f"0 to {self.horizon}")]),
+            ("discount", shown(self.discount)),
+            (
+                "kernel",
+                f"{_kind(self.kernel)}: {_MOVES.get(type(self.kernel).__name__, 'may depend on the mean field')}",
+            ),
+            ("reward", _kind(self.reward)),
+            (
+                "payoffs see",
+                "the law of the states" if self.observes == "states" else "the joint law of states, actions",
+            ),
+            ("available", "all actions" if exists.all() else f"{pairs}{' and time' * (len(exists) > 1)}"),
+        ]
+        if self.initial.ndim == 1:
+            law = np.asarray(self.initial)
+            facts.append(("initial law", "uniform" if np.ptp(law) == 0 else heaviest(self.state_labels, law)))
+        facts += [(f"parameter {name}", shown(value)) for name, value in values_of(self.params).items()]
+        yield Facts([*facts, ("precision", str(self.dtype))])
 
     @abstractmethod
     def call_kernel(self, t: Scalar | int, mean_field: Array) -> Any:
@@ -241,6 +282,20 @@ class AbstractGame(eqx.Module):
     def observe(self, mu: Array, mass: Array) -> Array:
         """Return what payoffs see of the law of states `mu` and the joint law `mass` of one time."""
         return mu if self.observes == "states" else mass
+
+
+_MOVES = {
+    "MovesKernel": "each action leads to one state",
+    "SuccessorKernel": "lists of possible next states",
+    "DenseKernel": "a table of probabilities",
+}
+
+
+def _kind(part: Any) -> str:
+    """Return in a word or two what the kernel or the reward of a game is."""
+    if isinstance(part, FunctionType):
+        return "a function" if part.__name__ == "<lambda>" else f"function {part.__name__}"
+    return {"TableReward": "a table", "TracedFunction": "a function"}.get(type(part).__name__, type(part).__name__)
 
 
 def time_type(dtype: Any) -> jnp.dtype:

@@ -116,6 +116,14 @@ class LaneGame(eqx.Module):
         return self.game.observes
 
     @property
+    def state_labels(self) -> tuple[str, ...]:
+        return self.game.state_labels
+
+    @property
+    def action_labels(self) -> tuple[str, ...]:
+        return self.game.action_labels
+
+    @property
     def dtype(self) -> jnp.dtype:
         return self.game.dtype
 

@@ -8,6 +8,7 @@ import jax
 
 from .. import _checks, _functions
 from .._names import did_you_mean
+from .._shorten import shown_pairs
 from .._typing import Array
 from ..kernels import AbstractKernel
 from .rewards import PairwiseReward, TableReward
@@ -25,11 +26,11 @@ class Parameters:
         self._takers = dict(takers)
 
     def __repr__(self) -> str:
-        return f"Parameters({', '.join(f'{name}={value}' for name, value in _values(self).items())})"
+        return f"Parameters({shown_pairs(values_of(self))})"
 
 
 def _flatten(params: Parameters) -> tuple[list[tuple[Any, Any]], Any]:
-    values = _values(params)
+    values = values_of(params)
     children = [(jax.tree_util.GetAttrKey(name), value) for name, value in values.items()]
     return children, (tuple(values), tuple(params._takers.items()))
 
@@ -43,13 +44,13 @@ def _unflatten(structure: Any, children: Iterable[Any]) -> Parameters:
 jax.tree_util.register_pytree_with_keys(Parameters, _flatten, _unflatten)
 
 
-def _values(params: Parameters) -> dict[str, Any]:
+def values_of(params: Parameters) -> dict[str, Any]:
     return {name: value for name, value in vars(params).items() if name != "_takers"}
 
 
 def parameter_names(game: Any) -> list[str]:
     """Return the names of the parameters of a game."""
-    return list(_values(game.params))
+    return list(values_of(game.params))
 
 
 def arguments_of(params: Parameters, field: str, function: Any) -> dict[str, Array]:

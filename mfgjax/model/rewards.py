@@ -14,11 +14,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from .. import _checks
+from .._display import shows_itself
 from .._typing import Array, ArrayLike, Float, Int, Scalar
 from ..kernels.base import align, time_slice
 from ..kernels.predecessors import AXES, as_table
 
 
+@shows_itself
 class TableReward(eqx.Module):
     """A reward that ignores the population: `table[t, s, a]` (or one table for all times)."""
 
@@ -29,6 +31,7 @@ class TableReward(eqx.Module):
         return time_slice(self.table, t)
 
 
+@shows_itself
 class DenseInteraction(eqx.Module):
     """L_t(s,a,s') as a full table `[S, A, S]` or `[H+1, S, A, S]` (with s' a pair for a joint law)."""
 
@@ -59,6 +62,7 @@ class DenseInteraction(eqx.Module):
         return jnp.tensordot(table, mean_field, axes=self.num_seen_axes, precision=precision)
 
 
+@shows_itself
 class OwnStateInteraction(eqx.Module):
     """An interaction with the agents in one's own state: L_t(s,a,s') = base_t(s,a) + weight_t(s,a)·1{s' = s}.
 
@@ -79,6 +83,7 @@ class OwnStateInteraction(eqx.Module):
         return _affine(time_slice(self.base, t), time_slice(self.weight, t), mean_field[:, None])
 
 
+@shows_itself
 class SuccessorInteraction(eqx.Module):
     """An interaction with the agents in the state to which one's move leads.
 
@@ -109,6 +114,7 @@ def _affine(base: Array, weight: Array, crowd: Array) -> Array:
     return align(base, crowd) + align(weight, crowd) * crowd
 
 
+@shows_itself
 class PairwiseReward(eqx.Module):
     """A reward that depends on the mean field through the average of an interaction with all agents.
 
@@ -154,6 +160,7 @@ class PairwiseReward(eqx.Module):
         return x if self.theta is None else self.theta(t, x)
 
 
+@shows_itself
 class Power(eqx.Module):
     """A power as the function Θ of a `PairwiseReward`: Θ(x) = scale · x^exponent, for every t.
 
@@ -177,6 +184,7 @@ class Power(eqx.Module):
         return self.scale * x**self.exponent  # an int in Python: x may be negative, and the derivative at 0 is finite
 
 
+@shows_itself
 class Staged(eqx.Module):
     """Θ_t that is one function before the end, and another at the end.
 

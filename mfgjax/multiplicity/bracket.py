@@ -1,12 +1,16 @@
 """The least and the greatest equilibrium of a stationary game whose best responses rise with the population."""
 
 import dataclasses
+from collections.abc import Iterator
 
 import jax.numpy as jnp
 import numpy as np
 
 from .. import _checks
+from .._display import BAD, GOOD, PLAIN, Facts, Page, Part, Picture, shows_itself
 from .._result import ConvergenceError
+from .._shorten import short_number
+from .._shown_laws import MOST_SHOWN, law_table, laws_picture, names_or_numbers
 from .._traced import as_it_is_now
 from ..certify import Complementarity, check_complementarity
 from ..engine import fit_response
@@ -17,6 +21,7 @@ from ..responses import AbstractResponse
 from .ascent import Ascent, climb, rounding_of_sums, went_back
 
 
+@shows_itself
 @dataclasses.dataclass(frozen=True)
 class Bracket:
     """The result of `bracket`: the equilibria at both ends; all others lie between if the map keeps the order.
@@ -140,8 +145,23 @@ class Bracket:
             )
         return f"unknown: every step kept the order, but {shown}; if the map keeps the order of populations, {ends}."
 
-    def __repr__(self) -> str:
-        return f"Bracket(least and greatest end {self.distance:.3g} apart in total variation; {self.certificate})"
+    def _page(self) -> Page:
+        proved = self.certificate
+        apart = f"least and greatest end {self.distance:.3g} apart in total variation"
+        status = GOOD if proved.startswith("holds") else BAD if proved.startswith("fails") else PLAIN
+        return Page(type(self).__name__, f"{apart}; {proved}", status=status, title=apart, details=self._details)
+
+    def _details(self) -> Iterator[Part]:
+        yield self.certificate
+        ends = {"least": self.least, "greatest": self.greatest}
+        laws = [np.asarray(end.mean_field) for end in ends.values()]
+        if laws[0].size > MOST_SHOWN:
+            return
+        names = names_or_numbers(self.least.state_labels, len(laws[0]))
+        yield Picture(laws_picture(laws, list(ends)), "stationary laws at both ends")
+        yield law_table(np.stack(laws, axis=1), names, [f">{name}" for name in ends])
+        steps = [(f"steps to the {name} end", f"{int(end.num_steps):,}") for name, end in ends.items()]
+        yield Facts([*steps, *((f"residual, {name}", short_number(end.residual)) for name, end in ends.items())])
 
 
 @as_it_is_now

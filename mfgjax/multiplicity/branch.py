@@ -1,7 +1,7 @@
 """The path of equilibria as a parameter moves, through folds."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import pairwise
 from typing import Any
@@ -12,9 +12,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from .. import _checks
+from .._display import BAD, GOOD, Facts, Page, Part, Picture, shows_itself
 from .._linear import DENSE_LIMIT
 from .._modes import in_own_modes
 from .._result import RESULTS, ConvergenceError, Result
+from .._shown_laws import last_laws, listed, share_that_varies
+from .._svg import Line, lines
 from .._traced import as_it_is_now
 from .._trees import with_leaves
 from .._typing import Array, ArrayLike, Scalar
@@ -36,6 +39,7 @@ from .branch_walk import walk
 _RANGE = 4.0  # length of the parameter's interval in units of the path; a flow moves by at most 1.4
 
 
+@shows_itself
 @dataclasses.dataclass(frozen=True)
 class Branch:
     """The result of `branch`: a path of equilibria along a parameter, with its folds.
@@ -60,12 +64,24 @@ class Branch:
     message: str
     _at: Callable[[float], list[Equilibrium]]
 
-    def __repr__(self) -> str:
+    def _page(self) -> Page:
         low, high = self.parameter[0], self.parameter[-1]
-        return (
-            f"Branch({len(self.parameter)} points from {low:g} to {high:g}, {len(self.folds)} folds, "
-            f"{len(self.bifurcations)} bifurcations: {self.message})"
+        path = (
+            f"{len(self.parameter)} points from {low:g} to {high:g}, {len(self.folds)} folds, "
+            f"{len(self.bifurcations)} bifurcations"
         )
+        status = GOOD if self.complete else BAD
+        return Page(type(self).__name__, f"{path}: {self.message}", status=status, title=path, details=self._details)
+
+    def _details(self) -> Iterator[Part]:
+        yield self.message
+        laws = last_laws(self.mean_field)
+        if laws is not None:
+            state, shares = share_that_varies(laws)
+            picture = lines([Line("", self.parameter, shares)], "parameter", f"share in state {state}")
+            yield Picture(picture, "the state, by its number from 0, whose share varies most")
+        turns = (("folds", self.folds), ("bifurcations", self.bifurcations))
+        yield Facts([(name, listed([f"{value:.6g}" for value in values])) for name, values in turns if len(values)])
 
     @in_own_modes
     def at(self, value: float) -> list[Equilibrium]:

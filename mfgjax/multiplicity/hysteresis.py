@@ -1,12 +1,15 @@
 """Hysteresis: the equilibria of a population while a parameter goes up and back, and where it jumps between them."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from .. import _checks
+from .._display import BAD, GOOD, Listing, Page, Part, Picture, shows_itself
+from .._shown_laws import last_laws, share_that_varies
+from .._svg import Line, lines
 from .._traced import as_it_is_now
 from .._typing import Array, ArrayLike
 from ..engine import fit_response
@@ -19,7 +22,10 @@ from ..solve import solve
 from ..solvers import AbstractSolver, Auto, Picard
 from .possible_errors import possible_errors
 
+_MOST_JUMPS = 8
 
+
+@shows_itself
 @dataclasses.dataclass(frozen=True)
 class Hysteresis:
     """The result of `hysteresis`: the equilibria in which a population stays while a parameter changes there and back.
@@ -41,14 +47,29 @@ class Hysteresis:
     joint: bool
     error: np.ndarray
 
-    def __repr__(self) -> str:
+    def _page(self) -> Page:
         low, high = self.values[0], self.values[-1]
         missed, farthest = int((~self.found).sum()), np.fmax.reduce(self.distance, initial=0.0)
         failed = f", {missed} solves failed" if missed else ""
-        return (
-            f"Hysteresis({self.name} from {low:g} to {high:g} and back, {len(self.values)} values{failed}; the mean "
-            f"fields there and back differ by up to {farthest:.3g} in total variation)"
+        summary = (
+            f"{self.name} from {low:g} to {high:g} and back, {len(self.values)} values{failed}; the mean fields there "
+            f"and back differ by up to {farthest:.3g} in total variation"
         )
+        return Page(type(self).__name__, summary, status=BAD if missed else GOOD, details=self._details)
+
+    def _details(self) -> Iterator[Part]:
+        laws = last_laws(np.concatenate([self.there, self.back]))
+        if laws is not None:
+            state, shares = share_that_varies(laws)
+            ways = zip(("there", "back"), np.split(shares, 2), strict=True)
+            picture = lines(
+                [Line(way, self.values, share) for way, share in ways], self.name, f"share in state {state}"
+            )
+            yield Picture(picture, "the state, by its number from 0, whose share varies most")
+        jumps = self.jumps()
+        rows = [(way, f"{a:g}", f"{b:g}") for way, places in jumps.items() for a, b in places]
+        if rows:
+            yield Listing(["way", ">from", ">to"], rows[:_MOST_JUMPS], "Here the population moves by more than 0.1.")
 
     @property
     def distance(self) -> np.ndarray:

@@ -1,12 +1,17 @@
 """Search for equilibria from many random starts."""
 
 import dataclasses
+from collections.abc import Iterator
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from .. import _checks
+from .._display import BAD, GOOD, Listing, Page, Part, Picture, shows_itself
+from .._largest_states import heaviest
+from .._shorten import short_number
+from .._shown_laws import last_laws, laws_picture, names_or_numbers
 from .._traced import as_it_is_now
 from ..batch import solve_batch
 from ..engine.prepare import fit_response, game_and_response
@@ -17,8 +22,10 @@ from ..solvers import AbstractSolver
 from .possible_errors import possible_errors
 
 _DISTANCE = 1e-4
+_MOST_ROWS = 12
 
 
+@shows_itself
 @dataclasses.dataclass(frozen=True)
 class MultiStart:
     """The result of `multi_start`: the different equilibria that were found.
@@ -35,8 +42,29 @@ class MultiStart:
     num_starts: int
     num_failed: int
 
-    def __repr__(self) -> str:
-        return f"MultiStart(counts={self.counts}, num_failed={self.num_failed} of {self.num_starts})"
+    def _page(self) -> Page:
+        summary = f"counts={self.counts}, num_failed={self.num_failed} of {self.num_starts}"
+        starts = f"{self.num_starts} starts, of which {self.num_failed} failed"
+        found = f"{len(self.equilibria)} different equilibria from {starts}"
+        return Page(type(self).__name__, summary, self._parts, GOOD if self.equilibria else BAD, title=found)
+
+    def _parts(self) -> Iterator[Part]:
+        if not self.equilibria:
+            return
+        laws = last_laws(np.stack([np.asarray(eq.mean_field) for eq in self.equilibria]))
+        first = self.equilibria[0]
+        names = names_or_numbers(first.state_labels, first.policy.shape[-2])
+        rows = [
+            [str(i), f"{count:,}", short_number(eq.residual), "" if laws is None else heaviest(names, laws[i])]
+            for i, (eq, count) in enumerate(zip(self.equilibria[:_MOST_ROWS], self.counts, strict=False))
+        ]
+        left = len(self.equilibria) - len(rows)
+        when = " at the last time" * (first.policy.ndim == 3)
+        headings = ["equilibrium", ">starts", ">residual", f"largest shares{when}"]
+        yield Listing(headings, rows, f"{left:,} equilibria that fewer starts reached are not shown." if left else "")
+        if laws is not None:
+            picture = laws_picture(list(laws), [str(i) for i in range(len(laws))])
+            yield Picture(picture, f"share of the agents in each state{when}")
 
 
 @as_it_is_now

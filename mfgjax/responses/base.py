@@ -9,9 +9,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from .. import _checks
+from .._display import Page, shows_itself
 from .._modes import in_own_modes
 from .._plain import Axis
-from .._shorten import shown_fields
+from .._shorten import fields_text
 from .._simplex import log_normalize, safe_log
 from .._typing import Array, Bool, Float, Self
 from ..kernels.base import align
@@ -28,6 +29,7 @@ class Backup(NamedTuple):
     policy: Float[Array, "S A *batch"]
 
 
+@shows_itself
 class AbstractResponse(eqx.Module):
     """The base class of responses: how an agent acts on its action values, in one step of the backward induction.
 
@@ -66,8 +68,13 @@ class AbstractResponse(eqx.Module):
         if "backup" in cls.__dict__ and "act" not in cls.__dict__:
             cls.act = AbstractResponse.act  # what is inherited may act otherwise than the new `backup`
 
-    def __repr__(self) -> str:
-        return shown_fields(self)
+    def _page(self) -> Page:
+        if self.prior_field is None:
+            return Page(type(self).__name__, fields_text(self))
+        table = getattr(self, self.prior_field)
+        prior = "uniform" if table is None else f"of shape {table.shape[table.shape[0] == 1 :]}"
+        rest = fields_text(self, self.prior_field)
+        return Page(type(self).__name__, f"{rest}, {self.prior_name} {prior}" if rest else f"{self.prior_name} {prior}")
 
     @abstractmethod
     def backup(

@@ -7,7 +7,7 @@ import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 
-from .._shorten import shown_fields
+from .._display import shows_itself
 from .._simplex import onto_simplex
 from .._typing import Array, Bool
 from ..model import AnyGame
@@ -84,6 +84,7 @@ class Problem(NamedTuple):
         return jnp.broadcast_to(prior if prior.ndim == len(shape) else prior[..., None], shape)
 
 
+@shows_itself
 class AbstractSolver(eqx.Module):
     """The base class of solvers: how the equation μ = Γ(μ) is solved, by one method or by several in turn.
 
@@ -97,9 +98,6 @@ class AbstractSolver(eqx.Module):
 
     atol: eqx.AbstractVar[float | None]
     default_max_steps: ClassVar[int]
-
-    def __repr__(self) -> str:
-        return shown_fields(self)
 
     @abstractmethod
     def stages(

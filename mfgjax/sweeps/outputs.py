@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from .. import _checks
+from .._coordinates import PAIRS, STATES
 from .._names import did_you_mean
 from .._result import RESULTS
 from .._typing import Array
@@ -15,8 +16,6 @@ from ..certify import Report, certify
 from ..engine.lanes import Lanes
 from ..equilibrium import Equilibrium
 from ..model import AbstractGame
-
-_STATES, _PAIRS = ("time", "state"), ("time", "state", "action")
 
 CERTIFIED: dict[str, Callable[[Report], Array]] = {
     "unique": lambda report: report.unique.astype(jnp.int32),
@@ -31,13 +30,13 @@ CERTIFIED: dict[str, Callable[[Report], Array]] = {
 
 KNOWN: dict[str, tuple[str, ...]] = {
     "exploitability": (),
-    "mean_field": _STATES,
-    "state_law": _STATES,
+    "mean_field": STATES,
+    "state_law": STATES,
     "terminal_law": ("state",),
-    "policy": _PAIRS,
-    "log_policy": _PAIRS,
-    "values": _STATES,
-    "q": _PAIRS,
+    "policy": PAIRS,
+    "log_policy": PAIRS,
+    "values": STATES,
+    "q": PAIRS,
     "mean_state": ("time",),
     **dict.fromkeys(CERTIFIED, ()),
 }
@@ -128,7 +127,7 @@ def parse_outputs(outputs: Any, game: AbstractGame, axes: Sequence[str] = ()) ->
         function, dims = output if isinstance(output, tuple) and len(output) == 2 else (output, None)
         if function is None and name in KNOWN:
             check_output("outputs", name, game)
-            dims = _PAIRS if name == "mean_field" and game.observes == "state_actions" else KNOWN[name]
+            dims = PAIRS if name == "mean_field" and game.observes == "state_actions" else KNOWN[name]
             found.append(Output(name, tuple(dim for dim in dims if dim != "time" or game.times)))
         elif callable(function):
             found.append(Output(name, None if dims is None else _dims(name, dims, axes), function))

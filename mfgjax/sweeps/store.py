@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from .._coordinates import without_texts_of_numbers
 from .._files import written_whole
 from .._identity import changed, identity
 from .._shorten import shorten_text
@@ -104,12 +105,13 @@ class Store:
             labels = {
                 name: (c.dims, c.values.astype(object)) for name, c in found.coords.items() if c.dtype.kind in "TU"
             }
+            found = without_texts_of_numbers(found.assign_coords(labels))
         except Exception as error:  # the libraries below raise all kinds
             message = shorten_text(str(error), 120)
             raise ValueError(f"`out` is {self.path}, whose coordinates cannot be read: {message}.") from error
         for variable in found.variables.values():  # as the data are in memory: what was written with is no part
             variable.attrs.pop("_FillValue", None)
-        return found.assign_coords(labels).drop_encoding()
+        return found.drop_encoding()
 
     def _check_files(self) -> None:
         """Refuse a file that is shorter or longer than its chunk: the arrays of a sweep are not compressed."""

@@ -11,6 +11,7 @@ import numpy as np
 from jax.sharding import Mesh
 
 from .. import _checks
+from .._coordinates import coordinates
 from .._names import suggestion
 from .._progress import Bar
 from .._simplex import onto_simplex
@@ -236,7 +237,7 @@ class Work:
         """The coordinates of one point: times, unless games are stationary, states and actions."""
         games = [plan.lanes.problem[0] for plan in self.plans]
         times = max(games, key=lambda game: game.horizon).coordinates_of_time()
-        return {**times, **{kind: np.array(self.labels(kind), dtype=object) for kind in ("state", "action")}}
+        return {**times, **coordinates(self.labels("state"), self.labels("action"))}
 
     def coords(self) -> dict[str, Any]:
         return {**self.points.coords(), **self.inner_coords}
