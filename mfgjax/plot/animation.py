@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from matplotlib import pyplot as plt
 from matplotlib.animation import FuncAnimation
 from matplotlib.axes import Axes
 
@@ -20,6 +21,7 @@ class ShownAnimation(FuncAnimation):
             path = Path(folder, "animation.gif")
             self.save(path, writer="pillow")
             text = base64.b64encode(path.read_bytes()).decode("ascii")
+        plt.close(self._fig)  # pyright: ignore  # else notebooks also show its first picture
         # an <img>, as not every notebook draws image/gif by itself
         return {"text/plain": repr(self), "text/html": f'<img src="data:image/gif;base64,{text}" alt="animation">'}
 
@@ -48,7 +50,7 @@ def tell_time(ax: Axes, title: str | None, now: Any, then: Any = None) -> None:
     """Write the time behind a title, or from which time to which the way leads."""
     heading = (f"{title}, " if title else "") + f"t = {now}" + ("" if then is None else f" → {then}")
     # on the left it stands still, as digits are of one width
-    ax.set_title(heading, loc="left", fontsize=11, parse_math=False)
+    ax.set_title(heading, loc="left", parse_math=False)
 
 
 def eased(k: int, frames_per_step: int) -> float:

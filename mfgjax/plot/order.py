@@ -9,10 +9,10 @@ from .. import _checks
 from ..multiplicity.bracket import Bracket
 from ..multiplicity.hysteresis import Hysteresis
 from .figures import new_axes
-from .styles import frame
+from .styles import colour, frame, shade, whole_ticks
 
 _MOST_STEPS = 12  # of a way that are drawn
-_RISING, _FALLING = "#0072b2", "#d55e00"
+_RISING, _FALLING = 0, 1  # numbers of their colours
 
 
 def plot_bracket(found: Bracket, *, title: str | None = None, ax: Axes | None = None) -> Axes:
@@ -24,7 +24,7 @@ def plot_bracket(found: Bracket, *, title: str | None = None, ax: Axes | None = 
     Args:
       found: the result of `bracket`.
       title: of the picture; None: whether the ends coincide.
-      ax: where to draw; None: on a new figure, which is `returned.figure`.
+      ax: where to draw; None: on a new figure of pyplot.
 
     Returns:
       The axes.
@@ -39,21 +39,29 @@ def plot_bracket(found: Bracket, *, title: str | None = None, ax: Axes | None = 
     ax = new_axes(ax, (6.4, 4.4))
     states = np.arange(found.rising.laws.shape[1])
     ways = ((found.rising, found.least, _RISING, "-", "^"), (found.falling, found.greatest, _FALLING, "--", "v"))
-    for way, end, colour, line, marker in ways:
+    for way, end, number, line, marker in ways:
         # early steps are large, late ones small
         shown = np.unique(np.geomspace(1, len(way.laws), min(_MOST_STEPS, len(way.laws))).round().astype(int)) - 1
         for place, k in enumerate(shown):
             alpha = 0.2 + 0.5 * place / len(shown)
-            ax.plot(states, _tails(way.laws[k]), color=colour, linestyle=line, linewidth=0.8, alpha=alpha)
+            ax.plot(states, _tails(way.laws[k]), color=colour(number), linestyle=line, linewidth=0.8, alpha=alpha)
         law = np.asarray(end.mean_field)
         name = "least" if marker == "^" else "greatest"
         label = f"{name} equilibrium, mean {float(end.mean_state):.2f}"
         ax.plot(
-            states, _tails(law), color=colour, linestyle=line, linewidth=2.2, marker=marker, markersize=4, label=label
+            states,
+            _tails(law),
+            color=colour(number),
+            linestyle=line,
+            linewidth=2.2,
+            marker=marker,
+            markersize=4,
+            label=label,
         )
     words = "one equilibrium" if found.coincide else f"two ends, {found.distance:.2f} apart in total variation"
     frame(ax, "state s", "share of the population in states ≥ s", words if title is None else title)
     ax.set_ylim(0, 1.03)
+    whole_ticks(ax.xaxis)
     ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=2, frameon=False)  # the axes are full of curves
     return ax
 
@@ -67,7 +75,7 @@ def plot_hysteresis(
       found: the result of `hysteresis`.
       label: the label of the parameter, with its unit; None: its name.
       title: of the picture.
-      ax: where to draw; None: on a new figure, which is `returned.figure`.
+      ax: where to draw; None: on a new figure of pyplot.
 
     Returns:
       The axes.
@@ -89,7 +97,7 @@ def plot_hysteresis(
             mean_there,
             mean_back,
             where=is_apart,
-            color="0.88",
+            color=shade(0.12),
             linewidth=0,
             label="two equilibria at least",
             zorder=1,
@@ -98,10 +106,24 @@ def plot_hysteresis(
     upward, downward = ("rising", "falling") if rising else ("falling", "rising")
     style: dict[str, Any] = dict(markersize=4, linewidth=1.4)
     ax.plot(
-        x, mean_there, linestyle="-", marker=marker[0], color=_FALLING, label=f"parameter {upward}", zorder=3, **style
+        x,
+        mean_there,
+        linestyle="-",
+        marker=marker[0],
+        color=colour(_FALLING),
+        label=f"parameter {upward}",
+        zorder=3,
+        **style,
     )
     ax.plot(
-        x, mean_back, linestyle="--", marker=marker[1], color=_RISING, label=f"parameter {downward}", zorder=2, **style
+        x,
+        mean_back,
+        linestyle="--",
+        marker=marker[1],
+        color=colour(_RISING),
+        label=f"parameter {downward}",
+        zorder=2,
+        **style,
     )
     frame(ax, found.name if label is None else label, "mean state of the equilibrium", title)
     ax.legend()

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from .. import _checks
 from ..equilibrium import Equilibrium
 from .figures import new_axes
-from .styles import LINES, frame
+from .styles import curve, frame, shade, whole_ticks
 
 _UNITS = {"residual": "residual (total variation)", "exploitability": "exploitability (units of reward)"}
 
@@ -27,7 +27,7 @@ def plot_residuals(
       equilibria: results of `solve` or `io.load_equilibrium`, by the names to print; or a single result. Steps that did
         not measure the criterion are left out.
       title: of the picture.
-      ax: where to draw; None: on a new figure, which is `returned.figure`.
+      ax: where to draw; None: on a new figure of pyplot.
 
     Returns:
       The axes.
@@ -45,17 +45,16 @@ def plot_residuals(
         (line,) = ax.plot(
             np.arange(1, len(history) + 1),
             np.where(history > 0, history, np.nan),  # log axes have no 0
-            linestyle=LINES[i % len(LINES)],
-            marker="os^Dv"[i % 5],
-            markersize=3.5,
+            **curve(i),
         )
         line.set_label(f"{name.replace('$', chr(92) + '$')} ({result})" if name else result)
         if len(histories) == 1 and tolerance > 0:
-            style: dict[str, Any] = dict(color="0.3", linestyle=(0, (1, 1)), linewidth=1.2, zorder=1)
+            style: dict[str, Any] = dict(color=shade(0.7), linestyle=(0, (1, 1)), linewidth=1.2, zorder=1)
             ax.axhline(tolerance, label="tolerance", **style)
     ax.set_yscale("log")
     units = " or ".join(_UNITS[kind] for kind in sorted({kind for _, kind, *_ in histories.values()}))
     frame(ax, "step (of those that measured it)", units, title)
+    whole_ticks(ax.xaxis)
     if histories:
         ax.legend()
     return ax
