@@ -79,7 +79,7 @@ def animate_agents(
     numbers = []
     if num_agents <= _MOST_NUMBERED:
         ink: dict[str, Any] = dict(ha="center", va="center", fontsize=6.5, zorder=5)
-        fills = dots.get_facecolor()
+        fills: Any = dots.get_facecolor()
         numbers = [ax.text(0, 0, str(i + 1), color=ink_on(fills[i][:3]), **ink) for i in range(num_agents)]
 
     def draw(frame: tuple[int, int]) -> list[Any]:

@@ -12,15 +12,13 @@ from matplotlib.path import Path
 from .._typing import Array, Float
 from ..equilibrium import Equilibrium
 from ..model import AbstractGame
+from .arrangement import BESIDE_NODES, Label, arrange
 from .figures import new_axes
-from .maps import tiles
 from .pictured import Pictured, pictured_of
-from .places import BEND, beside, edge_path, free_side, loop_path, places_of, size_of, unit_of
-from .styles import colour, ink_on, shade, short, spread_evenly
+from .places import BEND, beside, edge_path, free_side, loop_path, places_of
+from .styles import colour, ink_on, shade, spread_evenly
 
 NOBODY = 5e-4  # less than this share is drawn as nobody
-LEAST, MOST = 0.21, 0.31  # radius of an empty node and of the fullest, in the least distance of two nodes
-_SMALL = 7.5  # size of letters beside a node, in points
 
 
 class Moment(NamedTuple):
@@ -75,8 +73,8 @@ def plot_graph(
         raise ValueError(f"`policy` is of {len(policies)} times, but the law of {len(laws)}: choose one by `time`.")
     moments = []
     for row in rows:
-        moves = policies is not None and (policy is not None or not (pictured.ends and row == len(laws) - 1))
-        weight = laws[row][:, None] * policies[row % len(policies)] if moves else None
+        moves = policy is not None or not (pictured.ends and row == len(laws) - 1)
+        weight = laws[row][:, None] * policies[row % len(policies)] if moves and policies is not None else None
         moments.append(Moment(laws[row], weight, None if pictured.times is None else f"t = {pictured.times[row]}"))
     if len(moments) == 1:
         title = pictured.title(rows[0], title)
@@ -91,36 +89,6 @@ def _rows(pictured: Pictured, time: int | Sequence[int] | None) -> list[int]:
     # panels of larger graphs must be larger
     most = 6 if len(pictured.states) <= 8 else 4 if len(pictured.states) <= 20 else 2
     return spread_evenly(len(pictured.laws()), most)
-
-
-class _Label(NamedTuple):
-    """What is printed at a node: inside, where there is room even in an empty one, else beside it."""
-
-    name: str
-    size: float  # of the letters inside, in points
-    name_inside: bool
-    mass_inside: bool
-
-    def beside(self, printed: str) -> str:
-        """Return what is printed beside the node."""
-        return "\n".join(["" if self.name_inside else self.name, "" if self.mass_inside else printed]).strip("\n")
-
-    def box(self, way: np.ndarray) -> np.ndarray:
-        """Return the lower left and the upper right corner of that text from where it is set, in points, `[2, 2]`."""
-        lines = self.beside("0.00").split("\n")
-        extent = np.array([0.62 * max(map(len, lines)), 1.3 * len(lines)]) * _SMALL
-        style = beside(way)
-        shift = {"left": 0.0, "bottom": 0.0, "center": 0.5, "right": 1.0, "top": 1.0}
-        low = -extent * (shift[style["ha"]], shift[style["va"]])
-        return np.stack([low, low + extent])
-
-
-def _label(name: str, least: float) -> _Label:
-    """Return how a node is labelled whose least radius is so many points."""
-    inside = least >= 12
-    # a letter is some 0.65 of its size wide, and 1.7 radii of a circle hold a line
-    size = min(11.0, (0.62 if inside else 0.95) * least, 1.7 * least / (0.65 * len(name)))
-    return _Label(short(name, 20), size, size >= 5.5, inside)
 
 
 def draw_graph(
@@ -142,49 +110,31 @@ def draw_graph(
       title: of the picture.
       room: moments for which there is to be room, and whose fullest node sets the scale; None: what is drawn.
     """
-    room, moves, states = room or moments, pictured.moves(), pictured.states
-    places, pairs = places_of(states, positions), {(s, end) for s, _, end in moves}
-    unit, top = unit_of(places), max(float(moment.mass.max()) for moment in room)
-    least, most = LEAST * unit, MOST * unit
+    room, moves = room or moments, pictured.moves()
+    places, pairs = places_of(pictured.states, positions), {(s, end) for s, _, end in moves}
+    top = max(float(moment.mass.max()) for moment in room)
     outward = np.array([free_side(s, places, pairs) for s in range(len(places))])
-    loop = np.where(np.any([stayers(moves, moment) for moment in room], axis=0), 1.5 * least, 0.0)
-    texts = places + (most + 0.8 * loop + 0.15 * least)[:, None] * outward  # a loop reaches 3/4 as far as its handles
-    count, (down, across) = len(moments), tiles(len(moments))
-    wide = 0.3 * loop[:, None]
-    low, high = (np.concatenate([places + sign * 1.15 * most, texts + sign * wide, texts]) for sign in (-1, 1))
-    for _ in range(6):  # more room makes the texts larger in units of the axes
-        corners = low.min(axis=0), high.max(axis=0)
-        step = (corners[1] - corners[0]) * (1.0, 1.0 if count == 1 else 1.15)  # with room for the time above
-        size = size_of(places, step * (across, down), count=count) if ax is None else _inches(ax)
-        points = 72 * float(np.min(np.array(size) / (step * (across, down))))  # of a unit
-        labels = [_label(name, least * points) for name in states]
-        boxes = np.array([label.box(way) for label, way in zip(labels, outward, strict=True)]) / points
-        low[-len(places) :], high[-len(places) :] = texts + boxes[:, 0], texts + boxes[:, 1]
-    ax = new_axes(ax, (size[0], size[1] if title is None else size[1] + 0.35))
-    # the first is on top, below its time
-    (left, bottom), (right, upper) = corners[0] - step * (0, down - 1), corners[0] + step * (across, 1)
+    looped = np.any([stayers(moves, moment) for moment in room], axis=0)
+    plan = arrange(ax, pictured.states, places, outward, looped, len(moments))
+    ax = new_axes(ax, (plan.size[0], plan.size[1] if title is None else plan.size[1] + 0.35))
+    (left, right), (bottom, upper) = plan.limits
     ax.set(xlim=(left, right), ylim=(bottom, upper), aspect="equal")
     ax.set_axis_off()
-    for place, moment in enumerate(moments):
-        offset = step * (place % across, -(place // across))
-        share = np.clip(moment.mass / top, 0, 1)
-        radius = np.sqrt(least**2 + (most**2 - least**2) * share)  # areas, not radii, grow with mass
+    for moment, offset in zip(moments, plan.offsets, strict=True):
+        share, here = np.clip(moment.mass / top, 0, 1), places + offset
+        radius = np.sqrt(plan.least**2 + (plan.most**2 - plan.least**2) * share)  # areas, not radii, grow with mass
         weight = None if moment.weight is None else moment.weight / top
-        draw_edges(ax, moves, places + offset, radius, outward, 1.5 * least, weight, min(9.0, 0.42 * least * points))
-        _nodes(ax, labels, places + offset, moment.mass, share, radius)
-        for text, label, way, mass in zip(texts + offset, labels, outward, moment.mass, strict=True):
-            ax.text(*text, label.beside(_printed(mass)), fontsize=_SMALL, zorder=3, parse_math=False, **beside(way))
+        draw_edges(ax, moves, here, radius, outward, plan.loop, weight, plan.widest)
+        _nodes(ax, plan.labels, here, moment.mass, share, radius)
+        for text, label, way, mass in zip(plan.texts + offset, plan.labels, outward, moment.mass, strict=True):
+            style: dict[str, Any] = dict(fontsize=BESIDE_NODES, zorder=3, parse_math=False, **beside(way))
+            ax.text(text[0], text[1], label.beside(_printed(mass)), **style)
         if moment.heading is not None:
-            middle = offset + ((places[:, 0].min() + places[:, 0].max()) / 2, corners[1][1])
-            ax.text(*middle, moment.heading, ha="center", va="bottom")
+            x, y = plan.heading + offset
+            ax.text(x, y, moment.heading, ha="center", va="bottom")
     if title is not None:
         ax.set_title(title, parse_math=False)
     return ax
-
-
-def _inches(ax: Axes) -> tuple[float, float]:
-    box, dpi = ax.get_window_extent(), ax.get_figure(root=True).dpi  # pyright: ignore[reportOptionalMemberAccess]
-    return box.width / dpi, box.height / dpi
 
 
 def _printed(mass: float) -> str:
@@ -253,7 +203,7 @@ def _arrow(ax: Axes, path: Path, flow: float | None, widest: float) -> None:
 
 
 def _nodes(
-    ax: Axes, labels: Sequence[_Label], places: np.ndarray, mass: np.ndarray, share: np.ndarray, radius: np.ndarray
+    ax: Axes, labels: Sequence[Label], places: np.ndarray, mass: np.ndarray, share: np.ndarray, radius: np.ndarray
 ) -> None:
     """Draw circles, with what is printed inside them."""
     for label, (x, y), m, part, r in zip(labels, places, mass, share, radius, strict=True):

@@ -105,11 +105,9 @@ def plot_gain(
         handles += ax.plot(x, half_slope, label=label, color=shade(0.35), linewidth=3.5, zorder=1.5)
     x, y = _sorted(main, main.bound)
     slope = "" if _levels_off(main) else _slope(fitted_slope(x, y, low, high))
-    style, label = (
-        dict(color=shade(0.7), linestyle=":", linewidth=1.8),
-        _named("proved bound on the gain", first) + slope,
-    )
-    handles += ax.plot(x, np.where(y > 0, y, np.nan), label=label, **style)
+    dots: dict[str, Any] = dict(color=shade(0.7), linestyle=":", linewidth=1.8)
+    label = _named("proved bound on the gain", first) + slope
+    handles += ax.plot(x, np.where(y > 0, y, np.nan), label=label, **dots)
     if sampled_by_name or any(gain.method == "Monte Carlo" for gain in gains_by_name.values()):
         label = "Monte Carlo, ± 1 standard error"
         handles.append(ax.errorbar([], [], yerr=[], fmt="none", ecolor=shade(0.9), capsize=4.5, label=label))

@@ -5,19 +5,32 @@ from typing import Any
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
-from matplotlib.patches import Patch
+from matplotlib.patches import Patch, Rectangle
 
 from .. import _checks
 from .._largest_states import largest_states
 from .._typing import Array, Float
 from ..equilibrium import Equilibrium
 from ..model import FiniteHorizonGame
+from .arrangement import tiles
 from .curves import MOST_LINES
 from .figures import new_axes
-from .maps import Grid, draw_map, grid_of, tiles
+from .maps import Grid, draw_map, grid_of
 from .pictured import Pictured, pictured_of
-from .styles import BESIDE, add_legend, colours, curve, frame, hatch, ink_on, name_ticks, shade, short, spread_evenly
-from .styles import whole_ticks
+from .styles import (
+    BESIDE,
+    add_legend,
+    colours,
+    curve,
+    frame,
+    hatch,
+    ink_on,
+    name_ticks,
+    shade,
+    short,
+    spread_evenly,
+    whole_ticks,
+)
 
 KINDS = ("auto", "lines", "bars", "area", "heat", "maps")
 _MOST_STACKED = 12  # and in a stack
@@ -124,6 +137,8 @@ def _maps(ax: Axes | None, grid: Grid, flow: np.ndarray, times: np.ndarray, titl
         image = draw_map(ax, grid, flow[i], most, at)
         middle, top = at[0] + columns / 2 - 0.5, at[1] - 0.6
         ax.text(middle, top, f"t = {times[i]}", ha="center", va="bottom", fontsize="small")
+        corner = (at[0] - 0.5, at[1] - 0.5)
+        ax.add_patch(Rectangle(corner, columns, rows, facecolor="none", edgecolor=shade(0.5), linewidth=0.8))
     ax.set(xlim=(-0.5, (across - 1) * wide + columns - 0.5), ylim=((down - 1) * high + rows - 0.5, rows - high - 0.5))
     ax.set_axis_off()
     ax.figure.colorbar(image, ax=ax, label="share of the population", pad=0.02)  # pyright: ignore
@@ -166,5 +181,5 @@ def _numbers(ax: Axes, times: Any, base: np.ndarray, layer: np.ndarray, fill: st
     box = dict(boxstyle="round,pad=0.15", facecolor=fill, edgecolor="none") if boxed else None
     for t, low, mass in zip(times, base, layer, strict=True):
         if mass >= 0.06:
-            middle = dict(ha="center", va="center", fontsize=7, bbox=box, color=ink_on(fill))
+            middle: dict[str, Any] = dict(ha="center", va="center", fontsize=7, bbox=box, color=ink_on(fill))
             ax.text(t, low + mass / 2, f"{mass:.2f}", **middle)

@@ -75,7 +75,7 @@ def hatching(code: int | np.integer) -> dict[str, Any]:
 def hatch_failures(
     ax: Axes, edges: np.ndarray, codes: np.ndarray, *, row: int | None = None, ink: str | None = None
 ) -> None:
-    """Mark runs of lanes that failed alike: from bottom to top, or in an ink over a row of a map, where colours stay."""
+    """Mark runs of lanes that failed alike: from bottom to top, or with an ink over a row of a map."""
     low, high = (0.0, 1.0) if row is None else (row - 0.5, row + 0.5)
     runs = list(itertools.pairwise([0, *(np.flatnonzero(np.diff(codes)) + 1), len(codes)]))
     for kind in np.unique(codes[codes != RESULTS.converged]):

@@ -143,7 +143,7 @@ def law_of(equilibrium: Equilibrium | ArrayLike) -> np.ndarray:
 def draw_band(ax: Axes, x: np.ndarray, values: np.ndarray, name: str, i: int, *, marked: bool = False) -> None:
     """Draw the mean of `[seeds, len(x)]` as a line, and one deviation to both sides as a band."""
     mean, deviation = values.mean(axis=0), values.std(axis=0)
-    style = curve(i) if marked else curve(i) | dict(marker="")
+    style: dict[str, Any] = curve(i) | ({} if marked else {"marker": ""})
     # in labels "$" begins a formula
     ax.plot(x, mean, label=name.replace("$", r"\$"), zorder=3, **style)
     if len(values) > 1:

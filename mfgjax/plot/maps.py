@@ -99,9 +99,3 @@ def map_size(grid: Grid) -> tuple[float, float]:
     """Return the size of a figure with a map and its colour bar, in inches."""
     rows, columns = grid.shape
     return 6.4, float(np.clip(4.6 * rows / columns + 0.8, 2.0, 7.0))
-
-
-def tiles(count: int) -> tuple[int, int]:
-    """Return how many rows and columns so many pictures side by side make."""
-    rows = 1 if count <= 3 else 2 if count <= 6 else -(-count // 4)
-    return rows, -(-count // rows)

@@ -14,7 +14,8 @@ from .._typing import Array, Float
 from ..equilibrium import Equilibrium
 from ..model import FiniteHorizonGame
 from .animation import animate, eased, moments, tell_time
-from .crowd import LEAST, MOST, NOBODY, Moment, draw_graph
+from .arrangement import LEAST, MOST
+from .crowd import NOBODY, Moment, draw_graph
 from .figures import new_axes
 from .law import draw_law, name_states
 from .maps import draw_map, grid_of, map_size, name_cells

@@ -76,6 +76,7 @@ def plot_phase(
     as_map = len(names) > MOST_LINES
     share = f"share of the population\n{last_time(dataset)}"
     top = max((float(np.nanmax(table)) for table in tables if not np.isnan(table).all()), default=1.0)
+    mesh: Any = None
     for i, (curve, table, ax) in enumerate(zip(curves, tables, panels, strict=True)):
         if as_map:
             mesh = _draw_map(ax, axis, curve.x, table, top)

@@ -43,7 +43,7 @@ def shade(amount: float, of: str | None = None) -> str:
       of: the other colour; None: that of texts.
     """
     paper, ink = (np.array(to_rgb(c)) for c in (rcParams["axes.facecolor"], of or rcParams["text.color"]))
-    return to_hex((1 - amount) * paper + amount * ink)
+    return to_hex(tuple((1 - amount) * paper + amount * ink))
 
 
 def ink_on(fill: Any) -> str:
@@ -51,10 +51,14 @@ def ink_on(fill: Any) -> str:
     return "black" if np.dot(to_rgb(fill), (0.299, 0.587, 0.114)) > 0.5 else "white"
 
 
+def is_grey() -> bool:
+    """Tell whether the user's style is in grey, as `mfgjax.plot.grey` is."""
+    return all(np.ptp(to_rgb(c)) < 0.01 for c in palette())
+
+
 def hatch(i: int) -> str:
-    """Return the i-th hatch where the user's style is in grey, such as `mfgjax.plot.grey`, else none."""
-    in_grey = all(np.ptp(to_rgb(c)) < 0.01 for c in palette())
-    return _HATCHES[i % len(_HATCHES)] if in_grey else ""
+    """Return the i-th hatch where the user's style is in grey, else none."""
+    return _HATCHES[i % len(_HATCHES)] if is_grey() else ""
 
 
 def curve(i: int) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from .._result import RESULTS
 from .curves import MOST_LINES, RESIDUALS, Curve, Horizontal, curves_of, horizontal_of, label_of, parts_of, symbol
 from .figures import new_axes
 from .lane_styles import RESULT_HATCHES, curve_style, frame_axis, hatch_failures, result_name, ticks_at
-from .styles import add_legend, colour, palette, shade, spread_evenly
+from .styles import BRIGHT, add_legend, is_grey, palette, shade, spread_evenly
 
 _MOST_CELLS = (64, 512)  # rows and columns of a map
 _ROUNDED = 1e-18  # less is not worth a decade of the picture
@@ -138,7 +138,7 @@ def _draw_map(ax: Axes, name: str, label: str, axis: Horizontal, curves: list[Cu
     cells = np.ma.masked_invalid(_blocks(np.array(values), k, m))
     kinds, norm, shades = np.unique(codes), Normalize(0, 1), colormaps[rcParams["image.cmap"]]
     options: dict[str, Any] = {}
-    ink = colour(1)  # seen on dark and on light cells
+    ink = "0.6" if is_grey() else BRIGHT[1]  # seen on dark and on light cells
     if name == "result_code":
         ink = "black"
         # codes are numbered anew, one shade for each that occurs

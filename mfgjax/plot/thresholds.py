@@ -115,9 +115,9 @@ def plot_thresholds(
 def plot_certificates(report: Report, *, title: str | None = None, ax: Axes | None = None) -> Axes:
     """Draw, for each certificate of one game, the β up to which it holds, on a log axis.
 
-    Certificates are called as in `plot_thresholds`; those without a threshold are left out. The critical β is a diamond, the β of the response a dotted line. A
-    certificate that holds at every β ends in an arrow to the right, one that ends left of the picture in an arrow to
-    the left.
+    Certificates are called as in `plot_thresholds`; those without a threshold are left out. The critical β is a
+    diamond, the β of the response a dotted line. A certificate that holds at every β ends in an arrow to the right, one
+    that ends left of the picture in an arrow to the left.
 
     Args:
       report: the result of `certify` for one game.
@@ -260,13 +260,13 @@ def _shade(ax: Axes, x: np.ndarray, found: dict[str, np.ndarray], contraction: n
         if len(x) > 1 and not np.isnan(y).all():
             style: dict[str, Any] = dict(facecolor=shade(amount, colour(0)), linewidth=0)
             ax.fill_between(*_carefully(x, np.minimum(y, high), high), low, zorder=0.5, **style)
-            handles.append(Patch(**style | dict(edgecolor=shade(0.4), linewidth=0.5), label=label))
+            handles.append(Patch(**{**style, "edgecolor": shade(0.4), "linewidth": 0.5}, label=label))
     critical = np.minimum(found["critical_beta"], high)
     if len(x) > 1 and (critical < high).any():
         style = dict(facecolor=shade(0.12, colour(1)), linewidth=0)
         ax.fill_between(*_carefully(x, critical, high, above=True), high, zorder=0.6, **style)
         label = "above the critical β, where plain\niteration stops converging"
-        handles.append(Patch(**style | dict(edgecolor=shade(0.4), linewidth=0.5), label=label))
+        handles.append(Patch(**{**style, "edgecolor": shade(0.4), "linewidth": 0.5}, label=label))
 
 
 def _carefully(x: np.ndarray, y: np.ndarray, top: float, *, above: bool = False) -> tuple[np.ndarray, np.ndarray]:
@@ -315,13 +315,11 @@ def _log_ticks(axis: Any, low: float, high: float) -> None:
 def _style(name: str) -> dict[str, Any]:
     """Return how the line of a certificate looks."""
     if name == "critical_beta":
-        style = dict(color=shade(1.0), linewidth=1.4, marker="o", markersize=4.5, zorder=3, clip_on=False)
-    elif name == "unique":
-        style = dict(color=shade(0.35), linewidth=4.5, zorder=1.8)
-    else:
-        i = (*_CHAINS, _PAPER).index(name)
-        style = dict(color=colour(i), linestyle=LINES[(i + 1) % len(LINES)], linewidth=1.8, zorder=3.5)
-    return style
+        return dict(color=shade(1.0), linewidth=1.4, marker="o", markersize=4.5, zorder=3, clip_on=False)
+    if name == "unique":
+        return dict(color=shade(0.35), linewidth=4.5, zorder=1.8)
+    i = (*_CHAINS, _PAPER).index(name)
+    return dict(color=colour(i), linestyle=LINES[(i + 1) % len(LINES)], linewidth=1.8, zorder=3.5)
 
 
 def _asked() -> dict[str, Any]:
