@@ -18,7 +18,7 @@ from .pictured import Pictured, pictured_of
 from .places import BEND, beside, edge_path, free_side, loop_path, places_of
 from .styles import colour, ink_on, shade, spread_evenly
 
-NOBODY = 5e-4  # less than this share is drawn as nobody
+NOBODY = 5e-4  # less than this share of the fullest node is drawn as nobody
 
 
 class Moment(NamedTuple):
@@ -73,7 +73,7 @@ def plot_graph(
         raise ValueError(f"`policy` is of {len(policies)} times, but the law of {len(laws)}: choose one by `time`.")
     moments = []
     for row in rows:
-        moves = policy is not None or not (pictured.ends and row == len(laws) - 1)
+        moves = pictured.times is None or not (pictured.ends and row == len(laws) - 1)
         weight = laws[row][:, None] * policies[row % len(policies)] if moves and policies is not None else None
         moments.append(Moment(laws[row], weight, None if pictured.times is None else f"t = {pictured.times[row]}"))
     if len(moments) == 1:
@@ -114,7 +114,7 @@ def draw_graph(
     places, pairs = places_of(pictured.states, positions), {(s, end) for s, _, end in moves}
     top = max(float(moment.mass.max()) for moment in room)
     outward = np.array([free_side(s, places, pairs) for s in range(len(places))])
-    looped = np.any([stayers(moves, moment) for moment in room], axis=0)
+    looped = np.any([_stayers(moves, moment, top) for moment in room], axis=0)
     plan = arrange(ax, pictured.states, places, outward, looped, len(moments))
     ax = new_axes(ax, (plan.size[0], plan.size[1] if title is None else plan.size[1] + 0.35))
     (left, right), (bottom, upper) = plan.limits
@@ -141,11 +141,11 @@ def _printed(mass: float) -> str:
     return f"{mass:.2f}" if mass >= 0.005 else ""
 
 
-def stayers(moves: Sequence[tuple[int, int, int]], moment: Moment) -> np.ndarray:
+def _stayers(moves: Sequence[tuple[int, int, int]], moment: Moment, top: float) -> np.ndarray:
     """Return at which nodes somebody stays."""
     found = np.zeros(len(moment.mass), bool)
     for s, action, end in moves:
-        found[s] |= s == end and moment.weight is not None and moment.weight[s, action] >= NOBODY
+        found[s] |= s == end and moment.weight is not None and moment.weight[s, action] >= NOBODY * top
     return found
 
 
@@ -168,8 +168,8 @@ def draw_edges(
       radius: of their circles.
       outward: where there is room for a loop, for each node.
       loop: size of loops, which are drawn where somebody stays.
-      weight: of the moves, which widens arrows, `[S, A]`; None: all alike.
-      widest: width of the arrow of a whole crowd, in points.
+      weight: of the moves in that of the fullest node, which widens arrows, `[S, A]`; None: all alike.
+      widest: width of the arrow of weight 1, in points.
     """
     pairs = {(s, end) for s, _, end in moves}
     for s, action, end in moves:

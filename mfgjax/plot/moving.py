@@ -114,7 +114,7 @@ def _on_graph(
             points = on_the_way(places, here, there, moved, pairs)
             # behind the nodes, whose texts stay legible
             for place, mass in zip(points, moment.weight[here, actions], strict=True):
-                if mass >= NOBODY:  # below that arrows are dotted, too
+                if mass >= NOBODY * flow.max():  # below that arrows are dotted, too
                     disc: dict[str, Any] = dict(facecolor=colour(1), edgecolor=shade(0.9), linewidth=0.8, zorder=1.5)
                     ax.add_patch(Circle(place, float(np.sqrt(by_share * mass)), **disc))
         drawn.extend(artist for artist in (*ax.patches, *ax.texts) if artist not in others)
