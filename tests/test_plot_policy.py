@@ -146,7 +146,7 @@ def test_games_of_a_sweep_that_are_smaller_are_drawn_without_what_they_lack():
                       mfg.EntropyRegularized(1.0), num_states=[4, 6], outputs=("mean_field", "policy"))  # fmt: skip
     small = swept.sel(num_states=4)
     assert np.isnan(small.mean_field).any()
-    assert len(plot.plot_flow(small).containers) == 4
+    assert len(plot.plot_flow(small).lines) == 4
     assert plot.plot_policy(small).images[0].get_array().shape[1] == 4
 
 

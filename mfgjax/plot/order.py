@@ -86,7 +86,8 @@ def plot_hysteresis(
         ax.fill_between(x, mean_there, mean_back, where=is_apart, **apart)
     ways = (("rising", ">"), ("falling", "<")) if rising else (("falling", "<"), ("rising", ">"))
     for mean, (word, marker), i in zip((mean_there, mean_back), ways, (_FALLING, _RISING), strict=True):
-        ax.plot(x, mean, label=f"parameter {word}", zorder=3, **curve(i) | {"marker": marker})
+        marks: dict[str, Any] = dict(marker=marker, markevery=max(1, len(x) // 16))
+        ax.plot(x, mean, label=f"parameter {word}", zorder=3, **curve(i) | marks)
     frame(ax, found.name if label is None else label, "mean state of the equilibrium", title)
     ax.legend()
     return ax

@@ -132,7 +132,9 @@ def name_ticks(axis: Any, names: Sequence[str], most: int) -> None:
       most: that are printed.
     """
     if are_numbered(names):
-        whole_ticks(axis, min(most, 12))
+        whole = MaxNLocator(min(most, 12), integer=True, steps=[1, 2, 5, 10]).tick_values(0, len(names) - 1)
+        ticks = [int(tick) for tick in whole if 0 <= tick < len(names)]
+        axis.set_ticks(ticks, [names[i] for i in ticks])
         return
     turned: dict[str, Any] = {}
     if axis.axis_name == "x" and max(map(len, names)) > 3:
