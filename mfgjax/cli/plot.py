@@ -290,6 +290,6 @@ def _name(dataset: xr.Dataset) -> str:
     if isinstance(request, dict) and {"response", "beta", "epsilon"} <= request.keys():
         point.insert(0, behaviour_of(request))
     code = int(dataset["result_code"])
-    failed = [] if code == mfg.RESULTS.converged else [f"no equilibrium ({mfg.RESULTS(code).name})"]
+    failed = [] if code == mfg.RESULTS.converged else [f"no equilibrium ({mfg.RESULTS(code).name.replace('_', ' ')})"]
     named = [] if game in ("", "FiniteHorizonGame", "StationaryGame") else [game]
     return textwrap.fill(", ".join([*named, *point, *failed]) or "equilibrium", _LINE)

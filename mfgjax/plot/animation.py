@@ -7,8 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from matplotlib import pyplot as plt
+from matplotlib import rc_context, rcParams
 from matplotlib.animation import FuncAnimation
 from matplotlib.axes import Axes
+
+from .styles import STYLE
 
 INTERVAL = 80  # milliseconds from one picture to the next
 
@@ -35,7 +38,13 @@ def animate(ax: Axes, draw: Callable[[Any], list[Any]], frames: Sequence[Any]) -
       frames: in order.
     """
     figure: Any = ax.get_figure(root=True)
-    return ShownAnimation(figure, draw, frames=frames, interval=INTERVAL, cache_frame_data=False)  # pyright: ignore
+    style: Any = {key: rcParams[key] for key in STYLE}  # of now, not of when a frame is drawn
+
+    def in_style(frame: Any) -> list[Any]:
+        with rc_context(style):
+            return draw(frame)
+
+    return ShownAnimation(figure, in_style, frames=frames, interval=INTERVAL, cache_frame_data=False)  # pyright: ignore
 
 
 def moments(num_times: int, frames_per_step: int) -> list[tuple[int, int]]:

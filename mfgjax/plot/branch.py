@@ -9,7 +9,7 @@ from .. import _checks
 from .._typing import Array, Float
 from ..multiplicity.branch import Branch
 from .figures import new_axes
-from .styles import LINES, colour, frame, shade
+from .styles import BESIDE, LINES, colour, frame, shade
 
 
 def plot_branch(
@@ -49,7 +49,7 @@ def plot_branch(
     x, y = np.asarray(path.parameter, dtype=float), np.asarray(_checks.as_numbers("quantity", quantity), dtype=float)
     if y.shape != x.shape:
         raise ValueError(f"`quantity` has shape {y.shape}, but the path has {len(x)} points.")
-    ax = new_axes(ax, (6.4, 4.2))
+    ax = new_axes(ax, (7.2, 4.2))
     if log:
         ax.set_xscale("log")
     steps = np.diff(x)
@@ -66,5 +66,5 @@ def plot_branch(
         folds = "folds: " + ", ".join(f"{fold:.4g}" for fold in path.folds)
         ax.plot(x[turns], y[turns], "D", color=shade(1.0), markerfacecolor=shade(0.0), label=folds, zorder=3)
     frame(ax, parameter, label, title)
-    ax.legend()
+    ax.legend(**BESIDE)
     return ax

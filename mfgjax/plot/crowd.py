@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Circle, FancyArrowPatch
 from matplotlib.path import Path
 
+from .. import _checks
 from .._typing import Array, Float
 from ..equilibrium import Equilibrium
 from ..model import AbstractGame
@@ -66,11 +67,14 @@ def plot_graph(
     """
     pictured = pictured_of(game, law)
     laws, policies = pictured.laws(), pictured.policy
-    if policy is not None:
-        policies = pictured_of(game, policy, is_policy=True).policies()
     rows = _rows(pictured, time)
-    if policies is not None and len(policies) != len(laws) and len(rows) > 1:
-        raise ValueError(f"`policy` is of {len(policies)} times, but the law of {len(laws)}: choose one by `time`.")
+    if policy is not None:
+        policies = np.asarray(_checks.as_numbers("policy", policy))
+        states_actions = pictured.available.shape[1:]
+        _checks.shape_is("policy", policies, [states_actions, (len(laws), *states_actions)], "[times,] states, actions")
+        policies = policies.reshape(-1, *states_actions)
+        if len(policies) == 1 and len(rows) > 1:
+            raise ValueError(f"`policy` is of one time, but the law is drawn at {len(rows)}: choose one by `time`.")
     moments = []
     for row in rows:
         moves = pictured.times is None or not (pictured.ends and row == len(laws) - 1)

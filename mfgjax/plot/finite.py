@@ -114,7 +114,7 @@ def plot_gain(
     frame(ax, "number of agents N", "units of reward", title or "")
     _set_limits(ax, numbers, np.concatenate(shown), y)
     heading = f"slopes: fitted for N = {within[0]:,} to {within[-1]:,}" if len(within) > 1 else None
-    ax.legend(handles=handles, title=heading, fontsize=8, title_fontsize=8, handlelength=3.2, **BESIDE)
+    ax.legend(handles=handles, title=heading, title_fontsize="small", handlelength=3.2, **BESIDE)
     # names are the user's, in which "$" is no formula
     for text in ax.get_legend().get_texts():  # pyright: ignore[reportOptionalMemberAccess]
         text.set_parse_math(False)

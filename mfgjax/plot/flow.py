@@ -19,6 +19,8 @@ from .maps import Grid, draw_map, grid_of
 from .pictured import Pictured, pictured_of
 from .styles import (
     BESIDE,
+    SHARE,
+    add_colours,
     add_legend,
     colours,
     curve,
@@ -91,15 +93,8 @@ def plot_flow(
         _heat(ax, pictured, flow)
     else:
         _stack(ax, pictured, flow, kind, legend=legend)
-    frame(
-        ax,
-        "time t (steps)",
-        "state" if kind == "heat" else "share of the population",
-        title,
-        grid="both" if kind == "lines" else "y",
-    )
-    if kind == "heat":
-        ax.grid(False)
+    grid_lines = {"lines": "both", "heat": None}.get(kind, "y")
+    frame(ax, "time t (steps)", "state" if kind == "heat" else SHARE, title, grid=grid_lines)
     whole_ticks(ax.xaxis)
     return ax
 
@@ -120,7 +115,7 @@ def _heat(ax: Axes, pictured: Pictured, flow: np.ndarray) -> None:
     times: Any = pictured.times
     edges = (times[0] - 0.5, times[-1] + 0.5, -0.5, flow.shape[1] - 0.5)
     image = ax.imshow(flow.T, aspect="auto", origin="lower", vmin=0, interpolation="nearest", extent=edges)
-    ax.figure.colorbar(image, ax=ax, label="share of the population", pad=0.02)  # pyright: ignore
+    add_colours(ax, image)
     name_ticks(ax.yaxis, pictured.states, 20)
 
 
@@ -131,7 +126,7 @@ def _maps(ax: Axes | None, grid: Grid, flow: np.ndarray, times: np.ndarray, titl
     wide, high = columns + 0.06 * columns, rows + max(1.0, 0.16 * rows)  # with room for the time above a map
     width = 9.6
     ax = new_axes(ax, (width, float(np.clip(0.88 * width * down * high / (across * wide) + 0.3, 2.0, 9.0))))
-    most = float(flow[shown].max())
+    most, image = float(flow[shown].max()), None
     for place, i in enumerate(shown):
         at = (place % across * wide, place // across * high)
         image = draw_map(ax, grid, flow[i], most, at)
@@ -141,7 +136,7 @@ def _maps(ax: Axes | None, grid: Grid, flow: np.ndarray, times: np.ndarray, titl
         ax.add_patch(Rectangle(corner, columns, rows, facecolor="none", edgecolor=shade(0.5), linewidth=0.8))
     ax.set(xlim=(-0.5, (across - 1) * wide + columns - 0.5), ylim=((down - 1) * high + rows - 0.5, rows - high - 0.5))
     ax.set_axis_off()
-    ax.figure.colorbar(image, ax=ax, label="share of the population", pad=0.02)  # pyright: ignore
+    add_colours(ax, image)
     if title is not None:
         ax.set_title(title, parse_math=False)
     return ax

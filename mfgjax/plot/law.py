@@ -12,7 +12,7 @@ from ..model import AbstractGame
 from .figures import new_axes
 from .maps import draw_map, grid_of, map_size, name_cells
 from .pictured import pictured_of
-from .styles import colour, frame, name_ticks, shade
+from .styles import SHARE, add_colours, colour, frame, name_ticks, shade
 
 _MOST_TICKS, _MOST_OUTLINED = 26, 60
 
@@ -54,7 +54,7 @@ def plot_law(
         ax = new_axes(ax, map_size(grid))
         law_at = pictured.laws()[row]
         image = draw_map(ax, grid, law_at, float(law_at.max()))
-        ax.figure.colorbar(image, ax=ax, label="share of the population", pad=0.02)  # pyright: ignore
+        add_colours(ax, image)
         name_cells(ax)
     ax.set_title(pictured.title(row, title) or "", parse_math=False)
     return ax
@@ -71,4 +71,4 @@ def draw_law(ax: Axes, law: np.ndarray) -> Any:
 def name_states(ax: Axes, names: tuple[str, ...]) -> None:
     """Name the bars, an even choice where they are many, and the axes."""
     name_ticks(ax.xaxis, names, _MOST_TICKS if max(map(len, names)) < 4 else _MOST_TICKS // 2)
-    frame(ax, "state", "share of the population", grid="y")
+    frame(ax, "state", SHARE, grid="y")

@@ -11,7 +11,7 @@ from .._typing import ArrayLike
 from ..equilibrium import Equilibrium
 from ..learners import Run
 from .figures import new_axes
-from .styles import colour, curve, frame, shade, whole_ticks
+from .styles import BESIDE, colour, curve, frame, shade, whole_ticks
 
 QUANTITIES = ("distance", "mean_state")
 
@@ -48,7 +48,7 @@ def plot_learning(
     if quantity == "distance" and equilibrium is None:
         raise ValueError('`equilibrium` must be given: `quantity="distance"` is measured to it.')
     targets = targets_of(equilibrium, len(runs))
-    ax = new_axes(ax, (6.4, 4.2))
+    ax = new_axes(ax, (7.2, 4.2))
     for i, ((name, run), target) in enumerate(zip(runs.items(), targets, strict=True)):
         values = run.mean_state if target is None or quantity == "mean_state" else run.distance(target)
         steps = np.arange(values.shape[1])
@@ -67,7 +67,7 @@ def plot_learning(
     if quantity == "distance":
         ax.set_ylim(bottom=0)
     if len(runs) > 1:
-        ax.legend()
+        ax.legend(**BESIDE)
     return ax
 
 
@@ -99,7 +99,7 @@ def plot_learned_laws(
     """
     checked(runs)
     cumulative = _checks.boolean("cumulative", cumulative)
-    ax = new_axes(ax, (6.4, 4.2))
+    ax = new_axes(ax, (7.2, 4.2))
     for i, (name, run) in enumerate(runs.items()):
         laws = run.laws[:, -1]
         draw_band(ax, np.arange(laws.shape[1]), laws.cumsum(axis=1) if cumulative else laws, name, i, marked=True)
@@ -111,7 +111,7 @@ def plot_learned_laws(
     whole_ticks(ax.xaxis)
     ax.set_ylim(bottom=0)
     if len(runs) + (equilibrium is not None) > 1:
-        ax.legend()
+        ax.legend(**BESIDE)
     return ax
 
 

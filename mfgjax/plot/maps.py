@@ -1,4 +1,4 @@
-"""Games on a grid as maps, and pictures of several times side by side on the same axes."""
+"""Games on a grid as maps."""
 
 from typing import Any, NamedTuple
 
@@ -59,7 +59,7 @@ def draw_map(ax: Axes, grid: Grid, law: np.ndarray, most: float, offset: tuple[f
     extent = (right - 0.5, right + columns - 0.5, down + rows - 0.5, down - 0.5)
     style: dict[str, Any] = dict(vmin=0, vmax=most, interpolation="nearest", extent=extent)
     image = ax.imshow(grid.map_of(law), **style)
-    image.cmap.set_bad(shade(0.18))
+    image.set_cmap(image.cmap.with_extremes(bad=shade(0.18)))
     return image
 
 
@@ -73,7 +73,8 @@ def draw_moves(ax: Axes, grid: Grid, policy: np.ndarray, leads_to: np.ndarray) -
       leads_to: number of the next state of each action, −1 where there is none, `[S, A]`.
     """
     free = ~grid.blocked
-    draw_map(ax, grid, np.zeros(len(policy)), 1.0).set_cmap(ListedColormap([shade(0.0)], bad=shade(0.18)))
+    cells = draw_map(ax, grid, np.zeros(len(policy)), 1.0)
+    cells.set_cmap(ListedColormap([shade(0.0)]).with_extremes(bad=shade(0.18)))
     here, action = np.nonzero((policy >= 0.005) & (leads_to >= 0) & free[:, None])
     share, there = policy[here, action], leads_to[here, action]
     places, ends = (np.stack([grid.columns[s], grid.rows[s]], axis=1) for s in (here, there))
@@ -89,8 +90,7 @@ def draw_moves(ax: Axes, grid: Grid, policy: np.ndarray, leads_to: np.ndarray) -
 
 def name_cells(ax: Axes) -> None:
     """Name rows and columns of the only map on some axes."""
-    frame(ax, "column", "row")
-    ax.grid(False)
+    frame(ax, "column", "row", grid=None)
     whole_ticks(ax.xaxis)
     whole_ticks(ax.yaxis)
 

@@ -21,7 +21,7 @@ from .law import draw_law, name_states
 from .maps import draw_map, grid_of, map_size, name_cells
 from .pictured import Pictured, pictured_of
 from .places import on_the_way, places_of, unit_of
-from .styles import colour, shade
+from .styles import add_colours, colour, shade
 
 MOST_NODES = 40  # of a graph that is drawn; of more, a map or bars
 
@@ -149,7 +149,7 @@ def _as_map(pictured: Pictured, ax: Axes | None) -> tuple[Axes, Draw]:
     assert grid is not None
     is_new, ax = ax is None, new_axes(ax, map_size(grid))
     image = draw_map(ax, grid, flow[0], float(flow.max()))
-    ax.figure.colorbar(image, ax=ax, label="share of the population", pad=0.02)  # pyright: ignore
+    add_colours(ax, image)
     name_cells(ax)
     ax.set_title("t = 0", loc="left")
     if is_new:

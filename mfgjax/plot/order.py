@@ -9,7 +9,7 @@ from .. import _checks
 from ..multiplicity.bracket import Bracket
 from ..multiplicity.hysteresis import Hysteresis
 from .figures import new_axes
-from .styles import curve, frame, shade, whole_ticks
+from .styles import BESIDE, curve, frame, shade, whole_ticks
 
 _MOST_STEPS = 12  # of a way that are drawn
 _RISING, _FALLING = 0, 1  # curves
@@ -47,7 +47,7 @@ def plot_bracket(found: Bracket, *, title: str | None = None, ax: Axes | None = 
             thin: dict[str, Any] = dict(linewidth=0.8, marker="", alpha=0.25 + 0.5 * place / len(shown))
             ax.plot(states, _tails(way.laws[k]), **style | thin)
         label = f"{name} equilibrium, mean {float(end.mean_state):.2f}"
-        ax.plot(states, _tails(np.asarray(end.mean_field)), label=label, **style | {"linewidth": 2.2})
+        ax.plot(states, _tails(np.asarray(end.mean_field)), label=label, **{**style, "linewidth": 2.2})
     words = "one equilibrium" if found.coincide else f"two ends, {found.distance:.2f} apart in total variation"
     frame(ax, "state s", "share of the population in states ≥ s", words if title is None else title)
     ax.set_ylim(0, 1.03)
@@ -77,7 +77,7 @@ def plot_hysteresis(
       >>> mfg.plot.plot_hysteresis(there_and_back, label="cost of effort")  # there_and_back = mfg.hysteresis(...)
     """
     _checks.made_by("hysteresis", Hysteresis, "found", found)
-    ax = new_axes(ax, (6.4, 4.2))
+    ax = new_axes(ax, (7.2, 4.2))
     x, (mean_there, mean_back) = found.values, found.mean_state
     rising = x[-1] > x[0]
     is_apart = np.isfinite(found.distance) & (found.distance > 1e-6)
@@ -89,7 +89,7 @@ def plot_hysteresis(
         marks: dict[str, Any] = dict(marker=marker, markevery=max(1, len(x) // 16))
         ax.plot(x, mean, label=f"parameter {word}", zorder=3, **curve(i) | marks)
     frame(ax, found.name if label is None else label, "mean state of the equilibrium", title)
-    ax.legend()
+    ax.legend(**BESIDE)
     return ax
 
 

@@ -28,7 +28,7 @@ from .curves import (
 )
 from .figures import new_figure
 from .lane_styles import curve_style, frame_axis, hatch_failures, hatching, result_name
-from .styles import add_legend, frame, name_ticks, short, spread_evenly
+from .styles import SHARE, add_legend, frame, name_ticks, short, spread_evenly
 
 _MOST_ACROSS = 4  # panels in a row
 
@@ -74,39 +74,28 @@ def plot_phase(
     panels, names = grid.ravel()[: len(curves)], [str(name) for name in law["state"].values]
     tables = [_law_of(curve, law, axis) for curve in curves]
     as_map = len(names) > MOST_LINES
-    share = f"share of the population\n{last_time(dataset)}"
+    share = f"{SHARE}\n{last_time(dataset)}"
     top = max((float(np.nanmax(table)) for table in tables if not np.isnan(table).all()), default=1.0)
     mesh: Any = None
     for i, (curve, table, ax) in enumerate(zip(curves, tables, panels, strict=True)):
         if as_map:
             mesh = _draw_map(ax, axis, curve.x, table, top)
-        else:
-            for k, y in enumerate(table.T):
-                ax.plot(curve.x, y, **curve_style(k, curve.x, y, 12 if columns < 3 else 7))
+        for k, y in enumerate(() if as_map else table.T):
+            ax.plot(curve.x, y, **curve_style(k, curve.x, y, 12 if columns < 3 else 7))
         hatch_failures(ax, axis.edges(curve.x), curve.get("result_code"))
         left, below = i % columns == 0, i + columns >= len(curves)  # where there is no panel to the left, or below
-        frame(ax, "", ("state" if as_map else share) if left else "", curve.title(", " if columns == 1 else "\n"))
-        ax.title.set_fontsize("medium")
-        ax.grid(not as_map)
+        label, heading = "state" if as_map else share, curve.title(", " if columns == 1 else "\n")
+        frame(ax, "", label if left else "", heading, grid=None if as_map else "both", fontsize="medium")
         frame_axis(axis, ax, label_of(dataset, axis.name) if below else "", cells=as_map)
         ax.tick_params(labelbottom=below)
     for ax in grid.ravel()[len(curves) :]:
         ax.remove()
-    handles, shown = [], []
     if as_map:
         name_ticks(panels[0].yaxis, names, 20 if rows == 1 else 10)
         figure.colorbar(mesh, ax=panels.tolist(), label=share.replace("\n", " "), pad=0.02)
     else:
         panels[0].set_ylim(-0.02 * top, 1.05 * top)
-        handles = [Line2D([], [], **curve_style(k)) for k in range(len(names))]
-        shown = [short(name) for name in names]
-    failures = _failures(axis, curves)
-    if handles or failures:
-        place: dict[str, Any] = dict(loc="outside right upper", title="state")
-        if as_map:  # the colours are on the right
-            place = dict(loc="outside lower left", ncols=len(failures))
-        names = [*shown, *failures]
-        add_legend(figure, [*handles, *failures.values()], names, frameon=False, handlelength=3, **place)
+    _explain(figure, [] if as_map else names, _failures(axis, curves))
     thinned = "; ".join(
         f"{' and '.join(map(symbol, axis_part[0][0]))}: {len(shown)} of {len(axis_part)} values"
         for axis_part, shown in zip(parts, chosen, strict=True)
@@ -115,6 +104,16 @@ def plot_phase(
     if title is not None or thinned:
         figure.suptitle("\n".join(filter(None, [title, thinned])), parse_math=False)
     return panels
+
+
+def _explain(figure: Figure | SubFigure, names: Sequence[str], failures: dict[str, Patch]) -> None:
+    """Add a legend of the lines of states and of what failed, if there is either."""
+    handles = [*(Line2D([], [], **curve_style(k)) for k in range(len(names))), *failures.values()]
+    place: dict[str, Any] = dict(loc="outside right upper", title="state")
+    if not names:  # the colours of a map are on the right
+        place = dict(loc="outside lower left", ncols=max(1, len(failures)))
+    if handles:
+        add_legend(figure, handles, [*map(short, names), *failures], frameon=False, handlelength=3, **place)
 
 
 def _law_of(curve: Curve, law: xr.DataArray, axis: Horizontal) -> np.ndarray:

@@ -12,7 +12,7 @@ from ..model import AbstractGame
 from .figures import new_axes
 from .maps import draw_moves, grid_of, map_size
 from .pictured import Pictured, pictured_of
-from .styles import frame, ink_on, name_ticks, shade
+from .styles import add_colours, frame, ink_on, name_ticks, shade
 
 _MOST_TICKS = 26  # of names along an axis; of more nodes, moves are told by the actions' own names
 _MOST_PRINTED = (12, 12)  # columns and rows of a map whose numbers can be read
@@ -64,11 +64,7 @@ def plot_policy(
             ax.set_title(pictured.title(row, title) or "", parse_math=False)
             return ax
         table, exists, names, label = _of_all(pictured, row)
-        heading, below, across = (
-            "" if pictured.times is None else f"t = {pictured.times[row]}",
-            "state",
-            pictured.states,
-        )
+        heading, below, across = pictured.title(row, None) or "", "state", pictured.states
     else:
         if time is not None:
             raise ValueError("`time` and `state` cannot both be given: a state is drawn at all times.")
@@ -82,11 +78,10 @@ def plot_policy(
         heading, below, across = f"in state {state}", "time t (steps)", tuple(map(str, pictured.times))
     ax = new_axes(ax, _size(len(across), len(names), across, names))
     image = draw_policy(ax, table, exists)
-    ax.figure.colorbar(image, ax=ax, label="probability", pad=0.02)  # pyright: ignore
+    add_colours(ax, image, "probability")
     name_ticks(ax.xaxis, across, _MOST_TICKS)
     name_ticks(ax.yaxis, names, _MOST_TICKS)
-    frame(ax, below, label, heading if title is None else title)
-    ax.grid(False)
+    frame(ax, below, label, heading if title is None else title, grid=None)
     return ax
 
 

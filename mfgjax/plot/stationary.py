@@ -62,8 +62,7 @@ def plot_stationary(
     figure.colorbar(image, ax=lower, label="probability", pad=0.01)
     name_ticks(lower.xaxis, pictured.states, _MOST_TICKS)
     name_ticks(lower.yaxis, pictured.actions, max(2, int(4 * height)))
-    frame(lower, "state", "action")
-    lower.grid(False)
+    frame(lower, "state", "action", grid=None)
     if title is not None:
         figure.suptitle(title, parse_math=False)
     return np.array([upper, lower])

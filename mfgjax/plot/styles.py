@@ -9,9 +9,11 @@ from matplotlib.colors import to_hex, to_rgb
 from matplotlib.ticker import MaxNLocator
 
 BRIGHT = ("#4477AA", "#EE6677", "#228833", "#CCBB44", "#66CCEE", "#AA3377", "#BBBBBB")  # of Paul Tol
+STYLE = ("axes.facecolor", "text.color", "axes.prop_cycle", "image.cmap")  # what colours follow
 LINES = ("-", "--", "-.", ":")
 MARKERS = "os^DvPX*"
-BESIDE: dict[str, Any] = dict(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False)  # a legend
+SHARE = "share of the population"
+BESIDE: dict[str, Any] = dict(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False, fontsize="small")
 _HATCHES = ("", "//", "..", "\\\\", "xx", "--", "++", "oo", "||", "**")
 
 
@@ -79,23 +81,30 @@ def short(label: str, length: int = 14) -> str:
     return label if len(label) <= length else label[: length - 1] + "…"
 
 
-def frame(ax: Any, x: str, y: str, title: str | None = None, *, grid: str = "both", **options: Any) -> None:
-    """Name the axes and the picture, as the names stand, and draw a light grid along x, y or both.
+def frame(ax: Any, x: str, y: str, title: str | None = None, *, grid: str | None = "both", **options: Any) -> None:
+    """Name the axes and the picture, as the names stand, and draw a light grid along x, y or both, or none.
 
     Args:
       ax: where to draw.
       x: name of the horizontal axis, with its unit.
       y: of the vertical one.
       title: above the picture; None: none.
-      grid: "x", "y" or "both".
+      grid: "x", "y" or "both"; None: none, as on a map.
       options: of the title.
     """
     ax.set_xlabel(x, parse_math=False)
     ax.set_ylabel(y, parse_math=False)
     if title is not None:
         ax.set_title(title, parse_math=False, **options)
-    ax.grid(True, axis=grid, which="major", alpha=0.3)
+    ax.grid(False)  # whatever the user's style is
+    if grid is not None:
+        ax.grid(True, axis=grid, which="major", alpha=0.3)
     ax.set_axisbelow(True)
+
+
+def add_colours(ax: Any, image: Any, label: str = SHARE) -> None:
+    """Say beside some axes what the colours of a map mean."""
+    ax.figure.colorbar(image, ax=ax, label=label, pad=0.02)
 
 
 def add_legend(owner: Any, handles: Sequence[Any], names: Sequence[str], **options: Any) -> None:

@@ -15,7 +15,7 @@ from .._result import RESULTS
 from .curves import MOST_LINES, RESIDUALS, Curve, Horizontal, curves_of, horizontal_of, label_of, parts_of, symbol
 from .figures import new_axes
 from .lane_styles import RESULT_HATCHES, curve_style, frame_axis, hatch_failures, result_name, ticks_at
-from .styles import BRIGHT, add_legend, is_grey, palette, shade, spread_evenly
+from .styles import BESIDE, BRIGHT, add_legend, is_grey, palette, shade, spread_evenly
 
 _MOST_CELLS = (64, 512)  # rows and columns of a map
 _ROUNDED = 1e-18  # less is not worth a decade of the picture
@@ -105,7 +105,7 @@ def _draw_lines(
             [Line2D([], [], **curve_style(k)) for k in range(len(shown))],
             [curves[i].title("\n") for i in shown],
         )
-        add_legend(ax, handles, names, fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
+        add_legend(ax, handles, names, **BESIDE)
     ax.set_ylabel(label, parse_math=False)
     ax.grid(True, which="major", alpha=0.3)
     if name == "result_code":
@@ -154,6 +154,7 @@ def _draw_map(ax: Axes, name: str, label: str, axis: Horizontal, curves: list[Cu
             options = dict(ticks=ticks_at("log" if is_log else "whole"), format="{x:g}")
     rows = np.arange(len(cells) + 1) - 0.5
     figure: Any = ax.figure
+    ax.grid(False)
     # as an image in files of vectors, which thousands of cells would make slow
     mesh = ax.pcolormesh(edges, rows, cells, cmap=shades, norm=norm, rasterized=True)
     bar = figure.colorbar(mesh, ax=ax, **options)

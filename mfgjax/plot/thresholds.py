@@ -108,7 +108,7 @@ def plot_thresholds(
     _shade(ax, x, found, contraction, handles)
     frame(ax, parameter, _BETA, title or "")
     _set_ticks(ax, x, low, high)
-    ax.legend(handles=handles, fontsize=8, handlelength=3, **BESIDE)
+    ax.legend(handles=handles, handlelength=3, **BESIDE)
     return ax
 
 

@@ -11,7 +11,7 @@ from .._largest_states import largest_states
 from ..design import TradeOff, Tuned
 from ..equilibrium import Equilibrium
 from .figures import new_axes, new_figure
-from .styles import colour, frame, hatch, shade, short, whole_ticks
+from .styles import BESIDE, colour, frame, hatch, shade, short, whole_ticks
 
 _MOST_BARS = 24
 
@@ -37,7 +37,7 @@ def plot_search(found: Tuned, *, title: str | None = None, ax: Axes | None = Non
       >>> mfg.plot.plot_search(tuned)  # tuned = mfg.design.tune(...)
     """
     _checks.made_by("design.tune", Tuned, "found", found)
-    ax = new_axes(ax, (6.4, 4.2))
+    ax = new_axes(ax, (7.2, 4.2))
     steps, best = np.arange(1, len(found.history) + 1), found.best
     # `fmin` passes over NaN, the designs that were not accepted
     lowest = np.fmin.accumulate(found.history, axis=0)
@@ -59,7 +59,7 @@ def plot_search(found: Tuned, *, title: str | None = None, ax: Axes | None = Non
         ax.set_yscale("log")
     frame(ax, "step (designs tried)", "objective", "how the search went" if title is None else title)
     whole_ticks(ax.xaxis)
-    ax.legend()
+    ax.legend(**BESIDE)
     return ax
 
 
@@ -93,7 +93,7 @@ def plot_laws(
     """
     _checks.made_by("solve", Equilibrium, "before", before)
     _checks.made_by("design.tune", Tuned, "found", found)
-    ax = new_axes(ax, (6.4, 4.2))
+    ax = new_axes(ax, (7.2, 4.2))
     first, second = (
         np.asarray(equilibrium.state_law[time], dtype=float) for equilibrium in (before, found.equilibrium)
     )
@@ -109,7 +109,7 @@ def plot_laws(
     ax.set_xticks(places, names, parse_math=False, **tick_style)
     heading = f"the crowd at time {found.game.horizon if time == -1 else time}" if title is None else title
     frame(ax, "state", "share of the population", heading, grid="y")
-    ax.legend()
+    ax.legend(**BESIDE)
     return ax
 
 
@@ -182,7 +182,7 @@ def plot_trade_off(
     beaten = np.flatnonzero(~found.efficient & np.isfinite(found.first))
     if len(beaten):
         ax.plot(found.first[beaten], found.second[beaten], "x", color=shade(0.6), label="beaten by another")
-        ax.legend()
+        ax.legend(**BESIDE)
     for i in order:
         place = (found.first[i], found.second[i])
         ax.annotate(f"w = {found.weights[i]:.3g}", place, (6, 5), textcoords="offset points", fontsize=8)

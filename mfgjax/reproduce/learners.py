@@ -86,7 +86,7 @@ def draw_ends(ax: Axes, ends: Bracket) -> None:
     for end, line, end_name in marked[:1] if ends.coincide else marked:
         label = "equilibrium" if ends.coincide else f"{end_name} equilibrium"
         ax.axhline(float(end.mean_state), color=rcParams["text.color"], linestyle=line, linewidth=1, label=label)
-    ax.legend()
+    ax.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False, fontsize="small")
 
 
 @in_double
