@@ -133,7 +133,7 @@ def _maps(ax: Axes | None, grid: Grid, flow: np.ndarray, times: np.ndarray, titl
         middle, top = at[0] + columns / 2 - 0.5, at[1] - 0.6
         ax.text(middle, top, f"t = {times[i]}", ha="center", va="bottom", fontsize="small")
         corner = (at[0] - 0.5, at[1] - 0.5)
-        ax.add_patch(Rectangle(corner, columns, rows, facecolor="none", edgecolor=shade(0.5), linewidth=0.8))
+        ax.add_patch(Rectangle(corner, columns, rows, facecolor="none", edgecolor=shade(0.5), clip_on=False))
     ax.set(xlim=(-0.5, (across - 1) * wide + columns - 0.5), ylim=((down - 1) * high + rows - 0.5, rows - high - 0.5))
     ax.set_axis_off()
     add_colours(ax, image)

@@ -46,7 +46,9 @@ def cells_of(labels: Sequence[str]) -> tuple[np.ndarray, np.ndarray] | None:
     if not all(found):
         return None
     rows, columns = np.array([[int(number) for number in match.groups()] for match in found if match]).T
-    return (rows, columns) if len(set(rows)) > 1 and len(set(columns)) > 1 else None
+    is_line = len(set(rows)) == 1 or len(set(columns)) == 1
+    is_sparse = (rows.max() + 1) * (columns.max() + 1) > 4 * len(labels)
+    return None if is_line or is_sparse else (rows, columns)
 
 
 def unit_of(places: np.ndarray) -> float:

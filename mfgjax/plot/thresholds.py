@@ -14,7 +14,7 @@ from .. import _checks
 from ..certify import Report
 from ..certify.report import shown, shown_log10
 from .figures import new_axes
-from .styles import BESIDE, LINES, colour, frame, shade
+from .styles import BESIDE, LINES, colour, frame, hatch, shade
 
 _BETA = "inverse temperature β (1/reward)"
 _PAPER = "paper_meant"
@@ -29,7 +29,7 @@ _SPOKEN = {
     "unique": "one equilibrium: the best of these",
     "critical_beta": "critical β",
 }
-_CONTRACTS, _UNIQUE = 0.16, 0.06  # shades of areas
+_CONTRACTS, _UNIQUE, _ABOVE = 0.22, 0.1, 0.15  # shades of areas
 _ROWS = (_PAPER, *_CHAINS, "hypomonotone", "monotone", "unique", "critical_beta")
 _FAR = 1e3  # times the median threshold: beyond it lines end at the edge
 _NEAR = 30  # below the other lines the picture is stretched so far for the paper's
@@ -263,7 +263,7 @@ def _shade(ax: Axes, x: np.ndarray, found: dict[str, np.ndarray], contraction: n
             handles.append(Patch(**{**style, "edgecolor": shade(0.4), "linewidth": 0.5}, label=label))
     critical = np.minimum(found["critical_beta"], high)
     if len(x) > 1 and (critical < high).any():
-        style = dict(facecolor=shade(0.12, colour(1)), linewidth=0)
+        style = dict(facecolor=shade(_ABOVE, colour(1)), edgecolor=shade(0.4), hatch=hatch(1), linewidth=0)
         ax.fill_between(*_carefully(x, critical, high, above=True), high, zorder=0.6, **style)
         label = "above the critical β, where plain\niteration stops converging"
         handles.append(Patch(**{**style, "edgecolor": shade(0.4), "linewidth": 0.5}, label=label))
