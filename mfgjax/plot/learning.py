@@ -11,7 +11,7 @@ from .._typing import ArrayLike
 from ..equilibrium import Equilibrium
 from ..learners import Run
 from .figures import new_axes
-from .styles import BESIDE, colour, curve, frame, shade, whole_ticks
+from .styles import BESIDE, curve, frame, shade, whole_ticks
 
 QUANTITIES = ("distance", "mean_state")
 
@@ -57,10 +57,10 @@ def plot_learning(
         is_per_run = len(set(map(id, targets))) > 1  # an equilibrium for each run
         for i, target in enumerate(targets if is_per_run else targets[:1]):
             if target is not None:
-                level, label = float(np.arange(len(target)) @ target), None if is_per_run else "equilibrium"
-                ax.axhline(
-                    level, color=colour(i) if is_per_run else shade(1.0), linestyle=":", linewidth=1, label=label
-                )
+                line: dict[str, Any] = dict(color=shade(1.0), linestyle=":", linewidth=1, label="equilibrium")
+                if is_per_run:
+                    line.update(color=curve(i)["color"], label=None)
+                ax.axhline(float(np.arange(len(target)) @ target), **line)
     name = "distance to the equilibrium (total variation)" if quantity == "distance" else "mean state"
     frame(ax, "step of the population", name, title)
     whole_ticks(ax.xaxis)
