@@ -9,6 +9,7 @@ longer, up to twice as long.
 """
 
 import os
+import sys
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,6 +29,7 @@ if ANNOTATIONS:
     annotations.check()
 
 jax.config.update("jax_enable_x64", True)
+os.environ.setdefault("MPLBACKEND", "agg")
 
 # begin with these: what comes last keeps one worker waiting
 LONGEST = (
@@ -54,6 +56,13 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     order = {name: place for place, name in enumerate(LONGEST)}
     items.sort(key=lambda item: order.get(item.path.stem, len(order)))  # stable: files stay together
+
+
+@pytest.fixture(autouse=True)
+def figures_are_closed() -> Iterator[None]:
+    yield
+    if "matplotlib.pyplot" in sys.modules:  # which keeps them open, and warns of the twenty-first
+        sys.modules["matplotlib.pyplot"].close("all")
 
 
 @pytest.fixture(autouse=True)

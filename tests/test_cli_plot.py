@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from commands import EXAMPLE, PAPER, PNG, run
@@ -62,6 +63,7 @@ def called(monkeypatch):
     [
         (["solved/equilibrium.nc"], "plot_flow"),
         (["solved/equilibrium.nc", "--kind=area"], "plot_flow"),
+        (["solved/equilibrium.nc", "--kind=graph"], "plot_graph"),
         (["solved/equilibrium.nc", "--kind=graph", "--time=2"], "plot_graph"),
         (["solved/equilibrium.nc", "--kind=policy", "--state=3"], "plot_policy"),
         (["solved/equilibrium.nc", "--kind=policy", "--time=4"], "plot_policy"),
@@ -88,6 +90,7 @@ def test_files_are_drawn_by_what_they_are(here, called, arguments, function):
     assert "saved           new/picture.png" in out
     assert Path("new/picture.png").read_bytes().startswith(PNG)
     assert [path.name for path in Path("new").iterdir()] == ["picture.png"]
+    assert plt.get_fignums() == []
 
 
 def test_the_time_and_the_state_reach_the_picture(here, called):
@@ -108,7 +111,7 @@ def test_the_nearest_point_of_a_sweep_is_drawn(here, called):
 
 def test_a_gif_moves(here, called):
     assert run("plot", "solved/equilibrium.nc", "--out=a.gif")[0] == 0
-    assert called[0][0] == "animate_flow"
+    assert called[0][0] == "animate_flow" and plt.get_fignums() == []
     with Image.open("a.gif") as picture:
         assert picture.n_frames > 6
 

@@ -50,8 +50,10 @@ def squeezed(text):
 
 
 def texts(cell):
-    """All texts among the stored outputs of a cell."""
+    """All texts among the stored outputs of a cell; a picture that pyplot shows has one, too, with its size."""
     for output in cell["outputs"]:
+        if output["output_type"] == "display_data" and "image/png" in output["data"]:
+            continue
         yield "".join(output.get("text", ""))
         yield "".join(output.get("data", {}).get("text/plain", ""))
 
@@ -71,7 +73,8 @@ def run(name):
             if "IPython" in source(cell) and importlib.util.find_spec("IPython") is None:
                 continue
             tree, value, where = ast.parse(source(cell)), None, f"{name}:{cell['id']}"
-            last = ast.Expression(tree.body.pop().value) if isinstance(tree.body[-1], ast.Expr) else None
+            shows = isinstance(tree.body[-1], ast.Expr) and not source(cell).endswith(";")  # as in IPython
+            last = ast.Expression(tree.body.pop().value) if shows else None
             with contextlib.redirect_stdout(io.StringIO()) as printed:
                 exec(compile(tree, where, "exec"), names)
                 if last is not None:

@@ -54,17 +54,17 @@ def test_the_slope_is_that_of_a_power():
 def test_lines_are_where_the_numbers_are():
     gains = {"with KL terms": made(0.1 / NUMBERS**2.0, 0.3 / NUMBERS), "alone": made(0.2 + 1.0 / NUMBERS, limit=0.2)}
     ax = plot.plot_gain(gains, title="β = 3")
-    np.testing.assert_allclose(line(ax, "gain with").get_ydata(), 0.1 / NUMBERS**2.0)
+    np.testing.assert_allclose(line(ax, "gain (with").get_ydata(), 0.1 / NUMBERS**2.0)
     np.testing.assert_allclose(line(ax, "value gap").get_ydata(), 0.3 / NUMBERS)
-    np.testing.assert_allclose(line(ax, "bound").get_ydata(), 0.3 / NUMBERS**2.0)
+    np.testing.assert_allclose(line(ax, "proved bound").get_ydata(), 0.3 / NUMBERS**2.0)
     half = line(ax, "slope −1/2")
     np.testing.assert_allclose(half.get_ydata(), 0.15 * (NUMBERS / 2) ** -0.5)
     assert legend(ax) == [
-        "gain with KL terms: slope −2.00",
-        "gain alone: tends to 0.2",
+        "gain (with KL terms): slope −2.00",
+        "gain (alone): tends to 0.2",
         "value gap: slope −1.00",
         "slope −1/2: Theorem 2 of Guan et al.",
-        "bound on the gain with KL terms: slope −2.00",
+        "proved bound on the gain (with KL terms): slope −2.00",
     ]
     assert ax.get_legend().get_title().get_text() == "slopes: fitted for N = 64 to 1,024"
     assert ax.get_xscale() == ax.get_yscale() == "log"

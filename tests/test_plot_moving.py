@@ -29,7 +29,7 @@ def frames_of(animation, tmp_path):
         if isinstance(drawn[0], Circle) or any(hasattr(artist, "get_text") for artist in drawn):
             texts = [artist.get_text() for artist in drawn if hasattr(artist, "get_text")]
             masses = [float(text) for text in texts if "." in text]
-            discs = [a.radius**2 for a in drawn if isinstance(a, Circle) and a.get_zorder() == 4]
+            discs = [a.radius**2 for a in drawn if isinstance(a, Circle) and a.get_zorder() == 1.5]
             nodes = [a.radius**2 for a in drawn if isinstance(a, Circle) and a.get_zorder() == 2]
             found[t, k] = masses, nodes, discs, found[t, k][1]
         else:
@@ -44,7 +44,7 @@ def test_masses_are_those_of_the_time_and_even_between(eq, tmp_path):
     assert set(frames) == {(t, k) for t in range(6) for k in (0, 1)} - {(5, 1)}
     for (t, k), (masses, _, _, title) in frames.items():
         expected = flow[t] if k == 0 else (flow[t] + flow[t + 1]) / 2
-        np.testing.assert_allclose(masses, expected, atol=5.1e-4)  # three digits are printed
+        np.testing.assert_allclose(masses, expected[expected >= 0.005], atol=5.1e-3)  # two digits are printed
         assert title == (f"β = 3, t = {t}" if k == 0 else f"β = 3, t = {t} → {t + 1}")
     with Image.open(tmp_path / "crowd.gif") as picture:
         assert picture.n_frames == 11  # pictures that are the same are one
@@ -67,7 +67,8 @@ def test_discs_have_the_area_that_they_add_to_a_node(eq, tmp_path):
 
 def test_saved_equilibria_and_bare_flows_move(eq, tmp_path):
     frames = frames_of(plot.animate_flow(io.to_dataset(GAME, eq), frames_per_step=2), tmp_path)
-    np.testing.assert_allclose(frames[2, 0][0], eq.mean_field[2], atol=5.1e-4)
+    law = np.asarray(eq.mean_field[2])
+    np.testing.assert_allclose(frames[2, 0][0], law[law >= 0.005], atol=5.1e-3)
     bare = frames_of(plot.animate_flow(GAME, np.asarray(eq.mean_field), frames_per_step=2), tmp_path)
     assert all(not discs for _, _, discs, _ in bare.values())  # of a law alone it is not known who moves
 

@@ -15,7 +15,7 @@ def solved():
 
 def test_bars_are_the_law_and_shades_the_policy(solved, tmp_path):
     game, eq = solved
-    figure = mfg.plot.plot_stationary(game, eq, title="a $ game_")
+    figure = mfg.plot.plot_stationary(game, eq, title="a $ game_")[0].figure
     upper, lower = figure.axes[:2]
     np.testing.assert_array_equal([bar.get_height() for bar in upper.patches], eq.mean_field)
     (image,) = lower.images
@@ -32,7 +32,7 @@ def test_bars_are_the_law_and_shades_the_policy(solved, tmp_path):
 def test_a_saved_equilibrium_is_drawn_as_the_one_at_hand(solved, tmp_path):
     game, eq = solved
     saved = mfg.io.load_equilibrium(mfg.io.save_equilibrium(tmp_path / "eq.nc", game, eq))
-    for figure in (mfg.plot.plot_stationary(saved), mfg.plot.plot_stationary(game, saved)):
+    for figure in (mfg.plot.plot_stationary(saved)[0].figure, mfg.plot.plot_stationary(game, saved)[0].figure):
         upper, lower = figure.axes[:2]
         np.testing.assert_array_equal([bar.get_height() for bar in upper.patches], eq.mean_field)
         np.testing.assert_array_equal(np.ma.getmaskarray(lower.images[0].get_array()), ~np.asarray(game.available[0]).T)
@@ -41,7 +41,7 @@ def test_a_saved_equilibrium_is_drawn_as_the_one_at_hand(solved, tmp_path):
 def test_states_with_names_have_no_mean():
     names = ["_a", "$b$"]
     game = mfg.StationaryGame(np.full((2, 2, 2), 0.5), np.eye(2), 0.5, state_labels=names, action_labels=["x", "y"])
-    figure = mfg.plot.plot_stationary(game, mfg.solve(game, mfg.Trembling(0.1)))
+    figure = mfg.plot.plot_stationary(game, mfg.solve(game, mfg.Trembling(0.1)))[0].figure
     upper, lower = figure.axes[:2]
     assert not upper.lines and not upper.texts
     assert [label.get_text() for label in lower.get_xticklabels()] == names
@@ -51,7 +51,7 @@ def test_states_with_names_have_no_mean():
 def test_many_states_are_drawn_with_few_names():
     S = 300
     game = mfg.StationaryGame(np.full((S, 1, S), 1 / S), np.zeros((S, 1)), 0.5)
-    figure = mfg.plot.plot_stationary(game, mfg.solve(game, mfg.Trembling(0.0)))
+    figure = mfg.plot.plot_stationary(game, mfg.solve(game, mfg.Trembling(0.0)))[0].figure
     upper, lower = figure.axes[:2]
     assert len(upper.patches) == S and len(lower.get_xticks()) <= 26
 

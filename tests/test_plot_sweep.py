@@ -13,7 +13,8 @@ from matplotlib.colors import LogNorm
 from matplotlib.text import Text
 
 import mfgjax as mfg
-from mfgjax.plot import plot_phase, plot_sweep, plot_sweep_map
+from mfgjax import plot
+from mfgjax.plot import plot_sweep_map
 
 FIELDS = ("residual", "tolerance", "num_steps", "exploitability")
 
@@ -78,6 +79,15 @@ def zipped(num_points=40):
     return dataset.assign_coords(beta=("point", beta), reference=("point", reference))
 
 
+def plot_phase(*arguments, **options):
+    """The figure that is drawn."""
+    return plot.plot_phase(*arguments, **options)[0].get_figure(root=True)
+
+
+def plot_sweep(*arguments, **options):
+    return plot.plot_sweep(*arguments, **options)[0].get_figure(root=True)
+
+
 def png(picture) -> bytes:
     buffer = BytesIO()
     picture.get_figure(root=True).savefig(buffer)
@@ -87,6 +97,10 @@ def png(picture) -> bytes:
 def legend_of(figure):
     (box,) = figure.legends
     return [text.get_text() for text in box.get_texts()]
+
+
+def words(code):
+    return mfg.RESULTS(code).name.replace("_", " ")
 
 
 def hatched(ax):
@@ -174,7 +188,7 @@ def test_each_way_to_fail_has_a_hatching_of_its_own():
     dataset["result_code"] = ("beta", np.repeat(np.arange(count), 2))
     figure = plot_phase(dataset)
     assert len(hatched(figure.axes[0])) == count - 1
-    names = [result.name for result in mfg.RESULTS if result]
+    names = [words(result) for result in mfg.RESULTS if result]
     assert [text.split(":")[0] for text in legend_of(figure)[5:]] == names
     assert len(png(figure)) > 10_000
 
@@ -210,13 +224,10 @@ def test_games_of_different_shapes_are_drawn_each_with_its_own_states_and_last_t
         dict(beta=[1.0], horizon=horizons, num_states=sizes, time=np.arange(5), state=[str(i) for i in range(12)]),
     )
     figure = plot_phase(dataset, along="beta")
-    assert figure.axes[0].get_ylabel() == "share of the population\nat the last time"
-    drawn = [int(name) for name in legend_of(figure)[:8]]
-    others = [state for state in range(12) if state not in drawn]
-    for ax, (i, j) in zip(figure.axes, np.ndindex(2, 2), strict=True):
-        last = flow[0, i, j, horizons[i]]
-        rest = np.nan if np.isnan(last[others]).all() else np.nansum(last[others])
-        np.testing.assert_allclose([line.get_ydata()[0] for line in ax.lines], [*last[drawn], rest])
+    assert figure.axes[4].get_ylabel() == "share of the population at the last time"
+    for ax, (i, j) in zip(figure.axes[:4], np.ndindex(2, 2), strict=True):
+        last = np.ma.masked_invalid(flow[0, i, j, horizons[i]])
+        np.testing.assert_allclose(ax.collections[0].get_array()[:, 0].filled(-1), last.filled(-1))
 
 
 def test_lanes_that_an_interrupted_sweep_left_are_said_to_be_not_computed():
@@ -264,32 +275,20 @@ def test_three_more_axes_make_at_most_sixteen_panels():
     all_texts_are_apart_and_inside(figure)
 
 
-def test_of_many_states_the_heaviest_are_drawn_and_the_sum_of_the_others():
-    dataset = made(num_states=20, dims=("beta",), sizes=(30,))
+def test_more_than_six_states_are_a_map_of_states_with_gaps_where_lanes_failed():
+    dataset = made(num_states=7, dims=("beta", "reference"), sizes=(30, 2))
+    dataset["result_code"][3, 1] = mfg.RESULTS.cycle
     figure = plot_phase(dataset)
-    law = dataset.terminal_law.values
-    heaviest = np.sort(np.argsort(-law.max(axis=0))[:8])
-    assert legend_of(figure) == [*dataset.state.values[heaviest], "12 others"]
-    *lines, others = figure.axes[0].lines
-    for line, state in zip(lines, heaviest, strict=True):
-        np.testing.assert_array_equal(line.get_ydata(), law[:, state])
-    np.testing.assert_allclose(others.get_ydata(), 1 - law[:, heaviest].sum(axis=1), rtol=1e-12)
-    styles = {(line.get_linestyle(), line.get_marker()) for line in lines}
-    assert len(styles) == 8
-
-
-def test_a_lane_that_failed_does_not_choose_the_states():
-    dataset = made(num_states=20, dims=("beta",), sizes=(30,))
-    dataset["terminal_law"][0] = np.eye(20)[np.argmin(dataset.terminal_law[1:].max("beta").values)]
-    dataset["result_code"][0] = mfg.RESULTS.stalled
-    assert legend_of(plot_phase(dataset))[:9] == legend_of(plot_phase(dataset.isel(beta=slice(1, None))))
-
-
-def test_others_that_would_dwarf_the_lines_are_only_named():
-    figure = plot_phase(made(num_states=1000, dims=("beta",), sizes=(5,)))
-    assert legend_of(figure)[-1].startswith("992 others,\nnot drawn")
-    assert len(figure.axes[0].lines) == 8
-    assert figure.axes[0].get_ylim()[1] < 0.1
+    for i, ax in enumerate(figure.axes[:2]):
+        mesh = ax.collections[0]
+        expected = dataset.terminal_law.isel(reference=i).where(dataset.result_code.isel(reference=i) == 0)
+        np.testing.assert_array_equal(mesh.get_array().filled(np.nan), expected.transpose("state", "beta"))
+        assert mesh.get_clim() == (0, float(dataset.terminal_law.where(dataset.result_code == 0).max()))
+        assert not ax.lines
+    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == list(dataset.state.values)
+    assert figure.axes[2].get_ylabel() == "share of the population at the last time"
+    assert legend_of(figure) == [f"cycle: 1 of 60\nβ = {dataset.beta.values[3]:.4g}"]
+    all_texts_are_apart_and_inside(figure)
 
 
 def test_a_narrow_range_is_linear_and_a_single_value_is_a_mark():
@@ -422,10 +421,10 @@ def test_results_have_a_colour_and_a_hatching_each(example):
     ax = plot_sweep_map(example, "result_code")
     mesh = ax.collections[0]
     present = np.unique(example.result_code)
-    names = [mfg.RESULTS(code).name for code in present]
+    names = [words(code) for code in present]
     assert [label.get_text() for label in mesh.colorbar.ax.get_yticklabels()] == names
     np.testing.assert_array_equal(present[mesh.get_array()], example.result_code.values.T)
-    failed = " ".join(f"{mfg.RESULTS(code).name} {(example.result_code == code).sum():d}," for code in present[1:])
+    failed = " ".join(f"{words(code)} {(example.result_code == code).sum():d}," for code in present[1:])
     assert ax.get_title() == f"hatched: did not converge ({failed[:-1]})"
     assert len(png(ax)) > 5_000
 
@@ -441,7 +440,7 @@ def test_a_sweep_over_one_axis_is_a_line_with_its_tolerance(example):
     assert hatched(ax)
     results = plot_sweep_map(dataset, "result_code")
     np.testing.assert_array_equal(results.lines[0].get_ydata(), dataset.result_code)
-    names = [mfg.RESULTS(code).name for code in np.unique(dataset.result_code)]
+    names = [words(code) for code in np.unique(dataset.result_code)]
     assert [label.get_text() for label in results.get_yticklabels()] == names
 
 
@@ -472,12 +471,17 @@ def test_zipped_points_are_a_line_for_each_name():
     ids=lambda dataset: "x".join(map(str, dataset.result_code.shape)),
 )
 def test_a_page_is_legible(dataset):
-    figure = plot_sweep(dataset)
     n = dataset.result_code.size
-    assert figure.get_suptitle() == f"made: {n:,} of {n:,} converged"
+    figure = plot_sweep(dataset)
+    assert figure.get_suptitle().startswith(f"made: {n:,} of {n:,} converged")
+    labels = {ax.get_ylabel() for ax in figure.axes}
+    assert not labels & {"steps of the solver", "residual (total variation)"}  # for what failed
+    all_texts_are_apart_and_inside(figure)
+    dataset["result_code"][(0,) * dataset.result_code.ndim] = mfg.RESULTS.cycle
+    figure = plot_sweep(dataset)
+    assert figure.get_suptitle() == f"made: {n - 1:,} of {n:,} converged"
     labels = {label for ax in figure.axes for label in (ax.get_ylabel(), ax.get_title())}
     assert {"steps of the solver", "residual (total variation)"} <= labels
-    assert figure.canvas.manager is None  # pyplot knows nothing of it
     all_texts_are_apart_and_inside(figure)
 
 

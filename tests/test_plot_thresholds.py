@@ -25,6 +25,8 @@ NAMES = (
     "critical_beta",
 )
 INF, NAN = math.inf, math.nan
+PAPER, NAIVE = "contraction: Theorem 1 of Guan et al.", "contraction: Lipschitz constants"
+UNIQUE = "one equilibrium: the best of these"
 
 
 def report(beta=1.0, log10_paper=-20.0, **thresholds):
@@ -78,7 +80,8 @@ def all_is_inside(ax):
 def test_lines_are_where_the_certificates_say():
     x = [4.0, 1.0, 2.0]
     ax = plot.plot_thresholds(x, family(x), parameter="congestion", beta=0.5, title="a ring")
-    for label, times in (("naive_chain", 0.1), ("span_sum = path_span", 1), ("unique", 3), ("critical β", 5)):
+    spans = "contraction: spans of rewards,\n = spans along paths"
+    for label, times in ((NAIVE, 0.1), (spans, 1), (UNIQUE, 3), ("critical β", 5)):
         np.testing.assert_array_equal(line(ax, label).get_xdata(), [1, 2, 4])
         np.testing.assert_allclose(line(ax, label).get_ydata(), times / np.array([1, 2, 4]))
     assert ax.get_yscale() == "log" and ax.get_xlabel() == "congestion"
@@ -90,15 +93,15 @@ def test_lines_are_where_the_certificates_say():
 def test_bounds_that_coincide_are_one_line_and_others_are_not():
     differs = [report(naive_chain=v, span_sum=v, path_span=v + (v > 1), unique=v, critical_beta=v) for v in (1.0, 2.0)]
     labels = legend(plot.plot_thresholds([1, 2], differs))
-    assert "naive_chain = span_sum" in labels and "path_span" in labels
-    assert "unique" in labels and "critical β" in labels  # what they are about differs
+    assert f"{NAIVE},\n = spans of rewards" in labels and "contraction: spans along paths" in labels
+    assert UNIQUE in labels and "critical β" in labels  # what they are about differs
 
 
 def test_what_holds_at_every_beta_is_an_arrow_at_the_edge():
     reports = [report(path_span=2.0, contraction=2.0, unique=end) for end in (INF, INF, 4.0)]
     ax = plot.plot_thresholds([-2, -1, 1], reports)
     np.testing.assert_array_equal(arrows(ax), [-2, -1])
-    np.testing.assert_array_equal(line(ax, "unique").get_ydata(), [NAN, NAN, 4])
+    np.testing.assert_array_equal(line(ax, UNIQUE).get_ydata(), [NAN, NAN, 4])
     assert any(text.startswith("at the upper edge") for text in legend(ax))
     assert "critical β: not known" in legend(ax)
 
@@ -113,7 +116,7 @@ def test_one_far_value_does_not_stretch_the_picture():
 def test_the_papers_bound_is_drawn_only_near_the_picture():
     ends = dict(path_span=1.0, unique=1.0)
     near = plot.plot_thresholds([1, 2], [report(log10_paper=-1.0, **ends), report(log10_paper=-1.3, **ends)])
-    np.testing.assert_allclose(line(near, "paper_meant").get_ydata(), [0.1, 10**-1.3])
+    np.testing.assert_allclose(line(near, PAPER).get_ydata(), [0.1, 10**-1.3])
     assert near.get_ylim()[0] < 10**-1.3
     far = plot.plot_thresholds([1, 2], [report(log10_paper=-400.0, **ends), report(log10_paper=-300.5, **ends)])
     assert far.get_ylim()[0] > 0.01
@@ -159,13 +162,13 @@ def test_bars_end_at_their_thresholds():
     ax = plot.plot_certificates(one, title="one game")
     labels = [text.get_text() for text in ax.get_yticklabels()]
     assert labels == [
-        "paper_meant: unknown",
-        "naive_chain: unknown",
-        "span_sum: holds",
-        "path_span: holds",
-        "monotone: holds",
-        "unique: holds",
-        "below critical β: holds",
+        f"{PAPER} (unknown)",
+        f"{NAIVE} (unknown)",
+        "contraction: spans of rewards (holds)",
+        "contraction: spans along paths (holds)",
+        "one equilibrium: monotone rewards (holds)",
+        f"{UNIQUE} (holds)",
+        "below the critical β (holds)",
     ]
     low, high = ax.get_xlim()
     ends = [bar.get_segments()[0][1][0] for bar in ax.collections]

@@ -29,6 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
       The exit status: 0 done, 1 no equilibrium found, 2 bad input, 130 interrupted.
     """
     spell_out()
+    os.environ.setdefault("MPLBACKEND", "agg")  # pictures go to files: no window is needed
     if arguments is None:
         sys.unraisablehook = interrupt_again
     try:

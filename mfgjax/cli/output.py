@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 
 class Interrupted(Exception):
     """Ctrl-C with a message; typer would handle a `KeyboardInterrupt` itself, without one."""
@@ -49,8 +51,21 @@ class Files:
         return self.folder / name
 
     def picture(self, name: str, drawn: Any) -> None:
-        """Save a figure, or that around axes."""
-        getattr(drawn, "figure", drawn).savefig(self / name, dpi=150)
+        """Save a figure, or that of some axes or of an animation, and close it."""
+        from matplotlib import pyplot
+        from matplotlib.animation import Animation
+        from matplotlib.figure import Figure
+
+        is_animation = isinstance(drawn, Animation)
+        first: Any = np.ravel(drawn)[0] if isinstance(drawn, np.ndarray) else drawn
+        figure: Any = first if isinstance(first, Figure) else first._fig if is_animation else first.figure
+        try:
+            if is_animation:  # pillow comes with matplotlib; other writers need programs of the system
+                drawn.save(self / name, writer="pillow", dpi=90)
+            else:
+                figure.savefig(self / name, dpi=150)
+        finally:
+            pyplot.close(figure)
 
     def numbers(self, name: str, content: dict[str, Any]) -> None:
         """Save what was found as JSON, after all else, with the names of all files in it; this one comes first."""

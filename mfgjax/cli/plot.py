@@ -26,14 +26,14 @@ if TYPE_CHECKING:
     from ..games import GameFile
 
 Kind = Literal[
-    "flow", "bars", "area", "heat", "graph", "law", "policy", "residuals", "animation", "sweep", "phase", "steps",
-    "residual", "exploitability", "result", "mean-state", "laws",
+    "flow", "lines", "bars", "area", "heat", "maps", "graph", "law", "policy", "residuals", "animation", "sweep",
+    "phase", "steps", "residual", "exploitability", "result", "mean-state", "laws",
 ]  # fmt: skip
 Drawings = dict[str, Callable[[], Any]]
 """What draws each kind of picture, the default first."""
 
 _PICTURES = (".png", ".pdf", ".svg", ".gif")
-_OVER_TIME = ("flow", "bars", "area", "heat")
+_OVER_TIME = ("flow", "lines", "bars", "area", "heat", "maps")
 _OF_TIME = ("graph", "law", "policy")
 _LINE = 52  # letters of a title that fit above the narrowest picture
 _MAPS = {"steps": "num_steps", "residual": "residual", "exploitability": "exploitability", "result": "result_code"}
@@ -59,9 +59,9 @@ class Plot(Command):
     Args:
       file: An equilibrium.nc, sweep.zarr or LEARNER.npz that a command has saved, a game file, or a ready-made game.
       out: The picture: .png, .pdf or .svg; or .gif for an animation.
-      kind: What to draw; the first nine words are for an equilibrium, the next six for a sweep, the last two for a
+      kind: What to draw; the first eleven words are for an equilibrium, the next six for a sweep, the last two for a
         learner; a game takes graph or law.
-      time: Time to draw. Default: the last time for graph and law, 0 for policy.
+      time: Time to draw. Default: several times for graph, the last time for law, 0 for policy.
       state: With --kind policy: draw the policy of this state over time.
       at: Draw the equilibrium of this point of a sweep; for numbers, the nearest point. Repeat it for each axis.
       game: Game name or file; gives the positions of the nodes in the picture.
@@ -92,11 +92,7 @@ class Plot(Command):
             raise ValueError(f"`--kind {kind}` cannot be drawn of {self.file}, but {', '.join(drawings)} can.")
         self._check(kind)
         with staged(self.out.parent) as files:
-            if moves:
-                # pillow comes with matplotlib; other writers need programs of the system
-                drawings[kind]().save(files / self.out.name, writer="pillow")
-            else:
-                files.picture(self.out.name, drawings[kind]())
+            files.picture(self.out.name, drawings[kind]())
         return Report({}, [f"drawn           {kind} of {self.file}", f"saved           {self.out}"])
 
     def _drawings(self) -> Drawings:
@@ -194,7 +190,9 @@ class Plot(Command):
         elif has_law or "terminal_law" in dataset:
             found["law"] = lambda: mfg.plot.plot_law(*shown, **self._when(dataset, title, -1))
         if is_graph and has_law:
-            found["graph"] = lambda: mfg.plot.plot_graph(*shown, positions=positions, **self._when(dataset, title, -1))
+            found["graph"] = lambda: mfg.plot.plot_graph(
+                *shown, positions=positions, **self._when(dataset, title, None)
+            )
         if has_policy and self.state is not None:
             in_state = f"{title}, in state {self.state}"
             found["policy"] = lambda: mfg.plot.plot_policy(*shown, state=self.state, title=in_state)
@@ -208,11 +206,11 @@ class Plot(Command):
             raise ValueError(f"{self.file} holds neither a law nor a policy, so there is nothing to draw of it.")
         return found
 
-    def _when(self, dataset: xr.Dataset, title: str, default: int) -> dict[str, Any]:
-        """Return the time that is drawn, with the title that tells it."""
+    def _when(self, dataset: xr.Dataset, title: str, default: int | None) -> dict[str, Any]:
+        """Return the time that is drawn, with the title that tells it; None: several times."""
         over_time = "time" in dataset.coords
         time = (default if over_time else -1) if self.time is None else self.time
-        if not over_time:
+        if not over_time or time is None:
             return {"time": time, "title": title}
         last = np.ravel(dataset["time"].values)[-1]
         return {"time": time, "title": f"{title}, t = {last if time == -1 else time}"}
@@ -292,6 +290,6 @@ def _name(dataset: xr.Dataset) -> str:
     if isinstance(request, dict) and {"response", "beta", "epsilon"} <= request.keys():
         point.insert(0, behaviour_of(request))
     code = int(dataset["result_code"])
-    failed = [] if code == mfg.RESULTS.converged else [f"no equilibrium ({mfg.RESULTS(code).name})"]
+    failed = [] if code == mfg.RESULTS.converged else [f"no equilibrium ({mfg.RESULTS(code).name.replace('_', ' ')})"]
     named = [] if game in ("", "FiniteHorizonGame", "StationaryGame") else [game]
     return textwrap.fill(", ".join([*named, *point, *failed]) or "equilibrium", _LINE)

@@ -195,7 +195,7 @@ class Simulate(SavingCommand, GameAndResponse):
                 frames_per_step=max(1, min(8, _MOST_MOVES // game.horizon)),
                 title=f"{title}, {n:,} agents" if n > 1 else f"{title}, 1 agent",
             )
-            animation.save(files / "agents.gif", writer="pillow", dpi=90)
+            files.picture("agents.gif", animation)
         files.numbers("simulation.json", content)
 
 

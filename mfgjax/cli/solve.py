@@ -73,12 +73,10 @@ class Solve(SavingCommand, Method, GameAndResponse):
         mfg.io.save_equilibrium(path, game, found, response=response, solver=method, attrs=note)
         if not game.times:
             files.picture("law.png", mfg.plot.plot_stationary(game, found, title=title))
-            last = found.state_law
         else:
             files.picture("flow.png", mfg.plot.plot_flow(game, found, title=title))
-            last, title = found.state_law[-1], f"{title}, t = {game.horizon}"
         if isinstance(game.kernel, mfg.MovesKernel) and game.num_states <= _MOST_NODES:
-            files.picture("graph.png", mfg.plot.plot_graph(game, last, positions=loaded.positions, title=title))
+            files.picture("graph.png", mfg.plot.plot_graph(game, found, positions=loaded.positions, title=title))
 
     def _content(self, loaded: GameFile, method: Any, found: mfg.Equilibrium, gain: float) -> dict[str, Any]:
         game, own = loaded.game, finite(found.exploitability)

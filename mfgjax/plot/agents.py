@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from matplotlib import pyplot as plt
 from matplotlib.animation import FuncAnimation
 from matplotlib.axes import Axes
 from matplotlib.collections import EllipseCollection
-from matplotlib.figure import Figure
 from matplotlib.patches import Circle
 
 from .. import _checks
@@ -17,7 +17,7 @@ from .animation import animate, eased, moments, tell_time
 from .crowd import draw_edges
 from .pictured import edges_of
 from .places import beside, free_side, on_the_way, places_of, size_of, unit_of
-from .styles import short
+from .styles import colour, ink_on, shade, short
 
 _GOLDEN = np.pi * (3 - 5**0.5)
 _MOST_NUMBERED = 20  # agents whose numbers can be read
@@ -36,7 +36,7 @@ def animate_agents(
     """Animate labelled agents on their graph, each as a dot.
 
     Between two times agents move along the edges. Next to the name of a node is the number of agents that were there at
-    the last time. Up to twenty agents are numbered; an agent that deviates is orange.
+    the last time. Up to twenty agents are numbered; an agent that deviates has another colour, and an outline.
 
     Args:
       game: a game with a `MovesKernel`, such as `graph_game` builds.
@@ -45,7 +45,7 @@ def animate_agents(
       positions: of the nodes by name; None: on a circle.
       frames_per_step: number of frames from one time to the next; half as many more show each time.
       title: the title, before the time.
-      ax: where to draw; None: on a new figure.
+      ax: where to draw; None: on a new figure of pyplot.
 
     Returns:
       The animation: `animation.save("agents.gif", writer="pillow")`; as the value of a cell, notebooks show it.
@@ -67,7 +67,7 @@ def animate_agents(
     if ax is None:
         # a layout that is found anew for every picture would shake
         width, height = np.minimum(size_of(places), 7.2)
-        ax = Figure(figsize=(width, height)).add_axes((0.01, 0.01, 0.98, 0.9))
+        ax = plt.figure(figsize=(width, height)).add_axes((0.01, 0.01, 0.98, 0.9))
     radius, (num_times, num_agents) = 0.31 * unit_of(places), paths.shape
     texts = _nodes(ax, game, places, radius, edges, num_agents)
     slots = _slots(paths, len(places))
@@ -78,8 +78,9 @@ def animate_agents(
     dots = _dots(ax, simulation, min(0.5, 1.25 / crowd**0.5) * radius)
     numbers = []
     if num_agents <= _MOST_NUMBERED:
-        ink: dict[str, Any] = dict(ha="center", va="center", fontsize=6.5, color="white", zorder=5)
-        numbers = [ax.text(0, 0, str(i + 1), **ink) for i in range(num_agents)]
+        ink: dict[str, Any] = dict(ha="center", va="center", fontsize=6.5, zorder=5)
+        fills: Any = dots.get_facecolor()
+        numbers = [ax.text(0, 0, str(i + 1), color=ink_on(fills[i][:3]), **ink) for i in range(num_agents)]
 
     def draw(frame: tuple[int, int]) -> list[Any]:
         t, k = frame
@@ -126,9 +127,9 @@ def _slots(paths: np.ndarray, num_nodes: int) -> np.ndarray:
 def _dots(ax: Axes, simulation: Simulation, width: float) -> EllipseCollection:
     """Draw the agents as discs, sized in units of the axes; their places are set later."""
     num_agents, deviates = simulation.states.shape[1], simulation.deviator_states is not None  # pyright: ignore
-    colours, edges = ["#0072b2"] * num_agents, ["none"] * num_agents
+    colours, edges = [colour(0)] * num_agents, ["none"] * num_agents
     if deviates:
-        colours[0], edges[0] = "#e69f00", "black"
+        colours[0], edges[0] = colour(1), shade(1.0)
     size, zero = np.full(num_agents, width), np.zeros(num_agents)
     if deviates:
         size[0] *= 1.2
@@ -148,15 +149,15 @@ def _nodes(
     num_agents: int,
 ) -> list[Any]:
     """Draw the graph with room for the texts beside its nodes, and return these."""
-    loop, pairs = 0.32 * unit_of(places), {(s, end) for s, _, end in edges}
+    pairs = {(s, end) for s, _, end in edges}
     outward = np.array([free_side(s, places, pairs) for s in range(len(places))])
     ax.set(aspect="equal")
     ax.set_axis_off()
     texts = []
     for s, (x, y) in enumerate(places):
-        ax.add_patch(Circle((x, y), radius, facecolor="0.94", edgecolor="0.2", linewidth=1.1, zorder=2))
+        ax.add_patch(Circle((x, y), radius, facecolor=shade(0.06), edgecolor=shade(0.8), linewidth=1.1, zorder=2))
         right, up = outward[s]
-        away = radius + (0.9 * loop if (s, s) in pairs else 0.3 * loop)
+        away = 1.3 * radius
         longest = f"{short(game.state_labels[s], 20)}: {num_agents}"
         style: dict[str, Any] = dict(
             fontsize=9 if len(places) <= 24 else 7.5, weight="bold", zorder=3, parse_math=False
@@ -169,5 +170,5 @@ def _nodes(
         boxes = [text.get_window_extent().padded(3).transformed(ax.transData.inverted()) for text in texts]
         low = np.minimum(low, np.min([box.min for box in boxes], axis=0))
         high = np.maximum(high, np.max([box.max for box in boxes], axis=0))
-    draw_edges(ax, edges, places, np.full(len(places), radius), outward, loop, None)
+    draw_edges(ax, edges, places, np.full(len(places), radius), outward, 0.0, None, 0.0)
     return texts

@@ -6,8 +6,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from matplotlib import pyplot as plt
+from matplotlib import rc_context, rcParams
 from matplotlib.animation import FuncAnimation
 from matplotlib.axes import Axes
+
+from .styles import STYLE
 
 INTERVAL = 80  # milliseconds from one picture to the next
 
@@ -20,6 +24,7 @@ class ShownAnimation(FuncAnimation):
             path = Path(folder, "animation.gif")
             self.save(path, writer="pillow")
             text = base64.b64encode(path.read_bytes()).decode("ascii")
+        plt.close(self._fig)  # pyright: ignore  # else notebooks also show its first picture
         # an <img>, as not every notebook draws image/gif by itself
         return {"text/plain": repr(self), "text/html": f'<img src="data:image/gif;base64,{text}" alt="animation">'}
 
@@ -33,7 +38,13 @@ def animate(ax: Axes, draw: Callable[[Any], list[Any]], frames: Sequence[Any]) -
       frames: in order.
     """
     figure: Any = ax.get_figure(root=True)
-    return ShownAnimation(figure, draw, frames=frames, interval=INTERVAL, cache_frame_data=False)  # pyright: ignore
+    style: Any = {key: rcParams[key] for key in STYLE}  # of now, not of when a frame is drawn
+
+    def in_style(frame: Any) -> list[Any]:
+        with rc_context(style):
+            return draw(frame)
+
+    return ShownAnimation(figure, in_style, frames=frames, interval=INTERVAL, cache_frame_data=False)  # pyright: ignore
 
 
 def moments(num_times: int, frames_per_step: int) -> list[tuple[int, int]]:
@@ -48,7 +59,7 @@ def tell_time(ax: Axes, title: str | None, now: Any, then: Any = None) -> None:
     """Write the time behind a title, or from which time to which the way leads."""
     heading = (f"{title}, " if title else "") + f"t = {now}" + ("" if then is None else f" → {then}")
     # on the left it stands still, as digits are of one width
-    ax.set_title(heading, loc="left", fontsize=11, parse_math=False)
+    ax.set_title(heading, loc="left", parse_math=False)
 
 
 def eased(k: int, frames_per_step: int) -> float:

@@ -9,7 +9,7 @@ from .. import _checks
 from .._typing import Array, Float
 from ..multiplicity.branch import Branch
 from .figures import new_axes
-from .styles import LINES, frame
+from .styles import BESIDE, LINES, colour, frame, shade
 
 
 def plot_branch(
@@ -34,7 +34,7 @@ def plot_branch(
       label: the name of the quantity, with its unit.
       log: whether the axis of the parameter is logarithmic.
       title: of the picture.
-      ax: where to draw; None: on a new figure, which is `returned.figure`.
+      ax: where to draw; None: on a new figure of pyplot.
 
     Returns:
       The axes.
@@ -49,7 +49,7 @@ def plot_branch(
     x, y = np.asarray(path.parameter, dtype=float), np.asarray(_checks.as_numbers("quantity", quantity), dtype=float)
     if y.shape != x.shape:
         raise ValueError(f"`quantity` has shape {y.shape}, but the path has {len(x)} points.")
-    ax = new_axes(ax, (6.4, 4.2))
+    ax = new_axes(ax, (7.2, 4.2))
     if log:
         ax.set_xscale("log")
     steps = np.diff(x)
@@ -59,12 +59,12 @@ def plot_branch(
     for i, segment in enumerate(segments):
         # joined to the next one, so that there is no gap at a fold
         points = np.append(segment, segments[i + 1][0]) if i + 1 < len(segments) else segment
-        style: dict[str, Any] = dict(color="#0072b2" if i % 2 == 0 else "#d55e00", linestyle=LINES[i % 2])
+        style: dict[str, Any] = dict(color=colour(i % 2), linestyle=LINES[i % 2])
         ax.plot(x[points], y[points], linewidth=1.8, **style)
-    ax.plot(x[:1], y[:1], "o", color="black", markersize=5, label="start of the path")
+    ax.plot(x[:1], y[:1], "o", color=shade(1.0), markersize=5, label="start of the path")
     if len(turns):
         folds = "folds: " + ", ".join(f"{fold:.4g}" for fold in path.folds)
-        ax.plot(x[turns], y[turns], "D", color="black", markerfacecolor="white", label=folds, zorder=3)
+        ax.plot(x[turns], y[turns], "D", color=shade(1.0), markerfacecolor=shade(0.0), label=folds, zorder=3)
     frame(ax, parameter, label, title)
-    ax.legend()
+    ax.legend(**BESIDE)
     return ax

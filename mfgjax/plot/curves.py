@@ -9,12 +9,10 @@ import numpy as np
 import xarray as xr
 
 from .. import _checks
-from .._largest_states import largest_states
 from .._names import did_you_mean
-from .._result import RESULTS
 from .styles import short
 
-MOST_LINES = 8  # states that still can be told apart
+MOST_LINES = 6  # that can be told apart, also in grey
 RESIDUALS = ("residual", "exploitability", "tolerance")  # go down to rounding, hence on log scales
 _LABELS = {
     "beta": "inverse temperature β (1/reward)",
@@ -121,9 +119,13 @@ def parts_of(dataset: xr.Dataset, axis: Horizontal) -> list[Part]:
 
 def curves_of(parts: Sequence[Part], dataset: xr.Dataset, axis: Horizontal) -> list[Curve]:
     lanes, curves = set(dataset["result_code"].dims), []
+    # what all curves share need not be said of each
+    differs = [len(part) > 1 for part in parts]
+    named = differs if any(differs) else [True] * len(parts)
     numbers = dataset[[name for name, v in dataset.data_vars.items() if set(v.dims) == lanes]].compute()  # one reading
     for combination in itertools.product(*parts):
-        common = {name: text for texts, _ in combination for name, text in texts.items()}
+        texts_of = [texts for (texts, _), is_named in zip(combination, named, strict=True) if is_named]
+        common = {name: text for texts in texts_of for name, text in texts.items()}
         where = {dim: place for _, places in combination for dim, place in places.items()}
         curves.append(Curve(common, where, axis.x[where[axis.dim]], numbers))
     return curves
@@ -147,18 +149,6 @@ def terminal_law_of(dataset: xr.Dataset) -> xr.DataArray:
     if bool(last.isnull().all(inner).any()):  # games with a shorter horizon, or lanes that failed
         last = flow.isel(time=flow.notnull().any(inner).sum("time").clip(1) - 1)  # the last time that each lane has
     return last.sum("action", min_count=1) if "action" in inner else last
-
-
-def heaviest_states(law: xr.DataArray, curves: list[Curve]) -> np.ndarray:
-    """Return the states with most mass anywhere among the lanes that converged, in their order."""
-    largest_mass = np.zeros(law.sizes["state"])
-    for curve in curves:
-        table = law.isel(curve.where).transpose(..., "state").values
-        converged = curve.get("result_code") == RESULTS.converged
-        # `fmax` passes over NaN
-        largest_mass = np.fmax(largest_mass, np.fmax.reduce(table[converged], axis=0, initial=0.0))
-    several = len(largest_mass) > MOST_LINES + 1  # one other would be no sum
-    return largest_states(largest_mass, MOST_LINES if several else None)
 
 
 def last_time(dataset: xr.Dataset) -> str:

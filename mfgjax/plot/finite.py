@@ -11,17 +11,9 @@ from matplotlib.ticker import LogLocator, NullFormatter
 from .. import _checks
 from ..finite import DeviationGain
 from .figures import new_axes
-from .styles import BESIDE, frame
+from .styles import BESIDE, curve, frame, shade
 
-_GAINS: tuple[dict[str, Any], ...] = (
-    dict(color="#000000", linestyle="-", marker="o"),
-    dict(color="#0072b2", linestyle="--", marker="s"),
-    dict(color="#009e73", linestyle=(0, (7, 2, 1, 2, 1, 2)), marker="^"),
-    dict(color="#cc79a7", linestyle=(0, (3, 1, 1, 1)), marker="v"),
-)
-_GAP: dict[str, Any] = dict(color="#d55e00", linestyle="-.", marker="D")
-_BOUND: dict[str, Any] = dict(color="0.35", linestyle=":", linewidth=1.8)
-_HALF: dict[str, Any] = dict(color="0.6", linestyle="-", linewidth=3.5, zorder=1.5)
+_GAINS, _GAP = (0, 2, 3, 5), 1  # of the curves
 _FROM = 64  # agents, from where on slopes are fitted if nothing is said
 _FLAT = 2.0  # a gain that ends below so many times its limit has no slope
 
@@ -60,7 +52,7 @@ def plot_gain(
       fit: smallest and largest number of agents to which slopes are fitted; None: from 64 on, or all if fewer than two
         are left.
       title: of the picture.
-      ax: where to draw; None: on a new figure, which is `returned.figure`.
+      ax: where to draw; None: on a new figure of pyplot.
 
     Returns:
       The axes.
@@ -93,38 +85,44 @@ def plot_gain(
     ax.set_yscale("log")
     handles: list[Any] = []
     shown: list[np.ndarray] = []
-    for (name, gain), style in zip(gains_by_name.items(), _GAINS, strict=False):
-        points = sampled_by_name.get(name)
-        label = f"gain {name}".strip() + _ending(gain, low, high)
+    for i, (name, gain) in enumerate(gains_by_name.items()):
+        points, style = sampled_by_name.get(name), curve(_GAINS[i])
+        label = _named("gain", name) + _ending(gain, low, high)
         handles.append(_draw(ax, gain, gain.gain, gain.gain_error, style, label, shown))
         if points is not None:
             _draw(ax, points, points.gain, points.gain_error, style, None, shown)
-    slope = _slope(fitted_slope(_numbers(main), main.value_gap, low, high))
+    slope, gap = _slope(fitted_slope(_numbers(main), main.value_gap, low, high)), curve(_GAP)
     if (np.asarray(main.value_gap) > 0).any():
         label = "value gap" + slope
-        handles.append(_draw(ax, main, main.value_gap, main.value_error, _GAP, label, shown))
+        handles.append(_draw(ax, main, main.value_gap, main.value_error, gap, label, shown))
         if first in sampled_by_name:
             points = sampled_by_name[first]
-            _draw(ax, points, points.value_gap, points.value_error, _GAP, None, shown)
+            _draw(ax, points, points.value_gap, points.value_error, gap, None, shown)
         x, y = _sorted(main, main.value_gap)
         begin = int(np.flatnonzero(y > 0)[0])
         half_slope = y[begin] * np.sqrt(x[begin] / x)
         label = "slope −1/2: Theorem 2 of Guan et al."
-        handles += ax.plot(x, half_slope, label=label, **_HALF)
+        handles += ax.plot(x, half_slope, label=label, color=shade(0.35), linewidth=3.5, zorder=1.5)
     x, y = _sorted(main, main.bound)
     slope = "" if _levels_off(main) else _slope(fitted_slope(x, y, low, high))
-    handles += ax.plot(x, np.where(y > 0, y, np.nan), label=f"bound on the gain {first}".strip() + slope, **_BOUND)
+    dots: dict[str, Any] = dict(color=shade(0.7), linestyle=":", linewidth=1.8)
+    label = _named("proved bound on the gain", first) + slope
+    handles += ax.plot(x, np.where(y > 0, y, np.nan), label=label, **dots)
     if sampled_by_name or any(gain.method == "Monte Carlo" for gain in gains_by_name.values()):
         label = "Monte Carlo, ± 1 standard error"
-        handles.append(ax.errorbar([], [], yerr=[], fmt="none", ecolor="0.1", capsize=4.5, label=label))
-    frame(ax, "number of agents N", "units of reward", title or "", fontsize=11)
+        handles.append(ax.errorbar([], [], yerr=[], fmt="none", ecolor=shade(0.9), capsize=4.5, label=label))
+    frame(ax, "number of agents N", "units of reward", title or "")
     _set_limits(ax, numbers, np.concatenate(shown), y)
     heading = f"slopes: fitted for N = {within[0]:,} to {within[-1]:,}" if len(within) > 1 else None
-    ax.legend(handles=handles, title=heading, fontsize=8, title_fontsize=8, handlelength=3.2, **BESIDE)
+    ax.legend(handles=handles, title=heading, title_fontsize="small", handlelength=3.2, **BESIDE)
     # names are the user's, in which "$" is no formula
     for text in ax.get_legend().get_texts():  # pyright: ignore[reportOptionalMemberAccess]
         text.set_parse_math(False)
     return ax
+
+
+def _named(what: str, name: str) -> str:
+    return f"{what} ({name})" if name else what
 
 
 def _numbers(gain: DeviationGain) -> np.ndarray:
@@ -166,13 +164,13 @@ def _draw(
     clear = y > 2 * spread  # else the bar of two errors would reach 0, which log axes lack
     shown += [y[clear], (y + 2 * spread)[~clear]]
     bars: dict[str, Any] = dict(color=style["color"], capsize=4.5, elinewidth=1.3, zorder=4)
-    bars |= dict(marker=style["marker"], markersize=5.5, markerfacecolor="white", markeredgewidth=1.2)
+    bars |= dict(marker=style["marker"], markersize=5.5, markerfacecolor=shade(0.0), markeredgewidth=1.2)
     ax.errorbar(x[clear], y[clear], spread[clear], linestyle="none", **bars)
     top = (y + 2 * spread)[~clear & (y + 2 * spread > 0)]
     ends = x[~clear & (y + 2 * spread > 0)]
     if len(ends):
         ax.errorbar(ends, top, 0.6 * top, uplims=True, linestyle="none", **{**bars, "marker": "_"})
-    return Line2D([], [], label=label, color=style["color"], linestyle="none", marker=style["marker"], mfc="white")
+    return Line2D([], [], label=label, color=style["color"], linestyle="none", marker=style["marker"], mfc=shade(0.0))
 
 
 def _set_limits(ax: Axes, numbers: np.ndarray, shown: np.ndarray, bound: np.ndarray) -> None:

@@ -1,4 +1,4 @@
-"""How lanes of a sweep look: curves and their marks, scales of the axes, hatchings of what failed."""
+"""How lanes of a sweep look: marks of curves, scales of the axes, hatches of what failed."""
 
 import itertools
 from typing import Any
@@ -10,16 +10,14 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
 from .._result import RESULTS
 from .curves import Horizontal
-from .styles import LINES, spread_evenly
+from .styles import curve, shade, spread_evenly
 
-_COLOURS = ("#000000", "#e69f00", "#0072b2", "#009e73", "#d55e00", "#56b4e9", "#cc79a7", "#806000")
-_MARKERS = "os^DvPX*"
 # of the results 0, 1, ...; the last is for lanes that an interrupted sweep has not come to, whose code is −1
 RESULT_HATCHES = ("", "///", "\\\\\\", "xxx", "...", "---", "+++", "oo", "OO", "|||", "**", "//..")
 
 
 def result_name(code: int | np.integer) -> str:
-    return "not computed" if code < 0 else RESULTS(int(code)).name
+    return "not computed" if code < 0 else RESULTS(int(code)).name.replace("_", " ")
 
 
 def frame_axis(axis: Horizontal, ax: Axes, label: str, *, cells: bool = False) -> None:
@@ -51,14 +49,11 @@ def frame_axis(axis: Horizontal, ax: Axes, label: str, *, cells: bool = False) -
 
 
 def curve_style(k: int, x: np.ndarray | None = None, y: np.ndarray | None = None, most: int = 12) -> dict[str, Any]:
-    """Return how the k-th curve looks, the others' for -1; no line goes through several values at the same x.
+    """Return how the k-th curve looks; no line goes through several values at the same x.
 
     All of few points are marked; of many, some and those without neighbours.
     """
-    style: dict[str, Any] = dict(color=_COLOURS[k % 8], linestyle=LINES[k % 4], linewidth=1.4, marker=_MARKERS[k % 8])
-    style.update(markersize=5, markeredgecolor="0.1", markeredgewidth=0.5)
-    if k < 0:
-        style.update(color="0.65", linestyle="-", linewidth=3.0, marker=".", markeredgecolor="0.65", zorder=1.5)
+    style = curve(k)
     if x is None or y is None:
         return style
     if (np.diff(x) == 0).any():
@@ -74,11 +69,13 @@ def curve_style(k: int, x: np.ndarray | None = None, y: np.ndarray | None = None
 
 
 def hatching(code: int | np.integer) -> dict[str, Any]:
-    return dict(facecolor="0.93", edgecolor="0.55", linewidth=0.4, hatch=RESULT_HATCHES[int(code)], zorder=0)
+    return dict(facecolor=shade(0.05), edgecolor=shade(0.3), linewidth=0.4, hatch=RESULT_HATCHES[int(code)], zorder=0)
 
 
-def hatch_failures(ax: Axes, edges: np.ndarray, codes: np.ndarray, *, row: int | None = None) -> None:
-    """Mark runs of lanes that failed alike: from bottom to top, or over a row of a map, where colours stay."""
+def hatch_failures(
+    ax: Axes, edges: np.ndarray, codes: np.ndarray, *, row: int | None = None, ink: str | None = None
+) -> None:
+    """Mark runs of lanes that failed alike: from bottom to top, or with an ink over a row of a map."""
     low, high = (0.0, 1.0) if row is None else (row - 0.5, row + 0.5)
     runs = list(itertools.pairwise([0, *(np.flatnonzero(np.diff(codes)) + 1), len(codes)]))
     for kind in np.unique(codes[codes != RESULTS.converged]):
@@ -89,7 +86,7 @@ def hatch_failures(ax: Axes, edges: np.ndarray, codes: np.ndarray, *, row: int |
             # from bottom to top whatever the vertical scale is
             style.update(transform=ax.get_xaxis_transform())
         else:
-            style.update(facecolor="none", edgecolor="0.1", linewidth=0.0, zorder=2)
+            style.update(facecolor="none", edgecolor=ink, linewidth=0.0, zorder=2)
         # not `autolim`: marks of failures should not change the limits
         ax.add_collection(PolyCollection(list(boxes), **style), autolim=False)
 

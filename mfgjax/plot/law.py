@@ -10,8 +10,9 @@ from .._typing import Array, Float
 from ..equilibrium import Equilibrium
 from ..model import AbstractGame
 from .figures import new_axes
+from .maps import draw_map, grid_of, map_size, name_cells
 from .pictured import pictured_of
-from .styles import name_ticks
+from .styles import SHARE, add_colours, colour, frame, name_ticks, shade
 
 _MOST_TICKS, _MOST_OUTLINED = 26, 60
 
@@ -24,14 +25,15 @@ def plot_law(
     title: str | None = None,
     ax: Axes | None = None,
 ) -> Axes:
-    """Draw the law of the states at one time as bars.
+    """Draw the law of the states at one time as bars, or as a map if the states are the cells of a grid.
 
     Args:
-      game: for the names of the states; or a dataset of `io.load_equilibrium`, or a point of a sweep.
+      game: for the names of the states, which are "row,column" on a grid; or a dataset of `io.load_equilibrium`, or a
+        point of a sweep.
       law: the law of the states, at one time or at all times; an equilibrium; or a dataset.
       time: t, of what is over time; −1 is the last.
       title: of the picture; None: the time, of what is over time.
-      ax: where to draw; None: on a new figure, which is `returned.figure`.
+      ax: where to draw; None: on a new figure of pyplot.
 
     Returns:
       The axes.
@@ -43,25 +45,30 @@ def plot_law(
       >>> mfg.plot.plot_law(game, eq, time=5)  # eq = mfg.solve(game, response)
     """
     pictured = pictured_of(game, law)
-    row = pictured.row(time)
-    ax = new_axes(ax, (6.4, 3.6))
-    draw_law(ax, pictured.laws()[row])
-    name_states(ax, pictured.states)
-    ax.set_title(pictured.title(row, title) or "", fontsize=11, parse_math=False)
+    row, grid = pictured.row(time), grid_of(pictured)
+    if grid is None:
+        ax = new_axes(ax, (6.4, 3.6))
+        draw_law(ax, pictured.laws()[row])
+        name_states(ax, pictured.states)
+    else:
+        ax = new_axes(ax, map_size(grid))
+        law_at = pictured.laws()[row]
+        image = draw_map(ax, grid, law_at, float(law_at.max()))
+        add_colours(ax, image)
+        name_cells(ax)
+    ax.set_title(pictured.title(row, title) or "", parse_math=False)
     return ax
 
 
 def draw_law(ax: Axes, law: np.ndarray) -> Any:
-    """Draw bars, outlined unless they are many, and return them."""
-    edge: dict[str, Any] = dict(edgecolor="0.15", linewidth=0.6) if len(law) <= _MOST_OUTLINED else {}
-    bars = ax.bar(np.arange(len(law)), law, width=0.85 if edge else 1.0, color="#56b4e9", **edge)
-    ax.grid(True, axis="y", alpha=0.3)
-    ax.set_axisbelow(True)  # else the grid is drawn over the bars
+    """Draw bars, outlined in the background's colour unless they are many, and return them."""
+    edge: dict[str, Any] = dict(edgecolor=shade(0.0), linewidth=0.6) if len(law) <= _MOST_OUTLINED else {}
+    bars = ax.bar(np.arange(len(law)), law, width=0.85 if edge else 1.0, color=colour(0), **edge)
+    ax.margins(x=0.01)
     return bars
 
 
 def name_states(ax: Axes, names: tuple[str, ...]) -> None:
     """Name the bars, an even choice where they are many, and the axes."""
     name_ticks(ax.xaxis, names, _MOST_TICKS if max(map(len, names)) < 4 else _MOST_TICKS // 2)
-    ax.set_xlabel("state")
-    ax.set_ylabel("share of the population")
+    frame(ax, "state", SHARE, grid="y")

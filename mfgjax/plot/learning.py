@@ -11,10 +11,8 @@ from .._typing import ArrayLike
 from ..equilibrium import Equilibrium
 from ..learners import Run
 from .figures import new_axes
-from .styles import LINES, frame
+from .styles import BESIDE, curve, frame, shade, whole_ticks
 
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
-_MARKERS = "os^Dv"
 QUANTITIES = ("distance", "mean_state")
 
 
@@ -34,7 +32,7 @@ def plot_learning(
         its own is drawn as a dotted line.
       quantity: "distance", d_TV(z_k, z*), or "mean_state", Σ s z_k(s).
       title: of the picture.
-      ax: where to draw; None: on a new figure, which is `returned.figure`.
+      ax: where to draw; None: on a new figure of pyplot.
 
     Returns:
       The axes.
@@ -50,7 +48,7 @@ def plot_learning(
     if quantity == "distance" and equilibrium is None:
         raise ValueError('`equilibrium` must be given: `quantity="distance"` is measured to it.')
     targets = targets_of(equilibrium, len(runs))
-    ax = new_axes(ax, (6.4, 4.2))
+    ax = new_axes(ax, (7.2, 4.2))
     for i, ((name, run), target) in enumerate(zip(runs.items(), targets, strict=True)):
         values = run.mean_state if target is None or quantity == "mean_state" else run.distance(target)
         steps = np.arange(values.shape[1])
@@ -59,14 +57,17 @@ def plot_learning(
         is_per_run = len(set(map(id, targets))) > 1  # an equilibrium for each run
         for i, target in enumerate(targets if is_per_run else targets[:1]):
             if target is not None:
-                level, label = float(np.arange(len(target)) @ target), None if is_per_run else "equilibrium"
-                ax.axhline(level, color=colour(i) if is_per_run else "black", linestyle=":", linewidth=1, label=label)
+                line: dict[str, Any] = dict(color=shade(1.0), linestyle=":", linewidth=1, label="equilibrium")
+                if is_per_run:
+                    line.update(color=curve(i)["color"], label=None)
+                ax.axhline(float(np.arange(len(target)) @ target), **line)
     name = "distance to the equilibrium (total variation)" if quantity == "distance" else "mean state"
     frame(ax, "step of the population", name, title)
+    whole_ticks(ax.xaxis)
     if quantity == "distance":
         ax.set_ylim(bottom=0)
     if len(runs) > 1:
-        ax.legend()
+        ax.legend(**BESIDE)
     return ax
 
 
@@ -82,10 +83,10 @@ def plot_learned_laws(
 
     Args:
       runs: results of `learners.run`, by the names to print.
-      equilibrium: to compare with, drawn as a thin black line.
+      equilibrium: to compare with, drawn as a thin line.
       cumulative: whether to draw P(state ≤ s), where a lower curve is a higher population; otherwise the probabilities.
       title: of the picture.
-      ax: where to draw; None: on a new figure, which is `returned.figure`.
+      ax: where to draw; None: on a new figure of pyplot.
 
     Returns:
       The axes.
@@ -98,18 +99,19 @@ def plot_learned_laws(
     """
     checked(runs)
     cumulative = _checks.boolean("cumulative", cumulative)
-    ax = new_axes(ax, (6.4, 4.2))
+    ax = new_axes(ax, (7.2, 4.2))
     for i, (name, run) in enumerate(runs.items()):
         laws = run.laws[:, -1]
         draw_band(ax, np.arange(laws.shape[1]), laws.cumsum(axis=1) if cumulative else laws, name, i, marked=True)
     if equilibrium is not None:
         law = law_of(equilibrium)
         values = law.cumsum() if cumulative else law
-        ax.plot(np.arange(len(law)), values, color="black", linewidth=1, label="equilibrium", zorder=4)
+        ax.plot(np.arange(len(law)), values, color=shade(1.0), linewidth=1, label="equilibrium", zorder=4)
     frame(ax, "state s", f"share of the population{' in states ≤ s' if cumulative else ''}", title)
+    whole_ticks(ax.xaxis)
     ax.set_ylim(bottom=0)
     if len(runs) + (equilibrium is not None) > 1:
-        ax.legend()
+        ax.legend(**BESIDE)
     return ax
 
 
@@ -138,16 +140,12 @@ def law_of(equilibrium: Equilibrium | ArrayLike) -> np.ndarray:
     return np.asarray(law, dtype=float)
 
 
-def colour(i: int) -> str:
-    return COLOURS[i % len(COLOURS)]
-
-
 def draw_band(ax: Axes, x: np.ndarray, values: np.ndarray, name: str, i: int, *, marked: bool = False) -> None:
     """Draw the mean of `[seeds, len(x)]` as a line, and one deviation to both sides as a band."""
     mean, deviation = values.mean(axis=0), values.std(axis=0)
-    style: dict[str, Any] = dict(marker=_MARKERS[i % len(_MARKERS)], markersize=3.5) if marked else {}
-    line = LINES[i % len(LINES)]
+    style: dict[str, Any] = curve(i) | ({} if marked else {"marker": ""})
     # in labels "$" begins a formula
-    ax.plot(x, mean, color=colour(i), linestyle=line, linewidth=1.6, label=name.replace("$", r"\$"), zorder=3, **style)
+    ax.plot(x, mean, label=name.replace("$", r"\$"), zorder=3, **style)
     if len(values) > 1:
-        ax.fill_between(x, mean - deviation, mean + deviation, color=colour(i), alpha=0.22, linewidth=0, zorder=2)
+        band: dict[str, Any] = dict(color=style["color"], alpha=0.22, linewidth=0, zorder=2)
+        ax.fill_between(x, mean - deviation, mean + deviation, **band)

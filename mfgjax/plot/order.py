@@ -9,10 +9,10 @@ from .. import _checks
 from ..multiplicity.bracket import Bracket
 from ..multiplicity.hysteresis import Hysteresis
 from .figures import new_axes
-from .styles import frame
+from .styles import BESIDE, curve, frame, shade, whole_ticks
 
 _MOST_STEPS = 12  # of a way that are drawn
-_RISING, _FALLING = "#0072b2", "#d55e00"
+_RISING, _FALLING = 0, 1  # curves
 
 
 def plot_bracket(found: Bracket, *, title: str | None = None, ax: Axes | None = None) -> Axes:
@@ -24,7 +24,7 @@ def plot_bracket(found: Bracket, *, title: str | None = None, ax: Axes | None = 
     Args:
       found: the result of `bracket`.
       title: of the picture; None: whether the ends coincide.
-      ax: where to draw; None: on a new figure, which is `returned.figure`.
+      ax: where to draw; None: on a new figure of pyplot.
 
     Returns:
       The axes.
@@ -38,22 +38,20 @@ def plot_bracket(found: Bracket, *, title: str | None = None, ax: Axes | None = 
     _checks.made_by("bracket", Bracket, "found", found)
     ax = new_axes(ax, (6.4, 4.4))
     states = np.arange(found.rising.laws.shape[1])
-    ways = ((found.rising, found.least, _RISING, "-", "^"), (found.falling, found.greatest, _FALLING, "--", "v"))
-    for way, end, colour, line, marker in ways:
+    ways = (("least", found.rising, found.least, _RISING), ("greatest", found.falling, found.greatest, _FALLING))
+    for name, way, end, i in ways:
+        style = curve(i)
         # early steps are large, late ones small
         shown = np.unique(np.geomspace(1, len(way.laws), min(_MOST_STEPS, len(way.laws))).round().astype(int)) - 1
         for place, k in enumerate(shown):
-            alpha = 0.2 + 0.5 * place / len(shown)
-            ax.plot(states, _tails(way.laws[k]), color=colour, linestyle=line, linewidth=0.8, alpha=alpha)
-        law = np.asarray(end.mean_field)
-        name = "least" if marker == "^" else "greatest"
+            thin: dict[str, Any] = dict(linewidth=0.8, marker="", alpha=0.25 + 0.5 * place / len(shown))
+            ax.plot(states, _tails(way.laws[k]), **style | thin)
         label = f"{name} equilibrium, mean {float(end.mean_state):.2f}"
-        ax.plot(
-            states, _tails(law), color=colour, linestyle=line, linewidth=2.2, marker=marker, markersize=4, label=label
-        )
+        ax.plot(states, _tails(np.asarray(end.mean_field)), label=label, **{**style, "linewidth": 2.2})
     words = "one equilibrium" if found.coincide else f"two ends, {found.distance:.2f} apart in total variation"
     frame(ax, "state s", "share of the population in states ≥ s", words if title is None else title)
     ax.set_ylim(0, 1.03)
+    whole_ticks(ax.xaxis)
     ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=2, frameon=False)  # the axes are full of curves
     return ax
 
@@ -67,7 +65,7 @@ def plot_hysteresis(
       found: the result of `hysteresis`.
       label: the label of the parameter, with its unit; None: its name.
       title: of the picture.
-      ax: where to draw; None: on a new figure, which is `returned.figure`.
+      ax: where to draw; None: on a new figure of pyplot.
 
     Returns:
       The axes.
@@ -79,32 +77,19 @@ def plot_hysteresis(
       >>> mfg.plot.plot_hysteresis(there_and_back, label="cost of effort")  # there_and_back = mfg.hysteresis(...)
     """
     _checks.made_by("hysteresis", Hysteresis, "found", found)
-    ax = new_axes(ax, (6.4, 4.2))
+    ax = new_axes(ax, (7.2, 4.2))
     x, (mean_there, mean_back) = found.values, found.mean_state
     rising = x[-1] > x[0]
     is_apart = np.isfinite(found.distance) & (found.distance > 1e-6)
     if is_apart.any():
-        ax.fill_between(
-            x,
-            mean_there,
-            mean_back,
-            where=is_apart,
-            color="0.88",
-            linewidth=0,
-            label="two equilibria at least",
-            zorder=1,
-        )
-    marker = (">", "<") if rising else ("<", ">")
-    upward, downward = ("rising", "falling") if rising else ("falling", "rising")
-    style: dict[str, Any] = dict(markersize=4, linewidth=1.4)
-    ax.plot(
-        x, mean_there, linestyle="-", marker=marker[0], color=_FALLING, label=f"parameter {upward}", zorder=3, **style
-    )
-    ax.plot(
-        x, mean_back, linestyle="--", marker=marker[1], color=_RISING, label=f"parameter {downward}", zorder=2, **style
-    )
+        apart: dict[str, Any] = dict(color=shade(0.12), linewidth=0, label="two equilibria at least", zorder=1)
+        ax.fill_between(x, mean_there, mean_back, where=is_apart, **apart)
+    ways = (("rising", ">"), ("falling", "<")) if rising else (("falling", "<"), ("rising", ">"))
+    for mean, (word, marker), i in zip((mean_there, mean_back), ways, (_FALLING, _RISING), strict=True):
+        marks: dict[str, Any] = dict(marker=marker, markevery=max(1, len(x) // 16))
+        ax.plot(x, mean, label=f"parameter {word}", zorder=3, **curve(i) | marks)
     frame(ax, found.name if label is None else label, "mean state of the equilibrium", title)
-    ax.legend()
+    ax.legend(**BESIDE)
     return ax
 
 

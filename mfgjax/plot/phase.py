@@ -6,17 +6,18 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from .._result import RESULTS
 from .curves import (
+    MOST_LINES,
     Curve,
     Horizontal,
     Part,
     curves_of,
-    heaviest_states,
     horizontal_of,
     label_of,
     last_time,
@@ -27,7 +28,7 @@ from .curves import (
 )
 from .figures import new_figure
 from .lane_styles import curve_style, frame_axis, hatch_failures, hatching, result_name
-from .styles import add_legend, short, spread_evenly
+from .styles import SHARE, add_legend, frame, name_ticks, short, spread_evenly
 
 _MOST_ACROSS = 4  # panels in a row
 
@@ -38,22 +39,22 @@ def plot_phase(
     along: str | None = None,
     title: str | None = None,
     figure: Figure | SubFigure | None = None,
-) -> Figure | SubFigure:
-    """Draw the law at the last time against beta: a line per state, a panel per combination of the other axes.
+) -> np.ndarray:
+    """Draw the law at the last time against beta, a panel per combination of the other axes.
 
-    For a stationary game it is the law in equilibrium. At most 16 panels are drawn: from an axis with more values,
-    evenly spaced ones, which the titles of the panels name. If there are many states, the 8 with the most mass anywhere
-    are drawn, and the sum of the others. Games that did not converge are gaps, hatched by the reason why their solver
-    stopped.
+    Up to six states are lines; of more, each panel is a map of states against beta. For a stationary game it is the law
+    in equilibrium. At most 16 panels are drawn: from an axis with more values, evenly spaced ones, which the titles of
+    the panels name. Games that did not converge are gaps, hatched by the reason why their solver stopped.
 
     Args:
       dataset: the result of `sweep`, with `terminal_law` or `mean_field`.
       along: the horizontal coordinate; None: "beta" if it was swept, else the numeric axis with the most values.
       title: above the panels.
-      figure: where to draw, empty and with constrained layout; None: a new one.
+      figure: where to draw, a figure or subfigure that is empty and has constrained layout; None: a new figure of
+        pyplot. Axes cannot be given, since their number depends on the dataset.
 
     Returns:
-      The figure.
+      The axes of the panels, in an array.
 
     Raises:
       ValueError: if the dataset lacks what is to be drawn, or was not swept over `along`.
@@ -68,54 +69,64 @@ def plot_phase(
         [axis_part[i] for i in spread_evenly(len(axis_part), n)] for axis_part, n in zip(parts, counts, strict=True)
     ]
     curves = curves_of(chosen, dataset, axis)
-    states = heaviest_states(law, curves)
-    others = np.setdiff1d(np.arange(law.sizes["state"]), states)
     figure = new_figure(phase_size(rows, columns)) if figure is None else figure
-    panels: np.ndarray = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
-    panels_with_others = []
-    for i, (curve, ax) in enumerate(zip(curves, panels.flat, strict=False)):
-        table = law.isel(curve.where).transpose(axis.dim, "state").values
-        table = np.where(curve.get("result_code")[:, None] == RESULTS.converged, table, np.nan)
-        for k, y in enumerate(table[:, states].T):
+    grid: np.ndarray = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
+    panels, names = grid.ravel()[: len(curves)], [str(name) for name in law["state"].values]
+    tables = [_law_of(curve, law, axis) for curve in curves]
+    as_map = len(names) > MOST_LINES
+    share = f"{SHARE}\n{last_time(dataset)}"
+    top = max((float(np.nanmax(table)) for table in tables if not np.isnan(table).all()), default=1.0)
+    mesh: Any = None
+    for i, (curve, table, ax) in enumerate(zip(curves, tables, panels, strict=True)):
+        if as_map:
+            mesh = _draw_map(ax, axis, curve.x, table, top)
+        for k, y in enumerate(() if as_map else table.T):
             ax.plot(curve.x, y, **curve_style(k, curve.x, y, 12 if columns < 3 else 7))
-        others_law = table[:, others]  # NaN at states that only other games of the sweep have
-        panels_with_others.append(
-            (ax, curve, np.where(np.isnan(others_law).all(axis=1), np.nan, np.nansum(others_law, axis=1)))
-        )
         hatch_failures(ax, axis.edges(curve.x), curve.get("result_code"))
-        frame_axis(axis, ax, label_of(dataset, axis.name) if i + columns >= len(curves) else "")
-        ax.tick_params(labelbottom=i + columns >= len(curves))  # where there is no panel below
-        ax.grid(True, which="major", alpha=0.3)
-        ax.set_title(curve.title(", " if columns == 1 else "\n"), fontsize=10, parse_math=False)
-        if i % columns == 0:
-            ax.set_ylabel(f"share of the population\n{last_time(dataset)}")
-    for ax in panels.flat[len(curves) :]:
+        left, below = i % columns == 0, i + columns >= len(curves)  # where there is no panel to the left, or below
+        label, heading = "state" if as_map else share, curve.title(", " if columns == 1 else "\n")
+        frame(ax, "", label if left else "", heading, grid=None if as_map else "both", fontsize="medium")
+        frame_axis(axis, ax, label_of(dataset, axis.name) if below else "", cells=as_map)
+        ax.tick_params(labelbottom=below)
+    for ax in grid.ravel()[len(curves) :]:
         ax.remove()
-    top = _greatest([line.get_ydata() for ax, *_ in panels_with_others for line in ax.lines]) or 1.0
-    names = [short(str(name)) for name in law["state"].values[states]]
-    handles: list[Any] = [Line2D([], [], **curve_style(k)) for k in range(len(states))]
-    if len(others):
-        sums_of_others = [y for *_, y in panels_with_others]
-        crowd = _greatest(sums_of_others)
-        if drawn := crowd < 3 * top:  # else the lines that matter would lie on the ground
-            top = max(top, crowd)
-            for ax, curve, y in panels_with_others:
-                ax.plot(curve.x, y, **curve_style(-1, curve.x, y))
-        names.append(f"{len(others):,} others" + ("" if drawn else f",\nnot drawn: at most\n{crowd:.2f} in all"))
-        handles.append(Line2D([], [], **curve_style(-1)) if drawn else Line2D([], [], linestyle="none"))
-    panels[0, 0].set_ylim(-0.02 * top, 1.05 * top)
-    for name, patch in _failures(axis, curves).items():
-        names.append(name)
-        handles.append(patch)
-    add_legend(figure, handles, names, title="state", loc="outside right upper", handlelength=3.5)
+    if as_map:
+        name_ticks(panels[0].yaxis, names, 20 if rows == 1 else 10)
+        figure.colorbar(mesh, ax=panels.tolist(), label=share.replace("\n", " "), pad=0.02)
+    else:
+        panels[0].set_ylim(-0.02 * top, 1.05 * top)
+    _explain(figure, [] if as_map else names, _failures(axis, curves))
     thinned = "; ".join(
         f"{' and '.join(map(symbol, axis_part[0][0]))}: {len(shown)} of {len(axis_part)} values"
         for axis_part, shown in zip(parts, chosen, strict=True)
         if len(shown) < len(axis_part)
     )
     if title is not None or thinned:
-        figure.suptitle("\n".join(filter(None, [title, thinned])), fontsize=11, parse_math=False)
-    return figure
+        figure.suptitle("\n".join(filter(None, [title, thinned])), parse_math=False)
+    return panels
+
+
+def _explain(figure: Figure | SubFigure, names: Sequence[str], failures: dict[str, Patch]) -> None:
+    """Add a legend of the lines of states and of what failed, if there is either."""
+    handles = [*(Line2D([], [], **curve_style(k)) for k in range(len(names))), *failures.values()]
+    place: dict[str, Any] = dict(loc="outside right upper", title="state")
+    if not names:  # the colours of a map are on the right
+        place = dict(loc="outside lower left", ncols=max(1, len(failures)))
+    if handles:
+        add_legend(figure, handles, [*map(short, names), *failures], frameon=False, handlelength=3, **place)
+
+
+def _law_of(curve: Curve, law: xr.DataArray, axis: Horizontal) -> np.ndarray:
+    """Return the law of each lane of a panel, `[lanes, S]`; NaN where it did not converge."""
+    table = law.isel(curve.where).transpose(axis.dim, "state").values
+    return np.where(curve.get("result_code")[:, None] == RESULTS.converged, table, np.nan)
+
+
+def _draw_map(ax: Axes, axis: Horizontal, x: np.ndarray, table: np.ndarray, top: float) -> Any:
+    """Draw states against the horizontal axis in colours, and return them."""
+    borders = np.arange(table.shape[1] + 1) - 0.5
+    # as an image in files of vectors, which thousands of cells would make slow
+    return ax.pcolormesh(axis.edges(x), borders, np.ma.masked_invalid(table.T), vmin=0, vmax=top, rasterized=True)
 
 
 def _failures(axis: Horizontal, curves: list[Curve]) -> dict[str, Patch]:
@@ -145,7 +156,3 @@ def panels_of(parts: Sequence[Part]) -> tuple[list[int], int, int]:
 
 def phase_size(rows: int, columns: int) -> tuple[float, float]:
     return 2.2 + (4.8 if columns == 1 else 2.9 * columns), 1.0 + (3.4 if rows == 1 else 2.2 * rows)
-
-
-def _greatest(arrays: list[Any]) -> float:
-    return float(np.fmax.reduce(np.concatenate([[0.0], *arrays])))

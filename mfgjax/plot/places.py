@@ -1,11 +1,15 @@
 """Where the nodes of a graph lie in a picture, and the ways between them."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from matplotlib.path import Path
 
+from .styles import shade
+
+_CELL = re.compile(r"\(?(\d+), ?(\d+)\)?")
 BEND = 0.16  # of edges there and back, in their length
 
 
@@ -25,12 +29,26 @@ def circle_positions(labels: Sequence[str]) -> dict[str, tuple[float, float]]:
 
 
 def places_of(labels: Sequence[str], positions: Mapping[str, tuple[float, float]] | None) -> np.ndarray:
-    """Return the positions of nodes in order, `[S, 2]`, on a circle where none are given."""
+    """Return the positions of nodes in order, `[S, 2]`; where none are given, as cells of a grid or on a circle."""
+    cells = cells_of(labels) if positions is None else None
+    if cells is not None:  # row 0 is on top
+        return np.stack([cells[1], -cells[0]], axis=1).astype(float)
     positions = circle_positions(labels) if positions is None else positions
     for label in labels:
         if label not in positions:
             raise ValueError(f"`positions` has no entry for the node {label!r}.")
     return np.array([positions[label] for label in labels], dtype=float)
+
+
+def cells_of(labels: Sequence[str]) -> tuple[np.ndarray, np.ndarray] | None:
+    """Return rows and columns of states that are named "row,column"; None: the states are not the cells of a grid."""
+    found = [_CELL.fullmatch(label) for label in labels]
+    if not all(found):
+        return None
+    rows, columns = np.array([[int(number) for number in match.groups()] for match in found if match]).T
+    is_line = len(set(rows)) == 1 or len(set(columns)) == 1
+    is_sparse = (rows.max() + 1) * (columns.max() + 1) > 4 * len(labels)
+    return None if is_line or is_sparse else (rows, columns)
 
 
 def unit_of(places: np.ndarray) -> float:
@@ -41,10 +59,19 @@ def unit_of(places: np.ndarray) -> float:
     return float(min(others.min(), 0.62 * others.max())) or 1.0 if others.size else 1.0
 
 
-def size_of(places: np.ndarray, extent: np.ndarray | None = None) -> tuple[float, float]:
-    """Return a size in inches with room for all nodes, in the proportion of their positions, or of an extent."""
-    least = 2.5 if extent is None else 1.0
+def size_of(places: np.ndarray, extent: np.ndarray | None = None, count: int = 1) -> tuple[float, float]:
+    """Return a size in inches with room for all nodes, in the proportion of their positions, or of an extent.
+
+    Args:
+      places: of the nodes.
+      extent: width and height in the units of the places; None: those of the places.
+      count: of such pictures side by side.
+    """
     span = np.ptp(places, axis=0) + 1.2 * unit_of(places) if extent is None else extent
+    if count > 1:
+        scale = min(12.0 / span[0], 8.4 / span[1])
+        return float(scale * span[0]), float(scale * span[1])
+    least = 2.5 if extent is None else 1.0
     long = float(np.clip(1.9 * len(places) ** 0.5, 5.2, 12.0))
     width, height = np.maximum(long * span / span.max(), (2.5, least))
     return float(width), float(height)
@@ -70,7 +97,7 @@ def beside(way: np.ndarray) -> dict[str, Any]:
     return dict(
         ha="left" if right > 0.4 else "right" if right < -0.4 else "center",
         va="bottom" if up > 0.8 else "top" if up < -0.8 else "center",
-        bbox=dict(boxstyle="round,pad=0.1", facecolor="white", edgecolor="none", alpha=0.7),
+        bbox=dict(boxstyle="round,pad=0.1", facecolor=shade(0.0), edgecolor="none", alpha=0.7),
     )
 
 

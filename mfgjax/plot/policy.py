@@ -10,8 +10,9 @@ from .._typing import Array, Float
 from ..equilibrium import Equilibrium
 from ..model import AbstractGame
 from .figures import new_axes
+from .maps import draw_moves, grid_of, map_size
 from .pictured import Pictured, pictured_of
-from .styles import count_ticks, name_ticks
+from .styles import add_colours, frame, ink_on, name_ticks, shade
 
 _MOST_TICKS = 26  # of names along an axis; of more nodes, moves are told by the actions' own names
 _MOST_PRINTED = (12, 12)  # columns and rows of a map whose numbers can be read
@@ -28,8 +29,9 @@ def plot_policy(
 ) -> Axes:
     """Draw a policy π_t(a|s) as a map: for all states at one time, or for one state over time.
 
-    Actions that are not available are hatched. On a graph, the rows are the nodes to which moves lead (with more than
-    26 nodes: the actions). Numbers are printed where there is room.
+    Actions that are not available are blank. On a graph, the rows are the nodes to which moves lead (with more than
+    26 nodes: the actions). Numbers are printed where there is room. On a grid, whose states are named "row,column",
+    arrows in the cells are as long as the probabilities of the moves, and the area of a dot is that of staying.
 
     Args:
       game: for names, and for which actions are available; or a dataset of `io.load_equilibrium`, or a point of a
@@ -39,7 +41,7 @@ def plot_policy(
       time: t, −1 is the last; None: 0.
       state: the name of a state, whose policy is drawn over time, instead of all states at one time.
       title: of the picture; None: the time, or the state.
-      ax: where to draw; None: on a new figure, which is `returned.figure`.
+      ax: where to draw; None: on a new figure of pyplot.
 
     Returns:
       The axes.
@@ -52,15 +54,17 @@ def plot_policy(
     """
     pictured = pictured_of(game, equilibrium_or_policy, is_policy=True)
     policy = pictured.policies()
+    grid = grid_of(pictured)
     if state is None:
         first = 0 if pictured.times is None else int(pictured.times[0])
         row = pictured.row(time if time is not None else -1 if pictured.times is None else first)
+        if grid is not None and pictured.leads_to is not None:
+            ax = new_axes(ax, map_size(grid))
+            draw_moves(ax, grid, policy[row] * pictured.open_to(row), pictured.leads_to)
+            ax.set_title(pictured.title(row, title) or "", parse_math=False)
+            return ax
         table, exists, names, label = _of_all(pictured, row)
-        heading, below, across = (
-            "" if pictured.times is None else f"t = {pictured.times[row]}",
-            "state",
-            pictured.states,
-        )
+        heading, below, across = pictured.title(row, None) or "", "state", pictured.states
     else:
         if time is not None:
             raise ValueError("`time` and `state` cannot both be given: a state is drawn at all times.")
@@ -74,32 +78,24 @@ def plot_policy(
         heading, below, across = f"in state {state}", "time t (steps)", tuple(map(str, pictured.times))
     ax = new_axes(ax, _size(len(across), len(names), across, names))
     image = draw_policy(ax, table, exists)
-    ax.figure.colorbar(image, ax=ax, label="probability", pad=0.02)  # pyright: ignore
-    if state is None:
-        name_ticks(ax.xaxis, across, _MOST_TICKS)
-    else:
-        count_ticks(ax.xaxis, across, 21)
+    add_colours(ax, image, "probability")
+    name_ticks(ax.xaxis, across, _MOST_TICKS)
     name_ticks(ax.yaxis, names, _MOST_TICKS)
-    ax.set_xlabel(below)
-    ax.set_ylabel(label)
-    ax.set_title(heading if title is None else title, fontsize=11, parse_math=False)
+    frame(ax, below, label, heading if title is None else title, grid=None)
     return ax
 
 
 def draw_policy(ax: Axes, table: np.ndarray, exists: np.ndarray, *, numbers: bool = True) -> Any:
-    """Draw probabilities `[columns, rows]` in shades, hatched where there are none, and return the image."""
+    """Draw probabilities `[columns, rows]` in colours, blank where there are none, and return the image."""
     columns, rows = table.shape
-    ax.set_facecolor("0.93")
-    if not exists.all():
-        frame: dict[str, Any] = dict(facecolor="none", edgecolor="0.7", hatch="///", linewidth=0.0)
-        ax.axhspan(-0.5, rows - 0.5, zorder=0, **frame)
-    shades: dict[str, Any] = dict(cmap="cividis", vmin=0, vmax=1, interpolation="nearest", zorder=1)
-    # masked cells are transparent: the hatching behind shows through
-    image = ax.imshow(np.ma.masked_array(table, ~exists).T, aspect="auto", origin="lower", **shades)
+    ax.set_facecolor(shade(0.07))
+    image = ax.imshow(
+        np.ma.masked_array(table, ~exists).T, aspect="auto", origin="lower", vmin=0, vmax=1, interpolation="nearest"
+    )
     if numbers and columns <= _MOST_PRINTED[0] and rows <= _MOST_PRINTED[1]:
         for i, j in np.argwhere(exists):
-            ink = "white" if table[i, j] < 0.55 else "black"
-            ax.text(i, j, f"{table[i, j]:.2f}", ha="center", va="center", fontsize=8, color=ink, zorder=2)
+            ink = ink_on(image.cmap(float(table[i, j]))[:3])
+            ax.text(i, j, f"{table[i, j]:.2f}", ha="center", va="center", fontsize=8, color=ink)
     return image
 
 

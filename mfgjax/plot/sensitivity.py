@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 from .. import _checks
 from ..design import Sensitivity
 from .figures import new_axes
-from .styles import frame
+from .styles import colour, frame, hatch, shade
 
 
 def plot_sensitivity(
@@ -17,7 +17,7 @@ def plot_sensitivity(
     Args:
       found: the result of `design.sensitivity`.
       top: number of bars.
-      ax: axes to draw on; None: new ones.
+      ax: where to draw; None: on a new figure of pyplot.
       title: of the picture.
       quantity: its name, for the axis; the derivative is in its units per unit of the parameter.
 
@@ -37,14 +37,11 @@ def plot_sensitivity(
     ax = new_axes(ax, (8, 0.8 + 0.34 * len(rows)))
     places = np.arange(len(rows))
     slopes = np.array([slope for _, slope, _ in rows])
-    # darker where it grows, hatched where it falls: told apart without colour
-    bars = ax.barh(places, slopes, color=["#0072b2" if slope > 0 else "#e8e8e8" for slope in slopes], edgecolor="0.2")
-    for bar, slope in zip(bars, slopes, strict=True):
-        if slope < 0:
-            bar.set_hatch("///")
+    falls = slopes < 0
+    ax.barh(places, slopes, color=[colour(int(f)) for f in falls], hatch=[hatch(int(f)) for f in falls])
     ax.set_yticks(places, [f"{name} = {own:.3g}" for name, _, own in rows])
     ax.invert_yaxis()  # the largest on top
-    ax.axvline(0, color="0.2", linewidth=0.8)
+    ax.axvline(0, color=shade(0.8), linewidth=0.8)
     heading = "\n".join([title or f"what moves the {quantity} most (now {float(found.value):.4g})", *_gap(found)])
     frame(ax, f"derivative of the {quantity}", "", heading, grid="x")
     return ax

@@ -12,10 +12,9 @@ from .figures import new_figure
 from .law import draw_law
 from .pictured import pictured_of
 from .policy import draw_policy
-from .styles import name_ticks
+from .styles import are_numbered, colour, frame, name_ticks, shade
 
 _MOST_TICKS = 26
-_MEAN = "#d55e00"
 
 
 def plot_stationary(
@@ -24,20 +23,21 @@ def plot_stationary(
     *,
     title: str | None = None,
     figure: Figure | SubFigure | None = None,
-) -> Figure | SubFigure:
+) -> np.ndarray:
     """Draw a stationary equilibrium: the law of the states as bars, and below each state the policy there.
 
-    If states are numbers, a dashed line marks the mean state. The shades of the map are π(a|s); an action that does not
-    exist is hatched.
+    If states are numbers, a dashed line marks the mean state. The colours of the map are π(a|s); it is blank for an
+    action that is not available.
 
     Args:
       game: for the names of states and actions, and which actions exist; or a dataset of `io.load_equilibrium`.
       equilibrium: the result of `solve`, or a dataset, such as a point of a sweep; None: `game` is a dataset.
       title: above the picture.
-      figure: where to draw, empty and with constrained layout; None: a new one.
+      figure: where to draw, a figure or subfigure that is empty and has constrained layout; None: a new figure of
+        pyplot.
 
     Returns:
-      The figure.
+      The two axes, in an array.
 
     Raises:
       ValueError: if the game is not stationary, or the equilibrium is not of it.
@@ -55,24 +55,23 @@ def plot_stationary(
     figure = new_figure((8.0, 3.0 + height)) if figure is None else figure
     upper, lower = np.ravel(np.array(figure.subplots(2, 1, sharex=True, height_ratios=[2.3, height])))
     draw_law(upper, law)
-    if pictured.states == tuple(map(str, range(len(law)))):  # names have no mean
+    if are_numbered(pictured.states):  # names have no mean
         _mark(upper, float(np.arange(len(law)) @ law), len(law))
-    upper.set_ylabel("share of\nthe population")
+    frame(upper, "", "share of\nthe population", grid="y")
     image = draw_policy(lower, policy, exists, numbers=False)
     figure.colorbar(image, ax=lower, label="probability", pad=0.01)
     name_ticks(lower.xaxis, pictured.states, _MOST_TICKS)
     name_ticks(lower.yaxis, pictured.actions, max(2, int(4 * height)))
-    lower.set_xlabel("state")
-    lower.set_ylabel("action")
+    frame(lower, "state", "action", grid=None)
     if title is not None:
         figure.suptitle(title, parse_math=False)
-    return figure
+    return np.array([upper, lower])
 
 
 def _mark(ax: Axes, mean: float, num_states: int) -> None:
     # the text stands where the picture leaves room
     right = mean < 0.7 * (num_states - 1)
-    ax.axvline(mean, color=_MEAN, linestyle="--", linewidth=1.4)
+    ax.axvline(mean, color=colour(1), linestyle="--", linewidth=1.4)
     ax.annotate(
         f"mean {mean:.2f}",
         (mean, 0.97),
@@ -81,6 +80,6 @@ def _mark(ax: Axes, mean: float, num_states: int) -> None:
         textcoords="offset points",
         ha="left" if right else "right",
         va="top",
-        color=_MEAN,
-        bbox=dict(boxstyle="round,pad=0.15", facecolor="white", edgecolor="none", alpha=0.8),
+        color=colour(1),
+        bbox=dict(boxstyle="round,pad=0.15", facecolor=shade(0.0), edgecolor="none", alpha=0.8),
     )

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from matplotlib import colormaps
+from matplotlib import colormaps, rcParams
 from matplotlib.axes import Axes
 from matplotlib.colors import BoundaryNorm, ListedColormap, LogNorm, Normalize
 from matplotlib.lines import Line2D
@@ -15,11 +15,9 @@ from .._result import RESULTS
 from .curves import MOST_LINES, RESIDUALS, Curve, Horizontal, curves_of, horizontal_of, label_of, parts_of, symbol
 from .figures import new_axes
 from .lane_styles import RESULT_HATCHES, curve_style, frame_axis, hatch_failures, result_name, ticks_at
-from .styles import add_legend, spread_evenly
+from .styles import BESIDE, BRIGHT, add_legend, is_grey, palette, shade, spread_evenly
 
 _MOST_CELLS = (64, 512)  # rows and columns of a map
-# of the results 0, 1, ...; the last is for lanes that an interrupted sweep has not come to, whose code is −1
-_RESULT_COLOURS = ("#e8e8e8", "#e69f00", "#56b4e9", "#777777", "#009e73", "#cc79a7", "#d55e00", "#ffffff")
 _ROUNDED = 1e-18  # less is not worth a decade of the picture
 
 
@@ -41,7 +39,7 @@ def plot_sweep_map(
       name: "num_steps", "residual", "exploitability", "result_code", or another variable over the swept axes.
       along: the horizontal coordinate; None: "beta" if it was swept, else the numeric axis with the most values.
       title: of the picture.
-      ax: where to draw; None: on a new figure, which is `returned.figure`.
+      ax: where to draw; None: on a new figure of pyplot.
 
     Returns:
       The axes.
@@ -81,7 +79,7 @@ def plot_sweep_map(
 
 
 def map_height(num_rows: int) -> float:
-    return float(np.clip(1.6 + 0.18 * num_rows, 2.4, 6.0))
+    return float(np.clip(2.0 + 0.18 * num_rows, 2.8, 6.0))
 
 
 def is_log_scale(name: str, values: np.ndarray) -> bool:
@@ -107,7 +105,7 @@ def _draw_lines(
             [Line2D([], [], **curve_style(k)) for k in range(len(shown))],
             [curves[i].title("\n") for i in shown],
         )
-        add_legend(ax, handles, names, fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
+        add_legend(ax, handles, names, **BESIDE)
     ax.set_ylabel(label, parse_math=False)
     ax.grid(True, which="major", alpha=0.3)
     if name == "result_code":
@@ -124,7 +122,7 @@ def _draw_lines(
     if name == "residual" and "tolerance" in curves[0].dataset:
         ax.margins(y=0.12)
         for curve in curves:
-            dots: dict[str, Any] = dict(color="0.3", linestyle=(0, (1, 1)), linewidth=1.2, zorder=1)
+            dots: dict[str, Any] = dict(color=shade(0.7), linestyle=(0, (1, 1)), linewidth=1.2, zorder=1)
             # a line of one point is invisible
             ax.plot(curve.x, curve.get("tolerance"), marker="_" if len(curve.x) == 1 else "", markersize=12, **dots)
         at = (curves[0].x[0], curves[0].get("tolerance")[0])
@@ -138,32 +136,40 @@ def _draw_map(ax: Axes, name: str, label: str, axis: Horizontal, curves: list[Cu
     edges = np.append(borders[:-1:m], borders[-1])
     codes = _blocks(np.array([curve.get("result_code") for curve in curves]), k, m).astype(int)
     cells = np.ma.masked_invalid(_blocks(np.array(values), k, m))
-    kinds, norm, shades = np.unique(codes), Normalize(0, 1), colormaps["cividis"]
+    kinds, norm, shades = np.unique(codes), Normalize(0, 1), colormaps[rcParams["image.cmap"]]
     options: dict[str, Any] = {}
+    ink = "0.6" if is_grey() else BRIGHT[1]  # seen on dark and on light cells
     if name == "result_code":
+        ink = "black"
         # codes are numbered anew, one shade for each that occurs
         cells, norm = np.searchsorted(kinds, codes), BoundaryNorm(np.arange(len(kinds) + 1) - 0.5, len(kinds))
-        shades = ListedColormap([_RESULT_COLOURS[kind] for kind in kinds])
+        # converged lanes are pale; the codes begin at −1
+        shades = ListedColormap([shade(0.12) if kind == 0 else palette()[kind % len(palette())] for kind in kinds])
     elif cells.count():
         is_log = is_log_scale(name, cells.compressed())
         norm = (LogNorm if is_log else Normalize)(cells.min(), cells.max())
-        if curves[0].get(name).dtype.kind in "iu":
+        if cells.min() == cells.max():
+            options = dict(ticks=[cells.min()], format="{x:.3g}")
+        elif curves[0].get(name).dtype.kind in "iu":
             options = dict(ticks=ticks_at("log" if is_log else "whole"), format="{x:g}")
     rows = np.arange(len(cells) + 1) - 0.5
     figure: Any = ax.figure
+    ax.grid(False)
     # as an image in files of vectors, which thousands of cells would make slow
     mesh = ax.pcolormesh(edges, rows, cells, cmap=shades, norm=norm, rasterized=True)
     bar = figure.colorbar(mesh, ax=ax, **options)
     if options:
         bar.ax.yaxis.set_minor_formatter(NullFormatter())
-    bar.set_label(label + (f",\nthe greatest of {k * m} neighbours" if k * m > 1 else ""), parse_math=False)
+    bar.set_label(
+        label + (f",\nthe greatest of {k * m} neighbours" if k * m > 1 else ""), parse_math=False, size="small"
+    )
     if name == "result_code":
         bar.set_ticks(range(len(kinds)), labels=[result_name(kind) for kind in kinds])
         bar.minorticks_off()
         for i, kind in enumerate(kinds):
-            bar.ax.axhspan(i - 0.5, i + 0.5, facecolor="none", edgecolor="0.1", lw=0, hatch=RESULT_HATCHES[kind])
+            bar.ax.axhspan(i - 0.5, i + 0.5, facecolor="none", edgecolor=ink, lw=0, hatch=RESULT_HATCHES[kind])
     for row, kinds in enumerate(codes):
-        hatch_failures(ax, edges, kinds, row=row)
+        hatch_failures(ax, edges, kinds, row=row, ink=ink)
     ax.set_ylim(rows[-1], rows[0])
     shown = spread_evenly(len(cells), 20)
     ax.set_yticks(shown, [", ".join(curves[i * k].common.values()) for i in shown], fontsize=8, parse_math=False)

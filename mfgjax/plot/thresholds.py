@@ -14,25 +14,22 @@ from .. import _checks
 from ..certify import Report
 from ..certify.report import shown, shown_log10
 from .figures import new_axes
-from .styles import BESIDE, frame
+from .styles import BESIDE, LINES, colour, frame, hatch, shade
 
 _BETA = "inverse temperature β (1/reward)"
 _PAPER = "paper_meant"
 _CHAINS = ("naive_chain", "span_sum", "path_span")
-_STYLES: dict[str, dict[str, Any]] = {
-    _PAPER: dict(color="#d55e00", linestyle=(0, (7, 2, 1, 2, 1, 2)), linewidth=1.8),
-    "naive_chain": dict(color="#0072b2", linestyle="-.", linewidth=1.6),
-    "span_sum": dict(color="#009e73", linestyle="--", linewidth=1.6),
-    "path_span": dict(color="#000000", linestyle="--", linewidth=1.6),
-    "unique": dict(color="0.6", linestyle="-", linewidth=4.5, zorder=1.8),
-    "critical_beta": dict(
-        color="#000000", linestyle="-", linewidth=1.4, marker="o", markersize=4.5, zorder=3, clip_on=False
-    ),
+_SPOKEN = {
+    _PAPER: "contraction: Theorem 1 of Guan et al.",
+    "naive_chain": "contraction: Lipschitz constants",
+    "span_sum": "contraction: spans of rewards",
+    "path_span": "contraction: spans along paths",
+    "hypomonotone": "one equilibrium: nearly monotone rewards",
+    "monotone": "one equilibrium: monotone rewards",
+    "unique": "one equilibrium: the best of these",
+    "critical_beta": "critical β",
 }
-_ASKED: dict[str, Any] = dict(color="#cc79a7", linestyle=(0, (1, 1.5)), linewidth=1.6)
-_CONTRACTS: dict[str, Any] = dict(facecolor="0.84", linewidth=0)
-_UNIQUE: dict[str, Any] = dict(facecolor="0.94", linewidth=0)
-_CYCLES: dict[str, Any] = dict(facecolor="none", edgecolor="0.72", linewidth=0, hatch="////")
+_CONTRACTS, _UNIQUE, _ABOVE = 0.22, 0.1, 0.15  # shades of areas
 _ROWS = (_PAPER, *_CHAINS, "hypomonotone", "monotone", "unique", "critical_beta")
 _FAR = 1e3  # times the median threshold: beyond it lines end at the edge
 _NEAR = 30  # below the other lines the picture is stretched so far for the paper's
@@ -53,7 +50,9 @@ def plot_thresholds(
     Below the dashed lines Γ_β is proved to be a contraction; below the thick line there is exactly one equilibrium. At
     the critical β plain iteration stops converging: this is the true threshold, which the proved ones bound from below.
     Lines that coincide are drawn once. A threshold that is infinite, or far above the others, is an arrow at the upper
-    edge. Theorem 1 of Guan et al. is drawn if it is near the picture, and otherwise mentioned in the legend.
+    edge. Theorem 1 of Guan et al. is drawn if it is near the picture, and otherwise mentioned in the legend. The lines
+    of a report are called by what they say: "Lipschitz constants" is `naive_chain`, "spans of rewards" `span_sum`,
+    "spans along paths" `path_span`.
 
     Args:
       values: the values of the parameter, one for each game.
@@ -62,7 +61,7 @@ def plot_thresholds(
       parameter: the name of the parameter.
       beta: the β of interest, drawn as a line; None: no line.
       title: of the picture.
-      ax: where to draw; None: on a new figure, which is `returned.figure`.
+      ax: where to draw; None: on a new figure of pyplot.
 
     Returns:
       The axes.
@@ -102,28 +101,28 @@ def plot_thresholds(
     if exponents is not None and paper is None and np.isfinite(exponents).any():
         handles.append(Line2D([], [], linestyle="none", label=_off_the_picture(exponents)))
     if beta is not None:
-        handles.append(ax.axhline(beta, label=f"asked for: β = {beta:g}", **_ASKED))
+        handles.append(ax.axhline(beta, label=f"asked for: β = {beta:g}", **_asked()))
     if any((y >= high).any() for y in found.values()):
-        arrow: dict[str, Any] = dict(color="0.3", marker="^", linestyle="none", markersize=6)
+        arrow: dict[str, Any] = dict(color=shade(0.7), marker="^", linestyle="none", markersize=6)
         handles.append(Line2D([], [], label="at the upper edge: at every β,\nor beyond the picture", **arrow))
     _shade(ax, x, found, contraction, handles)
-    frame(ax, parameter, _BETA, title or "", fontsize=11)
+    frame(ax, parameter, _BETA, title or "")
     _set_ticks(ax, x, low, high)
-    ax.legend(handles=handles, fontsize=8, handlelength=3, **BESIDE)
+    ax.legend(handles=handles, handlelength=3, **BESIDE)
     return ax
 
 
 def plot_certificates(report: Report, *, title: str | None = None, ax: Axes | None = None) -> Axes:
     """Draw, for each certificate of one game, the β up to which it holds, on a log axis.
 
-    Certificates without a threshold are left out. The critical β is a diamond, the β of the response a dotted line. A
-    certificate that holds at every β ends in an arrow to the right, one that ends left of the picture in an arrow to
-    the left.
+    Certificates are called as in `plot_thresholds`; those without a threshold are left out. The critical β is a
+    diamond, the β of the response a dotted line. A certificate that holds at every β ends in an arrow to the right, one
+    that ends left of the picture in an arrow to the left.
 
     Args:
       report: the result of `certify` for one game.
       title: of the picture.
-      ax: where to draw; None: on a new figure, which is `returned.figure`.
+      ax: where to draw; None: on a new figure of pyplot.
 
     Returns:
       The axes.
@@ -154,26 +153,26 @@ def plot_certificates(report: Report, *, title: str | None = None, ax: Axes | No
     ax.set_xlim(low, high)
     for row, (name, end) in enumerate(ends.items()):
         is_bound, holds = name != "critical_beta", report[name].word == "holds"
-        colour = "0.1" if holds else "0.62"
+        ink = colour(0) if holds else shade(0.35)
         width, dashes = (5, "-") if is_bound else (1.4, "--")
         inside = float(np.clip(end, low, high))
-        ax.hlines(row, low, inside, color=colour, linewidth=width, linestyle=dashes)
+        ax.hlines(row, low, inside, color=ink, linewidth=width, linestyle=dashes)
         marker = "<" if end < low else ">" if end > high else ("|" if is_bound else "D")
-        style: dict[str, Any] = dict(color=colour, markersize=12 if marker == "|" else 8, markeredgewidth=2)
+        style: dict[str, Any] = dict(color=ink, markersize=12 if marker == "|" else 8, markeredgewidth=2)
         ax.plot(inside, row, marker, clip_on=False, zorder=4, **style)
         ax.annotate(texts[name], (1, row), (10, 0), ax.get_yaxis_transform(), "offset points", va="center", fontsize=9)
     ax.set_yticks(
         range(len(ends)),
-        [f"{'below ' * (name == 'critical_beta')}{_spoken(name)}: {report[name].word}" for name in ends],
+        [f"{'below the ' * (name == 'critical_beta')}{_SPOKEN[name]} ({report[name].word})" for name in ends],
     )
     ax.set_ylim(len(ends) - 0.4, -0.6)  # the first row on top
     if np.isfinite(beta):
-        ax.axvline(beta, zorder=1, **_ASKED | dict(linewidth=2.2))
+        ax.axvline(beta, zorder=1, **_asked() | dict(linewidth=2.2))
         label_style: dict[str, Any] = dict(ha="center", va="bottom", fontsize=9)
         ax.annotate(
             f"asked for: β = {beta:g}", (beta, 1), (0, 3), ax.get_xaxis_transform(), "offset points", **label_style
         )
-    frame(ax, _BETA, "", title or "", grid="x", fontsize=11, pad=20)
+    frame(ax, _BETA, "", title or "", grid="x", pad=20)
     _log_ticks(ax.xaxis, low, high)
     return ax
 
@@ -237,7 +236,8 @@ def _coinciding(found: dict[str, np.ndarray]) -> list[tuple[str, ...]]:
 def _draw(ax: Axes, x: np.ndarray, y: np.ndarray, names: tuple[str, ...], high: float) -> Line2D:
     """Draw a line, with arrows at the upper edge where it lies above the picture, and return it."""
     every = max(1, -(-len(x) // _MOST_MARKERS))
-    style = dict(_STYLES[names[-1]], label=" = ".join(map(_spoken, names)))
+    label = ", = ".join([_SPOKEN[names[0]], *(_SPOKEN[name].split(": ")[-1] for name in names[1:])])
+    style = dict(_style(names[-1]), label=label.replace(",", ",\n", 1))
     (line,) = ax.plot(x, np.where(y < high, y, np.nan), markevery=every, **style)
     is_inside = y < high
     alone = is_inside & ~np.append(False, is_inside[:-1]) & ~np.append(is_inside[1:], False)
@@ -251,23 +251,22 @@ def _draw(ax: Axes, x: np.ndarray, y: np.ndarray, names: tuple[str, ...], high: 
 
 
 def _shade(ax: Axes, x: np.ndarray, found: dict[str, np.ndarray], contraction: np.ndarray, handles: list[Any]) -> None:
-    """Shade where one equilibrium is proved, darker where Γ contracts, and hatch what is above the critical β."""
+    """Colour where one equilibrium is proved, darker where Γ contracts, and what is above the critical β."""
     low, high = ax.get_ylim()
-    for y, style, label in (
+    for y, amount, label in (
         (found["unique"], _UNIQUE, "proved: there is one equilibrium"),
         (contraction, _CONTRACTS, "proved: also that iteration finds it"),
     ):
         if len(x) > 1 and not np.isnan(y).all():
+            style: dict[str, Any] = dict(facecolor=shade(amount, colour(0)), linewidth=0)
             ax.fill_between(*_carefully(x, np.minimum(y, high), high), low, zorder=0.5, **style)
-            handles.append(Patch(**{**style, "edgecolor": "0.6", "linewidth": 0.5}, label=label))
+            handles.append(Patch(**{**style, "edgecolor": shade(0.4), "linewidth": 0.5}, label=label))
     critical = np.minimum(found["critical_beta"], high)
     if len(x) > 1 and (critical < high).any():
-        ax.fill_between(*_carefully(x, critical, high, above=True), high, zorder=0.6, **_CYCLES)
-        handles.append(
-            Patch(
-                **{**_CYCLES, "linewidth": 0.5}, label="above the critical β, where plain\niteration stops converging"
-            )
-        )
+        style = dict(facecolor=shade(_ABOVE, colour(1)), edgecolor=shade(0.4), hatch=hatch(1), linewidth=0)
+        ax.fill_between(*_carefully(x, critical, high, above=True), high, zorder=0.6, **style)
+        label = "above the critical β, where plain\niteration stops converging"
+        handles.append(Patch(**{**style, "edgecolor": shade(0.4), "linewidth": 0.5}, label=label))
 
 
 def _carefully(x: np.ndarray, y: np.ndarray, top: float, *, above: bool = False) -> tuple[np.ndarray, np.ndarray]:
@@ -283,7 +282,7 @@ def _carefully(x: np.ndarray, y: np.ndarray, top: float, *, above: bool = False)
 
 def _off_the_picture(exponents: np.ndarray) -> str:
     low, high = (shown_log10(f(exponents[np.isfinite(exponents)])) for f in (np.min, np.max))
-    return f"{_PAPER} (Guan et al., Theorem 1):\nnot drawn, at β = {low}" + (f" to {high}" if low != high else "")
+    return f"{_SPOKEN[_PAPER]}:\nnot drawn, at β = {low}" + (f" to {high}" if low != high else "")
 
 
 def _set_ticks(ax: Axes, x: np.ndarray, low: float, high: float) -> None:
@@ -313,5 +312,15 @@ def _log_ticks(axis: Any, low: float, high: float) -> None:
     axis.set_minor_formatter(NullFormatter())
 
 
-def _spoken(name: str) -> str:
-    return "critical β" if name == "critical_beta" else name
+def _style(name: str) -> dict[str, Any]:
+    """Return how the line of a certificate looks."""
+    if name == "critical_beta":
+        return dict(color=shade(1.0), linewidth=1.4, marker="o", markersize=4.5, zorder=3, clip_on=False)
+    if name == "unique":
+        return dict(color=shade(0.35), linewidth=4.5, zorder=1.8)
+    i = (*_CHAINS, _PAPER).index(name)
+    return dict(color=colour(i), linestyle=LINES[(i + 1) % len(LINES)], linewidth=1.8, zorder=3.5)
+
+
+def _asked() -> dict[str, Any]:
+    return dict(color=colour(5), linestyle=(0, (1, 1.5)), linewidth=1.6)

@@ -215,7 +215,7 @@ def figure_flow(reproduction: Reproduction) -> Figure:
     left, right = figure.subplots(1, 2, sharey=True)
     for ax, key, title in ((left, "beta_3", "(a) β = 3"), (right, "beta_0.1", "(b) β = 0.1")):
         # both panels have the same nodes: one legend serves
-        plot.plot_flow(reproduction.game, reproduction[key].flow, title=title, legend=ax is right, ax=ax)
+        plot.plot_flow(reproduction.game, reproduction[key].flow, kind="bars", title=title, legend=ax is right, ax=ax)
     right.set_ylabel("")
     return figure
 

@@ -147,7 +147,6 @@ def infection_figures(infection: Infection) -> dict[str, Figure]:
     plot.plot_learning(online, ends, quantity="mean_state", title="online TMFQ, and equilibria (dotted)", ax=ax["fig5"])
     plot.plot_learned_laws(online, title=f"online TMFQ after {steps} steps", ax=ax["fig6"])
     ax["fig1"].set(yscale="log", ylim=(2e-3, 1))
-    ax["fig5"].legend(loc="center left", bbox_to_anchor=(1, 0.5))
     for name in ("fig3", "fig5"):
         ax[name].set_ylabel("mean health of the population")
     for name in ("fig2", "fig3"):

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 import jax
 import numpy as np
+from matplotlib import rcParams
 from matplotlib.axes import Axes
 
 from .. import learners
@@ -84,8 +85,8 @@ def draw_ends(ax: Axes, ends: Bracket) -> None:
     marked = [(ends.least, ":", "least"), (ends.greatest, "-.", "greatest")]
     for end, line, end_name in marked[:1] if ends.coincide else marked:
         label = "equilibrium" if ends.coincide else f"{end_name} equilibrium"
-        ax.axhline(float(end.mean_state), color="black", linestyle=line, linewidth=1, label=label)
-    ax.legend()
+        ax.axhline(float(end.mean_state), color=rcParams["text.color"], linestyle=line, linewidth=1, label=label)
+    ax.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False, fontsize="small")
 
 
 @in_double
