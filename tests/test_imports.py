@@ -26,6 +26,7 @@ LAYERS = (
     ("design",),
     ("plot",),
     ("sweeps",),
+    ("explorers",),
     ("reproduce",),
     ("cli",),
     ("__main__",),
