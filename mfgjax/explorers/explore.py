@@ -1,5 +1,6 @@
 """The entry point: sliders over a game, or over a dataset of `sweep`."""
 
+import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -15,7 +16,6 @@ from ..games import GameFile
 from ..model import AbstractGame, no_game, parameter_names, trace_game
 from ..responses import AbstractResponse, EntropyRegularized
 from ..solvers import AbstractSolver, Auto
-from ..sweeps.grid import parameters_of
 from .explorer import Explorer
 from .live import Live
 from .quantities import own_quantity, users_quantity
@@ -87,6 +87,8 @@ def explore(
     game = file.game if file is not None else game
     if not isinstance(game, AbstractGame) and not callable(game):
         raise ValueError(f"`game` must be a game, a function that returns one, or a dataset; got {no_game(game)}.")
+    if isinstance(game, AbstractGame):
+        game = trace_game(game, in_lanes=True)  # its functions as they are now, at all points
     is_own = response is None
     response = EntropyRegularized(1.0, None if file is None else file.reference) if response is None else response
     if not isinstance(response, AbstractResponse | type):
@@ -113,7 +115,7 @@ def explore(
         own = own_quantity(first[0].is_stationary, first[0].has_numbered_states)
     live = Live(game, response, solver, tuple(sliders), own)
     given = None if is_own else response
-    start = [_start(slider, game, given, parameters_of(builder)) for slider in sliders]
+    start = [_start(slider, game, given) for slider in sliders]
     name = file.name if file is not None else getattr(game, "__name__", "").replace("_", " ")
     names = names_of_game(first[0], None if file is None else file.positions, title or name)
     return Explorer(live, names, start)
@@ -147,18 +149,17 @@ def _mix(game: AbstractGame, response: AbstractResponse, mix: Any) -> Slider:
     return mix_slider(mix, response.prior_name, uniform, np.exp(np.asarray(table, float)))
 
 
-def _start(slider: Slider, game: Any, response: Any, of_builder: list[str]) -> int:
+def _start(slider: Slider, game: Any, response: Any) -> int:
     """Return the step that is nearest to the value in game and response as they are given; else the one halfway."""
-    middle = len(slider) // 2
+    own: Any = None
     if slider.name == "mix":
-        return len(slider) - 1
-    if slider.name in of_builder:
-        default: Any = parameters_of_defaults(game)[slider.name]
-        return slider.nearest(default) if isinstance(default, int | float | str) else middle
-    if not isinstance(game, AbstractGame) or not isinstance(response, AbstractResponse):
-        held = getattr(response, slider.name, None) if isinstance(response, AbstractResponse) else None
-        return slider.nearest(float(held)) if np.ndim(held) == 0 and held is not None else middle
-    traced = trace_game(game)
-    triple = with_policy_leaf((traced, cast_response(traced, response), Auto()), [slider.axis.name])
-    leaf = jax.tree.leaves(triple)[find(triple, slider.axis.name)[0]]
-    return slider.nearest(float(leaf)) if np.ndim(leaf) == 0 and slider.numbers is not None else middle
+        own = 1.0
+    elif slider.axis.builds:
+        own = inspect.signature(game).parameters[slider.name].default
+    elif isinstance(game, AbstractGame) and isinstance(response, AbstractResponse):
+        triple = with_policy_leaf((game, cast_response(game, response), Auto()), [slider.axis.name])
+        own = jax.tree.leaves(triple)[find(triple, slider.axis.name)[0]]
+    elif isinstance(response, AbstractResponse):
+        own = getattr(response, slider.name, None)
+    is_number = np.ndim(own) == 0 and isinstance(own, int | float | np.ndarray | jax.Array)
+    return slider.nearest(float(own)) if is_number and slider.numbers is not None else len(slider) // 2

@@ -16,7 +16,7 @@ from ..solve import solve
 from ..solvers import AbstractSolver, Newton
 from ..sweeps.games import build_games
 from ..sweeps.grid import Points, SweptAxis, parameters_of
-from ..sweeps.work import make_plan
+from ..sweeps.work import Plan, make_plan
 from .frames import Frame, finite, frame_of
 from .quantities import Quantity
 from .sliders import Slider
@@ -55,14 +55,11 @@ class Live:
     solver: AbstractSolver | None
     sliders: tuple[Slider, ...]
     quantity: Quantity
+    _plans: dict[tuple[int, ...], Plan] = dataclasses.field(default_factory=dict, init=False, repr=False)
 
     def problem(self, axes: Sequence[SweptAxis]) -> tuple[AbstractGame, AbstractResponse, AbstractSolver]:
         """Return game, response and solver of one point, given by axes of one value, as `sweep` makes them."""
-        points = Points(list(axes), zipped=True)
-        builder = None if isinstance(self.game, AbstractGame) else self.game
-        family = build_games(self.game, points).families[0]
-        plan = make_plan(family, self.response, self.solver, None, points, None, parameters_of(builder))
-        return plan.lanes.lane(0)
+        return self._plan(Points(list(axes), zipped=True)).lanes.lane(0)
 
     def solved(self, axes: Sequence[SweptAxis]) -> Equilibrium:
         """Return the equilibrium at a point, or the best iterate."""
@@ -71,8 +68,30 @@ class Live:
 
     def frame(self, place: Sequence[int]) -> Frame:
         """Return what is drawn of a point, given by the steps of the sliders."""
-        found = self.solved(self.axes(place))
+        game, response, solver = self._at(place)
+        found = solve(game, response, solver, throw=False)
         return frame_of(found, self.quantity.of(found))
+
+    def _at(self, place: Sequence[int]) -> tuple[AbstractGame, AbstractResponse, AbstractSolver]:
+        """Return the problem of a place as `problem` does, checked once for all places of one game that is built."""
+        built = tuple(step for slider, step in zip(self.sliders, place, strict=True) if slider.axis.builds)
+        if built not in self._plans:
+            axes = [slider.at(step) if slider.axis.builds else slider.axis for slider, step in zip(self.sliders, place, strict=True)]
+            plan = self._plan(Points(axes, zipped=False))
+            self._plans.clear()  # games may be large: the last one is kept
+            self._plans[built] = plan
+        plan = self._plans[built]
+        # what the builder made is on axis −1, and is that of the one game
+        tables = [table[..., 0 if self._is_built(axis) else place[axis]] for table, axis in plan.tables]
+        return plan.lanes.single(tables)
+
+    def _is_built(self, axis: int) -> bool:
+        return axis < 0 or self.sliders[axis].axis.builds
+
+    def _plan(self, points: Points) -> Plan:
+        builder = None if isinstance(self.game, AbstractGame) else self.game
+        family = build_games(self.game, points).families[0]
+        return make_plan(family, self.response, self.solver, None, points, None, parameters_of(builder))
 
     def axes(self, place: Sequence[int]) -> list[SweptAxis]:
         """Return the axes of one point."""

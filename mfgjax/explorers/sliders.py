@@ -51,11 +51,11 @@ class Slider:
 
     def described(self) -> dict[str, Any]:
         """Return what a page needs to draw the slider."""
-        numbers = self.numbers
+        numbers, own = self.numbers, self.name.split(".")[-1].replace("_", " ")
         return {
             "name": self.name,
-            "label": _WORDS.get(self.name, self.name),
-            "symbol": {"beta": "β", "epsilon": "ε"}.get(self.name, self.name),
+            "label": _WORDS.get(self.name, own),
+            "symbol": {"beta": "β", "epsilon": "ε"}.get(self.name, own),
             "log": self.log,
             "numbers": None if numbers is None else [float(f"{number:.6g}") for number in numbers],
             "texts": [str(label) for label in self.axis.labels] if numbers is None else None,

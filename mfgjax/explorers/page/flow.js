@@ -61,12 +61,13 @@ function drawFlowMap(panel, view) {
 function drawSeveralMaps(panel, view) {
   const { rows, columns } = view.scene.layout;
   const area = canvasOf(panel, { left: 4, right: 56, top: 18, bottom: 4 });
-  const across = (area.right - area.left) / (area.bottom - area.top) > (1.2 * columns) / rows ? 3 : 2;
   const count = Math.min(6, view.times);
+  const room = (across) => [(area.right - area.left) / across, (area.bottom - area.top + 14) / Math.ceil(count / across)];
+  const sizeOf = (across) => Math.min((room(across)[0] - 10) / columns, (room(across)[1] - 22) / rows);
+  const across = [1, 2, 3, 4, 5, 6].reduce((best, n) => (sizeOf(n) > sizeOf(best) ? n : best));
   const times = Array.from({ length: count }, (_, i) => Math.round((i * (view.times - 1)) / Math.max(count - 1, 1)));
   const nearest = times.reduce((best, t) => (Math.abs(t - view.time) < Math.abs(best - view.time) ? t : best));
-  const step = { x: (area.right - area.left) / across, y: (area.bottom - area.top + 14) / Math.ceil(count / across) };
-  const size = Math.min((step.x - 10) / columns, (step.y - 22) / rows);
+  const [step, size] = [{ x: room(across)[0], y: room(across)[1] }, sizeOf(across)];
   const most = niceAbove(view.largestShare());
   times.forEach((t, i) => {
     const left = area.left + (i % across) * step.x;

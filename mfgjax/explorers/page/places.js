@@ -24,25 +24,30 @@ function movesOf(view) {
 
 function nodePlaces(view, area) {
   const { states, layout } = view.scene;
-  const turn = (s) => Math.PI / 2 - (2 * Math.PI * s) / states.length;
+  // clockwise from the top; two states side by side
+  const turn = (s) => (states.length === 2 ? Math.PI : Math.PI / 2) - (2 * Math.PI * s) / states.length;
   const raw = layout.places || states.map((_, s) => [Math.cos(turn(s)), Math.sin(turn(s))]);
   const [xs, ys] = [raw.map((p) => p[0]), raw.map((p) => p[1])];
   const middle = [(Math.min(...xs) + Math.max(...xs)) / 2, (Math.min(...ys) + Math.max(...ys)) / 2];
   const span = [Math.max(...xs) - Math.min(...xs) || 1e-9, Math.max(...ys) - Math.min(...ys) || 1e-9];
-  const unit = Math.min((area.right - area.left) / span[0], (area.bottom - area.top) / span[1]);
+  const room = [(area.right - area.left) / span[0], (area.bottom - area.top) / span[1]];
+  const equal = Math.min(...room);
+  // positions keep their proportions; a circle may become an ellipse
+  const units = room.map((unit) => (layout.places ? equal : Math.min(unit, 1.5 * equal)));
   const centre = [(area.left + area.right) / 2, (area.top + area.bottom) / 2];
-  return raw.map(([x, y]) => [centre[0] + (x - middle[0]) * unit, centre[1] - (y - middle[1]) * unit]);
+  return raw.map(([x, y]) => [centre[0] + (x - middle[0]) * units[0], centre[1] - (y - middle[1]) * units[1]]);
 }
 
 function drawGraph(panel, view) {
   const { states } = view.scene;
-  const area = canvasOf(panel, { left: 74, right: 74, top: 54, bottom: 64 });
+  const area = canvasOf(panel, { left: 84, right: 84, top: 48, bottom: 52 });
   const places = nodePlaces(view, area);
   let near = 90;
   places.forEach((p, i) => places.slice(0, i).forEach((q) => (near = Math.min(near, Math.hypot(p[0] - q[0], p[1] - q[1])))));
-  const most = Math.max(6, 0.4 * near);
+  const most = Math.max(6, Math.min(0.4 * near, 28));
   const radius = states.map((_, s) => Math.max(2.5, most * Math.sqrt(view.law(view.time, s) || 0)));
   area.svg.dataset.radius = most;
+  const letters = Math.max(6, Math.floor(near / LETTER));
   const moved = movesOf(view);
   const loops = new Map();
   const heads = add(area.svg, "g", { class: "edges" });
@@ -52,17 +57,18 @@ function drawGraph(panel, view) {
     if (s !== end) drawEdge(heads, places, radius, s, end, mass, most, moved.has(`${end} ${s}`), name);
     else if (mass > 5e-4) loops.set(s, drawLoop(heads, places, radius, s, mass, most, `stay at ${states[s]}: ${digits(mass)}`));
   }
-  places.forEach(([x, y], s) => {
+  places.forEach(([x, top], s) => {
     const share = view.law(view.time, s);
-    const node = add(area.svg, "circle", { cx: x, cy: y, r: radius[s], class: "node", "data-state": states[s] });
+    const node = add(area.svg, "circle", { cx: x, cy: top, r: radius[s], class: "node", "data-state": states[s] });
     node.style.fill = states.length <= MOST_LINES ? BRIGHT[s] : "var(--accent)";
     tip(node, `${states[s]}: ${digits(share)}`);
     const out = outwards(places, s);
     const gap = loops.has(s) ? 0.78 * loops.get(s) + 6 : radius[s] + 10;
-    const at = [x + out[0] * gap, y + out[1] * (gap + 2) + 4];
+    const at = [x + out[0] * gap, top + out[1] * (gap + 2) + 4];
     const anchor = out[0] > 0.35 ? "start" : out[0] < -0.35 ? "end" : "middle";
-    const text = states.length <= 12 ? `${short(states[s], 9)}: ${digits(Math.round(share * 1e3) / 1e3)}` : short(states[s], 6);
-    label(area.svg, at[0], at[1], text, { "text-anchor": anchor, class: "state halo" });
+    const text = states.length <= 12 ? `${short(states[s], 9)}: ${digits(Math.round(share * 1e3) / 1e3)}` : short(states[s], letters);
+    const y = Math.min(Math.max(at[1], 10), panel.height - 4);
+    label(area.svg, at[0], y, text, { "text-anchor": anchor, class: "state halo" });
   });
 }
 

@@ -21,7 +21,7 @@ function columnsOf(view) {
 function drawTable(panel, view) {
   const { states } = view.scene;
   const columns = columnsOf(view);
-  const left = Math.max(...states.map((name) => Math.min(name.length, 12))) * LETTER + 18;
+  const left = Math.max(5, ...states.map((name) => Math.min(name.length, 12))) * LETTER + 12;
   const area = canvasOf(panel, { left, right: 10, top: 38, bottom: 8 });
   const cell = { x: (area.right - area.left) / columns.names.length, y: Math.min(60, (area.bottom - area.top) / states.length) };
   label(area.svg, left - 7, 28, columns.title === "to" ? "from" : "state", { "text-anchor": "end", class: "name" });
