@@ -24,7 +24,6 @@ import nbformat
 import numpy as np
 from selenium import webdriver
 from selenium.webdriver.common.by import By
-from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
 
 jax.config.update("jax_enable_x64", True)
@@ -51,6 +50,12 @@ SEEN = """
             points: line.getAttribute('points'), verdict: root.querySelector('.verdict').textContent};
 """
 
+THEME = """
+    const done = arguments[1];
+    document.querySelectorAll('.jp-Dialog, .Toastify').forEach((one) => one.remove());
+    jupyterapp.commands.execute('apputils:change-theme', {theme: `JupyterLab ${arguments[0]}`}).then(done);
+"""
+
 
 @contextlib.contextmanager
 def jupyterlab(folder: Path):
@@ -59,7 +64,7 @@ def jupyterlab(folder: Path):
         found.bind(("127.0.0.1", 0))
         port = found.getsockname()[1]
     options = [f"--ServerApp.port={port}", "--ServerApp.open_browser=False", "--IdentityProvider.token="]
-    options += [f"--ServerApp.root_dir={folder}", "--ServerApp.allow_root=True", "--LabApp.news_url=None"]
+    options += [f"--ServerApp.root_dir={folder}", "--ServerApp.allow_root=True", "--LabApp.expose_app_in_browser=True"]
     command = [sys.executable, "-m", "jupyterlab", *options]
     with (folder / "server.log").open("w") as log:
         server = subprocess.Popen(command, stdout=log, stderr=log)
@@ -72,7 +77,10 @@ def jupyterlab(folder: Path):
         yield address
     finally:
         server.terminate()
-        server.wait(timeout=30)
+        try:
+            server.wait(timeout=60)
+        except subprocess.TimeoutExpired:
+            server.kill()
 
 
 @contextlib.contextmanager
@@ -87,13 +95,19 @@ def chromium():
 
 
 def run_cell(browser, address: str) -> None:
+    """Open the notebook, run its cell, and wait until the curve is there: it compiles what later moves need."""
     browser.get(f"{address}/lab/tree/explore.ipynb")
-    wait = WebDriverWait(browser, 180)
+    wait = WebDriverWait(browser, 240)
     wait.until(lambda b: b.find_elements(By.CSS_SELECTOR, ".jp-Notebook .cm-content"))
-    wait.until(lambda b: "Idle" in (b.find_element(By.CSS_SELECTOR, ".jp-Notebook-ExecutionIndicator").get_attribute("data-status") or "").title())
-    browser.find_element(By.CSS_SELECTOR, ".jp-Notebook .cm-content").send_keys(Keys.SHIFT, Keys.ENTER)
-    wait.until(lambda b: b.find_elements(By.CSS_SELECTOR, ".mfgjax-explorer .verdict.found"))
-    # the curve compiles what later moves need
+
+    def runs(b) -> bool:  # what comes before the kernel is lost
+        for button in b.find_elements(By.CSS_SELECTOR, ".jp-Dialog .jp-mod-accept"):  # asks for the kernel
+            button.click()
+        b.execute_script("jupyterapp.commands.execute('notebook:run-all-cells')")
+        time.sleep(3)
+        return b.execute_script("return /[*\\d]/.test(document.querySelector('.jp-InputPrompt').textContent)")
+
+    wait.until(runs)
     wait.until(lambda b: len(b.find_elements(By.CSS_SELECTOR, ".mfgjax-explorer .dot")) > 40)
     browser.execute_script("document.querySelector('.mfgjax-explorer').scrollIntoView()")
 
@@ -149,9 +163,10 @@ def main() -> None:
             if pictures is not None:
                 pictures.mkdir(parents=True, exist_ok=True)
                 time.sleep(3)
-                browser.save_screenshot(str(pictures / "light.png"))
-                browser.execute_script("document.body.dataset.jpThemeLight")
-                browser.get(f"{address}/lab/tree/explore.ipynb")
+                for theme in ("Light", "Dark"):
+                    browser.execute_async_script(THEME, theme)
+                    time.sleep(1)
+                    browser.save_screenshot(str(pictures / f"{theme.lower()}.png"))
 
 
 if __name__ == "__main__":

@@ -113,9 +113,12 @@ def explore(
         sliders.append(_mix(first[0], first[1], mix))
     if quantity is None:
         own = own_quantity(first[0].is_stationary, first[0].has_numbered_states)
-    live = Live(game, response, solver, tuple(sliders), own)
     given = None if is_own else response
-    start = [_start(slider, game, given) for slider in sliders]
+    values = [_own(slider, game, given) for slider in sliders]
+    sliders = [slider.through(value) for slider, value in zip(sliders, values, strict=True)]
+    pairs = zip(sliders, values, strict=True)
+    start = [len(slider) // 2 if value is None else slider.nearest(value) for slider, value in pairs]
+    live = Live(game, response, solver, tuple(sliders), own)
     name = file.name if file is not None else getattr(game, "__name__", "").replace("_", " ")
     names = names_of_game(first[0], None if file is None else file.positions, title or name)
     return Explorer(live, names, start)
@@ -149,8 +152,8 @@ def _mix(game: AbstractGame, response: AbstractResponse, mix: Any) -> Slider:
     return mix_slider(mix, response.prior_name, uniform, np.exp(np.asarray(table, float)))
 
 
-def _start(slider: Slider, game: Any, response: Any) -> int:
-    """Return the step that is nearest to the value in game and response as they are given; else the one halfway."""
+def _own(slider: Slider, game: Any, response: Any) -> float | None:
+    """Return the number that a slider's parameter has in game and response as they are given; None: there is none."""
     own: Any = None
     if slider.name == "mix":
         own = 1.0
@@ -162,4 +165,4 @@ def _start(slider: Slider, game: Any, response: Any) -> int:
     elif isinstance(response, AbstractResponse):
         own = getattr(response, slider.name, None)
     is_number = np.ndim(own) == 0 and isinstance(own, int | float | np.ndarray | jax.Array)
-    return slider.nearest(float(own)) if is_number and slider.numbers is not None else len(slider) // 2
+    return float(own) if is_number and slider.numbers is not None else None

@@ -77,6 +77,17 @@ class Slider:
         """Return the axis with the value of one step of the slider."""
         return self.axis._replace(values=[self.axis.values[step]], labels=self.axis.labels[[step]])
 
+    def through(self, number: float | None) -> "Slider":
+        """Return a slider that has a number in place of the nearest value, if it lies between the ends of a range."""
+        if number is None or self.make is None or self.axis.labels.dtype.kind == "i":
+            return self
+        step = self.nearest(number)
+        if step in (0, len(self) - 1):
+            return self
+        values, labels = list(self.axis.values), self.axis.labels.copy()
+        values[step], labels[step] = self.make(number), number
+        return dataclasses.replace(self, axis=self.axis._replace(values=values, labels=labels))
+
     def having(self, steps: np.ndarray) -> "Slider":
         """Return a slider with some of the values."""
         values: Any = [self.axis.values[step] for step in steps]
