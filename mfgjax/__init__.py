@@ -20,7 +20,7 @@ _FUNCTIONS = {"sweep": "sweeps", "explore": "explorers"}  # the rooms that they 
 
 
 def _public_names() -> dict[str, Any]:
-    """Return the public names, without `io`, `plot`, `sweep` and `explore`, and without the modules behind starred imports."""
+    """Return the public names, without those that wait, and without the modules behind starred imports."""
     found = vars(importlib.import_module("._public", __name__)).items()
     return {
         name: value

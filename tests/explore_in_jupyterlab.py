@@ -124,7 +124,8 @@ def check(seen: dict, beta: float) -> None:
 
 
 def told(name: str, milliseconds: list[float]) -> None:
-    print(f"{name}: median {statistics.median(milliseconds):.1f} ms, worst {max(milliseconds):.1f} ms of {len(milliseconds)} moves")
+    median, worst = statistics.median(milliseconds), max(milliseconds)
+    print(f"{name}: median {median:.1f} ms, worst {worst:.1f} ms of {len(milliseconds)} moves")
 
 
 def main() -> None:

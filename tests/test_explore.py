@@ -8,6 +8,7 @@ import zlib
 import numpy as np
 import pytest
 import xarray as xr
+from commands import run
 
 import mfgjax as mfg
 from mfgjax.explorers import widget as widgets
@@ -63,7 +64,10 @@ def test_a_parameter_of_the_builder_has_a_slider_that_starts_at_its_default():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: mfg.explore(GAME, RESPONSE, betta=(0.1, 10)), "There is no parameter 'betta' .* did you mean 'beta'?"),
+        (
+            lambda: mfg.explore(GAME, RESPONSE, betta=(0.1, 10)),
+            "There is no parameter 'betta' .* did you mean 'beta'\?",
+        ),
         (lambda: mfg.explore(GAME, RESPONSE, beta=(10, 0.1)), r"`beta` is the range \(10, 0.1\), but its first number"),
         (lambda: mfg.explore(GAME, RESPONSE, beta=(-1.0, 10)), r"`beta\[0\]` is -1"),
         (lambda: mfg.explore(GAME, mfg.EntropyRegularized(1.0), mix=(0, 1)), "`mix` mixes the uniform policy with"),
@@ -80,12 +84,14 @@ def test_what_is_wrong_is_said_in_one_sentence(call, message):
 
 
 def test_unknown_sliders_and_values_are_refused(explorer):
-    with pytest.raises(ValueError, match="There is no slider 'betta'; did you mean 'beta'?"):
+    with pytest.raises(ValueError, match=r"There is no slider 'betta'; did you mean 'beta'\?"):
         explorer.at(betta=1.0)
     words = mfg.explore(GAME, RESPONSE, reference={"own": REFERENCE, "uniform": None})
-    with pytest.raises(ValueError, match="`reference` has no value 'unifrom'; did you mean 'uniform'?"):
+    with pytest.raises(ValueError, match=r"`reference` has no value 'unifrom'; did you mean 'uniform'\?"):
         words.at(reference="unifrom")
-    np.testing.assert_allclose(words.at(reference="uniform").policy, mfg.solve(GAME, mfg.EntropyRegularized(5.0)).policy)
+    np.testing.assert_allclose(
+        words.at(reference="uniform").policy, mfg.solve(GAME, mfg.EntropyRegularized(5.0)).policy
+    )
 
 
 def numbers_of(path):
@@ -103,6 +109,33 @@ def test_a_page_of_a_sweep_holds_its_laws(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["page.html"]  # nothing is left beside it
 
 
+def test_the_command_writes_a_page_of_the_equilibria(tmp_path):
+    page = tmp_path / "page.html"
+    status, out, err = run("explore", "left-right", "--beta", "1,5", "--out", str(page))
+    assert (status, err) == (0, "") and f"saved           {page}" in out and "2 (2 beta), of which 2 converged" in out
+    law = numbers_of(page)[1].reshape(2, 2, 3)[1]
+    np.testing.assert_allclose(law, mfg.solve(GAME, mfg.EntropyRegularized(5.0)).mean_field, atol=1e-5)
+
+
+def test_the_command_says_which_points_have_no_equilibrium(tmp_path):
+    options = ["--beta", "0.1,50", "--solver", "picard", "--max-steps", "15"]
+    status, _, err = run("explore", "left-right", *options, "--out", str(tmp_path / "page.html"))
+    assert status == 1 and "1 of 2 points have no equilibrium (1 max_steps)" in err
+    status, _, err = run("explore", "left-right", "--out", str(tmp_path / "page.png"))
+    assert (status, err) == (2, f"mfgjax: `--out` is {str(tmp_path / 'page.png')!r}, but a page ends in .html.\n")
+
+
+def test_a_quantity_on_a_page_is_that_of_the_equilibria(tmp_path):
+    explorer = mfg.explore(GAME, beta=(0.1, 10), quantity=lambda eq: eq.q[0, 0, 0] + eq.exploitability)
+    page = explorer.to_html(tmp_path / "page.html", points=2)
+    numbers = zlib.decompress(
+        base64.b64decode(json.loads(re.search(r'id="data">(.*?)</script>', page.read_text())[1])["quantity"])
+    )
+    ends = [mfg.solve(GAME, mfg.EntropyRegularized(beta)) for beta in (0.1, 10.0)]
+    found = np.frombuffer(numbers, "<f4")[[0, -1]]
+    np.testing.assert_allclose(found, [eq.q[0, 0, 0] + eq.exploitability for eq in ends], rtol=1e-6)
+
+
 def random_sweep(num_betas, num_tolls, times=21, states=20, actions=3):
     """A dataset of random numbers, which cannot be compressed, in the shape of a sweep."""
     draw = np.random.default_rng(0)
@@ -112,7 +145,10 @@ def random_sweep(num_betas, num_tolls, times=21, states=20, actions=3):
     data = {"mean_field": ((*axes, "time", "state"), law), "policy": ((*axes, "time", "state", "action"), policy)}
     data |= {"result_code": (axes, np.zeros(shape, int)), "residual": (axes, np.zeros(shape))}
     coords = {"beta": np.geomspace(0.1, 10, num_betas), "toll": np.linspace(0, 1, num_tolls), "time": np.arange(times)}
-    coords |= {dim: np.array([f"{dim} {i}" for i in range(n)], dtype=object) for dim, n in (("state", states), ("action", actions))}
+    coords |= {
+        dim: np.array([f"{dim} {i}" for i in range(n)], dtype=object)
+        for dim, n in (("state", states), ("action", actions))
+    }
     return xr.Dataset(data, coords)
 
 
@@ -128,7 +164,9 @@ def test_a_larger_sweep_is_thinned_and_the_page_says_so(tmp_path):
     scene, law = numbers_of(path)
     counts = [len(slider["numbers"]) for slider in scene["sliders"]]
     assert path.stat().st_size < 5.1e6 and np.prod(counts) < 64 * 16
-    assert scene["notes"][0].startswith(f"This page has {counts[0]} beta × {counts[1]} toll of the 64 beta × 16 toll points")
+    assert scene["notes"][0].startswith(
+        f"This page has {counts[0]} beta × {counts[1]} toll of the 64 beta × 16 toll points"
+    )
     kept = ds.mean_field.sel(beta=scene["sliders"][0]["numbers"], toll=scene["sliders"][1]["numbers"], method="nearest")
     np.testing.assert_allclose(law, kept.values.ravel(), atol=1e-5)
 
@@ -136,7 +174,9 @@ def test_a_larger_sweep_is_thinned_and_the_page_says_so(tmp_path):
 def test_without_the_extra_one_sentence_says_how_to_install_it(explorer, monkeypatch):
     monkeypatch.setattr(widgets.importlib.util, "find_spec", lambda name: None)
     shown = explorer._repr_mimebundle_()["text/plain"]
-    assert shown.startswith("Explorer(game: sliders beta, mix). The widget needs anywidget: run `pip install 'mfgjax[explore]'`")
+    assert shown.startswith(
+        "Explorer(game: sliders beta, mix). The widget needs anywidget: run `pip install 'mfgjax[explore]'`"
+    )
     with pytest.raises(ImportError, match="The widget needs anywidget"):
         explorer.widget()
 

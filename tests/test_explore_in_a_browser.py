@@ -99,7 +99,9 @@ def test_the_areas_of_nodes_are_shares(browser, page, game, rho):
     moved(browser, "beta", 0, "0")
     browser.execute_script(MOVE, "time", 5)
     law = np.asarray(mfg.solve(game, mfg.EntropyRegularized(BETAS[0], rho)).mean_field)[5]
-    radii = browser.execute_script("return [...document.querySelectorAll('circle.node')].map((x) => +x.getAttribute('r'))")
+    radii = browser.execute_script(
+        "return [...document.querySelectorAll('circle.node')].map((x) => +x.getAttribute('r'))"
+    )
     largest = float(browser.execute_script("return document.querySelector('svg[data-picture=places]').dataset.radius"))
     np.testing.assert_allclose(radii, np.maximum(2.5, largest * np.sqrt(law)), atol=0.1)  # dots are seen, too
 
@@ -151,7 +153,9 @@ def test_a_point_without_an_equilibrium_says_so_in_words_and_is_not_drawn_as_one
     moved(browser, "toll", 1, "1")
     text = browser.execute_script("return document.querySelector('.verdict').textContent")
     assert text.startswith("No equilibrium: cycle. The iteration entered a cycle")
-    assert browser.execute_script("return document.querySelector('svg.failed .stamp').textContent") == "not an equilibrium"
+    assert (
+        browser.execute_script("return document.querySelector('svg.failed .stamp').textContent") == "not an equilibrium"
+    )
     assert browser.execute_script("return document.querySelectorAll('path.failed').length") >= 1
     assert not browser.execute_script("return document.querySelectorAll('circle.present').length")
 
@@ -173,7 +177,9 @@ def test_a_path_that_folds_rings_all_equilibria_at_the_slider(browser, tmp_path)
     path = {"along": 0, "others": [0.0], "numbers": numbers, "quantities": quantities, "text": ""}
     explorer._paths[0] = path
     opened(browser, explorer.to_html(tmp_path / "path.html"))
-    heights = browser.execute_script("return [...document.querySelectorAll('circle.other')].map((x) => +x.getAttribute('cy'))")
+    heights = browser.execute_script(
+        "return [...document.querySelectorAll('circle.other')].map((x) => +x.getAttribute('cy'))"
+    )
     expected = [0.6 + 0.1 * 2 / 3, 0.75, 0.8 + 0.1 / 3]  # on the straight pieces
     np.testing.assert_allclose(heights, pixels(browser, "quantity", "y", expected), atol=0.1)
     moved(browser, "field", 4, "4")

@@ -91,6 +91,9 @@ def test_importing_the_library_leaves_heavy_packages_alone():
 
 
 def test_exploring_a_game_leaves_the_widget_and_pictures_alone():
-    code = "import sys, mfgjax; mfgjax.explore; print(*(m for m in ('anywidget', 'ipywidgets', 'matplotlib') if m in sys.modules))"
+    code = (
+        "import sys, mfgjax; mfgjax.explore; "
+        "print(*(m for m in ('anywidget', 'ipywidgets', 'matplotlib') if m in sys.modules))"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT.parent, check=True)
     assert done.stdout.split() == []

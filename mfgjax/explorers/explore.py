@@ -19,7 +19,7 @@ from ..solvers import AbstractSolver, Auto
 from .explorer import Explorer
 from .live import Live
 from .quantities import own_quantity, users_quantity
-from .scenes import Names, names_of_dataset, names_of_game
+from .scenes import names_of_dataset, names_of_game
 from .sliders import Slider, mix_slider, parse_sliders
 from .stored import stored
 

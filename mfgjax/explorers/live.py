@@ -76,7 +76,10 @@ class Live:
         """Return the problem of a place as `problem` does, checked once for all places of one game that is built."""
         built = tuple(step for slider, step in zip(self.sliders, place, strict=True) if slider.axis.builds)
         if built not in self._plans:
-            axes = [slider.at(step) if slider.axis.builds else slider.axis for slider, step in zip(self.sliders, place, strict=True)]
+            axes = [
+                slider.at(step) if slider.axis.builds else slider.axis
+                for slider, step in zip(self.sliders, place, strict=True)
+            ]
             plan = self._plan(Points(axes, zipped=False))
             self._plans.clear()  # games may be large: the last one is kept
             self._plans[built] = plan

@@ -17,10 +17,8 @@ from .frames import verdict, whole_numbers
 from .scenes import Names, scene_of
 from .stored import Stored
 
-SCRIPTS = tuple(
-    f"{name}.js" for name in "format axes flow places policy quantity controls sources explorer".split()
-)
-"""The renderer: files that make one ES module, in this order."""
+SCRIPTS = ("format", "axes", "flow", "places", "policy", "quantity", "controls", "sources", "explorer")
+"""The renderer: scripts that make one ES module, in this order."""
 
 _PAGE = """<!doctype html>
 <html lang="en">
@@ -46,7 +44,7 @@ mount(host, await storedSource(JSON.parse(document.getElementById("data").textCo
 
 def script() -> str:
     """Return the renderer as the text of one ES module, which exports what anywidget wants as its default."""
-    return "\n".join(_read(name) for name in SCRIPTS)
+    return "\n".join(_read(f"{name}.js") for name in SCRIPTS)
 
 
 def style() -> str:
@@ -97,7 +95,9 @@ def _fitting(grid: Stored, limit: float, place: Sequence[int]) -> tuple[Stored, 
         counts[most] = max(2, counts[most] * 9 // 10)
     if counts == all_counts:
         return grid, []
-    was, now = (" × ".join(f"{n:,} {s.name}" for n, s in zip(c, grid.sliders, strict=True)) for c in (all_counts, counts))
+    was, now = (
+        " × ".join(f"{n:,} {s.name}" for n, s in zip(c, grid.sliders, strict=True)) for c in (all_counts, counts)
+    )
     note = f"This page has {now} of the {was} points that were computed, evenly chosen: all would take {{}} MB."
     return grid.thinned(counts, place), [note.format(f"{np.prod(all_counts) * each / 1e6:,.0f}")]
 

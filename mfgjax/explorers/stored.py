@@ -92,8 +92,7 @@ def stored(dataset: xr.Dataset, quantity: Any = None, sliders: Sequence[Slider] 
     name = next((name for name in _LAWS if name in dataset), None)
     if name is None:
         raise ValueError(
-            f"the dataset has no law of the states: it must have one of {', '.join(_LAWS)}; give `sweep` one of them as "
-            "`outputs`."
+            f"the dataset has no law of the states: give `sweep` one of {', '.join(_LAWS)} among its `outputs`."
         )
     axes, law = dataset["result_code"].dims, dataset[name]
     law = law.sum("action", min_count=1) if "action" in law.dims else law

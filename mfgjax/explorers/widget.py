@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from .explorer import Explorer
 
 WITHOUT_EXTRA = (
-    "The widget needs anywidget: run `pip install 'mfgjax[explore]'`, or write a page with `.to_html(\"explorer.html\")`."
+    "The widget needs anywidget: run `pip install 'mfgjax[explore]'`, or write a page with `.to_html('explorer.html')`."
 )
 
 
