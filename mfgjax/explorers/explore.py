@@ -1,5 +1,6 @@
 """The entry point: sliders over a game, or over a dataset of `sweep`."""
 
+import dataclasses
 import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -84,44 +85,50 @@ def explore(
             raise ValueError(f"`{given[0]}` is given, but a dataset has its points already: there is nothing to solve.")
         return _of_dataset(None if game is dataset else game, dataset, quantity, title)
     file = game if isinstance(game, GameFile) else None
-    game = file.game if file is not None else game
+    game = game.game if isinstance(game, GameFile) else game
     if not isinstance(game, AbstractGame) and not callable(game):
         raise ValueError(f"`game` must be a game, a function that returns one, or a dataset; got {no_game(game)}.")
-    if isinstance(game, AbstractGame):
-        game = trace_game(game, in_lanes=True)  # its functions as they are now, at all points
-    is_own = response is None
-    response = EntropyRegularized(1.0, None if file is None else file.reference) if response is None else response
-    if not isinstance(response, AbstractResponse | type):
+    if not (response is None or isinstance(response, AbstractResponse | type)):
         raise ValueError(
             f"`response` must be a response such as `EntropyRegularized(beta)`; got {_checks.shorten(response)}."
         )
-    has_beta = "beta" in getattr(response, "__dataclass_fields__", {})
-    if beta is None and has_beta and (is_own or isinstance(response, type) or (mix is None and not ranges)):
+    acting = EntropyRegularized(1.0, None if file is None else file.reference) if response is None else response
+    has_beta = "beta" in getattr(acting, "__dataclass_fields__", {})
+    if beta is None and has_beta and (not isinstance(response, AbstractResponse) or (mix is None and not ranges)):
         beta = _BETAS
     ranges = ({} if beta is None else {"beta": beta}) | ranges
     if not ranges and mix is None:
         raise ValueError("`explore` needs something to move, such as `epsilon=(0.01, 0.5)`.")
-    builder = None if isinstance(game, AbstractGame) else game
-    sliders = parse_sliders(ranges, builder, parameter_names(game) if builder is None else []) if ranges else []
-    own = own_quantity(False, False) if quantity is None else users_quantity(quantity)
-    live = Live(game, response, solver, tuple(sliders), own)
-    middle = [len(slider) // 2 for slider in sliders]
-    for place in ([0] * len(sliders), [-1] * len(sliders)) if sliders else ():  # said now, not at the first move
-        live.problem(live.axes(place))
-    first = live.problem(live.axes(middle)) if sliders else (game, response, solver)
-    if mix is not None:
-        sliders.append(_mix(first[0], first[1], mix))
-    if quantity is None:
-        own = own_quantity(first[0].is_stationary, first[0].has_numbered_states)
-    given = None if is_own else response
-    values = [_own(slider, game, given) for slider in sliders]
-    sliders = [slider.through(value) for slider, value in zip(sliders, values, strict=True)]
+    # the functions of a game as they are now, at all points
+    fixed: Any = trace_game(game, in_lanes=True) if isinstance(game, AbstractGame) else game
+    live, first = _live(fixed, acting, solver, ranges, mix, quantity)
+    values = [_own(slider, fixed, response) for slider in live.sliders]
+    sliders = [slider.through(value) for slider, value in zip(live.sliders, values, strict=True)]
     pairs = zip(sliders, values, strict=True)
     start = [len(slider) // 2 if value is None else slider.nearest(value) for slider, value in pairs]
-    live = Live(game, response, solver, tuple(sliders), own)
-    name = file.name if file is not None else getattr(game, "__name__", "").replace("_", " ")
-    names = names_of_game(first[0], None if file is None else file.positions, title or name)
-    return Explorer(live, names, start)
+    name = getattr(fixed, "__name__", "").replace("_", " ") if file is None else file.name
+    names = names_of_game(first, None if file is None else file.positions, title or name)
+    return Explorer(dataclasses.replace(live, sliders=tuple(sliders)), names, start)
+
+
+def _live(
+    game: Any, response: Any, solver: Any, ranges: Mapping[str, Any], mix: Any, quantity: Any
+) -> tuple[Live, AbstractGame]:
+    """Return the live game with its sliders, and the game of one point; refuse ends that `solve` would refuse."""
+    builder = None if isinstance(game, AbstractGame) else game
+    params = parameter_names(game) if builder is None else []
+    sliders = parse_sliders(ranges, builder, params) if ranges else []
+    if sliders:
+        alone = Live(game, response, solver, tuple(sliders), own_quantity(False, False))
+        for end in (0, -1):
+            first, response_there, _ = alone.problem(alone.axes([end] * len(sliders)))
+    else:
+        first, response_there = game if builder is None else builder(), response
+    if mix is not None:
+        sliders.append(_mix(first, response_there, mix))
+    own = own_quantity(first.is_stationary, first.has_numbered_states)
+    chosen = own if quantity is None else users_quantity(quantity)
+    return Live(game, response, solver, tuple(sliders), chosen), first
 
 
 def _of_dataset(game: Any, dataset: xr.Dataset, quantity: Any, title: str | None) -> Explorer:

@@ -53,7 +53,7 @@ def style() -> str:
 
 
 def _read(name: str) -> str:
-    return (files(__package__) / "page" / name).read_text(encoding="utf-8")
+    return (files("mfgjax.explorers") / "page" / name).read_text(encoding="utf-8")
 
 
 def write_page(

@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
@@ -69,12 +70,12 @@ def _at_each_point(quantity: Quantity, dataset: xr.Dataset, observes: str) -> np
     shape = loaded["result_code"].shape
     found = np.empty(shape)
     for at in np.ndindex(*shape):
-        one = {name: array[at] for name, array in loaded.items()}
+        one: Any = {name: jnp.asarray(array[at]) for name, array in loaded.items()}
         result = Result(one.pop("result_code"), one.pop("result_period"))
         found[at] = quantity.of(
             Equilibrium(
                 **one,
-                residual_history=np.empty(0),
+                residual_history=jnp.empty(0),
                 result=result,
                 criterion=dataset.attrs["criterion"],
                 observes=observes,

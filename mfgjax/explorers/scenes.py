@@ -35,7 +35,7 @@ class Names(NamedTuple):
 def names_of_game(game: AbstractGame, positions: Mapping[str, tuple[float, float]] | None, title: str) -> Names:
     """Return the names of a game."""
     layout = layout_of(game.state_labels, game, positions)
-    available = np.asarray(game.available).any(axis=0)
+    available: Any = np.asarray(game.available).any(axis=0)
     return Names(title, game.state_labels, game.action_labels, not game.is_stationary, layout, available)
 
 

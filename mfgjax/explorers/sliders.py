@@ -130,7 +130,7 @@ def mix_slider(ends: Any, policy: str, uniform: np.ndarray, reference: np.ndarra
     def mixed(share: float) -> np.ndarray:
         return (1 - share) * uniform + share * reference
 
-    shares = np.linspace(*ends, STEPS // 2 + 1)
+    shares = np.linspace(ends[0], ends[1], STEPS // 2 + 1)
     return Slider("mix", SweptAxis(policy, list(map(mixed, shares)), shares, False), make=mixed)
 
 

@@ -46,9 +46,11 @@ class Stored:
         """Return what is drawn of a point, given by the steps of the sliders."""
         at = tuple(place)
         policy = None if self.policy is None else self.policy[at].values
-        numbers = {name: float(self.dataset[name][at]) if name in self.dataset else np.nan for name in _NUMBERS}
+        residual, exploitability = (
+            float(self.dataset[name][at]) if name in self.dataset else np.nan for name in ("residual", "exploitability")
+        )
         code = int(self.dataset["result_code"][at])
-        return Frame(self.law[at].values, policy, float(self.quantities[at]), code, **numbers)
+        return Frame(self.law[at].values, policy, float(self.quantities[at]), code, residual, exploitability)
 
     def thinned(self, points: Sequence[int], place: Sequence[int] = ()) -> "Stored":
         """Return the same with about so many values of each slider, those of a place among them."""
@@ -71,9 +73,6 @@ class Stored:
     def dims(self) -> list[str]:
         """The dimensions of the sliders."""
         return [str(dim) for dim in self.dataset["result_code"].dims]
-
-
-_NUMBERS = ("residual", "exploitability")
 
 
 def stored(dataset: xr.Dataset, quantity: Any = None, sliders: Sequence[Slider] | None = None) -> Stored:
