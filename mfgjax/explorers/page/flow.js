@@ -67,7 +67,8 @@ function drawSeveralMaps(panel, view) {
   const across = [1, 2, 3, 4, 5, 6].reduce((best, n) => (sizeOf(n) > sizeOf(best) ? n : best));
   const times = Array.from({ length: count }, (_, i) => Math.round((i * (view.times - 1)) / Math.max(count - 1, 1)));
   const nearest = times.reduce((best, t) => (Math.abs(t - view.time) < Math.abs(best - view.time) ? t : best));
-  const [step, size] = [{ x: room(across)[0], y: room(across)[1] }, sizeOf(across)];
+  const size = sizeOf(across);
+  const step = { x: room(across)[0], y: size * rows + 26 };
   const most = niceAbove(view.largestShare());
   times.forEach((t, i) => {
     const left = area.left + (i % across) * step.x;

@@ -47,7 +47,6 @@ function drawGraph(panel, view) {
   const most = Math.max(6, Math.min(0.4 * near, 28));
   const radius = states.map((_, s) => Math.max(2.5, most * Math.sqrt(view.law(view.time, s) || 0)));
   area.svg.dataset.radius = most;
-  const letters = Math.max(6, Math.floor(near / LETTER));
   const moved = movesOf(view);
   const loops = new Map();
   const heads = add(area.svg, "g", { class: "edges" });
@@ -62,13 +61,37 @@ function drawGraph(panel, view) {
     const node = add(area.svg, "circle", { cx: x, cy: top, r: radius[s], class: "node", "data-state": states[s] });
     node.style.fill = states.length <= MOST_LINES ? BRIGHT[s] : "var(--accent)";
     tip(node, `${states[s]}: ${digits(share)}`);
+  });
+  nameNodes(area, view, places, radius, loops);
+}
+
+// Names beside the nodes: outwards where there is room, else on another side, shorter where there is none
+function nameNodes(area, view, places, radius, loops) {
+  const { states } = view.scene;
+  const taken = places.map(([x, y], s) => [x - radius[s], x + radius[s], y - radius[s], y + radius[s]]);
+  const isFree = ([l, r, t, b]) =>
+    l >= 0 && r <= area.width && t >= 0 && b <= area.height && taken.every((q) => l >= q[1] || r <= q[0] || t >= q[3] || b <= q[2]);
+  const boxOf = ([x, y], anchor, letters) => {
+    const width = letters * LETTER;
+    const left = anchor === "start" ? x : anchor === "end" ? x - width : x - width / 2;
+    return [left, left + width, y - 11, y + 3];
+  };
+  places.forEach(([x, y], s) => {
+    const share = states.length <= 12 ? `: ${digits(Math.round(view.law(view.time, s) * 1e3) / 1e3)}` : "";
     const out = outwards(places, s);
-    const gap = loops.has(s) ? 0.78 * loops.get(s) + 6 : radius[s] + 10;
-    const at = [x + out[0] * gap, top + out[1] * (gap + 2) + 4];
-    const anchor = out[0] > 0.35 ? "start" : out[0] < -0.35 ? "end" : "middle";
-    const text = states.length <= 12 ? `${short(states[s], 9)}: ${digits(Math.round(share * 1e3) / 1e3)}` : short(states[s], letters);
-    const y = Math.min(Math.max(at[1], 10), panel.height - 4);
-    label(area.svg, at[0], y, text, { "text-anchor": anchor, class: "state halo" });
+    const sides = [out, [0, -1], [0, 1], [1, 0], [-1, 0]];
+    const texts = [14, 9, 6].map((most) => short(states[s], most) + share);
+    const options = texts.flatMap((text) =>
+      sides.map((side, i) => {
+        const gap = loops.has(s) && i === 0 ? 0.78 * loops.get(s) + 6 : radius[s] + 10;
+        const at = [x + side[0] * gap, Math.min(Math.max(y + side[1] * (gap + 2) + 4, 12), area.height - 4)];
+        const anchor = side[0] > 0.35 ? "start" : side[0] < -0.35 ? "end" : "middle";
+        return { text, at, anchor, box: boxOf(at, anchor, text.length) };
+      })
+    );
+    const best = options.find(({ box }) => isFree(box)) || options[options.length - sides.length];
+    taken.push(best.box);
+    tip(label(area.svg, ...best.at, best.text, { "text-anchor": best.anchor, class: "state halo" }), states[s]);
   });
 }
 

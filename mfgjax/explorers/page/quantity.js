@@ -66,17 +66,19 @@ function cross(parent, x, y, size, kind) {
 // A line through neighbouring equilibria, broken where there is none
 function drawPoints(area, x, y, numbers, points, hasPath, isWords) {
   const steps = [...points.keys()].sort((a, b) => numbers[a] - numbers[b]);
+  const jump = 0.25 * (y.high - y.low); // between neighbours that are close: another equilibrium
   let way = "";
-  let gap = true;
+  let last = null;
   for (const step of steps) {
     const point = points.get(step);
     if (!point.found) {
-      gap = true;
+      last = null;
       cross(area.svg, x(numbers[step]), area.bottom - 8, 3, "failed");
       continue;
     }
-    way += `${gap ? "M" : "L"}${x(numbers[step])},${y(point.quantity)}`;
-    gap = false;
+    const isNear = last !== null && (steps.length < 20 || Math.abs(point.quantity - last) < jump);
+    way += `${isNear ? "L" : "M"}${x(numbers[step])},${y(point.quantity)}`;
+    last = point.quantity;
   }
   if (!hasPath && !isWords) add(area.svg, "path", { d: way, class: "curve own" });
   const size = steps.length > 60 ? 1.6 : 2.6;
