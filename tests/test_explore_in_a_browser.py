@@ -148,11 +148,12 @@ def stored(result_code, states=("a", "b"), **coords):
 
 
 def test_a_point_without_an_equilibrium_says_so_in_words_and_is_not_drawn_as_one(browser, tmp_path):
-    path = mfg.explore(stored([0, 2])).to_html(tmp_path / "failed.html")
+    failed = stored([0, 2]).assign(result_period=("toll", [0, 3]))
+    path = mfg.explore(failed).to_html(tmp_path / "failed.html")
     opened(browser, path)
     moved(browser, "toll", 1, "1")
     text = browser.execute_script("return document.querySelector('.verdict').textContent")
-    assert text.startswith("No equilibrium: cycle. The iteration entered a cycle")
+    assert text.startswith("No equilibrium: cycle. The iteration entered a cycle of period 3")
     assert (
         browser.execute_script("return document.querySelector('svg.failed .stamp').textContent") == "not an equilibrium"
     )

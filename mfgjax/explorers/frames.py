@@ -22,7 +22,8 @@ class Frame(NamedTuple):
       code: why the solver stopped, as in `RESULTS`; −1: not computed.
       residual: how far the point is from an equilibrium.
       exploitability: what one agent gains by leaving the policy; NaN: not known.
-      message: what happened, in words; "" for the first sentence of the code.
+      period: of a cycle; 0: there is none.
+      message: what happened, in words; "" where `verdict` is to say it.
     """
 
     law: np.ndarray
@@ -31,6 +32,7 @@ class Frame(NamedTuple):
     code: int
     residual: float
     exploitability: float
+    period: int = 0
     message: str = ""
 
     @property
@@ -46,7 +48,7 @@ class Frame(NamedTuple):
             "quantity": finite(self.quantity),
             "residual": finite(self.residual),
             "exploitability": finite(self.exploitability),
-            "verdict": verdict(self.code, self.message),
+            "verdict": verdict(self.code, self.period, self.message),
         }
 
 
@@ -60,16 +62,17 @@ def frame_of(equilibrium: Equilibrium, quantity: float) -> Frame:
         int(equilibrium.result.code),
         float(equilibrium.residual),
         float(equilibrium.exploitability),
+        int(equilibrium.result.period),
         equilibrium.result.message,
     )
 
 
-def verdict(code: int, message: str = "") -> dict[str, Any]:
+def verdict(code: int, period: int, message: str = "") -> dict[str, Any]:
     """Return whether a result code is that of an equilibrium, its name, and what happened in words."""
     if code < 0:
         return {"found": False, "name": "not computed", "text": "This point of the sweep has not been computed yet."}
     # what to do about it depends on the solver, which a file does not tell: what happened is the first sentence
-    text = message or Result(code).message.split(". ")[0].rstrip(".") + "."
+    text = message or Result(code, period).message.split(". ")[0].rstrip(".") + "."
     return {"found": bool(code == RESULTS.converged), "name": RESULTS(code).name, "text": text}
 
 

@@ -111,7 +111,7 @@ def _bytes_of_point(grid: Stored) -> float:
 
 def _numbers(grid: Stored) -> dict[str, Any]:
     """Return the numbers of all points, packed: points in the order of the sliders, the last one fastest."""
-    codes = grid.dataset["result_code"].values
+    kinds, which = np.unique(np.stack([array.ravel() for array in grid.results]), axis=1, return_inverse=True)
     numbers = {
         name: _deflated(grid.dataset[name].values.astype("<f4")) if name in grid.dataset else None
         for name in ("residual", "exploitability")
@@ -120,8 +120,8 @@ def _numbers(grid: Stored) -> dict[str, Any]:
         "law": _deflated(whole_numbers(grid.law.values)),
         "policy": None if grid.policy is None else _deflated(whole_numbers(grid.policy.values)),
         "quantity": _deflated(grid.quantities.astype("<f4")),
-        "codes": _deflated(codes.astype("<i1")),
-        "verdicts": {str(code): verdict(int(code)) for code in np.unique(codes)},
+        "verdict": _deflated(which.astype("<u2")),
+        "verdicts": [verdict(int(code), int(period)) for code, period in kinds.T],
         **numbers,
     }
 

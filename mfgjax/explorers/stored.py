@@ -49,8 +49,14 @@ class Stored:
         residual, exploitability = (
             float(self.dataset[name][at]) if name in self.dataset else np.nan for name in ("residual", "exploitability")
         )
-        code = int(self.dataset["result_code"][at])
-        return Frame(self.law[at].values, policy, float(self.quantities[at]), code, residual, exploitability)
+        code, period = (int(array[at]) for array in self.results)
+        return Frame(self.law[at].values, policy, float(self.quantities[at]), code, residual, exploitability, period)
+
+    @property
+    def results(self) -> tuple[np.ndarray, np.ndarray]:
+        """Why the solver stopped at each point: result codes, and periods of cycles."""
+        codes = self.dataset["result_code"].values
+        return codes, self.dataset["result_period"].values if "result_period" in self.dataset else np.zeros_like(codes)
 
     def thinned(self, points: Sequence[int], place: Sequence[int] = ()) -> "Stored":
         """Return the same with about so many values of each slider, those of a place among them."""

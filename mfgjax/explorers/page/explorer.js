@@ -177,14 +177,15 @@ class Page {
     this.follower.hidden = !scene.pathable.includes(scene.sliders[this.along].name) || Boolean(view.path);
     this.follower.textContent = `follow the equilibria along ${scene.sliders[this.along].symbol}`;
     for (const panel of this.panels) {
-      view.others = panel.draw(panel, view);
+      if (view.isEmpty && panel.name !== "quantity") canvasOf(panel, { left: 0, right: 0, top: 0, bottom: 0 });
+      else view.others = panel.draw(panel, view);
       const title = panel.title(view);
       panel.caption.textContent = title.charAt(0).toUpperCase() + title.slice(1);
       panel.note.textContent = panel.about(view);
       panel.svg.setAttribute("aria-label", panel.caption.textContent);
       const isFaint = !this.answer.verdict.found && panel.name !== "quantity";
       panel.svg.classList.toggle("failed", isFaint);
-      if (isFaint) label(panel.svg, panel.width / 2, panel.height / 2, "not an equilibrium", { class: "stamp", "text-anchor": "middle" });
+      if (isFaint) label(panel.svg, panel.width / 2, panel.height / 2, view.isEmpty ? "not computed" : "not an equilibrium", { class: "stamp", "text-anchor": "middle" });
     }
   }
 

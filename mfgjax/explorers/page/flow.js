@@ -26,6 +26,7 @@ function drawLines(panel, view) {
   const heights = states.map((_, s) => y(view.law(last, s) || 0));
   const places = spreadLabels(heights, 14, area.top + 4, area.bottom - 2);
   states.forEach((name, s) => {
+    if (Number.isNaN(view.law(0, s))) return; // a state of other points of a sweep
     const points = Array.from({ length: view.times }, (_, t) => [x(t), y(view.law(t, s))]);
     const style = { stroke: BRIGHT[s], "stroke-dasharray": DASHES[s], class: "curve", "data-state": name };
     const line = add(area.svg, "polyline", { points: points.map((p) => p.join(",")).join(" "), ...style });

@@ -29,8 +29,9 @@ function drawQuantity(panel, view) {
   const area = canvasOf(panel, { left: 52, right: 16, top: 12, bottom: 42 });
   const numbers = slider.numbers || slider.texts.map((_, i) => i);
   const isLog = slider.log;
-  const low = Math.min(...numbers);
-  const high = Math.max(...numbers);
+  const margin = slider.texts ? 0.5 : 0; // words stand apart from the ends
+  const low = Math.min(...numbers) - margin;
+  const high = Math.max(...numbers) + margin;
   const x = scale(low, high > low ? high : low + 1, area.left, area.right, isLog);
   const present = view.point && view.point.found ? view.point.quantity : null;
   const good = [...points.values()].filter((p) => p.found).map((p) => p.quantity);

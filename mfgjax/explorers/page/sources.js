@@ -10,13 +10,13 @@ async function storedSource(data) {
     quantity: await read(data.quantity, Float32Array),
     residual: await read(data.residual, Float32Array),
     exploitability: await read(data.exploitability, Float32Array),
-    codes: await read(data.codes, Int8Array),
+    verdict: await read(data.verdict, Uint16Array),
   };
   const lengths = scene.sliders.map((slider) => (slider.numbers || slider.texts).length);
-  const count = arrays.codes.length;
+  const count = arrays.verdict.length;
   const rowOf = (place) => place.reduce((row, step, i) => row * lengths[i] + step, 0);
   const partOf = (array, row) => array && array.subarray((row * array.length) / count, ((row + 1) * array.length) / count);
-  const verdictAt = (row) => data.verdicts[arrays.codes[row]];
+  const verdictAt = (row) => data.verdicts[arrays.verdict[row]];
   const numberOf = (array, row) => (array && Number.isFinite(array[row]) ? array[row] : null);
   const ask = async (request) => {
     if (request.kind === "quantities") {
@@ -75,6 +75,7 @@ function viewOf(scene, answer, place, time, along) {
     policy: (t, s, a) => policy[(t * S + s) * A + a],
     hasPolicy: Boolean(policy) && A > 0,
     movesAfter: !scene.over_time || now < times - 1,
+    isEmpty: law.every(Number.isNaN), // not computed yet
     largestShare: () => largest(law),
     largestShareAt: (t) => largest(law.subarray(t * S, (t + 1) * S)),
     point: { quantity: answer.quantity, found: answer.verdict.found },
