@@ -106,7 +106,7 @@ def test_the_areas_of_nodes_are_shares(browser, page, game, rho):
     np.testing.assert_allclose(radii, np.maximum(2.5, largest * np.sqrt(law)), atol=0.1)  # dots are seen, too
 
 
-@pytest.mark.parametrize("width", [420, 1200])
+@pytest.mark.parametrize("width", [420, 760, 1200])
 def test_no_text_lies_outside_the_page_or_on_another_text(browser, page, width):
     set_width(browser, width)
     opened(browser, page)

@@ -1,7 +1,7 @@
 // The page: sliders, pictures, and what they say.
 
 const WHERE = {
-  graph: "Where the agents are and how they move",
+  graph: "Agents and their moves",
   grid: "Where the agents are",
   bars: "Share of the agents in each state",
 };
@@ -12,7 +12,7 @@ const ABOUT = {
 };
 
 function picturesOf(scene) {
-  const at = (view) => (scene.over_time ? `, t = ${view.time}` : "");
+  const at = (view) => (scene.over_time ? `, t\u00a0=\u00a0${view.time}` : "");
   const { kind, ends } = scene.layout;
   const others = (view) => {
     const { symbol, ...slider } = scene.sliders[view.along];

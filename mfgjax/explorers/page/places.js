@@ -40,7 +40,8 @@ function nodePlaces(view, area) {
 
 function drawGraph(panel, view) {
   const { states } = view.scene;
-  const area = canvasOf(panel, { left: 84, right: 84, top: 48, bottom: 52 });
+  const side = Math.min(84, 0.16 * panel.width);
+  const area = canvasOf(panel, { left: side, right: side, top: 0.15 * panel.height, bottom: 0.16 * panel.height });
   const places = nodePlaces(view, area);
   let near = 90;
   places.forEach((p, i) => places.slice(0, i).forEach((q) => (near = Math.min(near, Math.hypot(p[0] - q[0], p[1] - q[1])))));
