@@ -20,7 +20,7 @@ project = "mfgjax"
 copyright = "the authors of mfgjax"
 extensions = ["sphinx.ext.autodoc", "sphinx.ext.napoleon", "myst_nb", "sphinx_design", "sphinx_copybutton"]
 extensions += ["docstrings", "command_line", "formulas", "links", "offered", "typography"]  # of _ext
-exclude_patterns = ["_ext"]
+exclude_patterns = ["_ext", "_extra"]
 
 html_theme = "furo"
 html_title = "mfgjax"
@@ -30,6 +30,8 @@ html_copy_source = False
 # MathML needs a font that knows how formulas are set, and few systems have one; this package ships STIX Two Math
 html_static_path = ["_static", str(files("ziamath") / "fonts" / "STIXTwoMath-Regular.ttf")]
 html_css_files = ["site.css"]
+(HERE / "_extra").mkdir(exist_ok=True)  # what `explore.md` writes when it is run
+html_extra_path = ["_extra"]
 python_maximum_signature_line_length = 90
 toc_object_entries_show_parents = "hide"
 

@@ -12,13 +12,15 @@ if TYPE_CHECKING:
     from . import io as io
     from . import plot as plot
     from ._public import *  # noqa: F403
+    from .explorers import explore as explore
     from .sweeps import sweep as sweep
 
 _ROOMS = ("design", "finite", "games", "kernels", "learners", "responses", "results", "rewards", "solvers")
+_FUNCTIONS = {"sweep": "sweeps", "explore": "explorers"}  # the rooms that they are in
 
 
 def _public_names() -> dict[str, Any]:
-    """Return the public names, without `io`, `plot` and `sweep`, and without the modules behind starred imports."""
+    """Return the public names, without those that wait, and without the modules behind starred imports."""
     found = vars(importlib.import_module("._public", __name__)).items()
     return {
         name: value
@@ -30,12 +32,12 @@ def _public_names() -> dict[str, Any]:
 def __getattr__(name: str) -> Any:
     """Import the library at its first use: the help of the command line does without JAX.
 
-    `io`, `plot` and `sweep` wait for their own first use, as xarray and matplotlib take seconds.
+    `io`, `plot`, `sweep` and `explore` wait for their own first use, as xarray and matplotlib take seconds.
     """
     if name in ("io", "plot"):
         return importlib.import_module(f".{name}", __name__)
-    if name == "sweep":
-        return importlib.import_module(".sweeps", __name__).sweep
+    if name in _FUNCTIONS:
+        return getattr(importlib.import_module(f".{_FUNCTIONS[name]}", __name__), name)
     if name == "__all__":  # as `from mfgjax import *` does
         return __dir__()
     if not name.startswith("_"):
@@ -51,7 +53,7 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted([*_public_names(), "io", "plot", "sweep"])
+    return sorted([*_public_names(), "io", "plot", *_FUNCTIONS])
 
 
 class _Package(ModuleType):

@@ -26,6 +26,7 @@ LAYERS = (
     ("design",),
     ("plot",),
     ("sweeps",),
+    ("explorers",),
     ("reproduce",),
     ("cli",),
     ("__main__",),
@@ -82,8 +83,17 @@ def test_the_layers_are_read_from_the_imports():
 def test_importing_the_library_leaves_heavy_packages_alone():
     code = (
         "import sys, mfgjax; "
-        "print(*(m for m in ('xarray', 'netCDF4', 'matplotlib', 'typer', 'rich', 'networkx', 'pandas') "
+        "print(*(m for m in ('xarray', 'netCDF4', 'matplotlib', 'typer', 'rich', 'networkx', 'pandas', 'anywidget') "
         "if m in sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT.parent, check=True)
+    assert done.stdout.split() == []
+
+
+def test_exploring_a_game_leaves_the_widget_and_pictures_alone():
+    code = (
+        "import sys, mfgjax; mfgjax.explore; "
+        "print(*(m for m in ('anywidget', 'ipywidgets', 'matplotlib') if m in sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT.parent, check=True)
     assert done.stdout.split() == []

@@ -17,8 +17,9 @@ def blocks(language, text=README):
     return re.findall(rf"^```{language}\n(.*?)^```", text, flags=re.DOTALL | re.MULTILINE)
 
 
-def test_the_python_examples_run_and_give_what_their_comments_say():
+def test_the_python_examples_run_and_give_what_their_comments_say(tmp_path, monkeypatch):
     """Pasted one after the other into one interpreter."""
+    monkeypatch.chdir(tmp_path)
     names: dict = {}
     for block in blocks("python"):
         # with fewer temperatures, each of which takes up to 700 steps
@@ -31,6 +32,7 @@ def test_the_python_examples_run_and_give_what_their_comments_say():
         dict(ds.sizes) == {"beta": 8, "congestion": 3, "time": 21, "state": 20, "action": 3}
         and not ds.result_code.any()
     )
+    assert (tmp_path / "explorer.html").exists()
     report, gain = names["report"], names["gain"].gain
     assert int(report.unique) == 1 and float(report["distance"].value) < 1e-8
     np.testing.assert_allclose(report.factor, 0.625, rtol=1e-3)

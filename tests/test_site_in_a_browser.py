@@ -7,20 +7,17 @@ Needs a built site, named by the environment variable MFGJAX_SITE, Chromium with
 import json
 import os
 import re
-import shutil
 from pathlib import Path
 
 import pytest
+from browser import chromium, complaints, set_width, skip_without_browser
 
 ROOT = Path(__file__).parent.parent
-CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 WIDTHS = {"desktop": 1280, "phone": 390}
 
 if "MFGJAX_SITE" not in os.environ:
     pytest.skip("no site: MFGJAX_SITE names the folder of a built one", allow_module_level=True)
-if CHROMIUM is None or DRIVER is None:
-    pytest.skip("no browser: `chromium` and `chromedriver` are not on the path", allow_module_level=True)
-webdriver = pytest.importorskip("selenium.webdriver", reason="no Selenium: it comes with the extra `browser`")
+skip_without_browser()
 
 SITE = Path(os.environ["MFGJAX_SITE"]).resolve()
 PAGES = sorted(str(path.relative_to(SITE)) for path in SITE.rglob("*.html"))
@@ -58,12 +55,7 @@ LOOK = r"""
 
 @pytest.fixture(scope="module")
 def browser():
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM
-    for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"):
-        options.add_argument(argument)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    with webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER)) as driver:
+    with chromium() as driver:
         yield driver
 
 
@@ -74,14 +66,11 @@ def seen(browser):
 
     def look(page, width):
         if (page, width) not in found:
-            size = {"width": WIDTHS[width], "height": 900, "deviceScaleFactor": 1, "mobile": width == "phone"}
-            browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+            set_width(browser, WIDTHS[width])
             browser.get((SITE / page).as_uri())
             browser.execute_async_script("document.fonts.ready.then(arguments[0])")
             found[page, width] = browser.execute_script(LOOK)
-            found[page, width]["console"] = [
-                entry["message"] for entry in browser.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")
-            ]
+            found[page, width]["console"] = complaints(browser)
         return found[page, width]
 
     return look

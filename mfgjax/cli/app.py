@@ -11,6 +11,7 @@ from .._version import __version__
 from .branch import Branch
 from .catalogue import list_games
 from .certify import Certify
+from .explore import Explore
 from .help import PlainCommand, PlainGroup
 from .hysteresis import Hysteresis
 from .learn import Learn
@@ -25,8 +26,7 @@ from .tune import Tune
 
 STATUS = "Exit status: 0 done, 1 no equilibrium found, 2 bad input, 130 interrupted."
 _SOLVES_NOTHING = ("list", "plot")
-_ABOUT = """Find the equilibrium of a mean-field game with finite states and actions, see what is proved about it,
-simulate N agents, run learners, and tune parameters.
+_ABOUT = """Find the equilibrium of a mean-field game with finite states and actions.
 
 Example:
   mfgjax solve resource-allocation --beta 3
@@ -71,6 +71,7 @@ for _name, _command in {
     "simulate": function_of(Simulate),
     "learn": function_of(Learn),
     "tune": function_of(Tune),
+    "explore": function_of(Explore),
     "plot": function_of(Plot),
     "reproduce": function_of(Reproduce),
 }.items():

@@ -76,7 +76,7 @@ class Sweep(SavingCommand, Method):
     def find(self) -> Report:
         """Sweep, into a folder or in memory."""
         # first: JAX fixes the number of its devices when it starts
-        _use_cores(self.cores)
+        use_cores(self.cores)
         plan = make_plan(self)
         if self.out is None:
             check_room(f"{plan.num_lanes:,} games", plan.num_bytes, None, ", or `--out`")
@@ -142,7 +142,8 @@ def _lanes_there(store: Path) -> int:
         return 0
 
 
-def _use_cores(count: int | None) -> None:
+def use_cores(count: int | None) -> None:
+    """Compute on so many cores, all for None, unless a program has chosen already."""
     import jax
 
     from .. import _checks
@@ -185,7 +186,7 @@ def _content(plan: SweepPlan, dataset: xr.Dataset, seconds: float, computed: int
         "criterion": dataset.attrs["criterion"],
         "num_lanes": plan.num_lanes,
         "num_converged": int((codes == mfg.RESULTS.converged).sum()),
-        "results": _results(codes),
+        "results": results_of(codes),
         "first_failure": first,
         "num_groups": num_groups,
         "groups": groups,
@@ -219,7 +220,7 @@ def _groups(plan: SweepPlan, dataset: xr.Dataset) -> tuple[list[dict[str, Any]],
         group = {
             "at": named(row),
             "num_lanes": len(labels),
-            "results": _results(codes[row]),
+            "results": results_of(codes[row]),
             "worst_residual": finite(residuals[row].max()),
             "median_steps": float(np.median(steps[row])),
             "most_steps": int(steps[row].max()),
@@ -244,7 +245,8 @@ def _plain(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
 
 
-def _results(codes: np.ndarray) -> dict[str, int]:
+def results_of(codes: np.ndarray) -> dict[str, int]:
+    """Return how many games ended with each result."""
     kinds, counts = np.unique(codes, return_counts=True)
     return {mfg.RESULTS(int(kind)).name: int(count) for kind, count in zip(kinds, counts, strict=True)}
 
@@ -274,7 +276,7 @@ def _page(content: Mapping[str, Any]) -> Iterator[Table | str]:
     for group in groups:
         numbers = number(group["worst_residual"], ".1e"), f"{group['median_steps']:g}, {group['most_steps']}"
         where = map(_text, group["at"].values())
-        rows.append([*where, _counts(group["results"]), *numbers, *map(_heaviest, group["ends"])])
+        rows.append([*where, in_words(group["results"]), *numbers, *map(_heaviest, group["ends"])])
     yield table(title, headings, rows)
     yield from left_out(content["num_groups"] - len(groups), "combinations of the other axes are")
     axes = " × ".join(f"{axis['count']:,} {name}" for name, axis in content["axes"].items())
@@ -293,7 +295,7 @@ def _failure(content: Mapping[str, Any]) -> str | None:
     if content["first_failure"] is None:
         return None
     counts = {name: count for name, count in content["results"].items() if name != "converged"}
-    games = f"{sum(counts.values()):,} of {content['num_lanes']:,} games did not converge ({_counts(counts)})"
+    games = f"{sum(counts.values()):,} of {content['num_lanes']:,} games did not converge ({in_words(counts)})"
     first, (low, high) = dict(content["first_failure"]), content["first_failure"][content["along"]]
     first[content["along"]] = _text(low) if low == high else f"{_text(low)} to {_text(high)}"
     return f"{games}, the first at {', '.join(f'{name} {_text(value)}' for name, value in first.items())}."
@@ -303,7 +305,8 @@ def _text(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def _counts(results: Mapping[str, int]) -> str:
+def in_words(results: Mapping[str, int]) -> str:
+    """Return the numbers of results as a list in words."""
     return ", ".join(f"{count:,} {name}" for name, count in results.items())
 
 

@@ -1,0 +1,4 @@
+"""Equilibria under sliders: in a notebook, and as a page to share."""
+
+from .explore import explore as explore
+from .explorer import Explorer as Explorer

@@ -1,0 +1,175 @@
+"""The entry point: sliders over a game, or over a dataset of `sweep`."""
+
+import dataclasses
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import numpy as np
+import xarray as xr
+
+from .. import _checks
+from .._traced import as_it_is_now
+from ..engine.parameters import cast_response, find, with_policy_leaf
+from ..equilibrium import Equilibrium
+from ..games import GameFile
+from ..model import AbstractGame, no_game, parameter_names, trace_game
+from ..responses import AbstractResponse, EntropyRegularized
+from ..solvers import AbstractSolver, Auto
+from .explorer import Explorer
+from .live import Live
+from .quantities import own_quantity, users_quantity
+from .scenes import names_of_dataset, names_of_game
+from .sliders import Slider, mix_slider, parse_sliders
+from .stored import stored
+
+_BETAS = (0.05, 50.0)
+
+
+@as_it_is_now
+def explore(
+    game: AbstractGame | GameFile | Callable[..., AbstractGame] | xr.Dataset,
+    response: AbstractResponse | type[AbstractResponse] | xr.Dataset | None = None,
+    *,
+    beta: Any = None,
+    mix: tuple[float, float] | None = None,
+    quantity: str | Callable[[Equilibrium], Any] | Mapping[str, Callable[[Equilibrium], Any]] | None = None,
+    solver: AbstractSolver | None = None,
+    title: str | None = None,
+    **ranges: Any,
+) -> Explorer:
+    """Move the parameters of a game by sliders, and see its equilibrium at each point.
+
+        explore(game, response, beta=(0.05, 50), congestion=(0.5, 2))  # in a notebook: a widget
+        explore(game, response, beta=(0.05, 50)).to_html("explorer.html")  # a page to share, without Python
+
+    The pictures are the mean field over time, where the population is and how it moves, the policy, and a number of the
+    equilibrium against a slider, with the path of equilibria on request. Each point is solved by itself, as by `solve`,
+    so that the way to it does not decide which of several equilibria is shown. A point without an equilibrium is marked
+    and says why. In a notebook the widget needs the extra `explore`: `pip install 'mfgjax[explore]'`.
+
+    Args:
+      game: the game; what `load_game` returns, with its reference and positions; a function that builds the game, as
+        for `sweep`; or a dataset of `sweep`, whose points are shown and nothing is solved.
+      response: how agents act; or a dataset of `sweep` for the moves and names of `game`. None: `EntropyRegularized`
+        with the reference of `game`.
+      beta: range of the inverse temperature (logarithmic), or values. None: (0.05, 50) if no other slider is given and
+        the response has a β.
+      mix: range of the share m in (1 − m) uniform + m ρ, where ρ is the reference of the response.
+      quantity: what is drawn against a slider: a function of the `Equilibrium` that returns a number, or a mapping from
+        a name to it; of a dataset the name of a variable. None: the mean state of a stationary game with numbered
+        states, else the share of the most crowded state (at the last time).
+      solver: the method; None for `Auto()`.
+      title: of the page; None: the name of the game.
+      **ranges: the other sliders, by the names that `sweep` has for them: a range `(low, high)` of numbers, or values
+        as for `sweep`: a list, or a mapping from labels to values.
+
+    Returns:
+      An `Explorer`: a widget in a notebook; `at` gives the equilibrium at a point, `to_html` writes a page.
+
+    Raises:
+      ValueError: if an argument is invalid; it names the argument and the value.
+
+    Example:
+      >>> import mfgjax as mfg
+      >>> explorer = mfg.explore(mfg.games.left_right(), beta=(0.1, 10))
+      >>> f"{explorer.at(beta=5.0).mean_field[1, 1]:.2f}"
+      '0.63'
+    """
+    dataset = game if isinstance(game, xr.Dataset) else response
+    if isinstance(dataset, xr.Dataset):
+        extra = {"beta": beta, "mix": mix, "solver": solver, **ranges}
+        given = [name for name, value in extra.items() if value is not None]
+        if given:
+            raise ValueError(f"`{given[0]}` is given, but a dataset has its points already: there is nothing to solve.")
+        return _of_dataset(None if game is dataset else game, dataset, quantity, title)
+    file = game if isinstance(game, GameFile) else None
+    game = game.game if isinstance(game, GameFile) else game
+    if not isinstance(game, AbstractGame) and not callable(game):
+        raise ValueError(f"`game` must be a game, a function that returns one, or a dataset; got {no_game(game)}.")
+    if not (response is None or isinstance(response, AbstractResponse | type)):
+        raise ValueError(
+            f"`response` must be a response such as `EntropyRegularized(beta)`; got {_checks.shorten(response)}."
+        )
+    acting = EntropyRegularized(1.0, None if file is None else file.reference) if response is None else response
+    has_beta = "beta" in getattr(acting, "__dataclass_fields__", {})
+    if beta is None and has_beta and (not isinstance(response, AbstractResponse) or (mix is None and not ranges)):
+        beta = _BETAS
+    ranges = ({} if beta is None else {"beta": beta}) | ranges
+    if not ranges and mix is None:
+        raise ValueError("`explore` needs something to move, such as `epsilon=(0.01, 0.5)`.")
+    # the functions of a game as they are now, at all points
+    fixed: Any = trace_game(game, in_lanes=True) if isinstance(game, AbstractGame) else game
+    live, first = _live(fixed, acting, solver, ranges, mix, quantity)
+    values = [_own(slider, fixed, response) for slider in live.sliders]
+    sliders = [slider.through(value) for slider, value in zip(live.sliders, values, strict=True)]
+    pairs = zip(sliders, values, strict=True)
+    start = [len(slider) // 2 if value is None else slider.nearest(value) for slider, value in pairs]
+    name = getattr(fixed, "__name__", "").replace("_", " ") if file is None else file.name
+    names = names_of_game(first, None if file is None else file.positions, title or name)
+    return Explorer(dataclasses.replace(live, sliders=tuple(sliders)), names, start)
+
+
+def _live(
+    game: Any, response: Any, solver: Any, ranges: Mapping[str, Any], mix: Any, quantity: Any
+) -> tuple[Live, AbstractGame]:
+    """Return the live game with its sliders, and the game of one point; refuse ends that `solve` would refuse."""
+    builder = None if isinstance(game, AbstractGame) else game
+    params = parameter_names(game) if builder is None else []
+    sliders = parse_sliders(ranges, builder, params) if ranges else []
+    if sliders:
+        alone = Live(game, response, solver, tuple(sliders), own_quantity(False, False))
+        for end in (0, -1):
+            first, response_there, _ = alone.problem(alone.axes([end] * len(sliders)))
+    else:
+        first, response_there = game if builder is None else builder(), response
+    if mix is not None:
+        sliders.append(_mix(first, response_there, mix))
+    own = own_quantity(first.is_stationary, first.has_numbered_states)
+    chosen = own if quantity is None else users_quantity(quantity)
+    return Live(game, response, solver, tuple(sliders), chosen), first
+
+
+def _of_dataset(game: Any, dataset: xr.Dataset, quantity: Any, title: str | None) -> Explorer:
+    source = stored(dataset, quantity)
+    names = names_of_dataset(source, title)
+    if game is not None:
+        file = game if isinstance(game, GameFile) else None
+        one = file.game if file is not None else game
+        if not isinstance(one, AbstractGame):
+            raise ValueError(f"`game` must be a game if a dataset follows; got {no_game(one)}.")
+        own = names_of_game(one, None if file is None else file.positions, title or names.title)
+        if own.states != names.states or (source.policy is not None and own.actions != names.actions):
+            raise ValueError("the dataset has other states or actions than `game`.")
+        names = own
+    return Explorer(source, names, [len(slider) // 2 for slider in source.sliders])
+
+
+def _mix(game: AbstractGame, response: AbstractResponse, mix: Any) -> Slider:
+    """Return the slider between the uniform policy and the reference of the response."""
+    table = response.prior_table
+    if table is None:
+        raise ValueError(
+            "`mix` mixes the uniform policy with the reference of the response, which has none: give "
+            "`EntropyRegularized(beta, reference)`."
+        )
+    available = np.asarray(game.available, float)
+    uniform = available / available.sum(axis=-1, keepdims=True)
+    return mix_slider(mix, response.prior_name, uniform, np.exp(np.asarray(table, float)))
+
+
+def _own(slider: Slider, game: Any, response: Any) -> float | None:
+    """Return the number that a slider's parameter has in game and response as they are given; None: there is none."""
+    own: Any = None
+    if slider.name == "mix":
+        own = 1.0
+    elif slider.axis.builds:
+        own = inspect.signature(game).parameters[slider.name].default
+    elif isinstance(game, AbstractGame) and isinstance(response, AbstractResponse):
+        triple = with_policy_leaf((game, cast_response(game, response), Auto()), [slider.axis.name])
+        own = jax.tree.leaves(triple)[find(triple, slider.axis.name)[0]]
+    elif isinstance(response, AbstractResponse):
+        own = getattr(response, slider.name, None)
+    is_number = np.ndim(own) == 0 and isinstance(own, int | float | np.ndarray | jax.Array)
+    return float(own) if is_number and slider.numbers is not None else None

@@ -1,0 +1,180 @@
+"""What `explore` returns: sliders over equilibria, in a notebook or as a page."""
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path as FilePath
+from typing import Any
+
+import xarray as xr
+
+from .. import _checks
+from .._names import did_you_mean
+from .._traced import as_it_is_now
+from ..equilibrium import Equilibrium
+from .frames import finite
+from .live import Live
+from .page import write_page
+from .precomputed import grid_points, precomputed
+from .scenes import Names, scene_of
+from .sliders import Slider
+from .stored import Stored
+from .widget import WITHOUT_EXTRA, has_extra, widget_of
+
+
+class Explorer:
+    """Equilibria under sliders. `explore` makes it; as the last line of a notebook's cell it is shown as a widget.
+
+    Attributes:
+      place: the steps at which the sliders are, in their order; the widget moves them.
+    """
+
+    def __init__(self, source: Live | Stored, names: Names, place: Sequence[int]):
+        self._source, self._names, self.place = source, names, list(place)
+        self._paths: dict[tuple[int, tuple[int, ...]], Any] = {}
+
+    def __repr__(self) -> str:
+        moved = ", ".join(slider.name for slider in self._source.sliders)
+        return f"Explorer({self._names.title or 'game'}: sliders {moved})"
+
+    @property
+    def sliders(self) -> dict[str, Any]:
+        """The values of each slider, or their labels, by its name."""
+        return {slider.name: slider.axis.labels for slider in self._source.sliders}
+
+    @as_it_is_now
+    def at(self, **values: Any) -> Equilibrium | xr.Dataset:
+        """Return the equilibrium at a point; of a dataset its point, the nearest one for numbers.
+
+        Args:
+          **values: of the sliders, by name; those that are not given are where the sliders are.
+
+        Returns:
+          An `Equilibrium`, also where none was found: look at its `result`. Of a dataset the part at the point.
+
+        Raises:
+          ValueError: naming a slider that there is not, or the value that it does not have.
+        """
+        self._check_names(values)
+        if isinstance(self._source, Stored):
+            return self._source.dataset[dict(zip(self._source.dims, self._steps(values), strict=True))]
+        axes = self._source.axes(self.place)
+        for number, slider in enumerate(self._source.sliders):
+            if slider.name in values:
+                axes[number] = slider.single(values[slider.name])
+        return self._source.solved(axes)
+
+    def scene(self) -> dict[str, Any]:
+        """Return what a page draws that does not change with the sliders, as JSON."""
+        source = self._source
+        along = source.pathable(source.axes(self.place)) if isinstance(source, Live) else []
+        scene = scene_of(self._names, source.sliders, self.place, source.quantity)
+        return {**scene, "pathable": along, "notes": []}
+
+    @as_it_is_now
+    def frame(self, **values: Any) -> dict[str, Any]:
+        """Return what a page draws at a point, as JSON.
+
+        The law and the policy are packed: base64 of two bytes a number, little-endian, round(65534 p). `verdict` says
+        whether there is an equilibrium, and what happened in words.
+
+        Args:
+          **values: of the sliders, by name, the nearest value for numbers; those that are not given are where the
+            sliders are.
+        """
+        self._check_names(values)
+        return self._source.frame(self._steps(values)).described()
+
+    @as_it_is_now
+    def path(self, along: str) -> dict[str, Any]:
+        """Follow the equilibria along one slider through folds, as `branch` does, with the others where they are.
+
+        Args:
+          along: the name of the slider.
+
+        Returns:
+          As JSON: the parameter at the points of the path and the quantity there, in order along it.
+
+        Raises:
+          ValueError: if it is not a single number of a live game with a smooth response.
+          ConvergenceError: if no equilibrium was found where the slider begins.
+        """
+        self._check_names({along: 0})
+        number = [slider.name for slider in self._source.sliders].index(along)
+        return self.answer({"kind": "path", "along": number, "place": self.place})
+
+    def answer(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Answer a page: the frame at a place, the quantities at several, or the path along a slider."""
+        source = self._source
+        if request["kind"] == "frame":
+            self.place = [int(step) for step in request["place"]]
+            return source.frame(self.place).described()
+        if request["kind"] == "quantities":
+            frames = [source.frame(place) for place in request["places"]]
+            return {"points": [{"quantity": finite(one.quantity), "found": one.found} for one in frames]}
+        if not isinstance(source, Live):
+            raise ValueError("a dataset has no game to follow a path of equilibria in: give the game to `explore`.")
+        along, place = request["along"], request["place"]
+        key = (along, tuple(step for i, step in enumerate(place) if i != along))
+        if key not in self._paths:
+            self._paths[key] = source.path(along, place).described(along, self._labels(place))
+        return self._paths[key]
+
+    def widget(self) -> Any:
+        """Return the widget, an `anywidget.AnyWidget`, as for `marimo.ui.anywidget`.
+
+        Raises:
+          ImportError: if the extra `explore` is not installed.
+        """
+        return widget_of(self)
+
+    def to_html(
+        self, path: str | os.PathLike[str], *, points: int | Mapping[str, int] | None = None, megabytes: float = 5.0
+    ) -> FilePath:
+        """Write one page that needs no network and no Python, with sliders over precomputed points.
+
+        A live game is solved by `sweep` at evenly chosen values of each slider. The paths that `path` has found are on
+        the page. It is written whole or not at all.
+
+        Args:
+          path: of the file, which is replaced if it exists.
+          points: most values of each slider, or by its name; None: about a thousand points together.
+          megabytes: most of the numbers of the page; of more points an even choice is kept, and the page says so.
+
+        Returns:
+          The path.
+
+        Raises:
+          ValueError: if an argument is invalid.
+          OSError: if the file cannot be written.
+        """
+        path = _checks.file_path("path", path)
+        source, names = self._source, self._names
+        most = grid_points(source.sliders, points, isinstance(source, Live))
+        grid = precomputed(source, most, self.place) if isinstance(source, Live) else source.thinned(most, self.place)
+        return write_page(path, grid, names, self._labels(self.place), list(self._paths.values()), megabytes)
+
+    def _repr_mimebundle_(self, **options: Any) -> Any:
+        if not has_extra():
+            return {"text/plain": f"{self!r}. {WITHOUT_EXTRA}"}
+        return self.widget()._repr_mimebundle_(**options)
+
+    def _labels(self, place: Sequence[int]) -> list[Any]:
+        """Return the numbers or words at which sliders are."""
+        pairs = zip(self._source.sliders, place, strict=True)
+        return [
+            str(slider.axis.labels[step]) if slider.numbers is None else float(slider.numbers[step])
+            for slider, step in pairs
+        ]
+
+    def _check_names(self, values: Mapping[str, Any]) -> None:
+        names = [slider.name for slider in self._source.sliders]
+        for name in values:
+            if name not in names:
+                raise ValueError(f"There is no slider {name!r}{did_you_mean(name, names)}")
+
+    def _steps(self, values: Mapping[str, Any]) -> list[int]:
+        sliders: Sequence[Slider] = self._source.sliders
+        return [
+            slider.nearest(values[slider.name]) if slider.name in values else step
+            for slider, step in zip(sliders, self.place, strict=True)
+        ]

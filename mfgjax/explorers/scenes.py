@@ -1,0 +1,69 @@
+"""What does not change while sliders move: names, the layout of the states, and which actions there are."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..model import AbstractGame
+from .layout import layout_of
+from .quantities import Quantity
+from .sliders import Slider
+from .stored import Stored
+
+
+class Names(NamedTuple):
+    """What the pictures call things, and where they put them.
+
+    Attributes:
+      title: of the page; "" if there is none.
+      states: labels.
+      actions: labels; none if there is no policy.
+      over_time: whether the mean field has times.
+      layout: as `layout_of` returns it.
+      available: which actions there are, `[S, A]`, at any time; None: all.
+    """
+
+    title: str
+    states: tuple[str, ...]
+    actions: tuple[str, ...]
+    over_time: bool
+    layout: dict[str, Any]
+    available: np.ndarray | None
+
+
+def names_of_game(game: AbstractGame, positions: Mapping[str, tuple[float, float]] | None, title: str) -> Names:
+    """Return the names of a game."""
+    layout = layout_of(game.state_labels, game, positions)
+    available: Any = np.asarray(game.available).any(axis=0)
+    return Names(title, game.state_labels, game.action_labels, not game.is_stationary, layout, available)
+
+
+def names_of_dataset(source: Stored, title: str | None) -> Names:
+    """Return the names of a dataset, which does not tell how states are connected."""
+    dataset = source.dataset
+    states = tuple(map(str, dataset["state"].values))
+    actions = tuple(map(str, dataset["action"].values)) if source.policy is not None else ()
+    own = str(dataset.attrs.get("game", ""))
+    name = "" if own in ("FiniteHorizonGame", "StationaryGame") else own.replace("_", " ")
+    available = None
+    if source.policy is not None:  # of games of several shapes, actions that one does not have are NaN
+        policy = source.policy.values
+        available = np.nan_to_num(policy).max(axis=tuple(range(policy.ndim - 2))) > 0
+    return Names(title or name, states, actions, source.times is not None, layout_of(states), available)
+
+
+def scene_of(names: Names, sliders: Sequence[Slider], place: Sequence[int], quantity: Quantity) -> dict[str, Any]:
+    """Return the scene as JSON."""
+    available = names.available
+    return {
+        "title": names.title,
+        "states": list(names.states),
+        "actions": list(names.actions),
+        "over_time": names.over_time,
+        "layout": names.layout,
+        "available": None if available is None else available.astype(int).tolist(),
+        "sliders": [slider.described() for slider in sliders],
+        "place": list(place),
+        "quantity": quantity.label,
+    }
