@@ -53,6 +53,7 @@ EXAMPLES = {
     "Equilibrium": EQUILIBRIUM,
     "FiniteHorizonGame": GAME,
     "StationaryGame": STATIONARY,
+    "Explorer": mfg.explore(GAME, RESPONSE, beta=[0.5, 1.0, 3.0]),
     "Result": mfg.results.Result(1),
     "BestResponse": mfg.results.BestResponse(POLICY, np.log(POLICY), FLOW, POLICY),
     "Lipschitz": mfg.Lipschitz(1.0, 0.5),

@@ -8,6 +8,7 @@ from typing import Any
 import xarray as xr
 
 from .. import _checks
+from .._display import Listing, Page, shows_itself
 from .._names import did_you_mean
 from .._traced import as_it_is_now
 from ..equilibrium import Equilibrium
@@ -21,6 +22,7 @@ from .stored import Stored
 from .widget import WITHOUT_EXTRA, has_extra, widget_of
 
 
+@shows_itself
 class Explorer:
     """Equilibria under sliders. `explore` makes it; as the last line of a notebook's cell it is shown as a widget.
 
@@ -32,9 +34,14 @@ class Explorer:
         self._source, self._names, self.place = source, names, list(place)
         self._paths: dict[tuple[int, tuple[int, ...]], Any] = {}
 
-    def __repr__(self) -> str:
-        moved = ", ".join(slider.name for slider in self._source.sliders)
-        return f"Explorer({self._names.title or 'game'}: sliders {moved})"
+    def _page(self) -> Page:
+        sliders, last = self._source.sliders, [-1] * len(self.place)
+        steps = ([0] * len(last), last, self.place)
+        texts = ([x if isinstance(x, str) else f"{x:.4g}" for x in self._labels(place)] for place in steps)
+        rows = list(zip([slider.name for slider in sliders], *texts, strict=True))
+        moved = ", ".join(slider.name for slider in sliders)
+        table = Listing(("slider", ">from", ">to", ">now"), rows)
+        return Page("Explorer", f"{self._names.title or 'game'}: sliders {moved}", lambda: [table])
 
     @property
     def sliders(self) -> dict[str, Any]:
