@@ -75,8 +75,8 @@ class Page {
 
   // Which curve or path: along which slider, and where the others are
   keyOf(along, labels) {
-    const told = (label) => (typeof label === "number" ? digits(label) : label);
-    return `${along}: ${labels.map((one, i) => (i === along ? "*" : told(one))).join(" | ")}`;
+    const told = (label, i) => (typeof label === "number" ? digits(label, this.scene.sliders[i].digits) : label);
+    return `${along}: ${labels.map((one, i) => (i === along ? "*" : told(one, i))).join(" | ")}`;
   }
 
   get key() {
