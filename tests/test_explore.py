@@ -76,6 +76,7 @@ def test_a_parameter_of_the_builder_has_a_slider_that_starts_at_its_default():
         (lambda: mfg.explore(GAME, mfg.EntropyRegularized(1.0), mix=(0, 1)), "`mix` mixes the uniform policy with"),
         (lambda: mfg.explore(GAME, RESPONSE, mix=(0, 2)), r"`mix` must be a range within \(0, 1\)"),
         (lambda: mfg.explore(mfg.games.mturk(), mfg.Greedy()), "`explore` needs something to move"),
+        (lambda: mfg.explore(GAME, RESPONSE, mix=(0, 1), reference=[REFERENCE]), "`mix` moves the reference, which"),
         (lambda: mfg.explore("game"), "`game` must be a game"),
         (
             lambda: mfg.explore(mfg.games.ring_crowd, RESPONSE_TO_ALL, num_states=(4, 8)),

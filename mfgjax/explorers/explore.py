@@ -130,6 +130,9 @@ def _live(
         first, response_there = game if builder is None else builder(), response
     if mix is not None:
         sliders.append(_mix(first, response_there, mix))
+        for slider in sliders[:-1]:
+            if slider.name.removeprefix("response.").removeprefix("log_") == sliders[-1].axis.name:
+                raise ValueError(f"`mix` moves the {sliders[-1].axis.name}, which `{slider.name}` moves too.")
     own = own_quantity(first.is_stationary, first.has_numbered_states)
     chosen = own if quantity is None else users_quantity(quantity)
     return Live(game, response, solver, tuple(sliders), chosen), first

@@ -51,11 +51,12 @@ class Slider:
 
     def described(self) -> dict[str, Any]:
         """Return what a page needs to draw the slider."""
-        numbers, own = self.numbers, self.name.split(".")[-1].replace("_", " ")
+        numbers, last = self.numbers, self.name.split(".")[-1]
+        own = last.replace("_", " ")
         return {
             "name": self.name,
-            "label": _WORDS.get(self.name, own),
-            "symbol": {"beta": "β", "epsilon": "ε"}.get(self.name, own),
+            "label": _WORDS.get(last, own),
+            "symbol": {"beta": "β", "epsilon": "ε"}.get(last, own),
             "log": self.log,
             "digits": 3 if numbers is None else _digits(numbers),
             "numbers": None if numbers is None else [float(f"{number:.6g}") for number in numbers],
