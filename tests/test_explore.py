@@ -12,11 +12,14 @@ from commands import run
 
 import mfgjax as mfg
 from mfgjax.explorers import widget as widgets
+from mfgjax.explorers.precomputed import quantities_at_each_point
+from mfgjax.explorers.quantities import Quantity
 
 GAME = mfg.games.left_right()
 REFERENCE = [[0.9, 0.1], [0.5, 0.5], [0.5, 0.5]]
 RESPONSE = mfg.EntropyRegularized(5.0, REFERENCE)
 
+RESPONSE_TO_ALL = mfg.EntropyRegularized(1.0)
 HALF = [[0.7, 0.3], [0.5, 0.5], [0.5, 0.5]]
 """Half of the uniform policy, half of the reference."""
 
@@ -73,7 +76,12 @@ def test_a_parameter_of_the_builder_has_a_slider_that_starts_at_its_default():
         (lambda: mfg.explore(GAME, mfg.EntropyRegularized(1.0), mix=(0, 1)), "`mix` mixes the uniform policy with"),
         (lambda: mfg.explore(GAME, RESPONSE, mix=(0, 2)), r"`mix` must be a range within \(0, 1\)"),
         (lambda: mfg.explore(mfg.games.mturk(), mfg.Greedy()), "`explore` needs something to move"),
+        (lambda: mfg.explore(GAME, RESPONSE, mix=(0, 1), reference=[REFERENCE]), "`mix` moves the reference, which"),
         (lambda: mfg.explore("game"), "`game` must be a game"),
+        (
+            lambda: mfg.explore(mfg.games.ring_crowd, RESPONSE_TO_ALL, num_states=(4, 8)),
+            "The sliders change which states",
+        ),
         (lambda: mfg.explore(xr.Dataset()), "`game` is a dataset, but not one that `sweep` returns"),
         (lambda: mfg.explore(GAME, quantity=3), "`quantity` must be a function of the `Equilibrium`"),
     ],
@@ -94,11 +102,18 @@ def test_unknown_sliders_and_values_are_refused(explorer):
     )
 
 
+def data_of(path):
+    return json.loads(re.search(r'id="data">(.*?)</script>', path.read_text(encoding="utf-8"), re.DOTALL)[1])
+
+
 def numbers_of(path):
-    """The arrays of a page."""
-    data = json.loads(re.search(r'id="data">(.*?)</script>', path.read_text(encoding="utf-8"), re.DOTALL)[1])
-    law = np.frombuffer(zlib.decompress(base64.b64decode(data["law"])), "<u2") / 65534
-    return data["scene"], law
+    """The scene and the laws of a page."""
+    data = data_of(path)
+    return data["scene"], np.frombuffer(zlib.decompress(base64.b64decode(data["law"])), "<u2") / 65534
+
+
+def quantities_of(path):
+    return np.frombuffer(zlib.decompress(base64.b64decode(data_of(path)["quantity"])), "<f4")
 
 
 def test_a_page_of_a_sweep_holds_its_laws(tmp_path):
@@ -128,12 +143,27 @@ def test_the_command_says_which_points_have_no_equilibrium(tmp_path):
 def test_a_quantity_on_a_page_is_that_of_the_equilibria(tmp_path):
     explorer = mfg.explore(GAME, beta=(0.1, 10), quantity=lambda eq: eq.q[0, 0, 0] + eq.exploitability)
     page = explorer.to_html(tmp_path / "page.html", points=2)
-    numbers = zlib.decompress(
-        base64.b64decode(json.loads(re.search(r'id="data">(.*?)</script>', page.read_text())[1])["quantity"])
-    )
     ends = [mfg.solve(GAME, mfg.EntropyRegularized(beta)) for beta in (0.1, 10.0)]
-    found = np.frombuffer(numbers, "<f4")[[0, -1]]
-    np.testing.assert_allclose(found, [eq.q[0, 0, 0] + eq.exploitability for eq in ends], rtol=1e-6)
+    np.testing.assert_allclose(
+        quantities_of(page)[[0, -1]], [eq.q[0, 0, 0] + eq.exploitability for eq in ends], rtol=1e-6
+    )
+
+
+def test_quantities_of_games_that_end_sooner_are_those_at_their_own_ends():
+    share = np.array([[0.5, 0.25, np.nan], [0.5, 0.3, 0.125]])  # of two horizons, over time
+    law, pairs = np.stack([share, 1 - share], axis=-1), np.broadcast_to(share[..., None, None], (2, 3, 2, 2))
+    data = {"mean_field": (("horizon", "time", "state"), law), "values": (("horizon", "time", "state"), law)}
+    data |= {name: (("horizon", "time", "state", "action"), pairs) for name in ("policy", "log_policy", "q")}
+    whole = ("result_code", "result_period", "num_steps")
+    data |= {name: ("horizon", np.zeros(2, np.int32)) for name in whole}
+    numbers = ("residual", "exploitability", "tolerance", "error_estimate")
+    data |= {name: ("horizon", np.zeros(2)) for name in numbers}
+    coords = {"horizon": [1, 2], "time": [0, 1, 2], "state": ["a", "b"], "action": ["c", "d"]}
+    dataset = xr.Dataset(data, coords, {"criterion": "residual"})
+    quantity = Quantity("", lambda eq: eq.mean_field[-1, 0])
+    np.testing.assert_allclose(quantities_at_each_point(quantity, dataset, "states"), [0.25, 0.125])
+    points = mfg.explore(dataset).answer({"kind": "quantities", "places": [[0], [1]]})["points"]
+    assert [point["quantity"] for point in points] == [0.75, 0.875]  # by default the largest share
 
 
 def random_sweep(num_betas, num_tolls, times=21, states=20, actions=3):

@@ -54,8 +54,8 @@ def explore(
         for `sweep`; or a dataset of `sweep`, whose points are shown and nothing is solved.
       response: how agents act; or a dataset of `sweep` for the moves and names of `game`. None: `EntropyRegularized`
         with the reference of `game`.
-      beta: range of the inverse temperature (logarithmic), or values. None: (0.05, 50) if no other slider is given and
-        the response has a β.
+      beta: range of the inverse temperature (logarithmic), or values. None: (0.05, 50) if the response has a β and is
+        not given as an object, or if nothing else is moved.
       mix: range of the share m in (1 − m) uniform + m ρ, where ρ is the reference of the response.
       quantity: what is drawn against a slider: a function of the `Equilibrium` that returns a number, or a mapping from
         a name to it; of a dataset the name of a variable. None: the mean state of a stationary game with numbered
@@ -120,12 +120,19 @@ def _live(
     sliders = parse_sliders(ranges, builder, params) if ranges else []
     if sliders:
         alone = Live(game, response, solver, tuple(sliders), own_quantity(False, False))
-        for end in (0, -1):
-            first, response_there, _ = alone.problem(alone.axes([end] * len(sliders)))
+        (last, *_), (first, response_there, _) = (alone.problem(alone.axes([end] * len(sliders))) for end in (-1, 0))
+        if (first.state_labels, first.action_labels) != (last.state_labels, last.action_labels):
+            raise ValueError(
+                "The sliders change which states or actions the game has, but the widget shows the same ones at all "
+                "points: give `explore` a dataset of `sweep`."
+            )
     else:
         first, response_there = game if builder is None else builder(), response
     if mix is not None:
         sliders.append(_mix(first, response_there, mix))
+        for slider in sliders[:-1]:
+            if slider.name.removeprefix("response.").removeprefix("log_") == sliders[-1].axis.name:
+                raise ValueError(f"`mix` moves the {sliders[-1].axis.name}, which `{slider.name}` moves too.")
     own = own_quantity(first.is_stationary, first.has_numbered_states)
     chosen = own if quantity is None else users_quantity(quantity)
     return Live(game, response, solver, tuple(sliders), chosen), first

@@ -91,7 +91,6 @@ class Explorer:
         self._check_names(values)
         return self._source.frame(self._steps(values)).described()
 
-    @as_it_is_now
     def path(self, along: str) -> dict[str, Any]:
         """Follow the equilibria along one slider through folds, as `branch` does, with the others where they are.
 
@@ -109,6 +108,7 @@ class Explorer:
         number = [slider.name for slider in self._source.sliders].index(along)
         return self.answer({"kind": "path", "along": number, "place": self.place})
 
+    @as_it_is_now
     def answer(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """Answer a page: the frame at a place, the quantities at several, or the path along a slider."""
         source = self._source
@@ -134,6 +134,7 @@ class Explorer:
         """
         return widget_of(self)
 
+    @as_it_is_now
     def to_html(
         self, path: str | os.PathLike[str], *, points: int | Mapping[str, int] | None = None, megabytes: float = 5.0
     ) -> FilePath:

@@ -4,10 +4,11 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+import jax
 import numpy as np
 
 from .._names import did_you_mean
-from ..engine.parameters import find, find_number
+from ..engine.parameters import find
 from ..equilibrium import Equilibrium
 from ..model import AbstractGame
 from ..multiplicity import branch
@@ -109,9 +110,8 @@ class Live:
         for slider in self.sliders:
             if slider.make is None or slider.axis.builds or slider.name == "mix":
                 continue
-            _, path, _ = find((game, response, solver), slider.axis.name)
-            if not path.startswith("solver."):
-                find_number((game, response, solver), slider.axis.name)
+            leaf, path, _ = find((game, response, solver), slider.axis.name)
+            if not path.startswith("solver.") and np.ndim(jax.tree.leaves((game, response, solver))[leaf]) == 0:
                 found.append(slider.name)
         return found
 

@@ -95,11 +95,10 @@ def _fitting(grid: Stored, limit: float, place: Sequence[int]) -> tuple[Stored, 
         counts[most] = max(2, counts[most] * 9 // 10)
     if counts == all_counts:
         return grid, []
-    was, now = (
-        " × ".join(f"{n:,} {s.name}" for n, s in zip(c, grid.sliders, strict=True)) for c in (all_counts, counts)
-    )
-    note = f"This page has {now} of the {was} points that were computed, evenly chosen: all would take {{}} MB."
-    return grid.thinned(counts, place), [note.format(f"{np.prod(all_counts) * each / 1e6:,.0f}")]
+    kept = grid.thinned(counts, place)
+    now, was = (" × ".join(f"{len(s):,} {s.name}" for s in one.sliders) for one in (kept, grid))
+    size = f"{np.prod(all_counts) * each / 1e6:,.0f} MB"
+    return kept, [f"This page has {now} of the {was} points that were computed, evenly chosen: all would take {size}."]
 
 
 def _bytes_of_point(grid: Stored) -> float:

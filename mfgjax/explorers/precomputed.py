@@ -51,9 +51,8 @@ def precomputed(live: Live, points: Sequence[int], place: Sequence[int]) -> Stor
     dataset = sweep(live.game, live.response, solver=live.solver, outputs=outputs, **axes)
     found = stored(dataset, sliders=sliders)
     if function is None:
-        own = live.quantity.of_law(found.law.values[..., -1, :])
-    else:
-        own = _at_each_point(live.quantity, dataset, game.observes)
+        return found
+    own = quantities_at_each_point(live.quantity, dataset, game.observes)
     return dataclasses.replace(found, quantities=own, quantity=live.quantity)
 
 
@@ -64,13 +63,18 @@ def _values(slider: Slider) -> Any:
     return list(slider.axis.values)
 
 
-def _at_each_point(quantity: Quantity, dataset: xr.Dataset, observes: str) -> np.ndarray:
+def quantities_at_each_point(quantity: Quantity, dataset: xr.Dataset, observes: str) -> np.ndarray:
     """Return the quantity of every equilibrium of a sweep, made of what the sweep has kept of it."""
     loaded = {str(name): array.values for name, array in dataset.data_vars.items()}
     shape = loaded["result_code"].shape
+    timed = [str(name) for name, array in dataset.data_vars.items() if "time" in array.dims]
     found = np.empty(shape)
     for at in np.ndindex(*shape):
-        one: Any = {name: jnp.asarray(array[at]) for name, array in loaded.items()}
+        # of games that end sooner than others, later times are NaN
+        times = int((~np.isnan(loaded["policy"][at]).all(axis=(-2, -1))).sum())
+        one: Any = {
+            name: jnp.asarray(array[at][:times] if name in timed else array[at]) for name, array in loaded.items()
+        }
         result = Result(one.pop("result_code"), one.pop("result_period"))
         found[at] = quantity.of(
             Equilibrium(

@@ -21,7 +21,7 @@ class Names(NamedTuple):
       actions: labels; none if there is no policy.
       over_time: whether the mean field has times.
       layout: as `layout_of` returns it.
-      available: which actions there are, `[S, A]`, at any time; None: all.
+      available: which actions there are, `[S, A]`, at any time; None: not known.
     """
 
     title: str
@@ -40,17 +40,13 @@ def names_of_game(game: AbstractGame, positions: Mapping[str, tuple[float, float
 
 
 def names_of_dataset(source: Stored, title: str | None) -> Names:
-    """Return the names of a dataset, which does not tell how states are connected."""
+    """Return the names of a dataset, which tells neither how states are connected nor which actions there are."""
     dataset = source.dataset
     states = tuple(map(str, dataset["state"].values))
     actions = tuple(map(str, dataset["action"].values)) if source.policy is not None else ()
     own = str(dataset.attrs.get("game", ""))
     name = "" if own in ("FiniteHorizonGame", "StationaryGame") else own.replace("_", " ")
-    available = None
-    if source.policy is not None:  # of games of several shapes, actions that one does not have are NaN
-        policy = source.policy.values
-        available = np.nan_to_num(policy).max(axis=tuple(range(policy.ndim - 2))) > 0
-    return Names(title or name, states, actions, source.times is not None, layout_of(states), available)
+    return Names(title or name, states, actions, source.times is not None, layout_of(states), None)
 
 
 def scene_of(names: Names, sliders: Sequence[Slider], place: Sequence[int], quantity: Quantity) -> dict[str, Any]:

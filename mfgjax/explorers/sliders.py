@@ -51,12 +51,14 @@ class Slider:
 
     def described(self) -> dict[str, Any]:
         """Return what a page needs to draw the slider."""
-        numbers, own = self.numbers, self.name.split(".")[-1].replace("_", " ")
+        numbers, last = self.numbers, self.name.split(".")[-1]
+        own = last.replace("_", " ")
         return {
             "name": self.name,
-            "label": _WORDS.get(self.name, own),
-            "symbol": {"beta": "β", "epsilon": "ε"}.get(self.name, own),
+            "label": _WORDS.get(last, own),
+            "symbol": {"beta": "β", "epsilon": "ε"}.get(last, own),
             "log": self.log,
+            "digits": 3 if numbers is None else _digits(numbers),
             "numbers": None if numbers is None else [float(f"{number:.6g}") for number in numbers],
             "texts": [str(label) for label in self.axis.labels] if numbers is None else None,
         }
@@ -113,6 +115,12 @@ def parse_sliders(ranges: Mapping[str, Any], builder: Callable | None, params: S
     spread = {name: _spread(name, given, builder) for name, given in ranges.items() if _is_range(given)}
     axes = parse_axes({name: spread.get(name, given) for name, given in ranges.items()}, builder, params)
     return [slider_of(axis, _itself if axis.name in spread else None) for axis in axes]
+
+
+def _digits(numbers: np.ndarray) -> int:
+    """Return how many digits tell neighbouring numbers apart, at least 3."""
+    enough = (digits for digits in range(3, 6) if len({f"{x:.{digits}g}" for x in numbers}) == len(numbers))
+    return next(enough, 6)
 
 
 def mix_slider(ends: Any, policy: str, uniform: np.ndarray, reference: np.ndarray) -> Slider:

@@ -49,7 +49,8 @@ class Stored:
         residual, exploitability = (
             float(self.dataset[name][at]) if name in self.dataset else np.nan for name in ("residual", "exploitability")
         )
-        code, period = (int(array[at]) for array in self.results)
+        code = int(self.dataset["result_code"][at])
+        period = int(self.dataset["result_period"][at]) if "result_period" in self.dataset else 0
         return Frame(self.law[at].values, policy, float(self.quantities[at]), code, residual, exploitability, period)
 
     @property
@@ -134,6 +135,9 @@ def _quantity(dataset: xr.Dataset, law: xr.DataArray, name: Any) -> tuple[Quanti
         states = tuple(map(str, dataset["state"].values))
         is_stationary = "time" not in dataset.dims
         own = own_quantity(is_stationary, states == tuple(map(str, range(len(states)))))
+        at_end = law.isel(time=-1).values  # of datasets on disk no more is read
+        if not np.isnan(at_end).any():
+            return own, own.of_law(at_end)
         # of points that end sooner than others, the later times are NaN
         whole = law.values
         there = ~np.isnan(whole).all(axis=-1)

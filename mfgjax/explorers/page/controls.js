@@ -31,7 +31,7 @@ function addSlider(parent, name, text, last, start, shown, moved) {
 }
 
 function textOf(slider, step) {
-  return slider.texts ? slider.texts[step] : digits(slider.numbers[step]);
+  return slider.texts ? slider.texts[step] : digits(slider.numbers[step], slider.digits);
 }
 
 // Dark or light, as what lies behind the element is: every notebook has its own name for its themes

@@ -17,10 +17,10 @@ function picturesOf(scene) {
   const others = (view) => {
     const { symbol, ...slider } = scene.sliders[view.along];
     const here = `${symbol} = ${textOf(slider, view.place[view.along])}`;
-    const many = view.path ? ` Rings: the ${view.others} equilibria on the path at ${here}.` : "";
-    const one = view.path ? ` Ring: the one equilibrium on the path at ${here}.` : "";
+    const rings = [`The path has no equilibrium at ${here}.`, `Ring: the equilibrium on the path at ${here}.`];
+    const onPath = view.path ? ` ${rings[view.others] || `Rings: the ${view.others} equilibria on the path at ${here}.`}` : "";
     const failed = [...view.points.values()].some((point) => !point.found) ? " Crosses: no equilibrium was found." : "";
-    return `The full dot is the point shown.${view.others > 1 ? many : one}${failed}`;
+    return `The full dot is the point shown.${onPath}${failed}`;
   };
   const pictures = [
     { name: "flow", draw: drawFlow, title: () => "Mean field over time", about: () => "Share of the agents in each state.", when: scene.over_time },
@@ -32,7 +32,10 @@ function picturesOf(scene) {
       name: "policy", draw: drawPolicy, title: (view) => `Policy${at(view)}`, when: scene.actions.length > 0,
       about: () => (kind === "grid" && ends ? "The mean move from each cell; faint where nobody is." : "Probability of each action in each state."),
     },
-    { name: "quantity", draw: drawQuantity, title: (view) => `${scene.quantity} against ${scene.sliders[view.along].symbol}`, about: others, when: true },
+    {
+      name: "quantity", draw: drawQuantity, about: others, when: true,
+      title: (view) => `${scene.quantity} against ${scene.sliders[view.along].symbol}`,
+    },
   ];
   return pictures.filter((picture) => picture.when);
 }
@@ -75,8 +78,8 @@ class Page {
 
   // Which curve or path: along which slider, and where the others are
   keyOf(along, labels) {
-    const told = (label) => (typeof label === "number" ? digits(label) : label);
-    return `${along}: ${labels.map((one, i) => (i === along ? "*" : told(one))).join(" | ")}`;
+    const told = (label, i) => (typeof label === "number" ? digits(label, this.scene.sliders[i].digits) : label);
+    return `${along}: ${labels.map((one, i) => (i === along ? "*" : told(one, i))).join(" | ")}`;
   }
 
   get key() {
@@ -185,7 +188,8 @@ class Page {
       panel.svg.setAttribute("aria-label", panel.caption.textContent);
       const isFaint = !this.answer.verdict.found && panel.name !== "quantity";
       panel.svg.classList.toggle("failed", isFaint);
-      if (isFaint) label(panel.svg, panel.width / 2, panel.height / 2, view.isEmpty ? "not computed" : "not an equilibrium", { class: "stamp", "text-anchor": "middle" });
+      const stamp = view.isEmpty ? "not computed" : "not an equilibrium";
+      if (isFaint) label(panel.svg, panel.width / 2, panel.height / 2, stamp, { class: "stamp", "text-anchor": "middle" });
     }
   }
 

@@ -25,11 +25,11 @@ function inkOn(share) {
   return 0.3 * r + 0.59 * g + 0.11 * b > 125 ? "#111" : "#fff";
 }
 
-// Three digits; a minus sign, not a hyphen
-function digits(number) {
+// Three digits, or more; a minus sign, not a hyphen
+function digits(number, most = 3) {
   if (number === null || Number.isNaN(number)) return "–";
   const size = Math.abs(number);
-  if (size === 0 || (size >= 1e-3 && size < 1e5)) return String(Number(number.toPrecision(3))).replace("-", "−");
+  if (size === 0 || (size >= 1e-3 && size < 1e5)) return String(Number(number.toPrecision(most))).replace("-", "−");
   const [factor, power] = number.toExponential(1).split("e");
   const raised = [...String(Number(power))].map((sign) => "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"["-0123456789".indexOf(sign)]).join("");
   return `${factor.replace("-", "−")}·10${raised}`;

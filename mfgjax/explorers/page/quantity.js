@@ -44,9 +44,11 @@ function drawQuantity(panel, view) {
   const marks = isLog ? logTicksOf(low, high) : ticksOf(low, high, room, numbers.every(Number.isInteger));
   xAxis(area, x, slider.texts ? named : numbered(marks), slider.label);
   if (path) {
-    const inside = path.numbers.map((n, i) => [n, path.quantities[i]]).filter(([n, q]) => q !== null && n >= low * (1 - 1e-9) && n <= high * (1 + 1e-9));
+    const slack = 1e-6 * (high - low);
+    const isInside = ([n, q]) => q !== null && n >= low - slack && n <= high + slack;
+    const inside = path.numbers.map((n, i) => [n, path.quantities[i]]).filter(isInside);
     const way = inside.map(([n, q]) => `${x(n)},${y(q)}`).join(" ");
-    add(area.svg, "polyline", { points: way, class: "path" });
+    tip(add(area.svg, "polyline", { points: way, class: "path" }), path.text);
   }
   drawPoints(area, x, y, numbers, points, Boolean(path), Boolean(slider.texts));
   const here = numbers[view.place[view.along]];
@@ -84,5 +86,6 @@ function drawPoints(area, x, y, numbers, points, hasPath, isWords) {
   if (!hasPath && !isWords) add(area.svg, "path", { d: way, class: "curve own" });
   const size = steps.length > 60 ? 1.6 : 2.6;
   for (const step of steps)
-    if (points.get(step).found) add(area.svg, "circle", { cx: x(numbers[step]), cy: y(points.get(step).quantity), r: size, class: "dot", "data-step": step });
+    if (points.get(step).found)
+      add(area.svg, "circle", { cx: x(numbers[step]), cy: y(points.get(step).quantity), r: size, class: "dot" });
 }
