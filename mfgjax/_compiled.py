@@ -3,6 +3,7 @@
 import functools
 import os
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar, cast
 
 import equinox as eqx
@@ -25,8 +26,8 @@ _QUICK = {
 _MOST_NUMBERS = 4_096
 """Numbers in all arrays up to which programs run about as fast so. With 50,000 they take half as long again."""
 
-with jax.ensure_compile_time_eval():
-    _OUTERMOST = get_opaque_trace_state()
+with ThreadPoolExecutor(1) as _pool:  # in a thread of its own: this module may first be needed inside `jit`
+    _OUTERMOST = _pool.submit(get_opaque_trace_state).result()
 
 
 def compiled(function: _Function, large: dict[str, Any] | None = None) -> _Function:

@@ -1,5 +1,10 @@
 """Programs on few numbers are compiled with other options of XLA than large ones, and mean the same."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -8,6 +13,8 @@ from helpers import COMPILED
 
 import mfgjax._compiled as options
 from mfgjax._compiled import compiled
+
+ROOT = Path(__file__).parent.parent
 
 
 def scaled(x, factor):
@@ -59,3 +66,17 @@ def test_options_of_the_users_own_stay(monkeypatch, users):
     if users:
         del expected["xla_backend_optimization_level"], expected["xla_cpu_use_fusion_emitters"]
     assert asked == [expected]
+
+
+FIRST_USE = """
+import jax, numpy as np
+import mfgjax as mfg
+def share(beta):
+    return mfg.solve(mfg.games.left_right(), mfg.EntropyRegularized(beta)).mean_field[1, 1]
+inside = jax.jit(jax.value_and_grad(share))(1.0)  # parts of the library are imported here, where all else is traced
+np.testing.assert_allclose(inside, jax.value_and_grad(share)(1.0), rtol=1e-5)
+"""
+
+
+def test_the_library_may_be_used_for_the_first_time_inside_a_program():
+    subprocess.run([sys.executable, "-c", FIRST_USE], check=True, env=os.environ | {"PYTHONPATH": str(ROOT)})

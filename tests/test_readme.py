@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import numpy as np
 from pages import run_and_compare
 
@@ -63,7 +64,8 @@ def test_the_guide_to_sweeps_runs(tmp_path, monkeypatch):
     names: dict = {}
     # with fewer points; JAX has started, so the number of devices is what it is
     exec(compile(grid.replace("4096", "16").replace("mfg.use_cpu_cores()", ""), "sweeps.md", "exec"), names)
-    assert names["ds"].sizes["reference"] == 2 and (tmp_path / "phase.png").stat().st_size > 10_000
+    assert names["ds"].sizes["reference"] == 2 and plt.gcf().axes
+    plt.close()
     exec(compile(outputs, "sweeps.md", "exec"), names)
     exec(compile(stationary, "sweeps.md", "exec"), names)
     # the number that `infection_spread` documents

@@ -54,11 +54,10 @@ class Files:
         """Save a figure, or that of some axes or of an animation, and close it."""
         from matplotlib import pyplot
         from matplotlib.animation import Animation
-        from matplotlib.figure import Figure
 
         is_animation = isinstance(drawn, Animation)
         first: Any = np.ravel(drawn)[0] if isinstance(drawn, np.ndarray) else drawn
-        figure: Any = first if isinstance(first, Figure) else first._fig if is_animation else first.figure
+        figure: Any = first._fig if is_animation else first.get_figure(root=True)  # not a part of it
         try:
             if is_animation:  # pillow comes with matplotlib; other writers need programs of the system
                 drawn.save(self / name, writer="pillow", dpi=90)
