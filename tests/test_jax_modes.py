@@ -41,12 +41,8 @@ def in_contexts():
         yield
 
 
-MODES = {
-    "debug_nans": functools.partial(updated, NANS, INFS),
-    "strict promotion": functools.partial(updated, STRICT),
-    "no rank promotion": functools.partial(updated, RANK),
-    "all as contexts": in_contexts,
-}
+# whatever one of them refuses is refused with all of them
+MODES = {"all": functools.partial(updated, NANS, INFS, STRICT, RANK), "all as contexts": in_contexts}
 
 
 def finite():
@@ -208,7 +204,9 @@ def right(beta):
 found["value"], found["slope"] = spread(lambda beta: [x[None] for x in jax.value_and_grad(right)(beta[0])], [1.0, 5.0])
 found["batch"] = spread(lambda beta: mfg.solve_batch(
     mfg.games.left_right(), mfg.EntropyRegularized(1.0), axes={"beta": beta}).mean_field[1, 1], [1.0, 2.0, 5.0, 9.0])
-found["mapped"] = spread(jax.vmap(right), [1.0, 2.0, 5.0, 9.0])
+def mapped(beta):  # by one method: above by all
+    return mfg.solve(mfg.games.left_right(), mfg.EntropyRegularized(beta), mfg.Newton()).mean_field[1, 1]
+found["mapped"] = spread(jax.vmap(mapped), [1.0, 2.0, 5.0, 9.0])
 def soft(beta):
     return spread(lambda beta: mfg.solve(stationary(), mfg.EntropyRegularized(beta[0])).mean_field[None, 1], beta)
 found["soft"], pulled = jax.vjp(soft, np.array([1.0, 5.0]))
