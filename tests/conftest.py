@@ -8,6 +8,7 @@ tests, and the processes that they start, compile without it, in a third of the 
 longer, up to twice as long.
 """
 
+import gc
 import os
 import sys
 import zlib
@@ -30,6 +31,10 @@ if ANNOTATIONS:
 
 jax.config.update("jax_enable_x64", True)
 os.environ.setdefault("MPLBACKEND", "agg")
+# nobody reads where in the source an instruction of a compiled program comes from
+jax.config.update("jax_traceback_in_locations_limit", 0)
+# millions of objects live as long as their programs do: to look for garbage among them is a tenth of the time
+gc.set_threshold(100_000, 50, 50)
 
 # begin with these: what comes last keeps one worker waiting
 LONGEST = (

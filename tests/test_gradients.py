@@ -409,7 +409,7 @@ def test_greedy_equilibria_have_no_derivative_and_say_so(transform):
 
 
 def test_gradients_of_games_beyond_the_dense_limit_equal_differences():
-    """40 places and 21 times: 840 unknowns, solved by GMRES."""
+    """40 places and 21 times: 840 unknowns, eliminated time by time."""
     game = mfg.games.ring_crowd(40, 20)
     assert (game.horizon + 1) * game.num_states > DENSE_LIMIT
     places = np.cos(np.arange(40))

@@ -25,6 +25,16 @@ SOLVED = (
     "stationary/moves/soft",
     "stationary/pairwise/epsilon-greedy",
 )
+# how many games; small ones and dense crowds run the same code as those in units
+SCALES = {
+    "finite-sharp": 3,
+    "finite-units": 3,
+    "finite-single": 3,
+    "finite-large": 3,
+    "stationary-units": 3,
+    "stationary-single": 3,
+    "stationary-large": 1,  # the next one takes a minute
+}
 CLAIMED = {
     "certify/outside tanh": 5,
     "certify/theta tent": 5,
@@ -39,26 +49,27 @@ CLAIMED = {
 
 @pytest.mark.parametrize("kind", SOLVED)
 def test_what_is_said_to_be_converged_is_an_equilibrium_by_loops_in_extended_precision(kind):
-    table = equilibria.hunt([kind], 6, 0, tally.Tally(quiet=True))
+    table = equilibria.hunt([kind], 4, 0, tally.Tally(quiet=True))
     assert table.failures == []
-    assert table.total("converged") >= 4
+    assert table.total("converged") >= 3
 
 
-@pytest.mark.parametrize("kind", scales.KINDS)
+@pytest.mark.parametrize("kind", SCALES)
 def test_what_is_said_to_be_converged_is_an_equilibrium_at_every_scale(kind):
     shared, table = scales.KINDS[kind], tally.Tally(quiet=True)
     programs = len(shared.sizes) * len(shared.hands)
-    for seed in range(2 * programs, 5 * programs, programs):  # of one program, the first of the kind
-        scales.attack(kind, seed, table)
+    for i in range(SCALES[kind]):
+        scales.attack(kind, (2 + i) * programs, table)  # of one program, the first of the kind
     assert table.failures == []
-    assert table.total("converged") >= 2
+    assert table.total("converged") >= (SCALES[kind] + 1) // 2
 
 
-@pytest.mark.parametrize(("kind", "seed"), [("stationary-small", 1020019)])
-def test_games_that_were_once_wrong_at_some_scale_are_right(kind, seed):
+def test_a_game_that_was_once_wrong_at_some_scale_is_right_and_so_are_others_of_its_program():
     table = tally.Tally(quiet=True)
-    scales.attack(kind, seed, table)
-    assert table.failures == [] and table.total("converged") == 1
+    for seed in (1020019, 1020034, 1020049):
+        scales.attack("stationary-small", seed, table)
+        assert table.failures == [] and table.total("converged") >= 1
+    assert table.total("converged") >= 2
 
 
 @pytest.mark.parametrize("leaving", [1e-2, 1e-5, 1e-7])

@@ -1,5 +1,7 @@
 """A population led there and back along a parameter."""
 
+import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -19,22 +21,27 @@ def test_a_market_breaks_down_at_a_higher_price_than_it_recovers_at():
     assert_close(path.distance[[0, -1]], 0, atol=1e-9)
     assert path.jumps(0.3) == {"there": [(0.2, 0.24)], "back": [(0.11, 0.15)]}
     for price, up, down in zip(prices, there, back, strict=True):
-        ends = mfg.bracket(mfg.games.mturk(price), mfg.Trembling(0.1))
-        low, high = (float(np.arange(25) @ end.mean_field) for end in (ends.least, ends.greatest))
+        low, high = (np.arange(25) @ end for end in ends_by_iteration(mfg.games.mturk(price)))
         assert low - 1e-6 <= down <= high + 1e-6 and low - 1e-6 <= up <= high + 1e-6
+
+
+@eqx.filter_jit
+def ends_by_iteration(game):
+    """Where plain iteration leads from the smallest and the largest population: the least and greatest equilibrium."""
+    step = mfg.mean_field_map(game, mfg.Trembling(0.1))
+    return [jax.lax.fori_loop(0, 500, lambda _, z: step(z), jnp.eye(25)[state]) for state in (0, 24)]
 
 
 def test_flows_of_a_game_with_a_horizon_and_values_that_fail():
     """Coordination at small β has one equilibrium, by symmetry even; a β at which plain iteration cycles is NaN."""
     game = mfg.games.coordination()
-    path = mfg.hysteresis(game, mfg.EntropyRegularized(1.0), "beta", [0.5, 1.0])
+    plain = {"response": mfg.EntropyRegularized(1.0), "parameter": "beta", "solver": mfg.Picard()}
+    path = mfg.hysteresis(game, values=[0.5, 1.0], **plain)
     assert path.there.shape == (2, game.horizon + 1, 2)
     assert_close(path.there[0], path.back[0], atol=1e-8)
     assert_close(path.mean_state, 0.5, atol=1e-8)
-    rho = mfg.games.resource_allocation_reference(mfg.games.resource_allocation())
-    cycles = mfg.hysteresis(
-        mfg.games.resource_allocation(), mfg.EntropyRegularized(0.5, rho), "beta", [0.5, 3.0], solver=mfg.Picard()
-    )
+    # crowds that repel: at β = 7 the slope is -3
+    cycles = mfg.hysteresis(mfg.games.coordination(field=-0.2, strength=-1.0), values=[0.5, 7.0], **plain)
     assert cycles.found.tolist() == [[True, False], [True, False]]
     assert np.isnan(cycles.distance[1]) and cycles.apart().size == 0
 

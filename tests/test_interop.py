@@ -40,15 +40,28 @@ PROGRAMS = {
 }
 
 
+def rows_of(game):
+    """P(s'|s,a) of a game whose moves do not depend on the crowd, 0 where there is no action."""
+    rows = game.kernel_at(0, game.initial).expect(jnp.eye(game.num_states))
+    return np.where(np.asarray(game.available[0])[..., None], rows, 0)
+
+
 @pytest.mark.parametrize("form", PROGRAMS)
+def test_every_form_of_a_program_of_quantecon_is_the_same_game(form):
+    game = games.from_discrete_dp(PROGRAMS[form])
+    exists = [[True, True], [True, False]]
+    assert game.available[0].tolist() == exists and float(game.discount) == 0.95
+    assert_close(rows_of(game), np.where(np.array(exists)[..., None], Q, 0))
+    assert_close(game.reward_at(0, game.initial)[game.available[0]], [5, 10, -1])
+
+
+@pytest.mark.parametrize("form", ["product", "sparse pairs, one unavailable"])
 def test_a_program_of_quantecon_has_its_known_optimum(form):
     """v = (-60/7, -20) and action 0 everywhere, as Puterman gives them; state 1 is absorbing."""
-    game = games.from_discrete_dp(PROGRAMS[form])
-    found = mfg.solve(game, mfg.Greedy())
+    found = mfg.solve(games.from_discrete_dp(PROGRAMS[form]), mfg.Greedy())
     assert_close(found.values, [-60 / 7, -20], rtol=1e-9)
     assert found.policy.argmax(axis=1).tolist() == [0, 0]
     assert_close(found.mean_field, [0, 1], atol=1e-6)
-    assert game.available[0].tolist() == [[True, True], [True, False]] and float(game.discount) == 0.95
 
 
 def random_program(rng, S=4, A=3):
@@ -72,16 +85,20 @@ def test_all_forms_of_a_random_program_are_the_same_game_with_a_reward_of_the_cr
         program(Q=rows[s, a], **pairs),
         program(Q=sp.coo_matrix(rows[s, a]), **pairs),
     ]
-    plain = oracle.PlainStationary(
-        lambda z: rows, lambda z: np.where(mask, pays, 0) - 0.5 * z[:, None], np.full(S, 1 / S), mask, 0.8
-    )
-    wanted = oracle.iterate(plain, oracle.soft(1.0, mask / mask.sum(axis=1, keepdims=True)), plain.initial, 300, 0.5)[
-        -1
-    ]
     for ddp in forms:
         game = games.from_discrete_dp(ddp, reward=lambda z: -0.5 * z[:, None])
         assert game.num_actions == A and (np.asarray(game.available[0]) == mask).all()
-        assert_close(mfg.solve(game, mfg.EntropyRegularized(1.0)).mean_field, wanted, atol=1e-8)
+        assert_close(rows_of(game), np.where(mask[..., None], rows, 0))
+        for z in rng.dirichlet(np.ones(S), 2):
+            assert_close(np.where(mask, game.reward_at(0, z), 0), np.where(mask, pays - 0.5 * z[:, None], 0))
+    if seed:  # of a game whose arrays are right one equilibrium is enough
+        return
+    plain = oracle.PlainStationary(
+        lambda z: rows, lambda z: np.where(mask, pays, 0) - 0.5 * z[:, None], np.full(S, 1 / S), mask, 0.8
+    )
+    soft = oracle.soft(1.0, mask / mask.sum(axis=1, keepdims=True))
+    wanted = oracle.iterate(plain, soft, plain.initial, 300, 0.5)[-1]
+    assert_close(mfg.solve(game, mfg.EntropyRegularized(1.0)).mean_field, wanted, atol=1e-8)
 
 
 def test_sparse_probabilities_stay_sparse():
@@ -106,9 +123,9 @@ def test_what_the_crowd_adds_can_be_swept_and_may_be_pairwise():
     ds = mfg.sweep(game, beta=[1.0], **{"reward.of_crowd.weight": [0.5, 2.0]}, progress=False)
     assert (ds.result_code == 0).all()
     pairwise = mfg.PairwiseReward(mfg.rewards.OwnStateInteraction(np.zeros((2, 1)), -np.ones((2, 1))))
-    one = mfg.solve(games.from_discrete_dp(ddp, reward=pairwise), mfg.EntropyRegularized(1.0))
-    other = mfg.solve(games.from_discrete_dp(ddp, reward=lambda z: -z[:, None]), mfg.EntropyRegularized(1.0))
-    assert_close(one.mean_field, other.mean_field, atol=1e-12)
+    for z in ([0.9, 0.1], [0.25, 0.75]):
+        paid = games.from_discrete_dp(ddp, reward=pairwise).reward_at(0, jnp.array(z))
+        assert_close(paid, np.repeat(-np.array(z)[:, None], 2, axis=1))
 
 
 @pytest.mark.parametrize(
@@ -163,8 +180,12 @@ def test_a_networkx_graph_is_the_game_of_its_edges_and_attributes():
     )
     assert game.state_labels == ("hall", "room", "exit")
     assert games.moves(game) == games.moves(by_hand) == [["hall", "room"], ["exit", "room"], ["exit"]]
-    response = mfg.EntropyRegularized(2.0)
-    np.testing.assert_array_equal(mfg.solve(game, response).mean_field, mfg.solve(by_hand, response).mean_field)
+    assert_close(game.initial, by_hand.initial)
+    assert_close(game.initial, [0.25 if name == "room" else 0.75 * (name == "hall") for name in game.state_labels])
+    for t, law in ((0, game.initial), (3, game.initial), (3, jnp.array([0.2, 0.3, 0.5]))):
+        assert_close(game.reward_at(jnp.int32(t), law), by_hand.reward_at(jnp.int32(t), law))
+        own = np.array([0.0, 0.5, 2.0]) - law if t == 3 else np.zeros(3)
+        assert_close(game.reward_at(jnp.int32(t), law), np.repeat(own[:, None], game.num_actions, axis=1), atol=1e-15)
     stationary = games.stationary_graph_game(graph, reward, 0.9, initial=shares)
     assert games.moves(stationary) == games.moves(game)
 

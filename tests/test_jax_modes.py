@@ -41,12 +41,8 @@ def in_contexts():
         yield
 
 
-MODES = {
-    "debug_nans": functools.partial(updated, NANS, INFS),
-    "strict promotion": functools.partial(updated, STRICT),
-    "no rank promotion": functools.partial(updated, RANK),
-    "all as contexts": in_contexts,
-}
+# whatever one of them refuses is refused with all of them
+MODES = {"all": functools.partial(updated, NANS, INFS, STRICT, RANK), "all as contexts": in_contexts}
 
 
 def finite():
@@ -81,8 +77,12 @@ def soft(beta=2.0):
     return mfg.EntropyRegularized(beta)
 
 
-def at_end(beta):
-    return mfg.solve(finite(), soft(beta)).mean_field[-1, 1]
+def at_end(beta, solver=None):
+    return mfg.solve(finite(), soft(beta), solver).mean_field[-1, 1]
+
+
+def by_newton(beta):
+    return at_end(beta, mfg.Newton())
 
 
 BETAS = np.array([0.5, 2.0])
@@ -97,7 +97,7 @@ CALLS = {
     "solve_batch": lambda: mfg.solve_batch(finite(), soft(), axes={"beta": BETAS}).mean_field,
     "sweep": lambda: mfg.sweep(finite(), soft(), beta=BETAS, progress=False)["exploitability"].values,
     "gradient": lambda: jax.grad(at_end)(2.0),
-    "jit, and its gradient": lambda: jax.value_and_grad(jax.jit(at_end))(2.0),
+    "jit, and its gradient": lambda: jax.value_and_grad(jax.jit(by_newton))(2.0),
     "stationary gradient": lambda: jax.jacfwd(lambda pay: mfg.solve(stationary(pay), soft()).values)(1.0),
     "exploitability": lambda: mfg.exploitability(finite(), EVEN, soft()),
     "exploitability, stationary": lambda: mfg.exploitability(stationary(), EVEN, mfg.Trembling(0.1)),
@@ -203,14 +203,16 @@ from test_jax_modes import stationary
 mesh, found = Mesh(np.array(jax.devices()), ("lanes",)), {}
 def spread(function, values, out=P("lanes")):
     return jax.jit(jax.shard_map(function, mesh=mesh, in_specs=P("lanes"), out_specs=out))(jax.numpy.asarray(values))
+# the default solver has all methods, here in lanes and for trembling hands; one is enough for the rest
 def right(beta):
-    return mfg.solve(mfg.games.left_right(), mfg.EntropyRegularized(beta)).mean_field[1, 1]
+    return mfg.solve(mfg.games.left_right(), mfg.EntropyRegularized(beta), mfg.Newton()).mean_field[1, 1]
 found["value"], found["slope"] = spread(lambda beta: [x[None] for x in jax.value_and_grad(right)(beta[0])], [1.0, 5.0])
 found["batch"] = spread(lambda beta: mfg.solve_batch(
     mfg.games.left_right(), mfg.EntropyRegularized(1.0), axes={"beta": beta}).mean_field[1, 1], [1.0, 2.0, 5.0, 9.0])
 found["mapped"] = spread(jax.vmap(right), [1.0, 2.0, 5.0, 9.0])
 def soft(beta):
-    return spread(lambda beta: mfg.solve(stationary(), mfg.EntropyRegularized(beta[0])).mean_field[None, 1], beta)
+    return spread(lambda beta: mfg.solve(
+        stationary(), mfg.EntropyRegularized(beta[0]), mfg.Newton()).mean_field[None, 1], beta)
 found["soft"], pulled = jax.vjp(soft, np.array([1.0, 5.0]))
 found["soft slope"], = pulled(np.ones(2))
 found["trembling"] = spread(

@@ -1,5 +1,6 @@
 """Learners: updates against plain loops where nothing is random, draws against the laws, and where they get."""
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -12,6 +13,8 @@ from mfgjax import learners
 NEXT = np.array([[1, 2], [2, 3], [3, 0], [0, 1]])
 PAY = np.array([[0.1, 0.9], [-0.3, 0.2], [0.4, -1.0], [0.0, 0.5]])
 GREEDY = mfg.Trembling(0.0)
+
+respond, propagate = eqx.filter_jit(mfg.respond), eqx.filter_jit(mfg.propagate)
 
 
 def certain_game():
@@ -92,8 +95,8 @@ def test_model_based_learning_is_exact_where_moves_are_certain():
     z = game.initial
     for k in range(6):
         assert_close(found.laws[0, k], z, atol=1e-13)
-        best = mfg.respond(game, z, mfg.Trembling(0.2))
-        z = mfg.propagate(game, best.policy, z)
+        best = respond(game, z, mfg.Trembling(0.2))
+        z = propagate(game, best.policy, z)
     assert_close(found.state.q[0], best.q, atol=1e-12)
 
 
@@ -109,15 +112,14 @@ def test_draws_have_the_law_of_the_kernel():
 
 
 def row_of(game, z, s, a):
-    kernel = game.kernel_at(0, z)
-    return np.array([float(kernel.expect(e)[s, a]) for e in np.eye(25)])
+    return np.asarray(game.kernel_at(0, z).expect(jnp.eye(25))[s, a])
 
 
 def test_next_mean_field_is_unbiased_and_strata_make_it_sharper():
     game = mfg.games.mturk()
     z = np.full(25, 1 / 25)
-    policy = mfg.respond(game, z, mfg.Trembling(0.1)).policy
-    draw, exact = learners.GameSimulator(game)(z), np.asarray(mfg.propagate(game, policy, z))
+    policy = respond(game, z, mfg.Trembling(0.1)).policy
+    draw, exact = learners.GameSimulator(game)(z), np.asarray(propagate(game, policy, z))
     keys, spread = jax.random.split(jax.random.key(0), 300), {}
     for stratified in (False, True):
         estimate = jax.jit(

@@ -43,7 +43,7 @@ def test_a_cycle_that_rounding_explains_is_none(beta):
 
 def test_converged_means_that_the_residual_meets_the_tolerance_shown():
     """In single precision at large β another program rounds Γ by more than the tolerance."""
-    betas = np.geomspace(1e3, 1e6, 7)
+    betas = np.geomspace(1e3, 1e6, 4)
     with jax.enable_x64(False):
         game = crowded_chain(jnp.float32)
         for beta in betas:
@@ -103,14 +103,16 @@ def in_units(kind, unit):
     return mfg.StationaryGame(kernel, mfg.PairwiseReward(interaction), 0.9)
 
 
-@pytest.mark.parametrize("kind", ["finite", "stationary"])
 @pytest.mark.parametrize(
-    ("response", "solver"),
+    ("kind", "response", "solver"),
     [
-        *((response, "auto") for response in (*SMOOTH, *JUMPING)),
-        *(("entropy", solver) for solver in SOLVERS if solver != "auto"),
-        *(("greedy", solver) for solver in ("averaged", "continuation")),
-        *(("trembling", solver) for solver in ("damped", "newton")),
+        *((kind, response, "auto") for kind in ("finite", "stationary") for response in (*SMOOTH, *JUMPING)),
+        *(("finite", "entropy", solver) for solver in ("averaged", "anderson", "newton", "continuation")),
+        *(("stationary", "entropy", solver) for solver in ("newton", "continuation")),
+        *(("finite", "greedy", solver) for solver in ("averaged", "continuation")),
+        *((kind, "trembling", "newton") for kind in ("finite", "stationary")),
+        ("stationary", "greedy", "averaged"),
+        ("finite", "trembling", "damped"),
     ],
 )
 def test_the_unit_of_rewards_changes_no_equilibrium(kind, response, solver):

@@ -79,10 +79,9 @@ def birth_death(num_states):
     return mfg.StationaryGame(kernel, reward, 0.95), kernel
 
 
-@pytest.mark.parametrize("num_states", [10, 15, 20])
-def test_newton_finds_birth_death_chains_at_every_beta(num_states):
+def test_newton_finds_a_birth_death_chain_at_every_beta():
     """Iterating takes hundreds of steps, or stalls."""
-    game, kernel = birth_death(num_states)
+    game, kernel = birth_death(20)
     for beta in (1.0, 5.0, 20.0, 100.0, 1000.0):
         found = mfg.solve(game, mfg.EntropyRegularized(beta), mfg.Newton())
         assert int(found.num_steps) <= 25

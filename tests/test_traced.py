@@ -169,7 +169,11 @@ def test_all_numbers_of_one_game_are_of_one_moment():
     np.testing.assert_allclose(lanes.mean_field[-1, 1], by_loops(3.0), atol=1e-9)
 
 
-@pytest.mark.parametrize("name", READERS)
+# what JAX remembers; all functions are read in the same way
+REMEMBERED = ("a global, inside a function that the user jitted", "a global, in the body of a loop")
+
+
+@pytest.mark.parametrize("name", REMEMBERED)
 def test_maps_of_a_game_are_of_the_same_moment_as_its_equilibria(name):
     """JAX remembers what users jitted and bodies of loops, outside of `jit`, too."""
     game = game_with(READERS[name])
@@ -258,14 +262,19 @@ def central(function, x, step=1e-5):
 
 
 def test_the_gradient_goes_through_a_closure():
-    def final(toll):
-        return mfg.solve(game_with(closure(toll)), RESPONSE).mean_field[-1, 1]
+    def final(toll, solver=None):
+        return mfg.solve(game_with(closure(toll)), RESPONSE, solver).mean_field[-1, 1]
+
+    def by_one_method(toll):
+        return final(toll, mfg.Anderson())
 
     slope = central(by_loops, 0.7)
     assert float(jax.grad(final)(0.7)) == pytest.approx(slope, rel=1e-6)
-    assert float(jax.jit(jax.grad(final))(0.7)) == pytest.approx(slope, rel=1e-6)
-    assert float(jax.jvp(final, (0.7,), (1.0,))[1]) == pytest.approx(slope, rel=1e-6)
-    np.testing.assert_allclose(jax.vmap(final)(jnp.array([0.5, 3.0])), [by_loops(0.5), by_loops(3.0)], atol=1e-9)
+    assert float(jax.jit(jax.grad(by_one_method))(0.7)) == pytest.approx(slope, rel=1e-6)
+    assert float(jax.jvp(by_one_method, (0.7,), (1.0,))[1]) == pytest.approx(slope, rel=1e-6)
+    np.testing.assert_allclose(
+        jax.vmap(by_one_method)(jnp.array([0.5, 3.0])), [by_loops(0.5), by_loops(3.0)], atol=1e-9
+    )
 
 
 def test_the_gradient_goes_through_a_theta_and_through_a_stationary_game():

@@ -53,7 +53,7 @@ class Kind:
 
 KINDS = {
     "finite-small": Kind((2, 3, 6), ALL_HANDS, horizon=4),
-    "finite-sharp": Kind((4,), ("soft", "boltzmann"), horizon=5, sharp=True),
+    "finite-sharp": Kind((4,), ("soft", "boltzmann"), horizon=4, sharp=True),
     "finite-units": Kind((4,), ALL_HANDS, horizon=4, units=True),
     "finite-single": Kind((3, 6), ("soft", "boltzmann", "greedy"), horizon=4, single=True),
     "finite-large": Kind((100, 1000), ("soft", "trembling", "boltzmann", "greedy"), horizon=3),
