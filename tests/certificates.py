@@ -4,6 +4,8 @@ import jax.numpy as jnp
 import numpy as np
 
 import mfgjax as mfg
+from mfgjax.certify.premises import premises_of
+from mfgjax.model import trace_game
 
 GAME = mfg.games.resource_allocation()
 RHO = mfg.games.resource_allocation_reference(GAME)
@@ -21,6 +23,11 @@ def bounds_of(game, response, **options):
 
 def resting(game):
     return np.broadcast_to(np.asarray(game.initial), (game.horizon + 1, game.num_states))
+
+
+def known(game, response):
+    """What theorems need to know, or why it is unknown: what `certify` reads first, without compiling the rest."""
+    return premises_of(trace_game(game), response, None)
 
 
 def thresholds(report, *names):

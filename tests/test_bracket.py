@@ -173,8 +173,7 @@ class Draws(eqx.Module):
         return s[:, None] + jnp.arange(2, dtype=z.dtype) * (self.c + self.k * (s * z).sum())
 
 
-@pytest.mark.parametrize("dtype", [np.float64, np.float32])
-@pytest.mark.parametrize("response", [mfg.Greedy(), mfg.Trembling(0.1)])
+@pytest.mark.parametrize(("response", "dtype"), [(mfg.Greedy(), np.float64), (mfg.Trembling(0.1), np.float32)])
 def test_rounding_of_the_ends_decides_nothing(response, dtype, rng):
     """Ends that are one law, or in order, but for the rounding of a sum, whatever the rows are."""
     for _ in range(6):

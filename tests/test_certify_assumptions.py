@@ -4,11 +4,15 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+import oracle
 import pytest
-from certificates import CONTRACTIONS, bounds_of, random_linear_game, soft, stretch
+from certificates import CONTRACTIONS, bounds_of, known, random_linear_game, soft, stretch
 from helpers import Squash, assert_close, random_game
 
 import mfgjax as mfg
+from mfgjax.certify.contraction import AgainstContraction, path_space
+
+NOTHING = AgainstContraction()  # speaks against a contraction
 
 
 class Mixture(eqx.Module):
@@ -21,8 +25,9 @@ class Mixture(eqx.Module):
 
 
 def test_for_coupled_kernels_it_says_what_falls_away_and_what_remains(rng):
-    game, _ = random_game("crowd kernel", rng)
-    report = mfg.certify(game, soft(0.5))
+    game, plain = random_game("crowd kernel", rng)
+    flow = oracle.equilibrium(plain, oracle.soft(0.5, oracle.uniform_reference(plain)))
+    report = mfg.certify(game, soft(0.5), flow, critical=False)
     for name in ("paper_meant", "span_sum", "path_span", "hypomonotone"):
         assert report[name].word == "unknown"
         assert "kernel depends on the mean field" in report[name].checked
@@ -42,10 +47,13 @@ class Clock(eqx.Module):
 def test_a_kernel_given_as_a_function_of_time_alone_keeps_all_theorems(rng):
     game, _, kernel, mask, initial = random_linear_game(rng)
     clock = mfg.FiniteHorizonGame(Clock(jnp.asarray(kernel)), game.reward, initial, game.horizon, available=mask)
-    table, function = bounds_of(game, soft(0.2)), bounds_of(clock, soft(0.2))
-    for line in table.certificates:
-        assert function[line.name].word == line.word
-        np.testing.assert_allclose(function[line.name].value, line.value, rtol=1e-9, atol=1e-12)
+    table, function = known(game, soft(0.2)), known(clock, soft(0.2))
+    assert function.decoupled and function.why_not() == function.no_derivative == ""
+    for name in ("mixing", "constants", "spans", "kernel"):
+        assert_close(getattr(function, name), getattr(table, name), rtol=1e-12, atol=1e-14)
+    for one, other in zip(path_space(function, NOTHING), path_space(table, NOTHING), strict=True):
+        assert one.word == other.word
+        assert_close(one.value, other.value, rtol=1e-12)
 
 
 def test_the_chain_with_a_coupled_kernel_is_never_violated_and_contracts(rng):
@@ -91,18 +99,15 @@ def test_boltzmann_policies_have_the_chain_alone(rng):
 
 
 def test_greedy_policies_leave_what_is_true_of_the_game():
-    report = mfg.certify(mfg.games.left_right(), mfg.Greedy())
+    report = bounds_of(mfg.games.left_right(), mfg.Greedy())
     assert report["monotone"].word == report["potential"].word == "holds"
     assert report["unique"].word == report["local_radius"].word == "unknown"
     assert "What is proved\n" in str(report)
 
 
-def test_given_constants_are_used_and_sampled_ones_prove_nothing():
+def test_sampled_constants_prove_nothing():
     game = mfg.games.coordination()
-    given = bounds_of(game, soft(0.5), lipschitz=mfg.Lipschitz([0.0, 1.0]))
     sampled = mfg.sample_lipschitz(game, key=jax.random.key(1), num_pairs=50)
-    assert_close(given["path_span"].value, 0.25)
-    assert given["path_span"].word == "holds" and given["paper_meant"].word == "unknown"
     assert float(sampled.reward[1]) <= 1 + 1e-9
     assert float(sampled.reward[1]) > 0.9
     report = bounds_of(game, soft(0.5), lipschitz=sampled)
@@ -112,13 +117,16 @@ def test_given_constants_are_used_and_sampled_ones_prove_nothing():
 
 
 def test_an_unread_reward_is_certified_with_given_constants():
+    """β (1 + 1)/4, as two constants of 1 may add up at time 1."""
+
     class Softplus(eqx.Module):
         def __call__(self, t, mean_field):
             return jax.nn.softplus(mean_field)[:, None]  # compares inside; 1-Lipschitz in the share, so in d_TV
 
-    game = mfg.FiniteHorizonGame(np.full((2, 2, 2), 0.5), Softplus(), [0.5, 0.5], 2)
-    assert bounds_of(game, soft(0.1))["path_span"].word == "unknown"
-    assert bounds_of(game, soft(0.1), lipschitz=mfg.Lipschitz(1.0))["path_span"].word == "holds"
+    game = mfg.FiniteHorizonGame(mfg.MovesKernel([[0, 1], [0, 1]]), Softplus(), [0.5, 0.5], 1)
+    given = bounds_of(game, soft(0.5), lipschitz=mfg.Lipschitz([0.0, 1.0]))
+    assert_close(given["path_span"].value, 0.25)
+    assert given["path_span"].word == "holds" and given["paper_meant"].word == "unknown"
 
 
 def test_given_constants_of_a_coupled_kernel(rng):

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from certificates import soft
+from certificates import known, soft
 from helpers import assert_close
 
 import mfgjax as mfg
@@ -61,30 +61,36 @@ def test_a_kernel_with_an_undefined_quotient_has_no_constant():
 
 @pytest.mark.parametrize("hold", [steep, lambda m: 5 * jax.lax.stop_gradient(m)], ids=["custom_jvp", "stop_gradient"])
 def test_rules_of_derivatives_are_not_believed(hold):
-    """The reward is 5 m, whose map has the derivative β · 5/2 at the flat flow."""
-    report = certified(lambda t, m: hold(m)[:, None])
-    assert_close(report["local_radius"].value, 7.5, rtol=1e-6)
-    assert report["local_radius"].word == "fails" and report["unique"].word == "unknown"
+    """The reward is 5 (m + A m) with a skew matrix A of eigenvalues ±i √3, so it is no gradient.
+
+    One goes where one likes, so that at the flat flow the map has the derivative β · 5 (1 + A)/3.
+    """
     skew = jnp.array([[0.0, 1.0, -1.0], [-1.0, 0.0, 1.0], [1.0, -1.0, 0.0]])
-    game = mfg.FiniteHorizonGame(np.full((3, 1, 3), 1 / 3), lambda t, m: (skew @ hold(m))[:, None], np.ones(3) / 3, 1)
-    found = mfg.certify(game, soft(1.0), np.full((2, 3), 1 / 3), critical=False)
-    assert found["potential"].word == "fails"
+    moves = mfg.MovesKernel([[0, 1, 2]] * 3)
+    game = mfg.FiniteHorizonGame(moves, lambda t, m: hold(m + skew @ m)[:, None], np.ones(3) / 3, 1)
+    report = mfg.certify(game, soft(3.0), np.full((2, 3), 1 / 3), critical=False)
+    assert_close(report["local_radius"].value, 5 * 2, rtol=1e-6)  # |1 + i √3| = 2
+    assert report["local_radius"].word == report["potential"].word == "fails" and report["unique"].word == "unknown"
+
+
+def test_where_derivatives_say_nothing_the_lines_are_unknown_with_the_reason():
+    report = certified(lambda t, m: backward_only(m)[:, None])
+    for name in ("local_radius", "potential", "critical_beta"):
+        assert report[name].word == "unknown" and "custom_vjp" in report[name].checked, name
+    assert report["unique"].word == "unknown"
 
 
 @pytest.mark.parametrize(
     ("reward", "why"),
     [
-        (lambda t, m: backward_only(m)[:, None], "custom_vjp"),
         (lambda t, m: m.astype(jnp.float16).astype(m.dtype)[:, None], "float16"),
         (lambda t, m: (5 * jnp.round(m * 1e6) / 1e6)[:, None], "round"),
         (lambda t, m: ((m[:, None] > jnp.linspace(0, 1, 999)) * 5.0).mean(axis=1)[:, None], "gt"),
     ],
 )
-def test_where_derivatives_say_nothing_the_lines_are_unknown_with_the_reason(reward, why):
-    report = certified(reward)
-    for name in ("local_radius", "potential", "critical_beta"):
-        assert report[name].word == "unknown" and why in report[name].checked, name
-    assert report["unique"].word == "unknown"
+def test_rewards_that_move_in_steps_have_neither_derivatives_nor_bounds(reward, why):
+    premises = known(places(reward), soft(3.0))
+    assert why in premises.no_derivative and premises.payoffs is None and premises.why_not(coupled=True)
 
 
 @pytest.mark.parametrize(
@@ -98,8 +104,13 @@ def test_where_derivatives_say_nothing_the_lines_are_unknown_with_the_reason(rew
     ],
 )
 def test_complex_numbers_inside_a_reward_leave_its_constants_unknown(reward):
-    game = mfg.FiniteHorizonGame(np.full((2, 1, 2), 0.5), reward, [0.5, 0.5], 1)
-    report = mfg.certify(game, soft(1.0))
+    premises = known(mfg.FiniteHorizonGame(np.full((2, 1, 2), 0.5), reward, [0.5, 0.5], 1), soft(1.0))
+    assert "complex numbers" in premises.no_derivative and premises.payoffs is None
+    assert "complex numbers" in premises.why_not()
+
+
+def test_of_rewards_with_complex_numbers_inside_nothing_is_proved():
+    report = certified(lambda t, m: jnp.real((m + 1j) ** 2)[:, None])
     for name in ("path_span", "hypomonotone", "local_radius", "distance"):
         assert report[name].word == "unknown", name
     assert "complex numbers" in report["path_span"].checked and "complex numbers" in report["local_radius"].checked
@@ -109,7 +120,7 @@ def test_the_reasons_of_reward_and_kernel_are_both_shown():
     def kernel(t, m):
         return jnp.broadcast_to(jnp.sort(m), (2, 2, 2))
 
-    why = certified(lambda t, m: jnp.round(m)[:, None], 1.0, kernel)["naive_chain"].checked
+    why = known(places(lambda t, m: jnp.round(m)[:, None], kernel), soft(1.0)).why_not(coupled=True)
     assert "the reward's constants cannot be derived: there is no rule for `round`" in why
     assert "the kernel's constants cannot be derived: there is no rule for `sort`" in why
 
@@ -145,9 +156,12 @@ def test_theorems_are_not_claimed_for_responses_of_the_users_own_classes():
     game = mfg.FiniteHorizonGame(
         mfg.MovesKernel([[0, 1], [0, 1]]), lambda t, m: jnp.where(t == 1, -m, 0)[:, None], [0.5, 0.5], 1
     )
-    report = mfg.certify(game, Contrarian(5.0))
+    report = mfg.certify(game, Contrarian(5.0), FLAT, critical=False)
     for name in ("contraction", "unique", "monotone", "hypomonotone", "distance"):
         assert report[name].word != "holds", name
-    found = mfg.solve(game, Contrarian(5.0), mfg.Picard(), guess=np.array([[0.5, 0.5], [0.01, 0.99]]))
-    assert_close(found.mean_field[1, 1], 1 / (1 + np.exp(-5 * (2 * found.mean_field[1, 1] - 1))), atol=1e-9)
-    assert found.mean_field[1, 1] > 0.9
+    share = 1.0
+    for _ in range(200):
+        share = 1 / (1 + np.exp(-5 * (2 * share - 1)))
+    flow = np.array([[0.5, 0.5], [1 - share, share]])
+    assert share > 0.9
+    assert_close(mfg.mean_field_map(game, Contrarian(5.0))(flow), flow, atol=1e-12)

@@ -1,21 +1,29 @@
 """Near one equilibrium: the rate of iteration, the β where it ends, and the radii behind both."""
 
+import itertools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
+import oracle
 import pytest
 from certificates import GAME, RHO, resting, soft, thresholds
-from helpers import assert_close
+from helpers import assert_close, resource_allocation_by_hand
 
 import mfgjax as mfg
 from mfgjax.certify.radius import arnoldi_radius, spectral_radius
 
 
 def test_the_local_radius_is_the_rate_of_plain_iteration():
-    response = soft(1.0, RHO)
-    radius = float(mfg.certify(GAME, response)["local_radius"].value)
-    history = np.asarray(mfg.solve(GAME, response, mfg.Picard(atol=1e-12)).history)
-    assert_close(history[-1] / history[-2], radius, rtol=1e-3)
+    """By the loops of the oracle."""
+    radius = float(mfg.certify(GAME, soft(1.0, RHO))["local_radius"].value)
+    plain, rho = resource_allocation_by_hand()
+    flows = [oracle.spread(plain, rho)[1]]
+    for _ in range(40):
+        flows.append(oracle.gamma(plain, flows[-1], oracle.soft(1.0, rho)))
+    last = [oracle.flow_distance(one, other) for one, other in itertools.pairwise(flows[-3:])]
+    assert 1e-9 < last[0] < 1e-3
+    assert_close(last[1] / last[0], radius, rtol=1e-3)
 
 
 def test_the_critical_beta_is_where_an_eigenvalue_reaches_1():
@@ -31,7 +39,7 @@ def test_the_critical_beta_is_where_an_eigenvalue_reaches_1():
 
 def test_where_payoffs_ignore_the_crowd_iteration_converges_at_every_beta():
     game = mfg.FiniteHorizonGame(np.full((2, 2, 2), 0.5), np.arange(4.0).reshape(2, 2), [0.5, 0.5], 3)
-    report = mfg.certify(game, soft(100.0))
+    report = mfg.certify(game, soft(100.0), resting(game), critical=True)  # all moves are even
     assert np.isinf(thresholds(report, "critical_beta", "path_span", "paper_meant", "unique")).all()
     assert report["unique"].word == report["path_span"].word == "holds"
 
@@ -45,31 +53,32 @@ def test_a_critical_beta_that_was_not_found_is_not_promised_not_to_exist():
     assert far.word == "unknown"
 
 
-def radius_by_bisection(beta, field, strength):
+def share_and_radius(beta, field, strength=-1.0):
     """The equilibrium law x = σ(β(strength (2x − 1) + field)) of a repelling crowd, and |dΓ/dx| there."""
     low, high = 0.0, 1.0
     for _ in range(60):
         x = (low + high) / 2
         above = 1 / (1 + np.exp(-beta * (strength * (2 * x - 1) + field))) > x
         low, high = (x, high) if above else (low, x)
-    return abs(2 * beta * strength * x * (1 - x))
+    return x, abs(2 * beta * strength * x * (1 - x))
 
 
 @pytest.mark.parametrize("field", [1.1994953, 1.19965, 1.2002])
 def test_a_radius_that_passes_1_for_a_short_while_is_found_or_nothing_is_claimed(field):
     """It exceeds 1 for β in (6.32, 6.81) at the first field, in (6.46, 6.65) at the second, nowhere at the third."""
-    radii = np.array([radius_by_bisection(beta, field, -1.0) for beta in np.geomspace(1, 20, 3_000)])
+    radii = np.array([share_and_radius(beta, field)[1] for beta in np.geomspace(1, 20, 3_000)])
     assert (radii.max() > 1) == (field < 1.1997)
     game = mfg.games.coordination(field=field, strength=-1.0)
     for beta in (0.9, 3.0, 6.5, 10.0):
-        line = mfg.certify(game, soft(beta))["critical_beta"]
+        x = share_and_radius(beta, field)[0]
+        line = mfg.certify(game, soft(beta), np.array([[0.5, 0.5], [1 - x, x]]), critical=True)["critical_beta"]
         if beta > 2:  # Γ contracts for β < 2: only there it is proved
             assert line.word != "holds"
         else:
             assert line.word == "holds"
         assert "at the points tried" in line.checked
         if line.word == "fails":
-            assert radii.max() > 1 and abs(radius_by_bisection(float(line.value), field, -1.0) - 1) < 1e-6
+            assert radii.max() > 1 and abs(share_and_radius(float(line.value), field)[1] - 1) < 1e-6
     if field == 1.1994953:
         assert abs(float(line.value) - 6.32) < 0.01
 
@@ -82,7 +91,7 @@ def test_a_derivative_that_vanishes_at_the_first_flow_does_not_end_the_search():
         [0.5, 0.5],
         1,
     )
-    line = mfg.certify(game, soft(2.0))["critical_beta"]
+    line = mfg.certify(game, soft(2.0), np.full((2, 2), 0.5), critical=True)["critical_beta"]
     assert line.word == "unknown" and "at the points tried" in line.checked
     beta, x = float(line.value), 0.5
     for _ in range(200_000):  # up to the fold, which is where the least root above 1/2 disappears

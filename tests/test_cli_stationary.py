@@ -2,6 +2,7 @@
 
 import json
 
+import equinox as eqx
 import numpy as np
 import pytest
 import xarray as xr
@@ -81,10 +82,26 @@ def test_json_has_the_numbers():
     assert content["exploitability_regularised"] is None and content["files"] == []
 
 
+@pytest.fixture
+def solves(monkeypatch):
+    """What `solve` is called with; it returns one equilibrium, whatever it is asked for."""
+    found, calls = mfg.solve(mfg.games.infection_spread(0.3), mfg.Trembling(0.2)), []
+
+    def solve(*arguments, **_):
+        calls.append(arguments)
+        return found
+
+    monkeypatch.setattr(mfg, "solve", solve)
+    return calls
+
+
 @pytest.mark.parametrize("solver", ["lagged", "stationary-law", "picard", "newton"])
-def test_every_solver_finds_the_same(solver):
+def test_the_solver_that_is_named_is_used(solver, solves):
     content = json.loads(run("solve", *SPREAD, "--solver", solver, "--json")[1])
-    assert content["converged"] and content["solver"].lower() == solver.replace("-", "")
+    ((game, response, method),) = solves
+    assert eqx.tree_equal((game, response), (mfg.games.infection_spread(0.3), mfg.Trembling(0.2)))
+    assert content["converged"] and content["solver"] == type(method).__name__
+    assert content["solver"].lower() == solver.replace("-", "")
     assert_close(content["mean_state"], 13.778329, atol=1e-6)
 
 
@@ -103,11 +120,12 @@ def test_damping_goes_to_the_solvers_that_have_it():
         (["--response", "epsilon-greedy", "--epsilon", "0.1"], mfg.EpsilonGreedy(0.1)),
     ],
 )
-def test_other_responses_are_those_of_the_library(options, response):
+def test_other_responses_are_those_of_the_library(options, response, solves):
     content = json.loads(run("solve", "mturk", *options, "--set", "wages=0.1,0.8", "--json")[1])
-    eq = mfg.solve(mfg.games.mturk(wages=(0.1, 0.8)), response)
-    assert list(content["law"].values()) == eq.mean_field.tolist()
+    ((game, given, _),) = solves
+    assert eqx.tree_equal((game, given), (mfg.games.mturk(wages=(0.1, 0.8)), response))
     assert content["exploitability_trembling"] is None
+    assert (content["exploitability_regularised"] is None) == (not isinstance(given, mfg.EntropyRegularized))
 
 
 def test_a_stationary_graph_in_a_file_is_drawn_and_has_no_mean(tmp_path):

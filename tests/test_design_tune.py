@@ -126,11 +126,14 @@ def test_restarts_are_the_same_searches_side_by_side():
     assert "Best of 3 restarts" in str(together)
 
 
+BETAS = (0.5, 1.0, 1.5)
+
+
 def test_robust_designs_over_betas_trade_the_mean_for_the_worst():
-    options = dict(response=RESPONSE, scenarios={"beta": [1.0, 5.0]}, max_steps=60)
-    mean = tune(GAME, {"reference": None}, HALF, **options)
-    worst = tune(GAME, {"reference": None}, HALF, over="worst", smoothing=1e-4, **options)
-    assert mean.scenario_values.shape == (2,)
+    problem = mfg.games.coordination(), {"reward.L.field": 0.3}, TargetLaw({"1": 0.7})
+    options = dict(response=mfg.EntropyRegularized(1.0), scenarios={"beta": BETAS})
+    mean, worst = tune(*problem, **options), tune(*problem, over="worst", **options)
+    assert mean.scenario_values.shape == (3,)
     assert_close(mean.value, mean.scenario_values.mean(), rtol=1e-6)
     assert max(worst.scenario_values) < max(mean.scenario_values)
     assert worst.scenario_values.mean() > mean.scenario_values.mean()
@@ -144,9 +147,6 @@ def law_of_state_1(beta, field):
     for _ in range(2_000):
         x = 1 / (1 + np.exp(-beta * (2 * x - 1 + field)))
     return x
-
-
-BETAS = (0.5, 1.0, 1.5)
 
 
 @pytest.mark.parametrize(("target", "start"), [(0.7, 0.3), (0.6, 0.0), (0.9, 3.0)])

@@ -126,8 +126,9 @@ MIXING = {
 }
 
 
-@pytest.mark.parametrize("name", MIXING)
-@pytest.mark.parametrize("kind", ["own", "dense"])
+@pytest.mark.parametrize(
+    ("name", "kind"), [("max", "own"), ("softmax", "own"), ("mean of a row", "dense"), ("first", "dense")]
+)
 def test_a_theta_that_mixes_entries_is_summed_over_whole_populations(name, kind):
     rng = np.random.default_rng(7)
     base, weight = rng.standard_normal((2, 3, 2))
@@ -400,7 +401,7 @@ def test_tables_that_are_nearly_a_lattice_are_summed_as_they_are(case):
     assert_close(found.value, expected, rtol=1e-6, atol=steep * 1e-12)
 
 
-@pytest.mark.parametrize("theta", [jnp.exp, jnp.tanh, jnp.sqrt, lambda x: jnp.abs(x - 0.3), lambda x: x**3])
+@pytest.mark.parametrize("theta", [jnp.exp, jnp.sqrt, lambda x: jnp.abs(x - 0.3)])
 @pytest.mark.parametrize("law", [[1.0, 0.0], [1 - 1e-9, 1e-9]])
 def test_agents_at_one_place_are_no_trouble_to_the_transform(theta, law):
     game = at_rest(np.array([[[0.0, 1.0]]] * 2), lambda t, x: theta(x), law)
