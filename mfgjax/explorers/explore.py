@@ -119,7 +119,7 @@ def _live(
     params = parameter_names(game) if builder is None else []
     sliders = parse_sliders(ranges, builder, params) if ranges else []
     if sliders:
-        alone = Live(game, response, solver, tuple(sliders), own_quantity(False, False))
+        alone = Live(game, response, solver, tuple(sliders), own_quantity(True, False))
         (last, *_), (first, response_there, _) = (alone.problem(alone.axes([end] * len(sliders))) for end in (-1, 0))
         if (first.state_labels, first.action_labels) != (last.state_labels, last.action_labels):
             raise ValueError(
@@ -133,7 +133,7 @@ def _live(
         for slider in sliders[:-1]:
             if slider.name.removeprefix("response.").removeprefix("log_") == sliders[-1].axis.name:
                 raise ValueError(f"`mix` moves the {sliders[-1].axis.name}, which `{slider.name}` moves too.")
-    own = own_quantity(first.is_stationary, first.has_numbered_states)
+    own = own_quantity(bool(first.times), first.has_numbered_states)
     chosen = own if quantity is None else users_quantity(quantity)
     return Live(game, response, solver, tuple(sliders), chosen), first
 

@@ -38,11 +38,11 @@ class Quantity(NamedTuple):
         return law @ np.arange(law.shape[-1]) if self.is_mean else law.max(axis=-1)
 
 
-def own_quantity(is_stationary: bool, has_numbered_states: bool) -> Quantity:
+def own_quantity(over_time: bool, has_numbered_states: bool) -> Quantity:
     """Return what is drawn where the user names nothing: the mean state where that means something."""
-    if is_stationary and has_numbered_states:
+    if has_numbered_states and not over_time:
         return Quantity("mean state", is_mean=True)
-    return Quantity("share of the most crowded state" + ("" if is_stationary else " at the last time"))
+    return Quantity("share of the most crowded state" + (" at the last time" if over_time else ""))
 
 
 def users_quantity(quantity: Any) -> Quantity:

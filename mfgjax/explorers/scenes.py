@@ -36,7 +36,7 @@ def names_of_game(game: AbstractGame, positions: Mapping[str, tuple[float, float
     """Return the names of a game."""
     layout = layout_of(game.state_labels, game, positions)
     available: Any = np.asarray(game.available).any(axis=0)
-    return Names(title, game.state_labels, game.action_labels, not game.is_stationary, layout, available)
+    return Names(title, game.state_labels, game.action_labels, bool(game.times), layout, available)
 
 
 def names_of_dataset(source: Stored, title: str | None) -> Names:

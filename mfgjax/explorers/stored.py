@@ -133,8 +133,7 @@ def _quantity(dataset: xr.Dataset, law: xr.DataArray, name: Any) -> tuple[Quanti
     axes = dataset["result_code"].dims
     if name is None:
         states = tuple(map(str, dataset["state"].values))
-        is_stationary = "time" not in dataset.dims
-        own = own_quantity(is_stationary, states == tuple(map(str, range(len(states)))))
+        own = own_quantity("time" in dataset.dims, states == tuple(map(str, range(len(states)))))
         at_end = law.isel(time=-1).values  # of datasets on disk no more is read
         if not np.isnan(at_end).any():
             return own, own.of_law(at_end)
