@@ -1,5 +1,6 @@
 """The axes of labelled data: their names, and the coordinates of states and actions."""
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,8 @@ if TYPE_CHECKING:
 
 STATES, PAIRS = ("time", "state"), ("time", "state", "action")
 """Dimensions of what belongs to states, and to pairs of state and action; without "time" in a stationary game."""
+
+_CELL = re.compile(r"\(?(\d+), ?(\d+)\)?")
 
 _OF_EQUILIBRIUM = {
     "state_law": STATES,
@@ -38,6 +41,17 @@ def coordinate(labels: Iterable[str | int]) -> np.ndarray:
         if list(map(str, numbers.tolist())) == names:
             return numbers
     return np.array(names, dtype=object)
+
+
+def are_numbered(names: Sequence[str]) -> bool:
+    """Tell whether names are the numbers 0, 1, ... in order."""
+    return list(names) == [str(i) for i in range(len(names))]
+
+
+def cells(labels: Sequence[str]) -> np.ndarray | None:
+    """Return rows and columns `[S, 2]` of states that are named "row,column"; None: not all are."""
+    found = [_CELL.fullmatch(label) for label in labels]
+    return np.array([[int(number) for number in match.groups()] for match in found if match]) if all(found) else None
 
 
 def coordinates(states: Sequence[str | int], actions: Sequence[str | int]) -> dict[str, np.ndarray]:

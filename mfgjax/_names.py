@@ -5,7 +5,7 @@ import difflib
 import functools
 import inspect
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import NoReturn
@@ -86,6 +86,11 @@ def suggestion(word: str, known: Iterable[object]) -> str:
     """Return "(did you mean ...?)" with the nearest known name, for the middle of an error; "" if no name is near."""
     close = _nearest(word, list(map(str, known)))
     return f" (did you mean {close[0]!r}?)" if close else ""
+
+
+def in_words(counts: Mapping[str, int]) -> str:
+    """Return names with their numbers as a list in words."""
+    return ", ".join(f"{count:,} {name}" for name, count in counts.items())
 
 
 def refuse_unknown_arguments(function: Callable, named: Iterable[str]) -> None:

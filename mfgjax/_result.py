@@ -1,7 +1,6 @@
 """Why a solver stopped: a code with a sentence."""
 
 import enum
-from collections import Counter
 from typing import Any
 
 import equinox as eqx
@@ -10,6 +9,7 @@ import numpy as np
 
 from ._display import BAD, GOOD, Page, shows_itself
 from ._modes import double_precision
+from ._names import in_words
 from ._typing import Array, ArrayLike, Float, Int
 
 
@@ -99,7 +99,8 @@ _ADVICE_AFTER_SEVERAL = (
 
 def counted_results(codes: np.ndarray) -> dict[str, int]:
     """Return how many solves ended in which way, by the names of the results in the order of their codes."""
-    return Counter(RESULTS(code).name for code in sorted(np.ravel(codes).tolist()))
+    kinds, counts = np.unique(codes, return_counts=True)
+    return {RESULTS(int(kind)).name: int(count) for kind, count in zip(kinds, counts, strict=True)}
 
 
 @shows_itself
@@ -158,8 +159,7 @@ class Result(eqx.Module):
 
     def _page(self) -> Page:
         if self.code.ndim:
-            counts = counted_results(np.asarray(self.code)).items()
-            return Page(type(self).__name__, ", ".join(f"{count:,} {name}" for name, count in counts))
+            return Page(type(self).__name__, in_words(counted_results(np.asarray(self.code))))
         status = GOOD if int(self.code) == RESULTS.converged else BAD
         return Page(type(self).__name__, f"{self.name}: {self.message}", status=status)
 

@@ -69,6 +69,11 @@ def shorten_text(text: str, length: int = 60) -> str:
     return line if len(line) <= length else line[: length - 3] + "..."
 
 
+def cut(label: str, length: int = 14) -> str:
+    """Return a name, or its beginning with an ellipsis where it is longer."""
+    return label if len(label) <= length else label[: length - 1] + "…"
+
+
 def place(name: str, index: Sequence[int | np.integer] | np.ndarray) -> str:
     """Return a field and an index into it, as code."""
     return f"`{name}[{', '.join(str(int(i)) for i in index)}]`" if len(index) else f"`{name}`"

@@ -8,6 +8,7 @@ import numpy as np
 from . import _svg
 from ._display import Listing, Part, Picture
 from ._largest_states import evenly, largest_states
+from ._shorten import cut
 
 MOST_SHOWN = 300_000
 """Numbers of a mean field up to which it is looked at: more would take longer than a glance may."""
@@ -21,7 +22,7 @@ def names_or_numbers(labels: Sequence[str], count: int) -> Sequence[str]:
 
 def listed(labels: Sequence[str], most: int = 8) -> str:
     """Return the first few labels, and the last one, on a line."""
-    shown = [label if len(label) <= 24 else label[:23] + "…" for label in labels[: most + 1]]
+    shown = [cut(label, 24) for label in labels[: most + 1]]
     if len(labels) <= most + 1:
         return ", ".join(shown)
     return f"{', '.join(shown[:most])}, ..., {labels[-1]}"

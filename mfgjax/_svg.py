@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ._largest_states import evenly
+from ._shorten import cut
 
 # Paul Tol's palette "bright", which people with defective colour vision can read, too
 COLOURS = ("#4477AA", "#EE6677", "#228833", "#CCBB44", "#66CCEE", "#AA3377", "#BBBBBB")
@@ -114,7 +115,7 @@ def bars(heights: np.ndarray, labels: Sequence[str], x_label: str, y_label: str)
                 f'fill="{COLOURS[0]}"/>'
             )
     wide = 6 * min(max(map(len, labels)), 7) + 4
-    drawn += [_text(x, up.begin + 13, word, "middle") for x, word in _named(labels, _LEFT, right, wide)]
+    drawn += [_text(x, up.begin + 13, word, "middle") for x, word in _named(labels, count, _LEFT, right, wide)]
     return _svg(drawn, f"{y_label} against {x_label}")
 
 
@@ -127,18 +128,8 @@ def heat_map(table: np.ndarray, columns: Sequence[object], labels: Sequence[str]
     shades = np.round(cells / (greatest if greatest > 0 else 1) * (_SHADES - 1)).astype(np.uint8)
     place = f'x="{_LEFT}" y="{_TOP}" width="{right - _LEFT}" height="{bottom - _TOP}" preserveAspectRatio="none"'
     drawn = [f'<image {place} style="image-rendering:pixelated" href="{_png(shades)}"/>']
-    for words, count, begin, end, is_row in (
-        (columns, table.shape[1], _LEFT, right, 0),
-        (labels, len(table), _TOP, bottom, 1),
-    ):
-        room = (end - begin) / count
-        step = max(1, math.ceil((12 if is_row else 26) / room))
-        for i in range(0, count, step):
-            middle = begin + (i + 0.5) * room
-            word = _cut(str(words[i]), 7)
-            drawn.append(
-                _text(_LEFT - 4, middle + 3, word, "end") if is_row else _text(middle, bottom + 13, word, "middle")
-            )
+    drawn += [_text(x, bottom + 13, word, "middle") for x, word in _named(columns, table.shape[1], _LEFT, right, 26)]
+    drawn += [_text(_LEFT - 4, y + 3, word, "end") for y, word in _named(labels, len(table), _TOP, bottom, 12)]
     drawn += [_text((_LEFT + right) / 2, height - 5, x_label, "middle"), _vertical(y_label, (_TOP + bottom) / 2)]
     ramp = np.arange(_SHADES - 1, -1, -1, dtype=np.uint8)[:, None]
     bar = f'x="{right + 10}" y="{_TOP}" width="10" height="{bottom - _TOP}" preserveAspectRatio="none"'
@@ -147,11 +138,11 @@ def heat_map(table: np.ndarray, columns: Sequence[object], labels: Sequence[str]
     return _svg(drawn, f"{y_label} against {x_label}", height)
 
 
-def _named(words: Sequence[object], begin: float, end: float, room: float) -> list[tuple[float, str]]:
+def _named(words: Sequence[object], count: int, begin: float, end: float, room: float) -> list[tuple[float, str]]:
     """Return the middles of equal cells with their names, of as many as there is room for."""
-    width = (end - begin) / len(words)
+    width = (end - begin) / count
     step = max(1, math.ceil(room / width))
-    return [(begin + (i + 0.5) * width, _cut(str(words[i]), 7)) for i in range(0, len(words), step)]
+    return [(begin + (i + 0.5) * width, cut(str(words[i]), 7)) for i in range(0, count, step)]
 
 
 def _scale(values: Sequence, begin: float, end: float, log: bool, zero: bool = False) -> _Scale:
@@ -207,7 +198,7 @@ def _legend(names: Sequence[str], x: float) -> str:
     for i, name in enumerate(names):
         y = _TOP + 8 + 14 * i
         drawn.append(f'<path d="M{x:g} {y - 3}h12" stroke="{COLOURS[i % len(COLOURS)]}" stroke-width="2.5"/>')
-        drawn.append(_text(x + 16, y, _cut(name, 12), "start"))
+        drawn.append(_text(x + 16, y, cut(name, 12), "start"))
     return "".join(drawn)
 
 
@@ -231,10 +222,6 @@ def _number(value: float) -> str:
     text = f"{value:.3g}"
     text = f"{value:.0e}" if len(text) > 5 and abs(value) < 1 else text  # 0.0001 would reach into the label
     return text.replace("e-0", "e-").replace("e+0", "e").replace("e+", "e")
-
-
-def _cut(text: str, length: int) -> str:
-    return text if len(text) <= length else text[: length - 1] + "…"
 
 
 def greatest_of_neighbours(table: np.ndarray, *most: int) -> np.ndarray:

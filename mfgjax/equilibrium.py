@@ -10,6 +10,7 @@ from jax.core import Tracer
 
 from ._coordinates import coordinates, dims_of_equilibrium
 from ._display import BAD, GOOD, Facts, Listing, Page, Part, shows_itself
+from ._names import in_words
 from ._result import RESULTS, Result, counted_results
 from ._shorten import is_traced, short_number
 from ._shown_laws import law_parts
@@ -172,8 +173,7 @@ class Equilibrium(eqx.Module):
         name, codes = type(self).__name__, np.asarray(self.result.code)
         status = GOOD if (codes == RESULTS.converged).all() else BAD
         if codes.ndim:
-            counts = ", ".join(f"{count:,} {kind}" for kind, count in counted_results(codes).items())
-            summary = f"{codes.size:,} games: {counts}; mean_field={self.mean_field.shape}"
+            summary = f"{codes.size:,} games: {in_words(counted_results(codes))}; mean_field={self.mean_field.shape}"
             return Page(name, summary, self._lane_parts, status)
         summary = (
             f"{self.result.name} in {int(self.num_steps)} steps: residual={float(self.residual):.2e}, "

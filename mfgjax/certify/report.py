@@ -10,7 +10,7 @@ import numpy as np
 
 from .._display import GOOD, PLAIN, Listing, Page, Part, shows_itself
 from .._names import did_you_mean
-from .._shorten import short_number as shown
+from .._shorten import short_number
 from .._typing import Array, Int
 from .certificate import WORDS, Certificate
 from .contraction import Chain
@@ -109,7 +109,10 @@ class Report(eqx.Module):
         rows = []
         for line in self.certificates:
             status = line.word
-            value, threshold = shown(line.value), "at every β" if _is_inf(line.threshold) else shown(line.threshold)
+            value, threshold = (
+                short_number(line.value),
+                "at every β" if _is_inf(line.threshold) else short_number(line.threshold),
+            )
             bound = {"paper_printed": self.paper_printed, "paper_meant": self.paper_meant}.get(line.name)
             if bound is not None:  # from logarithms: the numbers themselves overflow
                 value = shown_log10(bound.log10_factor)

@@ -2,8 +2,9 @@
 
 import math
 
+from .._shorten import short_number
 from ..equilibrium import Equilibrium
-from .report import Report, shown
+from .report import Report
 
 _REASONS = ("monotone", "path_span", "span_sum", "naive_chain", "paper_meant", "hypomonotone")  # first of equals
 
@@ -28,9 +29,9 @@ def summary(report: Report, found: Equilibrium) -> str:
 def _iteration(report: Report, solved: bool) -> str:
     """Say whether plain iteration converges; empty if that is not known."""
     radius = report["local_radius"]
-    rate = shown(radius.value)
+    rate = short_number(radius.value)
     if report["contraction"].word == "holds":
-        return f"iteration converges (rate {rate}, proved to be at most {shown(report.factor)})"
+        return f"iteration converges (rate {rate}, proved to be at most {short_number(report.factor)})"
     if solved and radius.word == "holds":
         return f"iteration converges from near the one found (rate {rate})"
     if not solved or radius.word != "fails":
@@ -38,7 +39,7 @@ def _iteration(report: Report, solved: bool) -> str:
     # the search for the critical β tries single values, so nothing is said of those between
     critical, tried = float(report["critical_beta"].threshold), ""
     if critical < float(report.beta):
-        rate, tried = f"{rate}; for β < {shown(critical)} it does", ", at the values of β that were tried"
+        rate, tried = f"{rate}; for β < {short_number(critical)} it does", ", at the values of β that were tried"
     return f"plain iteration does not converge to the one found (rate {rate}){tried}"
 
 
@@ -57,7 +58,7 @@ def _unproved(report: Report, beta: str) -> str:
     if math.isnan(report.beta):
         return "that there is only one equilibrium is not proved: the theorems are for responses with a β"
     below = float(report["unique"].threshold)
-    where = " or any other β" if math.isnan(below) else f": it is for β < {shown(below)}"
+    where = " or any other β" if math.isnan(below) else f": it is for β < {short_number(below)}"
     return f"that there is only one equilibrium is not proved at {beta}{where}"
 
 

@@ -210,7 +210,8 @@ def _page_of_game(
 
 def _factors(report: mfg.results.Report) -> Iterator[Table | str]:
     """Yield the table of the Lipschitz constants that bounds on contraction multiply, if there are any."""
-    from ..certify.report import shown, shown_log10
+    from .._shorten import short_number
+    from ..certify.report import shown_log10
 
     lines: list[tuple[str, list[float], str]] = []
     for name, bound in (("as printed", report.paper_printed), ("as meant", report.paper_meant)):
@@ -222,7 +223,7 @@ def _factors(report: mfg.results.Report) -> Iterator[Table | str]:
         policy = chain.softmax * float(chain.action_values) * float(report.beta)
         factors = (float(chain.propagation), float(chain.action_values), policy, float(chain.propagation) * policy)
         logs = [math.log10(x) if x > 0 else -math.inf for x in factors]
-        lines.append(("naive_chain", logs, shown(report["naive_chain"].threshold)))
+        lines.append(("naive_chain", logs, short_number(report["naive_chain"].threshold)))
     if not lines:
         return
     headings = (">K_prop", ">K_Q", ">K_opt", ">K_prop K_opt", ">so for β <")
@@ -238,7 +239,8 @@ def _factors(report: mfg.results.Report) -> Iterator[Table | str]:
 
 def _page_of_family(content: Mapping[str, Any]) -> Iterator[Table | str]:
     """Yield the thresholds of a family, and how often something is proved."""
-    from ..certify.report import shown, shown_log10
+    from .._shorten import short_number
+    from ..certify.report import shown_log10
 
     request, parameter, members = content["request"], content["parameter"], content["members"]
     headings = [f">{'critical β' if name == 'critical_beta' else name}" for name in _THRESHOLDS]
@@ -247,7 +249,7 @@ def _page_of_family(content: Mapping[str, Any]) -> Iterator[Table | str]:
 
     def cells(row: Mapping[str, Any]) -> list[str | Text]:
         ends = [float(row["thresholds"][name]) for name in _THRESHOLDS]
-        numbers = ["every β" if end == math.inf else shown(end) for end in ends]
+        numbers = ["every β" if end == math.inf else short_number(end) for end in ends]
         if ends[0] != math.inf:  # it may be too small for a float
             numbers[0] = shown_log10(row["log10_paper_meant"])
         return [f"{row[parameter]:.4g}", *numbers, status(row["status"]["unique"])]

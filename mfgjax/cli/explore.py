@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
 import mfgjax as mfg
 
+from .._names import in_words
 from .behaviour import takes
 from .command import Command, Report
-from .options import GameName, Method, ResponseName
+from .options import GameAndRanges, Method
 from .output import staged
-from .sweep import Sweep, in_words, results_of, use_cores
+from .sweep import Sweep, use_cores
 from .sweep_plan import make_plan
 
 _BETAS = "0.05:50:64:log"
@@ -22,7 +21,7 @@ _LAW_AND_POLICY = "mean_field,policy,exploitability"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Explore(Command, Method):
+class Explore(Command, Method, GameAndRanges):
     """Write a page with sliders over the equilibria of a game.
 
     All combinations of the values are solved together, and the page has their pictures: it opens in a browser, without
@@ -35,27 +34,16 @@ class Explore(Command, Method):
     Args:
       out: The page, a file that ends in .html.
       beta: Inverse temperatures > 0, in 1/reward. Default: 0.05:50:64:log.
-      epsilon: Probabilities of another action than the best.
-      reference: Reference policies, as in `mfgjax solve`.
-      settings: Values of a parameter of a ready-made game; repeatable.
-      damping: Step sizes, as in `mfgjax solve`.
-      cores: Number of CPU cores. Default: all.
       title: Title of the page.
     """
 
-    game: GameName
     out: Annotated[Path, "PAGE"]
-    beta: Annotated[str | None, "RANGE"] = None
-    epsilon: Annotated[str | None, "RANGE"] = None
-    reference: Annotated[str | None, "LIST"] = None
-    settings: Annotated[list[str], typer.Option("--set", metavar="KEY=RANGE")] = field(default_factory=list)
-    response: ResponseName = "entropy"
-    damping: Annotated[str | None, "RANGE"] = None
-    cores: int | None = None
     title: Annotated[str | None, "TEXT"] = None
 
     def find(self) -> Report:
         """Sweep in memory, and write the page."""
+        from .._result import counted_results
+
         if self.out.suffix.lower() != ".html":
             raise ValueError(f"`--out` is {str(self.out)!r}, but a page ends in .html.")
         # first: JAX fixes the number of its devices when it starts
@@ -76,7 +64,7 @@ class Explore(Command, Method):
             )
             explorer = mfg.explore(plan.loaded, dataset, title=self.title or plan.loaded.name)
             explorer.to_html(files / self.out.name)
-        results = results_of(dataset["result_code"].values)
+        results = counted_results(dataset["result_code"].values)
         total, converged = sum(results.values()), results.pop("converged", 0)
         axes = " × ".join(f"{len(values):,} {name}" for name, values in plan.axes.items())
         page = [f"points          {total:,} ({axes}), of which {converged:,} converged", f"saved           {self.out}"]

@@ -49,6 +49,29 @@ class GameAndResponse:
 
 
 @dataclass(frozen=True, kw_only=True)
+class GameAndRanges:
+    """Which game, and for which values of parameters.
+
+    Args:
+      beta: Inverse temperatures > 0, in 1/reward.
+      epsilon: Probabilities of another action than the best.
+      reference: Reference policies, as in `mfgjax solve`.
+      settings: Values of a parameter of a ready-made game; repeatable.
+      damping: Step sizes, as in `mfgjax solve`.
+      cores: Number of CPU cores. Default: all.
+    """
+
+    game: GameName
+    beta: Annotated[str | None, "RANGE"] = None
+    epsilon: Annotated[str | None, "RANGE"] = None
+    reference: Annotated[str | None, "LIST"] = None
+    settings: Annotated[list[str], typer.Option("--set", metavar="KEY=RANGE")] = field(default_factory=list)
+    response: ResponseName = "entropy"
+    damping: Annotated[str | None, "RANGE"] = None
+    cores: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Method:
     """Which method looks for an equilibrium.
 

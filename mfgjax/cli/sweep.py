@@ -8,19 +8,19 @@ import time
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import numpy as np
-import typer
 from rich.table import Table
 
 import mfgjax as mfg
 
 from .._largest_states import evenly, heaviest, largest_states
+from .._names import in_words
 from .command import Report, SavingCommand
-from .options import GameName, Method, ResponseName
+from .options import GameAndRanges, Method
 from .output import Interrupted, check_room, finite, staged, writable
 from .sweep_plan import SweepPlan, make_plan
 from .tables import MOST_ROWS, left_out, number, table
@@ -33,7 +33,7 @@ _MOST_GROUPS = 24  # that are told of
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sweep(SavingCommand, Method):
+class Sweep(SavingCommand, Method, GameAndRanges):
     """Find the equilibria of a game for many values of its parameters.
 
     All combinations are solved together, on all cores. A RANGE is START:STOP:COUNT, START:STOP:COUNT:log, a list such
@@ -44,14 +44,8 @@ class Sweep(SavingCommand, Method):
       mfgjax sweep ring-crowd --beta 0.1:10:32:log --set congestion=0.5:2:8
 
     Args:
-      beta: Inverse temperatures > 0, in 1/reward.
-      epsilon: Probabilities of another action than the best.
-      reference: Reference policies, as in `mfgjax solve`.
-      settings: Values of a parameter of a ready-made game; repeatable.
-      damping: Step sizes, as in `mfgjax solve`.
       warm_start: Start each solve from results at nearby beta or epsilon.
       outputs: Further outputs, with commas: exploitability, mean_field, policy, unique, ... (all: docs/scripts.md).
-      cores: Number of CPU cores. Default: all.
       block: Number of games that a core solves together.
       chunk: Number of games saved together.
       out: Save sweep.zarr as the sweep goes, then phase.png and table.json. The same command resumes a sweep.
@@ -59,16 +53,8 @@ class Sweep(SavingCommand, Method):
 
     not_kept: ClassVar[tuple[str, ...]] = ("cores",)
 
-    game: GameName
-    beta: Annotated[str | None, "RANGE"] = None
-    epsilon: Annotated[str | None, "RANGE"] = None
-    reference: Annotated[str | None, "LIST"] = None
-    settings: Annotated[list[str], typer.Option("--set", metavar="KEY=RANGE")] = field(default_factory=list)
-    response: ResponseName = "entropy"
-    damping: Annotated[str | None, "RANGE"] = None
     warm_start: bool = False
     outputs: Annotated[str | None, "LIST"] = None
-    cores: int | None = None
     block: int | None = None
     chunk: int | None = None
     out: Path | None = None
@@ -174,6 +160,8 @@ def _content(plan: SweepPlan, dataset: xr.Dataset, seconds: float, computed: int
     """Return the summary for JSON: a group for each combination of the axes that results are not told along."""
     import jax
 
+    from .._result import counted_results
+
     codes = dataset["result_code"].values
     axes = {name: dataset[name].values for name in plan.axes}
     groups, first, num_groups = _groups(plan, dataset)
@@ -186,7 +174,7 @@ def _content(plan: SweepPlan, dataset: xr.Dataset, seconds: float, computed: int
         "criterion": dataset.attrs["criterion"],
         "num_lanes": plan.num_lanes,
         "num_converged": int((codes == mfg.RESULTS.converged).sum()),
-        "results": results_of(codes),
+        "results": counted_results(codes),
         "first_failure": first,
         "num_groups": num_groups,
         "groups": groups,
@@ -198,6 +186,8 @@ def _content(plan: SweepPlan, dataset: xr.Dataset, seconds: float, computed: int
 
 def _groups(plan: SweepPlan, dataset: xr.Dataset) -> tuple[list[dict[str, Any]], dict[str, Any] | None, int]:
     """Return the groups that are shown, the first failure, and the number of all groups."""
+    from .._result import counted_results
+
     along, others = plan.along, [name for name in plan.axes if name != plan.along]
     numbers = dataset[["result_code", "residual", "num_steps"]].load().transpose(*others, along)
     labels = numbers[along].values
@@ -220,7 +210,7 @@ def _groups(plan: SweepPlan, dataset: xr.Dataset) -> tuple[list[dict[str, Any]],
         group = {
             "at": named(row),
             "num_lanes": len(labels),
-            "results": results_of(codes[row]),
+            "results": counted_results(codes[row]),
             "worst_residual": finite(residuals[row].max()),
             "median_steps": float(np.median(steps[row])),
             "most_steps": int(steps[row].max()),
@@ -243,12 +233,6 @@ def _groups(plan: SweepPlan, dataset: xr.Dataset) -> tuple[list[dict[str, Any]],
 
 def _plain(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
-
-
-def results_of(codes: np.ndarray) -> dict[str, int]:
-    """Return how many games ended with each result."""
-    kinds, counts = np.unique(codes, return_counts=True)
-    return {mfg.RESULTS(int(kind)).name: int(count) for kind, count in zip(kinds, counts, strict=True)}
 
 
 def _of_lane(point: xr.Dataset, shown: Mapping[str, str]) -> dict[str, Any]:
@@ -303,11 +287,6 @@ def _failure(content: Mapping[str, Any]) -> str | None:
 
 def _text(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-def in_words(results: Mapping[str, int]) -> str:
-    """Return the numbers of results as a list in words."""
-    return ", ".join(f"{count:,} {name}" for name, count in results.items())
 
 
 def _heaviest(end: Mapping[str, Any]) -> str:

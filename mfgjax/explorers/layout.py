@@ -1,19 +1,15 @@
 """Where the states of a game lie in a picture: on a grid, as the nodes of a graph, or side by side."""
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
+from .._coordinates import cells
 from ..io.equilibria import leads_to
 from ..kernels import MovesKernel
 from ..model import AbstractGame
 
 _MOST_NODES = 30
 """States up to which a graph without positions is drawn as nodes on a circle."""
-
-_CELL = re.compile(r"\(?(\d+), ?(\d+)\)?")
 
 
 def layout_of(
@@ -30,11 +26,10 @@ def layout_of(
       positions: of the nodes, by label.
     """
     ends = None if game is None else _ends(game)
-    cells = [_CELL.fullmatch(label) for label in states]
-    if len(states) > 3 and all(cells):
-        places = np.array([[int(cell[1]), int(cell[2])] for cell in cells if cell])
-        rows, columns = (int(n) for n in places.max(axis=0) + 1)
-        return {"kind": "grid", "rows": rows, "columns": columns, "cells": places.tolist(), "ends": ends}
+    grid = cells(states)
+    if len(states) > 3 and grid is not None:
+        rows, columns = (int(n) for n in grid.max(axis=0) + 1)
+        return {"kind": "grid", "rows": rows, "columns": columns, "cells": grid.tolist(), "ends": ends}
     if ends is not None and (positions is not None or len(states) <= _MOST_NODES):
         # the page puts them on a circle where they have none
         places = None if positions is None else [[float(x) for x in positions[label]] for label in states]

@@ -8,6 +8,7 @@ import numpy as np
 import xarray as xr
 
 from .. import _checks
+from .._coordinates import are_numbered
 from .._names import did_you_mean
 from ..sweeps.grid import SweptAxis
 from .frames import Frame
@@ -133,7 +134,7 @@ def _quantity(dataset: xr.Dataset, law: xr.DataArray, name: Any) -> tuple[Quanti
     axes = dataset["result_code"].dims
     if name is None:
         states = tuple(map(str, dataset["state"].values))
-        own = own_quantity("time" in dataset.dims, states == tuple(map(str, range(len(states)))))
+        own = own_quantity("time" in dataset.dims, are_numbered(states))
         at_end = law.isel(time=-1).values  # of datasets on disk no more is read
         if not np.isnan(at_end).any():
             return own, own.of_law(at_end)

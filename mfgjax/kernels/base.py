@@ -27,6 +27,7 @@ class AbstractKernel(eqx.Module):
     """
 
     probabilities: eqx.AbstractVar[Array]
+    in_words: ClassVar[str] = "may depend on the mean field"  # how agents move, as games show it
     takes_lanes: ClassVar[bool] = False  # safe: kernels of users are written for one game
 
     def _page(self) -> Page:

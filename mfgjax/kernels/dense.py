@@ -31,6 +31,7 @@ class DenseKernel(AbstractKernel):
     """
 
     probabilities: Float[Array, "#T S A S *batch"]
+    in_words: ClassVar[str] = "a table of probabilities"
     takes_lanes: ClassVar[bool] = True
 
     def __init__(self, probabilities: ArrayLike):

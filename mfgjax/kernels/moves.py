@@ -27,6 +27,7 @@ class MovesKernel(AbstractKernel):
     next_state: Int[Array, "S A"]
     leads: Bool[Array, "S A"]
     predecessors: Predecessors
+    in_words: ClassVar[str] = "each action leads to one state"
     takes_lanes: ClassVar[bool] = True
 
     def __init__(self, next_state: ArrayLike):

@@ -31,6 +31,7 @@ class SuccessorKernel(AbstractKernel):
     successors: Int[Array, "S A K"]
     probabilities: Float[Array, "#T S A K *batch"]
     predecessors: Predecessors
+    in_words: ClassVar[str] = "lists of possible next states"
     takes_lanes: ClassVar[bool] = True
 
     def __init__(self, successors: ArrayLike, probabilities: ArrayLike):

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from .._coordinates import are_numbered
 from .._display import Facts, Page, Part, shows_itself
 from .._largest_states import heaviest
 from .._modes import in_own_modes
@@ -84,16 +85,14 @@ class AbstractGame(eqx.Module):
 
     def _facts(self) -> Iterator[Part]:
         exists = np.asarray(self.available)
+        moves = (self.kernel if isinstance(self.kernel, AbstractKernel) else AbstractKernel).in_words
         pairs = f"{exists.sum():,} of {exists.size:,} pairs of state and action"
         facts = [
             ("states", f"{self.num_states:,}: {listed(self.state_labels)}"),
             ("actions", f"{self.num_actions:,}: {listed(self.action_labels)}"),
             *([] if self.is_stationary else [("times", f"0 to {self.horizon}")]),
             ("discount", shown(self.discount)),
-            (
-                "kernel",
-                f"{_kind(self.kernel)}: {_MOVES.get(type(self.kernel).__name__, 'may depend on the mean field')}",
-            ),
+            ("kernel", f"{_kind(self.kernel)}: {moves}"),
             ("reward", _kind(self.reward)),
             (
                 "payoffs see",
@@ -227,7 +226,7 @@ class AbstractGame(eqx.Module):
     @property
     def has_numbered_states(self) -> bool:
         """Whether states are called 0, 1, ..., so that a mean of them may mean something."""
-        return self.state_labels == tuple(map(str, range(self.num_states)))
+        return are_numbered(self.state_labels)
 
     @property
     def dtype(self) -> jnp.dtype:
@@ -282,13 +281,6 @@ class AbstractGame(eqx.Module):
     def observe(self, mu: Array, mass: Array) -> Array:
         """Return what payoffs see of the law of states `mu` and the joint law `mass` of one time."""
         return mu if self.observes == "states" else mass
-
-
-_MOVES = {
-    "MovesKernel": "each action leads to one state",
-    "SuccessorKernel": "lists of possible next states",
-    "DenseKernel": "a table of probabilities",
-}
 
 
 def _kind(part: Any) -> str:

@@ -11,13 +11,14 @@ from matplotlib.collections import EllipseCollection
 from matplotlib.patches import Circle
 
 from .. import _checks
+from .._shorten import cut
 from ..finite import Simulation
 from ..model import FiniteHorizonGame
 from .animation import animate, eased, moments, tell_time
 from .crowd import draw_edges
 from .pictured import edges_of
 from .places import beside, free_side, on_the_way, places_of, size_of, unit_of
-from .styles import colour, ink_on, shade, short
+from .styles import colour, ink_on, shade
 
 _GOLDEN = np.pi * (3 - 5**0.5)
 _MOST_NUMBERED = 20  # agents whose numbers can be read
@@ -93,7 +94,7 @@ def animate_agents(
             number.set_position(place)
         counts = np.bincount(here, minlength=len(places))
         for text, label, count in zip(texts, game.state_labels, counts, strict=True):
-            text.set_text(f"{short(label, 20)}: {count}")
+            text.set_text(f"{cut(label, 20)}: {count}")
         tell_time(ax, title, t, t + 1 if k else None)
         return [dots, *numbers, *texts]
 
@@ -158,7 +159,7 @@ def _nodes(
         ax.add_patch(Circle((x, y), radius, facecolor=shade(0.06), edgecolor=shade(0.8), linewidth=1.1, zorder=2))
         right, up = outward[s]
         away = 1.3 * radius
-        longest = f"{short(game.state_labels[s], 20)}: {num_agents}"
+        longest = f"{cut(game.state_labels[s], 20)}: {num_agents}"
         style: dict[str, Any] = dict(
             fontsize=9 if len(places) <= 24 else 7.5, weight="bold", zorder=3, parse_math=False
         )

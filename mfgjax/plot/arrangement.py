@@ -6,8 +6,8 @@ from typing import NamedTuple
 import numpy as np
 from matplotlib.axes import Axes
 
+from .._shorten import cut
 from .places import beside, size_of, unit_of
-from .styles import short
 
 LEAST, MOST = 0.21, 0.31  # radius of an empty node and of the fullest, in the least distance of two nodes
 BESIDE_NODES = 7.5  # size of letters, in points
@@ -40,7 +40,7 @@ def _label(name: str, least: float) -> Label:
     inside = least >= 12
     # a letter is some 0.65 of its size wide, and 1.7 radii of a circle hold a line
     size = min(11.0, (0.62 if inside else 0.95) * least, 1.7 * least / (0.65 * len(name)))
-    return Label(short(name, 20), size, size >= 5.5, inside)
+    return Label(cut(name, 20), size, size >= 5.5, inside)
 
 
 class Arrangement(NamedTuple):

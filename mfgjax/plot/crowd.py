@@ -10,6 +10,7 @@ from matplotlib.patches import Circle, FancyArrowPatch
 from matplotlib.path import Path
 
 from .. import _checks
+from .._largest_states import evenly
 from .._typing import Array, Float
 from ..equilibrium import Equilibrium
 from ..model import AbstractGame
@@ -17,7 +18,7 @@ from .arrangement import BESIDE_NODES, Label, arrange
 from .figures import new_axes
 from .pictured import Pictured, pictured_of
 from .places import BEND, beside, edge_path, free_side, loop_path, places_of
-from .styles import colour, ink_on, shade, spread_evenly
+from .styles import colour, ink_on, shade
 
 NOBODY = 5e-4  # less than this share of the fullest node is drawn as nobody
 
@@ -92,7 +93,7 @@ def _rows(pictured: Pictured, time: int | Sequence[int] | None) -> list[int]:
         return [pictured.row(t) for t in ([time] if isinstance(time, int | np.integer) else time)]
     # panels of larger graphs must be larger
     most = 6 if len(pictured.states) <= 8 else 4 if len(pictured.states) <= 20 else 2
-    return spread_evenly(len(pictured.laws()), most)
+    return evenly(len(pictured.laws()), most)
 
 
 def draw_graph(

@@ -10,7 +10,7 @@ import xarray as xr
 
 from .. import _checks
 from .._names import did_you_mean
-from .styles import short
+from .._shorten import cut
 
 MOST_LINES = 6  # that can be told apart, also in grey
 RESIDUALS = ("residual", "exploitability", "tolerance")  # go down to rounding, hence on log scales
@@ -94,7 +94,7 @@ def horizontal_of(dataset: xr.Dataset, name: str | None) -> Horizontal:
     values, ticks = dataset[name].values, None
     if not _is_numeric(dataset, name):
         kinds = list(dict.fromkeys(map(str, values)))
-        values, ticks = np.array([kinds.index(str(value)) for value in values]), [short(kind) for kind in kinds]
+        values, ticks = np.array([kinds.index(str(value)) for value in values]), [cut(kind) for kind in kinds]
     x = values.astype(float)
     return Horizontal(name, places[name], x, ticks, ticks is None and x.min() > 0 and x.max() > 10 * x.min())
 
@@ -160,7 +160,7 @@ def last_time(dataset: xr.Dataset) -> str:
 
 
 def text_of(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float | np.floating) else short(str(value))
+    return f"{value:.4g}" if isinstance(value, float | np.floating) else cut(str(value))
 
 
 def range_of(values: np.ndarray) -> str:
@@ -172,7 +172,7 @@ def range_of(values: np.ndarray) -> str:
 
 
 def symbol(name: str) -> str:
-    return _SYMBOLS.get(name, short(name, 20))
+    return _SYMBOLS.get(name, cut(name, 20))
 
 
 def label_of(dataset: xr.Dataset, name: str) -> str:

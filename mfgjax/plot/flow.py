@@ -8,7 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Patch, Rectangle
 
 from .. import _checks
-from .._largest_states import largest_states
+from .._largest_states import evenly, largest_states
+from .._shorten import cut
 from .._typing import Array, Float
 from ..equilibrium import Equilibrium
 from ..model import FiniteHorizonGame
@@ -29,8 +30,6 @@ from .styles import (
     ink_on,
     name_ticks,
     shade,
-    short,
-    spread_evenly,
     whole_ticks,
 )
 
@@ -108,7 +107,7 @@ def _lines(ax: Axes, pictured: Pictured, flow: np.ndarray, *, legend: bool) -> N
     ]
     ax.set_ylim(0, 1.03 * max(float(flow.max()), 0.02))
     if legend:
-        add_legend(ax, handles, [short(name) for name in pictured.states], title="state", handlelength=3, **BESIDE)
+        add_legend(ax, handles, [cut(name) for name in pictured.states], title="state", handlelength=3, **BESIDE)
 
 
 def _heat(ax: Axes, pictured: Pictured, flow: np.ndarray) -> None:
@@ -121,7 +120,7 @@ def _heat(ax: Axes, pictured: Pictured, flow: np.ndarray) -> None:
 
 def _maps(ax: Axes | None, grid: Grid, flow: np.ndarray, times: np.ndarray, title: str | None) -> Axes:
     """Draw maps of a grid at some times, side by side."""
-    shown = spread_evenly(len(times), _MOST_MAPS)
+    shown = evenly(len(times), _MOST_MAPS)
     (down, across), (rows, columns) = tiles(len(shown)), grid.shape
     wide, high = columns + 0.06 * columns, rows + max(1.0, 0.16 * rows)  # with room for the time above a map
     width = 9.6
@@ -146,7 +145,7 @@ def _stack(ax: Axes, pictured: Pictured, flow: np.ndarray, kind: str, *, legend:
     times: Any = pictured.times
     num_states = flow.shape[1]
     shown = largest_states(flow.max(axis=0), _MOST_STACKED - 1 if num_states > _MOST_STACKED else None)
-    names, fills = [short(pictured.states[s]) for s in shown], colours(len(shown))
+    names, fills = [cut(pictured.states[s]) for s in shown], colours(len(shown))
     layers = flow[:, shown]
     if len(shown) < num_states:
         layers = np.column_stack([layers, flow.sum(axis=1) - layers.sum(axis=1)])

@@ -8,9 +8,10 @@ from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
+from .._largest_states import evenly
 from .._result import RESULTS
 from .curves import Horizontal
-from .styles import curve, shade, spread_evenly
+from .styles import curve, shade
 
 # of the results 0, 1, ...; the last is for lanes that an interrupted sweep has not come to, whose code is −1
 RESULT_HATCHES = ("", "///", "\\\\\\", "xxx", "...", "---", "+++", "oo", "OO", "|||", "**", "//..")
@@ -39,7 +40,7 @@ def frame_axis(axis: Horizontal, ax: Axes, label: str, *, cells: bool = False) -
             ax.xaxis.set_major_formatter("{x:g}")
         ax.xaxis.set_minor_formatter(NullFormatter())
     elif axis.ticks is not None:
-        shown = spread_evenly(len(axis.ticks), 8)
+        shown = evenly(len(axis.ticks), 8)
         ax.set_xticks(shown, [axis.ticks[i] for i in shown], parse_math=False)
     elif len(axis.x) == 1:
         ax.set_xticks(axis.x)

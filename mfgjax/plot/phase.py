@@ -11,7 +11,9 @@ from matplotlib.figure import Figure, SubFigure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
+from .._largest_states import evenly
 from .._result import RESULTS
+from .._shorten import cut
 from .curves import (
     MOST_LINES,
     Curve,
@@ -28,7 +30,7 @@ from .curves import (
 )
 from .figures import new_figure
 from .lane_styles import curve_style, frame_axis, hatch_failures, hatching, result_name
-from .styles import SHARE, add_legend, frame, name_ticks, short, spread_evenly
+from .styles import SHARE, add_legend, frame, name_ticks
 
 _MOST_ACROSS = 4  # panels in a row
 
@@ -65,9 +67,7 @@ def plot_phase(
     axis, law = horizontal_of(dataset, along), terminal_law_of(dataset)
     parts = parts_of(dataset, axis)
     counts, rows, columns = panels_of(parts)
-    chosen = [
-        [axis_part[i] for i in spread_evenly(len(axis_part), n)] for axis_part, n in zip(parts, counts, strict=True)
-    ]
+    chosen = [[axis_part[i] for i in evenly(len(axis_part), n)] for axis_part, n in zip(parts, counts, strict=True)]
     curves = curves_of(chosen, dataset, axis)
     figure = new_figure(phase_size(rows, columns)) if figure is None else figure
     grid: np.ndarray = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
@@ -113,7 +113,7 @@ def _explain(figure: Figure | SubFigure, names: Sequence[str], failures: dict[st
     if not names:  # the colours of a map are on the right
         place = dict(loc="outside lower left", ncols=max(1, len(failures)))
     if handles:
-        add_legend(figure, handles, [*map(short, names), *failures], frameon=False, handlelength=3, **place)
+        add_legend(figure, handles, [*map(cut, names), *failures], frameon=False, handlelength=3, **place)
 
 
 def _law_of(curve: Curve, law: xr.DataArray, axis: Horizontal) -> np.ndarray:

@@ -1,15 +1,14 @@
 """Where the nodes of a graph lie in a picture, and the ways between them."""
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from matplotlib.path import Path
 
+from .._coordinates import cells
 from .styles import shade
 
-_CELL = re.compile(r"\(?(\d+), ?(\d+)\)?")
 BEND = 0.16  # of edges there and back, in their length
 
 
@@ -30,9 +29,9 @@ def circle_positions(labels: Sequence[str]) -> dict[str, tuple[float, float]]:
 
 def places_of(labels: Sequence[str], positions: Mapping[str, tuple[float, float]] | None) -> np.ndarray:
     """Return the positions of nodes in order, `[S, 2]`; where none are given, as cells of a grid or on a circle."""
-    cells = cells_of(labels) if positions is None else None
-    if cells is not None:  # row 0 is on top
-        return np.stack([cells[1], -cells[0]], axis=1).astype(float)
+    grid = cells_of(labels) if positions is None else None
+    if grid is not None:  # row 0 is on top
+        return np.stack([grid[1], -grid[0]], axis=1).astype(float)
     positions = circle_positions(labels) if positions is None else positions
     for label in labels:
         if label not in positions:
@@ -42,10 +41,10 @@ def places_of(labels: Sequence[str], positions: Mapping[str, tuple[float, float]
 
 def cells_of(labels: Sequence[str]) -> tuple[np.ndarray, np.ndarray] | None:
     """Return rows and columns of states that are named "row,column"; None: the states are not the cells of a grid."""
-    found = [_CELL.fullmatch(label) for label in labels]
-    if not all(found):
+    grid = cells(labels)
+    if grid is None:
         return None
-    rows, columns = np.array([[int(number) for number in match.groups()] for match in found if match]).T
+    rows, columns = grid.T
     is_line = len(set(rows)) == 1 or len(set(columns)) == 1
     is_sparse = (rows.max() + 1) * (columns.max() + 1) > 4 * len(labels)
     return None if is_line or is_sparse else (rows, columns)

@@ -6,13 +6,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 
 from .. import _checks
+from .._coordinates import are_numbered
 from ..equilibrium import Equilibrium
 from ..model import StationaryGame, of_kind
 from .figures import new_figure
 from .law import draw_law
 from .pictured import pictured_of
 from .policy import draw_policy
-from .styles import are_numbered, colour, frame, name_ticks, shade
+from .styles import colour, frame, name_ticks, shade
 
 _MOST_TICKS = 26
 

@@ -8,7 +8,11 @@ from matplotlib import colormaps, rcParams, rcParamsDefault
 from matplotlib.colors import to_hex, to_rgb
 from matplotlib.ticker import MaxNLocator
 
-BRIGHT = ("#4477AA", "#EE6677", "#228833", "#CCBB44", "#66CCEE", "#AA3377", "#BBBBBB")  # of Paul Tol
+from .._coordinates import are_numbered
+from .._largest_states import evenly
+from .._shorten import cut
+from .._svg import COLOURS
+
 STYLE = ("axes.facecolor", "text.color", "axes.prop_cycle", "image.cmap")  # what colours follow
 LINES = ("-", "--", "-.", ":")
 MARKERS = "os^DvPX*"
@@ -21,7 +25,7 @@ def palette() -> list[str]:
     """Return the colours of the user's style sheet if it has its own, else those of Paul Tol's "bright"."""
     cycle = rcParams["axes.prop_cycle"]
     own = [] if cycle == rcParamsDefault["axes.prop_cycle"] else cycle.by_key().get("color", [])
-    return [to_hex(c) for c in own] or list(BRIGHT)
+    return [to_hex(c) for c in own] or list(COLOURS)
 
 
 def colour(i: int) -> str:
@@ -76,11 +80,6 @@ def curve(i: int) -> dict[str, Any]:
     )
 
 
-def short(label: str, length: int = 14) -> str:
-    """Return a name, or its beginning with an ellipsis where it is longer."""
-    return label if len(label) <= length else label[: length - 1] + "…"
-
-
 def frame(ax: Any, x: str, y: str, title: str | None = None, *, grid: str | None = "both", **options: Any) -> None:
     """Name the axes and the picture, as the names stand, and draw a light grid along x, y or both, or none.
 
@@ -122,16 +121,6 @@ def add_legend(owner: Any, handles: Sequence[Any], names: Sequence[str], **optio
         entry.set_text(name)
 
 
-def spread_evenly(n: int, most: int) -> list[int]:
-    """Return at most so many of 0..n-1, with the first and the last, evenly."""
-    return sorted({int(i) for i in np.linspace(0, n - 1, min(n, most)).round()})
-
-
-def are_numbered(names: Sequence[str]) -> bool:
-    """Tell whether names are the numbers 0, 1, ... in order."""
-    return list(names) == [str(i) for i in range(len(names))]
-
-
 def name_ticks(axis: Any, names: Sequence[str], most: int) -> None:
     """Put names at the places 0, 1, ... of an axis, an even choice where they are many; long ones below it are turned.
 
@@ -148,8 +137,8 @@ def name_ticks(axis: Any, names: Sequence[str], most: int) -> None:
     turned: dict[str, Any] = {}
     if axis.axis_name == "x" and max(map(len, names)) > 3:
         turned = dict(rotation=40, ha="right", rotation_mode="anchor")  # so that texts end at their ticks
-    ticks = spread_evenly(len(names), most)
-    axis.set_ticks(ticks, [short(names[i]) for i in ticks], parse_math=False, **turned)
+    ticks = evenly(len(names), most)
+    axis.set_ticks(ticks, [cut(names[i]) for i in ticks], parse_math=False, **turned)
 
 
 def whole_ticks(axis: Any, most: int = 12) -> None:

@@ -11,11 +11,13 @@ from matplotlib.colors import BoundaryNorm, ListedColormap, LogNorm, Normalize
 from matplotlib.lines import Line2D
 from matplotlib.ticker import NullFormatter
 
+from .._largest_states import evenly
 from .._result import RESULTS
+from .._svg import COLOURS
 from .curves import MOST_LINES, RESIDUALS, Curve, Horizontal, curves_of, horizontal_of, label_of, parts_of, symbol
 from .figures import new_axes
 from .lane_styles import RESULT_HATCHES, curve_style, frame_axis, hatch_failures, result_name, ticks_at
-from .styles import BESIDE, BRIGHT, add_legend, is_grey, palette, shade, spread_evenly
+from .styles import BESIDE, add_legend, is_grey, palette, shade
 
 _MOST_CELLS = (64, 512)  # rows and columns of a map
 _ROUNDED = 1e-18  # less is not worth a decade of the picture
@@ -91,7 +93,7 @@ def _draw_lines(
     ax: Axes, name: str, label: str, axis: Horizontal, curves: list[Curve], values: list[np.ndarray]
 ) -> None:
     """Draw the values of lanes that have no axis but the horizontal one, a line per group of zipped points."""
-    shown, all_values = spread_evenly(len(curves), MOST_LINES), np.concatenate(values)
+    shown, all_values = evenly(len(curves), MOST_LINES), np.concatenate(values)
     for k, i in enumerate(shown):
         curve, style = curves[i], curve_style(k, curves[i].x, values[i])
         if name == "result_code":
@@ -138,7 +140,7 @@ def _draw_map(ax: Axes, name: str, label: str, axis: Horizontal, curves: list[Cu
     cells = np.ma.masked_invalid(_blocks(np.array(values), k, m))
     kinds, norm, shades = np.unique(codes), Normalize(0, 1), colormaps[rcParams["image.cmap"]]
     options: dict[str, Any] = {}
-    ink = "0.6" if is_grey() else BRIGHT[1]  # seen on dark and on light cells
+    ink = "0.6" if is_grey() else COLOURS[1]  # seen on dark and on light cells
     if name == "result_code":
         ink = "black"
         # codes are numbered anew, one shade for each that occurs
@@ -171,7 +173,7 @@ def _draw_map(ax: Axes, name: str, label: str, axis: Horizontal, curves: list[Cu
     for row, kinds in enumerate(codes):
         hatch_failures(ax, edges, kinds, row=row, ink=ink)
     ax.set_ylim(rows[-1], rows[0])
-    shown = spread_evenly(len(cells), 20)
+    shown = evenly(len(cells), 20)
     ax.set_yticks(shown, [", ".join(curves[i * k].common.values()) for i in shown], fontsize=8, parse_math=False)
     ax.set_ylabel(", ".join(map(symbol, curves[0].common)), parse_math=False)
 

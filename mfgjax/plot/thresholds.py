@@ -11,8 +11,9 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
 from .. import _checks
+from .._shorten import short_number
 from ..certify import Report
-from ..certify.report import shown, shown_log10
+from ..certify.report import shown_log10
 from .figures import new_axes
 from .styles import BESIDE, LINES, colour, frame, hatch, shade
 
@@ -140,7 +141,7 @@ def plot_certificates(report: Report, *, title: str | None = None, ax: Axes | No
     ends = {name: float(_thresholds(report, name, 1)[0]) for name in _ROWS if name != _PAPER}
     if all(np.isnan(end) for end in ends.values()):
         raise ValueError("no certificate has a threshold, so there is nothing to draw.")
-    texts = {name: "every β" if np.isinf(end) else f"β < {shown(end)}" for name, end in ends.items()}
+    texts = {name: "every β" if np.isinf(end) else f"β < {short_number(end)}" for name, end in ends.items()}
     beta, low, high = float(report.beta), *_limits([np.array([*ends.values(), float(report.beta)])], margin=4)
     if exponents is not None and not np.isnan(exponents[0]):
         ends = {_PAPER: 10.0 ** float(exponents[0]), **ends}

@@ -8,10 +8,11 @@ from matplotlib.figure import Figure, SubFigure
 
 from .. import _checks
 from .._largest_states import largest_states
+from .._shorten import cut
 from ..design import TradeOff, Tuned
 from ..equilibrium import Equilibrium
 from .figures import new_axes, new_figure
-from .styles import BESIDE, colour, frame, hatch, shade, short, whole_ticks
+from .styles import BESIDE, colour, frame, hatch, shade, whole_ticks
 
 _MOST_BARS = 24
 
@@ -104,7 +105,7 @@ def plot_laws(
     if target is not None:
         wanted = np.asarray(target, dtype=float)[shown]
         ax.plot(places, wanted, "_", color=colour(1), markersize=26, markeredgewidth=2.5, label="target", zorder=3)
-    names = [short(found.game.state_labels[s]) for s in shown]
+    names = [cut(found.game.state_labels[s]) for s in shown]
     tick_style: dict[str, Any] = dict(rotation=40, ha="right") if max(map(len, names)) > 4 or len(names) > 12 else {}
     ax.set_xticks(places, names, parse_math=False, **tick_style)
     heading = f"the crowd at time {found.game.horizon if time == -1 else time}" if title is None else title
