@@ -22,10 +22,10 @@ _LAW_AND_POLICY = "mean_field,policy,exploitability"
 
 @dataclass(frozen=True, kw_only=True)
 class Explore(Command, Method, GameAndRanges):
-    """Write a web page that shows the equilibria of a game, with a slider for each parameter.
+    """Write a page of equilibria with a slider for each parameter.
 
-    All combinations of the values are solved together. The page has a picture for each of them, and opens in a browser
-    without a network. A RANGE is START:STOP:COUNT, START:STOP:COUNT:log, a list such as 0.5,1,3, or one value.
+    All combinations of the values are solved together. The page has pictures of each equilibrium, and opens in a
+    browser without a network. A RANGE is START:STOP:COUNT, START:STOP:COUNT:log, a list such as 0.5,1,3, or one value.
 
     Examples:
       mfgjax explore resource-allocation --out explorer.html

@@ -34,8 +34,8 @@ class GameAndResponse:
       beta: Inverse temperature > 0, in 1/reward; large: near greedy.
       epsilon: Probability of another action than the best, at most (A−1)/A for A actions; for trembling and
         epsilon-greedy.
-      reference: Reference policy: uniform, paper (that of the ready-made game), file (that in the game file), or a JSON
-        file. Default: the game's own, else uniform.
+      reference: Policy: uniform, paper (of a ready-made game), file (of a game file), JSON file. Default: the game's,
+        else uniform.
       response: How agents act.
       settings: Value of a parameter of a ready-made game; repeatable.
     """
@@ -76,8 +76,8 @@ class Method:
     """Which method looks for an equilibrium.
 
     Args:
-      solver: The method, see docs/choose-a-solver.md.
-      averaging: For picard, average all iterates with these weights.
+      solver: The method.
+      averaging: For picard, weights of all iterates.
       atol: Tolerance on the distance from a fixed point; for greedy and trembling with a horizon: on the gain by
         deviating.
       max_steps: Maximum number of steps.

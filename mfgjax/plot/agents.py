@@ -44,8 +44,8 @@ def animate_agents(
       simulation: the result of `finite.simulate(..., labelled=True)` for one population.
       run: which of its runs.
       positions: of the nodes by name; None: on a circle.
-      frames_per_step: number of frames from one time to the next; before these, half as many frames show the agents at
-        rest.
+      frames_per_step: number of frames from one time to the next; before these, half as many show the agents on
+        their nodes.
       title: the title, before the time.
       ax: where to draw; None: on a new figure of pyplot.
 
