@@ -88,7 +88,7 @@ NAMED = {
         "which another entry of `axes` also sets",
     ),
     "nothing": (lambda: {}, "`axes` is empty"),
-    "no lanes": (lambda: {"beta": []}, "`beta`", "at least one value"),
+    "no lanes": (lambda: {"beta": []}, "`beta`", "at least one lane"),
     "a number": (lambda: {"beta": 2.0}, "`beta`", "lane", "()"),
     "a matrix of temperatures": (lambda: {"beta": np.ones((2, 3))}, "`beta` must have shape (3,)", "got (2, 3)"),
     "references without lanes": (lambda: {"reference": example()[1]}, "`reference` must have shape", "got (5, 3)"),

@@ -74,7 +74,7 @@ def test_a_parameter_of_the_builder_has_a_slider_that_starts_at_its_default():
         (lambda: mfg.explore(GAME, RESPONSE, beta=(10, 0.1)), r"`beta` is the range \(10, 0.1\), but its first number"),
         (lambda: mfg.explore(GAME, RESPONSE, beta=(-1.0, 10)), r"`beta\[0\]` is -1"),
         (lambda: mfg.explore(GAME, mfg.EntropyRegularized(1.0), mix=(0, 1)), "`mix` mixes the uniform policy with"),
-        (lambda: mfg.explore(GAME, RESPONSE, mix=(0, 2)), r"`mix` must be a range within \(0, 1\)"),
+        (lambda: mfg.explore(GAME, RESPONSE, mix=(0, 2)), r"`mix` must be a range within \[0, 1\]"),
         (lambda: mfg.explore(mfg.games.mturk(), mfg.Greedy()), "`explore` needs at least one slider"),
         (lambda: mfg.explore(GAME, RESPONSE, mix=(0, 1), reference=[REFERENCE]), "`mix` moves the reference, which"),
         (lambda: mfg.explore("game"), "`game` must be a game"),
@@ -82,7 +82,7 @@ def test_a_parameter_of_the_builder_has_a_slider_that_starts_at_its_default():
             lambda: mfg.explore(mfg.games.ring_crowd, RESPONSE_TO_ALL, num_states=(4, 8)),
             "The sliders change which states",
         ),
-        (lambda: mfg.explore(xr.Dataset()), "`game` is a dataset, but not one that `sweep` returns"),
+        (lambda: mfg.explore(xr.Dataset()), "the dataset is not one that `sweep` returns"),
         (lambda: mfg.explore(GAME, quantity=3), "`quantity` must be a function of the `Equilibrium`"),
     ],
 )

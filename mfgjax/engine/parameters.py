@@ -175,7 +175,7 @@ def parameter(triple: Triple, name: str, values: Any, each: bool = False) -> Par
     leaf, game = jax.tree.leaves(triple)[index], triple[0]
     table = _checks.as_numbers(name, values)
     if table.ndim == 0 or table.shape[-1] == 0:
-        raise ValueError(f"`{name}` must have a last axis with at least one value; got shape {table.shape}.")
+        raise ValueError(f"`{name}` must have a last axis of at least one lane; got shape {table.shape}.")
     if kind in _POLICIES:
         return Parameter(path, index, _log_policies(game, name, kind, table, each))
     shape, given = tuple(leaf.shape), tuple(table.shape[:-1])
