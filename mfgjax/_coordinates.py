@@ -49,9 +49,18 @@ def are_numbered(names: Sequence[str]) -> bool:
 
 
 def cells(labels: Sequence[str]) -> np.ndarray | None:
-    """Return rows and columns `[S, 2]` of states that are named "row,column"; None: not all are."""
+    """Return rows and columns `[S, 2]` of states that are named "row,column"; None: they do not make a grid.
+
+    A single row or column is no grid, nor are cells of which most have no state, or two of one place.
+    """
     found = [_CELL.fullmatch(label) for label in labels]
-    return np.array([[int(number) for number in match.groups()] for match in found if match]) if all(found) else None
+    if not all(found):
+        return None
+    places = [(int(match[1]), int(match[2])) for match in found if match]
+    rows, columns = (max(numbers, default=0) + 1 for numbers in zip(*places, strict=True))
+    is_line = any(len(set(numbers)) == 1 for numbers in zip(*places, strict=True))
+    is_sparse = rows * columns > 4 * len(labels)
+    return None if is_line or is_sparse or len(set(places)) < len(places) else np.array(places)
 
 
 def coordinates(states: Sequence[str | int], actions: Sequence[str | int]) -> dict[str, np.ndarray]:

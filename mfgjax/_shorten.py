@@ -70,8 +70,9 @@ def shorten_text(text: str, length: int = 60) -> str:
 
 
 def cut(label: str, length: int = 14) -> str:
-    """Return a name, or its beginning with an ellipsis where it is longer."""
-    return label if len(label) <= length else label[: length - 1] + "…"
+    """Return a name, or its beginning and end where it is longer: names often differ only in their last letters."""
+    end = length // 3
+    return label if len(label) <= length else f"{label[: length - 1 - end]}…{label[len(label) - end :]}"
 
 
 def place(name: str, index: Sequence[int | np.integer] | np.ndarray) -> str:

@@ -364,7 +364,7 @@ def test_odd_names_are_printed_as_they_are():
     dataset = dataset.assign_coords(state=states, **{"$r_": np.array(["$y_1$", "_z"], dtype=object)})
     figure = plot_phase(dataset, title="$t$ 5%")
     assert [ax.get_title() for ax in figure.axes] == ["$r_ = $y_1$", "$r_ = _z"]
-    assert legend_of(figure) == ["_hidden", "$x$", "50%", "a very long n…"]
+    assert legend_of(figure) == ["_hidden", "$x$", "50%", "a very lo…tate"]
     assert len(png(figure)) > 10_000
     ax = plot_sweep_map(dataset, "num_steps", title="$t$ 5%")
     assert [label.get_text() for label in ax.get_yticklabels()] == ["$y_1$", "_z"]

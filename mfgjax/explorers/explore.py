@@ -77,6 +77,8 @@ def explore(
       >>> f"{explorer.at(beta=5.0).mean_field[1, 1]:.2f}"
       '0.63'
     """
+    if not isinstance(title, str | None):
+        raise ValueError(f"`title` must be a text; got {_checks.shorten(title)}.")
     dataset = game if isinstance(game, xr.Dataset) else response
     if isinstance(dataset, xr.Dataset):
         extra = {"beta": beta, "mix": mix, "solver": solver, **ranges}
@@ -149,7 +151,7 @@ def _of_dataset(game: Any, dataset: xr.Dataset, quantity: Any, title: str | None
         own = names_of_game(one, None if file is None else file.positions, title or names.title)
         if own.states != names.states or (source.policy is not None and own.actions != names.actions):
             raise ValueError("the dataset has other states or actions than `game`.")
-        names = own
+        names = own._replace(over_time=names.over_time, times=names.times)
     return Explorer(source, names, [len(slider) // 2 for slider in source.sliders])
 
 

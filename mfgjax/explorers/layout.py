@@ -27,7 +27,7 @@ def layout_of(
     """
     ends = None if game is None else _ends(game)
     grid = cells(states)
-    if len(states) > 3 and grid is not None:
+    if grid is not None:
         rows, columns = (int(n) for n in grid.max(axis=0) + 1)
         return {"kind": "grid", "rows": rows, "columns": columns, "cells": grid.tolist(), "ends": ends}
     if ends is not None and (positions is not None or len(states) <= _MOST_NODES):

@@ -20,6 +20,7 @@ class Names(NamedTuple):
       states: labels.
       actions: labels; none if there is no policy.
       over_time: whether the mean field has times.
+      times: what these are called; None: 0, 1, ...
       layout: as `layout_of` returns it.
       available: which actions there are, `[S, A]`, at any time; None: not known.
     """
@@ -30,6 +31,7 @@ class Names(NamedTuple):
     over_time: bool
     layout: dict[str, Any]
     available: np.ndarray | None
+    times: list[str] | None = None
 
 
 def names_of_game(game: AbstractGame, positions: Mapping[str, tuple[float, float]] | None, title: str) -> Names:
@@ -46,7 +48,9 @@ def names_of_dataset(source: Stored, title: str | None) -> Names:
     actions = tuple(map(str, dataset["action"].values)) if source.policy is not None else ()
     own = str(dataset.attrs.get("game", ""))
     name = "" if own in ("FiniteHorizonGame", "StationaryGame") else own.replace("_", " ")
-    return Names(title or name, states, actions, source.times is not None, layout_of(states), None)
+    times = source.times
+    own_times = None if times is None or np.array_equal(times, np.arange(len(times))) else [str(t) for t in times]
+    return Names(title or name, states, actions, times is not None, layout_of(states), None, own_times)
 
 
 def scene_of(names: Names, sliders: Sequence[Slider], place: Sequence[int], quantity: Quantity) -> dict[str, Any]:
@@ -57,6 +61,7 @@ def scene_of(names: Names, sliders: Sequence[Slider], place: Sequence[int], quan
         "states": list(names.states),
         "actions": list(names.actions),
         "over_time": names.over_time,
+        "times": names.times,
         "layout": names.layout,
         "available": None if available is None else available.astype(int).tolist(),
         "sliders": [slider.described() for slider in sliders],

@@ -96,7 +96,9 @@ def stored(dataset: xr.Dataset, quantity: Any = None, sliders: Sequence[Slider] 
     """
     if "result_code" not in dataset or not dataset["result_code"].dims:
         raise ValueError("`game` is a dataset, but not one that `sweep` returns: it has no axes of `result_code`.")
-    name = next((name for name in _LAWS if name in dataset), None)
+    if empty := [str(dim) for dim, size in dataset["result_code"].sizes.items() if size == 0]:
+        raise ValueError(f"the dataset has no point: its axis {empty[0]!r} is empty.")
+    name = next((name for name in _LAWS if name in dataset and "state" in dataset[name].dims), None)
     if name is None:
         raise ValueError(
             f"the dataset has no law of the states: give `sweep` one of {', '.join(_LAWS)} among its `outputs`."
@@ -143,7 +145,8 @@ def _quantity(dataset: xr.Dataset, law: xr.DataArray, name: Any) -> tuple[Quanti
         there = ~np.isnan(whole).all(axis=-1)
         last = np.where(there, np.arange(whole.shape[-2]), 0).max(axis=-1)
         return own, own.of_law(np.take_along_axis(whole, last[..., None, None], axis=-2)[..., 0, :])
-    known = [str(one) for one, array in dataset.data_vars.items() if set(array.dims) == set(axes)]
+    kinds = {name: array for name, array in dataset.data_vars.items() if set(array.dims) == set(axes)}
+    known = [str(name) for name, array in kinds.items() if array.dtype.kind in "biuf"]
     if name not in known:
         if callable(name):
             raise ValueError(
