@@ -153,6 +153,50 @@ def test_states_are_cells_if_these_make_a_grid(states, kind):
     assert layout_of(states)["kind"] == kind
 
 
+def moves_to(target):
+    """A game of three states in which action 1 leads to one of them, and action 0 stays."""
+    ends = np.array([[s, target] for s in range(3)])
+    return mfg.FiniteHorizonGame(mfg.MovesKernel(ends), np.zeros((3, 2)), [1.0, 0.0, 0.0], 1)
+
+
+def test_moves_that_differ_between_points_are_not_drawn():
+    same = mfg.explore(moves_to, RESPONSE_TO_ALL, target=[1, 1]).scene()
+    assert same["layout"]["kind"] == "graph" and same["layout"]["ends"][0] == [0, 1]
+    scene = mfg.explore(moves_to, RESPONSE_TO_ALL, target=[1, 2, 1]).scene()
+    assert scene["layout"] == {"kind": "bars", "ends": None} and scene["available"] is None
+
+
+def test_a_page_has_no_moves_that_its_points_do_not_have():
+    available = np.array([[True, False], [True, True], [True, True]])
+    game = mfg.FiniteHorizonGame(
+        mfg.MovesKernel([[0, 1], [1, 2], [2, 0]]), np.zeros((3, 2)), [1.0, 0.0, 0.0], 1, available=available
+    )
+    law, policy = np.full((2, 2, 3), 1 / 3), np.full((2, 2, 3, 2), 0.5)
+    axes = ("seed", "time", "state")
+    data = {"mean_field": (axes, law), "policy": ((*axes, "action"), policy), "result_code": ("seed", [0, 0])}
+    ds = xr.Dataset(data, {"seed": [0, 1], "time": [0, 1], "state": [0, 1, 2], "action": [0, 1]})
+    assert mfg.explore(game, ds).scene()["layout"]["ends"] is None  # somebody takes action 1 in state 0
+    ds["policy"][:, :, 0] = [1.0, 0.0]
+    assert mfg.explore(game, ds).scene()["layout"]["kind"] == "graph"
+
+
+def test_states_that_change_in_the_middle_of_a_slider_are_refused():
+    def of_size(num_states=3):
+        return mfg.FiniteHorizonGame(
+            np.full((num_states, 1, num_states), 1 / num_states),
+            np.zeros((num_states, 1)),
+            [1.0] + [0.0] * (num_states - 1),
+            1,
+        )
+
+    message = "The sliders change which states"
+    with pytest.raises(ValueError, match=message):
+        mfg.explore(of_size, RESPONSE_TO_ALL, num_states=[2, 3, 2])
+    rare = mfg.explore(of_size, RESPONSE_TO_ALL, num_states=[2, 3, 2, 2])
+    with pytest.raises(ValueError, match=message):
+        rare.frame(num_states=3)
+
+
 def data_of(path):
     return json.loads(re.search(r'id="data">(.*?)</script>', path.read_text(encoding="utf-8"), re.DOTALL)[1])
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+import xarray as xr
 
 from ..model import AbstractGame
 from .layout import layout_of
@@ -51,6 +52,17 @@ def names_of_dataset(source: Stored, title: str | None) -> Names:
     times = source.times
     own_times = None if times is None or np.array_equal(times, np.arange(len(times))) else [str(t) for t in times]
     return Names(title or name, states, actions, times is not None, layout_of(states), None, own_times)
+
+
+def without_moves(names: Names) -> Names:
+    """Return the names of points that differ in their moves: a page has one set of moves, and would show wrong ones."""
+    return names._replace(layout=layout_of(names.states), available=None)
+
+
+def are_open(names: Names, policy: xr.DataArray) -> bool:
+    """Tell whether policies `[..., S, A]` take no action that is not available."""
+    taken = (policy > 0).any([dim for dim in policy.dims if dim not in ("state", "action")]).values
+    return names.available is None or not (taken & ~names.available).any()
 
 
 def scene_of(names: Names, sliders: Sequence[Slider], place: Sequence[int], quantity: Quantity) -> dict[str, Any]:

@@ -7,7 +7,7 @@ const WHERE = {
 };
 const ABOUT = {
   graph: "Area of a node: share of the agents. Width of an arrow: share that moves along it.",
-  grid: "Share of the agents in each cell. Nobody can enter a grey one.",
+  grid: "Share of the agents in each cell.",
   bars: "",
 };
 
@@ -26,7 +26,7 @@ function picturesOf(scene) {
     { name: "flow", draw: drawFlow, title: () => "Mean field over time", about: () => "Share of the agents in each state.", when: scene.over_time },
     {
       name: "places", draw: drawPlaces, title: (view) => WHERE[kind] + at(view), when: true,
-      about: (view) => (view.movesAfter || kind !== "graph" ? ABOUT[kind] : "After the last time nobody moves."),
+      about: (view) => (view.movesAfter || kind !== "graph" ? ABOUT[kind] + (kind === "grid" && ends ? " Nobody can enter a grey one." : "") : "After the last time nobody moves."),
     },
     {
       name: "policy", draw: drawPolicy, title: (view) => `Policy${at(view)}`, when: scene.actions.length > 0,
