@@ -43,6 +43,11 @@ def coordinate(labels: Iterable[str | int]) -> np.ndarray:
     return np.array(names, dtype=object)
 
 
+def dates_as_texts(values: np.ndarray) -> np.ndarray:
+    """Return dates as texts without the zeros of finer units; other values as they are."""
+    return np.datetime_as_string(values, unit="auto").astype(object) if values.dtype.kind == "M" else values
+
+
 def are_numbered(names: Sequence[str]) -> bool:
     """Tell whether names are the numbers 0, 1, ... in order."""
     return list(names) == [str(i) for i in range(len(names))]

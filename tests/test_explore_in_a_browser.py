@@ -187,6 +187,18 @@ def test_many_actions_are_a_map(browser, tmp_path):
     assert "action 0" in names and not [name for name in names if len(name) == 1 and name not in "ab01"]
 
 
+def test_two_explorers_of_one_page_have_their_own_labels(browser, page, tmp_path):
+    text = page.read_text(encoding="utf-8")
+    module = re.search(r'<script type="module">(.*?)</script>', text, re.DOTALL)[1]
+    second = module.replace('getElementById("explorer")', 'getElementById("second")')
+    body = f'<main id="second"></main><script type="module">{second}</script></body>'
+    (tmp_path / "two.html").write_text(text.replace("</body>", body), encoding="utf-8")
+    opened(browser, tmp_path / "two.html")
+    wait(browser, "return document.querySelectorAll('.verdict.found').length == 2")
+    labels = "[...document.querySelectorAll('.slider label')]"
+    assert browser.execute_script(f"return {labels}.every((x) => x.parentElement.contains(x.control))")
+
+
 def test_names_that_look_like_html_are_names(browser, tmp_path):
     evil = "</script><b>", "<img src=x onerror=alert(1)>"
     path = mfg.explore(stored(0, states=evil), title="<!--").to_html(tmp_path / "evil.html")

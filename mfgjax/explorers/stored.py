@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 
 from .. import _checks
-from .._coordinates import are_numbered
+from .._coordinates import are_numbered, dates_as_texts
 from .._names import did_you_mean
 from ..sweeps.grid import SweptAxis
 from .frames import Frame
@@ -120,7 +120,7 @@ def stored(dataset: xr.Dataset, quantity: Any = None, sliders: Sequence[Slider] 
 def _slider(dataset: xr.Dataset, dim: str) -> Slider:
     """Return the slider of a dimension; points side by side are told by all their coordinates."""
     if dim != "point":
-        labels = dataset[dim].values
+        labels = dates_as_texts(dataset[dim].values)
         return slider_of(SweptAxis(dim, list(labels), labels, False))
     coords = [str(name) for name, coord in dataset.coords.items() if coord.dims == ("point",) and name != "point"]
     rows = zip(*(dataset[name].values for name in coords), strict=True)
