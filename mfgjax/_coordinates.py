@@ -59,10 +59,10 @@ def cells(labels: Sequence[str]) -> np.ndarray | None:
     A single row or column is no grid, nor are cells of which most have no state, or two of one place.
     """
     found = [_CELL.fullmatch(label) for label in labels]
-    if not all(found):
+    if not labels or not all(found):
         return None
     places = [(int(match[1]), int(match[2])) for match in found if match]
-    rows, columns = (max(numbers, default=0) + 1 for numbers in zip(*places, strict=True))
+    rows, columns = (max(numbers) + 1 for numbers in zip(*places, strict=True))
     is_line = any(len(set(numbers)) == 1 for numbers in zip(*places, strict=True))
     is_sparse = rows * columns > 4 * len(labels)
     return None if is_line or is_sparse or len(set(places)) < len(places) else np.array(places)

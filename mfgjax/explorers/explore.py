@@ -155,7 +155,9 @@ def _of_dataset(game: Any, dataset: xr.Dataset, quantity: Any, title: str | None
         if own.states != names.states or (source.policy is not None and own.actions != names.actions):
             raise ValueError("the dataset has other states or actions than `game`.")
         names = own._replace(over_time=names.over_time, times=names.times)
-        if source.policy is not None and not are_open(own, source.policy):
+        # some of the points, as datasets may be large
+        policy = source.thinned([5] * len(source.sliders)).policy
+        if policy is not None and not are_open(own, policy):
             names = without_moves(names)
     return Explorer(source, names, [len(slider) // 2 for slider in source.sliders])
 

@@ -42,7 +42,7 @@ def grid_of(pictured: Pictured) -> Grid | None:
         ends = pictured.leads_to
         stuck = ((ends < 0) | (ends == np.arange(len(ends))[:, None])).all(axis=1)
         blocked = stuck if pictured.law is None else stuck & (pictured.law == 0).all(axis=0)
-    return Grid(*places.T, blocked)
+    return Grid(places[:, 0], places[:, 1], blocked)
 
 
 def draw_map(ax: Axes, grid: Grid, law: np.ndarray, most: float, offset: tuple[float, float] = (0.0, 0.0)) -> Any:
