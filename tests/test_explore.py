@@ -88,7 +88,7 @@ def test_a_parameter_of_the_builder_has_a_slider_that_starts_at_its_default():
         (lambda: mfg.explore(GAME, quantity=3), "`quantity` must be a function of the `Equilibrium`"),
         (lambda: mfg.explore(GAME, title=3), "`title` must be a text; got 3"),
         (lambda: mfg.explore(random_sweep(2, 2).isel(beta=[])), "the dataset has no point: its axis 'beta' is empty"),
-        (lambda: mfg.explore(random_sweep(2, 2).isel(state=0)), "the dataset has no law of the states"),
+        (lambda: mfg.explore(random_sweep(2, 2).isel(state=0)), "the dataset has no distribution over the states"),
         (
             lambda: mfg.explore(random_sweep(2, 1).assign(word=(("beta", "toll"), [["x"], ["y"]])), quantity="word"),
             "`quantity` is 'word', but the dataset has no such number",
