@@ -36,8 +36,8 @@ class Certify(SavingCommand, GameAndResponse):
     """Test whether a game provably has exactly one equilibrium.
 
     Prints statements on uniqueness and convergence, whether each is proved for this game, and below which β. For a
-    stationary game: whether it has strategic complementarities (in higher populations higher actions pay more), and its
-    least and its greatest equilibrium.
+    stationary game: whether it has strategic complementarities (higher actions pay more if more agents are in high
+    states), and its least and its greatest equilibrium.
 
     Examples:
       mfgjax certify resource-allocation --beta 0.5

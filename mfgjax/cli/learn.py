@@ -58,15 +58,15 @@ class Lesson:
 class Learn(SavingCommand):
     """Run learning algorithms in a stationary game.
 
-    Prints how close each comes to an equilibrium. In iql and mfq each agent has its own Q-table; in online-tmfq all
-    share one; tmfq and gmbl use a simulator of the game.
+    Prints how close each comes to an equilibrium. In iql and mfq each agent has its own table of action values; in
+    online-tmfq all share one; tmfq and gmbl use a simulator of the game.
 
     Examples:
       mfgjax learn infection-spread --epsilon 0.2
       mfgjax learn mturk --epsilon 0.1 --learners iql,mfq --steps 50 --seeds 5
 
     Args:
-      epsilon: Probability of another action than the best, up to (A−1)/A.
+      epsilon: Probability of another action than the best.
       learners: Names.
       response: How agents act.
       steps: Number of steps of the population.
@@ -75,14 +75,13 @@ class Learn(SavingCommand):
       agents: Number of agents of online-tmfq, iql, mfq. Default: 1000.
       updates: Updates of tmfq at each step. Default: 10000.
       samples: gmbl: samples for each state and action. Default: 1000.
-      memory: online-tmfq: use old moves too, or not.
+      memory: online-tmfq: learn from all moves so far, or only from those of the present step.
       replays: online-tmfq: Q-learning updates at each step.
       restart: tmfq: reset the action values at each step.
       tolerance: tmfq: end a step once an update is smaller than this.
       initial_q: Initial action values, except for gmbl. Default: 0.
       tie: Action taken at ties.
-      start: Initial population: the game's, all in the lowest or highest state, or the least or greatest
-        equilibrium.
+      start: Agents start as in the game, all in the lowest or highest state, or in the least or greatest equilibrium.
       out: Save runs as they go, then pictures and table.json. Repeat the command to resume; --steps may be larger.
     """
 

@@ -34,8 +34,8 @@ class GameAndResponse:
       beta: Inverse temperature > 0, in 1/reward; large: near greedy.
       epsilon: Probability of another action than the best, at most (A−1)/A for A actions; for trembling and
         epsilon-greedy.
-      reference: Policy: uniform, paper (of a ready-made game), file (of a game file), JSON file. Default: the game's,
-        else uniform.
+      reference: uniform, paper (for resource-allocation), file (in GAME's file), or a JSON file. Default: GAME's, else
+        uniform.
       response: How agents act.
       settings: Value of a parameter of a ready-made game; repeatable.
     """
@@ -77,7 +77,7 @@ class Method:
 
     Args:
       solver: The method.
-      averaging: For picard, weights of all iterates.
+      averaging: For picard, average iterates; weights.
       atol: Tolerance on the distance from a fixed point; for greedy and trembling with a horizon: on the gain by
         deviating.
       max_steps: Maximum number of steps.

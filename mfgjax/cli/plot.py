@@ -45,7 +45,7 @@ _FOREIGN = (
 
 @dataclass(frozen=True, kw_only=True)
 class Plot(Command):
-    """Draw a saved equilibrium, sweep or learner, or a game.
+    """Draw a game, or a saved equilibrium, sweep or run of a learner.
 
     By default: the shares of an equilibrium over time, the phase diagram of a sweep, the mean state over the steps of a
     learner, the distribution of a game at time 0.

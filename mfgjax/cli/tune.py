@@ -56,8 +56,8 @@ class Tune(SavingCommand):
       agents: Sizes of finite populations in which the result is evaluated, such as 100, or 10,1000, or 2:16384:14:log.
       runs: Simulated populations for each number of agents.
       seed: Seed of the simulated populations.
-      max_steps: Maximum number of designs tried; overrides the number in the file.
-      resume: Start from the best design of an earlier run in --out.
+      max_steps: Maximum number of values of the parameters to try; overrides the number in the file.
+      resume: Start from the best parameters of an earlier run in --out.
       out: Save search.json as the search goes, then tuned.json, tuned.toml, reference.json and tuned.png.
     """
 
