@@ -13,10 +13,11 @@ if TYPE_CHECKING:
     from . import plot as plot
     from ._public import *  # noqa: F403
     from .explorers import explore as explore
+    from .sweeps import join_sweep as join_sweep
     from .sweeps import sweep as sweep
 
 _ROOMS = ("design", "finite", "games", "kernels", "learners", "responses", "results", "rewards", "solvers")
-_FUNCTIONS = {"sweep": "sweeps", "explore": "explorers"}  # the rooms that they are in
+_FUNCTIONS = {"sweep": "sweeps", "join_sweep": "sweeps", "explore": "explorers"}  # the rooms that they are in
 
 
 def _public_names() -> dict[str, Any]:
@@ -32,7 +33,8 @@ def _public_names() -> dict[str, Any]:
 def __getattr__(name: str) -> Any:
     """Import the library at its first use: the help of the command line does without JAX.
 
-    `io`, `plot`, `sweep` and `explore` wait for their own first use, as xarray and matplotlib take seconds.
+    `io`, `plot`, and the functions of sweeps and explorers, wait for their own first use, as xarray and matplotlib take
+    seconds.
     """
     if name in ("io", "plot"):
         return importlib.import_module(f".{name}", __name__)

@@ -24,6 +24,7 @@ class RESULTS(enum.IntEnum):
     """
 
     # files and sweeps hold codes by number, so that these stay
+    not_computed = -1
     converged = 0
     max_steps = 1
     cycle = 2
@@ -39,6 +40,10 @@ class RESULTS(enum.IntEnum):
 
 
 _MESSAGES = {
+    RESULTS.not_computed: (
+        "This point of a sweep is not computed: the sweep still runs, was interrupted, or gave the point up because "
+        "processes died there. The same call of `sweep` resumes it."
+    ),
     RESULTS.converged: "The equilibrium was found to the tolerance asked for.",
     RESULTS.max_steps: "The iteration did not converge within `max_steps` steps. {advice}",
     RESULTS.cycle: "The iteration entered a cycle of period {period}{apart} and will not converge. {advice}",

@@ -28,7 +28,8 @@ from .tables import MOST_ROWS, left_out, number, table
 if TYPE_CHECKING:
     import xarray as xr
 
-_FILES = ("sweep.zarr", "phase.png", "table.json")
+SWEEP = "sweep.zarr"
+_FILES = (SWEEP, "phase.png", "table.json")
 _MOST_GROUPS = 24  # that are told of
 
 
