@@ -61,8 +61,12 @@ def __dir__() -> list[str]:
 class _Package(ModuleType):
     """A package in which `solve` and `certify` are functions, also once modules of their names are imported.
 
-    The modules that are public list their public names, and suggest the nearest for one that they do not have.
+    The modules that are public list their public names, and suggest the nearest for one that they do not have. A
+    function that reads `mfgjax` can be pickled: the package is imported again, as other modules are.
     """
+
+    def __reduce__(self) -> tuple[Any, tuple[str]]:
+        return importlib.import_module, (self.__name__,)
 
     def __setattr__(self, name: str, value: Any) -> None:  # called by Python for each module that it has imported
         if name in (*_ROOMS, "io", "plot") and isinstance(value, ModuleType):

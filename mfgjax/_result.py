@@ -24,7 +24,6 @@ class RESULTS(enum.IntEnum):
     """
 
     # files and sweeps hold codes by number, so that these stay
-    not_computed = -1
     converged = 0
     max_steps = 1
     cycle = 2
@@ -40,10 +39,6 @@ class RESULTS(enum.IntEnum):
 
 
 _MESSAGES = {
-    RESULTS.not_computed: (
-        "This point of a sweep is not computed: the sweep still runs, was interrupted, or gave the point up because "
-        "processes died there. The same call of `sweep` resumes it."
-    ),
     RESULTS.converged: "The equilibrium was found to the tolerance asked for.",
     RESULTS.max_steps: "The iteration did not converge within `max_steps` steps. {advice}",
     RESULTS.cycle: "The iteration entered a cycle of period {period}{apart} and will not converge. {advice}",
@@ -102,10 +97,19 @@ _ADVICE_AFTER_SEVERAL = (
 )
 
 
+NOT_COMPUTED = -1
+"""The code of a point of a sweep to which no solver has come."""
+
+
+def result_name(code: int | np.integer) -> str:
+    """Return the name of a result code, also of a point that is not computed."""
+    return "not computed" if code == NOT_COMPUTED else RESULTS(int(code)).name
+
+
 def counted_results(codes: np.ndarray) -> dict[str, int]:
     """Return how many solves ended in which way, by the names of the results in the order of their codes."""
     kinds, counts = np.unique(codes, return_counts=True)
-    return {RESULTS(int(kind)).name: int(count) for kind, count in zip(kinds, counts, strict=True)}
+    return {result_name(kind): int(count) for kind, count in zip(kinds, counts, strict=True)}
 
 
 @shows_itself

@@ -187,7 +187,7 @@ def _content(plan: SweepPlan, dataset: xr.Dataset, seconds: float, computed: int
 
 def _groups(plan: SweepPlan, dataset: xr.Dataset) -> tuple[list[dict[str, Any]], dict[str, Any] | None, int]:
     """Return the groups that are shown, the first failure, and the number of all groups."""
-    from .._result import counted_results
+    from .._result import counted_results, result_name
 
     along, others = plan.along, [name for name in plan.axes if name != plan.along]
     numbers = dataset[["result_code", "residual", "num_steps"]].load().transpose(*others, along)
@@ -216,8 +216,7 @@ def _groups(plan: SweepPlan, dataset: xr.Dataset) -> tuple[list[dict[str, Any]],
             "median_steps": float(np.median(steps[row])),
             "most_steps": int(steps[row].max()),
             "ends": [
-                {along: _plain(label), "result": mfg.RESULTS(int(code)).name}
-                | _of_lane(last.isel({along: i}), plan.shown)
+                {along: _plain(label), "result": result_name(code)} | _of_lane(last.isel({along: i}), plan.shown)
                 for label, code, i in lanes
             ],
         }

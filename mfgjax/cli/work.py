@@ -22,8 +22,8 @@ class Work(Command):
     compute its part. The folder holds Python objects, and what they contain is run: join sweeps of people you trust.
 
     Examples:
-      mfgjax sweep ring-crowd --beta 0.1:10:4096:log --out results
       mfgjax work results
+      mfgjax work results/sweep.zarr --cores 4
 
     Args:
       folder: What `mfgjax sweep --out`, or `out` of `mfgjax.sweep`, names.

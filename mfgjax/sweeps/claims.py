@@ -1,6 +1,6 @@
 """Which process computes which block of a sweep: files in a folder that all of them can write to.
 
-A block that is computed has a file `BLOCK.N`, made by one process for itself alone and touched by it every few
+A block that is computed has a file `block-B.N`, made by one process for itself alone and touched by it every few
 seconds. N counts the processes that died at the block before. A process is dead if it ran on this machine and does so
 no more, or if its file has not changed for a minute. Both the minute and the change are observed by whoever asks, with
 a clock of its own, so that clocks of machines may differ.
@@ -72,7 +72,7 @@ class Claims:
             if len(claims) >= _MOST_DEATHS:
                 self.give_up(block, f"{len(claims)} processes died while they computed it: {_listed(claims)}")
                 return Status.given_up
-            path = self._folder / f"{block}.{len(claims)}"
+            path = self._folder / f"block-{block}.{len(claims)}"
             self._folder.mkdir(parents=True, exist_ok=True)
             with contextlib.suppress(FileExistsError):  # by another process, since we looked
                 with open(path, "x", encoding="utf-8") as file:
@@ -87,13 +87,13 @@ class Claims:
     def give_up(self, block: int, reason: str) -> None:
         """Note that a block is not to be tried again, and why."""
         self._folder.mkdir(parents=True, exist_ok=True)
-        with written_whole(self._folder / f"{block}.why") as partial:
+        with written_whole(self._folder / f"block-{block}.why") as partial:
             partial.write_text(reason, encoding="utf-8")
 
     def reason(self, block: int) -> str | None:
         """Return why a block was given up, None if it was not."""
         try:
-            return (self._folder / f"{block}.why").read_text(encoding="utf-8")
+            return (self._folder / f"block-{block}.why").read_text(encoding="utf-8")
         except FileNotFoundError:
             return None
 
@@ -101,7 +101,7 @@ class Claims:
         """Let a block that was given up be tried again."""
         if self.reason(block) is not None:
             self._remove(block)
-            (self._folder / f"{block}.why").unlink(missing_ok=True)
+            (self._folder / f"block-{block}.why").unlink(missing_ok=True)
 
     def clear(self) -> None:
         """Remove what processes have left that died."""
@@ -110,7 +110,7 @@ class Claims:
     def _of(self, block: int) -> list[Path]:
         """Return the claims of a block; all but the last are of dead processes."""
         claims = []
-        while (path := self._folder / f"{block}.{len(claims)}").exists():
+        while (path := self._folder / f"block-{block}.{len(claims)}").exists():
             claims.append(path)
         return claims
 

@@ -14,20 +14,19 @@ import xarray as xr
 from .._coordinates import without_texts_of_numbers
 from .._files import written_whole
 from .._identity import changed, identity
-from .._result import RESULTS
+from .._result import NOT_COMPUTED
 from .._shorten import shorten_text
 from .grid import Tile
 from .outputs import ATTRIBUTES
 from .record import told
 
 FORMAT = "mfgjax-sweep/1"
-_OPEN = int(RESULTS.not_computed)
 _NOTES = ".mfgjax"
 _LAST = "result_code"  # written last: a tile of which it is there is there whole
 
 
 class Store:
-    """The folder of a sweep, in zarr's format; lanes that are not computed have the result `not_computed`."""
+    """The folder of a sweep, in zarr's format; lanes that are not computed have the result code −1."""
 
     def __init__(self, path: Path):
         self.path = path
@@ -84,7 +83,7 @@ class Store:
                     chunks=(*chunk.shape, *inner),
                     dtype=dtype,
                     # chunks that were never written read as this
-                    fill_value=np.nan if np.issubdtype(dtype, np.floating) else _OPEN if name == _LAST else 0,
+                    fill_value=np.nan if np.issubdtype(dtype, np.floating) else NOT_COMPUTED if name == _LAST else 0,
                     compressors=None,  # then a file of another size than its chunk is damaged, see `_check_files`
                     attributes={"_ARRAY_DIMENSIONS": list(dims), **ATTRIBUTES.get(name, {})},
                 )
@@ -117,7 +116,7 @@ class Store:
         codes: Any = _zarr().open_group(self.path, mode="r")[_LAST]
         if len(tiles) > 1:  # one file after the other takes longer
             codes = codes[...]
-        return np.array([bool((codes[tile.region] != _OPEN).all()) for tile in tiles])
+        return np.array([bool((codes[tile.region] != NOT_COMPUTED).all()) for tile in tiles])
 
     def write(self, tile: Tile, arrays: Mapping[str, np.ndarray]) -> None:
         """Write a tile; each file is there whole or not at all."""

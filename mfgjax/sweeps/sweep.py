@@ -71,7 +71,7 @@ def sweep(
         neither "terminal_law" nor certificates.
       out: folder (in zarr's format) to which results are written during the sweep. After an interruption at any moment,
         the same call resumes; a call in which anything has changed raises an error. A block of points at which two
-        processes died is left out, with a warning; these points have the result `not_computed`.
+        processes died is left out, with a warning: its points have the result code −1.
       guess: a mean field from which every point starts; None: the flow of the reference policy of each point.
       max_steps: maximal number of steps of the solver at each point.
       warm_start: name of an axis, such as "beta", along which each point starts from its neighbours, in rows of 16:
