@@ -207,7 +207,10 @@ def test_a_path_that_cannot_reach_stop_comes_back_and_says_so():
         ({"parameter": "reward.L.feild"}, "did you mean 'reward.L.field'?"),
         ({"parameter": "initial"}, "`parameter` must name a single number, but 'initial' is an array of shape (2,)."),
         ({"parameter": "discount"}, "`discount[0]` is -1"),
-        ({"parameter": 3.0}, "`parameter` must be a name or a function (game, response) -> leaf; got 3.0."),
+        (
+            {"parameter": 3.0},
+            "`parameter` must be a name, or a function of (game, response) that returns one of their arrays; got 3.0.",
+        ),
         ({"parameter": lambda game, response: game.initial}, "scalar array"),
         ({"parameter": lambda game, response: game.initial[1]}, "as it is, but it computes one, such as an entry"),
         ({"parameter": lambda game, response: 2 * response.beta}, "as it is, but it computes one"),

@@ -28,7 +28,7 @@ def test_the_help_of_the_program_fits_one_screen_and_has_a_line_for_each_command
     status, out, err = run("--help")
     lines = out.splitlines()
     assert (status, err) == (0, "") and len(lines) <= 24 and max(map(len, lines)) <= 80
-    assert lines[2].startswith("Find the equilibrium") and "  mfgjax solve resource-allocation --beta 3" in lines
+    assert lines[2].startswith("Find equilibria") and "  mfgjax solve resource-allocation --beta 3" in lines
     for name, command in COMMANDS.items():
         assert f"  {name:13}{command.help.splitlines()[0]}" in lines
 

@@ -74,15 +74,15 @@ def test_a_parameter_of_the_builder_has_a_slider_that_starts_at_its_default():
         (lambda: mfg.explore(GAME, RESPONSE, beta=(10, 0.1)), r"`beta` is the range \(10, 0.1\), but its first number"),
         (lambda: mfg.explore(GAME, RESPONSE, beta=(-1.0, 10)), r"`beta\[0\]` is -1"),
         (lambda: mfg.explore(GAME, mfg.EntropyRegularized(1.0), mix=(0, 1)), "`mix` mixes the uniform policy with"),
-        (lambda: mfg.explore(GAME, RESPONSE, mix=(0, 2)), r"`mix` must be a range within \(0, 1\)"),
-        (lambda: mfg.explore(mfg.games.mturk(), mfg.Greedy()), "`explore` needs something to move"),
+        (lambda: mfg.explore(GAME, RESPONSE, mix=(0, 2)), r"`mix` must be a range within \[0, 1\]"),
+        (lambda: mfg.explore(mfg.games.mturk(), mfg.Greedy()), "`explore` needs at least one slider"),
         (lambda: mfg.explore(GAME, RESPONSE, mix=(0, 1), reference=[REFERENCE]), "`mix` moves the reference, which"),
         (lambda: mfg.explore("game"), "`game` must be a game"),
         (
             lambda: mfg.explore(mfg.games.ring_crowd, RESPONSE_TO_ALL, num_states=(4, 8)),
             "The sliders change which states",
         ),
-        (lambda: mfg.explore(xr.Dataset()), "`game` is a dataset, but not one that `sweep` returns"),
+        (lambda: mfg.explore(xr.Dataset()), "the dataset is not one that `sweep` returns"),
         (lambda: mfg.explore(GAME, quantity=3), "`quantity` must be a function of the `Equilibrium`"),
     ],
 )
@@ -135,7 +135,7 @@ def test_the_command_writes_a_page_of_the_equilibria(tmp_path):
 def test_the_command_says_which_points_have_no_equilibrium(tmp_path):
     options = ["--beta", "0.1,50", "--solver", "picard"]
     status, _, err = run("explore", "left-right", *options, "--out", str(tmp_path / "page.html"))
-    assert status == 1 and "1 of 2 points have no equilibrium (1 cycle)" in err
+    assert status == 1 and "no equilibrium was found at 1 of 2 points (1 cycle)" in err
     status, _, err = run("explore", "left-right", "--out", str(tmp_path / "page.png"))
     assert (status, err) == (2, f"mfgjax: `--out` is {str(tmp_path / 'page.png')!r}, but a page ends in .html.\n")
 

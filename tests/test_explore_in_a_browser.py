@@ -153,7 +153,7 @@ def test_a_point_without_an_equilibrium_says_so_in_words_and_is_not_drawn_as_one
     opened(browser, path)
     moved(browser, "toll", 1, "1")
     text = browser.execute_script("return document.querySelector('.verdict').textContent")
-    assert text.startswith("No equilibrium: cycle. The iteration entered a cycle of period 3")
+    assert text.startswith("No equilibrium found: cycle. The iteration entered a cycle of period 3")
     assert (
         browser.execute_script("return document.querySelector('svg.failed .stamp').textContent") == "not an equilibrium"
     )

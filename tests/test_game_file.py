@@ -395,7 +395,10 @@ def test_a_stationary_game_is_written_and_read_to_the_last_digit(tmp_path):
             "`discount` is 1.0, but without `horizon` the game is stationary, and it must lie in (0, 1).",
         ),
         ({"discount": GONE}, "`horizon` is missing, but a game needs it, or a `discount` below 1"),
-        ({"terminal": {"value": 1.0}}, "`horizon` is missing, so the game is stationary, and `terminal` has no end"),
+        (
+            {"terminal": {"value": 1.0}},
+            "`horizon` is missing, so the game is stationary and has no last time, but `terminal` is given",
+        ),
         ({"running": GONE}, "`running` is missing"),
         ({"initial": {"a": 0.5}}, "`initial` sums to 0.5"),
     ],

@@ -91,7 +91,9 @@ def test_times_are_side_by_side_with_loops_where_somebody_stays(game, flow, refe
     others = sum(name != end for name, row in zip(game.state_labels, ends, strict=True) for end in row)
     assert len(widths_of(plot.plot_graph(game, law, policy=reference[0]))) == others + loops
     assert len(widths_of(plot.plot_graph(game, flow, policy=reference, time=[0, -1]))) > 2 * others
-    with pytest.raises(ValueError, match="`policy` is of one time, but the law is drawn at 6: choose one by `time`"):
+    with pytest.raises(
+        ValueError, match="`policy` is of one time, but the law is drawn at 6 times: choose one with `time`"
+    ):
         plot.plot_graph(game, flow, policy=reference[0])
 
 

@@ -181,9 +181,9 @@ def test_what_cannot_be_drawn_is_refused(eq, forms):
         plot.plot_flow(GAME, swept)
     with pytest.raises(ValueError, match=r"`equilibria` must be what `solve` returned.* without `residual_history`"):
         plot.plot_residuals(swept.sel(beta=1.0))
-    with pytest.raises(ValueError, match="there is no policy to draw: of a sweep"):
+    with pytest.raises(ValueError, match="there is no policy to draw: if this is a point of a sweep"):
         plot.plot_policy(swept.drop_vars("policy").sel(beta=1.0))
-    with pytest.raises(ValueError, match="give the game first and then the dataset"):
+    with pytest.raises(ValueError, match="give the game first, then the dataset"):
         plot.plot_graph(swept.sel(beta=1.0))
     with pytest.raises(ValueError, match="has other states or actions"):
         plot.plot_flow(mfg.games.left_right(), forms["file"][0])

@@ -112,7 +112,7 @@ CALLS = {
     ),
     "lagged, finite horizon": (
         lambda: mfg.solve(mfg.games.left_right(), mfg.Greedy(), mfg.solvers.Lagged()),
-        r"`solver=Lagged\(...\)` moves the population of a `StationaryGame`",
+        r"`solver=Lagged\(...\)` is for a `StationaryGame`",
     ),
     "epsilon-greedy, finite horizon": (
         lambda: mfg.solve(mfg.games.left_right(), mfg.EpsilonGreedy(0.1)),

@@ -27,7 +27,7 @@ from .work import Work
 
 STATUS = "Exit status: 0 done, 1 no equilibrium found, 2 bad input, 130 interrupted."
 _SOLVES_NOTHING = ("list", "plot", "work")
-_ABOUT = """Find the equilibrium of a mean-field game with finite states and actions.
+_ABOUT = """Find equilibria of mean-field games with finitely many states and actions.
 
 Example:
   mfgjax solve resource-allocation --beta 3

@@ -48,7 +48,7 @@ class Branch(SavingCommand, GameAndResponse):
       parameter: Name of the parameter in Python, such as discount.
       start: Value to start from.
       stop: Value to stop at, above or below --start.
-      at: List the equilibria on the path at these values: 0,0.5.
+      at: List the equilibria on the path at these values, such as 0,0.5.
       log: Use a logarithmic scale. Default: for beta only.
       resolution: Minimum number of points of the path.
       max_points: Maximum number of points of the path.

@@ -46,7 +46,8 @@ class Certify(SavingCommand, GameAndResponse):
 
     Args:
       settings: Value of a parameter of a ready-made game; repeatable. One may be a range such as 0.5:8:20.
-      critical: Look for the β at which plain iteration stops converging. Default: up to 200 mean-field entries.
+      critical: Look for the β at which plain iteration (Picard) stops converging. Default: only if the mean field has
+        at most 200 numbers.
       explain: Print theorems and how assumptions were tested.
       out: Save certificates.json and thresholds.png (of a stationary game bracket.png).
     """

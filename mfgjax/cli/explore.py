@@ -22,10 +22,10 @@ _LAW_AND_POLICY = "mean_field,policy,exploitability"
 
 @dataclass(frozen=True, kw_only=True)
 class Explore(Command, Method, GameAndRanges):
-    """Write a page with sliders over the equilibria of a game.
+    """Write a page of equilibria with a slider for each parameter.
 
-    All combinations of the values are solved together, and the page has their pictures: it opens in a browser, without
-    a network. A RANGE is START:STOP:COUNT, START:STOP:COUNT:log, a list such as 0.5,1,3, or one value.
+    All combinations of the values are solved together. The page has pictures of each equilibrium, and opens in a
+    browser without a network. A RANGE is START:STOP:COUNT, START:STOP:COUNT:log, a list such as 0.5,1,3, or one value.
 
     Examples:
       mfgjax explore resource-allocation --out explorer.html
@@ -68,5 +68,5 @@ class Explore(Command, Method, GameAndRanges):
         total, converged = sum(results.values()), results.pop("converged", 0)
         axes = " × ".join(f"{len(values):,} {name}" for name, values in plan.axes.items())
         page = [f"points          {total:,} ({axes}), of which {converged:,} converged", f"saved           {self.out}"]
-        failed = f"{total - converged:,} of {total:,} points have no equilibrium ({in_words(results)})"
+        failed = f"no equilibrium was found at {total - converged:,} of {total:,} points ({in_words(results)})"
         return Report({}, page, f"{failed}; the page says so there." if results else None)

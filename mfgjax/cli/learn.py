@@ -75,7 +75,7 @@ class Learn(SavingCommand):
       agents: Number of agents of online-tmfq, iql, mfq. Default: 1000.
       updates: Updates of tmfq at each step. Default: 10000.
       samples: gmbl: samples for each state and action. Default: 1000.
-      memory: online-tmfq: keep old moves, or not.
+      memory: online-tmfq: use old moves too, or not.
       replays: online-tmfq: Q-learning updates at each step.
       restart: tmfq: reset the action values at each step.
       tolerance: tmfq: end a step once an update is smaller than this.

@@ -34,7 +34,7 @@ class GameAndResponse:
       beta: Inverse temperature > 0, in 1/reward; large: near greedy.
       epsilon: Probability of another action than the best, at most (A−1)/A for A actions; for trembling and
         epsilon-greedy.
-      reference: Reference policy: uniform, paper, file (in the game file), or path of JSON. Default: the game's own,
+      reference: Policy: uniform, paper (of a ready-made game), file (of a game file), JSON file. Default: the game's,
         else uniform.
       response: How agents act.
       settings: Value of a parameter of a ready-made game; repeatable.
@@ -77,7 +77,7 @@ class Method:
 
     Args:
       solver: The method.
-      averaging: For picard, average all iterates.
+      averaging: For picard, weights of all iterates.
       atol: Tolerance on the distance from a fixed point; for greedy and trembling with a horizon: on the gain by
         deviating.
       max_steps: Maximum number of steps.

@@ -59,8 +59,8 @@ class Plot(Command):
     Args:
       file: An equilibrium.nc, sweep.zarr or LEARNER.npz that a command has saved, a game file, or a ready-made game.
       out: The picture: .png, .pdf or .svg; or .gif for an animation.
-      kind: What to draw; the first eleven words are for an equilibrium, the next six for a sweep, the last two for a
-        learner; a game takes graph or law.
+      kind: What to draw. Of an equilibrium: the words from flow to animation; of a sweep: from sweep to result; of a
+        learner: mean-state or laws; of a game: graph or law. All words.
       time: Time to draw. Default: several times for graph, the last time for law, 0 for policy.
       state: With --kind policy: draw the policy of this state over time.
       at: Draw the equilibrium of this point of a sweep; for numbers, the nearest point. Repeat it for each axis.

@@ -31,9 +31,9 @@ class Solve(SavingCommand, Method, GameAndResponse):
     """Find an equilibrium of one game.
 
     Prints where the agents end, the reward that they expect, and how far the result is from an equilibrium. Responses:
-    entropy is the best response with a KL cost of leaving the reference policy, boltzmann a softmax of action
-    values that assume best actions later, greedy a best action; trembling agents know that they err with probability
-    epsilon, epsilon-greedy ones ignore it.
+    entropy maximises reward minus a KL cost of leaving the reference policy; boltzmann is a softmax of action values,
+    which assume the best actions later; greedy takes a best action. trembling and epsilon-greedy take another action
+    with probability epsilon: values of trembling account for this, those of epsilon-greedy do not.
 
     Examples:
       mfgjax solve resource-allocation --beta 3

@@ -45,21 +45,22 @@ def explore(
         explore(game, response, beta=(0.05, 50)).to_html("explorer.html")  # a page to share, without Python
 
     The pictures are the mean field over time, where the population is and how it moves, the policy, and a number of the
-    equilibrium against a slider, with the path of equilibria on request. Each point is solved by itself, as by `solve`,
-    so that the way to it does not decide which of several equilibria is shown. A point without an equilibrium is marked
-    and says why. In a notebook the widget needs the extra `explore`: `pip install 'mfgjax[explore]'`.
+    equilibrium as a function of one parameter, with a path of equilibria if `Explorer.path` has found one. A solve
+    never starts from the equilibrium shown before, so that the order of moves does not decide which of several
+    equilibria is shown. Where none was found, the page says why the solver stopped. In a notebook the widget needs the
+    extra `explore`: `pip install 'mfgjax[explore]'`.
 
     Args:
       game: the game; what `load_game` returns, with its reference and positions; a function that builds the game, as
         for `sweep`; or a dataset of `sweep`, whose points are shown and nothing is solved.
-      response: how agents act; or a dataset of `sweep` for the moves and names of `game`. None: `EntropyRegularized`
-        with the reference of `game`.
-      beta: range of the inverse temperature (logarithmic), or values. None: (0.05, 50) if the response has a β and is
-        not given as an object, or if nothing else is moved.
+      response: how agents act; or, if `game` is a game, a dataset of `sweep` of it, whose points are shown with the
+        moves and names of the game. None: `EntropyRegularized` with the reference of `game`.
+      beta: range of the inverse temperature (logarithmic), or values. None: (0.05, 50) for a response with a β, if no
+        response object is given or there is no other slider; otherwise there is no slider for β.
       mix: range of the share m in (1 − m) uniform + m ρ, where ρ is the reference of the response.
-      quantity: what is drawn against a slider: a function of the `Equilibrium` that returns a number, or a mapping from
-        a name to it; of a dataset the name of a variable. None: the mean state of a stationary game with numbered
-        states, else the share of the most crowded state (at the last time).
+      quantity: the number that is drawn as a function of a parameter: a function of the `Equilibrium` that returns a
+        number, or a mapping from a name to such a function; for a dataset, the name of a variable. None: the mean state
+        of a stationary game with numbered states, else the share of the most crowded state (at the last time).
       solver: the method; None for `Auto()`.
       title: of the page; None: the name of the game.
       **ranges: the other sliders, by the names that `sweep` has for them: a range `(low, high)` of numbers, or values
@@ -82,7 +83,7 @@ def explore(
         extra = {"beta": beta, "mix": mix, "solver": solver, **ranges}
         given = [name for name, value in extra.items() if value is not None]
         if given:
-            raise ValueError(f"`{given[0]}` is given, but a dataset has its points already: there is nothing to solve.")
+            raise ValueError(f"`{given[0]}` is given, but a dataset is explored, whose points are solved already.")
         return _of_dataset(None if game is dataset else game, dataset, quantity, title)
     file = game if isinstance(game, GameFile) else None
     game = game.game if isinstance(game, GameFile) else game
@@ -98,7 +99,7 @@ def explore(
         beta = _BETAS
     ranges = ({} if beta is None else {"beta": beta}) | ranges
     if not ranges and mix is None:
-        raise ValueError("`explore` needs something to move, such as `epsilon=(0.01, 0.5)`.")
+        raise ValueError("`explore` needs at least one slider, such as `epsilon=(0.01, 0.5)`.")
     # the functions of a game as they are now, at all points
     fixed: Any = trace_game(game, in_lanes=True) if isinstance(game, AbstractGame) else game
     live, first = _live(fixed, acting, solver, ranges, mix, quantity)
@@ -145,7 +146,7 @@ def _of_dataset(game: Any, dataset: xr.Dataset, quantity: Any, title: str | None
         file = game if isinstance(game, GameFile) else None
         one = file.game if file is not None else game
         if not isinstance(one, AbstractGame):
-            raise ValueError(f"`game` must be a game if a dataset follows; got {no_game(one)}.")
+            raise ValueError(f"`game` must be a game if the second argument is a dataset; got {no_game(one)}.")
         own = names_of_game(one, None if file is None else file.positions, title or names.title)
         if own.states != names.states or (source.policy is not None and own.actions != names.actions):
             raise ValueError("the dataset has other states or actions than `game`.")

@@ -27,7 +27,7 @@ class Explorer:
     """Equilibria under sliders. `explore` makes it; as the last line of a notebook's cell it is shown as a widget.
 
     Attributes:
-      place: the steps at which the sliders are, in their order; the widget moves them.
+      place: for each slider the index of its present value, from 0; the widget changes it.
     """
 
     def __init__(self, source: Live | Stored, names: Names, place: Sequence[int]):
@@ -50,16 +50,17 @@ class Explorer:
 
     @as_it_is_now
     def at(self, **values: Any) -> Equilibrium | xr.Dataset:
-        """Return the equilibrium at a point; of a dataset its point, the nearest one for numbers.
+        """Return the equilibrium at the given values of the sliders.
 
         Args:
-          **values: of the sliders, by name; those that are not given are where the sliders are.
+          **values: values by the name of the slider; a slider that is not given keeps its present value.
 
         Returns:
-          An `Equilibrium`, also where none was found: look at its `result`. Of a dataset the part at the point.
+          An `Equilibrium`; if none was found, `result` says why the solver stopped. If a dataset is explored: its point
+          with these values, for numbers the nearest one.
 
         Raises:
-          ValueError: naming a slider that there is not, or the value that it does not have.
+          ValueError: if there is no slider of a name, or it does not have the value.
         """
         self._check_names(values)
         if isinstance(self._source, Stored):
@@ -81,18 +82,20 @@ class Explorer:
     def frame(self, **values: Any) -> dict[str, Any]:
         """Return what a page draws at a point, as JSON.
 
-        The law and the policy are packed: base64 of two bytes a number, little-endian, round(65534 p). `verdict` says
-        whether there is an equilibrium, and what happened in words.
+        The mean field (`law`) and the policy are packed: base64 of two bytes a number, little-endian, round(65534 p).
+        `verdict` says whether an equilibrium was found, and why the solver stopped.
 
         Args:
-          **values: of the sliders, by name, the nearest value for numbers; those that are not given are where the
-            sliders are.
+          **values: values by the name of the slider, for numbers the nearest one; a slider that is not given keeps its
+            present value.
         """
         self._check_names(values)
         return self._source.frame(self._steps(values)).described()
 
     def path(self, along: str) -> dict[str, Any]:
-        """Follow the equilibria along one slider through folds, as `branch` does, with the others where they are.
+        """Follow equilibria while one parameter changes, also where the path turns back (a fold), as `branch` does.
+
+        The other sliders keep their present values.
 
         Args:
           along: the name of the slider.
@@ -101,8 +104,8 @@ class Explorer:
           As JSON: the parameter at the points of the path and the quantity there, in order along it.
 
         Raises:
-          ValueError: if it is not a single number of a live game with a smooth response.
-          ConvergenceError: if no equilibrium was found where the slider begins.
+          ValueError: if a dataset is explored, the parameter is not a single number, or the response is not smooth.
+          ConvergenceError: if no equilibrium was found at the first value of the slider.
         """
         self._check_names({along: 0})
         number = [slider.name for slider in self._source.sliders].index(along)
@@ -119,7 +122,9 @@ class Explorer:
             frames = [source.frame(place) for place in request["places"]]
             return {"points": [{"quantity": finite(one.quantity), "found": one.found} for one in frames]}
         if not isinstance(source, Live):
-            raise ValueError("a dataset has no game to follow a path of equilibria in: give the game to `explore`.")
+            raise ValueError(
+                "a path of equilibria cannot be followed in a dataset: call `explore` with the game and a response."
+            )
         along, place = request["along"], request["place"]
         key = (along, tuple(step for i, step in enumerate(place) if i != along))
         if key not in self._paths:
@@ -140,13 +145,15 @@ class Explorer:
     ) -> FilePath:
         """Write one page that needs no network and no Python, with sliders over precomputed points.
 
-        A live game is solved by `sweep` at evenly chosen values of each slider. The paths that `path` has found are on
-        the page. It is written whole or not at all.
+        A game is solved by `sweep` at all combinations of evenly chosen values of the sliders; of a dataset the points
+        are taken. The paths that `path` has found are on the page. The file is written whole or not at all.
 
         Args:
           path: of the file, which is replaced if it exists.
-          points: most values of each slider, or by its name; None: about a thousand points together.
-          megabytes: most of the numbers of the page; of more points an even choice is kept, and the page says so.
+          points: about the largest number of values of each slider, or a mapping from names to it; None: about a
+            thousand combinations together, or all points of a dataset.
+          megabytes: the largest size of the numbers on the page. If all points take more, evenly chosen ones are kept,
+            and the page says so.
 
         Returns:
           The path.

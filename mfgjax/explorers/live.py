@@ -126,7 +126,7 @@ class Live:
         names = self.pathable(self.axes(place))
         if slider.name not in names:
             which = did_you_mean(slider.name, names, f"; it can be along {', '.join(names) or 'none'}.")
-            raise ValueError(f"There is no path of equilibria along {slider.name!r}{which}")
+            raise ValueError(f"No path of equilibria can be followed along {slider.name!r}{which}")
         game, response, _ = self.problem(self.axes(place))
         ends = [float(slider.axis.values[i]) for i in (0, -1)]
         found = branch(game, response, slider.axis.name, start=ends[0], stop=ends[1], log=slider.log)

@@ -49,7 +49,7 @@ def users_quantity(quantity: Any) -> Quantity:
     """Return the quantity that a user gives: a function of the equilibrium, or a mapping from its name to it."""
     name, function = next(iter(quantity.items())) if _is_named(quantity) else (None, quantity)
     if not callable(function):
-        must = "a function of the `Equilibrium` that returns a number, or a mapping from its name to it"
+        must = "a function of the `Equilibrium` that returns a number, or a mapping from one name to such a function"
         raise ValueError(f"`quantity` must be {must}; got {_checks.shorten(quantity)}.")
     own = str(getattr(function, "__name__", "quantity")).replace("_", " ")
     return Quantity(str(name) if name is not None else "quantity" if own == "<lambda>" else own, function)

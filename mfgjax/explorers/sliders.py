@@ -133,7 +133,7 @@ def mix_slider(ends: Any, policy: str, uniform: np.ndarray, reference: np.ndarra
       reference: `[#T, S, A]`.
     """
     if not _is_range(ends) or not 0 <= ends[0] < ends[1] <= 1:
-        raise ValueError(f"`mix` must be a range within (0, 1), such as `mix=(0, 1)`; got {_checks.shorten(ends)}.")
+        raise ValueError(f"`mix` must be a range within [0, 1], such as `mix=(0, 1)`; got {_checks.shorten(ends)}.")
 
     def mixed(share: float) -> np.ndarray:
         return (1 - share) * uniform + share * reference

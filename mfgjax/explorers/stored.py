@@ -95,11 +95,13 @@ def stored(dataset: xr.Dataset, quantity: Any = None, sliders: Sequence[Slider] 
       ValueError: naming what the dataset lacks.
     """
     if "result_code" not in dataset or not dataset["result_code"].dims:
-        raise ValueError("`game` is a dataset, but not one that `sweep` returns: it has no axes of `result_code`.")
+        raise ValueError(
+            "the dataset is not one that `sweep` returns: it has no variable `result_code` with at least one axis."
+        )
     name = next((name for name in _LAWS if name in dataset), None)
     if name is None:
         raise ValueError(
-            f"the dataset has no law of the states: give `sweep` one of {', '.join(_LAWS)} among its `outputs`."
+            f"the dataset has no distribution over the states: give `sweep` one of {', '.join(_LAWS)} in `outputs`."
         )
     axes, law = dataset["result_code"].dims, dataset[name]
     law = law.sum("action", min_count=1) if "action" in law.dims else law

@@ -144,7 +144,10 @@ def _stationary_game(
     document: Mapping[str, Any], nodes: Mapping[str, None], stages: Mapping[str, NodeReward]
 ) -> StationaryGame:
     if "terminal" in stages:
-        raise ValueError("`horizon` is missing, so the game is stationary, and `terminal` has no end at which to pay.")
+        raise ValueError(
+            "`horizon` is missing, so the game is stationary and has no last time, but `terminal` is given: "
+            "give `horizon`, or remove `terminal`."
+        )
     if "running" not in stages:
         raise ValueError(
             "`running` is missing, but a stationary game (one without `horizon`) needs it to pay something."

@@ -141,7 +141,10 @@ def tmfq_updates_contracting(
     steps, gamma = _whole("num_steps", num_steps), _unit("discount", discount)
     factor = c4 + c5 * (c1 + gamma * c2) / (1 - gamma)
     if factor >= 1:
-        raise ValueError(f"`c4` + `c5` D is {factor:.6g}, but the corollary needs it below 1.")
+        raise ValueError(
+            f"`c4` + `c5` (`c1` + `discount` `c2`)/(1 - `discount`) is {factor:.6g}, but corollary 1 of Lee et al. "
+            "needs it below 1."
+        )
     log_b = math.log1p(c5) - math.log1p(-factor)
     return _log10_sum(*_terms(log_b, gamma, steps, num_states, num_actions, covering_time, distance, delta, exponent))
 

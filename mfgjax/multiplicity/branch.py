@@ -322,7 +322,10 @@ def _mover(
         name = next((path for path, place in paths(triple).items() if place == index), None)
     else:
         got = _checks.shorten(parameter)
-        raise ValueError(f"`parameter` must be a name or a function (game, response) -> leaf; got {got}.")
+        raise ValueError(
+            f"`parameter` must be a name, or a function of (game, response) that returns one of their arrays; got "
+            f"{got}."
+        )
     if name is not None:
         named_array(triple, name, ends, each=True)
     dtype = leaves[index].dtype

@@ -37,14 +37,15 @@ def animate_agents(
     """Animate labelled agents on their graph, each as a dot.
 
     Between two times agents move along the edges. Next to the name of a node is the number of agents that were there at
-    the last time. Up to twenty agents are numbered; an agent that deviates has another colour, and an outline.
+    the most recent time. Up to twenty agents are numbered; an agent that deviates has another colour, and an outline.
 
     Args:
       game: a game with a `MovesKernel`, such as `graph_game` builds.
       simulation: the result of `finite.simulate(..., labelled=True)` for one population.
       run: which of its runs.
       positions: of the nodes by name; None: on a circle.
-      frames_per_step: number of frames from one time to the next; half as many more show each time.
+      frames_per_step: number of frames from one time to the next; before these, half as many show the agents on
+        their nodes.
       title: the title, before the time.
       ax: where to draw; None: on a new figure of pyplot.
 

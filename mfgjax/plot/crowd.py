@@ -51,7 +51,7 @@ def plot_graph(
       game: a game with a `MovesKernel`, such as `graph_game` builds; or a dataset of `io.load_equilibrium`.
       law: the law of the nodes, at one time or at all times; an equilibrium; or a dataset, such as a point of a sweep.
       policy: the policy at that time or at all times; None: that of the equilibrium, if there is one.
-      time: t, or several times, of what is over time; −1 is the last. None: up to six times, evenly chosen.
+      time: t, or several times, if the law is given at all times; −1 is the last. None: up to six times, evenly chosen.
       positions: of the nodes by name; None: the cells of a grid, for nodes named "row,column"; else on a circle.
       title: of the picture; None: the time, if it is one of several.
       ax: where to draw; None: on a new figure of pyplot.
@@ -75,7 +75,9 @@ def plot_graph(
         _checks.shape_is("policy", policies, [states_actions, (len(laws), *states_actions)], "[times,] states, actions")
         policies = policies.reshape(-1, *states_actions)
         if len(policies) == 1 and len(rows) > 1:
-            raise ValueError(f"`policy` is of one time, but the law is drawn at {len(rows)}: choose one by `time`.")
+            raise ValueError(
+                f"`policy` is of one time, but the law is drawn at {len(rows)} times: choose one with `time`."
+            )
     moments = []
     for row in rows:
         moves = pictured.times is None or not (pictured.ends and row == len(laws) - 1)

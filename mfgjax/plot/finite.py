@@ -41,10 +41,11 @@ def plot_gain(
 ) -> Axes:
     """Draw the gain of one agent that leaves a policy against the number of agents, on log axes.
 
-    For the first entry the picture also shows the value gap (in which KL terms cancel), the bound on the gain, and the
-    slope −1/2 of Theorem 2 of Guan et al., starting from the value gap at the fewest agents. Slopes in the legend are
-    fitted; for a gain that levels off, the legend has its limit instead, the exploitability. Monte Carlo estimates have
-    bars of one standard error; an estimate that is not above two standard errors is an arrow down from there.
+    For the first entry the picture also shows `value_gap` (the difference between the values with N and with infinitely
+    many agents), the bound on the gain, and the slope −1/2 of Theorem 2 of Guan et al., starting from `value_gap` at
+    the fewest agents. Slopes in the legend are fitted; for a gain that levels off, the legend has its limit instead,
+    the exploitability. Monte Carlo estimates have bars of one standard error; an estimate that is not above two
+    standard errors is an arrow down from there.
 
     Args:
       gains: of `finite.deviation_gain`, over several numbers of agents, by the name to print.
@@ -74,7 +75,7 @@ def plot_gain(
             raise ValueError(f"`sampled` has {name!r}, but `gains` has {', '.join(map(repr, gains_by_name))}.")
     (first, main), numbers = next(iter(gains_by_name.items())), np.unique(_numbers(next(iter(gains_by_name.values()))))
     if len(numbers) < 2:
-        raise ValueError("`gains` must be of two numbers of agents at least.")
+        raise ValueError("`gains` must have at least two numbers of agents.")
     if not any((np.asarray(gain.gain) > 0).any() for gain in gains_by_name.values()):
         raise ValueError("no gain is above 0, so there is nothing to draw on log axes.")
     low, high = fit if fit is not None else (_FROM if (numbers >= _FROM).sum() > 1 else float(numbers[0]), np.inf)

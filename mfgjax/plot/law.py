@@ -31,8 +31,8 @@ def plot_law(
       game: for the names of the states, which are "row,column" on a grid; or a dataset of `io.load_equilibrium`, or a
         point of a sweep.
       law: the law of the states, at one time or at all times; an equilibrium; or a dataset.
-      time: t, of what is over time; −1 is the last.
-      title: of the picture; None: the time, of what is over time.
+      time: t, if the law is given at all times; −1 is the last.
+      title: of the picture; None: the time, if there are times.
       ax: where to draw; None: on a new figure of pyplot.
 
     Returns:

@@ -45,7 +45,8 @@ def animate_flow(
       equilibrium_or_flow: an `Equilibrium`, a dataset, or a law of the states for every time, `[H+1, S]`, which is
         drawn without arrows; None: `game` is a dataset.
       positions: of the nodes by name; None: on a circle.
-      frames_per_step: number of frames from one time to the next; half as many more show each time.
+      frames_per_step: number of frames from one time to the next; before these, half as many frames show the masses at
+        that time.
       title: the title, before the time.
       ax: where to draw; None: on a new figure of pyplot.
 

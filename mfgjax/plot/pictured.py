@@ -59,7 +59,9 @@ class Pictured(NamedTuple):
     def policies(self) -> np.ndarray:
         """Return the policies, refused where there are none."""
         if self.policy is None:
-            raise ValueError('there is no policy to draw: of a sweep, give "policy" as one of its `outputs`.')
+            raise ValueError(
+                'there is no policy to draw: if this is a point of a sweep, give `sweep` "policy" among its `outputs`.'
+            )
         return self.policy
 
     def open_to(self, row: int) -> np.ndarray:
@@ -70,8 +72,8 @@ class Pictured(NamedTuple):
         """Return the edges as (state, action, next state), in order; refuse what is no graph."""
         if self.leads_to is None:
             raise ValueError(
-                "this is no graph: there is no `MovesKernel`, by which each action leads to one state. Of a sweep, "
-                "give the game first and then the dataset."
+                "this is not on a graph: there is no `MovesKernel`, in which each action leads to one state. For a "
+                "sweep, give the game first, then the dataset."
             )
         return _edges(self.leads_to)
 

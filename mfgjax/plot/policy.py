@@ -31,11 +31,12 @@ def plot_policy(
 
     Actions that are not available are blank. On a graph, the rows are the nodes to which moves lead (with more than
     26 nodes: the actions). Numbers are printed where there is room. On a grid, whose states are named "row,column",
-    arrows in the cells are as long as the probabilities of the moves, and the area of a dot is that of staying.
+    arrows in the cells are as long as the probabilities of the moves, and the area of a dot grows with the
+    probability of staying.
 
     Args:
       game: for names, and for which actions are available; or a dataset of `io.load_equilibrium`, or a point of a
-        sweep, which does not hold that.
+        sweep, which does not say which are available.
       equilibrium_or_policy: an `Equilibrium`, a dataset, or a policy `[S, A]` or `[H+1, S, A]`; None: `game` is a
         dataset.
       time: t, −1 is the last; None: 0.

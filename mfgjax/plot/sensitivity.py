@@ -33,7 +33,7 @@ def plot_sensitivity(
     _checks.made_by("design.sensitivity", Sensitivity, "found", found)
     rows = found.top(_checks.integer_at_least("top", top, 1))
     if not rows:
-        raise ValueError("`found` has no derivative that is not zero: nothing moves the quantity.")
+        raise ValueError("all derivatives in `found` are zero, so there is nothing to draw.")
     ax = new_axes(ax, (8, 0.8 + 0.34 * len(rows)))
     places = np.arange(len(rows))
     slopes = np.array([slope for _, slope, _ in rows])

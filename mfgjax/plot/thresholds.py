@@ -48,12 +48,12 @@ def plot_thresholds(
 ) -> Axes:
     """Draw certified and true thresholds of a family of games: β against the parameter of the family.
 
-    Below the dashed lines Γ_β is proved to be a contraction; below the thick line there is exactly one equilibrium. At
-    the critical β plain iteration stops converging: this is the true threshold, which the proved ones bound from below.
-    Lines that coincide are drawn once. A threshold that is infinite, or far above the others, is an arrow at the upper
-    edge. Theorem 1 of Guan et al. is drawn if it is near the picture, and otherwise mentioned in the legend. The lines
-    of a report are called by what they say: "Lipschitz constants" is `naive_chain`, "spans of rewards" `span_sum`,
-    "spans along paths" `path_span`.
+    Below the dashed lines the mean-field map Γ_β (from a mean field to the one that its best response produces) is
+    proved to be a contraction; below the thick line there is exactly one equilibrium. At the critical β plain iteration
+    stops converging: this is the true threshold, which the proved ones bound from below. Lines that coincide are drawn
+    once. A threshold that is infinite, or far above the others, is an arrow at the upper edge. Theorem 1 of Guan et al.
+    is drawn if it is near the picture, and otherwise mentioned in the legend. The lines of a report are called by what
+    they say: "Lipschitz constants" is `naive_chain`, "spans of rewards" `span_sum`, "spans along paths" `path_span`.
 
     Args:
       values: the values of the parameter, one for each game.

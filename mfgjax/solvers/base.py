@@ -192,6 +192,6 @@ def needs_stationary(solver: AbstractMethod, game: AnyGame) -> None:
     """Refuse games with a finite horizon."""
     if not game.is_stationary:
         raise ValueError(
-            f"`solver={type(solver).__name__}(...)` moves the population of a `StationaryGame`; with a finite horizon "
+            f"`solver={type(solver).__name__}(...)` is for a `StationaryGame`; with a finite horizon "
             "use `Picard`, or the default solver."
         )

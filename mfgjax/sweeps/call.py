@@ -1,6 +1,7 @@
 """What a call of `sweep` asks for: kept in the folder of a sweep, so that another process can compute a part of it."""
 
 import dataclasses
+import pickle
 import sys
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -68,7 +69,8 @@ class Call(NamedTuple):
           ValueError: if something in it cannot be pickled.
         """
         try:
-            content = cloudpickle.dumps(tuple(self))
+            # apart, as arrays of double precision lose it where they are unpickled in single precision
+            content = pickle.dumps((self.is_double, cloudpickle.dumps(tuple(self))))
         except Exception as error:  # objects of users raise all kinds
             reason = shorten_text(f"{type(error).__name__}: {error}", 160)
             raise ValueError(
@@ -93,7 +95,9 @@ class Call(NamedTuple):
                 "from another version of mfgjax: only the call of `sweep` itself resumes it."
             ) from error
         try:
-            return cls(*cloudpickle.loads(content))
+            is_double, fields = pickle.loads(content)
+            with jax.enable_x64(is_double):
+                return cls(*cloudpickle.loads(fields))
         except Exception as error:  # as above, and a module that is missing here
             reason = shorten_text(f"{type(error).__name__}: {error}", 160)
             raise ValueError(

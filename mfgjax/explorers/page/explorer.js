@@ -42,7 +42,7 @@ function picturesOf(scene) {
 
 function verdictText(answer) {
   const { verdict } = answer;
-  if (!verdict.found) return `No equilibrium: ${verdict.name.replace(/_/g, " ")}. ${verdict.text}`;
+  if (!verdict.found) return `No equilibrium found: ${verdict.name.replace(/_/g, " ")}. ${verdict.text}`;
   const gain = answer.exploitability === null ? "" : `; one agent gains at most ${digits(Math.max(answer.exploitability, 0))} by deviating`;
   return `Equilibrium found: residual ${digits(answer.residual)}${gain}.`;
 }
