@@ -43,15 +43,29 @@ def coordinate(labels: Iterable[str | int]) -> np.ndarray:
     return np.array(names, dtype=object)
 
 
+def dates_as_texts(values: np.ndarray) -> np.ndarray:
+    """Return dates as texts without the zeros of finer units; other values as they are."""
+    return np.datetime_as_string(values, unit="auto").astype(object) if values.dtype.kind == "M" else values
+
+
 def are_numbered(names: Sequence[str]) -> bool:
     """Tell whether names are the numbers 0, 1, ... in order."""
     return list(names) == [str(i) for i in range(len(names))]
 
 
 def cells(labels: Sequence[str]) -> np.ndarray | None:
-    """Return rows and columns `[S, 2]` of states that are named "row,column"; None: not all are."""
+    """Return rows and columns `[S, 2]` of states that are named "row,column"; None: they do not make a grid.
+
+    A single row or column is no grid, nor are cells of which most have no state, or two of one place.
+    """
     found = [_CELL.fullmatch(label) for label in labels]
-    return np.array([[int(number) for number in match.groups()] for match in found if match]) if all(found) else None
+    if not labels or not all(found):
+        return None
+    places = [(int(match[1]), int(match[2])) for match in found if match]
+    rows, columns = (max(numbers) + 1 for numbers in zip(*places, strict=True))
+    is_line = any(len(set(numbers)) == 1 for numbers in zip(*places, strict=True))
+    is_sparse = rows * columns > 4 * len(labels)
+    return None if is_line or is_sparse or len(set(places)) < len(places) else np.array(places)
 
 
 def coordinates(states: Sequence[str | int], actions: Sequence[str | int]) -> dict[str, np.ndarray]:

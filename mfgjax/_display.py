@@ -5,7 +5,7 @@ import html
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple, TypeVar
 
-from ._shorten import fields_text, is_traced
+from ._shorten import fields_text, is_traced, printable
 
 _Class = TypeVar("_Class", bound=type)
 
@@ -190,4 +190,4 @@ def _as_html(part: Part) -> str:
 
 def _escaped(text: str) -> str:
     # a text over several lines keeps them
-    return html.escape(text).replace("\n", "<br/>")
+    return html.escape(printable(text)).replace("\n", "<br/>")

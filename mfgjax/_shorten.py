@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import re
 from collections.abc import Mapping, Sequence
 from types import FunctionType
 from typing import Any
@@ -9,6 +10,8 @@ from typing import Any
 import jax
 import numpy as np
 from jax.core import Tracer
+
+_CONTROLS = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
 def is_traced(tree: object) -> bool:
@@ -70,8 +73,14 @@ def shorten_text(text: str, length: int = 60) -> str:
 
 
 def cut(label: str, length: int = 14) -> str:
-    """Return a name, or its beginning with an ellipsis where it is longer."""
-    return label if len(label) <= length else label[: length - 1] + "…"
+    """Return a name, or its beginning and end where it is longer: names often differ only in their last letters."""
+    label, end = printable(label).replace("\n", "\\n"), length // 3
+    return label if len(label) <= length else f"{label[: length - 1 - end]}…{label[len(label) - end :]}"
+
+
+def printable(text: str) -> str:
+    """Return a text with escapes in place of signs that control a terminal or the direction of writing; lines stay."""
+    return _CONTROLS.sub(lambda found: repr(found[0])[1:-1], text)
 
 
 def place(name: str, index: Sequence[int | np.integer] | np.ndarray) -> str:

@@ -173,7 +173,8 @@ class Equilibrium(eqx.Module):
         name, codes = type(self).__name__, np.asarray(self.result.code)
         status = GOOD if (codes == RESULTS.converged).all() else BAD
         if codes.ndim:
-            summary = f"{codes.size:,} games: {in_words(counted_results(codes))}; mean_field={self.mean_field.shape}"
+            counts = in_words(counted_results(codes)) or "none"
+            summary = f"{codes.size:,} games: {counts}; mean_field={self.mean_field.shape}"
             return Page(name, summary, self._lane_parts, status)
         summary = (
             f"{self.result.name} in {int(self.num_steps)} steps: residual={float(self.residual):.2e}, "

@@ -5,6 +5,7 @@ import json
 import re
 import zlib
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 import xarray as xr
@@ -12,6 +13,7 @@ from commands import run
 
 import mfgjax as mfg
 from mfgjax.explorers import widget as widgets
+from mfgjax.explorers.layout import layout_of
 from mfgjax.explorers.precomputed import quantities_at_each_point
 from mfgjax.explorers.quantities import Quantity
 
@@ -84,6 +86,13 @@ def test_a_parameter_of_the_builder_has_a_slider_that_starts_at_its_default():
         ),
         (lambda: mfg.explore(xr.Dataset()), "the dataset is not one that `sweep` returns"),
         (lambda: mfg.explore(GAME, quantity=3), "`quantity` must be a function of the `Equilibrium`"),
+        (lambda: mfg.explore(GAME, title=3), "`title` must be a text; got 3"),
+        (lambda: mfg.explore(random_sweep(2, 2).isel(beta=[])), "the dataset has no point: its axis 'beta' is empty"),
+        (lambda: mfg.explore(random_sweep(2, 2).isel(state=0)), "the dataset has no distribution over the states"),
+        (
+            lambda: mfg.explore(random_sweep(2, 1).assign(word=(("beta", "toll"), [["x"], ["y"]])), quantity="word"),
+            "`quantity` is 'word', but the dataset has no such number",
+        ),
     ],
 )
 def test_what_is_wrong_is_said_in_one_sentence(call, message):
@@ -102,6 +111,92 @@ def test_unknown_sliders_and_values_are_refused(explorer):
     )
 
 
+def test_of_a_dataset_too_values_that_there_are_not_are_refused():
+    explorer = mfg.explore(random_sweep(3, 2).assign_coords(toll=["low", "high"]))
+    assert explorer.at(beta=2.0, toll="high").toll == "high"
+    assert float(explorer.at(beta=-1.0).beta) == 0.1  # the nearest one
+    for value, message in (("hihg", "did you mean 'high'"), ([1, 2], "has no value")):
+        with pytest.raises(ValueError, match=f"`toll` has no value.*{message}|{message}"):
+            explorer.at(toll=value)
+    for value, message in ((np.nan, "`beta` is nan"), ("x", "`beta` must be a real number")):
+        with pytest.raises(ValueError, match=message):
+            explorer.frame(beta=value)
+
+
+def test_the_ends_of_a_range_may_be_numbers_of_numpy_and_jax():
+    explorer = mfg.explore(GAME, RESPONSE, beta=(np.float32(0.5), jnp.array(8.0)))
+    assert len(explorer.sliders["beta"]) == 201 and explorer.scene()["sliders"][0]["log"]
+
+
+@pytest.mark.parametrize("values", [[1234567, 1234568, 1234569], [1.0, 1.0000001, 1.0000002]])
+def test_values_of_a_slider_stay_as_they_are(values):
+    (slider, _) = mfg.explore(random_sweep(3, 1).assign_coords(beta=values)).scene()["sliders"]
+    assert slider["numbers"] == values and len({f"{x:.{slider['digits']}g}" for x in values}) == 3
+
+
+def test_of_some_times_a_page_says_which_they_are():
+    ds = random_sweep(2, 1).isel(time=[0, 5, 20])
+    assert mfg.explore(ds).scene()["times"] == ["0", "5", "20"]
+    assert mfg.explore(random_sweep(2, 1)).scene()["times"] is None  # 0, 1, ...
+
+
+@pytest.mark.parametrize(
+    ("states", "kind"),
+    [
+        (["0,0", "0,1", "1,0", "1,1"], "grid"),
+        (["0,0", "0,1", "0,2", "0,3"], "bars"),  # a line
+        (["0,0", "0,1", "1,0", "(0, 1)"], "bars"),  # two states in one cell
+        (["0,0", "0,1", "1,0", "9000,9000"], "bars"),  # most cells have no state
+    ],
+)
+def test_states_are_cells_if_these_make_a_grid(states, kind):
+    assert layout_of(states)["kind"] == kind
+
+
+def moves_to(target):
+    """A game of three states in which action 1 leads to one of them, and action 0 stays."""
+    ends = np.array([[s, target] for s in range(3)])
+    return mfg.FiniteHorizonGame(mfg.MovesKernel(ends), np.zeros((3, 2)), [1.0, 0.0, 0.0], 1)
+
+
+def test_moves_that_differ_between_points_are_not_drawn():
+    same = mfg.explore(moves_to, RESPONSE_TO_ALL, target=[1, 1]).scene()
+    assert same["layout"]["kind"] == "graph" and same["layout"]["ends"][0] == [0, 1]
+    scene = mfg.explore(moves_to, RESPONSE_TO_ALL, target=[1, 2, 1]).scene()
+    assert scene["layout"] == {"kind": "bars", "ends": None} and scene["available"] is None
+
+
+def test_a_page_has_no_moves_that_its_points_do_not_have():
+    available = np.array([[True, False], [True, True], [True, True]])
+    game = mfg.FiniteHorizonGame(
+        mfg.MovesKernel([[0, 1], [1, 2], [2, 0]]), np.zeros((3, 2)), [1.0, 0.0, 0.0], 1, available=available
+    )
+    law, policy = np.full((2, 2, 3), 1 / 3), np.full((2, 2, 3, 2), 0.5)
+    axes = ("seed", "time", "state")
+    data = {"mean_field": (axes, law), "policy": ((*axes, "action"), policy), "result_code": ("seed", [0, 0])}
+    ds = xr.Dataset(data, {"seed": [0, 1], "time": [0, 1], "state": [0, 1, 2], "action": [0, 1]})
+    assert mfg.explore(game, ds).scene()["layout"]["ends"] is None  # somebody takes action 1 in state 0
+    ds["policy"][:, :, 0] = [1.0, 0.0]
+    assert mfg.explore(game, ds).scene()["layout"]["kind"] == "graph"
+
+
+def test_states_that_change_in_the_middle_of_a_slider_are_refused():
+    def of_size(num_states=3):
+        return mfg.FiniteHorizonGame(
+            np.full((num_states, 1, num_states), 1 / num_states),
+            np.zeros((num_states, 1)),
+            [1.0] + [0.0] * (num_states - 1),
+            1,
+        )
+
+    message = "The sliders change which states"
+    with pytest.raises(ValueError, match=message):
+        mfg.explore(of_size, RESPONSE_TO_ALL, num_states=[2, 3, 2])
+    rare = mfg.explore(of_size, RESPONSE_TO_ALL, num_states=[2, 3, 2, 2])
+    with pytest.raises(ValueError, match=message):
+        rare.frame(num_states=3)
+
+
 def data_of(path):
     return json.loads(re.search(r'id="data">(.*?)</script>', path.read_text(encoding="utf-8"), re.DOTALL)[1])
 
@@ -113,7 +208,7 @@ def numbers_of(path):
 
 
 def quantities_of(path):
-    return np.frombuffer(zlib.decompress(base64.b64decode(data_of(path)["quantity"])), "<f4")
+    return np.frombuffer(zlib.decompress(base64.b64decode(data_of(path)["quantity"])), "<f8")
 
 
 def test_a_page_of_a_sweep_holds_its_laws(tmp_path):

@@ -78,6 +78,12 @@ def lines(browser):
     return np.array([[float(pair.split(",")[1]) for pair in line.split()] for line in browser.execute_script(script)])
 
 
+def texts_of(browser, selector):
+    return browser.execute_script(
+        "return [...document.querySelectorAll(arguments[0])].map((x) => x.textContent)", selector
+    )
+
+
 def test_a_moved_slider_draws_the_equilibrium_there_to_the_pixel(browser, page, game, rho):
     opened(browser, page)
     before = lines(browser)
@@ -106,7 +112,7 @@ def test_the_areas_of_nodes_are_shares(browser, page, game, rho):
     np.testing.assert_allclose(radii, np.maximum(2.5, largest * np.sqrt(law)), atol=0.1)  # dots are seen, too
 
 
-@pytest.mark.parametrize("width", [420, 760, 1200])
+@pytest.mark.parametrize("width", [240, 420, 760, 1200])
 def test_no_text_lies_outside_the_page_or_on_another_text(browser, page, width):
     set_width(browser, width)
     opened(browser, page)
@@ -159,6 +165,38 @@ def test_a_point_without_an_equilibrium_says_so_in_words_and_is_not_drawn_as_one
     )
     assert browser.execute_script("return document.querySelectorAll('path.failed').length") >= 1
     assert not browser.execute_script("return document.querySelectorAll('circle.present').length")
+
+
+def test_an_equilibrium_whose_quantity_is_no_number_has_no_place_in_the_picture(browser, tmp_path):
+    numbers = stored(0, toll=[0.0, 1.0, 2.0]).assign(price=("toll", [20.109, 20.1091, np.nan]))
+    opened(browser, mfg.explore(numbers, quantity="price").to_html(tmp_path / "price.html"))
+    heights = browser.execute_script("return [...document.querySelectorAll('.dot')].map((x) => +x.getAttribute('cy'))")
+    np.testing.assert_allclose(heights, pixels(browser, "quantity", "y", [20.109, 20.1091]), atol=0.1)
+    ticks = texts_of(browser, "svg[data-picture=quantity] text[text-anchor=end]")
+    assert len(set(ticks)) == len(ticks) >= 3  # with as many digits as tell them apart
+    moved(browser, "toll", 2, "2")
+    assert not browser.execute_script("return document.querySelectorAll('.present, path.failed').length")
+
+
+def test_many_actions_are_a_map(browser, tmp_path):
+    actions = [f"action {i}" for i in range(40)]
+    policy = (("toll", "state", "action"), np.full((2, 2, 40), 1 / 40))
+    many = stored(0).assign(policy=policy).assign_coords(action=np.array(actions, dtype=object))
+    opened(browser, mfg.explore(many).to_html(tmp_path / "many.html"))
+    names = texts_of(browser, "svg[data-picture=policy] text")
+    assert "action 0" in names and not [name for name in names if len(name) == 1 and name not in "ab01"]
+
+
+def test_two_explorers_of_one_page_have_their_own_labels(browser, page, tmp_path):
+    text = page.read_text(encoding="utf-8")
+    module = re.search(r'<script type="module">(.*?)</script>', text, re.DOTALL)[1]
+    second = module.replace('getElementById("explorer")', 'getElementById("second")')
+    body = f'<main id="second"></main><script type="module">{second}</script></body>'
+    (tmp_path / "two.html").write_text(text.replace("</body>", body), encoding="utf-8")
+    opened(browser, tmp_path / "two.html")
+    wait(browser, "return document.querySelectorAll('.verdict.found').length == 2")
+    labels = "[...document.querySelectorAll('.slider label')]"
+    assert browser.execute_script(f"return {labels}.every((x) => x.parentElement.contains(x.control))")
 
 
 def test_names_that_look_like_html_are_names(browser, tmp_path):

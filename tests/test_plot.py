@@ -4,6 +4,7 @@ import itertools
 import re
 from io import BytesIO
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from matplotlib.axes import Axes
@@ -125,7 +126,7 @@ def test_odd_names_are_printed_as_they_are():
     ax = plot.plot_flow(game, np.array([law, law]), kind="bars")
     assert len(png(ax)) > 5_000
     shown = [text.get_text() for text in ax.get_legend().get_texts()]
-    assert shown == ["50%", "plain", "a very long n…", "$x$", "_hidden"]
+    assert shown == ["50%", "plain", "a very lo…node", "$x$", "_hidden"]
 
 
 def test_bars_stack_up_to_the_whole_population(game, flow):
@@ -231,12 +232,22 @@ def test_a_path_is_drawn_with_its_folds():
         (plot.plot_gain, "`gains` must be what `finite.deviation_gain` returns, or map names to that"),
         (lambda game: plot.plot_gain({"a": game}), "`gains['a']` must be what `finite.deviation_gain` returns"),
         (plot.plot_residuals, "`equilibria` must be what `solve` returns, or map names to that"),
+        (lambda game: plot.plot_residuals({}), "`equilibria` is empty"),
+        (lambda game: plot.plot_tuned(game, game), "`found` must be what `design.tune` returns"),
+        (lambda game: plot.circle_positions(game), "`labels` must be a list of names"),
+        (lambda game: plot.plot_graph(game, np.eye(3)[[0, 0]], time=[]), "`time` is empty"),
+        (lambda game: plot.plot_graph(game, np.eye(3)[0], positions=3), "`positions` must map the names of nodes"),
+        (
+            lambda game: plot.plot_graph(game, np.eye(3)[0], positions=dict.fromkeys(game.state_labels, (0, np.nan))),
+            "`positions['centre']` must be two finite numbers (x, y); got (0, nan)",
+        ),
         (lambda game: plot.animate_agents(game, game), "`simulation` must be what `finite.simulate` returns"),
     ],
 )
 def test_something_else_than_what_is_drawn_is_refused_in_a_sentence(draw, words):
     with pytest.raises(ValueError, match=re.escape(words)):
         draw(mfg.games.left_right())
+    assert not plt.get_fignums()
 
 
 def test_a_path_is_drawn_with_one_number_for_each_point():

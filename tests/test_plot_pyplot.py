@@ -128,6 +128,14 @@ def test_what_is_given_is_drawn_on(name, drawings):
     assert plt.get_fignums() == [figure.number]
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_what_cannot_be_drawn_on_is_refused_and_leaves_no_figure(name, drawings):
+    where = "ax" if "ax" in inspect.signature(getattr(plot, name)).parameters else "figure"
+    with pytest.raises(ValueError, match=f"`{where}` must be .* of matplotlib.*; got 3"):
+        drawings[name](**{where: 3})
+    assert not plt.get_fignums()
+
+
 def brightness(colour):
     return float(np.mean(to_rgb(colour)))
 

@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+import xarray as xr
+from matplotlib.quiver import Quiver
 from stationary_games import random_game
 
 import mfgjax as mfg
@@ -54,6 +56,23 @@ def test_many_states_are_drawn_with_few_names():
     figure = mfg.plot.plot_stationary(game, mfg.solve(game, mfg.Trembling(0.0)))[0].figure
     upper, lower = figure.axes[:2]
     assert len(upper.patches) == S and len(lower.get_xticks()) <= 26
+
+
+def test_a_grid_is_a_map_with_arrows_beside_it():
+    labels = [f"{s // 2},{s % 2}" for s in range(4)]
+    ends = np.arange(4)[:, None] ^ [0, 1]  # action 1 moves to the other column
+    grid = mfg.StationaryGame(mfg.MovesKernel(ends), np.zeros((4, 2)), 0.5, state_labels=labels)
+    law = np.array([0.1, 0.2, 0.3, 0.4])
+    table = {"mean_field": ("state", law), "policy": (("state", "action"), np.tile([0.75, 0.25], (4, 1)))}
+    point = xr.Dataset(table, {"state": np.array(labels, dtype=object), "action": [0, 1]})
+    left, right = mfg.plot.plot_stationary(grid, point)
+    np.testing.assert_array_equal(left.images[0].get_array(), law.reshape(2, 2))
+    (arrows,) = (one for one in right.collections if isinstance(one, Quiver))
+    np.testing.assert_array_equal(arrows.U, [0.25, -0.25] * 2)
+    # moves that are not known: the policy is below, in colours
+    upper, lower = mfg.plot.plot_stationary(point)
+    np.testing.assert_array_equal(upper.images[0].get_array(), law.reshape(2, 2))
+    np.testing.assert_array_equal(lower.images[0].get_array(), np.tile([[0.75], [0.25]], 4))
 
 
 def test_what_is_not_stationary_is_refused(solved):

@@ -358,13 +358,22 @@ def test_units_that_the_dataset_gives_are_used():
     assert plot_phase(dataset, along="congestion").axes[-1].get_xlabel() == "toll per head (reward)"
 
 
+def test_dates_are_printed_as_dates_and_values_that_are_no_numbers_refused():
+    days = np.array(["2024-01-01", "2024-02-01", "2024-03-01"], dtype="datetime64[ns]")
+    dataset = made(dims=("beta",), sizes=(3,))
+    ax = plot_phase(dataset.assign_coords(beta=days)).axes[0]
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["2024-01-01", "2024-02-01", "2024-03-01"]
+    with pytest.raises(ValueError, match=r"`dataset` cannot be drawn along 'beta'.* is nan"):
+        plot_phase(dataset.assign_coords(beta=[1.0, np.nan, 3.0]))
+
+
 def test_odd_names_are_printed_as_they_are():
     dataset = made(num_states=4, dims=("beta", "reference"), sizes=(3, 2)).rename(reference="$r_")
     states = np.array(["_hidden", "$x$", "50%", "a very long name of a state"], dtype=object)
     dataset = dataset.assign_coords(state=states, **{"$r_": np.array(["$y_1$", "_z"], dtype=object)})
     figure = plot_phase(dataset, title="$t$ 5%")
     assert [ax.get_title() for ax in figure.axes] == ["$r_ = $y_1$", "$r_ = _z"]
-    assert legend_of(figure) == ["_hidden", "$x$", "50%", "a very long n…"]
+    assert legend_of(figure) == ["_hidden", "$x$", "50%", "a very lo…tate"]
     assert len(png(figure)) > 10_000
     ax = plot_sweep_map(dataset, "num_steps", title="$t$ 5%")
     assert [label.get_text() for label in ax.get_yticklabels()] == ["$y_1$", "_z"]

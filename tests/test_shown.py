@@ -19,6 +19,7 @@ from shown import EQUILIBRIUM, EXAMPLES, FLOW, GAME, GREATEST, LEAST, STATES, eq
 import mfgjax as mfg
 from mfgjax import _svg
 from mfgjax._display import BAD, GOOD, Listing, aligned, as_html, shapes
+from mfgjax._shorten import cut
 
 KINDS = {
     thing
@@ -114,6 +115,15 @@ def test_names_are_escaped_and_pictures_are_among_the_tables():
     assert set(STATES) <= set(cells(tree, "td")) and not [b for b in tree.iter("b") if b.text == "home"]
     text = [label for label in cells(tree, "{http://www.w3.org/2000/svg}text")]
     assert text[-2:] == ["<b>home</b>", "bar & grill"]
+
+
+def test_signs_that_control_a_terminal_are_shown_as_escapes():
+    game = mfg.FiniteHorizonGame(
+        np.ones((2, 1, 2)) / 2, np.zeros((2, 1)), [1.0, 0.0], 1, state_labels=["\x1b[31mred", "a\nb\u202e"]
+    )
+    tree = parsed(game)
+    assert "\\x1b[31mred" in words(tree) and "\x1b" not in str(game)
+    assert cut("a\nb\u202e") == "a\\nb\\u202e" and cut("Persian\u200cword") == "Persian\u200cword"
 
 
 def test_the_verdict_comes_first():

@@ -18,9 +18,10 @@ from ..model import AbstractGame, no_game, parameter_names, trace_game
 from ..responses import AbstractResponse, EntropyRegularized
 from ..solvers import AbstractSolver, Auto
 from .explorer import Explorer
-from .live import Live
+from .layout import have_same_moves
+from .live import Live, check_labels, labels_of
 from .quantities import own_quantity, users_quantity
-from .scenes import names_of_dataset, names_of_game
+from .scenes import are_open, names_of_dataset, names_of_game, without_moves
 from .sliders import Slider, mix_slider, parse_sliders
 from .stored import stored
 
@@ -78,6 +79,8 @@ def explore(
       >>> f"{explorer.at(beta=5.0).mean_field[1, 1]:.2f}"
       '0.63'
     """
+    if not isinstance(title, str | None):
+        raise ValueError(f"`title` must be a text; got {_checks.shorten(title)}.")
     dataset = game if isinstance(game, xr.Dataset) else response
     if isinstance(dataset, xr.Dataset):
         extra = {"beta": beta, "mix": mix, "solver": solver, **ranges}
@@ -102,33 +105,35 @@ def explore(
         raise ValueError("`explore` needs at least one slider, such as `epsilon=(0.01, 0.5)`.")
     # the functions of a game as they are now, at all points
     fixed: Any = trace_game(game, in_lanes=True) if isinstance(game, AbstractGame) else game
-    live, first = _live(fixed, acting, solver, ranges, mix, quantity)
+    live, games = _live(fixed, acting, solver, ranges, mix, quantity)
     values = [_own(slider, fixed, response) for slider in live.sliders]
     sliders = [slider.through(value) for slider, value in zip(live.sliders, values, strict=True)]
     pairs = zip(sliders, values, strict=True)
     start = [len(slider) // 2 if value is None else slider.nearest(value) for slider, value in pairs]
     name = getattr(fixed, "__name__", "").replace("_", " ") if file is None else file.name
-    names = names_of_game(first, None if file is None else file.positions, title or name)
+    names = names_of_game(games[0], None if file is None else file.positions, title or name)
+    if not all(have_same_moves(games[0], one) for one in games[1:]):
+        names = without_moves(names)
     return Explorer(dataclasses.replace(live, sliders=tuple(sliders)), names, start)
 
 
 def _live(
     game: Any, response: Any, solver: Any, ranges: Mapping[str, Any], mix: Any, quantity: Any
-) -> tuple[Live, AbstractGame]:
-    """Return the live game with its sliders, and the game of one point; refuse ends that `solve` would refuse."""
+) -> tuple[Live, list[AbstractGame]]:
+    """Return the live game with its sliders, and the games of some points; refuse ends that `solve` would refuse."""
     builder = None if isinstance(game, AbstractGame) else game
     params = parameter_names(game) if builder is None else []
     sliders = parse_sliders(ranges, builder, params) if ranges else []
     if sliders:
         alone = Live(game, response, solver, tuple(sliders), own_quantity(True, False))
-        (last, *_), (first, response_there, _) = (alone.problem(alone.axes([end] * len(sliders))) for end in (-1, 0))
-        if (first.state_labels, first.action_labels) != (last.state_labels, last.action_labels):
-            raise ValueError(
-                "The sliders change which states or actions the game has, but the widget shows the same ones at all "
-                "points: give `explore` a dataset of `sweep`."
-            )
+        places = [[-1] * len(sliders), [len(slider) // 2 for slider in sliders], [0] * len(sliders)]
+        problems = [alone.problem(alone.axes(place)) for place in (places if builder is not None else places[::2])]
+        games, response_there = [one for one, *_ in reversed(problems)], problems[-1][1]
+        for one in games[1:]:
+            check_labels(labels_of(games[0]), labels_of(one))
     else:
-        first, response_there = game if builder is None else builder(), response
+        games, response_there = [game if builder is None else builder()], response
+    first = games[0]
     if mix is not None:
         sliders.append(_mix(first, response_there, mix))
         for slider in sliders[:-1]:
@@ -136,7 +141,7 @@ def _live(
                 raise ValueError(f"`mix` moves the {sliders[-1].axis.name}, which `{slider.name}` moves too.")
     own = own_quantity(bool(first.times), first.has_numbered_states)
     chosen = own if quantity is None else users_quantity(quantity)
-    return Live(game, response, solver, tuple(sliders), chosen), first
+    return Live(game, response, solver, tuple(sliders), chosen, labels_of(first)), games
 
 
 def _of_dataset(game: Any, dataset: xr.Dataset, quantity: Any, title: str | None) -> Explorer:
@@ -150,7 +155,11 @@ def _of_dataset(game: Any, dataset: xr.Dataset, quantity: Any, title: str | None
         own = names_of_game(one, None if file is None else file.positions, title or names.title)
         if own.states != names.states or (source.policy is not None and own.actions != names.actions):
             raise ValueError("the dataset has other states or actions than `game`.")
-        names = own
+        names = own._replace(over_time=names.over_time, times=names.times)
+        # some of the points, as datasets may be large
+        policy = source.thinned([5] * len(source.sliders)).policy
+        if policy is not None and not are_open(own, policy):
+            names = without_moves(names)
     return Explorer(source, names, [len(slider) // 2 for slider in source.sliders])
 
 

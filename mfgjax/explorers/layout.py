@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from .._coordinates import cells
 from ..io.equilibria import leads_to
 from ..kernels import MovesKernel
@@ -25,9 +27,9 @@ def layout_of(
       game: for the moves between them; None: not known.
       positions: of the nodes, by label.
     """
-    ends = None if game is None else _ends(game)
+    ends = None if game is None else ends_of(game)
     grid = cells(states)
-    if len(states) > 3 and grid is not None:
+    if grid is not None:
         rows, columns = (int(n) for n in grid.max(axis=0) + 1)
         return {"kind": "grid", "rows": rows, "columns": columns, "cells": grid.tolist(), "ends": ends}
     if ends is not None and (positions is not None or len(states) <= _MOST_NODES):
@@ -37,7 +39,12 @@ def layout_of(
     return {"kind": "bars", "ends": ends}
 
 
-def _ends(game: AbstractGame) -> list[list[int]] | None:
+def have_same_moves(game: AbstractGame, other: AbstractGame) -> bool:
+    """Tell whether two games have the same actions in every state, and these lead to the same states."""
+    return np.array_equal(game.available, other.available) and ends_of(game) == ends_of(other)
+
+
+def ends_of(game: AbstractGame) -> list[list[int]] | None:
     """Return the number of the state that each action leads to, −1 where there is none; None: it is not one state."""
     if not isinstance(game.kernel, MovesKernel):
         return None

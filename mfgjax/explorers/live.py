@@ -22,6 +22,9 @@ from .frames import Frame, finite, frame_of
 from .quantities import Quantity
 from .sliders import Slider
 
+Labels = tuple[tuple[str, ...], tuple[str, ...]]
+"""Of states, and of actions."""
+
 
 class Path(NamedTuple):
     """A path of equilibria along one slider.
@@ -49,6 +52,9 @@ class Live:
 
     A point never starts from its neighbour: else the order of the moves would decide which of several equilibria is
     shown.
+
+    Attributes:
+      labels: of states and actions, the same at all points; None: not known yet.
     """
 
     game: AbstractGame | Callable[..., AbstractGame]
@@ -56,6 +62,7 @@ class Live:
     solver: AbstractSolver | None
     sliders: tuple[Slider, ...]
     quantity: Quantity
+    labels: Labels | None = None
     _plans: dict[tuple[int, ...], Plan] = dataclasses.field(default_factory=dict, init=False, repr=False)
 
     def problem(self, axes: Sequence[SweptAxis]) -> tuple[AbstractGame, AbstractResponse, AbstractSolver]:
@@ -82,6 +89,8 @@ class Live:
                 for slider, step in zip(self.sliders, place, strict=True)
             ]
             plan = self._plan(Points(axes, zipped=False))
+            if self.labels is not None:
+                check_labels(self.labels, labels_of(plan.lanes.lane(0)[0]))
             self._plans.clear()  # games may be large: the last one is kept
             self._plans[built] = plan
         plan = self._plans[built]
@@ -138,3 +147,17 @@ class Live:
             point = solve(game, response, Newton(), guess=mean_field, throw=False)
             quantities.append(self.quantity.of(point))
         return Path(found.parameter, np.array(quantities), found.message)
+
+
+def labels_of(game: AbstractGame) -> Labels:
+    """Return the labels of states and actions."""
+    return game.state_labels, game.action_labels
+
+
+def check_labels(labels: Labels, others: Labels) -> None:
+    """Refuse two points that have not the same states and actions."""
+    if labels != others:
+        raise ValueError(
+            "The sliders change which states or actions the game has, but the widget shows the same ones at all "
+            "points: give `explore` a dataset of `sweep`."
+        )

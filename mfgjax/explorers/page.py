@@ -97,7 +97,8 @@ def _fitting(grid: Stored, limit: float, place: Sequence[int]) -> tuple[Stored, 
         return grid, []
     kept = grid.thinned(counts, place)
     now, was = (" × ".join(f"{len(s):,} {s.name}" for s in one.sliders) for one in (kept, grid))
-    size = f"{np.prod(all_counts) * each / 1e6:,.0f} MB"
+    whole = np.prod(all_counts) * each / 1e6
+    size = f"{whole:,.0f} MB" if whole >= 10 else f"{whole:.2g} MB"
     return kept, [f"This page has {now} of the {was} points that were computed, evenly chosen: all would take {size}."]
 
 
@@ -112,13 +113,13 @@ def _numbers(grid: Stored) -> dict[str, Any]:
     """Return the numbers of all points, packed: points in the order of the sliders, the last one fastest."""
     kinds, which = np.unique(np.stack([array.ravel() for array in grid.results]), axis=1, return_inverse=True)
     numbers = {
-        name: _deflated(grid.dataset[name].values.astype("<f4")) if name in grid.dataset else None
+        name: _deflated(grid.dataset[name].values.astype("<f8")) if name in grid.dataset else None
         for name in ("residual", "exploitability")
     }
     return {
         "law": _deflated(whole_numbers(grid.law.values)),
         "policy": None if grid.policy is None else _deflated(whole_numbers(grid.policy.values)),
-        "quantity": _deflated(grid.quantities.astype("<f4")),
+        "quantity": _deflated(grid.quantities.astype("<f8")),
         "verdict": _deflated(which.astype("<u2")),
         "verdicts": [verdict(int(code), int(period)) for code, period in kinds.T],
         **numbers,

@@ -13,7 +13,7 @@ from .._names import did_you_mean
 from .._result import Result
 from ..equilibrium import Equilibrium
 from ..sweeps import sweep
-from .live import Live
+from .live import Live, check_labels, labels_of
 from .quantities import Quantity
 from .sliders import Slider, evenly
 from .stored import Stored, stored
@@ -49,6 +49,8 @@ def precomputed(live: Live, points: Sequence[int], place: Sequence[int]) -> Stor
     outputs = ["mean_field", "policy", *(_FIELDS if function is not None else _FIELDS[-1:])]
     axes = {slider.axis.name: _values(slider) for slider in sliders}
     dataset = sweep(live.game, live.response, solver=live.solver, outputs=outputs, **axes)
+    states, actions = (tuple(map(str, dataset[dim].values)) for dim in ("state", "action"))
+    check_labels(labels_of(game), (states, actions))
     found = stored(dataset, sliders=sliders)
     if function is None:
         return found

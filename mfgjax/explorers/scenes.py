@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+import xarray as xr
 
 from ..model import AbstractGame
 from .layout import layout_of
@@ -20,6 +21,7 @@ class Names(NamedTuple):
       states: labels.
       actions: labels; none if there is no policy.
       over_time: whether the mean field has times.
+      times: what these are called; None: 0, 1, ...
       layout: as `layout_of` returns it.
       available: which actions there are, `[S, A]`, at any time; None: not known.
     """
@@ -30,6 +32,7 @@ class Names(NamedTuple):
     over_time: bool
     layout: dict[str, Any]
     available: np.ndarray | None
+    times: list[str] | None = None
 
 
 def names_of_game(game: AbstractGame, positions: Mapping[str, tuple[float, float]] | None, title: str) -> Names:
@@ -46,7 +49,20 @@ def names_of_dataset(source: Stored, title: str | None) -> Names:
     actions = tuple(map(str, dataset["action"].values)) if source.policy is not None else ()
     own = str(dataset.attrs.get("game", ""))
     name = "" if own in ("FiniteHorizonGame", "StationaryGame") else own.replace("_", " ")
-    return Names(title or name, states, actions, source.times is not None, layout_of(states), None)
+    times = source.times
+    own_times = None if times is None or np.array_equal(times, np.arange(len(times))) else [str(t) for t in times]
+    return Names(title or name, states, actions, times is not None, layout_of(states), None, own_times)
+
+
+def without_moves(names: Names) -> Names:
+    """Return the names of points that differ in their moves: a page has one set of moves, and would show wrong ones."""
+    return names._replace(layout=layout_of(names.states), available=None)
+
+
+def are_open(names: Names, policy: xr.DataArray) -> bool:
+    """Tell whether policies `[..., S, A]` take no action that is not available."""
+    taken = (policy > 0).any([dim for dim in policy.dims if dim not in ("state", "action")]).values
+    return names.available is None or not (taken & ~names.available).any()
 
 
 def scene_of(names: Names, sliders: Sequence[Slider], place: Sequence[int], quantity: Quantity) -> dict[str, Any]:
@@ -57,6 +73,7 @@ def scene_of(names: Names, sliders: Sequence[Slider], place: Sequence[int], quan
         "states": list(names.states),
         "actions": list(names.actions),
         "over_time": names.over_time,
+        "times": names.times,
         "layout": names.layout,
         "available": None if available is None else available.astype(int).tolist(),
         "sliders": [slider.described() for slider in sliders],

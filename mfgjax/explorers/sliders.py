@@ -3,8 +3,10 @@
 import dataclasses
 import inspect
 from collections.abc import Callable, Mapping, Sequence
+from numbers import Real
 from typing import Any
 
+import jax
 import numpy as np
 
 from .. import _checks
@@ -43,11 +45,13 @@ class Slider:
         return labels.astype(float) if labels.dtype.kind in "iuf" and np.isfinite(labels).all() else None
 
     def nearest(self, value: Any) -> int:
-        """Return the number of the value that is nearest; of words the one that is equal, else 0."""
+        """Return the step of the value that is nearest, on the scale of the slider; of words the one that is equal."""
         if self.numbers is None:
-            return next((i for i, label in enumerate(self.axis.labels) if str(label) == str(value)), 0)
-        distance = abs(np.log(self.numbers / value)) if self.log else abs(self.numbers - value)
-        return int(np.argmin(distance))
+            return self._step_of(value)
+        number = _checks.number_in(self.name, value, -np.inf, np.inf, "(-inf, inf)")
+        # what is not positive has no place on a scale of logarithms
+        log = self.log and number > 0
+        return int(np.argmin(abs(np.log(self.numbers / number)) if log else abs(self.numbers - number)))
 
     def described(self) -> dict[str, Any]:
         """Return what a page needs to draw the slider."""
@@ -59,7 +63,7 @@ class Slider:
             "symbol": {"beta": "β", "epsilon": "ε"}.get(last, own),
             "log": self.log,
             "digits": 3 if numbers is None else _digits(numbers),
-            "numbers": None if numbers is None else [float(f"{number:.6g}") for number in numbers],
+            "numbers": None if numbers is None else [float(f"{number:.15g}") for number in numbers],
             "texts": [str(label) for label in self.axis.labels] if numbers is None else None,
         }
 
@@ -69,9 +73,13 @@ class Slider:
             number = _checks.number_in(self.name, asked, -np.inf, np.inf, "(-inf, inf)")
             number = int(number) if self.axis.labels.dtype.kind == "i" else number
             return self.axis._replace(values=[self.make(number)], labels=np.array([number]))
-        for value, label in zip(self.axis.values, self.axis.labels, strict=True):
+        return self.at(self._step_of(asked))
+
+    def _step_of(self, asked: Any) -> int:
+        """Return the step of a value, given by its label or by itself."""
+        for step, (value, label) in enumerate(zip(self.axis.values, self.axis.labels, strict=True)):
             if asked is value or (np.ndim(asked) == 0 and str(label) == str(asked)):
-                return self.axis._replace(values=[value], labels=np.array([label]))
+                return step
         which = did_you_mean(str(asked), map(str, self.axis.labels))
         raise ValueError(f"`{self.name}` has no value {_checks.shorten(asked)}{which}")
 
@@ -118,9 +126,9 @@ def parse_sliders(ranges: Mapping[str, Any], builder: Callable | None, params: S
 
 
 def _digits(numbers: np.ndarray) -> int:
-    """Return how many digits tell neighbouring numbers apart, at least 3."""
-    enough = (digits for digits in range(3, 6) if len({f"{x:.{digits}g}" for x in numbers}) == len(numbers))
-    return next(enough, 6)
+    """Return how many digits tell the numbers apart, at least 3."""
+    different = len(np.unique(numbers))
+    return next((digits for digits in range(3, 15) if len({f"{x:.{digits}g}" for x in numbers}) == different), 15)
 
 
 def mix_slider(ends: Any, policy: str, uniform: np.ndarray, reference: np.ndarray) -> Slider:
@@ -158,7 +166,10 @@ def slider_of(axis: SweptAxis, make: Callable[[float], Any] | None = None) -> Sl
 
 
 def _is_range(given: Any) -> bool:
-    return isinstance(given, tuple) and len(given) == 2 and all(isinstance(end, int | float) for end in given)
+    def is_number(end: Any) -> bool:
+        return isinstance(end, Real) or (isinstance(end, np.ndarray | jax.Array) and end.ndim == 0)
+
+    return isinstance(given, tuple) and len(given) == 2 and all(map(is_number, given))
 
 
 def _spread(name: str, ends: tuple[Any, Any], builder: Callable | None) -> np.ndarray:

@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 
 from .. import _checks
-from .._coordinates import are_numbered
+from .._coordinates import are_numbered, dates_as_texts
 from .._names import did_you_mean
 from ..sweeps.grid import SweptAxis
 from .frames import Frame
@@ -98,7 +98,9 @@ def stored(dataset: xr.Dataset, quantity: Any = None, sliders: Sequence[Slider] 
         raise ValueError(
             "the dataset is not one that `sweep` returns: it has no variable `result_code` with at least one axis."
         )
-    name = next((name for name in _LAWS if name in dataset), None)
+    if empty := [str(dim) for dim, size in dataset["result_code"].sizes.items() if size == 0]:
+        raise ValueError(f"the dataset has no point: its axis {empty[0]!r} is empty.")
+    name = next((name for name in _LAWS if name in dataset and "state" in dataset[name].dims), None)
     if name is None:
         raise ValueError(
             f"the dataset has no distribution over the states: give `sweep` one of {', '.join(_LAWS)} in `outputs`."
@@ -120,7 +122,7 @@ def stored(dataset: xr.Dataset, quantity: Any = None, sliders: Sequence[Slider] 
 def _slider(dataset: xr.Dataset, dim: str) -> Slider:
     """Return the slider of a dimension; points side by side are told by all their coordinates."""
     if dim != "point":
-        labels = dataset[dim].values
+        labels = dates_as_texts(dataset[dim].values)
         return slider_of(SweptAxis(dim, list(labels), labels, False))
     coords = [str(name) for name, coord in dataset.coords.items() if coord.dims == ("point",) and name != "point"]
     rows = zip(*(dataset[name].values for name in coords), strict=True)
@@ -145,7 +147,8 @@ def _quantity(dataset: xr.Dataset, law: xr.DataArray, name: Any) -> tuple[Quanti
         there = ~np.isnan(whole).all(axis=-1)
         last = np.where(there, np.arange(whole.shape[-2]), 0).max(axis=-1)
         return own, own.of_law(np.take_along_axis(whole, last[..., None, None], axis=-2)[..., 0, :])
-    known = [str(one) for one, array in dataset.data_vars.items() if set(array.dims) == set(axes)]
+    kinds = {name: array for name, array in dataset.data_vars.items() if set(array.dims) == set(axes)}
+    known = [str(name) for name, array in kinds.items() if array.dtype.kind in "biuf"]
     if name not in known:
         if callable(name):
             raise ValueError(

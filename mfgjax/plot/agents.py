@@ -16,6 +16,7 @@ from ..finite import Simulation
 from ..model import FiniteHorizonGame
 from .animation import animate, eased, moments, tell_time
 from .crowd import draw_edges
+from .figures import check_axes
 from .pictured import edges_of
 from .places import beside, free_side, on_the_way, places_of, size_of, unit_of
 from .styles import colour, ink_on, shade
@@ -66,6 +67,7 @@ def animate_agents(
     places = places_of(game.state_labels, positions)
     if frames_per_step < 1:
         raise ValueError(f"`frames_per_step` must be at least 1; got {frames_per_step}.")
+    check_axes(ax)
     if ax is None:
         # a layout that is found anew for every picture would shake
         width, height = np.minimum(size_of(places), 7.2)

@@ -15,7 +15,7 @@ from .._typing import Array, Float
 from ..equilibrium import Equilibrium
 from ..model import AbstractGame
 from .arrangement import BESIDE_NODES, Label, arrange
-from .figures import new_axes
+from .figures import check_axes, new_axes
 from .pictured import Pictured, pictured_of
 from .places import BEND, beside, edge_path, free_side, loop_path, places_of
 from .styles import colour, ink_on, shade
@@ -92,7 +92,10 @@ def plot_graph(
 def _rows(pictured: Pictured, time: int | Sequence[int] | None) -> list[int]:
     """Return the rows of the times that are drawn."""
     if time is not None:
-        return [pictured.row(t) for t in ([time] if isinstance(time, int | np.integer) else time)]
+        rows = [pictured.row(t) for t in np.ravel(np.asarray(time)).tolist()]
+        if not rows:
+            raise ValueError("`time` is empty: give at least one time, or None for an even choice.")
+        return rows
     # panels of larger graphs must be larger
     most = 6 if len(pictured.states) <= 8 else 4 if len(pictured.states) <= 20 else 2
     return evenly(len(pictured.laws()), most)
@@ -117,6 +120,7 @@ def draw_graph(
       title: of the picture.
       room: moments for which there is to be room, and whose fullest node sets the scale; None: what is drawn.
     """
+    check_axes(ax)
     room, moves = room or moments, pictured.moves()
     places, pairs = places_of(pictured.states, positions), {(s, end) for s, _, end in moves}
     top = max(float(moment.mass.max()) for moment in room)

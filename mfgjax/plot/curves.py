@@ -9,6 +9,7 @@ import numpy as np
 import xarray as xr
 
 from .. import _checks
+from .._coordinates import dates_as_texts
 from .._names import did_you_mean
 from .._shorten import cut
 
@@ -93,9 +94,14 @@ def horizontal_of(dataset: xr.Dataset, name: str | None) -> Horizontal:
         raise ValueError(f"`along` is {name!r}{which}")
     values, ticks = dataset[name].values, None
     if not _is_numeric(dataset, name):
+        values = dates_as_texts(values)
         kinds = list(dict.fromkeys(map(str, values)))
         values, ticks = np.array([kinds.index(str(value)) for value in values]), [cut(kind) for kind in kinds]
     x = values.astype(float)
+    if not np.isfinite(x).all():
+        raise ValueError(
+            f"`dataset` cannot be drawn along {name!r}, where one of its values is {x[~np.isfinite(x)][0]}."
+        )
     return Horizontal(name, places[name], x, ticks, ticks is None and x.min() > 0 and x.max() > 10 * x.min())
 
 

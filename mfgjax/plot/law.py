@@ -10,9 +10,9 @@ from .._typing import Array, Float
 from ..equilibrium import Equilibrium
 from ..model import AbstractGame
 from .figures import new_axes
-from .maps import draw_map, grid_of, map_size, name_cells
+from .maps import draw_only_map, grid_of, map_size
 from .pictured import pictured_of
-from .styles import SHARE, add_colours, colour, frame, name_ticks, shade
+from .styles import SHARE, colour, frame, name_ticks, shade
 
 _MOST_TICKS, _MOST_OUTLINED = 26, 60
 
@@ -52,10 +52,7 @@ def plot_law(
         name_states(ax, pictured.states)
     else:
         ax = new_axes(ax, map_size(grid))
-        law_at = pictured.laws()[row]
-        image = draw_map(ax, grid, law_at, float(law_at.max()))
-        add_colours(ax, image)
-        name_cells(ax)
+        draw_only_map(ax, grid, pictured.laws()[row])
     ax.set_title(pictured.title(row, title) or "", parse_math=False)
     return ax
 

@@ -7,9 +7,9 @@ from matplotlib.axes import Axes
 from matplotlib.collections import EllipseCollection
 from matplotlib.colors import ListedColormap
 
+from .._coordinates import cells
 from .pictured import Pictured
-from .places import cells_of
-from .styles import colour, frame, shade, whole_ticks
+from .styles import add_colours, colour, frame, shade, whole_ticks
 
 
 class Grid(NamedTuple):
@@ -34,15 +34,15 @@ class Grid(NamedTuple):
 
 def grid_of(pictured: Pictured) -> Grid | None:
     """Return the grid whose cells the states are; None: there is none."""
-    cells = cells_of(pictured.states)
-    if cells is None:
+    places = cells(pictured.states)
+    if places is None:
         return None
     blocked = np.zeros(len(pictured.states), bool)
     if pictured.leads_to is not None:
         ends = pictured.leads_to
         stuck = ((ends < 0) | (ends == np.arange(len(ends))[:, None])).all(axis=1)
         blocked = stuck if pictured.law is None else stuck & (pictured.law == 0).all(axis=0)
-    return Grid(*cells, blocked)
+    return Grid(places[:, 0], places[:, 1], blocked)
 
 
 def draw_map(ax: Axes, grid: Grid, law: np.ndarray, most: float, offset: tuple[float, float] = (0.0, 0.0)) -> Any:
@@ -63,6 +63,12 @@ def draw_map(ax: Axes, grid: Grid, law: np.ndarray, most: float, offset: tuple[f
     return image
 
 
+def draw_only_map(ax: Axes, grid: Grid, law: np.ndarray) -> None:
+    """Draw the only map on some axes, with what its colours mean and the names of rows and columns."""
+    add_colours(ax, draw_map(ax, grid, law, float(law.max())))
+    name_cells(ax)
+
+
 def draw_moves(ax: Axes, grid: Grid, policy: np.ndarray, leads_to: np.ndarray) -> None:
     """Draw a policy `[S, A]` on a grid: arrows as long as moves are probable, and dots for staying.
 
@@ -73,8 +79,8 @@ def draw_moves(ax: Axes, grid: Grid, policy: np.ndarray, leads_to: np.ndarray) -
       leads_to: number of the next state of each action, −1 where there is none, `[S, A]`.
     """
     free = ~grid.blocked
-    cells = draw_map(ax, grid, np.zeros(len(policy)), 1.0)
-    cells.set_cmap(ListedColormap([shade(0.0)]).with_extremes(bad=shade(0.18)))
+    image = draw_map(ax, grid, np.zeros(len(policy)), 1.0)
+    image.set_cmap(ListedColormap([shade(0.0)]).with_extremes(bad=shade(0.18)))
     here, action = np.nonzero((policy >= 0.005) & (leads_to >= 0) & free[:, None])
     share, there = policy[here, action], leads_to[here, action]
     places, ends = (np.stack([grid.columns[s], grid.rows[s]], axis=1) for s in (here, there))

@@ -16,7 +16,7 @@ from ..model import FiniteHorizonGame
 from .animation import animate, eased, moments, tell_time
 from .arrangement import LEAST, MOST
 from .crowd import NOBODY, Moment, draw_graph
-from .figures import new_axes
+from .figures import check_axes, new_axes
 from .law import draw_law, name_states
 from .maps import draw_map, grid_of, map_size, name_cells
 from .pictured import Pictured, pictured_of
@@ -59,6 +59,7 @@ def animate_flow(
     Example:
       >>> mfg.plot.animate_flow(game, eq)  # eq = mfg.solve(game, response)
     """
+    check_axes(ax)
     pictured = pictured_of(game, equilibrium_or_flow)
     if pictured.times is None:
         raise ValueError("`animate_flow` needs a law for every time; this one does not change with time.")

@@ -69,7 +69,7 @@ def plot_phase(
     counts, rows, columns = panels_of(parts)
     chosen = [[axis_part[i] for i in evenly(len(axis_part), n)] for axis_part, n in zip(parts, counts, strict=True)]
     curves = curves_of(chosen, dataset, axis)
-    figure = new_figure(phase_size(rows, columns)) if figure is None else figure
+    figure = new_figure(phase_size(rows, columns), figure)
     grid: np.ndarray = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
     panels, names = grid.ravel()[: len(curves)], [str(name) for name in law["state"].values]
     tables = [_law_of(curve, law, axis) for curve in curves]

@@ -1,11 +1,12 @@
 """Where the nodes of a graph lie in a picture, and the ways between them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from matplotlib.path import Path
 
+from .. import _checks
 from .._coordinates import cells
 from .styles import shade
 
@@ -18,36 +19,37 @@ def circle_positions(labels: Sequence[str]) -> dict[str, tuple[float, float]]:
     Args:
       labels: the names of the states, in order.
 
+    Raises:
+      ValueError: if `labels` is no list of names.
+
     Example:
       >>> import mfgjax as mfg
       >>> [(round(x), round(y)) for x, y in mfg.plot.circle_positions(["north", "south"]).values()]
       [(0, 1), (0, -1)]
     """
+    if isinstance(labels, str) or not isinstance(labels, Iterable):
+        raise ValueError(f"`labels` must be a list of names; got {_checks.shorten(labels)}.")
+    labels = list(labels)
     angles = np.pi / 2 - 2 * np.pi * np.arange(len(labels)) / len(labels)
     return {label: (float(np.cos(a)), float(np.sin(a))) for label, a in zip(labels, angles, strict=True)}
 
 
 def places_of(labels: Sequence[str], positions: Mapping[str, tuple[float, float]] | None) -> np.ndarray:
     """Return the positions of nodes in order, `[S, 2]`; where none are given, as cells of a grid or on a circle."""
-    grid = cells_of(labels) if positions is None else None
+    grid = cells(labels) if positions is None else None
     if grid is not None:  # row 0 is on top
-        return np.stack([grid[1], -grid[0]], axis=1).astype(float)
+        return np.stack([grid[:, 1], -grid[:, 0]], axis=1).astype(float)
     positions = circle_positions(labels) if positions is None else positions
+    if not isinstance(positions, Mapping):
+        raise ValueError(f"`positions` must map the names of nodes to (x, y); got {_checks.shorten(positions)}.")
     for label in labels:
         if label not in positions:
             raise ValueError(f"`positions` has no entry for the node {label!r}.")
+        place = np.asarray(_checks.as_numbers(f"positions[{label!r}]", positions[label]))
+        if place.shape != (2,) or not np.isfinite(place).all():
+            given = _checks.shorten(positions[label])
+            raise ValueError(f"`positions[{label!r}]` must be two finite numbers (x, y); got {given}.")
     return np.array([positions[label] for label in labels], dtype=float)
-
-
-def cells_of(labels: Sequence[str]) -> tuple[np.ndarray, np.ndarray] | None:
-    """Return rows and columns of states that are named "row,column"; None: the states are not the cells of a grid."""
-    grid = cells(labels)
-    if grid is None:
-        return None
-    rows, columns = grid.T
-    is_line = len(set(rows)) == 1 or len(set(columns)) == 1
-    is_sparse = (rows.max() + 1) * (columns.max() + 1) > 4 * len(labels)
-    return None if is_line or is_sparse else (rows, columns)
 
 
 def unit_of(places: np.ndarray) -> float:

@@ -39,6 +39,8 @@ def plot_residuals(
       >>> mfg.plot.plot_residuals({"Auto(), the default": eq, "Picard()": plain})  # what two solvers returned
     """
     named = _checks.by_name("solve", Equilibrium | xr.Dataset, "equilibria", equilibria)
+    if not named:
+        raise ValueError("`equilibria` is empty: there is nothing to draw.")
     histories = {name: _history(name, one) for name, one in named.items()}
     ax = new_axes(ax, (7.2, 4.2))
     for i, (name, (history, _, result, tolerance)) in enumerate(histories.items()):
@@ -55,8 +57,7 @@ def plot_residuals(
     units = " or ".join(_UNITS[kind] for kind in sorted({kind for _, kind, *_ in histories.values()}))
     frame(ax, "step (of those that measured it)", units, title)
     whole_ticks(ax.xaxis)
-    if histories:
-        ax.legend(**BESIDE)
+    ax.legend(**BESIDE)
     return ax
 
 

@@ -131,13 +131,14 @@ def name_ticks(axis: Any, names: Sequence[str], most: int) -> None:
     """
     if are_numbered(names):
         whole = MaxNLocator(min(most, 12), integer=True, steps=[1, 2, 5, 10]).tick_values(0, len(names) - 1)
-        ticks = [int(tick) for tick in whole if 0 <= tick < len(names)]
+        ticks = sorted({int(tick) for tick in whole if 0 <= tick < len(names)})
         axis.set_ticks(ticks, [names[i] for i in ticks])
         return
     turned: dict[str, Any] = {}
-    if axis.axis_name == "x" and max(map(len, names)) > 3:
+    ticks, longest = evenly(len(names), most), max(map(len, names))
+    # no letters side by side for more than about the width of a picture
+    if axis.axis_name == "x" and (longest > 3 or len(ticks) * (longest + 1) > 80):
         turned = dict(rotation=40, ha="right", rotation_mode="anchor")  # so that texts end at their ticks
-    ticks = evenly(len(names), most)
     axis.set_ticks(ticks, [cut(names[i]) for i in ticks], parse_math=False, **turned)
 
 

@@ -47,7 +47,7 @@ def plot_sweep(
         return plot_phase(dataset, along=axis.name, title=title, figure=figure)
     width, above = phase_size(*panels_of(other_axes)[1:])
     below = 2.8 if codes.ndim == 1 else map_height(math.prod(map(len, other_axes)))
-    figure = new_figure((max(width, 9.5), above + below + 0.3)) if figure is None else figure
+    figure = new_figure((max(width, 9.5), above + below + 0.3), figure)
     upper, lower = np.ravel(np.array(figure.subfigures(2, 1, height_ratios=[above, below])))
     panels = plot_phase(dataset, along=axis.name, figure=upper)
     left, right = lower.subplots(1, 2, gridspec_kw=dict(wspace=0.1))

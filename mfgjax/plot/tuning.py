@@ -140,7 +140,9 @@ def plot_tuned(
     Example:
       >>> mfg.plot.plot_tuned(tuned, eq)  # tuned = mfg.design.tune(...), eq: before tuning
     """
-    figure = new_figure((12.0, 4.4)) if figure is None else figure
+    _checks.made_by("design.tune", Tuned, "found", found)
+    _checks.made_by("solve", Equilibrium, "before", before)
+    figure = new_figure((12.0, 4.4), figure)
     left, right = figure.subplots(1, 2)
     plot_search(found, ax=left)
     plot_laws(before, found, time=time, target=target, ax=right)

@@ -47,7 +47,9 @@ function xAxis(area, x, ticks, name) {
   add(group, "line", { x1: area.left, x2: area.right, y1: area.bottom, y2: area.bottom });
   for (const { at, text } of ticks) {
     add(group, "line", { x1: x(at), x2: x(at), y1: area.bottom, y2: area.bottom + 4 });
-    label(group, x(at), area.bottom + 16, text, { "text-anchor": "middle" });
+    const half = (text.length * LETTER) / 2;
+    const middle = Math.max(half, Math.min(x(at), area.width - half)); // inside the picture
+    label(group, middle, area.bottom + 16, text, { "text-anchor": "middle" });
   }
   if (name) label(group, (area.left + area.right) / 2, area.bottom + 33, name, { "text-anchor": "middle", class: "name" });
 }
@@ -60,8 +62,11 @@ function yAxis(area, y, ticks, grid = true) {
   }
 }
 
+// With as many digits as tell the ticks apart
 function numbered(ticks) {
-  return ticks.map((at) => ({ at, text: digits(at) }));
+  const texts = (most) => ticks.map((at) => digits(at, most));
+  const most = [3, 4, 6, 8, 10, 12].find((n) => new Set(texts(n)).size === ticks.length);
+  return texts(most).map((text, i) => ({ at: ticks[i], text }));
 }
 
 // A picture of width x height cells, each a colour of viridis or, where `value` is null, none

@@ -1,5 +1,7 @@
 // Sliders with labels, for the mouse, the keyboard and screen readers.
 
+// Each widget of a notebook has a copy of this module: names of elements must differ between them, too
+const copy = Math.random().toString(36).slice(2);
 let controlsMade = 0;
 
 function make(parent, name, properties = {}, text = null) {
@@ -13,7 +15,7 @@ function make(parent, name, properties = {}, text = null) {
 // A slider over whole steps; `shown` says what stands for a step
 function addSlider(parent, name, text, last, start, shown, moved) {
   const row = make(parent, "div", { className: "slider" });
-  const id = `mfgjax-${(controlsMade += 1)}`;
+  const id = `mfgjax-${copy}-${(controlsMade += 1)}`;
   make(row, "label", { htmlFor: id }, text);
   const input = make(row, "input", { type: "range", id, min: 0, max: last, step: 1, value: start });
   const output = make(row, "output", { htmlFor: id });

@@ -7,12 +7,12 @@ const WHERE = {
 };
 const ABOUT = {
   graph: "Area of a node: share of the agents. Width of an arrow: share that moves along it.",
-  grid: "Share of the agents in each cell. Nobody can enter a grey one.",
+  grid: "Share of the agents in each cell.",
   bars: "",
 };
 
 function picturesOf(scene) {
-  const at = (view) => (scene.over_time ? `, t\u00a0=\u00a0${view.time}` : "");
+  const at = (view) => (scene.over_time ? `, t\u00a0=\u00a0${view.nameOf(view.time)}` : "");
   const { kind, ends } = scene.layout;
   const others = (view) => {
     const { symbol, ...slider } = scene.sliders[view.along];
@@ -26,7 +26,7 @@ function picturesOf(scene) {
     { name: "flow", draw: drawFlow, title: () => "Mean field over time", about: () => "Share of the agents in each state.", when: scene.over_time },
     {
       name: "places", draw: drawPlaces, title: (view) => WHERE[kind] + at(view), when: true,
-      about: (view) => (view.movesAfter || kind !== "graph" ? ABOUT[kind] : "After the last time nobody moves."),
+      about: (view) => (view.movesAfter || kind !== "graph" ? ABOUT[kind] + (kind === "grid" && ends ? " Nobody can enter a grey one." : "") : "After the last time nobody moves."),
     },
     {
       name: "policy", draw: drawPolicy, title: (view) => `Policy${at(view)}`, when: scene.actions.length > 0,
@@ -112,7 +112,7 @@ class Page {
   }
 
   addClock() {
-    this.clock = addSlider(this.controls, "time", "time", 0, 0, String, (time) => {
+    this.clock = addSlider(this.controls, "time", "time", 0, 0, (t) => timeName(this.scene, t), (time) => {
       this.time = time;
       this.draw();
     });
@@ -183,7 +183,8 @@ class Page {
       if (view.isEmpty && panel.name !== "quantity") canvasOf(panel, { left: 0, right: 0, top: 0, bottom: 0 });
       else view.others = panel.draw(panel, view);
       const title = panel.title(view);
-      panel.caption.textContent = title.charAt(0).toUpperCase() + title.slice(1);
+      // words begin with a capital letter, symbols such as q stay
+      panel.caption.textContent = /^[a-z]{2}/.test(title) ? title.charAt(0).toUpperCase() + title.slice(1) : title;
       panel.note.textContent = panel.about(view);
       panel.svg.setAttribute("aria-label", panel.caption.textContent);
       const isFaint = !this.answer.verdict.found && panel.name !== "quantity";

@@ -8,7 +8,7 @@ function drawFlow(panel, view) {
 }
 
 function timeTicks(view, room) {
-  return ticksOf(0, view.times - 1, Math.max(2, Math.min(10, Math.floor(room / 34))), true).map((at) => ({ at, text: String(at) }));
+  return ticksOf(0, view.times - 1, Math.max(2, Math.min(10, Math.floor(room / 34))), true).map((at) => ({ at, text: view.nameOf(at) }));
 }
 
 function drawLines(panel, view) {
@@ -30,7 +30,7 @@ function drawLines(panel, view) {
     const points = Array.from({ length: view.times }, (_, t) => [x(t), y(view.law(t, s))]);
     const style = { stroke: BRIGHT[s], "stroke-dasharray": DASHES[s], class: "curve", "data-state": name };
     const line = add(area.svg, "polyline", { points: points.map((p) => p.join(",")).join(" "), ...style });
-    tip(line, `${name}: ${digits(view.law(view.time, s))} at time ${view.time}`);
+    tip(line, `${name}: ${digits(view.law(view.time, s))} at time ${view.nameOf(view.time)}`);
     add(area.svg, "circle", { cx: x(view.time), cy: y(view.law(view.time, s)), r: 3.5, fill: BRIGHT[s], class: "ringed" });
     const lead = [area.right + 2, heights[s], area.right + 12, places[s]];
     add(area.svg, "line", { x1: lead[0], y1: lead[1], x2: lead[2], y2: lead[3], stroke: BRIGHT[s], class: "lead" });
@@ -58,7 +58,7 @@ function drawFlowMap(panel, view) {
   colourBar(area, most);
 }
 
-// Six times, and the chosen one is marked
+// Six times, the chosen one among them, which is marked
 function drawSeveralMaps(panel, view) {
   const { rows, columns } = view.scene.layout;
   const area = canvasOf(panel, { left: 4, right: 56, top: 18, bottom: 4 });
@@ -67,7 +67,8 @@ function drawSeveralMaps(panel, view) {
   const sizeOf = (across) => Math.min((room(across)[0] - 10) / columns, (room(across)[1] - 22) / rows);
   const across = [1, 2, 3, 4, 5, 6].reduce((best, n) => (sizeOf(n) > sizeOf(best) ? n : best));
   const times = Array.from({ length: count }, (_, i) => Math.round((i * (view.times - 1)) / Math.max(count - 1, 1)));
-  const nearest = times.reduce((best, t) => (Math.abs(t - view.time) < Math.abs(best - view.time) ? t : best));
+  const distances = times.map((t) => Math.abs(t - view.time));
+  times[distances.indexOf(Math.min(...distances))] = view.time;
   const size = sizeOf(across);
   const step = { x: room(across)[0], y: size * rows + 26 };
   const most = niceAbove(view.largestShare());
@@ -75,9 +76,9 @@ function drawSeveralMaps(panel, view) {
     const left = area.left + (i % across) * step.x;
     const top = area.top + Math.floor(i / across) * step.y;
     const box = { left, top, right: left + size * columns, bottom: top + size * rows };
-    const isNow = t === nearest;
+    const isNow = t === view.time;
     drawMap(area.svg, box, view, t, most);
-    label(area.svg, left, top - 5, `t = ${t}`, { class: isNow ? "tick strong" : "tick" });
+    label(area.svg, left, top - 5, `t = ${view.nameOf(t)}`, { class: isNow ? "tick strong" : "tick" });
     const outline = { x: left, y: top, width: box.right - left, height: box.bottom - top };
     if (isNow) add(area.svg, "rect", { ...outline, class: "now" });
   });

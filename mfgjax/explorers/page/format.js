@@ -29,14 +29,18 @@ function inkOn(share) {
 function digits(number, most = 3) {
   if (number === null || Number.isNaN(number)) return "–";
   const size = Math.abs(number);
+  // whole numbers such as seeds, where more digits are asked for to tell them apart
+  if (most > 3 && size < 1e15 && Number.isInteger(number)) return String(number).replace("-", "−");
   if (size === 0 || (size >= 1e-3 && size < 1e5)) return String(Number(number.toPrecision(most))).replace("-", "−");
-  const [factor, power] = number.toExponential(1).split("e");
+  const [factor, power] = number.toExponential(most > 3 ? most - 1 : 1).split("e");
   const raised = [...String(Number(power))].map((sign) => "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"["-0123456789".indexOf(sign)]).join("");
   return `${factor.replace("-", "−")}·10${raised}`;
 }
 
+// The beginning and the end: names often differ only in their last letters
 function short(label, most) {
-  return label.length <= most ? label : label.slice(0, Math.max(most - 1, 1)) + "…";
+  const end = Math.floor(most / 3);
+  return label.length <= most ? label : `${label.slice(0, Math.max(most - 1 - end, 1))}…${label.slice(label.length - end)}`;
 }
 
 function bytesOf(text) {

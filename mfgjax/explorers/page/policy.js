@@ -1,9 +1,9 @@
-// The policy at one time: a table of a few states, a map of many, arrows on a grid.
+// The policy at one time: a table of a few states and actions, a map of many, arrows on a grid.
 
 function drawPolicy(panel, view) {
   const { layout, states } = view.scene;
   if (layout.kind === "grid" && layout.ends) return drawArrows(panel, view);
-  return states.length <= 12 ? drawTable(panel, view) : drawPolicyMap(panel, view);
+  return Math.max(states.length, columnsOf(view).names.length) <= 12 ? drawTable(panel, view) : drawPolicyMap(panel, view);
 }
 
 // The columns: actions, or where these lead if they have no names of their own

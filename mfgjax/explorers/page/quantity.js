@@ -58,7 +58,7 @@ function drawQuantity(panel, view) {
   if (present !== null) {
     const mark = add(area.svg, "circle", { cx: x(here), cy: y(present), r: 4.5, class: "present" });
     tip(mark, `${view.scene.quantity}: ${digits(present)}`);
-  } else if (view.point) cross(area.svg, x(here), area.bottom - 8, 5, "failed present");
+  } else if (view.point && !view.point.found) cross(area.svg, x(here), area.bottom - 8, 5, "failed present");
   return others.length;
 }
 
@@ -74,9 +74,9 @@ function drawPoints(area, x, y, numbers, points, hasPath, isWords) {
   let last = null;
   for (const step of steps) {
     const point = points.get(step);
-    if (!point.found) {
-      last = null;
-      cross(area.svg, x(numbers[step]), area.bottom - 8, 3, "failed");
+    if (!point.found || point.quantity === null) {
+      last = null; // the quantity of an equilibrium may be no number
+      if (!point.found) cross(area.svg, x(numbers[step]), area.bottom - 8, 3, "failed");
       continue;
     }
     const isNear = last !== null && (steps.length < 20 || Math.abs(point.quantity - last) < jump);
@@ -86,6 +86,6 @@ function drawPoints(area, x, y, numbers, points, hasPath, isWords) {
   if (!hasPath && !isWords) add(area.svg, "path", { d: way, class: "curve own" });
   const size = steps.length > 60 ? 1.6 : 2.6;
   for (const step of steps)
-    if (points.get(step).found)
+    if (points.get(step).found && points.get(step).quantity !== null)
       add(area.svg, "circle", { cx: x(numbers[step]), cy: y(points.get(step).quantity), r: size, class: "dot" });
 }

@@ -7,9 +7,9 @@ async function storedSource(data) {
   const arrays = {
     law: await read(data.law, Uint16Array),
     policy: await read(data.policy, Uint16Array),
-    quantity: await read(data.quantity, Float32Array),
-    residual: await read(data.residual, Float32Array),
-    exploitability: await read(data.exploitability, Float32Array),
+    quantity: await read(data.quantity, Float64Array),
+    residual: await read(data.residual, Float64Array),
+    exploitability: await read(data.exploitability, Float64Array),
     verdict: await read(data.verdict, Uint16Array),
   };
   const lengths = scene.sliders.map((slider) => (slider.numbers || slider.texts).length);
@@ -59,6 +59,11 @@ function liveSource(model) {
   return { scene: model.get("scene"), ask, paths: [], batch: 6, most: 41, stop: () => model.off("change:answer", answered) };
 }
 
+// A dataset may have some of the times
+function timeName(scene, t) {
+  return scene.times ? scene.times[t] : String(t);
+}
+
 // What the pictures read: the numbers of a frame by time, state and action
 function viewOf(scene, answer, place, time, along) {
   const [S, A] = [scene.states.length, scene.actions.length];
@@ -71,6 +76,7 @@ function viewOf(scene, answer, place, time, along) {
   const largest = (part) => part.reduce((most, x) => (x > most ? x : most), 0);
   return {
     scene, place, along, times, time: now,
+    nameOf: (t) => timeName(scene, t),
     law: (t, s) => law[t * S + s],
     policy: (t, s, a) => policy[(t * S + s) * A + a],
     hasPolicy: Boolean(policy) && A > 0,
