@@ -36,6 +36,7 @@ Example:
 app = typer.Typer(
     cls=PlainGroup,
     help=_ABOUT,
+    epilog=STATUS,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
