@@ -137,6 +137,9 @@ def plot_tuned(
     Returns:
       The two axes, in an array.
 
+    Raises:
+      ValueError: if an argument is invalid.
+
     Example:
       >>> mfg.plot.plot_tuned(tuned, eq)  # tuned = mfg.design.tune(...), eq: before tuning
     """
