@@ -13,10 +13,11 @@ if TYPE_CHECKING:
     from . import plot as plot
     from ._public import *  # noqa: F403
     from .explorers import explore as explore
+    from .sweeps import join_sweep as join_sweep
     from .sweeps import sweep as sweep
 
 _ROOMS = ("design", "finite", "games", "kernels", "learners", "responses", "results", "rewards", "solvers")
-_FUNCTIONS = {"sweep": "sweeps", "explore": "explorers"}  # the rooms that they are in
+_FUNCTIONS = {"sweep": "sweeps", "join_sweep": "sweeps", "explore": "explorers"}  # the rooms that they are in
 
 
 def _public_names() -> dict[str, Any]:
@@ -32,7 +33,8 @@ def _public_names() -> dict[str, Any]:
 def __getattr__(name: str) -> Any:
     """Import the library at its first use: the help of the command line does without JAX.
 
-    `io`, `plot`, `sweep` and `explore` wait for their own first use, as xarray and matplotlib take seconds.
+    `io`, `plot`, and the functions of sweeps and explorers, wait for their own first use, as xarray and matplotlib take
+    seconds.
     """
     if name in ("io", "plot"):
         return importlib.import_module(f".{name}", __name__)
@@ -59,8 +61,12 @@ def __dir__() -> list[str]:
 class _Package(ModuleType):
     """A package in which `solve` and `certify` are functions, also once modules of their names are imported.
 
-    The modules that are public list their public names, and suggest the nearest for one that they do not have.
+    The modules that are public list their public names, and suggest the nearest for one that they do not have. A
+    function that reads `mfgjax` can be pickled: the package is imported again, as other modules are.
     """
+
+    def __reduce__(self) -> tuple[Any, tuple[str]]:
+        return importlib.import_module, (self.__name__,)
 
     def __setattr__(self, name: str, value: Any) -> None:  # called by Python for each module that it has imported
         if name in (*_ROOMS, "io", "plot") and isinstance(value, ModuleType):

@@ -60,6 +60,11 @@ class Bar:
         self._done += units
         self._show(completed=self._done)
 
+    def stands_at(self, units: int) -> None:
+        """Show how many units are done in all, by whomever."""
+        self._done = units
+        self._show(completed=units)
+
     def within(self, units: int) -> None:
         """Show units of a piece of work that is not all done yet, and is counted by a call in the end."""
         self._show(completed=self._done + units)

@@ -97,10 +97,19 @@ _ADVICE_AFTER_SEVERAL = (
 )
 
 
+NOT_COMPUTED = -1
+"""The code of a point of a sweep to which no solver has come."""
+
+
+def result_name(code: int | np.integer) -> str:
+    """Return the name of a result code, also of a point that is not computed."""
+    return "not computed" if code == NOT_COMPUTED else RESULTS(int(code)).name
+
+
 def counted_results(codes: np.ndarray) -> dict[str, int]:
     """Return how many solves ended in which way, by the names of the results in the order of their codes."""
     kinds, counts = np.unique(codes, return_counts=True)
-    return {RESULTS(int(kind)).name: int(count) for kind, count in zip(kinds, counts, strict=True)}
+    return {result_name(kind): int(count) for kind, count in zip(kinds, counts, strict=True)}
 
 
 @shows_itself

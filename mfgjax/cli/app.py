@@ -23,9 +23,10 @@ from .simulate import Simulate
 from .solve import Solve
 from .sweep import Sweep
 from .tune import Tune
+from .work import Work
 
 STATUS = "Exit status: 0 done, 1 no equilibrium found, 2 bad input, 130 interrupted."
-_SOLVES_NOTHING = ("list", "plot")
+_SOLVES_NOTHING = ("list", "plot", "work")
 _ABOUT = """Find equilibria of mean-field games with finitely many states and actions.
 
 Example:
@@ -64,6 +65,7 @@ for _name, _command in {
     "list": list_games,
     "solve": function_of(Solve),
     "sweep": function_of(Sweep),
+    "work": function_of(Work),
     "certify": function_of(Certify),
     "branch": function_of(Branch),
     "hysteresis": function_of(Hysteresis),

@@ -48,7 +48,7 @@ class PlainGroup(TyperGroup):
         for name, command in self.commands.items():
             lines += _entry(name, (command.help or "").split("\n")[0], column)
         options = ", ".join(max(one.opts, key=len) for one in self.get_params(ctx))
-        formatter.write("\n".join([*lines, "", f"Options: {options}", *_wrapped(self.epilog or "")]))
+        formatter.write("\n".join([*lines, f"Options: {options}", *_wrapped(self.epilog or "")]))
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Find the command; one that does not exist is answered with the nearest."""

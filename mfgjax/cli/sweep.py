@@ -28,7 +28,8 @@ from .tables import MOST_ROWS, left_out, number, table
 if TYPE_CHECKING:
     import xarray as xr
 
-_FILES = ("sweep.zarr", "phase.png", "table.json")
+SWEEP = "sweep.zarr"
+_FILES = (SWEEP, "phase.png", "table.json")
 _MOST_GROUPS = 24  # that are told of
 
 
@@ -186,7 +187,7 @@ def _content(plan: SweepPlan, dataset: xr.Dataset, seconds: float, computed: int
 
 def _groups(plan: SweepPlan, dataset: xr.Dataset) -> tuple[list[dict[str, Any]], dict[str, Any] | None, int]:
     """Return the groups that are shown, the first failure, and the number of all groups."""
-    from .._result import counted_results
+    from .._result import counted_results, result_name
 
     along, others = plan.along, [name for name in plan.axes if name != plan.along]
     numbers = dataset[["result_code", "residual", "num_steps"]].load().transpose(*others, along)
@@ -215,8 +216,7 @@ def _groups(plan: SweepPlan, dataset: xr.Dataset) -> tuple[list[dict[str, Any]],
             "median_steps": float(np.median(steps[row])),
             "most_steps": int(steps[row].max()),
             "ends": [
-                {along: _plain(label), "result": mfg.RESULTS(int(code)).name}
-                | _of_lane(last.isel({along: i}), plan.shown)
+                {along: _plain(label), "result": result_name(code)} | _of_lane(last.isel({along: i}), plan.shown)
                 for label, code, i in lanes
             ],
         }

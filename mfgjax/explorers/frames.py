@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .._result import RESULTS, Result
+from .._result import NOT_COMPUTED, RESULTS, Result, result_name
 from ..equilibrium import Equilibrium
 
 _MOST, _NONE = 65534, 65535
@@ -69,8 +69,8 @@ def frame_of(equilibrium: Equilibrium, quantity: float) -> Frame:
 
 def verdict(code: int, period: int, message: str = "") -> dict[str, Any]:
     """Return whether a result code is that of an equilibrium, its name, and what happened in words."""
-    if code < 0:
-        return {"found": False, "name": "not computed", "text": "This point of the sweep has not been computed yet."}
+    if code == NOT_COMPUTED:
+        return {"found": False, "name": result_name(code), "text": "This point of the sweep has not been computed yet."}
     # what to do about it depends on the solver, which a file does not tell: what happened is the first sentence
     text = message or Result(code, period).message.split(". ")[0].rstrip(".") + "."
     return {"found": bool(code == RESULTS.converged), "name": RESULTS(code).name, "text": text}

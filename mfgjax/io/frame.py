@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 
 from .. import _checks
-from .._result import RESULTS
+from .._result import result_name
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -76,6 +76,6 @@ def _of_points(dataset: xr.Dataset) -> "pd.DataFrame":
     axes = [str(name) for name, coord in dataset.coords.items() if coord.dims and set(coord.dims) <= set(points)]
     table = dataset[names].to_dataframe(dim_order=list(points)).reset_index()
     codes = table["result_code"].tolist()
-    table["result"] = ["not computed" if code < 0 else RESULTS(code).name for code in codes]
+    table["result"] = [result_name(code) for code in codes]
     order = [*dict.fromkeys([*points, *axes]), "result", *names]
     return table.filter(order)

@@ -9,7 +9,7 @@ from matplotlib.collections import PolyCollection
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
 from .._largest_states import evenly
-from .._result import RESULTS
+from .._result import RESULTS, result_name
 from .curves import Horizontal
 from .styles import curve, shade
 
@@ -17,8 +17,8 @@ from .styles import curve, shade
 RESULT_HATCHES = ("", "///", "\\\\\\", "xxx", "...", "---", "+++", "oo", "OO", "|||", "**", "//..")
 
 
-def result_name(code: int | np.integer) -> str:
-    return "not computed" if code < 0 else RESULTS(int(code)).name.replace("_", " ")
+def result_words(code: int | np.integer) -> str:
+    return result_name(code).replace("_", " ")
 
 
 def frame_axis(axis: Horizontal, ax: Axes, label: str, *, cells: bool = False) -> None:

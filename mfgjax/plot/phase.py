@@ -29,7 +29,7 @@ from .curves import (
     terminal_law_of,
 )
 from .figures import new_figure
-from .lane_styles import curve_style, frame_axis, hatch_failures, hatching, result_name
+from .lane_styles import curve_style, frame_axis, hatch_failures, hatching, result_words
 from .styles import SHARE, add_legend, frame, name_ticks
 
 _MOST_ACROSS = 4  # panels in a row
@@ -135,7 +135,7 @@ def _failures(axis: Horizontal, curves: list[Curve]) -> dict[str, Patch]:
     patches = {}
     for kind in np.unique(codes[codes != RESULTS.converged]):
         where = f"\n{symbol(axis.name)} = {range_of(x[codes == kind])}" if axis.ticks is None else ""
-        patches[f"{result_name(kind)}: {(codes == kind).sum():,} of {len(x):,}{where}"] = Patch(**hatching(kind))
+        patches[f"{result_words(kind)}: {(codes == kind).sum():,} of {len(x):,}{where}"] = Patch(**hatching(kind))
     return patches
 
 

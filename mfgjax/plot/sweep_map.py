@@ -16,7 +16,7 @@ from .._result import RESULTS
 from .._svg import COLOURS
 from .curves import MOST_LINES, RESIDUALS, Curve, Horizontal, curves_of, horizontal_of, label_of, parts_of, symbol
 from .figures import new_axes
-from .lane_styles import RESULT_HATCHES, curve_style, frame_axis, hatch_failures, result_name, ticks_at
+from .lane_styles import RESULT_HATCHES, curve_style, frame_axis, hatch_failures, result_words, ticks_at
 from .styles import BESIDE, add_legend, is_grey, palette, shade
 
 _MOST_CELLS = (64, 512)  # rows and columns of a map
@@ -73,7 +73,9 @@ def plot_sweep_map(
     frame_axis(axis, ax, label_of(dataset, axis.name), cells=not flat)
     notes = [] if title is None else [title]
     kinds, numbers = np.unique(dataset["result_code"].values, return_counts=True)
-    failed = [f"{result_name(kind)} {n:,}" for kind, n in zip(kinds, numbers, strict=True) if kind != RESULTS.converged]
+    failed = [
+        f"{result_words(kind)} {n:,}" for kind, n in zip(kinds, numbers, strict=True) if kind != RESULTS.converged
+    ]
     if failed:
         notes += textwrap.wrap(f"hatched: did not converge ({', '.join(failed)})", 54)
     ax.set_title("\n".join(notes), fontsize=10, parse_math=False)
@@ -112,7 +114,7 @@ def _draw_lines(
     ax.grid(True, which="major", alpha=0.3)
     if name == "result_code":
         kinds = [int(code) for code in np.unique(all_values)]
-        ax.set_yticks(kinds, [result_name(kind) for kind in kinds])
+        ax.set_yticks(kinds, [result_words(kind) for kind in kinds])
         ax.margins(y=0.2)
     else:
         is_whole, is_log = curves[0].get(name).dtype.kind in "iu", is_log_scale(name, all_values)
@@ -166,7 +168,7 @@ def _draw_map(ax: Axes, name: str, label: str, axis: Horizontal, curves: list[Cu
         label + (f",\nthe greatest of {k * m} neighbours" if k * m > 1 else ""), parse_math=False, size="small"
     )
     if name == "result_code":
-        bar.set_ticks(range(len(kinds)), labels=[result_name(kind) for kind in kinds])
+        bar.set_ticks(range(len(kinds)), labels=[result_words(kind) for kind in kinds])
         bar.minorticks_off()
         for i, kind in enumerate(kinds):
             bar.ax.axhspan(i - 0.5, i + 0.5, facecolor="none", edgecolor=ink, lw=0, hatch=RESULT_HATCHES[kind])

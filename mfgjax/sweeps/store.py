@@ -1,8 +1,10 @@
 """A sweep on disk: written tile by tile, and resumed after an interruption."""
 
+import glob
 import json
 import re
-from collections.abc import Mapping
+import shutil
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +14,14 @@ import xarray as xr
 from .._coordinates import without_texts_of_numbers
 from .._files import written_whole
 from .._identity import changed, identity
+from .._result import NOT_COMPUTED
 from .._shorten import shorten_text
 from .grid import Tile
 from .outputs import ATTRIBUTES
 from .record import told
 
 FORMAT = "mfgjax-sweep/1"
-_OPEN = -1  # `result_code` of a lane that is not computed yet
+_NOTES = ".mfgjax"
 _LAST = "result_code"  # written last: a tile of which it is there is there whole
 
 
@@ -28,8 +31,18 @@ class Store:
     def __init__(self, path: Path):
         self.path = path
 
+    @property
+    def notes(self) -> Path:
+        """The folder in it for what is no part of the dataset."""
+        return self.path / _NOTES
+
     def begin(
-        self, coords: xr.Dataset, variables: Mapping[str, Any], chunk: Tile, ingredients: Mapping[str, Any]
+        self,
+        coords: xr.Dataset,
+        variables: Mapping[str, Any],
+        chunk: Tile,
+        ingredients: Mapping[str, Any],
+        save_call: Callable[[Path], None],
     ) -> None:
         """Make the folder, or check that an existing one belongs to the same sweep.
 
@@ -38,15 +51,27 @@ class Store:
           variables: name to `(dims, shape, dtype)`, lanes first.
           chunk: the first tile, as large as any.
           ingredients: of the identity, by the names they have in a refusal.
+          save_call: writes what is computed into the folder of notes.
         """
         own_identity = identity(ingredients)
         if self.path.exists():
-            self._check(own_identity)
+            self.check(own_identity)
             return
         self.path.parent.mkdir(parents=True, exist_ok=True)
         coords = coords.assign_attrs(format=FORMAT, identity=json.dumps(own_identity))
-        # one name, so that what a killed process left is overwritten and does not pile up
-        with written_whole(self.path, free_name=False) as partial:
+        try:
+            self._make(coords, variables, chunk, save_call)
+        except OSError:
+            if not self.path.exists():
+                raise
+            self.check(own_identity)  # another process has made it meanwhile
+        for left in self.path.parent.glob(f".{glob.escape(self.path.name)}.*part"):  # by processes that were killed
+            shutil.rmtree(left, ignore_errors=True)
+
+    def _make(
+        self, coords: xr.Dataset, variables: Mapping[str, Any], chunk: Tile, save_call: Callable[[Path], None]
+    ) -> None:
+        with written_whole(self.path) as partial:
             # consolidated metadata would hide arrays that are made later
             coords.to_zarr(partial, mode="w", consolidated=False, zarr_format=2)
             group = _zarr().open_group(partial, mode="r+")
@@ -58,12 +83,14 @@ class Store:
                     chunks=(*chunk.shape, *inner),
                     dtype=dtype,
                     # chunks that were never written read as this
-                    fill_value=np.nan if np.issubdtype(dtype, np.floating) else _OPEN if name == _LAST else 0,
+                    fill_value=np.nan if np.issubdtype(dtype, np.floating) else NOT_COMPUTED if name == _LAST else 0,
                     compressors=None,  # then a file of another size than its chunk is damaged, see `_check_files`
                     attributes={"_ARRAY_DIMENSIONS": list(dims), **ATTRIBUTES.get(name, {})},
                 )
+            group.create_group(_NOTES)  # else zarr would warn of something unknown
+            save_call(partial / _NOTES)
 
-    def _check(self, own_identity: Mapping[str, str]) -> None:
+    def check(self, own_identity: Mapping[str, str]) -> None:
         found = None
         if self.path.is_dir():
             try:
@@ -86,8 +113,10 @@ class Store:
 
     def is_done(self, tiles: list[Tile]) -> np.ndarray:
         """Tell for each tile whether it has been written."""
-        codes = np.asarray(_zarr().open_group(self.path, mode="r")[_LAST][...])
-        return np.array([bool((codes[tile.region] != _OPEN).all()) for tile in tiles])
+        codes: Any = _zarr().open_group(self.path, mode="r")[_LAST]
+        if len(tiles) > 1:  # one file after the other takes longer
+            codes = codes[...]
+        return np.array([bool((codes[tile.region] != NOT_COMPUTED).all()) for tile in tiles])
 
     def write(self, tile: Tile, arrays: Mapping[str, np.ndarray]) -> None:
         """Write a tile; each file is there whole or not at all."""
@@ -96,6 +125,15 @@ class Store:
             array: Any = group[name]
             inner = tuple(slice(0, n) for n in arrays[name].shape[len(tile.shape) :])
             array[(*tile.region, *inner)] = arrays[name]
+
+    def note_error(self, number: int, sentence: str) -> None:
+        """Keep the error that a block has met."""
+        with written_whole(self.notes / f"error-{number}.txt") as partial:
+            partial.write_text(sentence, encoding="utf-8")
+
+    def error(self, number: int) -> str:
+        """Return the error that a block has met last."""
+        return (self.notes / f"error-{number}.txt").read_text(encoding="utf-8")
 
     def dataset(self) -> xr.Dataset:
         """Return the sweep as a dataset, whose arrays are read when they are used."""

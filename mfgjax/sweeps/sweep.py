@@ -1,6 +1,5 @@
 """The entry point: a labelled dataset of equilibria over a grid of parameters."""
 
-import dataclasses
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -17,16 +16,16 @@ from .._traced import as_it_is_now
 from .._typing import ArrayLike
 from ..equilibrium import Equilibrium
 from ..model import AbstractGame, no_game, parameter_names
-from ..observers import observer
 from ..responses import AbstractResponse, EntropyRegularized
 from ..solvers import AbstractSolver
-from .devices import advise_cores, lane_mesh, meet, of_first_process
-from .games import build_games
-from .grid import Points, Tile, parameters_of, parse_axes, refuse_arguments
-from .outputs import ATTRIBUTES, Output, parse_outputs
-from .record import criterion_of, parts_of, provenance
+from .blocks import Blocks, Executor
+from .call import Call
+from .devices import advise_cores, meet, of_first_process
+from .grid import Tile, refuse_arguments
+from .outputs import ATTRIBUTES
+from .record import parts_of, provenance
 from .store import FORMAT, Store
-from .work import Plan, Work, make_plan
+from .work import Work
 
 
 @as_it_is_now
@@ -43,6 +42,7 @@ def sweep(
     warm_start: str | None = None,
     block: int | None = None,
     chunk: int | None = None,
+    executor: Executor | None = None,
     progress: bool = True,
     **axes: Any,
 ) -> xr.Dataset:
@@ -70,13 +70,18 @@ def sweep(
         dimensions (None: an output of that name). They are computed in the same program. A stationary game has
         neither "terminal_law" nor certificates.
       out: folder (in zarr's format) to which results are written during the sweep. After an interruption at any moment,
-        the same call resumes; a call in which anything has changed raises an error.
+        the same call resumes; a call in which anything has changed raises an error. A block of points at which two
+        processes died is left out, with a warning: its points have the result code −1.
       guess: a mean field from which every point starts; None: the flow of the reference policy of each point.
       max_steps: maximal number of steps of the solver at each point.
       warm_start: name of an axis, such as "beta", along which each point starts from its neighbours, in rows of 16:
         from the line through the two equilibria before it or, where the response jumps, from the one before it.
       block: number of points that a device computes together; None: as many as fit in its cache.
       chunk: number of points that are computed at once and stored in one file; None: as many as take 128 MB.
+      executor: whose workers compute the blocks of `chunk` points and write them into `out`: a `ProcessPoolExecutor`
+        (with "spawn", as JAX does not survive a fork), a `dask.distributed.Client`, an `MPIPoolExecutor`, or anything
+        else that has `submit(fn, *args)`. What is swept must be picklable by cloudpickle. None: this process computes
+        them, and others may join it by `join_sweep(out)` or `mfgjax work`.
       progress: whether to show a progress bar with the time left, on a terminal or in a notebook. It says "compiling"
         while programs are compiled. It moves after each chunk and, within a chunk, after each method that is tried, by
         the number of points that this method solved.
@@ -101,34 +106,27 @@ def sweep(
       {'beta': 3, 'time': 2, 'state': 3}
     """
     is_game = isinstance(game, AbstractGame)
-    builder = None if is_game else game
     if not is_game and not callable(game):
         raise ValueError(f"`game` must be a game or a function that returns one; got {no_game(game)}.")
     params = parameter_names(game) if is_game else []
     arguments = {"solver": solver, "outputs": outputs, "out": out, "guess": guess, "progress": progress}
     arguments |= {"zipped": zipped, "max_steps": max_steps, "warm_start": warm_start, "block": block, "chunk": chunk}
+    arguments |= {"executor": executor}
     refuse_arguments(arguments, params, not axes)
     _check_response(response)
-    points = Points(parse_axes(axes, builder, params), _checks.boolean("zipped", zipped))
-    points.check()
-    if warm_start is not None:
-        points = _with_last(points, warm_start)
-    games = build_games(game, points)
-    named = parameters_of(builder)
-    plans = [make_plan(family, response, solver, max_steps, points, guess, named) for family in games.families]
-    block = None if block is None else _checks.integer_at_least("block", block, 1)
-    parsed_outputs = parse_outputs(outputs, plans[0].lanes.problem[0], tuple(axes))
-    parsed_outputs = tuple(_observed(output, plans[0]) for output in parsed_outputs)
-    work = Work(points, games, plans, parsed_outputs, lane_mesh(), block, warm_start is not None)
-    work.check_reads()
-    tiles = work.tiles(None if chunk is None else _checks.integer_at_least("chunk", chunk, 1))
-    attrs = provenance(game, plans[0], points)
-    order = tuple(axes) if not zipped else ("point",)
+    _check_executor(executor, out)
+    outputs = outputs if isinstance(outputs, Mapping | str) or not isinstance(outputs, Iterable) else tuple(outputs)
+    is_double = bool(jax.config.read("jax_enable_x64"))
+    call = Call(game, response, solver, zipped, outputs, guess, max_steps, warm_start, block, chunk, axes, is_double)
+    work, tiles = call.prepare()
+    attrs = provenance(game, work.plans[0], work.points)
+    shown = _checks.boolean("progress", progress)
     if out is None:
-        dataset = _in_memory(work, tiles, attrs, _checks.boolean("progress", progress))
+        dataset = _in_memory(work, tiles, attrs, shown)
     else:
-        dataset = _on_disk(work, tiles, attrs, _checks.file_path("out", out), _checks.boolean("progress", progress))
+        dataset = _on_disk(call, work, tiles, attrs, _checks.file_path("out", out), executor, shown)
     # a warm start has moved its axis last
+    order = ("point",) if zipped else tuple(axes)
     return dataset.transpose(*order, ...)
 
 
@@ -140,23 +138,28 @@ def _check_response(response: Any) -> None:
         raise ValueError(f"`response` must be a response such as `EntropyRegularized(beta)`{hint}; got {got}.")
 
 
-def _observed(output: Output, plan: Plan) -> Output:
-    """Return an output, with a user's function compiled anew if what it reads has changed."""
-    if output.function is None:
-        return output
-    game, response, _ = plan.lanes.single([leaf[..., 0] for leaf in plan.lanes.mapped])
-    criterion = criterion_of(plan)
-    return dataclasses.replace(output, function=observer(output.function, game, response, criterion))
-
-
-def _with_last(points: Points, name: str) -> Points:
-    """Return the points with an axis moved last, so that its neighbours are neighbours."""
-    names = [axis.name for axis in points.axes]
-    if name not in names:
-        raise ValueError(f"`warm_start` must be the name of an axis: {', '.join(names)}; got {name!r}.")
-    if points.zipped:
-        return points
-    return Points(sorted(points.axes, key=lambda axis: axis.name == name), False)
+def _check_executor(executor: Any, out: Any) -> None:
+    if executor is None:
+        return
+    if not callable(getattr(executor, "submit", None)):
+        got = _checks.shorten(executor)
+        raise ValueError(
+            f"`executor` must have a method `submit`, as `concurrent.futures.ProcessPoolExecutor(...)` has; got {got}."
+        )
+    # of the pools of Python, those that fork: a fork of a process in which JAX has started hangs
+    context = getattr(executor, "_mp_context", None)
+    if context is not None and context.get_start_method() == "fork":
+        raise ValueError(
+            "`executor` starts its workers by a fork of this process, in which JAX hangs: write "
+            '`ProcessPoolExecutor(mp_context=multiprocessing.get_context("spawn"))`.'
+        )
+    if out is None:
+        raise ValueError("`executor` needs `out`: its workers write their results into that folder.")
+    if jax.process_count() > 1:
+        raise ValueError(
+            f"`executor` is of no use in one of {jax.process_count()} processes that `jax.distributed` has connected: "
+            "they compute every point together."
+        )
 
 
 def _in_memory(work: Work, tiles: list[Tile], attrs: dict[str, str], progress: bool) -> xr.Dataset:
@@ -175,34 +178,69 @@ def _in_memory(work: Work, tiles: list[Tile], attrs: dict[str, str], progress: b
     return xr.Dataset(variables, work.coords(), {"format": FORMAT, **attrs})
 
 
-def _on_disk(work: Work, tiles: list[Tile], attrs: dict[str, str], path: Path, progress: bool) -> xr.Dataset:
-    store, points, since = Store(path), work.points, time.monotonic()
+def _on_disk(
+    call: Call,
+    work: Work,
+    tiles: list[Tile],
+    attrs: dict[str, str],
+    path: Path,
+    executor: Executor | None,
+    progress: bool,
+) -> xr.Dataset:
+    store = Store(path)
+    _begin(store, call, work, tiles, attrs, is_handed_out=executor is not None)
+    if jax.process_count() > 1:
+        _together(store, work, tiles, progress)
+        return store.dataset()
+    blocks = Blocks(store, work, tiles)
+    blocks.forgive()
+    ready = blocks.num_points - sum(tiles[number].size for number in blocks.open())
+    with progress_bar("sweep", blocks.num_points, ready, shown=progress) as bar:
+        if executor is None:
+            blocks.compute_all(bar)
+        else:
+            blocks.hand_out(executor, bar)
+    blocks.conclude()
+    return store.dataset()
+
+
+def _begin(store: Store, call: Call, work: Work, tiles: list[Tile], attrs: dict[str, str], is_handed_out: bool) -> None:
+    """Make the folder, or check that it holds this sweep; in every process of `jax.distributed`."""
     variables = {
-        name: ((*points.dims, *dims), (*points.shape, *inner), kind)
+        name: ((*work.points.dims, *dims), (*work.points.shape, *inner), kind)
         for name, (dims, inner, kind) in work.shapes.items()
     }
-    first = jax.process_index() == 0
-    problem = ""
-    done = np.zeros(len(tiles), bool)
-    if first:
+
+    def save_call(folder: Path) -> None:
         try:
-            store.begin(xr.Dataset(None, work.coords(), attrs), variables, tiles[0], parts_of(work, attrs, tiles[0]))
-            done = store.is_done(tiles)
+            call.save(folder)
+        except ValueError:
+            if is_handed_out:
+                raise
+
+    problem = ""
+    if jax.process_index() == 0:
+        try:
+            store.begin(
+                xr.Dataset(None, work.coords(), attrs), variables, tiles[0], parts_of(work, attrs, tiles[0]), save_call
+            )
         except ValueError as error:  # said in every process, not waited for in the others
             problem = str(error)
     _agree(problem)
-    done = of_first_process(done)
+
+
+def _together(store: Store, work: Work, tiles: list[Tile], progress: bool) -> None:
+    """Compute every tile in all processes of `jax.distributed`, each on its own devices; the first one writes."""
+    first = jax.process_index() == 0
+    done = of_first_process(store.is_done(tiles) if first else np.zeros(len(tiles), bool))
     ready = sum(tile.size for tile, is_there in zip(tiles, done, strict=True) if is_there)
-    with progress_bar("sweep", int(np.prod(points.shape)), ready, shown=progress and first) as bar:
-        # every process computes every tile, on its own devices; the first one writes
+    with progress_bar("sweep", sum(tile.size for tile in tiles), ready, shown=progress and first) as bar:
         for tile in (tile for tile, is_there in zip(tiles, done, strict=True) if not is_there):
             found = work.compute(tile, tiles[0].size, bar)
             if first:
                 store.write(tile, found)
             bar(tile.size)
-            advise_cores(since)
     meet("sweep written")
-    return store.dataset()
 
 
 def _agree(problem: str) -> None:
