@@ -77,7 +77,7 @@ class Method:
 
     Args:
       solver: The method.
-      averaging: For picard, average iterates; weights.
+      averaging: picard: average best responses; weights.
       atol: Tolerance on the distance from a fixed point; for greedy and trembling with a horizon: on the gain by
         deviating.
       max_steps: Maximum number of steps.
