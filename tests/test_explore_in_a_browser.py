@@ -225,6 +225,24 @@ def test_a_path_that_folds_rings_all_equilibria_at_the_slider(browser, tmp_path)
     assert browser.execute_script("return document.querySelectorAll('circle.other').length") == 1
 
 
+@pytest.mark.parametrize(
+    ("background", "theme"),
+    [
+        ("white", "light"),
+        ("oklch(1 0 0)", "light"),
+        ("color(srgb 0.95 0.95 0.95)", "light"),
+        ("oklch(0.2 0 0)", "dark"),
+        ("rgb(10, 10, 10)", "dark"),
+    ],
+)
+def test_an_explorer_is_dark_where_the_page_behind_it_is(browser, tmp_path, background, theme):
+    """In whatever way a notebook writes its colours."""
+    path = mfg.explore(stored(0)).to_html(tmp_path / "page.html")
+    path.write_text(path.read_text(encoding="utf-8").replace("<body", f'<body style="background: {background}"', 1))
+    opened(browser, path)
+    assert browser.execute_script("return document.querySelector('.mfgjax-explorer').dataset.theme") == theme
+
+
 MODEL = """
     window.values = arguments[0];
     window.requests = [];

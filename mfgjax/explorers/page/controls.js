@@ -39,11 +39,21 @@ function textOf(slider, step) {
 // Dark or light, as what lies behind the element is: every notebook has its own name for its themes
 function isDark(element) {
   for (let node = element; node; node = node.parentElement || (node.getRootNode && node.getRootNode().host)) {
-    const parts = getComputedStyle(node).backgroundColor.match(/[\d.]+/g);
-    if (!parts || parts.length < 3 || (parts.length > 3 && Number(parts[3]) < 0.5)) continue;
-    return 0.3 * parts[0] + 0.59 * parts[1] + 0.11 * parts[2] < 128;
+    const [red, green, blue, opacity] = pixelOf(getComputedStyle(node).backgroundColor);
+    if (opacity < 128) continue;
+    return 0.3 * red + 0.59 * green + 0.11 * blue < 128;
   }
   return matchMedia("(prefers-color-scheme: dark)").matches;
+}
+
+// A browser writes a colour as its style sheet does, as in `oklch(1 0 0)`: a pixel has red, green, blue and opacity
+function pixelOf(color) {
+  const canvas = document.createElement("canvas");
+  canvas.width = canvas.height = 1;
+  const pencil = canvas.getContext("2d");
+  pencil.fillStyle = color;
+  pencil.fillRect(0, 0, 1, 1);
+  return pencil.getImageData(0, 0, 1, 1).data;
 }
 
 // Keeps `data-theme` up to date; returns a function that stops it
