@@ -78,7 +78,7 @@ def test_bad_input_is_one_sentence(arguments, sentence):
 
 
 def test_another_run_in_the_folder_is_refused(tmp_path):
-    common = ("learn", "mturk", "--learners", "iql", "--seeds", "1", "--agents", "5", "--out", str(tmp_path))
+    common = ("learn", "mturk", "--learners", "iql", "--seeds", "2", "--agents", "30", "--out", str(tmp_path))
     assert run(*common, "--epsilon", "0.1", "--steps", "2")[0] == 0
     status, _, said = run(*common, "--epsilon", "0.2", "--steps", "2")
     assert status == 2 and "run with another `response`" in said
@@ -90,7 +90,7 @@ def test_another_run_in_the_folder_is_refused(tmp_path):
     assert status == 2 and "has 2 steps already" in said
     path = tmp_path / "iql.npz"
     game, response = mfg.games.mturk(), mfg.Trembling(0.1)
-    learners.save_run(path, learners.load_run(path, game, response, learners.IQL(5)))  # without its identity
+    learners.save_run(path, learners.load_run(path, game, response, learners.IQL(30)))  # without its identity
     status, _, said = run(*common, "--epsilon", "0.1", "--steps", "2")
     assert status == 2 and "is no run that this version can go on with; give another `--out`" in said
 

@@ -302,7 +302,7 @@ def test_help_teaches_ranges_and_exit_statuses(monkeypatch):
     assert "START:STOP:COUNT:log" in out and "mfgjax sweep resource-allocation --beta 0.05:50:256:log" in out
 
 
-LONG = [PAPER, "--beta", "0.05:1:4096:log", *PICARD, "--damping", "0.1", "--chunk", "16", "--out"]
+LONG = [PAPER, "--beta", "0.05:1:2048:log", *PICARD, "--damping", "0.1", "--chunk", "16", "--out"]
 
 
 def stopped(folder: Path, how: int, after: int) -> tuple[int, str, str]:
@@ -349,19 +349,19 @@ def num_files(folder: Path) -> int:
 def test_a_sweep_that_is_interrupted_and_then_killed_goes_on_where_it_was(tmp_path):
     status, out, err = stopped(tmp_path, signal.SIGINT, 3)
     assert (status, out) == (130, "") and err.count("\n") == 1
-    assert f"of 4,096 games are in {tmp_path / 'sweep.zarr'}, and the same command resumes the sweep." in err
+    assert f"of 2,048 games are in {tmp_path / 'sweep.zarr'}, and the same command resumes the sweep." in err
     first = num_files(tmp_path)
     status, out, err = stopped(tmp_path, signal.SIGKILL, first + 3)
     assert (status, out, err) == (-signal.SIGKILL, "", "")
     there = {path: data for path, data in contents(tmp_path / "sweep.zarr").items() if path.name.isdigit()}
     done = 16 * num_files(tmp_path)
-    assert {path.name for path in tmp_path.iterdir()} == {"sweep.zarr"} and 16 * first < done < 4096
+    assert {path.name for path in tmp_path.iterdir()} == {"sweep.zarr"} and 16 * first < done < 2048
 
     status, out, err = run(*LONG, str(tmp_path), "--json")
     content = json.loads(out)
     assert (status, err) == (0, "")
     # a file that was being written when the process was killed does not count
-    assert content["num_computed"] in (4096 - done, 4096 - done + 16) and content["num_converged"] == 4096
+    assert content["num_computed"] in (2048 - done, 2048 - done + 16) and content["num_converged"] == 2048
     now = contents(tmp_path / "sweep.zarr")
     codes = [path for path in there if path.parent.name == "result_code"]
     assert codes and all(now[path] == there[path] for path in codes)
@@ -370,6 +370,6 @@ def test_a_sweep_that_is_interrupted_and_then_killed_goes_on_where_it_was(tmp_pa
     game = mfg.games.resource_allocation()
     rho = mfg.games.resource_allocation_reference(game)
     found = opened(tmp_path)
-    for place in (0, 17, 4095):
+    for place in (0, 17, 2047):
         alone = mfg.solve(game, mfg.EntropyRegularized(found.beta.values[place], rho))
         np.testing.assert_allclose(found.mean_field[place], alone.mean_field, atol=1e-9)

@@ -76,8 +76,9 @@ def test_what_seemed_far_by_its_last_steps_is_found_by_one_of_newtons():
 
 def test_lanes_are_told_so_too():
     game = seldom_left(1e-6, np.float32, [1.0, 0.0])
-    found = mfg.solve_batch(game, mfg.EntropyRegularized(1.0), axes={"beta": np.array([1.0, 2.0, 3.0])})
-    alone = [mfg.solve(game, mfg.EntropyRegularized(beta), throw=False) for beta in (1.0, 2.0, 3.0)]
+    betas, solver = np.array([1.0, 2.0, 3.0]), mfg.Picard()
+    found = mfg.solve_batch(game, mfg.EntropyRegularized(1.0), solver, axes={"beta": betas})
+    alone = [mfg.solve(game, mfg.EntropyRegularized(beta), solver, throw=False) for beta in betas]
     assert list(found.result.code) == [one.result.code for one in alone]
     assert (np.abs(found.mean_field[0] - 2 / 3) <= found.error_estimate).all() and (found.error_estimate > 3e-3).all()
 
@@ -153,7 +154,7 @@ def test_derivatives_in_single_precision_are_right_or_nan():
         reference = mfg.games.resource_allocation_reference(game)
 
         def moved(log_beta):
-            found = mfg.solve(game, mfg.EntropyRegularized(jnp.exp(log_beta), reference), throw=False)
+            found = mfg.solve(game, mfg.EntropyRegularized(jnp.exp(log_beta), reference), mfg.Newton(), throw=False)
             return (found.mean_field * weights).sum()
 
         return [jax.grad(moved)(jnp.asarray(np.log(beta), dtype)) for beta in betas]

@@ -50,8 +50,9 @@ def test_converged_means_that_the_residual_meets_the_tolerance_shown():
             found = mfg.solve(game, mfg.EntropyRegularized(beta), throw=False)
             assert found.mean_field.dtype == jnp.float32
             assert bool(found.converged) <= (found.residual <= found.tolerance)
-        points = mfg.sweep(game, beta=betas, progress=False)
-        assert ((points.result_code != mfg.RESULTS.converged) | (points.residual <= points.tolerance)).all()
+        points = mfg.sweep(game, solver=mfg.Anderson(), beta=betas, progress=False)
+        converged = points.result_code == mfg.RESULTS.converged
+        assert converged.any() and (~converged | (points.residual <= points.tolerance)).all()
 
 
 @pytest.mark.parametrize("beta", [1e-4, 1e-2, 1.0])
@@ -196,9 +197,8 @@ def test_kernels_whose_rows_sum_to_1_at_laws_alone(kind, rng):
     def last(beta, game, solver=None):
         return mfg.solve(game, mfg.EntropyRegularized(beta), solver).mean_field[..., 0].sum()
 
-    one, slope = jax.value_and_grad(last)(3.0, game)
+    one, slope = jax.value_and_grad(last)(3.0, game, mfg.Newton())
     h = 1e-4
     assert_close(one, last(3.0, everywhere), atol=1e-8)
     assert_close(slope, (last(3.0 + h, everywhere) - last(3.0 - h, everywhere)) / (2 * h), atol=1e-5)
-    for solver in (mfg.Newton(), mfg.Continuation()):
-        assert_close(last(3.0, game, solver), one, atol=1e-8)
+    assert_close(last(3.0, game, mfg.Continuation()), one, atol=1e-8)

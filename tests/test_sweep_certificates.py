@@ -18,6 +18,7 @@ def test_every_certificate_of_a_sweep_is_that_of_the_single_game(tmp_path):
         beta=betas,
         reference={"paper": RHO, "uniform": None},
         outputs=[*CERTIFIED, "terminal_law"],
+        solver=mfg.Newton(),
         out=tmp_path / "sweep.zarr",
         progress=False,
     )
@@ -44,6 +45,7 @@ def test_games_of_several_shapes_are_certified_too():
         congestion=[0.5, 2.0],
         num_states=[4, 5],
         horizon=[3],
+        solver=mfg.Newton(),
         outputs=["certified_beta", "unique"],
         progress=False,
     )

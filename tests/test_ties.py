@@ -15,7 +15,6 @@ import mfgjax as mfg
 EPSILON = 0.1
 SHARE = EPSILON / (A - 1)
 
-solve = eqx.filter_jit(mfg.solve)
 respond = eqx.filter_jit(mfg.respond)
 
 
@@ -48,7 +47,7 @@ def test_where_all_actions_earn_the_same_the_one_asked_for_is_played(tie, action
     for seed, discount in ((0, 0.9), (1, 0.9), (2, 0.99), (3, 0.5), (4, 0.999), (10, 0.9)):
         kernel = monotone_kernel(seed)
         game = mfg.StationaryGame(kernel, scale * np.ones((S, A)), discount)
-        found = solve(game, mfg.Trembling(EPSILON, tie), throw=False)
+        found = mfg.solve(game, mfg.Trembling(EPSILON, tie), throw=False)
         assert found.converged and found.residual <= 1e-10
         assert_close(found.policy, always(action), atol=1e-15)
         # the chain forgets, so that a residual of 1e-10 is an error of a few 1e-10
