@@ -11,6 +11,8 @@ import mfgjax as mfg
 MOVES, ZERO = mfg.MovesKernel([[0, 1], [1, 0]]), np.zeros((2, 2))
 ROWS = np.random.default_rng(0).dirichlet(np.ones(2), (2, 2))  # states, actions, next states
 HUGE = 10**400
+HALF, SOFT = np.full((2, 2), 0.5), mfg.EntropyRegularized(1.0)
+NO_GAME = "`game` must be a `FiniteHorizonGame` or a `StationaryGame`; got"
 
 
 def game(kernel=MOVES, reward=ZERO, initial=(1.0, 0.0), **params):
@@ -58,6 +60,17 @@ MISTAKES = {
         lambda: game(reward=lambda t, mu: -mu[:, None], initial=[1.0, 0, 0]),
         "`kernel` is for 2 states, but `initial` has 3.",
     ),
+    "a policy in the place of the game": (
+        lambda: mfg.exploitability(HALF, game()),
+        f"{NO_GAME} array([[0.5, 0.5], [0.5, 0.5]]). The game comes first.",
+    ),
+    "a policy in the place of the game, propagated": (lambda: mfg.propagate(HALF, game()), NO_GAME),
+    "a policy in the place of the game, valued": (lambda: mfg.policy_value(HALF, game(), [1.0, 0.0]), NO_GAME),
+    "a policy in the place of the game, mapped": (lambda: mfg.mean_field_map(HALF, SOFT), NO_GAME),
+    "a policy in the place of the game, answered": (lambda: mfg.respond(HALF, [1.0, 0.0], SOFT), NO_GAME),
+    "a policy in the place of the game, validated": (lambda: mfg.validate(HALF), NO_GAME),
+    "a policy in the place of the game, by its edges": (lambda: mfg.games.edges_of_policy(HALF, game()), NO_GAME),
+    "weights in the place of the game": (lambda: mfg.games.policy_on_edges({}, game()), NO_GAME),
     "next states first": (
         lambda: game(np.moveaxis(ROWS, -1, 0)),
         "its sums over the axis of states are 1: if next states are there, move them last, "

@@ -11,7 +11,7 @@ from .._display import shows_itself
 from .._modes import in_own_modes
 from .._typing import Array, ArrayLike, Float
 from ..kernels import MovesKernel
-from ..model import AbstractGame, FiniteHorizonGame, OwnStateInteraction, PairwiseReward, Power, Staged
+from ..model import AbstractGame, FiniteHorizonGame, OwnStateInteraction, PairwiseReward, Power, Staged, game_of
 
 
 @shows_itself
@@ -191,8 +191,7 @@ def _untraced(name: str, number: Array) -> Array:
 
 
 def _moves_kernel(game: AbstractGame) -> MovesKernel:
-    if not isinstance(game, AbstractGame):
-        raise ValueError(f"`game` must be a `FiniteHorizonGame` or a `StationaryGame`; got {_checks.shorten(game)}.")
+    game_of(game)
     if not isinstance(game.kernel, MovesKernel):
         raise ValueError(f"`game.kernel` must be a `MovesKernel`; got {type(game.kernel).__name__}.")
     return game.kernel
@@ -243,7 +242,8 @@ def policy_on_edges(
       >>> policy[0].tolist()
       [0.75, 0.25]
     """
-    table = np.where(np.asarray(game.available)[0], np.asarray(_moves_kernel(game).next_state), -1)
+    next_state = np.asarray(_moves_kernel(game).next_state)
+    table = np.where(np.asarray(game.available)[0], next_state, -1)
     if not isinstance(weights, Mapping):
         raise ValueError(f"`{name}` must map nodes to the weights of their moves; got {_checks.shorten(weights)}.")
     place = {label: i for i, label in enumerate(game.state_labels)}
