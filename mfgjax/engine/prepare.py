@@ -13,7 +13,7 @@ from .._modes import double_precision
 from .._traced import TracedFunction, trace
 from .._typing import Array
 from ..equilibrium import Equilibrium
-from ..model import AbstractGame, AnyGame, no_game, trace_game
+from ..model import AbstractGame, AnyGame, game_of, trace_game
 from ..model.canonical import axes_of, with_times
 from ..responses import AbstractResponse
 from ..responses.base import response_in_precision
@@ -142,9 +142,7 @@ def _tolerance(game: AnyGame, response: AbstractResponse, atol: float | None, me
 
 def game_and_response(game: object, response: object) -> tuple[AbstractGame, AbstractResponse]:
     """Check that `game` and `response` are of supported types and return them."""
-    if not isinstance(game, AbstractGame):
-        hint = " The game comes first." if isinstance(response, AbstractGame) else ""
-        raise ValueError(f"`game` must be a `FiniteHorizonGame` or a `StationaryGame`; got {no_game(game)}.{hint}")
+    game = game_of(game, response)
     if not isinstance(response, AbstractResponse):
         got = _checks.shorten(response)
         raise ValueError(f"`response` must be a response such as `EntropyRegularized(beta)`; got {got}.")

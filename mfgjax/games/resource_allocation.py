@@ -5,7 +5,7 @@ import numpy as np
 from .. import _checks
 from .._modes import in_own_modes
 from .._typing import Array, Float
-from ..model import FiniteHorizonGame
+from ..model import FiniteHorizonGame, game_of
 from .graph import NodeReward, graph_game, policy_on_edges
 
 _MOVES = {"1": "125", "2": "234", "3": "34", "4": "345", "5": "15"}
@@ -74,7 +74,8 @@ def resource_allocation_reference(game: FiniteHorizonGame) -> Float[Array, "S A"
     author's published code.
     """
     # all three actions at node 2: the loop is there
-    at_2 = {"2": 0.02, "3": 0.49, "4": 0.49} if bool(np.asarray(game.available)[0, 1].all()) else {"3": 0.5, "4": 0.5}
+    has_loop = bool(np.asarray(game_of(game).available)[0, 1].all())
+    at_2 = {"2": 0.02, "3": 0.49, "4": 0.49} if has_loop else {"3": 0.5, "4": 0.5}
     weights = {
         "1": {"1": 0.01, "2": 0.98, "5": 0.01},
         "2": at_2,

@@ -10,7 +10,7 @@ import numpy as np
 
 from .. import _checks
 from ..kernels import MovesKernel
-from ..model import AbstractGame, OwnStateInteraction, PairwiseReward, Power, Staged
+from ..model import AbstractGame, OwnStateInteraction, PairwiseReward, Power, Staged, game_of
 from ..model.canonical import axes_of
 from .file import FORMAT, GameFile
 from .graph import moves
@@ -85,7 +85,8 @@ def edges_of_policy(game: AbstractGame, policy: Any) -> dict[str, dict[str, floa
       >>> mfg.games.edges_of_policy(game, np.full((3, 2), 0.5))["centre"]
       {'left': 0.5, 'right': 0.5}
     """
-    table = np.asarray(_checks.as_numbers("policy", policy, axes=axes_of(game.state_labels, game.action_labels)))
+    axes = axes_of(game_of(game).state_labels, game.action_labels)
+    table = np.asarray(_checks.as_numbers("policy", policy, axes=axes))
     _checks.shape_is("policy", table, [(None, *game.available.shape[1:]), game.available.shape[1:]], "states, actions")
     _checks.distribution("policy", table, leading=table.ndim - 1)
     if table.ndim == 3 and len(table) != 1:

@@ -16,7 +16,7 @@ from .._version import __version__
 from ..equilibrium import Equilibrium
 from ..games import moves
 from ..kernels import MovesKernel
-from ..model import AbstractGame, no_game
+from ..model import AbstractGame, game_of
 from ..responses import AbstractResponse
 from ..solvers import AbstractSolver
 from . import netcdf
@@ -59,8 +59,7 @@ def to_dataset(
       >>> float(ds.state_law.sel(time=0, state="centre"))
       1.0
     """
-    if not isinstance(game, AbstractGame):
-        raise ValueError(f"`game` must be a `FiniteHorizonGame` or a `StationaryGame`; got {no_game(game)}.")
+    game_of(game, equilibrium)
     made_by("solve", Equilibrium, "equilibrium", equilibrium)
     if is_traced(equilibrium) or equilibrium.residual.ndim:
         raise ValueError(

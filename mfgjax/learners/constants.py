@@ -11,7 +11,7 @@ from .._compiled import compiled
 from .._display import shows_itself
 from .._modes import in_own_modes
 from .._typing import Array, ArrayLike
-from ..model import StationaryGame, respond
+from ..model import StationaryGame, of_kind, respond
 from ..responses.trembling import AbstractTrembling
 from .base import count, refuse_size, seed_number
 from .bounds import population, zero_sum_norm
@@ -82,7 +82,7 @@ def estimate_constants(
 
     Source: Lee et al. (2021), arXiv:2006.11683, assumptions 1 and 2.
     """
-    game, _, response = population(game, response, game.initial)
+    game, _, response = population(game, response, of_kind(StationaryGame, game).initial)
     seed = seed_number(seed)
     num_laws, num_pairs = count("num_laws", num_laws), count("num_pairs", num_pairs)
     resolution = _checks.number_in("resolution", resolution, 0, 1, "(0, 1)")

@@ -15,6 +15,7 @@ from ..responses import AbstractResponse
 from ..responses.base import response_in_precision
 from .base import AbstractGame
 from .canonical import axes_of, with_times
+from .lanes import LaneGame
 
 Kind = TypeVar("Kind", bound=AbstractGame)
 
@@ -35,6 +36,19 @@ def of_kind(kind: type[Kind], game: Any, got: str | None = None, instead: str | 
     raise ValueError(f"`game` must be a `{kind.__name__}`; {advice}.")
 
 
+def game_of(game: Any, other: Any = None) -> Any:
+    """Check that an argument is a game, whatever its kind, and return it.
+
+    Args:
+      game: what the user passed first.
+      other: what was passed next; if that is the game, the message says that the game comes first.
+    """
+    if isinstance(game, AbstractGame | LaneGame):
+        return game
+    hint = " The game comes first." if isinstance(other, AbstractGame) else ""
+    raise ValueError(f"`game` must be a `FiniteHorizonGame` or a `StationaryGame`; got {no_game(game)}.{hint}")
+
+
 def no_game(value: Any) -> str:
     """Return words for what stands in the place of a game: its class, or the value with what may have been meant."""
     got = _checks.shorten(value)
@@ -48,6 +62,7 @@ def no_game(value: Any) -> str:
 
 def response_of(game: Any, response: Any, call: str) -> AbstractResponse:
     """Check a response and return it in the game's precision; `call` shows the order of the arguments."""
+    game_of(game, response)
     if not isinstance(response, AbstractResponse):
         got = _checks.shorten(response)
         raise ValueError(f"`response` must be a response such as `EntropyRegularized(beta)` in `{call}`; got {got}.")
@@ -59,6 +74,7 @@ def mean_field_of(game: Any, mean_field: Any, call: str, name: str = "mean_field
 
     Axes of lanes may stand behind it. Values that are known, without lanes, must be laws.
     """
+    game_of(game, mean_field)
     if isinstance(mean_field, AbstractResponse):  # swapped arguments would end in pages of errors from JAX
         raise ValueError(f"`{name}` is a response, but it must be an array: the order is `{call}`.")
     states = game.seen_shape
@@ -83,6 +99,7 @@ def policy_of(game: Any, policy: Any, call: str, name: str = "policy") -> Array:
 
     Values that are known, without lanes, must be probabilities, of available actions only.
     """
+    game_of(game, policy)
     if isinstance(policy, AbstractResponse):
         raise ValueError(f"`{name}` is a response, but it must be an array: the order is `{call}`.")
     pair, lanes = (game.num_states, game.num_actions), len(game.lanes)

@@ -10,7 +10,7 @@ from .. import _checks
 from .._modes import in_own_modes
 from .._typing import Array, ArrayLike, Float
 from ..responses import AbstractResponse
-from .arguments import mean_field_of, policy_of, response_of
+from .arguments import game_of, mean_field_of, policy_of, response_of
 from .base import AbstractGame, BestResponse
 from .changed import trace_game
 from .lanes import LaneGame
@@ -109,7 +109,7 @@ def q_operator(
 
     Source: Lee et al. (2021), arXiv:2006.11683, eq. (5) and proposition 1.
     """
-    if not game.is_stationary:
+    if not game_of(game, mean_field).is_stationary:
         raise ValueError(
             "`game` has a finite horizon, but `q_operator` needs a `StationaryGame`: use the `q` of `respond`."
         )

@@ -16,6 +16,7 @@ from .._traced import Program, TracedFunction, users_programs
 from .._typing import Array
 from ..kernels import AbstractKernel
 from . import reads
+from .arguments import game_of
 from .base import AbstractGame
 from .canonical import check_kernel_values
 from .rewards import TableReward
@@ -57,7 +58,8 @@ def validate(game: AbstractGame) -> None:
       >>> import mfgjax as mfg
       >>> mfg.validate(mfg.games.left_right())  # all is well: no error
     """
-    users_game, game = game, trace_functions(game)  # messages quote the user's own lines, which a program no longer has
+    # messages quote the user's own lines, which a program no longer has
+    users_game, game = game, trace_functions(game_of(game))
     if _checks.is_traced(game):
         return
     _checks.distribution("initial", game.initial)
