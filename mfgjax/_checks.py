@@ -113,6 +113,8 @@ def refuse_mapping(name: str, value: object, kind: str, axes: Sequence[Axis]) ->
     tables = {1: "a `pandas.Series`", 2: "a `pandas.DataFrame`", 3: "an `xarray.DataArray`"}
     table = tables.get(max(len(own), min(len(axes), 2)))
     where = f", in an array or {table} with labels" if table else ""
+    if table and all(axis.labels is None and not axis.numbered for axis in own):  # labels would be refused, too
+        where = f", in an array in the order of {' and '.join(f'{axis.word}s' for axis in own)}"
     got = f"the {type(value).__name__} {shorten(value)}" if where else shorten(value)
     raise ValueError(f"`{name}` {_must(kind)}{where}; got {got}.")
 

@@ -37,7 +37,7 @@ def over_time(array, times):
 
 
 def graph(edges=EDGES, **options):
-    return games.graph_game(edges, **{"horizon": 2, "initial": {"a": 1.0}, **options})
+    return games.graph_game(edges, **{"horizon": 2, "initial": {"a": 1.0}, "running": games.NodeReward(), **options})
 
 
 def traced(function, *shapes):

@@ -57,7 +57,7 @@ def build(kind, rng):
     base, weight = rng.standard_normal((S, A)), rng.standard_normal((S, A))
     there, whole = rng.integers(0, S, size=(S, A)), rng.integers(-2, 3, size=(S, A, S))
     dense, joint = rng.standard_normal((S, A, S)), rng.standard_normal((S, A, S, A))
-    squash, square, kink = Squash(jnp.asarray(1.3)), mfg.rewards.Power(0.7, 2), Kink(jnp.asarray(0.2))
+    squash, square, kink = Squash(jnp.asarray(1.3)), mfg.rewards.Power(scale=0.7, exponent=2), Kink(jnp.asarray(0.2))
     tanh, power, corner = lambda x: np.tanh(1.3 * x), lambda x: 0.7 * x**2, lambda x: abs(x - 0.2)
     own, successor = (
         mfg.rewards.OwnStateInteraction(base, weight),

@@ -72,7 +72,7 @@ EXAMPLES = {
     "PairwiseReward": mfg.PairwiseReward(np.zeros((2, 2, 2))),
     "OwnStateInteraction": mfg.rewards.OwnStateInteraction(HALF, HALF),
     "SuccessorInteraction": mfg.rewards.SuccessorInteraction(HALF, HALF, [[0, 1], [1, 0]]),
-    "Power": mfg.rewards.Power(2.0, 3),
+    "Power": mfg.rewards.Power(scale=2.0, exponent=3),
     "NodeReward": mfg.games.NodeReward({"a": 1.0}, 0.5),
     "GameFile": mfg.games.GameFile("a game", GAME, HALF, None, "what it is"),
     "LeastEffort": mfg.design.LeastEffort(POLICY, np.log(POLICY), np.zeros(3), np.asarray(0.0)),

@@ -265,8 +265,8 @@ REWARDS = {
     "Staged-number": (lambda: Staged(1.0, Power(), 3), "`theta.running`", "1.0"),
     "Staged-none": (lambda: Staged(Power(), None, 3), "`theta.terminal`", "None"),
     "Staged-horizon": (lambda: Staged(Power(), Power(), 0), "`theta.horizon`", "0"),
-    **under("theta.scale", [NONE], Power),
-    **whole("theta.exponent", lambda value: Power(1.0, value)),
+    **under("theta.scale", [NONE], lambda value: Power(scale=value)),
+    **whole("theta.exponent", lambda value: Power(scale=1.0, exponent=value)),
 }
 
 

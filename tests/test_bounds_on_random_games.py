@@ -53,7 +53,7 @@ def own(rng, H):
 
 
 def own_reward(data):
-    return mfg.PairwiseReward(OwnStateInteraction(data["base"], data["weight"]), Power(1.0, 2))
+    return mfg.PairwiseReward(OwnStateInteraction(data["base"], data["weight"]), Power(scale=1.0, exponent=2))
 
 
 def place(rng, H):

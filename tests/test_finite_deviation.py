@@ -416,7 +416,7 @@ def test_what_a_gather_fills_in_is_no_part_of_the_mean_field(of_pairs):
     def crowd(t, mu):
         return jnp.take(mu, jnp.array([1, 5]), mode="fill", fill_value=1.0)[:, None] * jnp.array([-1.0, -0.6])
 
-    reward = mfg.PairwiseReward(crowd, mfg.rewards.Power(1.0, 2)) if of_pairs else crowd
+    reward = mfg.PairwiseReward(crowd, mfg.rewards.Power(scale=1.0, exponent=2)) if of_pairs else crowd
     shares, policy = np.array([0.3, 0.7]), np.array([[0.2, 0.8], [0.9, 0.1]])
     game = mfg.FiniteHorizonGame(np.eye(2)[:, None].repeat(2, axis=1), reward, shares, 1)
     found = mfg.finite.deviation_gain(game, policy, 4)
@@ -439,7 +439,9 @@ def test_a_class_of_ones_own_is_not_taken_for_its_parent():
             return jnp.minimum(super().__call__(t, x), 0.1)
 
     shares = np.array([0.3, 0.7])
-    reward = mfg.PairwiseReward(mfg.rewards.OwnStateInteraction(np.zeros((2, 1)), np.ones((2, 1))), Capped(1.0, 2))
+    reward = mfg.PairwiseReward(
+        mfg.rewards.OwnStateInteraction(np.zeros((2, 1)), np.ones((2, 1))), Capped(scale=1.0, exponent=2)
+    )
     game = mfg.FiniteHorizonGame(np.eye(2)[:, None], reward, shares, 1)
     found = mfg.finite.deviation_gain(game, np.ones((2, 1)), 2)
     assert found.method != "closed form"

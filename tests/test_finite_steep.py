@@ -319,7 +319,7 @@ def test_derivatives_are_right_where_nobody_or_everybody_is_somewhere(method, sh
         L[:, :, 1] = 1
     else:
         L = mfg.rewards.SuccessorInteraction(np.zeros((2, 2)), np.ones((2, 2)), [[1, 1], [1, 1]])
-    theta = mfg.rewards.Power(1.0, 2) if method == "closed form" else lambda t, x: x * x
+    theta = mfg.rewards.Power(scale=1.0, exponent=2) if method == "closed form" else lambda t, x: x * x
     game = mfg.FiniteHorizonGame(mfg.MovesKernel([[0, 1], [0, 1]]), mfg.PairwiseReward(L, theta), [1.0, 0.0], 1)
 
     def value(q):

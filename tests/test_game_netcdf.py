@@ -46,7 +46,7 @@ GAMES = {
     "one reward for all actions": finite(DENSE, WEIGHT),
     "moves, own state": finite(
         mfg.MovesKernel(NEXT),
-        mfg.PairwiseReward(mfg.rewards.OwnStateInteraction(PAYS, WEIGHT), mfg.rewards.Power(0.1, 3)),
+        mfg.PairwiseReward(mfg.rewards.OwnStateInteraction(PAYS, WEIGHT), mfg.rewards.Power(scale=0.1, exponent=3)),
         available=MASK,
         state_labels=["café", "a b", "", "é\n"],
         action_labels=["x", "y", "z"],
@@ -59,7 +59,7 @@ GAMES = {
         mfg.SuccessorKernel(LISTS, CHANCES[0]),
         mfg.PairwiseReward(
             DenseInteraction(rng.standard_normal((S, 1, S, A)), 2),
-            Staged(mfg.rewards.Power(-0.3), mfg.rewards.Power(1 / 3, 2), H),
+            Staged(mfg.rewards.Power(scale=-0.3), mfg.rewards.Power(scale=1 / 3, exponent=2), H),
         ),
         observes="state_actions",
     ),
@@ -67,14 +67,15 @@ GAMES = {
     "stationary, a table": mfg.StationaryGame(DENSE, FORBIDDEN, 0.9, initial=INITIAL, available=MASK),
     "stationary, one state": mfg.StationaryGame([[[1.0], [1.0]]], [[2.0, 1.0]], 0.5),
     "stationary, own state": mfg.StationaryGame(
-        DENSE, mfg.PairwiseReward(mfg.rewards.OwnStateInteraction(PAY, -np.abs(PAY)), mfg.rewards.Power(2.0)), 0.8
+        DENSE, mfg.PairwiseReward(mfg.rewards.OwnStateInteraction(PAY, -np.abs(PAY)), mfg.rewards.Power(scale=2.0)), 0.8
     ),
     "stationary lists": mfg.StationaryGame(mfg.SuccessorKernel(LISTS, CHANCES[0]), mfg.PairwiseReward(DENSE), 0.7),
     "single precision": in_single(None),
     "single precision, powers": mfg.FiniteHorizonGame(
         np.float32(DENSE),
         mfg.PairwiseReward(
-            np.float32(DENSE), Staged(mfg.rewards.Power(np.float32(0.1), 2), mfg.rewards.Power(np.float32(1 / 3)), H)
+            np.float32(DENSE),
+            Staged(mfg.rewards.Power(scale=np.float32(0.1), exponent=2), mfg.rewards.Power(scale=np.float32(1 / 3)), H),
         ),
         np.float32(INITIAL),
         H,
@@ -82,7 +83,10 @@ GAMES = {
     "random_dense": games.random_dense(),
     "resource_allocation": games.resource_allocation(),
     "a hub": games.graph_game(
-        [(s, 0) for s in range(80)] + [(0, s) for s in range(1, 80)], horizon=2, initial={3: 1.0}
+        [(s, 0) for s in range(80)] + [(0, s) for s in range(1, 80)],
+        horizon=2,
+        initial={3: 1.0},
+        running=games.NodeReward(),
     ),
 }
 

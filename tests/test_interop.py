@@ -192,7 +192,7 @@ def test_a_networkx_graph_is_the_game_of_its_edges_and_attributes():
 
 def test_undirected_edges_lead_both_ways_and_parallel_ones_are_refused():
     path = nx.path_graph(3)  # nodes 0, 1, 2
-    game = games.graph_game(path, horizon=1, initial={0: 1.0})
+    game = games.graph_game(path, horizon=1, initial={0: 1.0}, running=games.NodeReward())
     assert games.moves(game) == [["1"], ["0", "2"], ["1"]]
     with pytest.raises(ValueError, match=r"\('a', 'b'\), which occurs twice"):
         games.graph_game(nx.MultiDiGraph([("a", "b"), ("a", "b"), ("b", "a")]), horizon=1, initial={"a": 1.0})

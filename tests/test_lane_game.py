@@ -234,16 +234,17 @@ REWARDS = {
     "a table": lambda: TableReward(numbers(1, S, A)),
     "a table over time": lambda: TableReward(numbers(T, S, A)),
     "a table of states": lambda: TableReward(numbers(T, S, 1)),
-    "a full interaction": lambda: mfg.PairwiseReward(numbers(S, A, S), mfg.rewards.Power(0.7, 2)),
+    "a full interaction": lambda: mfg.PairwiseReward(numbers(S, A, S), mfg.rewards.Power(scale=0.7, exponent=2)),
     "a full interaction over time": lambda: mfg.PairwiseReward(numbers(T, S, A, S), SquashedLinear(jnp.array(0.7))),
     "a full interaction of states": lambda: mfg.PairwiseReward(DenseInteraction(numbers(S, 1, S))),
     "one's own state": lambda: mfg.PairwiseReward(mfg.rewards.OwnStateInteraction(numbers(S, A), numbers(T, S, 1))),
     "one's own state, by stages": lambda: mfg.PairwiseReward(
         mfg.rewards.OwnStateInteraction(numbers(S, 1), numbers(S, 1)),
-        Staged(mfg.rewards.Power(0.5, 2), mfg.rewards.Power(1.5, 3), H),
+        Staged(mfg.rewards.Power(scale=0.5, exponent=2), mfg.rewards.Power(scale=1.5, exponent=3), H),
     ),
     "where one's move leads": lambda: mfg.PairwiseReward(
-        mfg.rewards.SuccessorInteraction(numbers(T, S, A), numbers(S, A), SUCCESSORS[..., 0]), mfg.rewards.Power(1.2, 1)
+        mfg.rewards.SuccessorInteraction(numbers(T, S, A), numbers(S, A), SUCCESSORS[..., 0]),
+        mfg.rewards.Power(scale=1.2, exponent=1),
     ),
 }
 
@@ -274,7 +275,9 @@ def test_rewards_of_the_library_compute_all_lanes_at_once(name, rng):
 
 def test_a_function_behind_a_table_that_ignores_the_crowd_has_lanes_of_its_own(rng):
     """The table has states and actions only; what stands before it must not take its lanes for actions."""
-    assert_pays_lane_by_lane(mfg.PairwiseReward(TableReward(numbers(1, S, A)), mfg.rewards.Power(0.7, 2)), rng)
+    assert_pays_lane_by_lane(
+        mfg.PairwiseReward(TableReward(numbers(1, S, A)), mfg.rewards.Power(scale=0.7, exponent=2)), rng
+    )
 
 
 class Watched(eqx.Module):

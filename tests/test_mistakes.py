@@ -4,6 +4,7 @@ import re
 
 import jax.numpy as jnp
 import numpy as np
+import pandas as pd
 import pytest
 
 import mfgjax as mfg
@@ -11,6 +12,7 @@ import mfgjax as mfg
 MOVES, ZERO = mfg.MovesKernel([[0, 1], [1, 0]]), np.zeros((2, 2))
 ROWS = np.random.default_rng(0).dirichlet(np.ones(2), (2, 2))  # states, actions, next states
 HUGE = 10**400
+EDGES = [("a", "a"), ("a", "b"), ("b", "b")]
 HALF, SOFT = np.full((2, 2), 0.5), mfg.EntropyRegularized(1.0)
 NO_GAME = "`game` must be a `FiniteHorizonGame` or a `StationaryGame`; got"
 
@@ -71,6 +73,48 @@ MISTAKES = {
     "a policy in the place of the game, validated": (lambda: mfg.validate(HALF), NO_GAME),
     "a policy in the place of the game, by its edges": (lambda: mfg.games.edges_of_policy(HALF, game()), NO_GAME),
     "weights in the place of the game": (lambda: mfg.games.policy_on_edges({}, game()), NO_GAME),
+    "a reference by names": (
+        lambda: mfg.EntropyRegularized(1.0, {"a": 0.5}),
+        "`reference` must hold real numbers, in an array in the order of states and actions; got the dict {'a': 0.5}.",
+    ),
+    "an axis misspelt, and no response": (
+        lambda: mfg.sweep(mfg.games.ring_crowd, congstion=[1.0]),
+        "There is no parameter 'congstion' in game, response or solver",
+        "; did you mean 'congestion'?",
+    ),
+    "a reference with an action too many": (
+        lambda: mfg.solve(game(), mfg.EntropyRegularized(1.0, np.full((2, 3), 1 / 3))),
+        "`reference` must have shape (2, 2) or (4, 2, 2) (states, actions; or times first); got (2, 3).",
+    ),
+    "a reference with actions before states": (
+        lambda: mfg.solve(mfg.games.left_right(), mfg.EntropyRegularized(1.0, np.full((2, 3), 1 / 3))),
+        "`reference` has shape (2, 3), with actions before states; it must be (states, actions): "
+        "`numpy.swapaxes(reference, -2, -1)`.",
+    ),
+    "names in the place of numbers of states": (
+        lambda: game(mfg.MovesKernel([["home", "bar"], ["bar", "home"]])),
+        "`next_state[0, 0]` is 'home', but it must be a whole number, the number of a state.",
+    ),
+    "a reward of a node that does not exist": (
+        lambda: mfg.games.graph_game(EDGES, horizon=2, initial={"a": 1}, running=mfg.games.NodeReward({"c": 1.0})),
+        "`running.value` has the key 'c', but there is no such node: they are 'a', 'b'.",
+    ),
+    "a node misspelt": (
+        lambda: mfg.games.graph_game([("home", "home")], horizon=2, initial={"hom": 1}),
+        "`initial` has the key 'hom', but there is no such node (did you mean 'home'?): they are 'home'.",
+    ),
+    "a share too many on a graph": (
+        lambda: mfg.games.graph_game(EDGES, horizon=2, initial=[1, 0, 0]),
+        "`initial` must have shape (2,) (one share for each node); got (3,).",
+    ),
+    "a graph that pays nothing": (
+        lambda: mfg.games.graph_game(EDGES, horizon=2, initial={"a": 1}),
+        "`running` and `terminal` are both missing, but a game needs one of them to pay something",
+    ),
+    "values that turn": (
+        lambda: mfg.hysteresis(game(), SOFT, "beta", [0.1, 0.5, 0.2]),
+        "`values[2]` is 0.2, but the values before it rise to 0.5: they must all rise; the way back is followed, too.",
+    ),
     "next states first": (
         lambda: game(np.moveaxis(ROWS, -1, 0)),
         "its sums over the axis of states are 1: if next states are there, move them last, "
@@ -100,3 +144,10 @@ def test_whole_numbers_of_more_than_64_bits_do():
 def test_the_hint_on_the_order_of_axes_is_right():
     for wrong, move in ((np.moveaxis(ROWS, -1, 0), (-3, -1)), (np.moveaxis(ROWS, -1, 1), (-2, -1))):
         assert (np.moveaxis(wrong, *move) == ROWS).all()
+
+
+def test_a_column_of_pandas_names_states_and_actions():
+    names = pd.Series(["stay", "go"], index=[5, 3])
+    named = mfg.FiniteHorizonGame(MOVES, ZERO, {"b": 1.0}, 3, state_labels=pd.Index(["a", "b"]), action_labels=names)
+    assert named.state_labels == ("a", "b") and named.action_labels == ("stay", "go")
+    assert named.initial.tolist() == [0, 1]

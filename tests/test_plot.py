@@ -118,7 +118,7 @@ def test_the_picture_does_not_depend_on_the_unit_of_positions(game, flow):
 def test_odd_names_are_printed_as_they_are():
     names = ["_hidden", "$x$", "a very long name of a node", "plain", "50%"]
     edges = [(a, b) for a in names for b in names]
-    game = mfg.games.graph_game(edges, horizon=1, initial={"plain": 1.0}, nodes=names)
+    game = mfg.games.graph_game(edges, horizon=1, initial={"plain": 1.0}, running=mfg.games.NodeReward(), nodes=names)
     law = np.full(5, 0.2)
     graph = plot.plot_graph(game, law)
     assert len(png(graph)) > 10_000

@@ -163,7 +163,7 @@ def test_a_history_is_drawn_with_its_tolerance(eq, forms):
 def test_a_wide_layout_has_its_title_near_by(eq):
     names = [f"n{i}" for i in range(6)]
     edges = [(a, b) for i, a in enumerate(names) for b in names[max(0, i - 1) : i + 2]]
-    game = mfg.games.graph_game(edges, horizon=1, initial={"n0": 1.0}, nodes=names)
+    game = mfg.games.graph_game(edges, horizon=1, initial={"n0": 1.0}, running=mfg.games.NodeReward(), nodes=names)
     places = {name: (i, 0.3 * (i % 2)) for i, name in enumerate(names)}
     for shown in (places, None):
         ax = plot.plot_graph(game, game.initial, positions=shown, title="wide")

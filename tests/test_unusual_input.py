@@ -141,7 +141,7 @@ ACCEPTED = {
         reward=PairwiseReward(DenseInteraction(np.ones((S, A, S, A)), 2)), observes="state_actions"
     ),
     "structured L": lambda: game(reward=PairwiseReward(SuccessorInteraction(REWARD, -REWARD[:, :1], NEXT.tolist()))),
-    "theta with integers": lambda: game(reward=PairwiseReward(INTERACTION, Power(2, np.int64(2)))),
+    "theta with integers": lambda: game(reward=PairwiseReward(INTERACTION, Power(scale=2, exponent=np.int64(2)))),
     "a horizon of one": lambda: game(horizon=1),
     "beta 0-d": lambda: EntropyRegularized(np.array(2, "i4")),
     "beta of half precision": lambda: EntropyRegularized(np.float16(2)),

@@ -9,6 +9,8 @@ import numpy as np
 from .. import _checks
 from .._display import shows_itself
 from .._modes import in_own_modes
+from .._names import suggestion
+from .._plain import shorten_list
 from .._typing import Array, ArrayLike, Float
 from ..kernels import MovesKernel
 from ..model import AbstractGame, FiniteHorizonGame, OwnStateInteraction, PairwiseReward, Power, Staged, game_of
@@ -31,7 +33,7 @@ class NodeReward(eqx.Module):
 
     def __init__(self, value: Any = 0.0, congestion: Any = 0.0, scale: ArrayLike = 1.0, exponent: int = 1):
         self.value, self.congestion = value, congestion
-        self.theta = Power(scale, exponent)
+        self.theta = Power(scale=scale, exponent=exponent)
 
 
 @in_own_modes
@@ -54,7 +56,7 @@ def graph_game(
       edges: pairs (from, to), or a networkx graph (undirected edges lead both ways).
       horizon: H ≥ 1, the number of moves.
       initial: law of the nodes at time 0: a mapping from names (other nodes get 0) or an array in the order of nodes.
-      running: what nodes pay at t < H.
+      running: what nodes pay at t < H. One of `running` and `terminal` must be given.
       terminal: what they pay at H.
       nodes: names of the nodes in order; None: those of the graph, or in the order in which `edges` first has them.
       discount: γ in (0, 1].
@@ -79,17 +81,24 @@ def graph_game(
     for name, reward in (("running", running), ("terminal", terminal)):
         if reward is not None and not isinstance(reward, NodeReward):
             raise ValueError(f"`{name}` must be a `NodeReward`, or None; got {_checks.shorten(reward)}.")
-    running, terminal = running or NodeReward(), terminal or NodeReward()
-    value = [per_node("reward.value", stage.value, place) for stage in (running, terminal)]
+    pays = running is not None or terminal is not None
+    stages = {"running": running or NodeReward(), "terminal": terminal or NodeReward()}
+    value = [per_node(f"{name}.value", stage.value, place) for name, stage in stages.items()]
     # congestion is what others cost
-    weight = [-per_node("reward.congestion", stage.congestion, place) for stage in (running, terminal)]
-    stages = np.minimum(np.arange(horizon + 1) // horizon, 1)  # 0 before the end, 1 at the end
+    weight = [-per_node(f"{name}.congestion", stage.congestion, place) for name, stage in stages.items()]
+    law = per_node("initial", initial, place, one_for_all=False)
+    if not pays:
+        raise ValueError(
+            "`running` and `terminal` are both missing, but a game needs one of them to pay something: "
+            "`running=NodeReward()` pays 0."
+        )
+    at_end = np.minimum(np.arange(horizon + 1) // horizon, 1)  # 0 before the end, 1 at the end
     # one column: a node pays the same whichever edge is taken
-    interaction = OwnStateInteraction(np.stack(value)[stages][..., None], np.stack(weight)[stages][..., None])
+    interaction = OwnStateInteraction(np.stack(value)[at_end][..., None], np.stack(weight)[at_end][..., None])
     return FiniteHorizonGame(
         MovesKernel(table),
-        PairwiseReward(interaction, Staged(running.theta, terminal.theta, horizon)),
-        per_node("initial", initial, place),
+        PairwiseReward(interaction, Staged(*(stage.theta for stage in stages.values()), horizon)),
+        law,
         horizon,
         available=table >= 0,
         discount=discount,
@@ -164,13 +173,13 @@ def _hashable(name: str, value: Any) -> None:
         raise ValueError(f"`{name}` is {got}, but names are strings, numbers or tuples of them.") from error
 
 
-def per_node(name: str, values: Any, place: Mapping[Hashable, int]) -> np.ndarray:
-    """Return one number per node from a mapping (others 0), an array, or a number."""
+def per_node(name: str, values: Any, place: Mapping[Hashable, int], one_for_all: bool = True) -> np.ndarray:
+    """Return one number per node from a mapping (others 0), an array, or, unless it is a law, a number."""
     if isinstance(values, Mapping):
         array = np.zeros(len(place))
         for node, value in values.items():
             if node not in place:
-                raise ValueError(f"`{name}` has the key {node!r}, but there is no such node.")
+                raise ValueError(f"`{name}` has the key {node!r}, {_no_node(node, place)}.")
             number = _checks.as_numbers(f"{name}[{node!r}]", value, "a real number")
             if number.shape != ():
                 raise ValueError(f"`{name}[{node!r}]` must be one number; got an array of shape {number.shape}.")
@@ -178,10 +187,19 @@ def per_node(name: str, values: Any, place: Mapping[Hashable, int]) -> np.ndarra
             array[place[node]] = float(number)
     else:
         numbers = np.asarray(_untraced(name, _checks.as_numbers(name, values)))
-        _checks.shape_is(name, numbers, [(), (len(place),)], "one number, or one for each node")
+        if one_for_all:
+            _checks.shape_is(name, numbers, [(), (len(place),)], "one number, or one for each node")
+        else:
+            _checks.shape_is(name, numbers, [(len(place),)], "one share for each node")
         array = np.broadcast_to(numbers, (len(place),))
     _checks.finite(name, array)
     return array
+
+
+def _no_node(node: Hashable, place: Mapping[Hashable, int]) -> str:
+    """Return the end of an error on a node that does not exist, with the nearest name and the first ones."""
+    names = list(map(str, place))
+    return f"but there is no such node{suggestion(str(node), names)}: they are {shorten_list(names)}"
 
 
 def _untraced(name: str, number: Array) -> Array:
@@ -250,7 +268,7 @@ def policy_on_edges(
     policy = (table >= 0) / (table >= 0).sum(axis=1, keepdims=True)
     for node, row in weights.items():
         if node not in place:
-            raise ValueError(f"`{name}` has the key {node!r}, but there is no such node.")
+            raise ValueError(f"`{name}` has the key {node!r}, {_no_node(node, place)}.")
         if not isinstance(row, Mapping):
             raise ValueError(f"`{name}[{node!r}]` must map nodes to weights; got {_checks.shorten(row)}.")
         s = place[node]

@@ -58,7 +58,7 @@ def stationary_graph_game(
         # Θ itself, not `Staged`: there is no end
         PairwiseReward(OwnStateInteraction(value[:, None], weight[:, None]), reward.theta),
         discount,
-        initial=None if initial is None else per_node("initial", initial, place),
+        initial=None if initial is None else per_node("initial", initial, place, one_for_all=False),
         available=table >= 0,
         state_labels=[str(name) for name in names],
         action_labels=[f"edge {k}" for k in range(table.shape[1])],

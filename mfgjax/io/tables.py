@@ -236,7 +236,7 @@ def _theta_of(content: Mapping[str, Any] | None, dtype: np.dtype) -> Any:
     made, field = _SCALARS[content["kind"]]
     # in the precision of the game, which a Python number would widen
     number = np.asarray(content[field], dtype)
-    return Power(number, content["exponent"]) if made is Power else made(jax.numpy.asarray(number))
+    return Power(scale=number, exponent=content["exponent"]) if made is Power else made(jax.numpy.asarray(number))
 
 
 def _attribute(dataset: xr.Dataset, name: str) -> Any:

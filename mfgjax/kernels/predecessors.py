@@ -89,10 +89,14 @@ def as_table(name: str, successors: object, ndim: int, meaning: str) -> np.ndarr
             f"`{name}` is traced, but tables of next states must be known. Build it outside `jit`; for "
             "probabilities that vary use `kernel.with_probabilities(p)` inside."
         )
-    successors = plain(name, successors, AXES[:ndim])
-    # integers stay integers: single precision would round those beyond 2^24
-    is_integer = isinstance(successors, np.ndarray | jax.Array) and successors.dtype.kind in "iu"
-    table = np.asarray(successors if is_integer else _checks.as_numbers(name, successors, "whole numbers"))
+    try:
+        successors = plain(name, successors, AXES[:ndim])
+        # integers stay integers: single precision would round those beyond 2^24
+        is_integer = isinstance(successors, np.ndarray | jax.Array) and successors.dtype.kind in "iu"
+        table = np.asarray(successors if is_integer else _checks.as_numbers(name, successors, "whole numbers"))
+    except ValueError as error:  # names, as a rule
+        must = "must be a whole number, the number of a state"
+        raise ValueError(str(error).replace("must be a real number", must)) from error
     _checks.shape_is(name, table, [(None,) * ndim], meaning)
     if not is_integer:
         _checks.finite(name, table)

@@ -35,6 +35,12 @@ def names_of(name: str, labels: Sequence[str | int] | np.ndarray | None, count: 
     return names
 
 
+def listed(labels: Any) -> Any:
+    """Return the names in a column of pandas or xarray as a list, whatever its own labels; anything else as it is."""
+    is_column = type(labels).__module__.partition(".")[0] in ("pandas", "xarray") and getattr(labels, "ndim", 0) == 1
+    return list(np.asarray(labels)) if is_column else labels
+
+
 def label_count(labels: Any) -> int | None:
     """Return how many states or actions labels name; None if there are none, or what is given will be refused."""
     return len(labels) if isinstance(labels, list | tuple | np.ndarray) and len(labels) else None

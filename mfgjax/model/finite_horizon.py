@@ -33,6 +33,7 @@ from .canonical import (
     kernel_axes,
     known_actions,
     label_count,
+    listed,
     names_of,
     with_times,
     without_missing,
@@ -137,6 +138,7 @@ class FiniteHorizonGame(AbstractGame):
         self.horizon = _checks.integer_at_least("horizon", horizon, 1)
         _checks.one_of("observes", observes, ("states", "state_actions"))
         self.observes = str(observes)
+        state_labels, action_labels = listed(state_labels), listed(action_labels)
         states, actions = axes_of(state_labels, action_labels)
         # known parts stay in NumPy until `in_one_precision`: nothing is compiled before
         law = _checks.as_numbers("initial", initial, axes=(states,))

@@ -166,7 +166,7 @@ class Power(eqx.Module):
 
     Args:
       scale: a number.
-      exponent: a whole number ≥ 1; it cannot be swept or differentiated.
+      exponent: a whole number ≥ 1; it cannot be swept or differentiated. Both are given by name.
 
     Raises:
       ValueError: if the exponent is no whole number ≥ 1.
@@ -176,7 +176,7 @@ class Power(eqx.Module):
     exponent: int = eqx.field(static=True)
     takes_lanes: ClassVar[bool] = True
 
-    def __init__(self, scale: ArrayLike = 1.0, exponent: int = 1):
+    def __init__(self, *, scale: ArrayLike = 1.0, exponent: int = 1):
         self.scale = _checks.scalar_in("theta.scale", scale, -float("inf"), float("inf"), "(-inf, inf)")
         self.exponent = _checks.integer_at_least("theta.exponent", exponent, 1)
 

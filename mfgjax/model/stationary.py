@@ -37,6 +37,7 @@ from .canonical import (
     in_one_precision,
     known_actions,
     label_count,
+    listed,
     names_of,
     without_missing,
 )
@@ -121,6 +122,7 @@ class StationaryGame(AbstractGame):
         _checks.one_of("observes", observes, ("states", "state_actions"))
         self.observes = str(observes)
         discount = _checks.scalar_in("discount", discount, 0, 1, self.discounts)
+        state_labels, action_labels = listed(state_labels), listed(action_labels)
         states, actions = axes_of(state_labels, action_labels)
         kernel, reward = in_native_order(kernel), in_native_order(reward)
         if not isinstance(kernel, AbstractKernel) and not callable(kernel):

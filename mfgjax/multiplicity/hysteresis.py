@@ -139,7 +139,7 @@ def hysteresis(
       response: how agents act.
       parameter: the name of a scalar array of game or response, as in `solve_batch`: "beta", "epsilon", "discount",
         "kernel.c_f", "reward.effort_cost", ...
-      values: the values of the parameter, in order, at least two.
+      values: the values of the parameter, in order, at least two; they must all rise, or all fall.
       solver: the method at each value; None: `Picard()` (the population's own moves) in a stationary game, else
         `Auto()`.
       guess: guess of the equilibrium at the first value; None: as in `solve`.
@@ -166,6 +166,7 @@ def hysteresis(
     _checks.shape_is("values", numbers, [(None,)], "values of the parameter")
     if len(numbers) < 2:
         raise ValueError(f"`values` must hold at least two numbers; got {len(numbers)}.")
+    _check_order(numbers)
     find_number((game, response, method), parameter)
     lanes = swept(trace_game(game), fit_response(game, response), method, {parameter: numbers})
 
@@ -195,3 +196,15 @@ def hysteresis(
     laws_there, laws_back = (np.stack([law for law, _ in way]) for way in ways)
     errors = np.array([[error for _, error in way] for way in ways])
     return Hysteresis(parameter, numbers, laws_there, laws_back, game.observes == "state_actions", errors)
+
+
+def _check_order(values: np.ndarray) -> None:
+    """Refuse values that turn: one way leads up or down, and the other back."""
+    moves = np.sign(np.diff(values))
+    first = moves[np.argmax(moves != 0)]
+    for i in np.flatnonzero(moves == -first)[:1]:
+        way = "rise" if first > 0 else "fall"
+        raise ValueError(
+            f"`values[{i + 1}]` is {values[i + 1]:g}, but the values before it {way} to {values[i]:g}: they must all "
+            f"{way}; the way back is followed, too."
+        )

@@ -161,7 +161,7 @@ class AbstractResponse(eqx.Module):
         if prior is None:
             return
         _, S, A = available.shape
-        _checks.shape_is(name, prior, [(1, S, A), (num_times, S, A)], "times (or 1), states, actions")
+        _check_shape(name, prior.shape, S, A, num_times)
         if _checks.is_traced(prior):
             prior = jax.lax.stop_gradient(prior)  # known again under an eager `grad`
         if _checks.is_traced((prior, available)):
@@ -223,6 +223,17 @@ class AbstractTempered(AbstractResponse):
         if not _checks.is_traced(self.beta) and not 0 < float(self.beta) < np.inf:
             raise ValueError(f"`beta` is {self.beta} in {self.beta.dtype}, but it must lie in (0, inf).")
         super().check(num_times, available)
+
+
+def _check_shape(name: str, shape: tuple[int, ...], S: int, A: int, num_times: int) -> None:
+    """Refuse a prior `[#T, S, A]` whose shape does not fit a game; the message has no axis of a single time."""
+    given = shape[1:] if shape[0] == 1 else shape
+    if S != A and given[-2:] == (A, S):
+        raise ValueError(
+            f"`{name}` has shape {given}, with actions before states; it must be (states, actions): "
+            f"`numpy.swapaxes({name}, -2, -1)`."
+        )
+    _checks.shape_at_times(name, np.broadcast_to(False, given), [(S, A)], num_times, "states, actions")
 
 
 def _triple(index: np.ndarray) -> str:

@@ -12,7 +12,6 @@ from jax.sharding import Mesh
 
 from .. import _checks
 from .._coordinates import coordinates
-from .._names import suggestion
 from .._progress import Bar
 from .._simplex import onto_simplex
 from ..engine import finish_lanes, fit_response, run_stage
@@ -70,19 +69,23 @@ def make_plan(
 ) -> Plan:
     """Prepare the points of one family of games; `of_builder` are the parameters of the function that builds them."""
     game = family.games[0]
+    not_swept = ""
     if isinstance(response, type):
-        response = _instance(response, points)
+        response, not_swept = _instance(response, points)
     solver, stages, tolerance = methods(game, response, solver, max_steps, guess is not None)
     _, next_stages, _ = methods(game, response, solver, max_steps, has_guess=True)
     response = fit_response(game, response)
     names = {axis.name: None for axis in points.axes if not axis.builds}
     triple = with_policy_leaf((game, response, solver), names)
     found: dict[int, tuple[np.ndarray, int]] = {index: (table, -1) for index, table in family.differing.items()}
+    for name in names:
+        find(triple, name, of_builder)  # first, as values for what is not there need be no numbers
+    if not_swept:
+        raise ValueError(not_swept)
     paths = {}
     for place, axis in enumerate(points.axes):
         if axis.builds:
             continue
-        find(triple, axis.name, of_builder)  # first, as values for what is not there need be no numbers
         swept = parameter(triple, axis.name, _stacked(triple, axis.name, axis.values), each=True)
         if swept.leaf in found:
             other = paths.get(swept.leaf, "the function `game`")
@@ -102,7 +105,8 @@ def make_plan(
     return Plan(lanes, tables, flow, stages, next_stages, tolerance)
 
 
-def _instance(kind: type, points: Points) -> AbstractResponse:
+def _instance(kind: type, points: Points) -> tuple[AbstractResponse, str]:
+    """Return a response of a class at its first value, and what is wrong if no values are given: then at any."""
     if not issubclass(kind, AbstractResponse):
         raise ValueError(f"`response` must be a response or its class; got {kind.__name__}.")
     for name, value in (("beta", "3.0"), ("epsilon", "0.1")):
@@ -110,19 +114,14 @@ def _instance(kind: type, points: Points) -> AbstractResponse:
             swept = {axis.name.removeprefix("response."): axis.values for axis in points.axes if not axis.builds}
             if name in swept:
                 try:
-                    return kind(swept[name][0])  # pyright: ignore[reportCallIssue]
+                    return kind(swept[name][0]), ""  # pyright: ignore[reportCallIssue]
                 except ValueError as error:
                     raise ValueError(str(error).replace(f"`{name}`", f"`{name}[0]`", 1)) from error
-            for other in swept:
-                if suggestion(other, [name]):
-                    raise ValueError(
-                        f"There is no parameter {other!r} in game, response or solver; did you mean {name!r}?"
-                    )
-            raise ValueError(
+            return kind(float(value)), (  # pyright: ignore[reportCallIssue]
                 f"`response` is the class {kind.__name__}, but `{name}` is not swept: give `{name}=[...]`, or a "
                 f"response such as `{kind.__name__}({value})`."
             )
-    return kind()
+    return kind(), ""
 
 
 def _stacked(triple: Any, name: str, values: Any) -> Any:
