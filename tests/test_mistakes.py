@@ -31,6 +31,10 @@ def by_position(t, mu, fun, crowd, /):
     return fun - crowd * mu[:, None]
 
 
+def tune(objective):
+    return mfg.design.tune(game(), {"beta": None}, objective, response=SOFT, progress=False)
+
+
 MISTAKES = {
     "parameters by position": (
         lambda: game(reward=by_position, fun=1.0, crowd=1.0),
@@ -114,6 +118,27 @@ MISTAKES = {
     "values that turn": (
         lambda: mfg.hysteresis(game(), SOFT, "beta", [0.1, 0.5, 0.2]),
         "`values[2]` is 0.2, but the values before it rise to 0.5: they must all rise; the way back is followed, too.",
+    ),
+    "a function of the equilibrium alone as an output": (
+        lambda: mfg.sweep(game(), SOFT, beta=[1.0], outputs={"c": lambda e: e.mean_field}),
+        "`outputs['c']` must be a function of (game, response, equilibrium), but its arguments are (e).",
+    ),
+    "a number of what JAX traces as an output": (
+        lambda: mfg.sweep(game(), SOFT, beta=[1.0], outputs={"c": lambda g, r, e: float(e.mean_field[0, 0])}),
+        "`outputs['c']` needs the value of an array, but JAX compiles it once for all values",
+    ),
+    "a number of what JAX traces as an objective": (
+        lambda: tune(lambda e: float(e.mean_field[-1, 0])),
+        "`objective` needs the value of an array, but JAX compiles it once for all values",
+    ),
+    "NumPy in an objective": (
+        lambda: tune(lambda e: np.asarray(e.mean_field)[-1, 0]),
+        "`objective` passes an argument to NumPy",
+        "use the functions and arrays of `jax.numpy`.",
+    ),
+    "a name as an index in an objective": (
+        lambda: tune(lambda e: e.mean_field[-1, "bar"]),
+        "`objective` fails at an equilibrium with TypeError: JAX does not support string indexing",
     ),
     "next states first": (
         lambda: game(np.moveaxis(ROWS, -1, 0)),

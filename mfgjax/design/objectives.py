@@ -64,11 +64,17 @@ class _Sum(AbstractObjective):
         return jnp.stack([factor * term(game, response, equilibrium) for factor, term in pairs]).sum()
 
 
-class _OfEquilibrium(AbstractObjective):
+class _OfUser(AbstractObjective):
+    """A function of the user, of `(game, response, equilibrium)` or of the equilibrium alone."""
+
     function: Callable
+    name: str = eqx.field(static=True)
+    takes_all: bool = eqx.field(static=True)
 
     def __call__(self, game: FiniteHorizonGame, response: Any, equilibrium: Equilibrium) -> Scalar:
-        return self.function(equilibrium)
+        arguments = (game, response, equilibrium) if self.takes_all else (equilibrium,)
+        with _checks.explained(self.name, "the arrays of its arguments", "at an equilibrium"):
+            return self.function(*arguments)
 
 
 def as_objective(name: str, objective: Any) -> Callable:
@@ -86,7 +92,7 @@ def as_objective(name: str, objective: Any) -> Callable:
             signature.bind(*range(count))
         except TypeError:
             continue
-        return _OfEquilibrium(objective) if count == 1 else objective
+        return _OfUser(objective, name if name.isidentifier() else "objective", count == 3)
     raise ValueError(
         f"`{name}` must take the equilibrium, or (game, response, equilibrium), but its arguments are {signature}."
     )

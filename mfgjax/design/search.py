@@ -374,4 +374,10 @@ def _no_start(report: _Report, outcome: Outcome) -> ConvergenceError:
     if not report.found.any():
         residual = float(np.asarray(outcome.residual).min())
         return ConvergenceError(f"No equilibrium was found at any start; the best residual is {residual:.2e}.", None)
-    return ConvergenceError("The objective, or its gradient, is not finite at any start.", None)
+    if not np.isfinite(report.value).any():
+        return ConvergenceError("The objective is not finite at any start.", None)
+    return ConvergenceError(
+        "The gradient of the objective is not finite at any start: the derivative of the map, or of the objective, is "
+        "not finite (an infinite slope, such as that of a square root at a share of 0).",
+        None,
+    )

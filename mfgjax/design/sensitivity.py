@@ -215,9 +215,14 @@ def sensitivity(
     def value(pair: tuple[Any, Any]) -> Array:
         game, response = _normalized(*pair)
         if pure is None:
-            found = quantity(solve(game, response, solver, guess=guess))
+            equilibrium = solve(game, response, solver, guess=guess)
         else:
-            found = quantity(with_choices_held(game, response, pure))
+            equilibrium = with_choices_held(game, response, pure)
+        called = "; it is called with (equilibrium)"
+        with _checks.explained("quantity", "the arrays of the equilibrium", "at the equilibrium", called):
+            found = quantity(equilibrium)
+        if not eqx.is_array_like(found):
+            raise ValueError(f"`quantity` must return one real number; it returned {_checks.shorten(found)}.")
         if jnp.shape(found) != () or not jnp.issubdtype(jnp.result_type(found), jnp.floating):
             raise ValueError(f"`quantity` must return one real number; got shape {jnp.shape(found)}.")
         return jnp.asarray(found)

@@ -21,6 +21,9 @@ LAW, POSITIVE, SHARE, REAL = "law", "positive", "share", "real"
 _INSIDE = 0.01
 """Share of the interval between two bounds by which a start on one of them is moved inside."""
 
+_NEAR = 1e-3
+"""Share of the interval between two bounds, or of the way from a single one to the start, that counts as none."""
+
 _RANGES = {LAW: (0.0, 1.0), POSITIVE: (0.0, np.inf), SHARE: (0.0, 1.0), REAL: (-np.inf, np.inf)}
 
 
@@ -127,6 +130,24 @@ class Coordinates:
         free = np.zeros(self.start.size, bool)
         free[self.index] = True
         return free.reshape(self.start.shape)
+
+    def at_bounds(self, array: np.ndarray) -> list[str]:
+        """Return a sentence on the free entries of a result that lie at a bound, for each bound."""
+        found, both = [], np.isfinite(self.lower) & np.isfinite(self.upper)
+        for side, bound in (("lower", self.lower), ("upper", self.upper)):
+            # probabilities have no upper bound, and 0 is none that was given
+            if self.kind == LAW and (side == "upper" or not bound > 0):
+                continue
+            with np.errstate(invalid="ignore"):
+                scale = np.where(both, self.upper - self.lower, np.abs(self.start - bound))
+                near = np.isfinite(bound) & self.free & (np.abs(array - bound) <= _NEAR * scale)
+            if not near.any():
+                continue
+            first = tuple(np.argwhere(near)[0])
+            place, value = _checks.place(self.name, first).strip("`"), np.broadcast_to(bound, near.shape)[first]
+            more = f"; {near.sum()} of its entries do" if near.sum() > 1 else ""
+            found.append(f"{place} ends at its {side} bound, {value:g} (within {_NEAR:.1%}){more}.")
+        return found
 
     def array(self, coordinates: Array) -> Array:
         """Return the array at some coordinates."""

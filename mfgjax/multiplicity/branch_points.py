@@ -73,8 +73,12 @@ class Tracer:
         flow, position = np.asarray(flow), float(position)
         return Knot(position, flow, float(slope), np.asarray(direction), self._above(flow, position))
 
+    def is_differentiable(self, flow: Any, position: Any) -> bool:
+        """Tell whether the derivative of the map is finite, where it is small enough to be looked at."""
+        return self._derivative is None or bool(np.isfinite(np.asarray(self._derivative(flow, position))).all())
+
     def _above(self, flow: np.ndarray, position: float) -> int | None:
-        if self._derivative is None:
+        if self._derivative is None or not self.is_differentiable(flow, position):
             return None
         # equilibria meet where one is 1, which is real: pairs of complex ones do not count
         eigenvalues = np.linalg.eigvals(np.asarray(self._derivative(flow, position), dtype=float))
@@ -185,6 +189,8 @@ class Tracer:
         """
         low, high = self._narrowed(first, second, lambda low, middle, _: middle.above == low.above, counted=True)
         if np.abs(low.flow - high.flow).max() > 1e-2:
+            raise Lost
+        if None in (low.above, high.above):
             raise Lost
         derivative: Any = self._derivative
         nearest = min(

@@ -12,6 +12,12 @@ from .branch_points import Knot, Lost, Tracer
 _RETRIES = 4  # a step over something unexplained is tried again at a quarter, that often
 
 
+NOT_FINITE = (
+    "the derivative of the map is not finite (a reward or kernel with an infinite slope, such as a square root at a "
+    "share of 0)"
+)
+
+
 class Walk(NamedTuple):
     """A path that was followed.
 
@@ -55,13 +61,17 @@ def walk(
     def ended(message: str, complete: bool = False) -> Walk:
         return Walk(knots, bifurcations, complete, message)
 
+    def lost(state: PathState, otherwise: str) -> str:
+        is_smooth = tracer.is_differentiable(state.base_x, state.base_parameter)
+        return otherwise if is_smooth else NOT_FINITE
+
     while points < max_points:
         before = state
         state, report = tracer.advance(state, target, largest_step)
         is_shortest = float(before.step) <= shortest_step
         near = f"The path was lost near {value_at(before.base_parameter):.6g}"
         if bool(report.failed):
-            return ended(f"{near}: no next point of the path was found.")
+            return ended(f"{near}: {lost(before, 'no next point of the path was found')}.")
         finished = bool(report.finished)
         # a point beyond the target is met by interpolation next
         if not finished and (not bool(report.accepted) or float(before.parameter) > target):
@@ -79,7 +89,8 @@ def walk(
                 bifurcations += _looked_at(tracer, knots[-1], following, len(folds))
         except Lost:
             if is_shortest:
-                return ended(f"{near}: the equilibrium may jump there, or the path may have left its branch.")
+                why = lost(before, "the equilibrium may jump there, or the path may have left its branch")
+                return ended(f"{near}: {why}.")
             state = _shorter(before)  # which may stay on the path
             continue
         for knot in [*folds, following]:

@@ -116,7 +116,8 @@ def _observed(output: Output, plan: Plan) -> Output:
         return output
     game, response, _ = plan.lanes.single([leaf[..., 0] for leaf in plan.lanes.mapped])
     criterion = criterion_of(plan)
-    return dataclasses.replace(output, function=observer(output.function, game, response, criterion))
+    with _checks.explained(f"outputs[{output.name!r}]", "the arrays of its arguments", "at an equilibrium"):
+        return dataclasses.replace(output, function=observer(output.function, game, response, criterion))
 
 
 def _with_last(points: Points, name: str) -> Points:

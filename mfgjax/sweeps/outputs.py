@@ -9,6 +9,7 @@ import jax.numpy as jnp
 
 from .. import _checks
 from .._coordinates import PAIRS, STATES
+from .._functions import signature_of
 from .._names import did_you_mean
 from .._result import RESULTS
 from .._typing import Array
@@ -130,12 +131,27 @@ def parse_outputs(outputs: Any, game: AbstractGame, axes: Sequence[str] = ()) ->
             dims = PAIRS if name == "mean_field" and game.observes == "state_actions" else KNOWN[name]
             found.append(Output(name, tuple(dim for dim in dims if dim != "time" or game.times)))
         elif callable(function):
+            _check_arguments(name, function)
             found.append(Output(name, None if dims is None else _dims(name, dims, axes), function))
         else:
             others = "others need a function (game, response, equilibrium) -> array."
             which = did_you_mean(name, KNOWN, f", but the outputs are {', '.join(KNOWN)}; {others}")
             raise ValueError(f"`outputs` has {name!r}{which}")
     return tuple(found)
+
+
+def _check_arguments(name: str, function: Callable) -> None:
+    """Refuse a function that does not take game, response and equilibrium."""
+    signature = signature_of(function)
+    if signature is None:  # the call itself will tell
+        return
+    try:
+        signature.bind(*range(3))
+    except TypeError as error:
+        raise ValueError(
+            f"`outputs[{name!r}]` must be a function of (game, response, equilibrium), but its arguments are "
+            f"{signature}."
+        ) from error
 
 
 def check_output(argument: str, name: str, game: AbstractGame) -> None:
