@@ -1,6 +1,7 @@
 """Mistakes that people made who used the library for the first time: one sentence says what to do."""
 
 import re
+from types import SimpleNamespace
 
 import jax.numpy as jnp
 import numpy as np
@@ -8,6 +9,10 @@ import pandas as pd
 import pytest
 
 import mfgjax as mfg
+from mfgjax.design.variables import LAW, POSITIVE, Variable, coordinates_of
+from mfgjax.multiplicity.branch_points import Tracer
+from mfgjax.multiplicity.branch_walk import walk
+from mfgjax.solvers.path import path_start
 
 MOVES, ZERO = mfg.MovesKernel([[0, 1], [1, 0]]), np.zeros((2, 2))
 ROWS = np.random.default_rng(0).dirichlet(np.ones(2), (2, 2))  # states, actions, next states
@@ -176,3 +181,21 @@ def test_a_column_of_pandas_names_states_and_actions():
     named = mfg.FiniteHorizonGame(MOVES, ZERO, {"b": 1.0}, 3, state_labels=pd.Index(["a", "b"]), action_labels=names)
     assert named.state_labels == ("a", "b") and named.action_labels == ("stay", "go")
     assert named.initial.tolist() == [0, 1]
+
+
+def test_a_slope_that_is_not_finite_ends_a_path_with_this_reason():
+    """As of a square root at a share of 0; stand-ins for the steps of a path, so that nothing is compiled."""
+    start = path_start(jnp.array([1.0, 0.0]), jnp.zeros(()), 0.1)
+    failed = SimpleNamespace(failed=True, finished=False, accepted=False)
+    infinite = Tracer(lambda *_: (start, failed), lambda *_: np.full((2, 2), np.inf), lambda *_: False, 1e-5)
+    assert infinite.knot([1.0, 0.0], 0.0, 1.0, [0.0, 0.0]).above is None
+    message = walk(infinite, start, 1.0, 0.1, 10, float, str).message
+    assert message.startswith("The path was lost near 0: the derivative of the map is not finite (a reward or kernel")
+
+
+def test_a_variable_that_ends_at_a_bound_is_named():
+    beta = coordinates_of("beta", POSITIVE, Variable(1.0, upper=1.2), np.asarray(1.0))
+    assert beta.at_bounds(np.asarray(1.19999)) == ["beta ends at its upper bound, 1.2 (within 0.1%)."]
+    assert beta.at_bounds(np.asarray(1.19)) == []
+    law = coordinates_of("law", LAW, Variable([0.5, 0.5], lower=0.1), np.array([0.5, 0.5]))
+    assert law.at_bounds(np.array([0.9, 0.1])) == ["law[1] ends at its lower bound, 0.1 (within 0.1%)."]
