@@ -158,7 +158,7 @@ def test_what_lanes_share_is_checked_as_in_a_single_solve():
     forbids = changed(example()[1], 0, [1.0, 0.0, 0.0])
     refused(lambda: batch(mfg.EntropyRegularized(1.0, forbids), axes={"beta": [1.0, 2.0]}), "`reference` is 0", "(0, 0")
     other = mfg.EntropyRegularized(1.0, np.full((4, 2), 0.5))
-    refused(lambda: batch(other, axes={"beta": [1.0, 2.0]}), "`reference` must have shape (1, 5, 3)")
+    refused(lambda: batch(other, axes={"beta": [1.0, 2.0]}), "`reference` must have shape (5, 3)")
 
 
 def test_a_game_in_single_precision_takes_a_response_in_double():

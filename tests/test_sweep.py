@@ -465,7 +465,7 @@ REFUSED = {
     "no response": (dict(response=int, beta=[1.0]), "`response` must be a response or its class", "int"),
     "a response of another game": (
         dict(response=mfg.EntropyRegularized(1.0, THIRDS[:4]), beta=[1.0]),
-        "`reference` must have shape (1, 5, 3)",
+        "`reference` must have shape (5, 3)",
     ),
     "a method for other responses": (
         dict(response=mfg.Greedy, solver=mfg.Newton(), discount=[1.0]),

@@ -97,7 +97,7 @@ def graph_game(
     interaction = OwnStateInteraction(np.stack(value)[at_end][..., None], np.stack(weight)[at_end][..., None])
     return FiniteHorizonGame(
         MovesKernel(table),
-        PairwiseReward(interaction, Staged(*(stage.theta for stage in stages.values()), horizon)),
+        PairwiseReward(interaction, Staged(stages["running"].theta, stages["terminal"].theta, horizon)),
         law,
         horizon,
         available=table >= 0,
@@ -196,9 +196,9 @@ def per_node(name: str, values: Any, place: Mapping[Hashable, int], one_for_all:
     return array
 
 
-def _no_node(node: Hashable, place: Mapping[Hashable, int]) -> str:
+def _no_node(node: Hashable, nodes: Iterable[Hashable]) -> str:
     """Return the end of an error on a node that does not exist, with the nearest name and the first ones."""
-    names = list(map(str, place))
+    names = list(map(str, nodes))
     return f"but there is no such node{suggestion(str(node), names)}: they are {shorten_list(names)}"
 
 
