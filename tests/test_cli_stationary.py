@@ -270,7 +270,7 @@ REFUSED = [
     (["solve", "mturk", "--beta=1", "--set", "wages=a,b", OUT], "it must be 2 numbers with commas between them"),
     (["solve", "mturk", "--beta=1", "--set", "discount=1", OUT], "`discount` is 1"),
     (["solve", "mturk", "--beta=1", "--set", "discount=x", OUT], "it must be a number; got 'x'"),
-    (["solve", "ring-crowd", *TREMBLING, "--epsilon=.1", "--solver=lagged", OUT], "of a `StationaryGame`"),
+    (["solve", "ring-crowd", *TREMBLING, "--epsilon=.1", "--solver=lagged", OUT], "is for a `StationaryGame`"),
     (["sweep", "mturk", *TREMBLING, OUT], "`--response trembling` needs `--epsilon`: START:STOP:COUNT"),
     (["sweep", "mturk", *TREMBLING, "--epsilon=.1,.2", "--beta=1", OUT], "`--beta 1` does not apply"),
     (["sweep", "mturk", *TREMBLING, "--epsilon=.1,.9", OUT], "`epsilon[1]` is 0.9"),

@@ -142,11 +142,11 @@ def _tolerance(game: AnyGame, response: AbstractResponse, atol: float | None, me
 
 def game_and_response(game: object, response: object) -> tuple[AbstractGame, AbstractResponse]:
     """Check that `game` and `response` are of supported types and return them."""
-    game = game_of(game, response)
+    checked: AbstractGame = game_of(game, response)
     if not isinstance(response, AbstractResponse):
         got = _checks.shorten(response)
         raise ValueError(f"`response` must be a response such as `EntropyRegularized(beta)`; got {got}.")
-    return game, response
+    return checked, response
 
 
 def fit_response(game: AbstractGame, response: AbstractResponse) -> AbstractResponse:

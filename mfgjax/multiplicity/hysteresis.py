@@ -202,7 +202,7 @@ def _check_order(values: np.ndarray) -> None:
     """Refuse values that turn: one way leads up or down, and the other back."""
     moves = np.sign(np.diff(values))
     first = moves[np.argmax(moves != 0)]
-    for i in np.flatnonzero(moves == -first)[:1]:
+    for i in np.flatnonzero(moves * first < 0)[:1]:
         way = "rise" if first > 0 else "fall"
         raise ValueError(
             f"`values[{i + 1}]` is {values[i + 1]:g}, but the values before it {way} to {values[i]:g}: they must all "
