@@ -12,7 +12,7 @@ from ._shorten import cut
 
 MOST_SHOWN = 300_000
 """Numbers of a mean field up to which it is looked at: more would take longer than a glance may."""
-_MOST_ROWS, _MOST_TIMES, _MOST_LINES, _MOST_BARS, _MOST_POINTS = 12, 7, 7, 40, 120
+_MOST_ROWS, _MOST_TIMES, _CHOSEN_TIMES, _MOST_LINES, _MOST_BARS, _MOST_POINTS = 12, 8, 7, 7, 40, 120
 
 
 def names_or_numbers(labels: Sequence[str], count: int) -> Sequence[str]:
@@ -51,8 +51,10 @@ def law_parts(law: np.ndarray, labels: Sequence[str], caption: str = "") -> Iter
     else:
         picture = _svg.heat_map(law.T, times.tolist(), names, "time", "state")
     yield Picture(picture, caption or "share of the agents in each state, over time")
-    chosen = evenly(len(law), _MOST_TIMES)
-    yield law_table(law[chosen].T, names, [f">t = {t}" for t in chosen], law.max(axis=0))
+    chosen = evenly(len(law), len(law) if len(law) <= _MOST_TIMES else _CHOSEN_TIMES)
+    table = law_table(law[chosen].T, names, [f">t = {t}" for t in chosen], law.max(axis=0))
+    left = f"{len(chosen)} of {len(law):,} times are shown." if len(chosen) < len(law) else ""
+    yield table._replace(note=" ".join(filter(None, [left, table.note])))
 
 
 def law_picture(law: np.ndarray, names: Sequence[str]) -> str:

@@ -146,7 +146,8 @@ def test_the_table_has_the_states_with_the_largest_mass_at_some_times():
     # of equal masses the first states are shown
     assert [row[0] for row in rows] == [*map(str, range(11)), "20"]
     assert rows[5][1:] == ["0.7100"] * 7 and rows[-1][4] == "0.5000"
-    assert "18 states with less mass are not shown." in str(equilibrium(flow))
+    assert "7 of 9 times are shown. 18 states with less mass are not shown." in str(equilibrium(flow))
+    assert all(f"t = {t}" in str(equilibrium(flow[:8])) for t in range(8))
 
 
 def test_a_batch_counts_its_results():
