@@ -19,8 +19,8 @@ def plot_bracket(found: Bracket, *, title: str | None = None, ax: Axes | None = 
     """Draw the iterates of `bracket`, from both ends of the order to what is reached from there.
 
     A population is drawn by its tails, P(state ≥ s): one population is above another in the order if its curve is
-    nowhere below. The iterates are thin lines, and the later ones are more opaque. The ends are called the least and the
-    greatest equilibrium only where the certificate holds.
+    nowhere below. The iterates are thin lines, and the later ones are more opaque. The ends are called the least and
+    the greatest equilibrium only where the certificate holds.
 
     Args:
       found: the result of `bracket`.
