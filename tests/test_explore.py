@@ -219,6 +219,16 @@ def test_a_page_of_a_sweep_holds_its_laws(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["page.html"]  # nothing is left beside it
 
 
+def test_a_page_that_cannot_be_written_is_refused_before_anything_is_solved(tmp_path):
+    explorer = mfg.explore(GAME, beta=(0.1, 10))
+    with pytest.raises(FileNotFoundError, match="but there is no folder"):
+        explorer.to_html(tmp_path / "no" / "y.html")
+    with pytest.raises(IsADirectoryError, match="but that is a folder"):
+        explorer.to_html(tmp_path)
+    with pytest.raises(ValueError, match=r"x\.pdf, but such a file ends in \.html\.$"):
+        explorer.to_html(tmp_path / "x.pdf")
+
+
 def test_the_command_writes_a_page_of_the_equilibria(tmp_path):
     page = tmp_path / "page.html"
     status, out, err = run("explore", "left-right", "--beta", "1,5", "--out", str(page))
