@@ -86,10 +86,12 @@ def last_laws(mean_fields: np.ndarray) -> np.ndarray | None:
     return laws.sum(axis=2) if laws.ndim == 3 else laws
 
 
-def share_that_varies(laws: np.ndarray) -> tuple[int, np.ndarray]:
-    """Return the number of the state whose share varies most among laws `[n, S]`, and its shares."""
+def share_that_varies(laws: np.ndarray, labels: Sequence[str]) -> tuple[np.ndarray, str, str]:
+    """Return the share that varies most among laws `[n, S]`, with the name of its axis and a caption."""
     state = int(np.nanargmax(np.nanmax(laws, axis=0) - np.nanmin(laws, axis=0)))
-    return state, laws[:, state]
+    number = "" if labels else ", by its number from 0,"
+    name = f"share in state {cut(labels[state]) if labels else state}"
+    return laws[:, state], name, f"the state{number} whose share varies most"
 
 
 def law_table(columns: np.ndarray, labels: Sequence[str], headings: Sequence[str], mass: Any = None) -> Listing:
