@@ -211,6 +211,12 @@ def quantities_of(path):
     return np.frombuffer(zlib.decompress(base64.b64decode(data_of(path)["quantity"])), "<f8")
 
 
+def test_a_builder_without_a_name_is_no_title():
+    explorer = mfg.explore(lambda congestion=1.0: mfg.games.ring_crowd(3, 2, congestion), congestion=(0.5, 2))
+    assert explorer.scene()["title"] == ""
+    assert mfg.explore(random_sweep(2, 2).assign_attrs(game="<lambda>")).scene()["title"] == ""
+
+
 def test_a_page_of_a_sweep_holds_its_laws(tmp_path):
     ds = mfg.sweep(GAME, RESPONSE, beta=[0.5, 1.0, 2.0], progress=False)
     scene, law = numbers_of(mfg.explore(GAME, ds).to_html(tmp_path / "page.html"))
