@@ -299,6 +299,18 @@ def file_path(name: str, value: object) -> Path:
     return Path(value)
 
 
+def path_to_write(name: str, value: object, *endings: str) -> Path:
+    """Return `value` as the path of a file to be written; refuse other endings, a folder, and a file in no folder."""
+    path = file_path(name, value)
+    if path.is_dir():
+        raise IsADirectoryError(f"`{name}` is {path}, but that is a folder: give the path of a file.")
+    if path.suffix.lower() not in endings:
+        raise ValueError(f"`{name}` is {path}, but such a file ends in {' or '.join(endings)}.")
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"`{name}` is {path}, but there is no folder {path.parent}.")
+    return path
+
+
 def made_by(source: str, kind: type | UnionType, name: str, value: object) -> None:
     """Refuse a value that is not of the class of what a function returns; `source` names the function."""
     if not isinstance(value, kind):

@@ -12,7 +12,7 @@ from ._shorten import cut
 
 MOST_SHOWN = 300_000
 """Numbers of a mean field up to which it is looked at: more would take longer than a glance may."""
-_MOST_ROWS, _MOST_TIMES, _MOST_LINES, _MOST_BARS, _MOST_POINTS = 12, 7, 7, 40, 120
+_MOST_ROWS, _MOST_TIMES, _CHOSEN_TIMES, _MOST_LINES, _MOST_BARS, _MOST_POINTS = 12, 8, 7, 7, 40, 120
 
 
 def names_or_numbers(labels: Sequence[str], count: int) -> Sequence[str]:
@@ -51,8 +51,10 @@ def law_parts(law: np.ndarray, labels: Sequence[str], caption: str = "") -> Iter
     else:
         picture = _svg.heat_map(law.T, times.tolist(), names, "time", "state")
     yield Picture(picture, caption or "share of the agents in each state, over time")
-    chosen = evenly(len(law), _MOST_TIMES)
-    yield law_table(law[chosen].T, names, [f">t = {t}" for t in chosen], law.max(axis=0))
+    chosen = evenly(len(law), len(law) if len(law) <= _MOST_TIMES else _CHOSEN_TIMES)
+    table = law_table(law[chosen].T, names, [f">t = {t}" for t in chosen], law.max(axis=0))
+    left = f"{len(chosen)} of {len(law):,} times are shown." if len(chosen) < len(law) else ""
+    yield table._replace(note=" ".join(filter(None, [left, table.note])))
 
 
 def law_picture(law: np.ndarray, names: Sequence[str]) -> str:
@@ -84,10 +86,12 @@ def last_laws(mean_fields: np.ndarray) -> np.ndarray | None:
     return laws.sum(axis=2) if laws.ndim == 3 else laws
 
 
-def share_that_varies(laws: np.ndarray) -> tuple[int, np.ndarray]:
-    """Return the number of the state whose share varies most among laws `[n, S]`, and its shares."""
+def share_that_varies(laws: np.ndarray, labels: Sequence[str]) -> tuple[np.ndarray, str, str]:
+    """Return the share that varies most among laws `[n, S]`, with the name of its axis and a caption."""
     state = int(np.nanargmax(np.nanmax(laws, axis=0) - np.nanmin(laws, axis=0)))
-    return state, laws[:, state]
+    number = "" if labels else ", by its number from 0,"
+    name = f"share in state {cut(labels[state]) if labels else state}"
+    return laws[:, state], name, f"the state{number} whose share varies most"
 
 
 def law_table(columns: np.ndarray, labels: Sequence[str], headings: Sequence[str], mass: Any = None) -> Listing:

@@ -162,12 +162,17 @@ def _scale(values: Sequence, begin: float, end: float, log: bool, zero: bool = F
 def _axes(across: _Scale | None, up: _Scale, x_label: str, y_label: str) -> str:
     right = _WIDTH - 10 if across is None else across.end
     drawn = [f'<path d="M{_LEFT} {up.end}V{up.begin}H{right:g}" fill="none" stroke="currentColor" opacity=".5"/>']
-    for tick in up.ticks():
+    ticks = up.ticks()
+    words, y_label = _told_apart(ticks, y_label)
+    for tick, word in zip(ticks, words, strict=True):
         y = float(up.place(tick))
         drawn.append(f'<path d="M{_LEFT} {y:.1f}H{right:g}" stroke="currentColor" opacity=".15"/>')
-        drawn.append(_text(_LEFT - 4, y + 3, _number(tick), "end"))
+        drawn.append(_text(_LEFT - 4, y + 3, word, "end"))
     if across is not None:
-        drawn += [_text(float(across.place(x)), up.begin + 13, _number(x), "middle") for x in across.ticks()]
+        ticks = across.ticks()
+        words, x_label = _told_apart(ticks, x_label)
+        places = (float(across.place(x)) for x in ticks)
+        drawn += [_text(x, up.begin + 13, word, "middle") for x, word in zip(places, words, strict=True)]
     drawn += [_text((_LEFT + right) / 2, _HEIGHT - 5, x_label, "middle"), _vertical(y_label, (up.begin + up.end) / 2)]
     return "".join(drawn)
 
@@ -222,6 +227,19 @@ def _number(value: float) -> str:
     text = f"{value:.3g}"
     text = f"{value:.0e}" if len(text) > 5 and abs(value) < 1 else text  # 0.0001 would reach into the label
     return text.replace("e-0", "e-").replace("e+0", "e").replace("e+", "e")
+
+
+def _told_apart(ticks: Sequence[float], label: str) -> tuple[list[str], str]:
+    """Return ticks as texts that differ, and the label: it says from where they count if a few digits are not enough.
+
+    There is room for a few digits only.
+    """
+    words = [_number(tick) for tick in ticks]
+    if len(set(words)) == len(words):
+        return words, label
+    first = f"{ticks[0]:.12g}"
+    sign = f"+ {first[1:]}" if first[0] == "-" else f"− {first}"
+    return [_number(tick - ticks[0]) for tick in ticks], f"{label} {sign}"
 
 
 def greatest_of_neighbours(table: np.ndarray, *most: int) -> np.ndarray:

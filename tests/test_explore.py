@@ -211,12 +211,28 @@ def quantities_of(path):
     return np.frombuffer(zlib.decompress(base64.b64decode(data_of(path)["quantity"])), "<f8")
 
 
+def test_a_builder_without_a_name_is_no_title():
+    explorer = mfg.explore(lambda congestion=1.0: mfg.games.ring_crowd(3, 2, congestion), congestion=(0.5, 2))
+    assert explorer.scene()["title"] == ""
+    assert mfg.explore(random_sweep(2, 2).assign_attrs(game="<lambda>")).scene()["title"] == ""
+
+
 def test_a_page_of_a_sweep_holds_its_laws(tmp_path):
     ds = mfg.sweep(GAME, RESPONSE, beta=[0.5, 1.0, 2.0], progress=False)
     scene, law = numbers_of(mfg.explore(GAME, ds).to_html(tmp_path / "page.html"))
     np.testing.assert_allclose(law.reshape(3, 2, 3), ds.mean_field, atol=1e-5)
     assert scene["sliders"][0]["numbers"] == [0.5, 1.0, 2.0] and scene["states"] == ["centre", "left", "right"]
     assert [path.name for path in tmp_path.iterdir()] == ["page.html"]  # nothing is left beside it
+
+
+def test_a_page_that_cannot_be_written_is_refused_before_anything_is_solved(tmp_path):
+    explorer = mfg.explore(GAME, beta=(0.1, 10))
+    with pytest.raises(FileNotFoundError, match="but there is no folder"):
+        explorer.to_html(tmp_path / "no" / "y.html")
+    with pytest.raises(IsADirectoryError, match="but that is a folder"):
+        explorer.to_html(tmp_path)
+    with pytest.raises(ValueError, match=r"x\.pdf, but such a file ends in \.html\.$"):
+        explorer.to_html(tmp_path / "x.pdf")
 
 
 def test_the_command_writes_a_page_of_the_equilibria(tmp_path):

@@ -299,6 +299,10 @@ def test_missing_files_and_folders_are_named(tmp_path):
         io.load_game(3)
     with pytest.raises(FileNotFoundError, match="there is no folder"):
         io.save_game(tmp_path / "no" / "a.nc", GAMES["dense, a table"])
+    with pytest.raises(IsADirectoryError, match="but that is a folder"):
+        io.save_game(tmp_path, GAMES["dense, a table"])
+    with pytest.raises(ValueError, match=r"g\.txt, but such a file ends in \.nc or \.toml\.$"):
+        io.save_game(tmp_path / "g.txt", GAMES["dense, a table"])
 
 
 def test_a_double_precision_game_is_rounded_where_jax_has_single(saved):

@@ -1,5 +1,7 @@
 """Pictures of learners, brackets and hysteresis: what is drawn is what was computed."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from helpers import assert_close
@@ -61,6 +63,25 @@ def test_a_bracket_is_drawn_by_tails(ends):
         "least equilibrium, mean 8.89",
         "greatest equilibrium, mean 20.11",
     ]
+
+
+def test_a_bracket_without_a_proof_is_not_called_one_equilibrium(ends):
+    found = dataclasses.replace(ends, greatest=ends.least, falling=ends.rising, distance=0.0, complementarity=None)
+    assert found.coincide and found.certificate.startswith("unknown")
+    ax = mfg.plot.plot_bracket(found)
+    assert ax.get_title() == "the ends coincide"
+    names = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert names == ["from the least law, mean 8.89", "from the greatest law, mean 8.89"]
+
+
+def test_a_value_alone_at_which_the_ways_differ_is_shaded():
+    there = np.array([[0.5, 0.5], [0.9, 0.1], [0.5, 0.5], [0.6, 0.4]])
+    back = np.array([[0.5, 0.5], [0.1, 0.9], [0.5, 0.5], [0.5, 0.5]])
+    error = np.array([[0, 0, 0, 0.2], [0, 0, 0, 0.2]])  # the last difference may be error alone
+    path = mfg.results.Hysteresis("price", np.array([0.0, 1, 3, 4]), there, back, False, error)
+    (shaded,) = mfg.plot.plot_hysteresis(path).collections
+    (cell,) = shaded.get_paths()
+    assert (cell.vertices[:, 0].min(), cell.vertices[:, 0].max()) == (0.5, 2.0)
 
 
 def test_hysteresis_is_shaded_where_the_ways_differ():

@@ -199,7 +199,7 @@ def test_what_cannot_be_drawn_is_refused(eq, forms):
         plot.plot_flow(GAME, eq, kind="pie")
     with pytest.raises(ValueError, match="`time` is 6, but there are times 0 to 5"):
         plot.plot_policy(GAME, eq, time=6)
-    with pytest.raises(ValueError, match="`state` is '9', but there is no state of this name"):
+    with pytest.raises(ValueError, match=r"`state` is '9', but .* no state of this name; the states are 1, 2, 3"):
         plot.plot_policy(GAME, eq, state="9")
     with pytest.raises(ValueError, match="cannot both be given"):
         plot.plot_policy(GAME, eq, state="2", time=1)

@@ -1,7 +1,7 @@
 """Every picture belongs to pyplot, draws where it is told to, and follows the user's style."""
 
+import dataclasses
 import inspect
-from types import SimpleNamespace
 
 import jax.numpy as jnp
 import matplotlib.pyplot as plt
@@ -10,6 +10,7 @@ import pytest
 import xarray as xr
 from matplotlib.animation import FuncAnimation
 from matplotlib.colors import to_rgb
+from shown import ASCENT
 
 import mfgjax as mfg
 from mfgjax import plot
@@ -49,7 +50,7 @@ def drawings():
     table = {"terminal_law": (("beta", "state"), np.full((4, 2), 0.5)), "result_code": ("beta", [0, 0, 1, 2])}
     table |= {"num_steps": ("beta", [3, 4, 5, 6]), "residual": ("beta", [1e-9, 1e-9, 1e-2, 1e-1])}
     ds = xr.Dataset(table, {"beta": betas, "state": ["0", "1"]}, {"criterion": "residual"})
-    way = SimpleNamespace(laws=half, error=0.0)
+    way = dataclasses.replace(ASCENT, laws=half)
     ends = Bracket(still, still, way, way, 0.0, True, None)
     tuned = Tuned({}, GAME, None, eq, 0.1, np.array([0.1]), np.array([0.1]), {}, ("",), half[:, :1], half[:, :1],
                   np.zeros((3, 1), bool), 3)  # fmt: skip

@@ -415,6 +415,15 @@ def test_residuals_have_colours_of_a_log_scale_down_to_rounding():
     assert label.startswith("residual (units of reward)")
 
 
+def test_exploitabilities_that_are_rounding_alone_are_said_to_be_so():
+    dataset = made()
+    dataset["exploitability"] = dataset["residual"] * 0 + 1e-17
+    dataset["exploitability"][0, 0, 0] = -1e-15
+    mesh = plot_sweep_map(dataset, "exploitability").collections[0]
+    assert mesh.colorbar.ax.get_ylabel() == "exploitability (units of reward),\nall below 1e-12"
+    assert set(np.ma.compressed(mesh.get_array())) == {1e-12}
+
+
 def test_cells_of_thousands_of_lanes_show_the_greatest():
     dataset = made(dims=("beta", "reference"), sizes=(4096, 2))
     dataset["residual"][17, 1] = np.nan

@@ -1,5 +1,6 @@
 """What objects show: one line, a text, and HTML that escapes names; never an error, never a compilation."""
 
+import dataclasses
 import inspect
 import re
 import struct
@@ -146,7 +147,8 @@ def test_the_table_has_the_states_with_the_largest_mass_at_some_times():
     # of equal masses the first states are shown
     assert [row[0] for row in rows] == [*map(str, range(11)), "20"]
     assert rows[5][1:] == ["0.7100"] * 7 and rows[-1][4] == "0.5000"
-    assert "18 states with less mass are not shown." in str(equilibrium(flow))
+    assert "7 of 9 times are shown. 18 states with less mass are not shown." in str(equilibrium(flow))
+    assert all(f"t = {t}" in str(equilibrium(flow[:8])) for t in range(8))
 
 
 def test_a_batch_counts_its_results():
@@ -205,6 +207,21 @@ def test_lines_have_gaps_where_numbers_are_missing_and_scales_of_logs():
     assert path.get("d") == "M48.0 136.0L104.4 73.0M217.2 10.0"
     dots = [(c.get("cx"), c.get("cy")) for c in tree.iter("{http://www.w3.org/2000/svg}circle")]
     assert dots == [("217.2", "10.0")]
+
+
+def test_ticks_that_a_few_digits_do_not_tell_apart_count_from_the_first():
+    drawn = _svg.lines([_svg.Line("", [0, 1], [-18.30012, -18.30008])], "x", "y")
+    words = [text.text for text in ET.fromstring(drawn).iter("{http://www.w3.org/2000/svg}text")]
+    assert "y + 18.30012" in words and words[:5] == ["0", "1e-5", "2e-5", "3e-5", "4e-5"]
+
+
+def test_paths_and_simulations_name_the_parameter_and_the_states():
+    branch = dataclasses.replace(EXAMPLES["Branch"], name="cost", state_labels=("home", "work"))
+    assert {"cost", "share in state home"} <= set(cells(parsed(branch), "{http://www.w3.org/2000/svg}text"))
+    ways = dataclasses.replace(EXAMPLES["Hysteresis"], state_labels=("home", "work"))
+    assert "share in state home" in cells(parsed(ways), "{http://www.w3.org/2000/svg}text")
+    runs = dataclasses.replace(EXAMPLES["Simulation"], state_labels=("home", "work"))
+    assert {"home", "work"} <= set(cells(parsed(runs), "td"))
 
 
 def test_a_map_is_an_image_in_viridis_with_the_greatest_of_neighbours():

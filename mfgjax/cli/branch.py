@@ -87,9 +87,8 @@ class Branch(SavingCommand, GameAndResponse):
                 quantity, label = drawn_quantity(loaded.game, path.mean_field)
                 title = f"{loaded.name} ({behaviour_of(self)})"
                 log = self.parameter == "beta" if self.log is None else self.log
-                options: dict[str, Any] = {} if self.parameter == "beta" else {"parameter": self.parameter}
-                options |= {"label": label, "log": log, "title": title}
-                files.picture("branch.png", mfg.plot.plot_branch(path, quantity, **options))
+                ax = mfg.plot.plot_branch(path, quantity, label=label, log=log, title=title)
+                files.picture("branch.png", ax)
                 files.numbers("branch.json", content)
         return self.report(content, self._page(loaded, content), None if path.complete else path.message)
 

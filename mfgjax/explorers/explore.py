@@ -21,7 +21,7 @@ from .explorer import Explorer
 from .layout import have_same_moves
 from .live import Live, check_labels, labels_of
 from .quantities import own_quantity, users_quantity
-from .scenes import are_open, names_of_dataset, names_of_game, without_moves
+from .scenes import are_open, name_in_words, names_of_dataset, names_of_game, without_moves
 from .sliders import Slider, mix_slider, parse_sliders
 from .stored import stored
 
@@ -110,7 +110,7 @@ def explore(
     sliders = [slider.through(value) for slider, value in zip(live.sliders, values, strict=True)]
     pairs = zip(sliders, values, strict=True)
     start = [len(slider) // 2 if value is None else slider.nearest(value) for slider, value in pairs]
-    name = getattr(fixed, "__name__", "").replace("_", " ") if file is None else file.name
+    name = name_in_words(getattr(fixed, "__name__", "")) if file is None else file.name
     names = names_of_game(games[0], None if file is None else file.positions, title or name)
     if not all(have_same_moves(games[0], one) for one in games[1:]):
         names = without_moves(names)

@@ -149,7 +149,7 @@ class Explorer:
         are taken. The paths that `path` has found are on the page. The file is written whole or not at all.
 
         Args:
-          path: of the file, which is replaced if it exists.
+          path: of the file, which ends in ".html" and is replaced if it exists; its folder must exist.
           points: about the largest number of values of each slider, or a mapping from names to it; None: about a
             thousand combinations together, or all points of a dataset.
           megabytes: the largest size of the numbers on the page. If all points take more, evenly chosen ones are kept,
@@ -162,7 +162,7 @@ class Explorer:
           ValueError: if an argument is invalid.
           OSError: if the file cannot be written.
         """
-        path = _checks.file_path("path", path)
+        path = _checks.path_to_write("path", path, ".html")
         source, names = self._source, self._names
         most = grid_points(source.sliders, points, isinstance(source, Live))
         grid = precomputed(source, most, self.place) if isinstance(source, Live) else source.thinned(most, self.place)

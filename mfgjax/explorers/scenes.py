@@ -48,10 +48,15 @@ def names_of_dataset(source: Stored, title: str | None) -> Names:
     states = tuple(map(str, dataset["state"].values))
     actions = tuple(map(str, dataset["action"].values)) if source.policy is not None else ()
     own = str(dataset.attrs.get("game", ""))
-    name = "" if own in ("FiniteHorizonGame", "StationaryGame") else own.replace("_", " ")
+    name = "" if own in ("FiniteHorizonGame", "StationaryGame") else name_in_words(own)
     times = source.times
     own_times = None if times is None or np.array_equal(times, np.arange(len(times))) else [str(t) for t in times]
     return Names(title or name, states, actions, times is not None, layout_of(states), None, own_times)
+
+
+def name_in_words(name: str) -> str:
+    """Return the name of a function as a title; "" if it has none, as `lambda`, or a call of something else."""
+    return name.replace("_", " ") if name.isidentifier() else ""
 
 
 def without_moves(names: Names) -> Names:

@@ -31,6 +31,7 @@ class Simulation(eqx.Module):
       deviator_states: the states of the agent that deviates, `[T, *batch, runs]`. None without a deviator.
       deviator_actions: its actions, in the same shape.
       deviator_rewards: its rewards, `[T, *batch, runs]`.
+      state_labels: the names of the states, as in the game.
     """
 
     num_agents: Int[Array, "*batch"]
@@ -42,6 +43,7 @@ class Simulation(eqx.Module):
     deviator_states: Int[Array, "T *batch runs"] | None
     deviator_actions: Int[Array, "T *batch runs"] | None
     deviator_rewards: Float[Array, "T *batch runs"] | None
+    state_labels: tuple[str, ...] = eqx.field(static=True, default=())
 
     @property
     @in_own_modes
@@ -95,7 +97,7 @@ class Simulation(eqx.Module):
     def _details(self) -> Iterator[Part]:
         if self.counts.ndim == 3 and self.counts.size <= MOST_SHOWN:
             law = np.asarray(self.counts).mean(axis=2) / int(self.num_agents)
-            yield from law_parts(law, (), "mean share of the agents in each state, by its number, over time")
+            yield from law_parts(law, self.state_labels, "mean share of the agents in each state, over time")
 
 
 @in_own_modes

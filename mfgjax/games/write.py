@@ -3,7 +3,6 @@
 import json
 import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,11 +22,13 @@ def save_game(path: str | os.PathLike[str], file: GameFile) -> None:
     saved by `mfgjax.io.save_game`.
 
     Args:
-      path: the path of the file, which is replaced if it exists.
+      path: the path of the file, which ends in ".toml" and is replaced if it exists; its folder must exist.
       file: the game with its name, its reference (the same at all times) and the positions of its nodes.
 
     Raises:
-      ValueError: if the format cannot hold something, such as a reward that depends on pairs of nodes.
+      ValueError: if the format cannot hold something, such as a reward that depends on pairs of nodes, or the path has
+        another ending.
+      OSError: if the file cannot be written.
 
     Example:
       >>> import mfgjax as mfg
@@ -36,7 +37,7 @@ def save_game(path: str | os.PathLike[str], file: GameFile) -> None:
       >>> mfg.games.load_game("sides.toml").game.state_labels
       ('centre', 'left', 'right')
     """
-    Path(path).write_text(game_text(file), encoding="utf-8")
+    _checks.path_to_write("path", path, ".toml").write_text(game_text(file), encoding="utf-8")
 
 
 def game_text(file: GameFile) -> str:

@@ -10,7 +10,7 @@ import jax
 import numpy as np
 import xarray as xr
 
-from .._checks import file_path, is_traced, made_by
+from .._checks import file_path, is_traced, made_by, path_to_write
 from .._coordinates import PAIRS, dims_of_equilibrium, without_texts_of_numbers
 from .._version import __version__
 from ..equilibrium import Equilibrium
@@ -113,7 +113,7 @@ def save_equilibrium(
     """Save an equilibrium as a netCDF file, which is written completely or not at all.
 
     Args:
-      path: the path of the file, which is replaced if it exists; its folder must exist.
+      path: the path of the file, which ends in ".nc" and is replaced if it exists; its folder must exist.
       game: as in `to_dataset`.
       equilibrium: as in `to_dataset`.
       response: as in `to_dataset`.
@@ -124,7 +124,7 @@ def save_equilibrium(
       The path.
 
     Raises:
-      ValueError: as `to_dataset`.
+      ValueError: as `to_dataset`, or if the path has another ending.
       OSError: if the file cannot be written.
 
     Example:
@@ -134,7 +134,7 @@ def save_equilibrium(
       >>> path.name
       'eq.nc'
     """
-    path = file_path("path", path)
+    path = path_to_write("path", path, ".nc")
     dataset = to_dataset(game, equilibrium, response=response, solver=solver, attrs=attrs)
     netcdf.write(path, dataset)
     return path

@@ -29,7 +29,7 @@ def save_game(
     completely or not at all.
 
     Args:
-      path: the path of the file, which is replaced if it exists; its folder must exist.
+      path: the path of the file, which ends in ".nc" or ".toml" and is replaced if it exists; its folder must exist.
       game: the game; or a `GameFile`, which also has the other arguments in it.
       reference: ρ(a|s) `[S, A]` to be saved with the game, or None.
       name: the name of the game; None: the stem of the path.
@@ -41,7 +41,7 @@ def save_game(
 
     Raises:
       ValueError: if a field is not a table, such as a reward given as a function; it names the field and says what to
-        do.
+        do. If the path has another ending.
       OSError: if the file cannot be written.
 
     Example:
@@ -50,7 +50,7 @@ def save_game(
       >>> mfg.io.load_game(path).game.num_states
       9
     """
-    path = _checks.file_path("path", path)
+    path = _checks.path_to_write("path", path, ".nc", ".toml")
     if not isinstance(game, GameFile):
         if not isinstance(game, AbstractGame):
             raise ValueError(
@@ -65,7 +65,7 @@ def save_game(
         game = GameFile(path.stem if name is None else name, game, rho, places, description)
     elif not (reference is name is positions is None) or description:
         raise ValueError("`game` is a `GameFile`, which has name, reference, positions and description in it.")
-    if path.suffix == ".toml":
+    if path.suffix.lower() == ".toml":
         games.save_game(path, game)
     else:
         netcdf.write(path, to_tables(game))

@@ -19,8 +19,6 @@ _READERS = {
 
 def write(path: Path, dataset: xr.Dataset) -> None:
     """Write a dataset; a file of that name is replaced, or stays as it is if this fails."""
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"`path` is {path}, but there is no folder {path.parent}.")
     with written_whole(path) as partial:
         # the default engine depends on what is installed
         dataset.to_netcdf(partial, engine="netcdf4", format="NETCDF4")

@@ -26,7 +26,7 @@ def save_run(path: str | os.PathLike, run: Run, note: Mapping[str, Any] | None =
     """Save a run as a NumPy archive (npz), which is written completely or not at all.
 
     Args:
-      path: the path of the file, which is replaced if it exists; its folder must exist.
+      path: the path of the file, which ends in ".npz" and is replaced if it exists; its folder must exist.
       run: what `learners.run` returned.
       note: other data to be recorded, in a form that JSON can hold; `saved_note` reads it.
 
@@ -34,7 +34,7 @@ def save_run(path: str | os.PathLike, run: Run, note: Mapping[str, Any] | None =
       The path.
 
     Raises:
-      ValueError: if `path` is not a path.
+      ValueError: if `path` is not a path, or has another ending.
       OSError: if the file cannot be written.
 
     Example:
@@ -44,7 +44,7 @@ def save_run(path: str | os.PathLike, run: Run, note: Mapping[str, Any] | None =
       >>> mfg.learners.save_run("run.npz", run, note={"why": "a test"}).name
       'run.npz'
     """
-    path, header = _checks.file_path("path", path), {"format": FORMAT, "mfgjax_version": __version__}
+    path, header = _checks.path_to_write("path", path, ".npz"), {"format": FORMAT, "mfgjax_version": __version__}
     header |= {"num_steps": run.num_steps, "seed": run.seed, "note": dict(note or {})}
     leaves: dict[str, Any] = {f"state_{i}": np.asarray(leaf) for i, leaf in enumerate(jax.tree.leaves(run.state))}
     with written_whole(path) as partial, partial.open("wb") as file:

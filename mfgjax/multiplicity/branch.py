@@ -54,6 +54,8 @@ class Branch:
       complete: whether the path reached `stop`. Otherwise it came back past `start`, was lost, as where equilibria
         jump, came to where the rows of the kernel are no longer probabilities, or `max_points` was reached.
       message: sentences on how the path ended, and on the bifurcations that it passed.
+      name: the name of the parameter; "parameter" if a function picks it.
+      state_labels: the names of the states, as in the game.
     """
 
     parameter: np.ndarray
@@ -63,6 +65,8 @@ class Branch:
     complete: bool
     message: str
     _at: Callable[[float], list[Equilibrium]]
+    name: str = "parameter"
+    state_labels: tuple[str, ...] = ()
 
     def _page(self) -> Page:
         low, high = self.parameter[0], self.parameter[-1]
@@ -77,9 +81,8 @@ class Branch:
         yield self.message
         laws = last_laws(self.mean_field)
         if laws is not None:
-            state, shares = share_that_varies(laws)
-            picture = lines([Line("", self.parameter, shares)], "parameter", f"share in state {state}")
-            yield Picture(picture, "the state, by its number from 0, whose share varies most")
+            shares, label, caption = share_that_varies(laws, self.state_labels)
+            yield Picture(lines([Line("", self.parameter, shares)], self.name, label), caption)
         turns = (("folds", self.folds), ("bifurcations", self.bifurcations))
         yield Facts([(name, listed([f"{value:.6g}" for value in values])) for name, values in turns if len(values)])
 
@@ -266,6 +269,8 @@ def branch(
         complete,
         " ".join([message, *_about(crossed, tracer)]),
         found_at,
+        parameter if isinstance(parameter, str) else "parameter",
+        game.state_labels,
     )
 
 

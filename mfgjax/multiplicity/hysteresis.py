@@ -38,6 +38,7 @@ class Hysteresis:
       joint: whether the mean fields are joint laws of states and actions.
       error: estimated distance of each mean field from its equilibrium, there and back, `[2, n]`: to first order, from
         the residual. NaN where nothing was found, or there is no estimate, as for `Greedy`.
+      state_labels: the names of the states, as in the game.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Hysteresis:
     back: np.ndarray
     joint: bool
     error: np.ndarray
+    state_labels: tuple[str, ...] = ()
 
     def _page(self) -> Page:
         low, high = self.values[0], self.values[-1]
@@ -60,12 +62,10 @@ class Hysteresis:
     def _details(self) -> Iterator[Part]:
         laws = last_laws(np.concatenate([self.there, self.back]))
         if laws is not None:
-            state, shares = share_that_varies(laws)
+            shares, label, caption = share_that_varies(laws, self.state_labels)
             ways = zip(("there", "back"), np.split(shares, 2), strict=True)
-            picture = lines(
-                [Line(way, self.values, share) for way, share in ways], self.name, f"share in state {state}"
-            )
-            yield Picture(picture, "the state, by its number from 0, whose share varies most")
+            series = [Line(way, self.values, share) for way, share in ways]
+            yield Picture(lines(series, self.name, label), caption)
         jumps = self.jumps()
         rows = [(way, f"{a:g}", f"{b:g}") for way, places in jumps.items() for a, b in places]
         if rows:
@@ -195,7 +195,9 @@ def hysteresis(
     ways = [[laws.get(i, not_found) for i in range(len(numbers))] for laws in (there, back)]
     laws_there, laws_back = (np.stack([law for law, _ in way]) for way in ways)
     errors = np.array([[error for _, error in way] for way in ways])
-    return Hysteresis(parameter, numbers, laws_there, laws_back, game.observes == "state_actions", errors)
+    return Hysteresis(
+        parameter, numbers, laws_there, laws_back, game.observes == "state_actions", errors, game.state_labels
+    )
 
 
 def _check_order(values: np.ndarray) -> None:

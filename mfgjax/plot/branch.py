@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from .. import _checks
 from .._typing import Array, Float
 from ..multiplicity.branch import Branch
+from .curves import LABELS
 from .figures import new_axes
 from .styles import BESIDE, LINES, colour, frame, shade
 
@@ -16,7 +17,7 @@ def plot_branch(
     path: Branch,
     quantity: Float[Array, " points"],
     *,
-    parameter: str = "inverse temperature β (1/reward)",
+    parameter: str | None = None,
     label: str = "quantity of the equilibrium",
     log: bool = False,
     title: str | None = None,
@@ -30,7 +31,7 @@ def plot_branch(
     Args:
       path: the result of `branch`.
       quantity: a number for each point of the path, such as `path.mean_field[:, -1, 1]`.
-      parameter: the name of the parameter, with its unit.
+      parameter: the label of the parameter, with its unit; None: its name.
       label: the name of the quantity, with its unit.
       log: whether the axis of the parameter is logarithmic.
       title: of the picture.
@@ -65,6 +66,7 @@ def plot_branch(
     if len(turns):
         folds = "folds: " + ", ".join(f"{fold:.4g}" for fold in path.folds)
         ax.plot(x[turns], y[turns], "D", color=shade(1.0), markerfacecolor=shade(0.0), label=folds, zorder=3)
-    frame(ax, parameter, label, title)
+    own = LABELS.get(path.name.removeprefix("response."), path.name)
+    frame(ax, own if parameter is None else parameter, label, title)
     ax.legend(**BESIDE)
     return ax

@@ -15,7 +15,7 @@ from .._shorten import cut
 
 MOST_LINES = 6  # that can be told apart, also in grey
 RESIDUALS = ("residual", "exploitability", "tolerance")  # go down to rounding, hence on log scales
-_LABELS = {
+LABELS = {
     "beta": "inverse temperature β (1/reward)",
     "epsilon": "trembling ε (probability)",
     "num_steps": "steps of the solver",
@@ -187,4 +187,4 @@ def label_of(dataset: xr.Dataset, name: str) -> str:
         return f"{name} (units of reward)"
     attrs = dataset[name].attrs
     label = str(attrs.get("long_name", name)) + (f" ({attrs['units']})" if "units" in attrs else "")
-    return _LABELS.get(name, label)
+    return LABELS.get(name, label)

@@ -6,6 +6,8 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 
+from .._names import did_you_mean
+from .._shown_laws import listed
 from .._typing import Array, Float
 from ..equilibrium import Equilibrium
 from ..model import AbstractGame
@@ -72,7 +74,9 @@ def plot_policy(
         if pictured.times is None:
             raise ValueError("`state` is drawn over time, but this policy is the same at all times.")
         if state not in pictured.states:
-            raise ValueError(f"`state` is {state!r}, but there is no state of this name.")
+            known = f"; the states are {listed(pictured.states)}."
+            which = did_you_mean(str(state), pictured.states, known)
+            raise ValueError(f"`state` is {state!r}, but there is no state of this name{which}")
         s = pictured.states.index(state)
         open_to = np.broadcast_to(pictured.available, (*policy.shape[:1], *pictured.available.shape[1:]))[:, s]
         table, exists, names, label = _of_one(pictured, s, policy[:, s], open_to)

@@ -21,6 +21,7 @@ from .styles import BESIDE, add_legend, is_grey, palette, shade
 
 _MOST_CELLS = (64, 512)  # rows and columns of a map
 _ROUNDED = 1e-18  # less is not worth a decade of the picture
+_NOTHING = {"exploitability": 1e-12}  # if all are less, their differences are those of rounding
 
 
 def plot_sweep_map(
@@ -33,6 +34,7 @@ def plot_sweep_map(
 ) -> Axes:
     """Draw a number of every game of a sweep: as a map over beta and the other axes, or as a line over a single axis.
 
+    Exploitabilities that are all below 1e-12 are drawn alike, and the picture says so.
     If there are more than 512 columns, or 64 rows, neighbours share a cell, which shows the largest of their numbers.
     Games that did not converge are hatched by the reason why their solver stopped.
 
@@ -64,7 +66,11 @@ def plot_sweep_map(
     if name in RESIDUALS:
         all_values = np.concatenate(values)
         least = max(all_values[all_values > 0].min(initial=1e-3), _ROUNDED) if (all_values > 0).any() else _ROUNDED
-        if any((v < least).any() for v in values):
+        nothing, finite = _NOTHING.get(name, _ROUNDED), all_values[np.isfinite(all_values)]
+        if finite.size and finite.max() < nothing:
+            label += f",\nall below {nothing:.0e}"
+            values = [np.where(np.isfinite(v), nothing, v) for v in values]
+        elif any((v < least).any() for v in values):
             label += f",\nless is drawn as {least:.0e}"
             values = [np.where(v < least, least, v) for v in values]
     flat = len(lanes) == 1

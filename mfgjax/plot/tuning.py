@@ -193,5 +193,7 @@ def plot_trade_off(
         place = (found.first[i], found.second[i])
         ax.annotate(f"w = {found.weights[i]:.3g}", place, (6, 5), textcoords="offset points", fontsize=8)
     ax.margins(0.12)
+    ax.ticklabel_format(useOffset=False)  # the numbers themselves, also where they differ little
+    ax.locator_params(axis="x", nbins=5)
     frame(ax, first, second, "what one aim costs in the other" if title is None else title)
     return ax
