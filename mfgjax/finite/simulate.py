@@ -162,7 +162,7 @@ def simulate_in_double(
             shaped(rewards),
             as_double(game.discount),
             *(shaped(x) for x in (states, actions, *deviator_paths)),
-            game.state_labels,
+            state_labels=game.state_labels,
         )
 
 
