@@ -98,8 +98,8 @@ for kind, build in (("reference", EntropyRegularized), ("prior", Boltzmann)):
             ("log row", given_log, put(REFERENCE, 1, -inf), f"`{log}[1]`", "-inf"),
             ("log list", given_log, [0.0, 0.0], f"`{log}`", "(2,)"),
             ("log string", given_log, "uniform", f"`{log}`", "'uniform'"),
-            ("other states", played, np.full((4, A), 0.5), f"`{kind}`", "(1, 4, 2)"),
-            ("other actions", played, np.full((S, 4), 0.25), f"`{kind}`", "(1, 3, 4)"),
+            ("other states", played, np.full((4, A), 0.5), f"`{kind}`", "(4, 2)"),
+            ("other actions", played, np.full((S, 4), 0.25), f"`{kind}`", "(3, 4)"),
             ("times", played, over_time(REFERENCE, H), f"`{kind}`", "(4, 3, 2)"),
             ("zero, available", played, put(REFERENCE, 2, [0, 1]), f"`{kind}`", "is 0", "(0, 2, 0)"),
             ("positive, unavailable", played, UNIFORM, f"`{kind}`", "is 0.5", "(0, 1, 1)"),
@@ -118,7 +118,7 @@ for kind, build in (("reference", EntropyRegularized), ("prior", Boltzmann)):
         f"`{kind}`",
         f"`{log}`",
     )
-    RESPONSES[f"{kind}-traced"] = (traced(lambda table, make=played: make(table), (S, 3)), f"`{kind}`", "(1, 3, 3)")
+    RESPONSES[f"{kind}-traced"] = (traced(lambda table, make=played: make(table), (S, 3)), f"`{kind}`", "(3, 3)")
 SOLVERS = {
     "game-none": (lambda: solve(None, Greedy()), "`game`", "None"),
     "solver-string": (lambda: solve(game(), Greedy(), "picard"), "`solver`", "'picard'"),
