@@ -75,13 +75,18 @@ class Tracer:
 
     def is_differentiable(self, flow: Any, position: Any) -> bool:
         """Tell whether the derivative of the map is finite, where it is small enough to be looked at."""
-        return self._derivative is None or bool(np.isfinite(np.asarray(self._derivative(flow, position))).all())
+        derivative = self._derivative_at(flow, position)
+        return derivative is None or bool(np.isfinite(derivative).all())
+
+    def _derivative_at(self, flow: Any, position: Any) -> np.ndarray | None:
+        return None if self._derivative is None else np.asarray(self._derivative(flow, position), dtype=float)
 
     def _above(self, flow: np.ndarray, position: float) -> int | None:
-        if self._derivative is None or not self.is_differentiable(flow, position):
+        derivative = self._derivative_at(flow, position)
+        if derivative is None or not np.isfinite(derivative).all():
             return None
         # equilibria meet where one is 1, which is real: pairs of complex ones do not count
-        eigenvalues = np.linalg.eigvals(np.asarray(self._derivative(flow, position), dtype=float))
+        eigenvalues = np.linalg.eigvals(derivative)
         return int(((np.abs(eigenvalues.imag) <= 1e-6) & (eigenvalues.real > 1)).sum())
 
     def between(self, first: Knot, second: Knot, share: float, *, counted: bool = False) -> Knot:
@@ -188,9 +193,7 @@ class Tracer:
           Lost: if the points on both sides are not one path.
         """
         low, high = self._narrowed(first, second, lambda low, middle, _: middle.above == low.above, counted=True)
-        if np.abs(low.flow - high.flow).max() > 1e-2:
-            raise Lost
-        if None in (low.above, high.above):
+        if np.abs(low.flow - high.flow).max() > 1e-2 or None in (low.above, high.above):
             raise Lost
         derivative: Any = self._derivative
         nearest = min(
