@@ -1,6 +1,7 @@
 """Files that are there as a whole or not at all."""
 
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Iterator
@@ -9,15 +10,14 @@ from pathlib import Path
 
 
 @contextmanager
-def written_whole(path: Path, *, free_name: bool = True) -> Iterator[Path]:
+def written_whole(path: Path) -> Iterator[Path]:
     """Yield a temporary name to write to; it is renamed to `path` at the end, and removed on failure.
 
     Args:
       path: of a file, which is replaced if it exists, or a folder.
-      free_name: use a temporary name that nobody else has; else overwrite what a killed process has left under it.
     """
     # in the same folder, hence on the same file system, where `os.replace` is atomic
-    partial = path.with_name(f".{path.name}{'.' + secrets.token_hex(4) if free_name else ''}.part")
+    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
         yield partial
         os.replace(partial, path)
@@ -26,3 +26,11 @@ def written_whole(path: Path, *, free_name: bool = True) -> Iterator[Path]:
             shutil.rmtree(partial, ignore_errors=True)
         else:
             partial.unlink(missing_ok=True)
+
+
+def remove_drafts(path: Path) -> None:
+    """Remove folders that `written_whole` was to make of `path` in processes that were killed."""
+    own = re.compile(rf"\.{re.escape(path.name)}(\.[0-9a-f]{{8}})?\.part")  # older versions had one name
+    for other in path.parent.iterdir():
+        if own.fullmatch(other.name):
+            shutil.rmtree(other, ignore_errors=True)

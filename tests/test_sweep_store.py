@@ -182,6 +182,14 @@ def test_killed_while_the_folder_is_being_made_a_sweep_begins_again(tmp_path, fi
     assert not draft.exists()
 
 
+def test_what_another_sweep_is_being_made_of_is_left_alone(tmp_path, finished):
+    """A folder whose name begins alike: its draft is no draft of this one."""
+    draft = tmp_path / ".sweep.zarr.0123abcd.part"
+    shutil.copytree(finished, draft)
+    swept(tmp_path / "sweep")
+    assert draft.exists()
+
+
 # --- changed ------------------------------------------------------------------------------------------------
 
 

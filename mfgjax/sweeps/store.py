@@ -1,9 +1,7 @@
 """A sweep on disk: written tile by tile, and resumed after an interruption."""
 
-import glob
 import json
 import re
-import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,7 +10,7 @@ import numpy as np
 import xarray as xr
 
 from .._coordinates import without_texts_of_numbers
-from .._files import written_whole
+from .._files import remove_drafts, written_whole
 from .._identity import changed, identity
 from .._result import NOT_COMPUTED
 from .._shorten import shorten_text
@@ -65,8 +63,7 @@ class Store:
             if not self.path.exists():
                 raise
             self.check(own_identity)  # another process has made it meanwhile
-        for left in self.path.parent.glob(f".{glob.escape(self.path.name)}.*part"):  # by processes that were killed
-            shutil.rmtree(left, ignore_errors=True)
+        remove_drafts(self.path)
 
     def _make(
         self, coords: xr.Dataset, variables: Mapping[str, Any], chunk: Tile, save_call: Callable[[Path], None]
