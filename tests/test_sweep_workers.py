@@ -249,10 +249,10 @@ def test_a_block_at_which_two_processes_died_is_given_up_with_the_reason(tmp_pat
     asked = Claims(tmp_path)
     with asked.hold(3) as obstacle:
         assert obstacle is Status.given_up
-    assert asked.reason(3) == (
-        "2 processes died while they computed it: process 4194304 on host0, process 4194305 on host1"
-    )
-    asked.forgive(3)
+    assert asked.reasons() == {
+        3: "2 processes died while they computed it: process 4194304 on host0, process 4194305 on host1"
+    }
+    asked.forgive()
     with asked.hold(3) as obstacle:
         assert obstacle is None
 

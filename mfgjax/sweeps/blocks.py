@@ -6,6 +6,7 @@ import os
 import threading
 import time
 from collections import deque
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -28,8 +29,8 @@ _PAUSE = 0.2
 _AGAIN = 5.0
 """Seconds until a block is handed out again that another process computes."""
 _MOST_TRIES = 2
-_opening = threading.Lock()
 """Times that an executor may lose a block; then it is given up."""
+_opening = threading.Lock()
 
 
 class Future(Protocol):
@@ -60,10 +61,9 @@ class Blocks:
         self.store, self.work, self.tiles = store, work, tiles
         self.claims = Claims(store.notes / "claims")
 
-    @property
-    def num_points(self) -> int:
-        """The number of points of the sweep."""
-        return sum(tile.size for tile in self.tiles)
+    def progress(self, shown: bool) -> AbstractContextManager[Bar]:
+        """Return a progress bar, on which the points that are computed already took no time."""
+        return progress_bar("sweep", sum(tile.size for tile in self.tiles), self._num_done(self.open()), shown=shown)
 
     def open(self) -> list[int]:
         """Return the numbers of the blocks that are still to be computed: those last at which processes died."""
@@ -142,29 +142,24 @@ class Blocks:
             raise ValueError(f"{self._named(number)} cannot be computed: {self.store.error(number)}")
         return status
 
-    def _given_up(self) -> dict[int, str]:
-        """Return why blocks were given up, by their numbers."""
-        reasons = {number: self.claims.reason(number) for number in self.open()}
-        return {number: reason for number, reason in reasons.items() if reason is not None}
-
-    def forgive(self) -> None:
-        """Let blocks that an earlier call gave up be tried again."""
-        for number in self._given_up():
-            self.claims.forgive(number)
-
     def conclude(self) -> None:
         """Warn of blocks that were given up; if there are none, remove what was noted on the way."""
-        given_up = self._given_up()
-        for number, reason in given_up.items():
-            name = self._named(number)
-            _log.warning("%s is not computed: %s. The same call of `sweep` tries again.", name, reason)
-        if not given_up:
+        reasons, left = self.claims.reasons(), self.open()
+        for number in left:
+            if number in reasons:
+                name = self._named(number)
+                _log.warning("%s is not computed: %s. The same call of `sweep` tries again.", name, reasons[number])
+        if not left:
             self.claims.clear()
 
     def _not_given_up(self, bar: Bar) -> list[int]:
-        waiting = self.open()
-        bar.stands_at(self.num_points - sum(self.tiles[number].size for number in waiting))
-        return [number for number in waiting if self.claims.reason(number) is None]
+        waiting, reasons = self.open(), self.claims.reasons()
+        bar.stands_at(self._num_done(waiting))
+        return [number for number in waiting if number not in reasons]
+
+    def _num_done(self, waiting: list[int]) -> int:
+        sizes = [tile.size for tile in self.tiles]
+        return sum(sizes) - sum(sizes[number] for number in waiting)
 
     def _named(self, number: int) -> str:
         points, tile = self.work.points, self.tiles[number]
@@ -264,7 +259,7 @@ def join_sweep(folder: str | os.PathLike[str], *, progress: bool = True) -> int:
     path = _checks.file_path("folder", folder).absolute()
     call, blocks = _opened(path)
     shown = _checks.boolean("progress", progress)
-    with call.in_its_precision(), progress_bar("sweep", blocks.num_points, shown=shown) as bar:
+    with call.in_its_precision(), blocks.progress(shown) as bar:
         computed = blocks.compute_all(bar)
     blocks.conclude()
     return computed

@@ -13,6 +13,7 @@ import enum
 import json
 import os
 import platform
+import re
 import shutil
 import threading
 import time
@@ -25,6 +26,7 @@ _BEAT = 5.0
 """Seconds between two signs of life."""
 _SILENT = 60.0
 """Seconds without a sign of life after which a process counts as dead."""
+_GIVEN_UP = re.compile(r"block-(\d+)\.why")
 _MOST_DEATHS = 2
 """Processes that may die at a block; then it is given up."""
 
@@ -67,7 +69,7 @@ class Claims:
             claims = self._of(block)
             if claims and not self._is_dead(claims[-1]):
                 return Status.taken
-            if self.reason(block) is not None:
+            if self._note(block).exists():
                 return Status.given_up
             if len(claims) >= _MOST_DEATHS:
                 self.give_up(block, f"{len(claims)} processes died while they computed it: {_listed(claims)}")
@@ -87,25 +89,26 @@ class Claims:
     def give_up(self, block: int, reason: str) -> None:
         """Note that a block is not to be tried again, and why."""
         self._folder.mkdir(parents=True, exist_ok=True)
-        with written_whole(self._folder / f"block-{block}.why") as partial:
+        with written_whole(self._note(block)) as partial:
             partial.write_text(reason, encoding="utf-8")
 
-    def reason(self, block: int) -> str | None:
-        """Return why a block was given up, None if it was not."""
-        try:
-            return (self._folder / f"block-{block}.why").read_text(encoding="utf-8")
-        except FileNotFoundError:
-            return None
+    def reasons(self) -> dict[int, str]:
+        """Return why blocks were given up, by their numbers."""
+        notes = {path: _GIVEN_UP.fullmatch(path.name) for path in self._folder.glob("*")}
+        return {int(found[1]): path.read_text(encoding="utf-8") for path, found in notes.items() if found}
 
-    def forgive(self, block: int) -> None:
-        """Let a block that was given up be tried again."""
-        if self.reason(block) is not None:
+    def forgive(self) -> None:
+        """Let blocks that were given up be tried again."""
+        for block in self.reasons():
             self._remove(block)
-            (self._folder / f"block-{block}.why").unlink(missing_ok=True)
+            self._note(block).unlink(missing_ok=True)
 
     def clear(self) -> None:
         """Remove what processes have left that died."""
         shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _note(self, block: int) -> Path:
+        return self._folder / f"block-{block}.why"
 
     def _of(self, block: int) -> list[Path]:
         """Return the claims of a block; all but the last are of dead processes."""

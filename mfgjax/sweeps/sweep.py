@@ -193,9 +193,8 @@ def _on_disk(
         _together(store, work, tiles, progress)
         return store.dataset()
     blocks = Blocks(store, work, tiles)
-    blocks.forgive()
-    ready = blocks.num_points - sum(tiles[number].size for number in blocks.open())
-    with progress_bar("sweep", blocks.num_points, ready, shown=progress) as bar:
+    blocks.claims.forgive()
+    with blocks.progress(progress) as bar:
         if executor is None:
             blocks.compute_all(bar)
         else:
