@@ -154,7 +154,7 @@ def test_derivatives_in_single_precision_are_right_or_nan():
         reference = mfg.games.resource_allocation_reference(game)
 
         def moved(log_beta):
-            found = mfg.solve(game, mfg.EntropyRegularized(jnp.exp(log_beta), reference), mfg.Newton(), throw=False)
+            found = mfg.solve(game, mfg.EntropyRegularized(jnp.exp(log_beta), reference), throw=False)
             return (found.mean_field * weights).sum()
 
         return [jax.grad(moved)(jnp.asarray(np.log(beta), dtype)) for beta in betas]
