@@ -93,6 +93,7 @@ def finish(
     if game.is_stationary:
         is_rough = _rough_values(game, best, value_error)
         code = jnp.where((code == RESULTS.converged) & is_rough, RESULTS.values_inexact, code)
+    aggregate = game.aggregates(mean_field)
     # adds nothing, but the derivative of what was not found is NaN here, too
     nothing = 0 * mean_field.sum(axis=tuple(range(1 + game.num_seen_axes)))
     return Equilibrium(
@@ -109,6 +110,8 @@ def finish(
         action_axis=-1 - len(game.lanes),
         state_labels=game.state_labels,
         action_labels=game.action_labels,
+        aggregate=None if aggregate is None else game.untimed(aggregate),
+        aggregate_labels=() if game.aggregate is None else game.aggregate.labels or (),
     )
 
 

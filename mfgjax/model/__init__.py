@@ -1,5 +1,6 @@
 """Games, their rewards, and the maps that an equilibrium is a fixed point of."""
 
+from .aggregates import Aggregate as Aggregate
 from .arguments import game_of as game_of
 from .arguments import no_game as no_game
 from .arguments import of_kind as of_kind

@@ -25,6 +25,7 @@ from ..operators import (
     settled_law,
 )
 from ..responses import AbstractResponse
+from .aggregates import LAWS, Aggregate, observed
 from .base import AbstractGame, BestResponse, residual_tolerance
 from .canonical import (
     axes_of,
@@ -98,6 +99,7 @@ class StationaryGame(AbstractGame):
     params: Parameters
     discount: Float[Array, "*batch"]
     observes: str = eqx.field(static=True)
+    aggregate: Aggregate | None
     state_labels: tuple[str, ...] = eqx.field(static=True)
     action_labels: tuple[str, ...] = eqx.field(static=True)
     is_stationary: ClassVar[bool] = True
@@ -114,13 +116,12 @@ class StationaryGame(AbstractGame):
         *,
         initial: ArrayLike | None = None,
         available: ArrayLike | None = None,
-        observes: str = "states",
+        observes: str | Aggregate = "states",
         params: Mapping[str, ArrayLike] | None = None,
         state_labels: Sequence[str | int] | np.ndarray | None = None,
         action_labels: Sequence[str | int] | np.ndarray | None = None,
     ):
-        _checks.one_of("observes", observes, ("states", "state_actions"))
-        self.observes = str(observes)
+        self.observes, aggregate = observed(observes)
         discount = _checks.scalar_in("discount", discount, 0, 1, self.discounts)
         state_labels, action_labels = listed(state_labels), listed(action_labels)
         states, actions = axes_of(state_labels, action_labels)
@@ -143,19 +144,23 @@ class StationaryGame(AbstractGame):
                 check_table(table, known_states(kernel, mask, law), num_actions)
             reward = TableReward(table[None])
         mask = existing_actions(kernel) if mask is None else mask
-        named = read_params(params, {"kernel": kernel, "reward": reward}, ("z",))
+        functions = {"kernel": kernel, "reward": reward, "observes": getattr(aggregate, "function", None)}
+        named = read_params(params, functions, ("z" if aggregate is None else "m",))
         counts = label_count(state_labels), label_count(action_labels)
-        S, A = sizes(kernel, reward, law, mask, self.observes, named, counts)
+        S, A = sizes(kernel, reward, law, mask, (self.observes, aggregate), named, counts)
         if law is None:
             law = np.full(S, 1 / S)
         else:
             _checks.shape_is("initial", law, [(S,)], "states")
         # a uniform law made here is double, and must not decide the precision
-        fields = (kernel, reward) if initial is None else (kernel, reward, law)
+        fields = (kernel, reward, aggregate) if initial is None else (kernel, reward, aggregate, law)
         is_known = any(eqx.is_inexact_array(leaf) for leaf in jax.tree.leaves(fields))
         # functions alone have no precision: then JAX's default
         dtype = common_precision(fields) if is_known else jnp.zeros(()).dtype
         mask = available_table(mask, S, A)
+        if aggregate is not None:
+            aggregate = aggregate.fitted((S, A)[: LAWS.index(self.observes) + 1], 1, dtype, params=named)
+        self.aggregate = aggregate
         self.kernel, self.reward, self.initial, self.discount, self.available, self.params = in_one_precision(
             kernel, reward, law, discount, mask, named, dtype
         )
@@ -170,16 +175,19 @@ class StationaryGame(AbstractGame):
         """Inside the library a stationary game has one time, so that horizon + 1 = 1."""
         return 0
 
-    def call_kernel(self, t: Scalar | int, mean_field: Array) -> Any:
+    def call_kernel(self, t: Scalar | int, seen: Array) -> Any:
         """Call the user's kernel function, which takes no time, and return its result."""
         function: Any = self.kernel
-        return function(mean_field, **arguments_of(self.params, "kernel", function))
+        return function(seen, **arguments_of(self.params, "kernel", function))
 
-    def call_reward(self, t: Scalar | int, mean_field: Array) -> Array:
+    def call_reward(self, t: Scalar | int, seen: Array) -> Array:
         """Call the reward function and return its result; the library's own rewards take a time, which is 0."""
         if isinstance(self.reward, TableReward | PairwiseReward):
-            return self.reward(jnp.int32(0), mean_field)
-        return self.reward(mean_field, **arguments_of(self.params, "reward", self.reward))
+            return self.reward(jnp.int32(0), seen)
+        return self.reward(seen, **arguments_of(self.params, "reward", self.reward))
+
+    def clock(self, t: Scalar | int) -> tuple[()]:
+        return ()
 
     def decision(self, mean_field: Array) -> Decision:
         """Return the decision problem of an agent in a population with that mean field."""

@@ -20,7 +20,7 @@ from .outputs import Output, compute_outputs
 from .work import Plan, Work
 
 _PROGRAM, _STRUCTURE, _OF_OUTPUTS = "the program of the game", "the game", "a function of the outputs"
-_FIELDS = ("kernel", "reward")
+_FIELDS = ("kernel", "reward", "aggregate")
 _WIDE = ("mfgjax's version", "JAX's version", "the precision")
 
 
@@ -87,6 +87,7 @@ def _fields_of(game: AbstractGame) -> Iterator[tuple[str, Any]]:
     """Yield what a game consists of, by names that a user knows."""
     for name in ("horizon", "observes", "state_labels", "action_labels"):
         yield f"`{name}`", repr(getattr(game, name))
+    yield "`observes.labels`", repr(getattr(game.aggregate, "labels", None))
     for keys, leaf in jax.tree_util.tree_leaves_with_path(game):
         own = named_path(game, keys)
         if own is None:

@@ -11,7 +11,7 @@ import numpy as np
 from jax.sharding import Mesh
 
 from .. import _checks
-from .._coordinates import coordinates
+from .._coordinates import coordinate, coordinates
 from .._progress import Bar
 from .._simplex import onto_simplex
 from ..engine import finish_lanes, fit_response, run_stage
@@ -233,10 +233,12 @@ class Work:
 
     @property
     def inner_coords(self) -> dict[str, np.ndarray]:
-        """The coordinates of one point: times, unless games are stationary, states and actions."""
+        """The coordinates of one point: times, unless games are stationary, states, actions and what is aggregated."""
         games = [plan.lanes.problem[0] for plan in self.plans]
         times = max(games, key=lambda game: game.horizon).coordinates_of_time()
-        return {**times, **coordinates(self.labels("state"), self.labels("action"))}
+        is_kept = any(output.name == "aggregate" and output.function is None for output in self.outputs)
+        seen = {"component": coordinate(self.labels("component"))} if is_kept else {}
+        return {**times, **coordinates(self.labels("state"), self.labels("action")), **seen}
 
     def coords(self) -> dict[str, Any]:
         return {**self.points.coords(), **self.inner_coords}
@@ -330,7 +332,7 @@ class Work:
         whole = np.full((*tile.shape, *shape), fill, kind)
         index = []
         for dim, length in zip(dims, array.shape[len(tile.shape) :], strict=True):
-            names = _labels(plan, dim) if dim in ("state", "action") else None
+            names = _labels(plan, dim) if dim in ("state", "action", "component") else None
             union = self.labels(dim) if names else []
             index.append(np.arange(length) if names is None else np.array([union.index(name) for name in names]))
         whole[(..., *np.ix_(*index))] = array
@@ -339,6 +341,8 @@ class Work:
 
 def _labels(plan: Plan, kind: str) -> tuple[str, ...]:
     game = plan.lanes.problem[0]
+    if kind == "component":
+        return () if game.aggregate is None else game.aggregate.labels or ()
     return game.state_labels if kind == "state" else game.action_labels
 
 
