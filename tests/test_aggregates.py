@@ -210,14 +210,14 @@ def seen_by(observes, reward=pay):
 
 REFUSED = {
     "weights of another size": (seen_by(mfg.Aggregate(np.ones((M, 3)))), r"shape \(3,\) \(states\), but .* has \(4,\)"),
-    "pairs": (seen_by(mfg.Aggregate(np.ones((M, S, A)))), 'for weights of states and actions write `of="state_actions"`'),
+    "pairs": (seen_by(mfg.Aggregate(np.ones((M, S, A)))), 'of states and actions write `of="state_actions"`'),
     "times": (seen_by(mfg.Aggregate(np.ones((3, M, S)))), "`observes.weights` has 3 times, but must have 4 times"),
     "no number": (lambda: mfg.Aggregate([0.0, np.nan]), r"`weights\[1\]` is nan"),
     "labels": (lambda: mfg.Aggregate(np.ones((M, S)), labels=["load"]), "`labels` must be 2 names; got 1: load"),
     "bare weights": (seen_by([0.0, 1.0, 2.0, 3.0]), r"`observes` must be 'states', 'state_actions' or an `Aggregate"),
     "a number": (seen_by(mfg.Aggregate(lambda t, law: law[0])), r"`observes` must have shape \(any,\).*; got \(\)"),
     "no time": (seen_by(mfg.Aggregate(lambda law: law[:2])), r"`observes` must be a function of \(t, law\)"),
-    "a law": (seen_by(mfg.Aggregate(np.ones(S)), lambda t, law: law @ np.ones(S)), r"`reward` fails .* called with \(t, m\)"),
+    "a law": (seen_by(mfg.Aggregate(np.ones(S)), lambda t, law: law @ np.ones(S)), r"`reward` fails .* \(t, m\)"),
     "pairwise": (
         seen_by(mfg.Aggregate(np.ones(S)), mfg.PairwiseReward(lambda t, law: law[:, None])),
         "`reward` is a PairwiseReward, .* but `observes` is an `Aggregate`",
@@ -226,7 +226,7 @@ REFUSED = {
         lambda: mfg.sweep(mfg.games.left_right(), beta=[1.0], outputs=["aggregate"], progress=False),
         "`outputs` has 'aggregate', but the payoffs of the game see the whole law",
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", REFUSED)

@@ -115,9 +115,7 @@ def measured(problem: Problem, outcome: Outcome) -> Outcome:
     """
     outcome = alike(outcome)
     x, game, eps = outcome.candidate.mean_field, problem.game, jnp.finfo(outcome.residual.dtype).eps
-    # a random share of every mass, in which the mass of all stays
-    change = jnp.asarray(np.random.default_rng(0).choice([-1.0, 1.0], size=x.shape), x.dtype) * x
-    direction = change - x * change.sum(axis=tuple(range(1, x.ndim)), keepdims=True)
+    direction = game.random_change(x, jnp.asarray(np.random.default_rng(0).choice([-1.0, 1.0], size=x.shape), x.dtype))
 
     def goes_on(carry: _Aside) -> Array:
         is_off = (carry.residual > _OF_ROUNDING * (carry.floor + eps)) & (carry.steps < _MOST_STEPS_ASIDE)

@@ -9,6 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from .. import _checks, _functions
+from .._display import Page, shows_itself
+from .._shown_laws import listed as shown_labels
 from .._typing import Array, ArrayLike, Scalar
 from ..kernels.base import time_slice
 from .canonical import listed, names_of
@@ -18,6 +20,7 @@ LAWS = ("states", "state_actions")
 """The laws that a mean field may be: of the states, or of states and actions together."""
 
 
+@shows_itself
 class Aggregate(eqx.Module):
     """A few numbers m of a population, which rewards and kernels are given in place of its law.
 
@@ -28,10 +31,10 @@ class Aggregate(eqx.Module):
     states, or of states and actions if `of="state_actions"`. `Equilibrium.aggregate` holds m.
 
     Args:
-      weights: G, `[M, S]`, or `[S]` for a single number; with `of="state_actions"` `[M, S, A]`, or `[S, A]`. One axis of
-        H+1 times may come first if M is there, too. Or a differentiable function g that returns `[M]`: of `(t, law)`,
-        or of `(law)` in a stationary game, and of parameters of the game (`params`) by name. An inverse demand makes a
-        price of it: `lambda t, law: 5 - supply @ law`, with `supply` of shape `[1, S]`.
+      weights: G, `[M, S]`, or `[S]` for a single number; with `of="state_actions"` `[M, S, A]`, or `[S, A]`. An axis
+        of H+1 times may come first if M is there, too. Or a differentiable function g that returns `[M]`: of
+        `(t, law)`, or of `(law)` in a stationary game, and of parameters of the game (`params`) by name. An inverse
+        demand makes a price of it: `lambda t, law: 5 - supply @ law`, with `supply` of shape `[1, S]`.
       of: which law is weighted: "states" (`[S]`), or "state_actions" (`[S, A]`).
       labels: names of the M numbers; None: 0, 1, ...
 
@@ -80,6 +83,17 @@ class Aggregate(eqx.Module):
         table = table[None] if table.ndim == axes + 1 else table
         self.weights, self.function = table, None
         self.labels = names_of("labels", labels, table.shape[1])
+
+    def _page(self) -> Page:
+        how = "a function" if self.weights is None else "weights"
+        return Page(type(self).__name__, f"{self.in_words()}; {how}", title=self.in_words())
+
+    def in_words(self) -> str:
+        """Return what the numbers are of, and their names."""
+        law = "the law of the states" if self.of == "states" else "the joint law of states and actions"
+        if self.labels is None:  # a function that no game has called
+            return f"numbers of {law}"
+        return f"{len(self.labels)} number{'s' if len(self.labels) > 1 else ''} of {law}: {shown_labels(self.labels)}"
 
     def value(self, law: Array, *time: Scalar | int, params: Mapping[str, Array]) -> Array:
         """Return m, `[M]`, of the law of one time; games with a horizon also give the time."""

@@ -75,6 +75,8 @@ class AbstractGame(eqx.Module):
     """Whether equilibria of responses that jump are sought in pure policies first, judged by the residual."""
     matrix_limit: ClassVar[int]
     """Numbers of a mean field up to which the matrix of I − DΓ is formed and factorised."""
+    solves_for_law: ClassVar[bool] = True
+    """Whether mean fields are laws, of states or of states and actions; those of a `ReducedGame` are not."""
     lanes: ClassVar[tuple[int, ...]] = ()
     """The axes behind those of one game: none. `LaneGame` has one."""
 
@@ -111,9 +113,7 @@ class AbstractGame(eqx.Module):
         law = "the law of the states" if self.observes == "states" else "the joint law of states and actions"
         if self.aggregate is None:
             return law
-        labels = self.aggregate.labels or ()
-        count = f"{len(labels)} number{'s' if len(labels) > 1 else ''}"
-        return f"{count} of {law}: {listed(labels)}"
+        return self.aggregate.in_words()
 
     @abstractmethod
     def call_kernel(self, t: Scalar | int, seen: Array) -> Any:
@@ -230,7 +230,20 @@ class AbstractGame(eqx.Module):
 
         Negative entries are clipped at 0, and the others rescaled.
         """
-        return onto_simplex(following, self.num_seen_axes)
+        return self.projected(following)
+
+    def projected(self, mean_field: Array) -> Array:
+        """Return the nearest mean field that can be one: clipped at 0 and rescaled, so that laws sum to 1."""
+        return onto_simplex(mean_field, self.num_seen_axes)
+
+    def random_change(self, mean_field: Array, signs: Array) -> Array:
+        """Return a change of a mean field by a random share of every mass, in which the mass of all stays."""
+        change = signs * mean_field
+        return change - mean_field * change.sum(axis=tuple(range(1, mean_field.ndim)), keepdims=True)
+
+    def law_of(self, mean_field: Array, policy: Array) -> Array:
+        """Return the law of a population, given what solvers find of it, and its policy."""
+        return mean_field
 
     @abstractmethod
     def first_guess(self, policy: Array) -> Array:
@@ -332,8 +345,8 @@ class AbstractGame(eqx.Module):
         """Return which actions exist at time t, `[S, A]`."""
         return time_slice(self.available, t)
 
-    def observe(self, mu: Array, mass: Array) -> Array:
-        """Return what payoffs see of the law of states `mu` and the joint law `mass` of one time."""
+    def observe(self, t: Scalar | int, mu: Array, mass: Array) -> Array:
+        """Return the mean field of the law of states `mu` and the joint law `mass` of one time."""
         return mu if self.observes == "states" else mass
 
 

@@ -59,6 +59,9 @@ class LaneGame(eqx.Module):
     discounted = _of_kind("discounted")
     distance = _of_kind("distance")
     stepped_to = _of_kind("stepped_to")
+    projected = _of_kind("projected")
+    random_change = _of_kind("random_change")
+    law_of = _of_kind("law_of")
     first_guess = _of_kind("first_guess")
     first_values = _of_kind("first_values")
     timed = _of_kind("timed")
@@ -143,8 +146,19 @@ class LaneGame(eqx.Module):
     def available_at(self, t: Scalar | int) -> Array:
         return self.game.available_at(t)
 
-    def observe(self, mu: Array, mass: Array) -> Array:
-        return self.game.observe(mu, mass)
+    @property
+    def solves_for_law(self) -> bool:
+        return self.game.solves_for_law
+
+    def observe(self, t: Scalar | int, mu: Array, mass: Array) -> Array:
+        if self.solves_for_law or self._aggregates_lanes:
+            return self.game.observe(t, mu, mass)
+        return self.per_lane(lambda game, *laws: game.observe(t, *laws), mu, mass)
+
+    def spans(self) -> Array:
+        """Return the spans of a `ReducedGame`, of each lane if they differ."""
+        game: Any = self.game
+        return game.spans() if self._aggregates_lanes else self.per_lane(lambda game: game.spans())
 
     def kernel_at(self, t: Scalar | int, mean_field: Array) -> Any:
         """Return an object whose `expect` and `push` act on all lanes at once."""

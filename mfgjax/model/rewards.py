@@ -248,8 +248,8 @@ def refuse_interaction(aggregate: object) -> None:
     """Say that pairwise rewards are of laws, in a game whose payoffs see an aggregate."""
     if aggregate is not None:
         raise ValueError(
-            "`reward` is a PairwiseReward, which sums over the law of the population, but `observes` is an `Aggregate`: "
-            "give a function of it as reward."
+            "`reward` is a PairwiseReward, which sums over the law of the population, but `observes` is an "
+            "`Aggregate`: give a function of it as reward."
         )
 
 

@@ -252,7 +252,7 @@ class StationaryGame(AbstractGame):
         missing = 1 - law.sum(axis=0)  # 0 on laws, but not in derivatives
         moved = moved + jax.lax.stop_gradient(missing * moved)
         moved = moved + (missing - jax.lax.stop_gradient(missing)) / self.num_states
-        return moved[None], self.observe(moved, moved[:, None] * pi)[None]
+        return moved[None], self.observe(jnp.int32(0), moved, moved[:, None] * pi)[None]
 
     def generated(self, policy: Array) -> tuple[Array, Array]:
         """Return the stationary law that a population reaches from `initial`, and what payoffs see of it."""
@@ -271,13 +271,13 @@ class StationaryGame(AbstractGame):
         if mean_field is not None or isinstance(self.kernel, AbstractKernel):
             kernel = self.kernel_at(jnp.int32(0), start if mean_field is None else mean_field[0])
             law = chain_law(kernel, pi, start)
-            return law[None], self.observe(law, law[:, None] * pi)[None]
+            return law[None], self.observe(jnp.int32(0), law, law[:, None] * pi)[None]
 
         def kernel_at(law: Array) -> Any:
-            return self.kernel_at(jnp.int32(0), self.observe(law, law[:, None] * pi))
+            return self.kernel_at(jnp.int32(0), self.observe(jnp.int32(0), law, law[:, None] * pi))
 
         law = settled_law(kernel_at, pi, start)
-        return law[None], self.observe(law, law[:, None] * pi)[None]
+        return law[None], self.observe(jnp.int32(0), law, law[:, None] * pi)[None]
 
     def is_moving(self, mean_field: Array, policy: Array) -> Array:
         moved = self.moved_on(mean_field, policy)[1]
@@ -302,7 +302,7 @@ class StationaryGame(AbstractGame):
 
     def first_guess(self, policy: Array) -> Array:
         law = self.initial[None]
-        return self.observe(law, law[:, :, None] * policy)
+        return self.observe(jnp.int32(0), law, law[:, :, None] * policy)
 
     def stepped_to(self, following: Array, mean_field: Array, image: Array) -> Array:
         """Return where an extrapolated step ends; if it would empty states that fill, take the image instead.
@@ -313,7 +313,7 @@ class StationaryGame(AbstractGame):
         axes = tuple(range(1, 1 + self.num_seen_axes))
         lost = jnp.where((following <= 0) & (image > mean_field), image, 0).sum(axis=axes)
         is_emptied = lost > self.distance(mean_field, image)
-        return onto_simplex(jnp.where(is_emptied, image, following), self.num_seen_axes)
+        return self.projected(jnp.where(is_emptied, image, following))
 
     def first_values(self) -> Array:
         return jnp.zeros_like(self.initial)
@@ -343,4 +343,4 @@ class StationaryGame(AbstractGame):
         laws = jnp.concatenate([corners, laws])
         mask = jnp.broadcast_to(self.available[0], (count, *self.available.shape[1:]))
         masses = laws[:, :, None] * random_policies(of_policies, mask, self.dtype)
-        return jnp.moveaxis(self.observe(laws, masses), 0, -1)
+        return jnp.moveaxis(self.observe(jnp.int32(0), laws, masses), 0, -1)
