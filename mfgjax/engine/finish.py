@@ -93,11 +93,11 @@ def finish(
     if game.is_stationary:
         is_rough = _rough_values(game, best, value_error)
         code = jnp.where((code == RESULTS.converged) & is_rough, RESULTS.values_inexact, code)
-    aggregate = game.aggregates(mean_field)
+    law, aggregate = game.laws_of(mean_field, policy)
     # adds nothing, but the derivative of what was not found is NaN here, too
     nothing = 0 * mean_field.sum(axis=tuple(range(1 + game.num_seen_axes)))
     return Equilibrium(
-        *map(game.untimed, (game.law_of(mean_field, policy), policy, log_policy, best.values, best.q)),
+        *map(game.untimed, (law, policy, log_policy, best.values, best.q)),
         residual=residual + nothing,
         exploitability=gains + nothing,
         tolerance=target,

@@ -241,9 +241,9 @@ class AbstractGame(eqx.Module):
         change = signs * mean_field
         return change - mean_field * change.sum(axis=tuple(range(1, mean_field.ndim)), keepdims=True)
 
-    def law_of(self, mean_field: Array, policy: Array) -> Array:
-        """Return the law of a population, given what solvers find of it, and its policy."""
-        return mean_field
+    def laws_of(self, mean_field: Array, policy: Array) -> tuple[Array, Array | None]:
+        """Return the law of a population and the aggregate of it, given what solvers find, and its policy."""
+        return mean_field, self.aggregates(mean_field)
 
     @abstractmethod
     def first_guess(self, policy: Array) -> Array:

@@ -61,7 +61,7 @@ class LaneGame(eqx.Module):
     stepped_to = _of_kind("stepped_to")
     projected = _of_kind("projected")
     random_change = _of_kind("random_change")
-    law_of = _of_kind("law_of")
+    laws_of = _of_kind("laws_of")
     first_guess = _of_kind("first_guess")
     first_values = _of_kind("first_values")
     timed = _of_kind("timed")

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from .._linear import DENSE_LIMIT
 from .._typing import Array, Scalar
-from ..kernels.base import align, time_slice
+from ..kernels.base import align
 from .aggregates import Aggregate
 from .base import AbstractGame
 from .finite_horizon import FiniteHorizonGame
@@ -56,9 +56,6 @@ class ReducedGame(FiniteHorizonGame):
     def observe(self, t: Scalar | int, mu: Array, mass: Array) -> Array:
         return AbstractGame.seen_by_payoffs(self, t, mu if self.observes == "states" else mass)
 
-    def aggregates(self, mean_field: Array) -> Array:
-        return mean_field
-
     def spans(self) -> Array:
         """Return by how much each number can change between laws, `[#T, M]`: of a curved one, near the initial law."""
         aggregate = _aggregate(self)
@@ -92,10 +89,10 @@ class ReducedGame(FiniteHorizonGame):
     def random_change(self, mean_field: Array, signs: Array) -> Array:
         return signs * align(self.spans(), mean_field)
 
-    def law_of(self, mean_field: Array, policy: Array) -> Array:
-        """Return the mean field of the game that this one stands in for: the flow of the policy."""
-        mu, _ = self.generated(policy)
-        return mu if self.observes == "states" else mu[:, :, None] * policy
+    def laws_of(self, mean_field: Array, policy: Array) -> tuple[Array, Array]:
+        """Return the mean field of the game that this one stands in for, the flow of the policy, and its aggregate."""
+        mu, seen = self.generated(policy)
+        return mu if self.observes == "states" else mu[:, :, None] * policy, seen
 
 
 def _aggregate(game: Any) -> Aggregate:

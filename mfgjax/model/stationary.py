@@ -11,7 +11,7 @@ import numpy as np
 from .. import _checks
 from .._linear import STATIONARY_LIMIT
 from .._modes import in_own_modes
-from .._simplex import log_ratio, onto_simplex, random_policies
+from .._simplex import log_ratio, random_policies
 from .._typing import Array, ArrayLike, Bool, Float, Scalar
 from ..kernels import AbstractKernel, DenseKernel
 from ..kernels.base import align
