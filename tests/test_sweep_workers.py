@@ -116,13 +116,6 @@ def test_an_error_in_a_worker_is_raised_with_its_block(tmp_path, monkeypatch):
         swept(tmp_path / "sweep", executor=Here(), **FEW)
 
 
-def test_an_empty_folder_is_taken(tmp_path, in_memory):
-    folder = tmp_path / "made by hand"
-    folder.mkdir()
-    assert_whole(swept(folder, **FEW), in_memory)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["made by hand"]
-
-
 def test_a_full_disk_stops_the_sweep_and_the_same_call_resumes_it(tmp_path, in_memory, monkeypatch):
     written = blocks.Store.write
 

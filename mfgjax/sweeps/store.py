@@ -42,7 +42,7 @@ class Store:
         ingredients: Mapping[str, Any],
         save_call: Callable[[Path], None],
     ) -> None:
-        """Make the folder, or check that an existing one, if it is not empty, belongs to the same sweep.
+        """Make the folder, or check that an existing one belongs to the same sweep.
 
         Args:
           coords: coordinates and attributes.
@@ -52,7 +52,7 @@ class Store:
           save_call: writes what is computed into the folder of notes.
         """
         own_identity = identity(ingredients)
-        if not self._is_free():
+        if self.path.exists():
             self.check(own_identity)
             return
         self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -60,14 +60,10 @@ class Store:
         try:
             self._make(coords, variables, chunk, save_call)
         except OSError:
-            if self._is_free():
+            if not self.path.exists():
                 raise
             self.check(own_identity)  # another process has made it meanwhile
         remove_drafts(self.path)
-
-    def _is_free(self) -> bool:
-        """Tell whether there is nothing yet, or an empty folder: that is no reason to refuse."""
-        return not self.path.exists() or (self.path.is_dir() and next(self.path.iterdir(), None) is None)
 
     def _make(
         self, coords: xr.Dataset, variables: Mapping[str, Any], chunk: Tile, save_call: Callable[[Path], None]
