@@ -13,13 +13,13 @@ from .._modes import double_precision
 from .._traced import TracedFunction, trace
 from .._typing import Array
 from ..equilibrium import Equilibrium
-from ..model import AbstractGame, AnyGame, FiniteHorizonGame, ReducedGame, game_of, trace_game
+from ..model import AbstractGame, AnyGame, ReducedGame, ReducedStationaryGame, game_of, trace_game
 from ..model.canonical import axes_of, with_times
 from ..responses import AbstractResponse
 from ..responses.base import response_in_precision
 from ..solvers import AbstractMethod, AbstractSolver, Auto
 from ..solvers.base import by_residual
-from ..solvers.shooting import shoots
+from ..solvers.newton import is_cheap
 from .lanes import Lanes, block_width
 from .loop import Tolerance, default_tolerance
 from .parameters import place, swept
@@ -86,15 +86,15 @@ def prepare(
 def reduced(lanes: Lanes, guess: Array | None) -> tuple[Lanes, Array | None]:
     """Return the problems with the aggregate as unknown in place of the law, if that makes them easier, and the guess.
 
-    Of few states the flow itself is solved for, step by step in time, which finds equilibria at any temperature.
+    Of few states the law itself is solved for: a flow step by step in time, a stationary law by its matrix. That finds
+    equilibria at any temperature.
     """
     game, response, solver = lanes.problem
-    if not isinstance(game, FiniteHorizonGame) or game.aggregate is None or not game.solves_for_law:
-        return lanes, guess
-    if not response.is_smooth or shoots(game):
+    if game.aggregate is None or not game.solves_for_law or not response.is_smooth or is_cheap(game):
         return lanes, guess
     seen = None if guess is None else lanes.game.aggregates(guess)
-    return Lanes((ReducedGame(game), response, solver), lanes.carried, lanes.num_lanes), seen
+    kind: Any = ReducedStationaryGame if game.is_stationary else ReducedGame
+    return Lanes((kind(game), response, solver), lanes.carried, lanes.num_lanes), seen
 
 
 def methods(

@@ -21,6 +21,7 @@ from .maps import respond as respond
 from .parameters import parameter_names as parameter_names
 from .probes import validate as validate
 from .reduced import ReducedGame as ReducedGame
+from .reduced import ReducedStationaryGame as ReducedStationaryGame
 from .rewards import DenseInteraction as DenseInteraction
 from .rewards import OwnStateInteraction as OwnStateInteraction
 from .rewards import PairwiseReward as PairwiseReward
