@@ -84,9 +84,9 @@ def solver(chain: Chain, once: bool = False) -> Solver:
     if size > ALWAYS_ELIMINATED:
         # as much work as elimination
         most = int(min(max(size**3 / (6 * entries), 20), size))
-        return lambda b, transposed=False: _iterated(chain, b, transposed, most, _ROUNDS)
+        return lambda b, transposed=False: _iterated_at_once(transposed, most, _ROUNDS)(chain, b)
     if once and size > _FEW_STATES and _SPARSE * entries <= size**2:
-        return lambda b, transposed=False: _iterated(chain, b, transposed, size // 4, 1)
+        return lambda b, transposed=False: _iterated_at_once(transposed, size // 4, 1)(chain, b)
     if once:
         # what is settled asks for nothing, and factors nothing
         matrix = chain.matrix()
@@ -113,9 +113,36 @@ def _eliminated(matrix: Array) -> Solver:
     return alone
 
 
+def _iterated_at_once(transposed: bool, most: int, most_rounds: int) -> Callable[[Chain, Array], Array]:
+    """Return `_iterated` as a function that takes many right-hand sides of one chain at once where `vmap` has such.
+
+    In a condition that is mapped JAX gives each of them a matrix of its own.
+    """
+
+    @jax.custom_batching.custom_vmap
+    def solve(chain: Chain, b: Array) -> Array:
+        return _iterated(chain, b, transposed, most, most_rounds)
+
+    @solve.def_vmap
+    def many(axis_size: int, is_batched: list[Any], chain: Chain, b: Array) -> tuple[Array, bool]:
+        if not any(jax.tree.leaves(is_batched[0])) and chain.weights.ndim == b.ndim == 2:  # one chain, without lanes
+            return jnp.moveaxis(solve(chain, jnp.moveaxis(b, 0, -1)), -1, 0), True
+        axes = jax.tree.map(lambda batched: 0 if batched else None, is_batched)
+        alone = jax.vmap(lambda chain, b: _iterated(chain, b, transposed, most, most_rounds), axes)
+        return alone(chain, b), True
+
+    return solve
+
+
 def _iterated(chain: Chain, b: Array, transposed: bool, most: int, most_rounds: int) -> Array:
-    """Solve by products; where that does not get to rounding and the matrix fits into memory, by elimination."""
-    matvec = chain.deflated_transposed if transposed else chain.deflated
+    """Solve by products; where that does not get to rounding and the matrix fits into memory, by elimination.
+
+    A chain without lanes takes one right-hand side `[S]`, or many `[S, N]`.
+    """
+    products = chain
+    if b.ndim == chain.weights.ndim:
+        products = Chain(chain.kernel, chain.weights[..., None], chain.discount)
+    matvec = products.deflated_transposed if transposed else products.deflated
     size = len(b)
     spacing = _LEVEL * jnp.finfo(b.dtype).eps
 
