@@ -107,6 +107,66 @@ def test_laws_at_rest_are_those_of_loops(kind, response):
         assert_close(joint, law[:, None] * policy, atol=1e-9)
 
 
+def large(stationary, seen, kind="aggregate", size=150):
+    """A line of places, more than are solved for their law: people like to be away from the mean, and from a place."""
+    places = np.arange(size) / size
+    weights = np.stack([places, np.cos(3 * places)])
+    moves = np.clip(np.arange(size)[:, None] + np.arange(-1, 2), 0, size - 1)
+
+    def aggregate(law):
+        return jnp.asarray(weights) @ law if seen == "weights" else (jnp.asarray(weights) @ law) ** 2
+
+    def away(m, scale):
+        pay = 3 * (jnp.asarray(places) - m[0]) ** 2 - m[1] * jnp.sin(9 * jnp.asarray(places))
+        return scale * pay[:, None] - jnp.array([[0.1, 0.0, 0.1]])
+
+    own = mfg.Aggregate(weights if seen == "weights" else lambda *time_and_law: aggregate(time_and_law[-1]))
+    observes = own if kind == "aggregate" else "states"
+
+    def m_of(seen):
+        return seen if kind == "aggregate" else aggregate(seen)
+
+    if stationary:
+        # with probability .2 everybody starts anew at the middle
+        kernel = mfg.kernels.SuccessorKernel(
+            np.stack([moves, np.full_like(moves, size // 2)], axis=2), np.broadcast_to([0.8, 0.2], (size, 3, 2))
+        )
+        return lambda scale: mfg.StationaryGame(kernel, lambda z: away(m_of(z), scale), DISCOUNT, observes=observes)
+    initial = np.full(size, 1 / size)
+    return lambda scale: mfg.FiniteHorizonGame(
+        mfg.MovesKernel(moves), lambda t, law: away(m_of(law), scale), initial, H, observes=observes
+    )
+
+
+@pytest.mark.parametrize("seen", ["weights", "curved"])
+@pytest.mark.parametrize("stationary", [False, True], ids=["flow", "at rest"])
+def test_of_many_states_the_aggregate_is_solved_for(stationary, seen):
+    """The equation in m has the solution, the derivative and the lanes of the equation in the law."""
+    short, long = large(stationary, seen), large(stationary, seen, "law")
+    response = mfg.EntropyRegularized(30.0)
+    eq, other = mfg.solve(short(1.0), response), mfg.solve(long(1.0), response)
+    assert_close(eq.mean_field, other.mean_field, atol=1e-9)
+    assert eq.residual <= eq.tolerance and abs(eq.exploitability) < 1e-12
+
+    def tilt(scale, game):
+        return mfg.solve(game(scale), response).mean_field[..., :50].sum()
+
+    slope = jax.grad(tilt)(1.0, short)
+    step = 1e-4
+    ahead, behind = (float(tilt(1 + sign * step, long)) for sign in (1, -1))
+    assert_close(slope, (ahead - behind) / (2 * step), atol=1e-6)
+
+    betas = np.array([3.0, 30.0])
+    batch = mfg.solve_batch(short(1.0), response, axes={"beta": betas})
+    swept = mfg.sweep(short(1.0), beta=betas, outputs=["mean_field", "aggregate"], progress=False)
+    assert_close(batch.mean_field[..., 1], eq.mean_field, atol=1e-9)
+    assert_close(swept.mean_field.sel(beta=30.0), eq.mean_field, atol=1e-9)
+    assert_close(swept.aggregate.sel(beta=30.0), eq.aggregate, atol=1e-9)
+    again = mfg.solve(short(1.0), response, guess=eq)
+    assert_close(again.aggregate, eq.aggregate, atol=1e-9)
+    assert again.num_steps <= 2
+
+
 def whole(game_of, weights):
     """Return a game that sees an aggregate of states, and the same game as one that sees their law."""
     short = game_of(mfg.Aggregate(weights, labels=["load", "price"]), pay)

@@ -83,7 +83,7 @@ def prepare(
     return Prepared(*reduced(lanes, _guesses(lanes, guess)), stages, tolerance, width)
 
 
-def reduced(lanes: Lanes, guess: Array | None) -> tuple[Lanes, Array | None]:
+def reduced(lanes: Lanes, guess: Array | None = None) -> tuple[Lanes, Array | None]:
     """Return the problems with the aggregate as unknown in place of the law, if that makes them easier, and the guess.
 
     Of few states the law itself is solved for: a flow step by step in time, a stationary law by its matrix. That finds

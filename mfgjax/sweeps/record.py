@@ -12,6 +12,7 @@ from .._traced import TracedFunction, named_path, users_programs
 from .._version import __version__
 from ..engine import finish_lanes, run_stage
 from ..engine.lanes import Lanes
+from ..engine.prepare import reduced
 from ..io import describe
 from ..model import AbstractGame, mean_field_map
 from ..solvers.base import by_residual
@@ -107,8 +108,9 @@ def _outputs_alone(outputs: tuple[Output, ...], lanes: Lanes, plan: Plan) -> Any
     if not users_outputs:
         return ()
     solver, _ = plan.stages[0]
-    outcome = run_stage(lanes, None, (solver, 1), plan.tolerance, 1)  # traced only: one step has the shapes of all
-    return compute_outputs(users_outputs, lanes, finish_lanes(lanes, outcome, plan.tolerance))
+    own, _ = reduced(lanes)
+    outcome = run_stage(own, None, (solver, 1), plan.tolerance, 1)  # traced only: one step has the shapes of all
+    return compute_outputs(users_outputs, lanes, finish_lanes(own, outcome, plan.tolerance))
 
 
 def provenance(game: Any, plan: Plan, points: Points) -> dict[str, str]:

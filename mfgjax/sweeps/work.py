@@ -18,7 +18,7 @@ from ..engine import finish_lanes, fit_response, run_stage
 from ..engine.lanes import Lanes, block_width
 from ..engine.loop import Tolerance
 from ..engine.parameters import find, is_policy, parameter, with_policy_leaf
-from ..engine.prepare import Stages, methods, one_guess
+from ..engine.prepare import Stages, methods, one_guess, reduced
 from ..model import check_reads_of_games, validate
 from ..responses import AbstractResponse
 from .games import Family, Games
@@ -206,8 +206,9 @@ class Work:
         for plan in self.plans:
 
             def one(lanes: Lanes, plan: Plan = plan) -> Any:  # bound now: a closure would see the last plan of the loop
-                outcome = run_stage(lanes, None, (plan.stages[0][0], 1), plan.tolerance, 1)
-                return compute_outputs((output,), lanes, finish_lanes(lanes, outcome, plan.tolerance))
+                own, _ = reduced(lanes)
+                outcome = run_stage(own, None, (plan.stages[0][0], 1), plan.tolerance, 1)
+                return compute_outputs((output,), lanes, finish_lanes(own, outcome, plan.tolerance))
 
             # shapes alone: nothing is solved
             leaf = eqx.filter_eval_shape(one, plan.lanes)[output.name]
