@@ -38,6 +38,9 @@ class Equilibrium(eqx.Module):
         is the exploitability. If `policy` is a mixture of best responses in a stationary game, it is the larger of two
         numbers: d_TV(z, Φ(z, π)), with Φ(z, π) the law one move later, and the most that the policy loses in any state
         against the best action, divided by the span of q.
+        For a game of many states that observes an `Aggregate` it is the largest difference of m and of the aggregate
+        that the response to m leads to, max_{t,j} |m_j − m'_j|, each in units of the range of its weights. The distance
+        in total variation may be larger.
       exploitability: the most that one agent can gain by leaving `policy` while all others follow it, in units of
         reward. The gain is measured in the criterion of the response: with KL terms for `EntropyRegularized`, without
         for others.

@@ -63,7 +63,8 @@ class FiniteHorizonGame(AbstractGame):
         a next state in a table (−1 in `MovesKernel`, a row of zeros in an array).
       discount: γ in (0, 1], per step.
       observes: what `mean_field` is in rewards and kernels: "states", the law `[S]` of the states, or
-        "state_actions", the joint law `[S, A]` of states and actions at that time.
+        "state_actions", the joint law `[S, A]` of states and actions at that time, or an `Aggregate` of one of them:
+        then these are functions of `(t, m)`, with m of shape `[M]`.
       params: parameters by name, numbers or arrays, such as `{"fun": 1.0}`. Kernel and reward, as functions, get those
         that they have as further arguments, `reward(t, mean_field, fun)`. Each is an array of the game,
         `game.params.fun`, called "fun" or "params.fun" in `sweep`, `solve_batch`, `tune`, `hysteresis` and `branch`.

@@ -69,7 +69,8 @@ class StationaryGame(AbstractGame):
       available: which actions exist in which state, booleans `[S, A]`; None: all, except those without a next state in
         a table (−1 in `MovesKernel`, a row of zeros in an array).
       observes: what z is in rewards and kernels: "states", the law `[S]` of the states, or "state_actions", the
-        joint law `[S, A]` of states and actions.
+        joint law `[S, A]` of states and actions, or an `Aggregate` of one of them: then these are functions of `(m)`,
+        with m of shape `[M]`.
       params: parameters by name, taken as further arguments, `reward(z, fun)`, as in `FiniteHorizonGame`.
       state_labels: names of the states, for tables and pictures.
       action_labels: names of the actions.
