@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 STATES, PAIRS = ("time", "state"), ("time", "state", "action")
 """Dimensions of what belongs to states, and to pairs of state and action; without "time" in a stationary game."""
 
+AGGREGATE = ("time", "component")
+"""Dimensions of what payoffs see of the population where that is an aggregate; without "time" in a stationary game."""
+
 _CELL = re.compile(r"\(?(\d+), ?(\d+)\)?")
 
 _OF_EQUILIBRIUM = {
@@ -24,9 +27,12 @@ _OF_EQUILIBRIUM = {
 }
 
 
-def dims_of_equilibrium(observes: str | None, over_time: bool) -> dict[str, tuple[str, ...]]:
+def dims_of_equilibrium(
+    observes: str | None, over_time: bool, has_aggregate: bool = False
+) -> dict[str, tuple[str, ...]]:
     """Return the dimensions of each variable of an equilibrium; those of a stationary game have no times."""
     dims = {"mean_field": STATES if observes == "states" else PAIRS, **_OF_EQUILIBRIUM}
+    dims |= {"aggregate": AGGREGATE} if has_aggregate else {}
     return {name: tuple(dim for dim in own if over_time or dim != "time") for name, own in dims.items()}
 
 

@@ -21,6 +21,7 @@ from .certify import sample_lipschitz as sample_lipschitz
 from .cores import use_cpu_cores as use_cpu_cores
 from .equilibrium import Equilibrium as Equilibrium
 from .kernels import *  # noqa: F403
+from .model import Aggregate as Aggregate
 from .model import FiniteHorizonGame as FiniteHorizonGame
 from .model import PairwiseReward as PairwiseReward
 from .model import StationaryGame as StationaryGame

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
-from ._coordinates import coordinates, dims_of_equilibrium
+from ._coordinates import coordinate, coordinates, dims_of_equilibrium
 from ._display import BAD, GOOD, Facts, Listing, Page, Part, shows_itself
 from ._names import in_words
 from ._result import RESULTS, Result, counted_results
@@ -38,6 +38,9 @@ class Equilibrium(eqx.Module):
         is the exploitability. If `policy` is a mixture of best responses in a stationary game, it is the larger of two
         numbers: d_TV(z, Φ(z, π)), with Φ(z, π) the law one move later, and the most that the policy loses in any state
         against the best action, divided by the span of q.
+        For a game of many states that observes an `Aggregate` it is the largest difference of m and of the aggregate
+        that the response to m leads to, max_{t,j} |m_j − m'_j|, each in units of the range of its weights. The distance
+        in total variation may be larger.
       exploitability: the most that one agent can gain by leaving `policy` while all others follow it, in units of
         reward. The gain is measured in the criterion of the response: with KL terms for `EntropyRegularized`, without
         for others.
@@ -54,6 +57,8 @@ class Equilibrium(eqx.Module):
       action_axis: the axis of the actions in joint laws, counted from the end.
       state_labels: the names of the states, as in the game.
       action_labels: the names of the actions.
+      aggregate: what payoffs see of `mean_field`, `[H+1, M]`, in a game that observes an `Aggregate`; else None.
+      aggregate_labels: the names of its numbers.
 
     For a stationary game the arrays have no time axis: `mean_field` is z, `[S]`, and `policy` is `[S, A]`. The
     exploitability is then that of an agent whose first state is drawn from z, in a population that stays at z.
@@ -86,6 +91,8 @@ class Equilibrium(eqx.Module):
     action_axis: int = eqx.field(static=True, default=-1)
     state_labels: tuple[str, ...] = eqx.field(static=True, default=())
     action_labels: tuple[str, ...] = eqx.field(static=True, default=())
+    aggregate: Float[Array, "*T_M"] | None = None
+    aggregate_labels: tuple[str, ...] = eqx.field(static=True, default=())
 
     @property
     def converged(self) -> Bool[Array, "*lanes"]:
@@ -153,12 +160,13 @@ class Equilibrium(eqx.Module):
         over_time = self.policy.ndim - lanes == 3
         data = {
             name: ((*dims, *["lane"] * lanes), np.asarray(own[name] if name in own else getattr(self, name)))
-            for name, dims in dims_of_equilibrium(self.observes, over_time).items()
+            for name, dims in dims_of_equilibrium(self.observes, over_time, self.aggregate is not None).items()
         }
         num_states, num_actions = self.policy.shape[over_time : over_time + 2]
         coords = {
             **({"time": np.arange(self.policy.shape[0])} if over_time else {}),
             **coordinates(self.state_labels or range(num_states), self.action_labels or range(num_actions)),
+            **({} if self.aggregate is None else {"component": coordinate(self.aggregate_labels)}),
             "step": np.arange(1, len(data["residual_history"][1]) + 1),
         }
         verdict = {} if lanes else {"result": self.result.name, "message": self.result.message}

@@ -39,4 +39,7 @@ def _equilibrium_of(game: AbstractGame, criterion: str) -> Equilibrium:
     seen = shaped(*game.mean_field_shape)
     # a history of length 0: neither sweeps nor designs keep one
     arrays = (seen, pairs, pairs, states, pairs, one, one, one, whole, shaped(0), one)
-    return Equilibrium(*arrays, result, criterion, game.observes, -1, game.state_labels, game.action_labels)
+    names = () if game.aggregate is None else game.aggregate.labels or ()
+    aggregate = shaped(*game.times, len(names)) if names else None
+    labels = (game.state_labels, game.action_labels)
+    return Equilibrium(*arrays, result, criterion, game.observes, -1, *labels, aggregate, names)

@@ -53,6 +53,7 @@ EXAMPLES = {
     "Equilibrium": EQUILIBRIUM,
     "FiniteHorizonGame": GAME,
     "StationaryGame": STATIONARY,
+    "Aggregate": mfg.Aggregate([0.0, 1.0], labels=["<b>mean"]),
     "Explorer": mfg.explore(GAME, RESPONSE, beta=[0.5, 1.0, 3.0]),
     "Result": mfg.results.Result(1),
     "BestResponse": mfg.results.BestResponse(POLICY, np.log(POLICY), FLOW, POLICY),

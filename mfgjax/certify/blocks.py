@@ -63,7 +63,7 @@ def affine_blocks(game: StationaryGame, name: str) -> Iterator[Block]:
     num_points = min(2, S) if is_kernel and isinstance(game.kernel, AbstractKernel) else S
     data, scale, most_lost = OF_DATA * float(jnp.finfo(game.dtype).eps), 1.0 if is_kernel else 0.0, 0.0
     with jax.enable_x64(True):
-        traced = trace_game(game, jnp.float64)
+        traced = trace_game(game, jnp.float64).seeing_laws()
         wide = jax.tree.map(lambda x: x.astype(jnp.float64) if eqx.is_inexact_array(x) else x, traced)
     for start, width in _blocks_of_states(S, num_points * A * (S if is_kernel else 1)):
         with jax.enable_x64(True):
@@ -133,7 +133,7 @@ def laws_to_sample(num_states: int, rng: np.random.Generator) -> np.ndarray:
 def sampled_blocks(game: StationaryGame, name: str, laws: np.ndarray) -> Iterator[Block]:
     """Yield rows or rewards at laws."""
     S, A = game.num_states, game.num_actions
-    num_points, traced = S, trace_game(game)
+    num_points, traced = S, trace_game(game).seeing_laws()
     if name == "kernel" and isinstance(game.kernel, AbstractKernel):  # as above
         num_points, laws = min(2, S), laws[: min(2, S)]
     laws_in_precision = jnp.asarray(laws, game.dtype)

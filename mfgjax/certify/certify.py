@@ -78,7 +78,7 @@ def certify(
     if lipschitz is not None and not isinstance(lipschitz, Lipschitz):
         raise ValueError(f"`lipschitz` must be a `Lipschitz`, or None; got {_checks.shorten(lipschitz)}.")
     validate(game)  # its arrays may have been replaced since it was made
-    game, response = trace_game(game), fit_response(game, response)
+    game, response = trace_game(game).seeing_laws(), fit_response(game, response)
     # threefry takes seconds to compile
     key = _checks.random_key("key", jax.random.key(0, impl="rbg") if key is None else key)
     constants = None

@@ -234,7 +234,7 @@ def _check_sound(game: StationaryGame, tails: _Judged, rewards: _Judged) -> None
     """Refuse rows that are no probabilities, and rewards that are not finite, at the point masses."""
     for j in sorted({*tails.suspicious, *rewards.suspicious}):
         law = jnp.zeros(game.num_states, game.dtype).at[j].set(1)
-        row, pay = (np.asarray(x) for x in rows_and_rewards(trace_game(game), law))
+        row, pay = (np.asarray(x) for x in rows_and_rewards(trace_game(game).seeing_laws(), law))
         row = np.where(row >= -_checks.precision(row.dtype), np.maximum(row, 0), row)  # 1 − Σ may be rounded below 0
         check_kernel_values(DenseKernel(row), np.ones((1, *row.shape[:2]), bool), f" with all in state {j}")
         _checks.all_true("reward", pay, np.isfinite(pay), "it must be a finite number", f" with all in state {j}")

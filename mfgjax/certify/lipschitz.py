@@ -105,7 +105,7 @@ def sample_lipschitz(game: FiniteHorizonGame, *, key: Array, num_pairs: int = 10
     game = of_kind(FiniteHorizonGame, game)
     key = _checks.random_key("key", key)
     num_pairs = _checks.integer_at_least("num_pairs", num_pairs, 1)
-    return Lipschitz(*_sampled(trace_game(game), key, num_pairs), origin="sampled")
+    return Lipschitz(*_sampled(trace_game(game).seeing_laws(), key, num_pairs), origin="sampled")
 
 
 @compiled

@@ -52,7 +52,8 @@ def linear_solver(game: AnyGame, response: AbstractResponse, mean_field: Array) 
         if can_eliminate(game) and (game.lanes or game.num_states <= _DIRECT):
             x = direct(matvec, b, transposed)
         elif not can_eliminate(game) or b.size <= DENSE_LIMIT:
-            x = iterative(matvec, b, solve_linear)
+            limit = min(DENSE_LIMIT, game.matrix_limit)
+            x = iterative(matvec, b, lambda matvec, b: solve_linear(matvec, b, limit))
         else:
             first = iterative(matvec, b, lambda matvec, b: solve_iteratively(matvec, b, _FEW))
             x = jax.lax.cond(

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .._linear import solve_dense
+from .._linear import STATIONARY_LIMIT, solve_dense
 from .._result import RESULTS
 from .._traced import calls_python
 from .._typing import Array, Scalar
@@ -44,8 +44,8 @@ def is_polished(problem: Problem, method: AbstractMethod) -> bool:
 
 
 def is_small(game: AnyGame) -> bool:
-    """Tell whether `polished` finds the errors of a game: it is stationary, and its matrix is small."""
-    return game.is_stationary and is_cheap(game)
+    """Tell whether `polished` finds the errors of a game: it is stationary, its matrix is small, and that of moves."""
+    return game.is_stationary and is_cheap(game) and game.num_states <= STATIONARY_LIMIT
 
 
 def polished(problem: Problem, outcome: Outcome) -> Outcome:
@@ -115,9 +115,7 @@ def measured(problem: Problem, outcome: Outcome) -> Outcome:
     """
     outcome = alike(outcome)
     x, game, eps = outcome.candidate.mean_field, problem.game, jnp.finfo(outcome.residual.dtype).eps
-    # a random share of every mass, in which the mass of all stays
-    change = jnp.asarray(np.random.default_rng(0).choice([-1.0, 1.0], size=x.shape), x.dtype) * x
-    direction = change - x * change.sum(axis=tuple(range(1, x.ndim)), keepdims=True)
+    direction = game.random_change(x, jnp.asarray(np.random.default_rng(0).choice([-1.0, 1.0], size=x.shape), x.dtype))
 
     def goes_on(carry: _Aside) -> Array:
         is_off = (carry.residual > _OF_ROUNDING * (carry.floor + eps)) & (carry.steps < _MOST_STEPS_ASIDE)
@@ -200,13 +198,14 @@ def _look(problem: Problem, outcome: Outcome, x: Array, values: Array | None) ->
     at, jvp, (policy, floor, values) = jax.linearize(image, x, has_aux=True)
     columns = jax.vmap(lambda v: v - jvp(v.reshape(x.shape)).reshape(-1))(identity(x.size, x))
     # what rounding of the law and of its image does, in a few random ways
-    law = x.reshape(-1, 1)
-    signs = np.random.default_rng(0).choice([-1.0, 1.0], size=(law.size, _PROBES))
-    rounding = (jnp.finfo(x.dtype).eps + floor) * law * jnp.asarray(signs, x.dtype)
-    rounding = rounding - law * rounding.sum(axis=0)
+    signs = jnp.asarray(np.random.default_rng(0).choice([-1.0, 1.0], size=(x.size, _PROBES)), x.dtype)
+    probes = jax.vmap(lambda signs: game.random_change(x, signs.reshape(x.shape)).reshape(-1), 1, 1)(signs)
+    rounding = (jnp.finfo(x.dtype).eps + floor) * probes
     changes = solve_dense(columns.T, jnp.concatenate([(at - x).reshape(-1, 1), rounding], axis=1))
-    sizes = jnp.abs(changes).sum(axis=0)
-    error = sizes[0] / 2 + sizes[1:].max()
+    nothing = jnp.zeros_like(x)
+    # what rounds counts twice
+    sizes = jax.vmap(lambda change: game.distance(change.reshape(x.shape), nothing), 1)(changes)
+    error = sizes[0] + 2 * sizes[1:].max()
     return _Look(
         x,
         problem.project(x + changes[:, 0].reshape(x.shape)),

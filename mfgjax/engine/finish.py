@@ -93,10 +93,11 @@ def finish(
     if game.is_stationary:
         is_rough = _rough_values(game, best, value_error)
         code = jnp.where((code == RESULTS.converged) & is_rough, RESULTS.values_inexact, code)
+    law, aggregate = game.laws_of(mean_field, policy)
     # adds nothing, but the derivative of what was not found is NaN here, too
     nothing = 0 * mean_field.sum(axis=tuple(range(1 + game.num_seen_axes)))
     return Equilibrium(
-        *map(game.untimed, (mean_field, policy, log_policy, best.values, best.q)),
+        *map(game.untimed, (law, policy, log_policy, best.values, best.q)),
         residual=residual + nothing,
         exploitability=gains + nothing,
         tolerance=target,
@@ -109,6 +110,8 @@ def finish(
         action_axis=-1 - len(game.lanes),
         state_labels=game.state_labels,
         action_labels=game.action_labels,
+        aggregate=None if aggregate is None else game.untimed(aggregate),
+        aggregate_labels=() if game.aggregate is None else game.aggregate.labels or (),
     )
 
 
@@ -145,10 +148,11 @@ def _gained(
 def unsound(game: Any, mean_field: Array, image: Array, mu: Array) -> Array:
     """Tell whether the law of states is none or, for a kernel given as a callable, its rows at the flow reached."""
     slack = float(jnp.finfo(game.dtype).eps) ** 0.5
-    mass = mean_field.sum(axis=tuple(range(1, 1 + game.num_seen_axes)))  # of which `moved_on` would hide what is lost
     # comparisons with NaN are false: what is not finite has a code of its own
     unsound = (jnp.abs(mu.sum(axis=1) - 1) > slack).any(axis=0) | (mu < -slack).any(axis=(0, 1))
-    unsound = unsound | (jnp.abs(mass - 1) > slack).any(axis=0)
+    if game.solves_for_law:
+        mass = mean_field.sum(axis=tuple(range(1, 1 + game.num_seen_axes)))  # of which `moved_on` would hide the lost
+        unsound = unsound | (jnp.abs(mass - 1) > slack).any(axis=0)
     if isinstance(game.kernel, AbstractKernel):
         return unsound
     return unsound | (game.per_lane(_defective, image) if game.lanes else _defective(game, image))

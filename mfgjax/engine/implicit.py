@@ -11,7 +11,6 @@ import numpy as np
 
 from .._gradients import stop_gradients
 from .._modes import in_own_modes
-from .._simplex import onto_simplex
 from .._typing import Array, Bool
 from ..model import AnyGame, mean_field_map
 from ..responses import AbstractResponse
@@ -88,7 +87,7 @@ def _refined(game: AnyGame, response: AbstractResponse, point: Array) -> tuple[A
         return jnp.abs(x).max(axis=axes)
 
     change, solved = solve(matvec, image - point, False)
-    refined = onto_simplex(point + change, game.num_seen_axes)
+    refined = game.projected(point + change)
     refined = jnp.where(solved, refined, point)
     signs = jnp.asarray(np.random.default_rng(0).choice([-1.0, 1.0], size=point.shape), point.dtype)
     rounding = jnp.finfo(point.dtype).eps + response.rounding(game.best_response(point, response).q, game.available)

@@ -1,5 +1,6 @@
 """One problem, or many of one shape: which arrays carry lanes, and computing them in blocks."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -167,7 +168,7 @@ def solving_width(game: AbstractGame, width: int) -> int:
 
 def narrow_width(game: AbstractGame, width: int) -> int:
     """Return how many lanes to take at once where each needs a matrix of the size of its flow."""
-    unknowns = (game.horizon + 1) * game.num_states * (game.num_actions if game.num_seen_axes == 2 else 1)
+    unknowns = (game.horizon + 1) * math.prod(game.seen_shape)
     work = (game.horizon + 1) * game.num_states * game.num_actions
     size = unknowns * (3 * unknowns + 4 * work) if unknowns <= game.matrix_limit else 100 * work
     budget = 2**26 if jax.default_backend() == "cpu" else _LARGE

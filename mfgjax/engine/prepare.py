@@ -13,12 +13,13 @@ from .._modes import double_precision
 from .._traced import TracedFunction, trace
 from .._typing import Array
 from ..equilibrium import Equilibrium
-from ..model import AbstractGame, AnyGame, game_of, trace_game
+from ..model import AbstractGame, AnyGame, ReducedGame, ReducedStationaryGame, game_of, trace_game
 from ..model.canonical import axes_of, with_times
 from ..responses import AbstractResponse
 from ..responses.base import response_in_precision
 from ..solvers import AbstractMethod, AbstractSolver, Auto
 from ..solvers.base import by_residual
+from ..solvers.newton import is_cheap
 from .lanes import Lanes, block_width
 from .loop import Tolerance, default_tolerance
 from .parameters import place, swept
@@ -71,7 +72,7 @@ def prepare(
     solver, stages, tolerance = methods(game, response, solver, max_steps, guess is not None)
     if axes is None:
         lanes = Lanes((trace_game(game), fit_response(game, response), solver))
-        return Prepared(lanes, one_guess(game, guess), stages, tolerance, 1)
+        return Prepared(*reduced(lanes, one_guess(game, guess)), stages, tolerance, 1)
     if isinstance(axes, Mapping):
         lanes = swept(trace_game(game, in_lanes=True), response, solver, axes)
     else:
@@ -79,7 +80,21 @@ def prepare(
     first = lanes.lane(0)
     fit_response(first[0], first[1])  # what is shared is checked as for one
     width = block_width(game) if block is None else _checks.integer_at_least("block", block, 1)
-    return Prepared(lanes, _guesses(lanes, guess), stages, tolerance, width)
+    return Prepared(*reduced(lanes, _guesses(lanes, guess)), stages, tolerance, width)
+
+
+def reduced(lanes: Lanes, guess: Array | None = None) -> tuple[Lanes, Array | None]:
+    """Return the problems with the aggregate as unknown in place of the law, if that makes them easier, and the guess.
+
+    Of few states the law itself is solved for: a flow step by step in time, a stationary law by its matrix. That finds
+    equilibria at any temperature.
+    """
+    game, response, solver = lanes.problem
+    if game.aggregate is None or not game.solves_for_law or not response.is_smooth or is_cheap(game):
+        return lanes, guess
+    seen = None if guess is None else lanes.game.aggregates(guess)
+    kind: Any = ReducedStationaryGame if game.is_stationary else ReducedGame
+    return Lanes((kind(game), response, solver), lanes.carried, lanes.num_lanes), seen
 
 
 def methods(

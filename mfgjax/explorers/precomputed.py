@@ -47,6 +47,7 @@ def precomputed(live: Live, points: Sequence[int], place: Sequence[int]) -> Stor
     function = live.quantity.function
     game, _, _ = live.problem(live.axes([0] * len(sliders)))
     outputs = ["mean_field", "policy", *(_FIELDS if function is not None else _FIELDS[-1:])]
+    outputs += [] if function is None or game.aggregate is None else ["aggregate"]
     axes = {slider.axis.name: _values(slider) for slider in sliders}
     dataset = sweep(live.game, live.response, solver=live.solver, outputs=outputs, **axes)
     states, actions = (tuple(map(str, dataset[dim].values)) for dim in ("state", "action"))
@@ -70,6 +71,7 @@ def quantities_at_each_point(quantity: Quantity, dataset: xr.Dataset, observes: 
     loaded = {str(name): array.values for name, array in dataset.data_vars.items()}
     shape = loaded["result_code"].shape
     timed = [str(name) for name, array in dataset.data_vars.items() if "time" in array.dims]
+    components = tuple(map(str, dataset["component"].values)) if "component" in dataset.coords else ()
     found = np.empty(shape)
     for at in np.ndindex(*shape):
         # of games that end sooner than others, later times are NaN
@@ -85,6 +87,7 @@ def quantities_at_each_point(quantity: Quantity, dataset: xr.Dataset, observes: 
                 result=result,
                 criterion=dataset.attrs["criterion"],
                 observes=observes,
+                aggregate_labels=components,
             )
         )
     return found

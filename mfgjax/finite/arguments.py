@@ -21,7 +21,7 @@ MOST_AGENTS = 10**9
 def checked_game(game: object) -> FiniteHorizonGame:
     """Return a finite-horizon game with its functions traced in double precision, or refuse what is no such game."""
     with double():
-        return trace_game(of_kind(FiniteHorizonGame, game), DOUBLE)
+        return trace_game(of_kind(FiniteHorizonGame, game), DOUBLE).seeing_laws()
 
 
 def decoupled_game(game: object, function: str) -> FiniteHorizonGame:

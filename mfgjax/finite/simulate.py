@@ -235,7 +235,7 @@ def _simulate(
         masses = [mass for mass, _ in actions_by_group]
         mass = sum(masses[1:], masses[0])
         counts = mass.sum(axis=1, dtype=jnp.int32)
-        seen = share(game.observe(counts.astype(DOUBLE), mass.astype(DOUBLE)), number)
+        seen = share(game.observe(t, counts.astype(DOUBLE), mass.astype(DOUBLE)), number)
         flat = seen.reshape(*seen.shape[:-2], num_lanes)
         reward = games.reward_at(t, flat).reshape(*mass.shape[:2], *lanes)
         earned = [_earned(m, reward, g.cost[t]) for m, g in zip(masses, groups, strict=True)]

@@ -1,5 +1,6 @@
 """Games, their rewards, and the maps that an equilibrium is a fixed point of."""
 
+from .aggregates import Aggregate as Aggregate
 from .arguments import game_of as game_of
 from .arguments import no_game as no_game
 from .arguments import of_kind as of_kind
@@ -19,6 +20,8 @@ from .maps import q_operator as q_operator
 from .maps import respond as respond
 from .parameters import parameter_names as parameter_names
 from .probes import validate as validate
+from .reduced import ReducedGame as ReducedGame
+from .reduced import ReducedStationaryGame as ReducedStationaryGame
 from .rewards import DenseInteraction as DenseInteraction
 from .rewards import OwnStateInteraction as OwnStateInteraction
 from .rewards import PairwiseReward as PairwiseReward

@@ -22,8 +22,11 @@ from ..kernels import AbstractKernel, DenseKernel
 from ..kernels.base import time_slice
 from ..kernels.precision import kernel_in_precision
 from ..responses import AbstractResponse
-from .parameters import Parameters, values_of
+from .aggregates import Aggregate, ThroughAggregate
+from .parameters import Parameters, arguments_of, values_of
+from .rewards import TableReward
 
+Game = TypeVar("Game", bound="AbstractGame")
 AnyArray = TypeVar("AnyArray", Array, np.ndarray)  # users get back the kind of array that they gave
 
 
@@ -61,6 +64,7 @@ class AbstractGame(eqx.Module):
     params: eqx.AbstractVar[Parameters]
     discount: eqx.AbstractVar[Float[Array, "*batch"]]  # an array: a new number compiles nothing, and has a derivative
     observes: eqx.AbstractVar[str]
+    aggregate: eqx.AbstractVar[Aggregate | None]
     state_labels: eqx.AbstractVar[tuple[str, ...]]
     action_labels: eqx.AbstractVar[tuple[str, ...]]
     horizon: eqx.AbstractVar[int]
@@ -71,13 +75,15 @@ class AbstractGame(eqx.Module):
     """Whether equilibria of responses that jump are sought in pure policies first, judged by the residual."""
     matrix_limit: ClassVar[int]
     """Numbers of a mean field up to which the matrix of I − DΓ is formed and factorised."""
+    solves_for_law: ClassVar[bool] = True
+    """Whether mean fields are laws, of states or of states and actions; those of a `ReducedGame` are not."""
     lanes: ClassVar[tuple[int, ...]] = ()
     """The axes behind those of one game: none. `LaneGame` has one."""
 
     def _page(self) -> Page:
         name, params = type(self).__name__, values_of(self.params)
         span = f"discount {shown(self.discount)}" if self.is_stationary else f"horizon {self.horizon}"
-        seen = "" if self.observes == "states" else ", observes the joint law of states and actions"
+        seen = "" if self.observes == "states" and self.aggregate is None else f", payoffs see {self._seen_in_words()}"
         sizes = f"{self.num_states:,} states, {self.num_actions:,} actions, {span}"
         parts = f"kernel {_kind(self.kernel)}, reward {_kind(self.reward)}"
         more = f"; parameters {shown_pairs(params)}" if params else ""
@@ -94,10 +100,7 @@ class AbstractGame(eqx.Module):
             ("discount", shown(self.discount)),
             ("kernel", f"{_kind(self.kernel)}: {moves}"),
             ("reward", _kind(self.reward)),
-            (
-                "payoffs see",
-                "the law of the states" if self.observes == "states" else "the joint law of states, actions",
-            ),
+            ("payoffs see", self._seen_in_words()),
             ("available", "all actions" if exists.all() else f"{pairs}{' and time' * (len(exists) > 1)}"),
         ]
         if self.initial.ndim == 1:
@@ -106,13 +109,64 @@ class AbstractGame(eqx.Module):
         facts += [(f"parameter {name}", shown(value)) for name, value in values_of(self.params).items()]
         yield Facts([*facts, ("precision", str(self.dtype))])
 
-    @abstractmethod
-    def call_kernel(self, t: Scalar | int, mean_field: Array) -> Any:
-        """Call the user's kernel function at time t and return its result."""
+    def _seen_in_words(self) -> str:
+        law = "the law of the states" if self.observes == "states" else "the joint law of states and actions"
+        if self.aggregate is None:
+            return law
+        return self.aggregate.in_words()
 
     @abstractmethod
-    def call_reward(self, t: Scalar | int, mean_field: Array) -> Array:
-        """Call the reward function at time t and return its result."""
+    def call_kernel(self, t: Scalar | int, seen: Array) -> Any:
+        """Call the user's kernel function at time t, given what it sees of the population, and return its result."""
+
+    @abstractmethod
+    def call_reward(self, t: Scalar | int, seen: Array) -> Array:
+        """Call the reward function at time t, given what it sees of the population, and return its result."""
+
+    @abstractmethod
+    def clock(self, t: Scalar | int) -> tuple[Scalar, ...]:
+        """Return the time as functions of users are given it: nothing if they are given none."""
+
+    def seen_by_payoffs(self, t: Scalar | int, mean_field: Array) -> Array:
+        """Return what rewards and kernels are given: the mean field of one time, or the aggregate of it."""
+        if self.aggregate is None:
+            return mean_field
+        params = arguments_of(self.params, "observes", self.aggregate.function)
+        return self.aggregate.value(mean_field, *self.clock(t), params=params)
+
+    def seeing_laws(self: Game) -> Game:
+        """Return the game with rewards and kernels as functions of the law, for what looks into their programs."""
+        aggregate = self.aggregate
+        if aggregate is None:
+            return self
+        params = arguments_of(self.params, "observes", aggregate.function)
+        kernel, reward = (
+            ThroughAggregate(part, aggregate, params) if callable(part) and not is_table else part
+            for part, is_table in (
+                (self.kernel, isinstance(self.kernel, AbstractKernel)),
+                (self.reward, isinstance(self.reward, TableReward)),
+            )
+        )
+        parts = (kernel, reward, None)
+        return eqx.tree_at(lambda game: (game.kernel, game.reward, game.aggregate), self, parts)
+
+    def aggregates(self, mean_field: Array) -> Array | None:
+        """Return the aggregate of a mean field at every time, `[T, M]`; None where payoffs see all of it."""
+        if self.aggregate is None:
+            return None
+        return jax.vmap(self.seen_by_payoffs)(jnp.arange(self.horizon + 1, dtype=jnp.int32), mean_field)
+
+    @property
+    def payoff_arguments(self) -> dict[str, jax.ShapeDtypeStruct]:
+        """The arguments of rewards and kernels before parameters, by name, with shapes in place of numbers."""
+        seen = self.seen_shape if self.aggregate is None else (len(self.aggregate.labels or ()),)
+        times = {} if self.is_stationary else {"t": jax.ShapeDtypeStruct((), time_type(self.dtype))}
+        return {**times, self.name_of_seen: jax.ShapeDtypeStruct(seen, self.dtype)}
+
+    @property
+    def name_of_seen(self) -> str:
+        """The name, in messages, of the argument of rewards and kernels that tells them of the population."""
+        return "m" if self.aggregate is not None else "z" if self.is_stationary else "mean_field"
 
     @abstractmethod
     def best_response(self, mean_field: Array, response: AbstractResponse, start: Array | None = None) -> BestResponse:
@@ -176,7 +230,20 @@ class AbstractGame(eqx.Module):
 
         Negative entries are clipped at 0, and the others rescaled.
         """
-        return onto_simplex(following, self.num_seen_axes)
+        return self.projected(following)
+
+    def projected(self, mean_field: Array) -> Array:
+        """Return the nearest mean field that can be one: clipped at 0 and rescaled, so that laws sum to 1."""
+        return onto_simplex(mean_field, self.num_seen_axes)
+
+    def random_change(self, mean_field: Array, signs: Array) -> Array:
+        """Return a change of a mean field by a random share of every mass, in which the mass of all stays."""
+        change = signs * mean_field
+        return change - mean_field * change.sum(axis=tuple(range(1, mean_field.ndim)), keepdims=True)
+
+    def laws_of(self, mean_field: Array, policy: Array) -> tuple[Array, Array | None]:
+        """Return the law of a population and the aggregate of it, given what solvers find, and its policy."""
+        return mean_field, self.aggregates(mean_field)
 
     @abstractmethod
     def first_guess(self, policy: Array) -> Array:
@@ -257,7 +324,7 @@ class AbstractGame(eqx.Module):
         """Return the kernel of one time, a function called just at the mean field: for what analyses its program."""
         if isinstance(self.kernel, AbstractKernel):
             return self.kernel.at(t)
-        kernel = self.call_kernel(t, mean_field)
+        kernel = self.call_kernel(t, self.seen_by_payoffs(t, mean_field))
         kernel = kernel if isinstance(kernel, AbstractKernel) else DenseKernel(kernel)
         return kernel_in_precision(kernel, self.dtype).at(jnp.int32(0))  # a function returns the kernel of one time
 
@@ -268,7 +335,7 @@ class AbstractGame(eqx.Module):
 
     def pay_at(self, t: Scalar | int, mean_field: Array) -> Array:
         """Return R_t(s,a,mean_field) as `[S, A]`, or `[S, 1]` where all actions earn the same."""
-        pay = jnp.asarray(self.call_reward(t, mean_field)).astype(self.dtype)
+        pay = jnp.asarray(self.call_reward(t, self.seen_by_payoffs(t, mean_field))).astype(self.dtype)
         if getattr(self.reward, "takes_lanes", False) or pay.shape[1] < self.num_actions:
             return pay
         # a derivative would multiply what is not finite at an action that does not exist by 0
@@ -278,8 +345,8 @@ class AbstractGame(eqx.Module):
         """Return which actions exist at time t, `[S, A]`."""
         return time_slice(self.available, t)
 
-    def observe(self, mu: Array, mass: Array) -> Array:
-        """Return what payoffs see of the law of states `mu` and the joint law `mass` of one time."""
+    def observe(self, t: Scalar | int, mu: Array, mass: Array) -> Array:
+        """Return the mean field of the law of states `mu` and the joint law `mass` of one time."""
         return mu if self.observes == "states" else mass
 
 

@@ -79,7 +79,7 @@ def check_reads_of_games(
     structure = jax.tree.structure(game)
     numbered = jax.tree.unflatten(structure, range(structure.num_leaves))
     for name in names:
-        mine = set(jax.tree.leaves((getattr(numbered, name), numbered.params)))
+        mine = set(jax.tree.leaves((getattr(numbered, name), numbered.aggregate, numbered.params)))
         moved = [leaf for leaf in values if leaf in mine]
         if not moved:
             continue
@@ -97,9 +97,12 @@ def _reading(game: AbstractGame) -> list[str]:
     """Return which of "kernel" and "reward" have functions that compute from numbers of the game where they read."""
     found = []
     for name in ("kernel", "reward"):
-        num_params = len(arguments_of(game.params, name, getattr(game, name)))
-        if any(_finds_places(function, num_params) for function in users_programs(getattr(game, name))):
-            found.append(name)
+        functions = {name: getattr(game, name), "observes": getattr(game.aggregate, "function", None)}
+        for field, part in functions.items():
+            num_params = len(arguments_of(game.params, field, part))
+            if any(_finds_places(function, num_params) for function in users_programs(part)):
+                found.append(name)
+                break
     return found
 
 

@@ -17,6 +17,7 @@ from ..kernels import AbstractKernel, DenseKernel
 from ..kernels.base import align
 from ..operators import backward, evaluate, forward, policies
 from ..responses import AbstractResponse
+from .aggregates import LAWS, Aggregate, early_arguments, observed
 from .base import AbstractGame, BestResponse, time_type
 from .canonical import (
     Axes,
@@ -40,7 +41,7 @@ from .canonical import (
 )
 from .parameters import Parameters, arguments_of, read_params
 from .probes import simple_laws, validate
-from .rewards import PairwiseReward, TableReward, check_interaction, check_table
+from .rewards import PairwiseReward, TableReward, check_interaction, check_table, refuse_interaction
 
 
 class FiniteHorizonGame(AbstractGame):
@@ -62,7 +63,8 @@ class FiniteHorizonGame(AbstractGame):
         a next state in a table (−1 in `MovesKernel`, a row of zeros in an array).
       discount: γ in (0, 1], per step.
       observes: what `mean_field` is in rewards and kernels: "states", the law `[S]` of the states, or
-        "state_actions", the joint law `[S, A]` of states and actions at that time.
+        "state_actions", the joint law `[S, A]` of states and actions at that time, or an `Aggregate` of one of them:
+        then these are functions of `(t, m)`, with m of shape `[M]`.
       params: parameters by name, numbers or arrays, such as `{"fun": 1.0}`. Kernel and reward, as functions, get those
         that they have as further arguments, `reward(t, mean_field, fun)`. Each is an array of the game,
         `game.params.fun`, called "fun" or "params.fun" in `sweep`, `solve_batch`, `tune`, `hysteresis` and `branch`.
@@ -107,6 +109,7 @@ class FiniteHorizonGame(AbstractGame):
     discount: Float[Array, "*batch"]
     horizon: int = eqx.field(static=True)  # static: the length of scans
     observes: str = eqx.field(static=True)
+    aggregate: Aggregate | None
     state_labels: tuple[str, ...] = eqx.field(static=True)
     action_labels: tuple[str, ...] = eqx.field(static=True)
     is_stationary: ClassVar[bool] = False
@@ -124,7 +127,7 @@ class FiniteHorizonGame(AbstractGame):
         *,
         available: ArrayLike | None = None,
         discount: ArrayLike = 1.0,
-        observes: str = "states",
+        observes: str | Aggregate = "states",
         params: Mapping[str, ArrayLike] | None = None,
         state_labels: Sequence[str | int] | np.ndarray | None = None,
         action_labels: Sequence[str | int] | np.ndarray | None = None,
@@ -136,8 +139,7 @@ class FiniteHorizonGame(AbstractGame):
             got = f"`initial` is {_checks.shorten(initial)}, `horizon` is {_checks.shorten(horizon)}"
             raise ValueError(f"{order}; {got}.")
         self.horizon = _checks.integer_at_least("horizon", horizon, 1)
-        _checks.one_of("observes", observes, ("states", "state_actions"))
-        self.observes = str(observes)
+        self.observes, aggregate = observed(observes)
         state_labels, action_labels = listed(state_labels), listed(action_labels)
         states, actions = axes_of(state_labels, action_labels)
         # known parts stay in NumPy until `in_one_precision`: nothing is compiled before
@@ -163,10 +165,18 @@ class FiniteHorizonGame(AbstractGame):
         # else `_check_kernel_shape` says what does not fit
         if available is None and getattr(kernel, "num_states", None) == num_states:
             available = existing_actions(kernel)
-        named = read_params(params, {"kernel": kernel, "reward": reward}, ("t", "mean_field"))
-        num_actions = _num_actions(kernel, reward, available, law, observes, named, action_labels)
+        seen = "mean_field" if aggregate is None else "m"
+        functions = {"kernel": kernel, "reward": reward, "observes": getattr(aggregate, "function", None)}
+        named = read_params(params, functions, ("t", seen))
+        times = {"t": jnp.zeros((), time_type(law.dtype))}
+        arguments = early_arguments(self.observes, aggregate, law, seen, times, named)
+        num_actions = _num_actions(kernel, reward, available, aggregate, arguments, named, action_labels)
         available = _available(available, num_states, num_actions, self.horizon)
-        dtype = common_precision(kernel, reward, law)
+        dtype = common_precision(kernel, reward, law, aggregate)
+        if aggregate is not None:
+            shape = (num_states, num_actions)[: LAWS.index(self.observes) + 1]
+            aggregate = aggregate.fitted(shape, self.horizon + 1, dtype, jnp.zeros((), time_type(dtype)), params=named)
+        self.aggregate = aggregate
         self.kernel, self.reward, self.initial, self.discount, self.available, self.params = in_one_precision(
             kernel, reward, law, discount, available, named, dtype
         )
@@ -177,17 +187,17 @@ class FiniteHorizonGame(AbstractGame):
         self.reward = without_missing(self.reward, self.available)  # now that its shape is known to fit
         validate(self)  # last, as it calls the functions of users
 
-    def call_kernel(self, t: Scalar | int, mean_field: Array) -> Any:
+    def call_kernel(self, t: Scalar | int, seen: Array) -> Any:
         """Call the user's kernel function at time t and return its result."""
         function: Any = self.kernel
-        return function(self._clock(t), mean_field, **arguments_of(self.params, "kernel", function))
+        return function(*self.clock(t), seen, **arguments_of(self.params, "kernel", function))
 
-    def call_reward(self, t: Scalar | int, mean_field: Array) -> Array:
+    def call_reward(self, t: Scalar | int, seen: Array) -> Array:
         """Call the reward function at time t and return its result."""
-        return self.reward(self._clock(t), mean_field, **arguments_of(self.params, "reward", self.reward))
+        return self.reward(*self.clock(t), seen, **arguments_of(self.params, "reward", self.reward))
 
-    def _clock(self, t: Scalar | int) -> Scalar:
-        return jnp.asarray(t, time_type(self.dtype))
+    def clock(self, t: Scalar | int) -> tuple[Scalar]:
+        return (jnp.asarray(t, time_type(self.dtype)),)
 
     def best_response(self, mean_field: Array, response: AbstractResponse, start: Array | None = None) -> BestResponse:
         (values, log_policy, policy), q = backward(
@@ -279,18 +289,25 @@ def _check_law_shape(law: Any, kernel: Any, reward: Any, available: Any, labels:
 
 
 def _num_actions(
-    kernel: Any, reward: Any, available: Any, initial: Array, observes: str, params: Parameters, labels: Any
+    kernel: Any,
+    reward: Any,
+    available: Any,
+    aggregate: Aggregate | None,
+    arguments: dict[str, Any] | None,
+    params: Parameters,
+    labels: Any,
 ) -> int:
     if isinstance(kernel, AbstractKernel):
         return kernel.num_actions
     if available is not None:
         return available.shape[-1]
+    if aggregate is not None and aggregate.of == "state_actions" and aggregate.weights is not None:
+        return aggregate.weights.shape[-1]
     # from the cheapest source to the dearest: functions are traced only if no table tells
     shape = ()
     if isinstance(reward, TableReward):
         shape = reward.table.shape[1:]
-    elif observes == "states":  # joint laws `[S, A]` cannot even be made before A is known
-        arguments = {"t": jnp.zeros((), time_type(initial.dtype)), "mean_field": initial}
+    elif arguments is not None:  # joint laws `[S, A]` cannot even be made before A is known
         values = arguments_of(params, "kernel", kernel)
         returned = _functions.returned("kernel", kernel, arguments, "at t = 0", kernel_axes, values)
         if isinstance(returned, Axes):
@@ -337,12 +354,7 @@ def _check_kernel_shape(game: FiniteHorizonGame) -> None:
         return
     # shapes alone: nothing is computed
     values = arguments_of(game.params, "kernel", game.kernel)
-    check_kernel_function(game.kernel, _arguments(game), "at t = 0", values, S, A)
-
-
-def _arguments(game: FiniteHorizonGame) -> dict[str, Any]:
-    time, seen = jnp.zeros((), time_type(game.dtype)), jax.ShapeDtypeStruct(game.seen_shape, game.dtype)
-    return {"t": time, "mean_field": seen}
+    check_kernel_function(game.kernel, game.payoff_arguments, "at t = 0", values, S, A)
 
 
 def _check_reward_shape(game: FiniteHorizonGame, given: Any) -> None:
@@ -352,14 +364,15 @@ def _check_reward_shape(game: FiniteHorizonGame, given: Any) -> None:
         check_table(reward.table if given is None else given, S, A, T)
         return
     meaning = "states, actions or 1, at one time"
-    arguments = _arguments(game)
+    arguments = game.payoff_arguments
     if not isinstance(reward, PairwiseReward):
         values = arguments_of(game.params, "reward", reward)
         result = _functions.returned("reward", reward, arguments, "at t = 0", params=values)
         _functions.shape_returned("reward", result, one_time, meaning)
         return
     # L and Θ one by one, so that the message names the one that is wrong
-    check_interaction(reward.L, arguments["mean_field"].shape, A, T)
+    refuse_interaction(game.aggregate)
+    check_interaction(reward.L, game.seen_shape, A, T)
     x = _functions.returned("reward.L", reward.L, arguments, "at t = 0")
     _functions.shape_returned("reward.L", x, one_time, meaning)
     if reward.theta is not None:

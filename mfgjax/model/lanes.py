@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from .._trees import with_leaves
 from .._typing import Array, Bool, Scalar
 from ..kernels import AbstractKernel
+from .aggregates import Aggregate
 from .base import AbstractGame
 
 
@@ -58,6 +59,9 @@ class LaneGame(eqx.Module):
     discounted = _of_kind("discounted")
     distance = _of_kind("distance")
     stepped_to = _of_kind("stepped_to")
+    projected = _of_kind("projected")
+    random_change = _of_kind("random_change")
+    laws_of = _of_kind("laws_of")
     first_guess = _of_kind("first_guess")
     first_values = _of_kind("first_values")
     timed = _of_kind("timed")
@@ -116,6 +120,10 @@ class LaneGame(eqx.Module):
         return self.game.observes
 
     @property
+    def aggregate(self) -> Aggregate | None:
+        return self.game.aggregate
+
+    @property
     def state_labels(self) -> tuple[str, ...]:
         return self.game.state_labels
 
@@ -138,8 +146,19 @@ class LaneGame(eqx.Module):
     def available_at(self, t: Scalar | int) -> Array:
         return self.game.available_at(t)
 
-    def observe(self, mu: Array, mass: Array) -> Array:
-        return self.game.observe(mu, mass)
+    @property
+    def solves_for_law(self) -> bool:
+        return self.game.solves_for_law
+
+    def observe(self, t: Scalar | int, mu: Array, mass: Array) -> Array:
+        if self.solves_for_law or self._aggregates_lanes:
+            return self.game.observe(t, mu, mass)
+        return self.per_lane(lambda game, *laws: game.observe(t, *laws), mu, mass)
+
+    def spans(self) -> Array:
+        """Return the spans of a `ReducedGame`, of each lane if they differ."""
+        game: Any = self.game
+        return game.spans() if self._aggregates_lanes else self.per_lane(lambda game: game.spans())
 
     def kernel_at(self, t: Scalar | int, mean_field: Array) -> Any:
         """Return an object whose `expect` and `push` act on all lanes at once."""
@@ -147,8 +166,9 @@ class LaneGame(eqx.Module):
         # every kernel takes vectors with trailing lanes; those with lanes in their own arrays say so
         if isinstance(kernel, AbstractKernel) and (kernel.takes_lanes or not self._carries("kernel")):
             return kernel.at(t)
-        if getattr(kernel, "takes_lanes", False):
-            kernel_of_lanes = self.game.call_kernel(t, self.game.rescaled(mean_field))
+        if getattr(kernel, "takes_lanes", False) and self._aggregates_lanes:
+            seen = self.game.seen_by_payoffs(t, self.game.rescaled(mean_field))
+            kernel_of_lanes = self.game.call_kernel(t, seen)
             # a plain table does not say whether it has lanes
             if isinstance(kernel_of_lanes, AbstractKernel) and kernel_of_lanes.takes_lanes:
                 return kernel_of_lanes.at(jnp.int32(0))
@@ -161,10 +181,22 @@ class LaneGame(eqx.Module):
 
     def pay_at(self, t: Scalar | int, mean_field: Array) -> Array:
         """Return R_t(s,a,·) of every lane as `[S, A, lanes]`; either of the last two axes may be 1."""
-        if not getattr(self.game.reward, "takes_lanes", False):
+        if not (getattr(self.game.reward, "takes_lanes", False) and self._aggregates_lanes):
             return self.per_lane(lambda game, seen: game.pay_at(t, seen), mean_field)
-        pay = jnp.asarray(self.game.call_reward(t, mean_field)).astype(self.dtype)
+        pay = jnp.asarray(self.game.call_reward(t, self.game.seen_by_payoffs(t, mean_field))).astype(self.dtype)
         return pay if pay.ndim == 3 else pay[..., None]  # a reward that reads nothing with lanes returns none
+
+    def aggregates(self, mean_field: Array) -> Array | None:
+        """Return the aggregate of every lane, `[T, M, lanes]`; None where payoffs see all of the mean field."""
+        if self.game.aggregate is None:
+            return None
+        return self.per_lane(lambda game, seen: game.aggregates(seen), mean_field)
+
+    @property
+    def _aggregates_lanes(self) -> bool:
+        """Whether what payoffs see of a mean field can be computed in all lanes at once."""
+        aggregate = self.game.aggregate
+        return aggregate is None or (aggregate.function is None and not self._carries("aggregate"))
 
     def per_lane(self, function: Callable, *arrays: Array) -> Any:
         """Map `function(game, *arrays)`, written for one game, over the lanes of game and arrays."""

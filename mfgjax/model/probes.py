@@ -191,7 +191,7 @@ def _values_at(game: AbstractGame, name: str, time: Array, law: Array) -> Any:
 def seen_by_all(game: AbstractGame, time: Array, law: Array) -> Array:
     """Return the mean field of a law of states in which every agent picks an available action at random."""
     chances = game.available_at(time).astype(game.dtype)
-    return game.observe(law, law[:, None] * chances / chances.sum(axis=1, keepdims=True))
+    return game.observe(time, law, law[:, None] * chances / chances.sum(axis=1, keepdims=True))
 
 
 def _soundness_and_values(game: AbstractGame, name: str, time: Array, law: Array) -> tuple[Array, list[Array]]:

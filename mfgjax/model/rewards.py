@@ -244,6 +244,15 @@ def check_table(table: Any, num_states: int | None, num_actions: int | None, num
         _checks.shape_at_times("reward", table, at_one_time, num_times, meaning)
 
 
+def refuse_interaction(aggregate: object) -> None:
+    """Say that pairwise rewards are of laws, in a game whose payoffs see an aggregate."""
+    if aggregate is not None:
+        raise ValueError(
+            "`reward` is a PairwiseReward, which sums over the law of the population, but `observes` is an "
+            "`Aggregate`: give a function of it as reward."
+        )
+
+
 def check_interaction(L: object, seen: tuple[int, ...], num_actions: int, num_times: int) -> None:
     """Check that the tables of the library's own interactions fit what payoffs see.
 

@@ -11,7 +11,7 @@ import numpy as np
 from .. import _checks
 from .._linear import STATIONARY_LIMIT
 from .._modes import in_own_modes
-from .._simplex import log_ratio, onto_simplex, random_policies
+from .._simplex import log_ratio, random_policies
 from .._typing import Array, ArrayLike, Bool, Float, Scalar
 from ..kernels import AbstractKernel, DenseKernel
 from ..kernels.base import align
@@ -25,6 +25,7 @@ from ..operators import (
     settled_law,
 )
 from ..responses import AbstractResponse
+from .aggregates import LAWS, Aggregate, observed
 from .base import AbstractGame, BestResponse, residual_tolerance
 from .canonical import (
     axes_of,
@@ -68,7 +69,8 @@ class StationaryGame(AbstractGame):
       available: which actions exist in which state, booleans `[S, A]`; None: all, except those without a next state in
         a table (−1 in `MovesKernel`, a row of zeros in an array).
       observes: what z is in rewards and kernels: "states", the law `[S]` of the states, or "state_actions", the
-        joint law `[S, A]` of states and actions.
+        joint law `[S, A]` of states and actions, or an `Aggregate` of one of them: then these are functions of `(m)`,
+        with m of shape `[M]`.
       params: parameters by name, taken as further arguments, `reward(z, fun)`, as in `FiniteHorizonGame`.
       state_labels: names of the states, for tables and pictures.
       action_labels: names of the actions.
@@ -98,6 +100,7 @@ class StationaryGame(AbstractGame):
     params: Parameters
     discount: Float[Array, "*batch"]
     observes: str = eqx.field(static=True)
+    aggregate: Aggregate | None
     state_labels: tuple[str, ...] = eqx.field(static=True)
     action_labels: tuple[str, ...] = eqx.field(static=True)
     is_stationary: ClassVar[bool] = True
@@ -114,13 +117,12 @@ class StationaryGame(AbstractGame):
         *,
         initial: ArrayLike | None = None,
         available: ArrayLike | None = None,
-        observes: str = "states",
+        observes: str | Aggregate = "states",
         params: Mapping[str, ArrayLike] | None = None,
         state_labels: Sequence[str | int] | np.ndarray | None = None,
         action_labels: Sequence[str | int] | np.ndarray | None = None,
     ):
-        _checks.one_of("observes", observes, ("states", "state_actions"))
-        self.observes = str(observes)
+        self.observes, aggregate = observed(observes)
         discount = _checks.scalar_in("discount", discount, 0, 1, self.discounts)
         state_labels, action_labels = listed(state_labels), listed(action_labels)
         states, actions = axes_of(state_labels, action_labels)
@@ -143,19 +145,23 @@ class StationaryGame(AbstractGame):
                 check_table(table, known_states(kernel, mask, law), num_actions)
             reward = TableReward(table[None])
         mask = existing_actions(kernel) if mask is None else mask
-        named = read_params(params, {"kernel": kernel, "reward": reward}, ("z",))
+        functions = {"kernel": kernel, "reward": reward, "observes": getattr(aggregate, "function", None)}
+        named = read_params(params, functions, ("z" if aggregate is None else "m",))
         counts = label_count(state_labels), label_count(action_labels)
-        S, A = sizes(kernel, reward, law, mask, self.observes, named, counts)
+        S, A = sizes(kernel, reward, law, mask, (self.observes, aggregate), named, counts)
         if law is None:
             law = np.full(S, 1 / S)
         else:
             _checks.shape_is("initial", law, [(S,)], "states")
         # a uniform law made here is double, and must not decide the precision
-        fields = (kernel, reward) if initial is None else (kernel, reward, law)
+        fields = (kernel, reward, aggregate) if initial is None else (kernel, reward, aggregate, law)
         is_known = any(eqx.is_inexact_array(leaf) for leaf in jax.tree.leaves(fields))
         # functions alone have no precision: then JAX's default
         dtype = common_precision(fields) if is_known else jnp.zeros(()).dtype
         mask = available_table(mask, S, A)
+        if aggregate is not None:
+            aggregate = aggregate.fitted((S, A)[: LAWS.index(self.observes) + 1], 1, dtype, params=named)
+        self.aggregate = aggregate
         self.kernel, self.reward, self.initial, self.discount, self.available, self.params = in_one_precision(
             kernel, reward, law, discount, mask, named, dtype
         )
@@ -170,16 +176,19 @@ class StationaryGame(AbstractGame):
         """Inside the library a stationary game has one time, so that horizon + 1 = 1."""
         return 0
 
-    def call_kernel(self, t: Scalar | int, mean_field: Array) -> Any:
+    def call_kernel(self, t: Scalar | int, seen: Array) -> Any:
         """Call the user's kernel function, which takes no time, and return its result."""
         function: Any = self.kernel
-        return function(mean_field, **arguments_of(self.params, "kernel", function))
+        return function(seen, **arguments_of(self.params, "kernel", function))
 
-    def call_reward(self, t: Scalar | int, mean_field: Array) -> Array:
+    def call_reward(self, t: Scalar | int, seen: Array) -> Array:
         """Call the reward function and return its result; the library's own rewards take a time, which is 0."""
         if isinstance(self.reward, TableReward | PairwiseReward):
-            return self.reward(jnp.int32(0), mean_field)
-        return self.reward(mean_field, **arguments_of(self.params, "reward", self.reward))
+            return self.reward(jnp.int32(0), seen)
+        return self.reward(seen, **arguments_of(self.params, "reward", self.reward))
+
+    def clock(self, t: Scalar | int) -> tuple[()]:
+        return ()
 
     def decision(self, mean_field: Array) -> Decision:
         """Return the decision problem of an agent in a population with that mean field."""
@@ -244,7 +253,7 @@ class StationaryGame(AbstractGame):
         missing = 1 - law.sum(axis=0)  # 0 on laws, but not in derivatives
         moved = moved + jax.lax.stop_gradient(missing * moved)
         moved = moved + (missing - jax.lax.stop_gradient(missing)) / self.num_states
-        return moved[None], self.observe(moved, moved[:, None] * pi)[None]
+        return moved[None], self.observe(jnp.int32(0), moved, moved[:, None] * pi)[None]
 
     def generated(self, policy: Array) -> tuple[Array, Array]:
         """Return the stationary law that a population reaches from `initial`, and what payoffs see of it."""
@@ -263,13 +272,13 @@ class StationaryGame(AbstractGame):
         if mean_field is not None or isinstance(self.kernel, AbstractKernel):
             kernel = self.kernel_at(jnp.int32(0), start if mean_field is None else mean_field[0])
             law = chain_law(kernel, pi, start)
-            return law[None], self.observe(law, law[:, None] * pi)[None]
+            return law[None], self.observe(jnp.int32(0), law, law[:, None] * pi)[None]
 
         def kernel_at(law: Array) -> Any:
-            return self.kernel_at(jnp.int32(0), self.observe(law, law[:, None] * pi))
+            return self.kernel_at(jnp.int32(0), self.observe(jnp.int32(0), law, law[:, None] * pi))
 
         law = settled_law(kernel_at, pi, start)
-        return law[None], self.observe(law, law[:, None] * pi)[None]
+        return law[None], self.observe(jnp.int32(0), law, law[:, None] * pi)[None]
 
     def is_moving(self, mean_field: Array, policy: Array) -> Array:
         moved = self.moved_on(mean_field, policy)[1]
@@ -294,7 +303,7 @@ class StationaryGame(AbstractGame):
 
     def first_guess(self, policy: Array) -> Array:
         law = self.initial[None]
-        return self.observe(law, law[:, :, None] * policy)
+        return self.observe(jnp.int32(0), law, law[:, :, None] * policy)
 
     def stepped_to(self, following: Array, mean_field: Array, image: Array) -> Array:
         """Return where an extrapolated step ends; if it would empty states that fill, take the image instead.
@@ -305,7 +314,7 @@ class StationaryGame(AbstractGame):
         axes = tuple(range(1, 1 + self.num_seen_axes))
         lost = jnp.where((following <= 0) & (image > mean_field), image, 0).sum(axis=axes)
         is_emptied = lost > self.distance(mean_field, image)
-        return onto_simplex(jnp.where(is_emptied, image, following), self.num_seen_axes)
+        return self.projected(jnp.where(is_emptied, image, following))
 
     def first_values(self) -> Array:
         return jnp.zeros_like(self.initial)
@@ -335,4 +344,4 @@ class StationaryGame(AbstractGame):
         laws = jnp.concatenate([corners, laws])
         mask = jnp.broadcast_to(self.available[0], (count, *self.available.shape[1:]))
         masses = laws[:, :, None] * random_policies(of_policies, mask, self.dtype)
-        return jnp.moveaxis(self.observe(laws, masses), 0, -1)
+        return jnp.moveaxis(self.observe(jnp.int32(0), laws, masses), 0, -1)

@@ -86,12 +86,20 @@ def trace_functions(game: Game, dtype: Any = None, *, in_lanes: bool = False) ->
       in_lanes: a function that says `takes_lanes` is to be called for many games at once, and stays a function, which
         is compiled anew if what it reads has changed. Only for games that are not used after the call.
     """
-    kernel, reward = game.kernel, cast(Any, game.reward)
-    if is_own(kernel) and is_own(reward):  # nothing to trace, so that a warm solve costs no more
+    kernel, reward, aggregate = game.kernel, cast(Any, game.reward), game.aggregate
+    if is_own(kernel) and is_own(reward) and is_own(aggregate):  # nothing to trace, so that a warm solve costs no more
         return game
     precision = game.dtype if dtype is None else dtype
-    seen, time = jax.ShapeDtypeStruct(game.seen_shape, precision), jax.ShapeDtypeStruct((), time_type(precision))
-    arguments = {"z": seen} if game.is_stationary else {"t": time, "mean_field": seen}
+    time = jax.ShapeDtypeStruct((), time_type(precision))
+    arguments = {
+        name: time if name == "t" else jax.ShapeDtypeStruct(argument.shape, precision)
+        for name, argument in game.payoff_arguments.items()
+    }
+    if aggregate is not None and not is_own(aggregate.function):
+        law = {**({} if game.is_stationary else {"t": time}), "law": jax.ShapeDtypeStruct(game.seen_shape, precision)}
+        given = arguments_of(game.params, "observes", aggregate.function)
+        function = _traced("observes", aggregate.function, law, dtype, False, given)
+        game = eqx.tree_at(lambda g: g.aggregate.function, game, function)  # pyright: ignore[reportOptionalMemberAccess]
     if isinstance(kernel, AbstractKernel) and not is_own(kernel):
         # its arrays are leaves of the game already: only its code needs a key
         kernel = KeyedKernel(kernel, _key_of_kernel(kernel, game))
@@ -99,6 +107,7 @@ def trace_functions(game: Game, dtype: Any = None, *, in_lanes: bool = False) ->
         kernel = _traced("kernel", kernel, arguments, dtype, in_lanes, arguments_of(game.params, "kernel", kernel))
     if type(reward) is PairwiseReward:  # not a class derived from it, which may be called otherwise
         if not (is_own(reward.L) and is_own(reward.theta)):
+            seen = jax.ShapeDtypeStruct(game.seen_shape, precision)
             reward = _pairwise(reward, {"t": time, "mean_field": seen}, dtype, in_lanes)
     elif not is_own(reward):
         reward = _traced("reward", reward, arguments, dtype, in_lanes, arguments_of(game.params, "reward", reward))
@@ -113,7 +122,11 @@ def with_users_functions(game: Game, users_game: Game) -> Game:
         reward = PairwiseReward(L, theta)
     else:
         reward = users_function(reward, users_game.reward)
-    return eqx.tree_at(lambda g: (g.kernel, g.reward), game, (kernel, reward))
+    game = eqx.tree_at(lambda g: (g.kernel, g.reward), game, (kernel, reward))
+    if game.aggregate is None or game.aggregate.function is None:
+        return game
+    function = users_function(game.aggregate.function, users_game.aggregate.function)  # pyright: ignore[reportOptionalMemberAccess]
+    return eqx.tree_at(lambda g: g.aggregate.function, game, function)  # pyright: ignore[reportOptionalMemberAccess]
 
 
 def _key_of_kernel(kernel: AbstractKernel, game: AbstractGame) -> Program:

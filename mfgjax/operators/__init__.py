@@ -7,6 +7,7 @@ from .forward import forward as forward
 from .laws import chain_law as chain_law
 from .laws import occupancy as occupancy
 from .laws import settled_law as settled_law
+from .laws import stationary_law as stationary_law
 from .stationary import Decision as Decision
 from .stationary import action_gap as action_gap
 from .stationary import certain_policy as certain_policy

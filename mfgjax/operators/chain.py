@@ -186,6 +186,17 @@ def solve_law(chain: Chain, b: Array, solve: Solver | None = None) -> Array:
     return _differentiable(chain, lambda z: z - chain.discount * chain.behind(z), b, True, solve)
 
 
+def solve_stationary(chain: Chain, b: Array) -> Array:
+    """Return (I − P_wᵀ)⁻¹ b for b of sum zero, with sum zero, of a chain without discount; differentiable in all."""
+    solve = solver(chain)
+    return jax.lax.custom_linear_solve(
+        chain.deflated_transposed,
+        b,
+        lambda _, b: solve(b, True),
+        transpose_solve=lambda _, b: solve(b),
+    )
+
+
 def _differentiable(
     chain: Chain, matvec: Callable[[Array], Array], b: Array, transposed: bool, prepared: Solver | None = None
 ) -> Array:

@@ -11,7 +11,7 @@ from .._simplex import onto_simplex
 from .._typing import Array
 from .._varying import alike, identity
 from ..responses.ties import ROUNDING
-from .chain import Chain, solve_law, solver
+from .chain import Chain, solve_law, solve_stationary, solver
 from .stationary import Decision
 
 _MOST_SQUARED = 128  # states up to which the matrix of a chain is squared, and that of a long step formed
@@ -20,6 +20,20 @@ _FIRST_LENGTH = 300.0  # steps that the first long one stands for
 _MOST_MOVED, _MOST_APART = 0.1, 0.3  # the share that may move in a long one; of that, what shorter steps may change
 _SHARE = 0.4  # as long as rounding, which moves mass between parts of a chain that do not meet, allows
 _LEAST_SQUARINGS, _MOST_SQUARINGS = 8, 64  # k squarings make 2^k steps of the chain
+
+
+def stationary_law(kernel: Any, policy: Array, start: Array) -> Array:
+    """Return the stationary law that a chain reaches from `start`, `[S, *lanes]`, as a function with a derivative.
+
+        dz = (I − Pᵀ)⁻¹ dPᵀ z   on vectors of sum zero
+
+    Where a chain has several classes, z depends on the start, and the derivative is not finite.
+    """
+    law = jax.lax.stop_gradient(chain_law(kernel, policy, start))
+    chain = Chain(kernel, policy, jnp.ones(law.shape[1:], law.dtype))
+    change = solve_stationary(chain, chain.behind(law) - law)
+    # the value is that of the law itself, which needs no correction
+    return law + (change - jax.lax.stop_gradient(change))
 
 
 def occupancy(decision: Decision, policy: Array, start: Array) -> Array:

@@ -8,7 +8,6 @@ import jax.numpy as jnp
 import numpy as np
 
 from .._display import shows_itself
-from .._simplex import onto_simplex
 from .._typing import Array, Bool
 from ..model import AnyGame
 from ..responses import AbstractResponse
@@ -74,7 +73,7 @@ class Problem(NamedTuple):
 
     def project(self, mean_field: Array) -> Array:
         """Return the nearest flow of distributions, up to a constant: clipped at 0 and rescaled."""
-        return onto_simplex(mean_field, self.game.num_seen_axes)
+        return self.game.projected(mean_field)
 
     def prior_policy(self) -> Array:
         """Return the log of the policy that is played when payoffs do not matter, `[T, S, A]`."""

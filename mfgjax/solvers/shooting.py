@@ -34,7 +34,8 @@ _MOST_STATES = 32
 
 def can_eliminate(game: AnyGame) -> bool:
     """Tell whether the game has the form that `eliminate` needs, and its matrices fit in memory."""
-    return game.times != () and game.observes == "states" and (game.horizon + 1) * game.num_states**2 <= _MOST_STORED
+    is_flow_of_states = game.times != () and game.observes == "states" and game.solves_for_law
+    return is_flow_of_states and (game.horizon + 1) * game.num_states**2 <= _MOST_STORED
 
 
 def shoots(game: AnyGame) -> bool:

@@ -119,7 +119,7 @@ def _played(problem: Problem, play: _Play) -> tuple[_Play, _Point, Scalar]:
     # the best reply of a crowd that sees the average: where that settles, it is stationary, too
     best_law, _ = game.rest(answer.policy, play.seen)  # pyright: ignore[reportAttributeAccessIssue]
     mass = (1 - weight) * play.mass + weight * best_law[:, :, None] * answer.policy
-    seen = game.observe(mass.sum(axis=2), mass)
+    seen = game.observe(jnp.int32(0), mass.sum(axis=2), mass)
     return _Play(play.steps + 1, mass, seen, answer.values[0]), point, unit
 
 
@@ -128,7 +128,7 @@ def _judged(problem: Problem, point: _Point, unit: Scalar) -> tuple[Candidate, S
     available, law = game.available[0], onto_simplex(point.law[None], 1)
     shares = onto_simplex(jnp.where(available, point.shares, 0), 1)
     policy = _policy(game, response, shares)
-    seen = game.observe(law, law[:, :, None] * policy)
+    seen = game.observe(jnp.int32(0), law, law[:, :, None] * policy)
     residual = game.distance(seen, game.moved_on(seen, policy)[1])
     q = jnp.where(available, game.decision(seen).q(unit * point.values) / unit, -jnp.inf)  # pyright: ignore
     best = q.max(axis=1)
@@ -164,7 +164,7 @@ def _equations(problem: Problem, point: _Point, unit: Scalar) -> Array:
     available = game.available[0]
     policy = _policy(game, response, point.shares)
     law = point.law[None]
-    seen = game.observe(law, law[:, :, None] * policy)
+    seen = game.observe(jnp.int32(0), law, law[:, :, None] * policy)
     moved = game.moved_on(seen, policy)[0][0]
     q = jnp.where(available, game.decision(seen).q(unit * point.values) / unit, 0)  # pyright: ignore
     values = response.values_of_best(point.best, q, available)  # pyright: ignore[reportAttributeAccessIssue]

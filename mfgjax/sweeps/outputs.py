@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from .. import _checks
-from .._coordinates import PAIRS, STATES
+from .._coordinates import AGGREGATE, PAIRS, STATES
 from .._functions import signature_of
 from .._names import did_you_mean
 from .._result import RESULTS
@@ -39,6 +39,7 @@ KNOWN: dict[str, tuple[str, ...]] = {
     "values": STATES,
     "q": PAIRS,
     "mean_state": ("time",),
+    "aggregate": AGGREGATE,
     **dict.fromkeys(CERTIFIED, ()),
 }
 """Outputs by name, with their dimensions; `mean_field` has those of the joint law where a game observes that.
@@ -53,7 +54,7 @@ _FINITE_ONLY = {
 """Outputs that a stationary game does not have, with the reason."""
 
 ALWAYS = ("result_code", "result_period", "residual", "tolerance", "error_estimate", "num_steps")
-COORDINATES = ("time", "state", "action", "point")
+COORDINATES = ("time", "state", "action", "point", "component")
 WHOLE = ("result_code", "result_period", "num_steps", "unique")
 
 
@@ -77,6 +78,7 @@ ATTRIBUTES: dict[str, dict[str, Any]] = {
     "values": {"long_name": "value of a state", "units": "reward"},
     "q": {"long_name": "action value", "units": "reward"},
     "mean_state": {"long_name": "mean number of the state"},
+    "aggregate": {"long_name": "what payoffs see of the population"},
     "unique": {"long_name": "whether one equilibrium is proved: 1 holds, 0 unknown"},
     "unique_below": {"long_name": "beta below which one equilibrium is proved", "units": "1/reward"},
     "certified_beta": {"long_name": "beta below which a contraction is proved", "units": "1/reward"},
@@ -156,6 +158,10 @@ def _check_arguments(name: str, function: Callable) -> None:
 
 def check_output(argument: str, name: str, game: AbstractGame) -> None:
     """Refuse a known output that a game does not have."""
+    if name == "aggregate" and game.aggregate is None:
+        raise ValueError(
+            f"`{argument}` has 'aggregate', but the payoffs of the game see the whole law: its mean field."
+        )
     if not game.times and name in _FINITE_ONLY:
         raise ValueError(f"`{argument}` has {name!r}, but in a stationary game {_FINITE_ONLY[name]}.")
 

@@ -16,7 +16,7 @@ from ..engine import finish_lanes, join, measure, run_stage
 from ..engine.error import can_be_measured, is_unmeasured
 from ..engine.lanes import Lanes, method_width
 from ..engine.loop import Outcome, Tolerance
-from ..engine.prepare import Stages
+from ..engine.prepare import Stages, reduced
 from ..engine.run import jumps, keeps_first
 from ..solvers import AbstractMethod
 from ..solvers.base import Candidate
@@ -186,14 +186,16 @@ def _program(
     # else nothing reads the policy's own gain, which takes a backup
     judged = any(output.name == "exploitability" or output.function is not None for output in outputs)
     lanes_per_device = lanes.num_lanes // mesh.size
-    width = method_width(stage[0], lanes.problem[0], width)
+    width = method_width(stage[0], reduced(lanes)[0].problem[0], width)
 
     def block(block_lanes: Lanes, *start: Array) -> dict[str, Array]:
-        outcome = run_stage(block_lanes, start[0] if start else None, stage, tolerance, block_lanes.num_lanes)
+        own, guess = reduced(block_lanes, *start)
+        outcome = run_stage(own, guess, stage, tolerance, own.num_lanes)
         if closely:
-            outcome = measure(block_lanes, outcome, tolerance, block_lanes.num_lanes)
-        found = compute_outputs(outputs, block_lanes, finish_lanes(block_lanes, outcome, tolerance, judged))
-        return {**found, _UNMEASURED: is_unmeasured(outcome) & can_be_measured(lanes.problem[0], outcome)}
+            outcome = measure(own, outcome, tolerance, own.num_lanes)
+        # outputs are of the user's game
+        found = compute_outputs(outputs, block_lanes, finish_lanes(own, outcome, tolerance, judged))
+        return {**found, _UNMEASURED: is_unmeasured(outcome) & can_be_measured(own.problem[0], outcome)}
 
     def on_device(mapped: list[Array], *start: Array) -> dict[str, Array]:
         return lanes.having(mapped, lanes_per_device).in_blocks(width, block, *start, lanes_first=True)

@@ -12,6 +12,7 @@ from .._traced import TracedFunction, named_path, users_programs
 from .._version import __version__
 from ..engine import finish_lanes, run_stage
 from ..engine.lanes import Lanes
+from ..engine.prepare import reduced
 from ..io import describe
 from ..model import AbstractGame, mean_field_map
 from ..solvers.base import by_residual
@@ -20,7 +21,7 @@ from .outputs import Output, compute_outputs
 from .work import Plan, Work
 
 _PROGRAM, _STRUCTURE, _OF_OUTPUTS = "the program of the game", "the game", "a function of the outputs"
-_FIELDS = ("kernel", "reward")
+_FIELDS = ("kernel", "reward", "aggregate")
 _WIDE = ("mfgjax's version", "JAX's version", "the precision")
 
 
@@ -87,6 +88,7 @@ def _fields_of(game: AbstractGame) -> Iterator[tuple[str, Any]]:
     """Yield what a game consists of, by names that a user knows."""
     for name in ("horizon", "observes", "state_labels", "action_labels"):
         yield f"`{name}`", repr(getattr(game, name))
+    yield "`observes.labels`", repr(getattr(game.aggregate, "labels", None))
     for keys, leaf in jax.tree_util.tree_leaves_with_path(game):
         own = named_path(game, keys)
         if own is None:
@@ -106,8 +108,9 @@ def _outputs_alone(outputs: tuple[Output, ...], lanes: Lanes, plan: Plan) -> Any
     if not users_outputs:
         return ()
     solver, _ = plan.stages[0]
-    outcome = run_stage(lanes, None, (solver, 1), plan.tolerance, 1)  # traced only: one step has the shapes of all
-    return compute_outputs(users_outputs, lanes, finish_lanes(lanes, outcome, plan.tolerance))
+    own, _ = reduced(lanes)
+    outcome = run_stage(own, None, (solver, 1), plan.tolerance, 1)  # traced only: one step has the shapes of all
+    return compute_outputs(users_outputs, lanes, finish_lanes(own, outcome, plan.tolerance))
 
 
 def provenance(game: Any, plan: Plan, points: Points) -> dict[str, str]:

@@ -64,7 +64,8 @@ def sweep(
       zipped: whether the i-th values of all axes together are one point; otherwise the axes span a grid.
       outputs: what is kept of every point besides `result_code`, `result_period`, `residual`, `tolerance` and
         `num_steps`: names among "mean_field", "policy", "exploitability", "state_law", "terminal_law",
-        "log_policy", "values", "q", "mean_state", and the certificates "unique", "unique_below", "certified_beta",
+        "log_policy", "values", "q", "mean_state", "aggregate" (of games that observe one), and the certificates
+        "unique", "unique_below", "certified_beta",
         "contraction_factor", "local_radius", "critical_beta", "distance" (see `certify`); or a mapping from names to
         functions `(game, response, equilibrium) -> array`, or to pairs of such a function and the names of its
         dimensions (None: an output of that name). They are computed in the same program. A stationary game has

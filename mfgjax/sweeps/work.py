@@ -11,14 +11,14 @@ import numpy as np
 from jax.sharding import Mesh
 
 from .. import _checks
-from .._coordinates import coordinates
+from .._coordinates import coordinate, coordinates
 from .._progress import Bar
 from .._simplex import onto_simplex
 from ..engine import finish_lanes, fit_response, run_stage
 from ..engine.lanes import Lanes, block_width
 from ..engine.loop import Tolerance
 from ..engine.parameters import find, is_policy, parameter, with_policy_leaf
-from ..engine.prepare import Stages, methods, one_guess
+from ..engine.prepare import Stages, methods, one_guess, reduced
 from ..model import check_reads_of_games, validate
 from ..responses import AbstractResponse
 from .games import Family, Games
@@ -206,8 +206,9 @@ class Work:
         for plan in self.plans:
 
             def one(lanes: Lanes, plan: Plan = plan) -> Any:  # bound now: a closure would see the last plan of the loop
-                outcome = run_stage(lanes, None, (plan.stages[0][0], 1), plan.tolerance, 1)
-                return compute_outputs((output,), lanes, finish_lanes(lanes, outcome, plan.tolerance))
+                own, _ = reduced(lanes)
+                outcome = run_stage(own, None, (plan.stages[0][0], 1), plan.tolerance, 1)
+                return compute_outputs((output,), lanes, finish_lanes(own, outcome, plan.tolerance))
 
             # shapes alone: nothing is solved
             leaf = eqx.filter_eval_shape(one, plan.lanes)[output.name]
@@ -233,10 +234,12 @@ class Work:
 
     @property
     def inner_coords(self) -> dict[str, np.ndarray]:
-        """The coordinates of one point: times, unless games are stationary, states and actions."""
+        """The coordinates of one point: times, unless games are stationary, states, actions and what is aggregated."""
         games = [plan.lanes.problem[0] for plan in self.plans]
         times = max(games, key=lambda game: game.horizon).coordinates_of_time()
-        return {**times, **coordinates(self.labels("state"), self.labels("action"))}
+        is_kept = any(output.name == "aggregate" and output.function is None for output in self.outputs)
+        seen = {"component": coordinate(self.labels("component"))} if is_kept else {}
+        return {**times, **coordinates(self.labels("state"), self.labels("action")), **seen}
 
     def coords(self) -> dict[str, Any]:
         return {**self.points.coords(), **self.inner_coords}
@@ -330,7 +333,7 @@ class Work:
         whole = np.full((*tile.shape, *shape), fill, kind)
         index = []
         for dim, length in zip(dims, array.shape[len(tile.shape) :], strict=True):
-            names = _labels(plan, dim) if dim in ("state", "action") else None
+            names = _labels(plan, dim) if dim in ("state", "action", "component") else None
             union = self.labels(dim) if names else []
             index.append(np.arange(length) if names is None else np.array([union.index(name) for name in names]))
         whole[(..., *np.ix_(*index))] = array
@@ -339,6 +342,8 @@ class Work:
 
 def _labels(plan: Plan, kind: str) -> tuple[str, ...]:
     game = plan.lanes.problem[0]
+    if kind == "component":
+        return () if game.aggregate is None else game.aggregate.labels or ()
     return game.state_labels if kind == "state" else game.action_labels
 
 
