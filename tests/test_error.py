@@ -9,6 +9,9 @@ from helpers import assert_close, random_game, random_policy
 from scipy.optimize import brentq
 
 import mfgjax as mfg
+from mfgjax.engine import finish
+from mfgjax.engine.loop import Outcome
+from mfgjax.solvers.base import Candidate
 
 SOFT = mfg.EntropyRegularized(1.0)
 SOLVED = [(SOFT, np.float32), (mfg.Trembling(0.1), np.float64)]
@@ -249,3 +252,15 @@ def test_a_sweep_measures_what_meets_the_tolerance_at_a_first_look_as_solve_does
     # 2x − 1 = tanh(β/2 (2x − 1 + field)): at β = 1 half of the field, at β = 2 the cube root of three times the field
     off = np.abs(table.mean_field[:, 1, 1] - [0.5 + 0.5e-10, share])
     assert off[1] > 1e-4 and (off <= table.error_estimate).all()
+
+
+@pytest.mark.parametrize("response", [SOFT, mfg.Trembling(0.1)], ids=["soft", "trembling"])
+def test_what_a_method_calls_an_equilibrium_is_judged_anew(response):
+    """A method that claims to have converged at a law that is no equilibrium, with residual 0, is not believed."""
+    game = seldom_left(0.1, np.float64, [0.5, 0.5])
+    law, nothing, one = jnp.array([[0.5, 0.5]]), jnp.zeros(()), jnp.ones((), jnp.int32)
+    claim = Outcome(Candidate(law, None), nothing, 0 * one, 0 * one, one, jnp.zeros(1))
+    found = finish(game, response, claim, np.asarray(1e-10))
+    # (1/2, 1/2) moves to (1/2 − .05 + .1, ...): a twentieth of all
+    assert_close(found.residual, 0.05, atol=1e-12)
+    assert found.result.name == ("precision" if response is SOFT else "tied")

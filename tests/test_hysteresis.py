@@ -25,6 +25,14 @@ def test_a_market_breaks_down_at_a_higher_price_than_it_recovers_at():
         assert low - 1e-6 <= down <= high + 1e-6 and low - 1e-6 <= up <= high + 1e-6
 
 
+def test_the_way_back_begins_where_the_way_there_ended():
+    """At .2 there are two equilibria: from the one at .11 the market stays in the greater, whatever was guessed."""
+    empty = np.eye(25)[0]
+    path = mfg.hysteresis(mfg.games.mturk(), mfg.Trembling(0.1), "reward.effort_cost", [0.11, 0.2], guess=empty)
+    assert_close(path.mean_state, np.full((2, 2), 20.109247), atol=1e-6)
+    assert path.apart().size == 0
+
+
 @eqx.filter_jit
 def ends_by_iteration(game):
     """Where plain iteration leads from the smallest and the largest population: the least and greatest equilibrium."""

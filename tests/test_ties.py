@@ -54,6 +54,20 @@ def test_where_all_actions_earn_the_same_the_one_asked_for_is_played(tie, action
         assert_close(found.mean_field, stationary_law(kernel, always(action)), atol=1e-8)
 
 
+@pytest.mark.parametrize("scale", [1.0, 1e-6, 1e6])
+@pytest.mark.parametrize(("tie", "action"), [("smallest", 0), ("largest", A - 1)])
+def test_what_differs_by_one_spacing_of_numbers_is_a_tie(tie, action, scale):
+    """0.1 + 0.2 is the number after 0.3: rewards that were added up in another order pay the same."""
+    pay = np.full((S, A), scale * 0.3)
+    pay[:, 1] = np.nextafter(scale * 0.3, np.inf)
+    kernel = monotone_kernel(5)
+    at_rest = mfg.solve(mfg.StationaryGame(kernel, pay, 0.9), mfg.Trembling(EPSILON, tie))
+    assert_close(at_rest.policy, always(action), atol=1e-15)
+    flow = mfg.FiniteHorizonGame(kernel, pay, np.full(S, 1 / S), 2)
+    found = mfg.respond(flow, np.full((3, S), 1 / S), mfg.Trembling(EPSILON, tie)).policy
+    assert_close(found, np.stack([always(action)] * 3), atol=1e-15)
+
+
 def test_lanes_of_tied_games_equal_single_ones():
     """By value iteration from values of the step before, whose differences settle slowly at a discount near 1."""
     scales, discounts = np.array([1, 1e-6, 1e6, 1]), np.array([0.9, 0.9, 0.99, 0.5])
