@@ -28,6 +28,7 @@ _VIRIDIS = (
     "bddf26",
     "fde725",
 )
+_MISSING = COLOURS[-1]
 _WIDTH, _HEIGHT = 340, 170
 _LEFT, _TOP, _BOTTOM, _LEGEND = 48, 10, 34, 92
 _MOST_POINTS, _MOST_CELLS, _SHADES = 120, 64, 64
@@ -120,12 +121,17 @@ def bars(heights: np.ndarray, labels: Sequence[str], x_label: str, y_label: str)
 
 
 def heat_map(table: np.ndarray, columns: Sequence[object], labels: Sequence[str], x_label: str, y_label: str) -> str:
-    """Draw a table of numbers from 0 on, `[rows, columns]`, as a map; of many neighbours the greatest is drawn."""
+    """Draw a table of numbers from 0 on, `[rows, columns]`, as a map; of many neighbours the greatest is drawn.
+
+    What is no finite number is grey, which a legend says.
+    """
     height, right = _HEIGHT + 30, _WIDTH - 60
     bottom = height - _BOTTOM
-    cells = np.nan_to_num(greatest_of_neighbours(np.asarray(table, float), _MOST_CELLS, _MOST_CELLS))
-    greatest = cells.max() if cells.size else 0.0
-    shades = np.round(cells / (greatest if greatest > 0 else 1) * (_SHADES - 1)).astype(np.uint8)
+    cells = greatest_of_neighbours(np.asarray(table, float), _MOST_CELLS, _MOST_CELLS)
+    is_number = np.isfinite(cells)
+    greatest = cells[is_number].max(initial=0.0)
+    shares = np.where(is_number, cells, 0) / (greatest if greatest > 0 else 1)
+    shades = np.where(is_number, np.round(shares * (_SHADES - 1)), _SHADES).astype(np.uint8)
     place = f'x="{_LEFT}" y="{_TOP}" width="{right - _LEFT}" height="{bottom - _TOP}" preserveAspectRatio="none"'
     drawn = [f'<image {place} style="image-rendering:pixelated" href="{_png(shades)}"/>']
     drawn += [_text(x, bottom + 13, word, "middle") for x, word in _named(columns, table.shape[1], _LEFT, right, 26)]
@@ -135,6 +141,9 @@ def heat_map(table: np.ndarray, columns: Sequence[object], labels: Sequence[str]
     bar = f'x="{right + 10}" y="{_TOP}" width="10" height="{bottom - _TOP}" preserveAspectRatio="none"'
     drawn.append(f'<image {bar} href="{_png(ramp)}"/>')
     drawn += [_text(right + 24, _TOP + 8, _number(greatest), "start"), _text(right + 24, bottom, "0", "start")]
+    if not is_number.all():
+        drawn.append(f'<rect x="{right + 10}" y="{bottom + 8}" width="10" height="10" fill="{_MISSING}"/>')
+        drawn.append(_text(right + 24, bottom + 17, "nan", "start"))
     return _svg(drawn, f"{y_label} against {x_label}", height)
 
 
@@ -257,10 +266,12 @@ def greatest_of_neighbours(table: np.ndarray, *most: int) -> np.ndarray:
 
 
 def _png(shades: np.ndarray) -> str:
-    """Return an image of numbered shades of viridis as the address of a picture with its data in it."""
+    """Return an image of numbered shades of viridis, and of one for what is missing behind them, as the address of a picture with its data in it."""
     stops = np.array([[int(colour[i : i + 2], 16) for i in (0, 2, 4)] for colour in _VIRIDIS])
     at = np.linspace(0, len(stops) - 1, _SHADES)
     palette = np.stack([np.interp(at, np.arange(len(stops)), stops[:, i]) for i in range(3)], axis=1)
+    missing = [int(_MISSING[i : i + 2], 16) for i in (1, 3, 5)]
+    palette = np.vstack([palette, missing])
     height, width = shades.shape
     # each row begins with the number of its filter, 0 for none
     rows = np.hstack([np.zeros((height, 1), np.uint8), shades]).tobytes()

@@ -237,6 +237,20 @@ def test_a_map_is_an_image_in_viridis_with_the_greatest_of_neighbours():
     assert rows[1].tolist() == [0, 63] and rows.sum() == 63
 
 
+def test_what_is_no_number_is_grey_on_a_map_and_said_to_be():
+    """A failed solve looked like a population that is nowhere."""
+    tables = np.full((12, 3), 0.5), np.where(np.arange(12)[:, None] == 2, np.nan, 0.5) * np.ones(3)
+    for table, missing in zip(tables, (0, 3), strict=True):
+        tree = ET.fromstring(_svg.heat_map(table, [0, 1, 2], list("abcdefghijkl"), "time", "state"))
+        assert ("nan" in cells(tree, "{http://www.w3.org/2000/svg}text")) == (missing > 0)
+        data = b64decode(next(tree.iter("{http://www.w3.org/2000/svg}image")).get("href").partition(",")[2])
+        at = data.index(b"PLTE")
+        assert data[at + 4 + 64 * 3 : at + 4 + 65 * 3].hex() == "bbbbbb"
+        size = struct.unpack(">I", data[data.index(b"IDAT") - 4 : data.index(b"IDAT")])[0]
+        shades = np.frombuffer(zlib.decompress(data[data.index(b"IDAT") + 4 :][:size]), np.uint8).reshape(12, 4)[:, 1:]
+        assert (shades == 64).sum() == missing and (shades == 63).sum() == 36 - missing
+
+
 def test_a_large_game_is_cut():
     big = equilibrium(np.full((101, 1000), 1e-3))
     assert len(big._repr_html_()) < 20_000 and len(str(big).splitlines()) == 15
