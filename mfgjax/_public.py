@@ -9,6 +9,7 @@ from . import responses as responses
 from . import results as results
 from . import rewards as rewards
 from . import solvers as solvers
+from ._compiled_on_disk import keep_compiled as keep_compiled
 from ._result import RESULTS as RESULTS
 from ._result import ConvergenceError as ConvergenceError
 from ._simplex import total_variation as total_variation

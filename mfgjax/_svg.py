@@ -266,7 +266,10 @@ def greatest_of_neighbours(table: np.ndarray, *most: int) -> np.ndarray:
 
 
 def _png(shades: np.ndarray) -> str:
-    """Return an image of numbered shades of viridis, and of one for what is missing behind them, as the address of a picture with its data in it."""
+    """Return an image of numbered shades of viridis, behind which is one for what is missing.
+
+    It is the address of a picture with its data in it.
+    """
     stops = np.array([[int(colour[i : i + 2], 16) for i in (0, 2, 4)] for colour in _VIRIDIS])
     at = np.linspace(0, len(stops) - 1, _SHADES)
     palette = np.stack([np.interp(at, np.arange(len(stops)), stops[:, i]) for i in range(3)], axis=1)

@@ -11,6 +11,7 @@ longer, up to twice as long.
 import gc
 import os
 import sys
+import tempfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -31,6 +32,8 @@ if ANNOTATIONS:
 
 jax.config.update("jax_enable_x64", True)
 os.environ.setdefault("MPLBACKEND", "agg")
+# commands that tests start keep their programs here, not with the user's
+os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="mfgjax-tests-cache-")
 # nobody reads where in the source an instruction of a compiled program comes from
 jax.config.update("jax_traceback_in_locations_limit", 0)
 # millions of objects live as long as their programs do: to look for garbage among them is a tenth of the time

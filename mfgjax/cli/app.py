@@ -56,6 +56,7 @@ def _begin(
         # eager: before other arguments are checked
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
     ] = False,
+    no_cache: Annotated[bool, typer.Option("--no-cache", help="Keep no compiled programs on disk.")] = False,
 ) -> None:
     if context.invoked_subcommand is None:
         print(context.get_help())

@@ -19,6 +19,7 @@ _GROUPS = {
     "Output": ("out", "as_json", "float32"),
 }
 _PART_OF = {"bracket": "certify"}  # functions of Python that are part of a command of another name
+_ANYWHERE = "--no-cache"  # an option of the program that may stand behind the command
 
 
 class PlainCommand(TyperCommand):
@@ -49,6 +50,11 @@ class PlainGroup(TyperGroup):
             lines += _entry(name, (command.help or "").split("\n")[0], column)
         options = ", ".join(max(one.opts, key=len) for one in self.get_params(ctx))
         formatter.write("\n".join([*lines, f"Options: {options}", *_wrapped(self.epilog or "")]))
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Read the options of the program, of which `--no-cache` may also stand behind the command."""
+        others = [one for one in args if one != _ANYWHERE]
+        return super().parse_args(ctx, [_ANYWHERE] * (len(others) < len(args)) + others)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Find the command; one that does not exist is answered with the nearest."""

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 import typer
 from typer.models import ParameterInfo
 
+from .._compiled_on_disk import keep_compiled_by_command
 from .._names import by_word, did_you_mean
 from . import completion
 
@@ -98,7 +99,9 @@ def function_of(command: Any) -> Callable[..., int]:
     such as "RANGE", or an argument or option of typer.
     """
 
-    def run(**options: Any) -> int:
+    def run(context: typer.Context, **options: Any) -> int:
+        if not context.find_root().params["no_cache"]:
+            keep_compiled_by_command()
         return command(**options).run()
 
     helps = _documented(GameAndResponse.__doc__ or "")  # some commands have a few of its options alone
@@ -107,6 +110,7 @@ def function_of(command: Any) -> Callable[..., int]:
         helps |= _documented(parent.__doc__ or "")
     annotations = get_type_hints(command, include_extras=True)
     parameters = [_parameter(field, annotations[field.name], helps[field.name]) for field in fields(command)]
+    parameters.append(inspect.Parameter("context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context))
     # typer reads signature and docstring of a function, so it gets one made of the dataclass
     run.__signature__ = inspect.Signature(parameters)  # pyright: ignore[reportFunctionMemberAccess]
     run.__doc__ = inspect.cleandoc(command.__doc__).partition("\n\nArgs:\n")[0]
