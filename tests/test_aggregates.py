@@ -7,6 +7,7 @@ import oracle
 import pytest
 import stationary_oracle
 from helpers import assert_close
+from scipy.optimize import brentq
 
 import mfgjax as mfg
 
@@ -246,6 +247,55 @@ def test_a_price_is_a_function_of_parameters_that_are_swept():
         assert_close(last, 2 - slope * supply, atol=1e-9)
 
 
+def cleared(wealth):
+    """Return the price at which a share σ(p) sells, and buyers want wealth/p − 1/2."""
+    return brentq(lambda p: wealth / p - 0.5 - 1 / (1 + np.exp(-p)), 1e-6, 20)
+
+
+def market(wealth, start=1.0):
+    def excess(t, p, law, wealth):
+        return wealth / p - 0.5 - law[1]
+
+    return mfg.FiniteHorizonGame(
+        mfg.MovesKernel([[0, 1], [0, 1]]),
+        lambda t, p: p[0] * jnp.array([[0.0], [1.0]]),
+        [1.0, 0.0],
+        1,
+        observes=mfg.Aggregate.from_equation(excess, [start], labels=["price"]),
+        params={"wealth": wealth},
+    )
+
+
+def test_a_price_that_clears_the_market_is_the_root_of_an_equation():
+    one = mfg.EntropyRegularized(1.0)
+
+    def price(wealth):
+        return mfg.solve(market(wealth), one).aggregate[-1, 0]
+
+    wealths = [0.25, 1.0, 4.0]
+    found, slope = jax.value_and_grad(price)(1.0)
+    assert_close(found, cleared(1.0), atol=1e-9)
+    assert_close(slope, (cleared(1 + 1e-5) - cleared(1 - 1e-5)) / 2e-5, atol=1e-6)
+    swept = mfg.sweep(market(1.0), one, wealth=wealths, outputs=["aggregate"], progress=False)
+    assert_close(swept.aggregate.sel(time=1, component="price"), list(map(cleared, wealths)), atol=1e-9)
+    # at the time 0 nobody sells
+    assert_close(swept.aggregate.sel(time=0, component="price"), 2 * np.array(wealths), atol=1e-9)
+
+
+def test_two_prices_at_rest_solve_two_equations():
+    """Nobody chooses, so that half are in each state: p q = 1/2 and p − q = 1/4."""
+
+    def off(m, z):
+        return jnp.array([m[0] * m[1] - z[0], m[0] - m[1] - 0.5 * z[1]])
+
+    game = mfg.StationaryGame(
+        np.full((2, 1, 2), 0.5), lambda m: m[:, None], 0.5, observes=mfg.Aggregate.from_equation(off, [1.0, 1.0])
+    )
+    # p (p − 1/4) = 1/2
+    p = (0.25 + np.sqrt(0.0625 + 2)) / 2
+    assert_close(mfg.solve(game, SOFT).aggregate, [p, p - 0.25], atol=1e-9)
+
+
 def test_what_an_aggregate_reads_now_counts():
     weights = np.array([0.0, 1.0, 2.0, 3.0])
     game = finite(mfg.Aggregate(lambda t, law: (weights * law).sum()[None]), lambda t, m: -m[0] * np.eye(S)[:, :A])
@@ -278,6 +328,12 @@ REFUSED = {
     "a number": (seen_by(mfg.Aggregate(lambda t, law: law[0])), r"`observes` must have shape \(any,\).*; got \(\)"),
     "no time": (seen_by(mfg.Aggregate(lambda law: law[:2])), r"`observes` must be a function of \(t, law\)"),
     "a law": (seen_by(mfg.Aggregate(np.ones(S)), lambda t, law: law @ np.ones(S)), r"`reward` fails .* \(t, m\)"),
+    "no root": (
+        seen_by(mfg.Aggregate.from_equation(lambda t, m, law: m**2 + law[0] + 1, [1.0]), lambda t, m: m * BASE),
+        r"`observes\[0\]` at t = 0 is nan, but the aggregate must be a finite number; an equation may have no root",
+    ),
+    "no equation": (lambda: mfg.Aggregate.from_equation(3.0, [1.0]), r"`equation` must be a function of \(t, m, law\)"),
+    "no start": (lambda: mfg.Aggregate.from_equation(lambda t, m, law: m, 1.0), r"`start` must have shape \[M\]"),
     "pairwise": (
         seen_by(mfg.Aggregate(np.ones(S)), mfg.PairwiseReward(lambda t, law: law[:, None])),
         "`reward` is a PairwiseReward, .* but `observes` is an `Aggregate`",

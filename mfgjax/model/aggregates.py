@@ -10,11 +10,15 @@ import numpy as np
 
 from .. import _checks, _functions
 from .._display import Page, shows_itself
+from .._linear import solve_in_lanes
 from .._shown_laws import listed as shown_labels
 from .._typing import Array, ArrayLike, Scalar
 from ..kernels.base import time_slice
 from .canonical import listed, names_of
 from .parameters import Parameters, arguments_of
+
+_MOST_STEPS = 200
+"""Steps of Newton's method for an aggregate that is defined by an equation."""
 
 LAWS = ("states", "state_actions")
 """The laws that a mean field may be: of the states, or of states and actions together."""
@@ -84,6 +88,51 @@ class Aggregate(eqx.Module):
         self.weights, self.function = table, None
         self.labels = names_of("labels", labels, table.shape[1])
 
+    @classmethod
+    def from_equation(
+        cls,
+        equation: Callable[..., Any],
+        start: ArrayLike,
+        *,
+        of: str = "states",
+        labels: Sequence[str | int] | np.ndarray | None = None,
+    ) -> "Aggregate":
+        """Return the aggregate that is defined by an equation F(m, law) = 0, such as demand − supply at a price m.
+
+        The equation is solved by Newton's method. Where it has several solutions, m is the one that is reached from
+        `start`; where none is reached, m is NaN, and `solve` says so. The derivative is that of the implicit function.
+
+        Args:
+          equation: F, a differentiable function of `(t, m, law)`, or of `(m, law)` in a stationary game, and of
+            parameters of the game by name. It returns as many numbers as m has, `[M]`.
+          start: m from which the search starts, `[M]`.
+          of: which law the equation sees: "states" (`[S]`), or "state_actions" (`[S, A]`).
+          labels: names of the M numbers; None: 0, 1, ...
+
+        Raises:
+          ValueError: if an argument is invalid.
+
+        Example:
+          >>> import mfgjax as mfg, jax.numpy as jnp
+          >>> # buyers want 1/p, sellers are those in state 1
+          >>> price = mfg.Aggregate.from_equation(lambda t, p, law: 1 / p - 0.5 - law[1], [1.0], labels=["price"])
+          >>> game = mfg.FiniteHorizonGame(
+          ...     [[[1, 0], [0, 1]], [[1, 0], [0, 1]]],
+          ...     lambda t, p: jnp.array([[0.0], [p[0]]]),
+          ...     [1, 0],
+          ...     1,
+          ...     observes=price,
+          ... )
+          >>> eq = mfg.solve(game, mfg.EntropyRegularized(beta=1.0))
+          >>> f"{eq.aggregate[1, 0]:.3f} {1 / (0.5 + eq.mean_field[1, 1]):.3f}"
+          '0.835 0.835'
+        """
+        table = _checks.as_numbers("start", start)
+        _checks.shape_is("start", table, [("M",)], "the numbers of the aggregate")
+        if not callable(equation):
+            raise ValueError(f"`equation` must be a function of (t, m, law); got {_checks.shorten(equation)}.")
+        return cls(_root_of(equation, table), of=of, labels=list(range(len(table))) if labels is None else labels)
+
     def _page(self) -> Page:
         how = "a function" if self.weights is None else "weights"
         return Page(type(self).__name__, f"{self.in_words()}; {how}", title=self.in_words())
@@ -123,6 +172,63 @@ class Aggregate(eqx.Module):
         if self.weights is not None:
             weights_or_function = _checks.on_device(_checks.cast_to(dtype, "observes.weights", self.weights), dtype)
         return Aggregate(weights_or_function, of=self.of, labels=names_of("labels", self.labels, count))
+
+
+def _root_of(equation: Callable[..., Any], start: Any) -> Callable[..., Array]:
+    """Return the function `(t, law) -> m` of the root of an equation `(t, m, law) -> [M]`."""
+
+    def root(*time_and_law: Any, **params: Any) -> Array:
+        *time, law = time_and_law
+        first = jnp.asarray(start, law.dtype)
+
+        def off(m: Array) -> Array:
+            result = jnp.asarray(equation(*time, m, law, **params)).astype(law.dtype)
+            if result.shape != first.shape:
+                raise TypeError(f"`equation` must return shape {first.shape}, as `start`; got {result.shape}")
+            return result
+
+        return jax.lax.custom_root(off, first, _newton, lambda g, y: _solved(jax.jacfwd(g)(y), y))
+
+    signature = _functions.signature_of(equation)
+    if signature is not None:  # m is no argument of the root, whatever it is called; the others keep their order
+        root.__signature__ = signature.replace(parameters=list(signature.parameters.values())[1:])  # pyright: ignore[reportFunctionMemberAccess]
+    return root
+
+
+def _solved(matrix: Array, right: Array) -> Array:
+    """Return the solution of a small linear system as a product, which JAX can transpose."""
+    # as for one lane: LAPACK's calls for many matrices may wait for one another forever
+    identity = jnp.eye(len(right), dtype=right.dtype)
+    return solve_in_lanes(matrix[..., None], identity[..., None])[..., 0] @ right
+
+
+def _newton(off: Callable[[Array], Array], start: Array) -> Array:
+    """Return a root by Newton's method, whose steps are halved until the equation is better met; NaN if it fails."""
+    eps = jnp.finfo(start.dtype).eps
+
+    def size(m: Array) -> Array:
+        return jnp.abs(off(m)).max()
+
+    def step(carry: tuple[Array, Array, Array, Array]) -> tuple[Array, Array, Array, Array]:
+        m, before, _, count = carry
+        change = _solved(jax.jacfwd(off)(m), off(m))
+        lengths = 0.5 ** jnp.arange(30, dtype=start.dtype)
+        sizes = jax.lax.map(lambda length: size(m - length * change), lengths)
+        better = sizes < before
+        length = jnp.where(better.any(), lengths[jnp.argmax(better)], 0)
+        following = jnp.where(better.any(), m - length * change, m)
+        return following, size(following), jnp.abs(length * change).max(), count + 1
+
+    def goes_on(carry: tuple[Array, Array, Array, Array]) -> Array:
+        _, _, moved, count = carry
+        return (moved > 0) & (count < _MOST_STEPS)
+
+    first = (start, size(start), jnp.asarray(jnp.inf, start.dtype), jnp.int32(0))
+    m, _, _, _ = jax.lax.while_loop(goes_on, step, first)
+    # no further step is better: what is off is rounding, or there is no root nearby
+    left = _solved(jax.jacfwd(off)(m), off(m))
+    is_root = (jnp.abs(left) <= jnp.sqrt(eps) * (1 + jnp.abs(m))).all()
+    return jnp.where(is_root, m, jnp.nan)
 
 
 class ThroughAggregate(eqx.Module):

@@ -174,12 +174,21 @@ def _place(game: AbstractGame, time: int, words: str) -> str:
 
 
 def _refuse_values(game: AbstractGame, name: str, time: Array, law: Array, at: str) -> None:
+    if game.aggregate is not None:
+        seen = np.asarray(_aggregate_at(game, time, law))
+        words = "the aggregate must be a finite number; an equation may have no root that Newton's method finds"
+        _checks.all_true("observes", seen, np.isfinite(seen), words, at)
     # computed again: `_tried` returns no tables, which would fill the memory
     kernel_or_reward, mask = _values_at(game, name, time, law), np.asarray(game.available_at(time))
     if name == "kernel":
         return check_kernel_values(kernel_or_reward, mask[None], at)
     values = np.asarray(kernel_or_reward)
     _checks.all_true(name, values, np.isfinite(values) | ~mask, "it must be a finite number", at)
+
+
+@compiled
+def _aggregate_at(game: AbstractGame, time: Array, law: Array) -> Array:
+    return game.seen_by_payoffs(time, seen_by_all(game, time, law))
 
 
 @compiled
