@@ -149,7 +149,8 @@ class Aggregate(eqx.Module):
         if self.function is not None:
             return jnp.asarray(self.function(*time, law, **params)).astype(law.dtype)
         weights = time_slice(jnp.asarray(self.weights), time[0] if time else jnp.int32(0))
-        return jnp.tensordot(weights, law, axes=LAWS.index(self.of) + 1)  # lanes may trail in the law
+        axes = LAWS.index(self.of) + 1  # lanes may trail in the law
+        return jnp.tensordot(weights, law, axes=axes, precision=jax.lax.Precision.HIGHEST)
 
     def num_values(self, seen: tuple[int, ...], dtype: Any, *time: Any, params: Parameters) -> int:
         """Return M for laws of a shape, or refuse a function that returns anything else than `[M]`."""
