@@ -13,7 +13,7 @@ from .._modes import double_precision
 from .._traced import TracedFunction, trace
 from .._typing import Array
 from ..equilibrium import Equilibrium
-from ..model import AbstractGame, AnyGame, ReducedGame, ReducedStationaryGame, game_of, trace_game
+from ..model import AbstractGame, AnyGame, for_aggregate, game_of, trace_game
 from ..model.canonical import axes_of, with_times
 from ..responses import AbstractResponse
 from ..responses.base import response_in_precision
@@ -93,8 +93,7 @@ def reduced(lanes: Lanes, guess: Array | None = None) -> tuple[Lanes, Array | No
     if game.aggregate is None or not game.solves_for_law or not response.is_smooth or is_cheap(game):
         return lanes, guess
     seen = None if guess is None else lanes.game.aggregates(guess)
-    kind: Any = ReducedStationaryGame if game.is_stationary else ReducedGame
-    return Lanes((kind(game), response, solver), lanes.carried, lanes.num_lanes), seen
+    return Lanes((for_aggregate(game), response, solver), lanes.carried, lanes.num_lanes), seen
 
 
 def methods(

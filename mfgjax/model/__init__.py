@@ -20,8 +20,7 @@ from .maps import q_operator as q_operator
 from .maps import respond as respond
 from .parameters import parameter_names as parameter_names
 from .probes import validate as validate
-from .reduced import ReducedGame as ReducedGame
-from .reduced import ReducedStationaryGame as ReducedStationaryGame
+from .reduced import for_aggregate as for_aggregate
 from .rewards import DenseInteraction as DenseInteraction
 from .rewards import OwnStateInteraction as OwnStateInteraction
 from .rewards import PairwiseReward as PairwiseReward

@@ -135,6 +135,11 @@ class ReducedStationaryGame(_SeesAggregate, StationaryGame):  # pyright: ignore[
         return self.observe(jnp.int32(0), law, law[:, None] * policy[0])[None]
 
 
+def for_aggregate(game: Any) -> Any:
+    """Return the game that stands in for one with an aggregate while that is solved."""
+    return ReducedStationaryGame(game) if game.is_stationary else ReducedGame(game)
+
+
 def _aggregate(game: Any) -> Aggregate:
     assert game.aggregate is not None
     return game.aggregate

@@ -101,10 +101,11 @@ def climb(
     error = max(float(equilibrium.residual), noise) * amplification
     gap, gap_error = float(found.gap), float(found.gap_error)
     # a soft policy moves in total variation by β/2 times what action values do, in each of the two steps compared
-    beta = float(getattr(response, "beta", 0.0)) if response.is_smooth else 0.0
+    jumps = not response.is_smooth
+    beta = 0.0 if jumps else float(getattr(response, "beta", 0.0))
     # an action that rounding may have chosen moves anything anywhere
-    disorder_error = noise + beta * gap_error if response.is_smooth or gap > gap_error else 1.0
-    if not response.is_smooth and found.slope > 0:
+    disorder_error = 1.0 if jumps and gap <= gap_error else noise + beta * gap_error
+    if jumps and found.slope > 0:
         # laws on the way are off by rounding, carried along; the end also by the steps that were not taken
         by_place = [(gap, noise * amplification), (float(found.last_gap), error)]
         by_place = [(gap, gap_error + float(found.slope) * off) for gap, off in by_place]
@@ -183,14 +184,15 @@ def _climb_jit(
     one_step = jax.jacfwd(lambda law: problem.image(law[None])[0])(z[0])
     all_steps = jnp.linalg.inv(jnp.eye(game.num_states, dtype=game.dtype) - one_step)
     policy, values = game.policy_from(z, response, None)
+    jumps = not response.is_smooth
 
     def image(law: Array) -> Array:
-        acted = game.policy_from(law[None], response, None)[0] if response.is_smooth else policy
+        acted = policy if jumps else game.policy_from(law[None], response, None)[0]
         return game.moved_on(law[None], acted)[1][0]
 
-    is_fixed = isinstance(game.kernel, AbstractKernel) and not response.is_smooth  # then a step rounds sums alone
+    is_fixed = isinstance(game.kernel, AbstractKernel) and jumps  # then a step rounds sums alone
     noise = jnp.zeros_like(residual) if is_fixed else most_explained(image, z[0]).sum() / 2
-    numbers = gaps if not response.is_smooth else (never, *gaps[1:])  # soft policies choose nothing that could flip
+    numbers = gaps if jumps else (never, *gaps[1:])  # soft policies choose nothing that could flip
     found = _Found(
         *numbers,
         _gap(game, z[0], values)[0],

@@ -212,7 +212,7 @@ class Tracer:
         turn = _length(second.direction - first.direction, second.slope - first.slope)
         return off - length * (_OFF_TANGENTS + turn / 2)
 
-    def is_smooth(self, first: Knot, second: Knot) -> bool:
+    def goes_on_smoothly(self, first: Knot, second: Knot) -> bool:
         """Tell whether the path may lead from one point to the next without a jump, by the tangents at both."""
         return self._off_tangents(first, second) <= 100 * self._tolerance  # points are known no better
 

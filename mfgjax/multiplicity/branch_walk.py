@@ -62,8 +62,8 @@ def walk(
         return Walk(knots, bifurcations, complete, message)
 
     def lost(state: PathState, otherwise: str) -> str:
-        is_smooth = tracer.is_differentiable(state.base_x, state.base_parameter)
-        return otherwise if is_smooth else NOT_FINITE
+        has_derivative = tracer.is_differentiable(state.base_x, state.base_parameter)
+        return otherwise if has_derivative else NOT_FINITE
 
     while points < max_points:
         before = state
@@ -111,7 +111,7 @@ def walk(
 
 def _is_explained(tracer: Tracer, first: Knot, second: Knot, num_folds: int) -> bool:
     """Tell whether folds and a curve without a jump are all that there is between two points."""
-    return tracer.explains(first, second, num_folds) and tracer.is_smooth(first, second)
+    return tracer.explains(first, second, num_folds) and tracer.goes_on_smoothly(first, second)
 
 
 def _looked_at(tracer: Tracer, first: Knot, second: Knot, num_folds: int) -> list[float]:
@@ -120,7 +120,7 @@ def _looked_at(tracer: Tracer, first: Knot, second: Knot, num_folds: int) -> lis
     Raises:
       Lost: if the path jumps between them.
     """
-    if not tracer.is_smooth(first, second):
+    if not tracer.goes_on_smoothly(first, second):
         tracer.check_gap(first, second)
     return [] if tracer.explains(first, second, num_folds) else tracer.bifurcation(first, second)
 
